@@ -1,0 +1,169 @@
+"""The one error tree of Holdfast.
+
+    HoldfastError                     exit 1   failed
+    ├── UsageError                    exit 2   the words of the call are off
+    │   └── MissingExtraError         exit 2   a command whose extra is not installed
+    ├── NotFoundError                 exit 4   what was named does not exist
+    │   ├── ObjectNotFoundError       exit 4   an object of a repository is not there
+    │   └── SourceGoneError           exit 4   the source vanished while it was read
+    ├── PermissionDeniedError         exit 5   credentials or rights are missing
+    │   └── WrongKeyError             exit 5   no key slot opens with what was given
+    ├── IntegrityError                exit 6   damage was found
+    │   └── FormatError               exit 6   bytes that are no valid structure
+    ├── ConflictError                 exit 7   something else is there already
+    │   ├── ObjectExistsError         exit 7   a write-once name is taken
+    │   └── KeyPinError               exit 7   the key or ledger is not the one remembered here
+    ├── UnsupportedFormatError        exit 1   made by a newer Holdfast
+    ├── UnavailableError              exit 1   the other side cannot be reached
+    │   └── ThrottledError            exit 1   the other side asks for patience
+    ├── OutOfSpaceError               exit 1   the store or target is full
+    └── InterruptedByUserError        exit 130 Ctrl-C; safe to run again
+
+Every error says what happened, why, and what to do; the code is stable and stands in docs/errors.md. Foreign exceptions
+become one of these at one place in each adapter.
+"""
+
+from typing import ClassVar
+
+
+class HoldfastError(Exception):
+    """Something failed; `what` happened, `why` it did, and its `cure`, each one line for a person."""
+
+    code: ClassVar[str] = "failed"
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, why: str, cure: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.cure = cure
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.why})"
+
+
+class UsageError(HoldfastError):
+    """The words of the call cannot be meant as they stand."""
+
+    code = "usage"
+    exit_status = 2
+
+
+class MissingExtraError(UsageError):
+    """The command belongs to an extra of the distribution that is not installed."""
+
+    code = "missing-extra"
+
+
+class NotFoundError(HoldfastError):
+    """What was named does not exist."""
+
+    code = "not-found"
+    exit_status = 4
+
+
+class ObjectNotFoundError(NotFoundError):
+    """A store has no object under this key; `key` is relative to the repository."""
+
+    code = "object-not-found"
+
+    def __init__(self, key: str, *, why: str = "the store has no object under this key", cure: str = "") -> None:
+        super().__init__(f"object {key} not found", why=why, cure=cure or "run `holdfast repository check`")
+        self.key = key
+
+
+class SourceGoneError(NotFoundError):
+    """The source (a snapshot, a file) vanished while it was read."""
+
+    code = "source-gone"
+
+
+class PermissionDeniedError(HoldfastError):
+    """Credentials are missing, invalid, or lack a right."""
+
+    code = "permission-denied"
+    exit_status = 5
+
+
+class WrongKeyError(PermissionDeniedError):
+    """No intact key slot opens with the password, recovery code or KMS key given."""
+
+    code = "wrong-key"
+
+
+class IntegrityError(HoldfastError):
+    """Damage was found; `objects` names the damaged repository objects."""
+
+    code = "damaged"
+    exit_status = 6
+
+    def __init__(self, what: str, *, why: str, cure: str, objects: tuple[str, ...] = ()) -> None:
+        super().__init__(what, why=why, cure=cure)
+        self.objects = objects
+
+
+class FormatError(IntegrityError):
+    """Bytes that are no valid structure of the repository format."""
+
+    code = "bad-format"
+
+    def __init__(self, what: str, *, why: str, cure: str = "run `holdfast repository check`", key: str = "") -> None:
+        super().__init__(what, why=why, cure=cure, objects=(key,) if key else ())
+
+
+class ConflictError(HoldfastError):
+    """Something else already stands where this should go."""
+
+    code = "conflict"
+    exit_status = 7
+
+
+class ObjectExistsError(ConflictError):
+    """A write-once key is taken; `key` is relative to the repository."""
+
+    code = "object-exists"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"object {key} exists already",
+            why="every object of a repository is written once",
+            cure="run the command again; it takes a new name",
+        )
+        self.key = key
+
+
+class KeyPinError(ConflictError):
+    """The repository's key or ledger is not the one this party remembers for the location."""
+
+    code = "key-pin"
+
+
+class UnsupportedFormatError(HoldfastError):
+    """The repository was made by a newer Holdfast or uses what this one does not know."""
+
+    code = "unsupported-format"
+
+
+class UnavailableError(HoldfastError):
+    """The other side cannot be reached, or answered with a passing fault."""
+
+    code = "unavailable"
+
+
+class ThrottledError(UnavailableError):
+    """The other side asks for patience; trying again later is right."""
+
+    code = "throttled"
+
+
+class OutOfSpaceError(HoldfastError):
+    """The store or target has no room left."""
+
+    code = "out-of-space"
+
+
+class InterruptedByUserError(HoldfastError):
+    """The person at the keyboard stopped the command."""
+
+    code = "interrupted"
+    exit_status = 130

@@ -1,0 +1,64 @@
+"""The object store port: everything a repository asks of a place that keeps objects.
+
+Keys are relative to the repository's prefix, `/`-separated ASCII. Every object is written once (docs/format/ordering.md,
+rule 1), so there is no overwrite: `create` is the only write. All methods may be called from many threads at once and
+raise only errors of `holdfast.domain.errors`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a store knows of one object without reading it.
+
+    `sha256` is the store's own checksum of the whole object where it keeps one, `version` its version id where it has
+    versions; both may be None. `modified` is the store's clock, which decides liveness and never safety.
+    """
+
+    key: str
+    size_bytes: int
+    sha256: bytes | None
+    version: str | None
+    modified: datetime | None
+
+
+class ObjectStore(Protocol):
+    """A flat, write-once key space. One contract suite (holdfast.testing) runs over every implementation."""
+
+    @property
+    def location(self) -> str:
+        """The place as a person writes it, without secrets."""
+
+    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+        """Write `body` under `key` unless the key exists, durably, all or nothing.
+
+        `sha256` is the SHA-256 of the whole body; a store that can checks it on arrival.
+        Raises ObjectExistsError when the key is taken, OutOfSpaceError, PermissionDeniedError, UnavailableError.
+        """
+
+    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+        """The object's bytes, or exactly `length` bytes from `offset` (fewer only where the object ends).
+
+        Raises ObjectNotFoundError, PermissionDeniedError, UnavailableError.
+        """
+
+    def head(self, key: str) -> ObjectInfo:
+        """What the store knows of the object. Raises ObjectNotFoundError."""
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
+        """Objects whose key begins with `prefix`, ascending by key, after `start_after`.
+
+        Presence in a list is a fact, absence never is one (rule 5). A store may leave sha256, version and modified None.
+        """
+
+    def delete(self, key: str) -> None:
+        """Remove the object; a key that is not there is no error."""
+
+    def close(self) -> None:
+        """Release connections; the store is not used afterwards."""
