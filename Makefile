@@ -1,0 +1,59 @@
+# Holdfast: everything a checkout can do. Needs Python 3.11 or newer and make; the rest is fetched into .venv.
+
+VENV      := .venv
+BIN       := $(VENV)/bin
+INSTALLED := $(VENV)/.holdfast-installed
+EXTRAS    := lab,testing,dev
+WORKERS   ?= 2
+
+# mkfs and its kin live in sbin, which is not on everyone's PATH.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+export PIP_NO_INPUT := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench lint format types imports house docs clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: $(INSTALLED)  ## the whole story in an AWS of its own: back up, destroy, restore, compare (no account needed)
+	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs
+	$(BIN)/holdfast demo
+
+test: lint types imports  ## everything that must hold before a change is merged
+	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs mkfs.xfs:xfsprogs
+	$(BIN)/pytest -n $(WORKERS) tests
+
+check: lint types imports house  ## the quick part of `test`: style, types, imports, house rules
+
+bench: $(INSTALLED)  ## measure against restic and borg on one image, side by side
+	@.ci/system-tools mkfs.ext4:e2fsprogs restic:restic borg:borgbackup
+	$(BIN)/python bench/run.py
+
+lint: $(INSTALLED)  ## style
+	$(BIN)/ruff check .
+
+format: $(INSTALLED)  ## lay the code out and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(INSTALLED)  ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(INSTALLED)  ## the direction of the arrows between the rooms
+	$(BIN)/lint-imports
+
+house: $(INSTALLED)  ## house rules: sizes, names, banned calls, documentation that covers the code
+	$(BIN)/pytest -q tests/house
+
+docs: $(INSTALLED)  ## the documentation as a website in site/
+	$(BIN)/mkdocs build --strict
+
+clean:  ## remove what the targets above have made
+	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(INSTALLED): pyproject.toml constraints.txt .ci/make-venv
+	.ci/make-venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[$(EXTRAS)]' --constraint constraints.txt
+	@touch $@
