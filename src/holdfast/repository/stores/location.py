@@ -1,0 +1,117 @@
+"""What a person writes for a repository's place, and the store that it stands for.
+
+A place is written in one of these ways:
+
+    DIR, file:///path                    a directory, local or NFS
+    s3://bucket/prefix[?options]         region=, endpoint=, path_style=true|false, class=standard, storage_class=
+    memory:                              a new, empty store in this process, for tests
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.stores.caching import CachingStore
+from holdfast.repository.stores.counting import CountingStore, RequestCounts
+from holdfast.repository.stores.directory import DirectoryStore
+from holdfast.repository.stores.location_errors import refuse
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.stores.retrying import RetryingStore, RetryPolicy
+from holdfast.repository.stores.s3_location import S3Location, parse_s3_location
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLocation:
+    """`memory:`"""
+
+    @property
+    def canonical(self) -> str:
+        """The one spelling of this place."""
+        return "memory:"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryLocation:
+    """A folder; `path` is absolute."""
+
+    path: str
+
+    @property
+    def canonical(self) -> str:
+        """The one spelling of this place: its absolute path."""
+        return self.path
+
+
+Location = MemoryLocation | DirectoryLocation | S3Location
+
+
+def parse_location(text: str) -> Location:
+    """The place that `text` names; raises UsageError. Touches nothing: a directory with a colon is written ./a:b."""
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return _parse_directory(text)
+    match scheme.group(1).lower():
+        case "memory":
+            if text != "memory:":
+                raise refuse(text, "`memory:` takes nothing behind it", "write `memory:`")
+            return MemoryLocation()
+        case "file":
+            return _parse_file_url(text)
+        case "s3":
+            return parse_s3_location(text)
+        case other:
+            raise refuse(
+                text, f"`{other}:` is no kind of store", "write a directory, file:///path or s3://bucket/prefix"
+            )
+
+
+def open_store(
+    location: Location | str,
+    *,
+    counts: RequestCounts | None = None,
+    retry: RetryPolicy | None = None,
+    cache_bytes: int = 0,
+) -> ObjectStore:
+    """The store at `location` with its wrappers: every attempt is counted in `counts`, passing faults are retried,
+    and up to `cache_bytes` of small reads of packs and index runs are kept in memory.
+
+    Raises UsageError, and for S3 PermissionDeniedError where there are no credentials. Touches no network.
+    """
+    place = parse_location(location) if isinstance(location, str) else location
+    store = _open_raw(place)
+    store = CountingStore(store, counts if counts is not None else RequestCounts())
+    store = RetryingStore(store, retry if retry is not None else RetryPolicy())
+    return CachingStore(store, cache_bytes) if cache_bytes else store
+
+
+def _open_raw(place: Location) -> ObjectStore:
+    match place:
+        case MemoryLocation():
+            return MemoryStore()
+        case DirectoryLocation(path):
+            return DirectoryStore(path)
+        case S3Location():
+            # Here and not above: boto3 costs 0.2 s to import, and only this kind of store needs it.
+            from holdfast.repository.stores.s3 import open_s3_store
+
+            return open_s3_store(place)
+
+
+def _parse_directory(text: str) -> DirectoryLocation:
+    if not text or "\0" in text:
+        raise refuse(
+            text, "it is empty or holds a NUL character", "write a directory, file:///path or s3://bucket/prefix"
+        )
+    return DirectoryLocation(os.path.abspath(os.path.expanduser(text)))
+
+
+def _parse_file_url(text: str) -> DirectoryLocation:
+    parts = urlsplit(text)
+    path = unquote(parts.path)
+    if parts.netloc not in ("", "localhost") or not path.startswith("/") or parts.query or parts.fragment:
+        raise refuse(text, "a file URL names an absolute path on this machine and no options", "write file:///path")
+    return _parse_directory(path)

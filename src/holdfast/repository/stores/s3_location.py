@@ -1,0 +1,118 @@
+"""s3://bucket/prefix?options: what a person writes for a place in an S3 store. Imports no boto3."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from holdfast.repository.stores.location_errors import refuse
+
+# S3's own rule for the names of general-purpose buckets, with the underscore and capitals of other makers' stores.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_S3_OPTIONS = ("class", "endpoint", "path_style", "region", "storage_class")
+# S3's storage classes with immediate access; packs in any other would need a retrieval before each restore.
+_INSTANT_STORAGE_CLASSES = (
+    "STANDARD",
+    "STANDARD_IA",
+    "ONEZONE_IA",
+    "INTELLIGENT_TIERING",
+    "GLACIER_IR",
+    "REDUCED_REDUNDANCY",
+    "EXPRESS_ONEZONE",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Location:
+    """A prefix in a bucket; None means that botocore's own rules (environment, profile) decide.
+
+    `storage_class` applies to packs alone; everything else stays in the bucket's default class.
+    """
+
+    bucket: str
+    prefix: str = ""
+    region: str | None = None
+    endpoint: str | None = None
+    path_style: bool | None = None
+    storage_class: str | None = None
+
+    @property
+    def canonical(self) -> str:
+        """The one spelling of this place, options sorted by name."""
+        path_style = None if self.path_style is None else str(self.path_style).lower()
+        options = {
+            "endpoint": self.endpoint,
+            "path_style": path_style,
+            "region": self.region,
+            "storage_class": self.storage_class,
+        }
+        query = "&".join(f"{name}={quote(value, safe=':/')}" for name, value in options.items() if value is not None)
+        path = f"/{quote(self.prefix)}" if self.prefix else ""
+        return f"s3://{self.bucket}{path}" + (f"?{query}" if query else "")
+
+
+def parse_s3_location(text: str) -> S3Location:
+    """The place that `text`, an s3:// URL, names; raises UsageError. Touches nothing."""
+    try:
+        parts = urlsplit(text)
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError as error:
+        raise refuse(text, str(error), "write s3://bucket/prefix?name=value&name=value") from error
+    if parts.fragment or not _BUCKET.fullmatch(parts.netloc):
+        raise refuse(
+            text,
+            "no bucket name: 3 to 63 letters, digits, dots and hyphens",
+            "write s3://bucket/prefix; credentials come from the environment or a profile, never from the location",
+        )
+    prefix = unquote(parts.path).strip("/")
+    odd_part = bool(prefix) and not {"", ".", ".."}.isdisjoint(prefix.split("/"))
+    if odd_part or not prefix.isascii() or not prefix.isprintable():
+        raise refuse(
+            text, "the prefix has an empty, `.` or `..` part or is not printable ASCII", "choose another prefix"
+        )
+    if len(prefix) > 500:
+        raise refuse(text, "the prefix is longer than 500 bytes (S3 keys end at 1,024)", "choose a shorter prefix")
+    options = dict(pairs)
+    if len(options) != len(pairs) or not set(options) <= set(_S3_OPTIONS):
+        unknown = sorted(set(options) - set(_S3_OPTIONS))
+        why = f"unknown option {', '.join(unknown)}" if unknown else "an option is given twice"
+        raise refuse(text, why, f"the options are {', '.join(_S3_OPTIONS)}")
+    return _s3_location(text, parts.netloc, prefix, options)
+
+
+def _s3_location(text: str, bucket: str, prefix: str, options: dict[str, str]) -> S3Location:
+    empty = sorted(name for name, value in options.items() if not value)
+    if empty:
+        raise refuse(text, f"option {', '.join(empty)} has no value", "write name=value or leave the option away")
+    repository_class = options.get("class", "standard")
+    if repository_class == "archive":
+        raise refuse(text, "archive repositories are not offered yet", "leave `class` away or write class=standard")
+    if repository_class != "standard":
+        raise refuse(text, f"class={repository_class} is unknown", "write class=standard")
+    path_style = {"true": True, "false": False, None: None}.get(options.get("path_style"), "?")
+    if path_style == "?":
+        raise refuse(text, "path_style is neither true nor false", "write path_style=true")
+    storage_class = options.get("storage_class")
+    if storage_class is not None and storage_class not in _INSTANT_STORAGE_CLASSES:
+        raise refuse(
+            text,
+            f"storage_class={storage_class} is not one with immediate access",
+            f"use one of {', '.join(_INSTANT_STORAGE_CLASSES)}",
+        )
+    endpoint = options.get("endpoint")
+    if endpoint is not None:
+        endpoint = _check_endpoint(endpoint, text)
+    assert path_style is None or isinstance(path_style, bool)
+    return S3Location(bucket, prefix, options.get("region"), endpoint, path_style, storage_class)
+
+
+def _check_endpoint(endpoint: str, text: str) -> str:
+    """`endpoint` without a slash at the end, if it is http(s)://host[:port] and no more; raises UsageError."""
+    parts = urlsplit(endpoint)
+    try:
+        sound = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        sound = False
+    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    if not sound or more or parts.scheme not in ("http", "https"):
+        raise refuse(text, f"{endpoint} is no endpoint", "write endpoint=http://host:port or endpoint=https://host")
+    return endpoint.rstrip("/")
