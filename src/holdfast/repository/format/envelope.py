@@ -1,0 +1,127 @@
+"""The envelope of every object but packs and slots (section 4): header, sealed body, SHA-256."""
+
+import hashlib
+import hmac
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from holdfast.domain.errors import FormatError, IntegrityError, UnsupportedFormatError
+from holdfast.repository.crypto.keyed_hash import SUITE
+from holdfast.repository.crypto.keys import AeadKey
+from holdfast.repository.object_store import Buffer
+
+MAGIC = b"HFOBJT\x00\x01"
+MAGIC_STEM = MAGIC[:6]
+HEADER = struct.Struct(">8sHHI16s32s32s")
+HEADER_BYTES = HEADER.size
+DIGEST_BYTES = 32
+SALT_BYTES = 32
+TAG_BYTES = 16
+NONCE = bytes(12)
+
+
+class Kind(IntEnum):
+    """What an object is; stands in its clear header and is sealed with it."""
+
+    CONFIG = 1
+    TENANT = 2
+    INDEX_RUN = 3
+    MANIFEST = 4
+    TOMBSTONE = 5
+    RETIREMENT = 6
+    LEDGER_BATCH = 7
+    LEDGER_CHECKPOINT = 8
+    PLAN = 9
+    ACKNOWLEDGEMENT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The clear header; `raw` are its 96 bytes."""
+
+    kind: int
+    kid: int
+    repository: bytes
+    salt: bytes
+    commitment: bytes
+    raw: bytes
+
+
+def seal(kind: Kind, body: bytes, *, kind_key: bytes, object_key: str, repository: bytes, kid: int, salt: bytes) -> bytes:
+    """The whole object; `salt` is 32 fresh random bytes."""
+    name = object_key.encode()
+    keys = AeadKey.derive(kind_key, name + salt)
+    header = HEADER.pack(MAGIC, SUITE, kind, kid, repository, salt, keys.commitment)
+    sealed = header + AESGCM(keys.key).encrypt(NONCE, body, header + name)
+    return sealed + hashlib.sha256(sealed).digest()
+
+
+def check_digest(data: Buffer, object_key: str) -> None:
+    """Every object ends with the SHA-256 of what comes before (section 1): tells damage from a wrong key."""
+    if len(data) <= DIGEST_BYTES:
+        raise damaged(object_key, f"it has only {len(data)} bytes")
+    view = memoryview(data)
+    if hashlib.sha256(view[:-DIGEST_BYTES]).digest() != view[-DIGEST_BYTES:]:
+        raise damaged(object_key, "its SHA-256 does not match its bytes")
+
+
+def read_header(data: Buffer, object_key: str) -> Header:
+    """The clear header of an intact object; its digest is checked first."""
+    check_digest(data, object_key)
+    if len(data) < HEADER_BYTES + TAG_BYTES + DIGEST_BYTES:
+        raise FormatError(f"{object_key} is too short", why=f"{len(data)} bytes hold no sealed object", key=object_key)
+    raw = bytes(memoryview(data)[:HEADER_BYTES])
+    magic, suite, kind, kid, repository, salt, commitment = HEADER.unpack(raw)
+    check_magic(magic, MAGIC, suite, object_key)
+    return Header(kind, kid, repository, salt, commitment, raw)
+
+
+def check_magic(magic: bytes, expected: bytes, suite: int, object_key: str) -> None:
+    """Refuse what is foreign (FormatError) or newer than this program (UnsupportedFormatError)."""
+    if magic[:6] != expected[:6]:
+        raise FormatError(
+            f"{object_key} is not of Holdfast",
+            why="it does not begin as an object of a repository does",
+            cure="check the location: is it the repository's own folder or prefix?",
+            key=object_key,
+        )
+    if magic != expected or suite != SUITE:
+        raise UnsupportedFormatError(
+            f"{object_key} was written by a newer Holdfast",
+            why=f"structure version {int.from_bytes(magic[6:], 'big')}, suite {suite}; this program knows 1 and {SUITE}",
+            cure="use a newer Holdfast",
+        )
+
+
+def open_object(
+    data: Buffer, *, kinds: tuple[Kind, ...], kind_key: bytes, object_key: str, repository: bytes
+) -> tuple[Kind, bytes]:
+    """Kind and body of an object that must be of `kinds` and of this repository.
+
+    Raises IntegrityError (naming the object) for damage, FormatError for something else in its place.
+    """
+    header = read_header(data, object_key)
+    if header.repository != repository:
+        raise FormatError(f"{object_key} belongs to another repository", why="its header names another id", key=object_key)
+    if header.kind not in kinds:
+        raise FormatError(f"{object_key} is of kind {header.kind}", why=f"expected {[int(k) for k in kinds]}", key=object_key)
+    name = object_key.encode()
+    keys = AeadKey.derive(kind_key, name + header.salt)
+    if not hmac.compare_digest(keys.commitment, header.commitment):
+        raise damaged(object_key, "it was not sealed under this repository's key for this name")
+    try:
+        view = memoryview(data)[HEADER_BYTES:-DIGEST_BYTES]
+        return Kind(header.kind), AESGCM(keys.key).decrypt(NONCE, view, header.raw + name)
+    except InvalidTag as error:
+        raise damaged(object_key, "its seal is broken") from error
+
+
+def damaged(object_key: str, why: str) -> IntegrityError:
+    """The error for an object that is not as it was written."""
+    return IntegrityError(
+        f"{object_key} is damaged", why=why, cure="run `holdfast repository check` to see which points it hurts", objects=(object_key,)
+    )

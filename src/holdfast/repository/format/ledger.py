@@ -1,0 +1,128 @@
+"""Ledger batches and checkpoints (section 12)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from holdfast.domain.errors import FormatError
+from holdfast.repository.format import cbor, names
+
+CHECKPOINT_EVERY = 1000
+FIRST_PREVIOUS = bytes(32)
+OPEN, COMMIT, RETIRE, PIN, UNPIN = "open", "commit", "retire", "pin", "unpin"
+TYPES = (OPEN, COMMIT, RETIRE, PIN, UNPIN)
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One ledger object: records of one process, chained to the object before."""
+
+    sequence: int
+    previous: bytes
+    time: str
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerState:
+    """The sum of the ledger up to `sequence`, keyed by session. `head` is the SHA-256 of that whole object."""
+
+    sequence: int = 0
+    head: bytes = FIRST_PREVIOUS
+    live: Mapping[bytes, Record] = field(default_factory=dict)
+    open: Mapping[bytes, Record] = field(default_factory=dict)
+    pins: Mapping[bytes, Record] = field(default_factory=dict)
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """Object to bytes."""
+    return cbor.encode(
+        {
+            "sequence": batch.sequence,
+            "previous": batch.previous,
+            "time": batch.time,
+            "records": [dict(record) for record in batch.records],
+        }
+    )
+
+
+def decode_batch(body: bytes) -> Batch:
+    """Bytes to object; a record of unknown type is refused, for it may matter."""
+    fields = cbor.decode(body, "ledger batch")
+    records = tuple(_record(item) for item in fields.maps("records"))
+    return Batch(fields.natural("sequence"), fields.sized("previous", 32), fields.get("time", str), records)
+
+
+def _record(fields: cbor.Fields) -> Record:
+    kind = fields.get("type", str)
+    if kind not in TYPES:
+        raise FormatError(f"ledger record of unknown type {kind}", why="it may change what is live", cure="use a newer Holdfast")
+    fields.sized("session", 16)
+    if kind in (OPEN, COMMIT, RETIRE):
+        fields.get("point", str)
+    if kind == COMMIT:
+        for key in ("time", "tenant", "workload", "kind", "created"):
+            fields.get(key, str)
+        fields.natural("size")
+        fields.optional("parent", bytes)
+    return fields.values
+
+
+def apply(state: LedgerState, batches: Iterable[tuple[Batch, bytes]]) -> LedgerState:
+    """The state after these batches, each given with the SHA-256 of its whole object."""
+    live, opened, pins = dict(state.live), dict(state.open), dict(state.pins)
+    sequence, head = state.sequence, state.head
+    for batch, object_sha256 in batches:
+        if batch.sequence != sequence + 1 or batch.previous != head:
+            raise FormatError(
+                f"the ledger's chain breaks at {sequence + 1}",
+                why="a batch does not follow the one before it",
+                key=names.ledger(sequence + 1),
+            )
+        sequence, head = batch.sequence, object_sha256
+        for record in batch.records:
+            _apply_record(record, live, opened, pins)
+    return LedgerState(sequence, head, live, opened, pins)
+
+
+def _apply_record(
+    record: Record, live: dict[bytes, Record], opened: dict[bytes, Record], pins: dict[bytes, Record]
+) -> None:
+    session = record["session"]
+    match record["type"]:
+        case "open":
+            opened[session] = record
+        case "commit":
+            opened.pop(session, None)
+            live[session] = record
+        case "retire":
+            opened.pop(session, None)
+            live.pop(session, None)
+        case "pin":
+            pins[session] = record
+        case "unpin":
+            pins.pop(session, None)
+
+
+def encode_checkpoint(state: LedgerState) -> bytes:
+    """A checkpoint of `state`."""
+    return cbor.encode(
+        {
+            "sequence": state.sequence,
+            "head": state.head,
+            "live": [dict(record) for record in state.live.values()],
+            "open": [dict(record) for record in state.open.values()],
+            "pins": [dict(record) for record in state.pins.values()],
+        }
+    )
+
+
+def decode_checkpoint(body: bytes) -> LedgerState:
+    """The state that a checkpoint holds."""
+    fields = cbor.decode(body, "ledger checkpoint")
+    parts: dict[str, dict[bytes, Record]] = {}
+    for name in ("live", "open", "pins"):
+        parts[name] = {record["session"]: record for record in (_record(item) for item in fields.maps(name))}
+    return LedgerState(fields.natural("sequence"), fields.sized("head", 32), parts["live"], parts["open"], parts["pins"])

@@ -1,0 +1,64 @@
+"""The keys of objects (section 2): where each thing stands."""
+
+CONFIG = "config"
+KEYS = "keys/"
+TENANTS = "tenants/"
+PACKS = "packs/"
+POINTS = "points/"
+INDEX = "index/"
+LEDGER = "ledger/"
+CHECKPOINTS = "ledger/checkpoints/"
+PLANS = "plan/"
+RETIRED = "retired/"
+SESSIONS = "sessions/"
+
+
+def slot(slot_id: bytes) -> str:
+    """A key slot."""
+    return f"{KEYS}{slot_id.hex()}"
+
+
+def tenant(tenant_id: bytes) -> str:
+    """A tenant's name and keys."""
+    return f"{TENANTS}{tenant_id.hex()}"
+
+
+def pack(pack_id: bytes) -> str:
+    """A pack."""
+    text = pack_id.hex()
+    return f"{PACKS}{text[:2]}/{text}"
+
+
+def point(tenant_id: bytes, workload_id: bytes, session: bytes) -> str:
+    """A restore point: the commit."""
+    return f"{POINTS}{tenant_id.hex()}/{workload_id.hex()}/{session.hex()}"
+
+
+def index_run(tenant_id: bytes, session: bytes, part: int) -> str:
+    """One part of a session's index run."""
+    return f"{INDEX}{tenant_id.hex()}/{session.hex()}-{part:04d}"
+
+
+def ledger(sequence: int) -> str:
+    """A ledger batch."""
+    return f"{LEDGER}{sequence:020d}"
+
+
+def checkpoint(sequence: int) -> str:
+    """A ledger checkpoint."""
+    return f"{CHECKPOINTS}{sequence:020d}"
+
+
+def plan(epoch: int) -> str:
+    """A collection plan."""
+    return f"{PLANS}{epoch:020d}"
+
+
+def retired(session: bytes) -> str:
+    """The retirement of a point."""
+    return f"{RETIRED}{session.hex()}"
+
+
+def acknowledgement(session: bytes, epoch: int) -> str:
+    """A session's acknowledgement of a plan."""
+    return f"{SESSIONS}{session.hex()}/ack-{epoch:020d}"

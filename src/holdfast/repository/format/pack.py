@@ -1,0 +1,186 @@
+"""Packs (section 8): sealed chunks, a sealed directory, a footer. Pure: the caller brings keys and buffers."""
+
+import hashlib
+import hmac
+import struct
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from holdfast.domain.errors import FormatError
+from holdfast.repository.crypto.keyed_hash import SUITE
+from holdfast.repository.crypto.keys import AeadKey
+from holdfast.repository.format.envelope import check_digest, check_magic, damaged
+from holdfast.repository.object_store import Buffer
+
+MAGIC = b"HFPACK\x00\x01"
+END_MAGIC = b"HFPKEND\x01"
+HEADER = struct.Struct(">8sHHI16s16s16s32s")
+HEADER_BYTES = HEADER.size
+FOOTER = struct.Struct(">II8s32s")
+DIRECTORY_ENTRY = struct.Struct(">32sIIIBBI")
+CHUNK_AAD = struct.Struct(">4s16s16sQI32sIBBI")
+TAG_BYTES = 16
+PLAIN_LIMIT_BYTES = 8 * 1024 * 1024
+PACK_LIMIT_BYTES = 256 * 1024 * 1024
+MAP_FLAG = 1
+DIRECTORY_NONCE = bytes(4) + b"\xff" * 8
+RAW, ZSTD = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class PackHeader:
+    """The clear 96 bytes at the front of a pack."""
+
+    holds_maps: bool
+    kid: int
+    repository: bytes
+    session: bytes
+    pack: bytes
+    commitment: bytes
+
+    def encode(self) -> bytes:
+        """96 bytes."""
+        flags = MAP_FLAG if self.holds_maps else 0
+        return HEADER.pack(MAGIC, SUITE, flags, self.kid, self.repository, self.session, self.pack, self.commitment)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkEntry:
+    """One chunk as its pack's directory knows it."""
+
+    id: bytes
+    offset: int
+    length: int
+    plain_length: int
+    type: int
+    compression: int
+    kid: int
+
+    def encode(self) -> bytes:
+        """50 bytes."""
+        return DIRECTORY_ENTRY.pack(
+            self.id, self.offset, self.length, self.plain_length, self.type, self.compression, self.kid
+        )
+
+
+class ChunkCipher:
+    """Seals and opens the chunks of one pack; nonces are chunk numbers, so none is ever used twice."""
+
+    def __init__(self, key: AeadKey, repository: bytes, pack: bytes) -> None:
+        self._aead = AESGCM(key.key)
+        self._repository = repository
+        self._pack = pack
+
+    def _bound(self, number: int, entry: ChunkEntry) -> tuple[bytes, bytes]:
+        aad = CHUNK_AAD.pack(
+            b"chnk",
+            self._repository,
+            self._pack,
+            number,
+            entry.offset,
+            entry.id,
+            entry.kid,
+            entry.type,
+            entry.compression,
+            entry.plain_length,
+        )
+        return struct.pack(">IQ", 0, number), aad
+
+    def seal(self, number: int, entry: ChunkEntry, stored: Buffer) -> bytes:
+        """The sealed bytes of chunk `number`, 16 longer than `stored`."""
+        nonce, aad = self._bound(number, entry)
+        return self._aead.encrypt(nonce, stored, aad)
+
+    def open(self, number: int, entry: ChunkEntry, sealed: Buffer) -> bytes | None:
+        """What was sealed, or None when these are not that chunk's bytes."""
+        nonce, aad = self._bound(number, entry)
+        try:
+            return self._aead.decrypt(nonce, sealed, aad)
+        except InvalidTag:
+            return None
+
+    def seal_directory(self, header: bytes, offset: int, entries: list[ChunkEntry]) -> bytes:
+        """The sealed directory, which begins at `offset`."""
+        aad = self._directory_aad(header, offset, len(entries))
+        return self._aead.encrypt(DIRECTORY_NONCE, b"".join(entry.encode() for entry in entries), aad)
+
+    def open_directory(self, header: bytes, offset: int, sealed: Buffer) -> list[ChunkEntry] | None:
+        """The entries, or None when the seal is broken."""
+        count = (len(sealed) - TAG_BYTES) // DIRECTORY_ENTRY.size
+        try:
+            plain = self._aead.decrypt(DIRECTORY_NONCE, sealed, self._directory_aad(header, offset, count))
+        except InvalidTag:
+            return None
+        return [ChunkEntry(*row) for row in DIRECTORY_ENTRY.iter_unpack(plain)]
+
+    def _directory_aad(self, header: bytes, offset: int, count: int) -> bytes:
+        return b"pdir" + self._repository + self._pack + header + struct.pack(">II", offset, count)
+
+
+def footer(offset: int, length: int) -> bytes:
+    """The clear footer without its SHA-256."""
+    return FOOTER.pack(offset, length, END_MAGIC, bytes(32))[:-32]
+
+
+def read_header(data: Buffer, object_key: str) -> PackHeader:
+    """The clear header; FormatError when these bytes begin no pack."""
+    if len(data) < HEADER_BYTES:
+        raise FormatError(f"{object_key} is too short", why=f"{len(data)} bytes hold no pack header", key=object_key)
+    magic, suite, flags, kid, repository, session, pack, commitment = HEADER.unpack(memoryview(data)[:HEADER_BYTES])
+    check_magic(magic, MAGIC, suite, object_key)
+    if flags not in (0, MAP_FLAG):
+        raise FormatError(f"{object_key} has unknown flags {flags}", why="a pack holds data or maps", key=object_key)
+    return PackHeader(bool(flags & MAP_FLAG), kid, repository, session, pack, commitment)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedPack:
+    """A whole pack whose digest, header and directory are in order."""
+
+    header: PackHeader
+    entries: list[ChunkEntry]
+    cipher: ChunkCipher
+
+
+def open_pack(data: Buffer, key: AeadKey, object_key: str) -> OpenedPack:
+    """Check a whole pack's bytes, header and directory; chunks are opened by the caller, one by one.
+
+    Raises IntegrityError naming the object for anything that is not as it was sealed.
+    """
+    check_digest(data, object_key)
+    header = read_header(data, object_key)
+    view = memoryview(data)
+    if len(view) < HEADER_BYTES + TAG_BYTES + FOOTER.size or len(view) > PACK_LIMIT_BYTES:
+        raise FormatError(f"{object_key} has {len(view)} bytes", why="no pack has that size", key=object_key)
+    offset, length, magic, _digest = FOOTER.unpack(view[-FOOTER.size :])
+    if magic != END_MAGIC or offset < HEADER_BYTES or offset + length + FOOTER.size != len(view):
+        raise FormatError(f"{object_key} has a bad footer", why="its directory does not end at the footer", key=object_key)
+    if length < TAG_BYTES or (length - TAG_BYTES) % DIRECTORY_ENTRY.size:
+        raise FormatError(f"{object_key} has a bad directory", why=f"it has {length} bytes", key=object_key)
+    if not hmac.compare_digest(header.commitment, key.commitment):
+        raise damaged(object_key, "it was not sealed under the key of its session")
+    cipher = ChunkCipher(key, header.repository, header.pack)
+    entries = cipher.open_directory(bytes(view[:HEADER_BYTES]), offset, view[offset : offset + length])
+    if entries is None:
+        raise damaged(object_key, "the seal of its directory is broken")
+    end = HEADER_BYTES
+    for entry in entries:
+        if entry.offset != end or entry.length < TAG_BYTES or entry.plain_length > PLAIN_LIMIT_BYTES or entry.kid != header.kid:
+            raise FormatError(f"{object_key} has a bad directory", why="its chunks do not follow one another", key=object_key)
+        end += entry.length
+    if end != offset:
+        raise FormatError(f"{object_key} has a bad directory", why="its chunks do not fill the pack", key=object_key)
+    return OpenedPack(header, entries, cipher)
+
+
+def digest(parts: list[Buffer]) -> tuple[bytes, bytes]:
+    """(SHA-256 of all parts: the trailer; SHA-256 of parts and trailer: the whole object's)."""
+    before = hashlib.sha256()
+    for part in parts:
+        before.update(part)
+    trailer = before.digest()
+    whole = before.copy()
+    whole.update(trailer)
+    return trailer, whole.digest()

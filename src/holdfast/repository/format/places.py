@@ -1,0 +1,88 @@
+"""Where a chunk lies: the rows that maps, manifests and index runs share (section 9)."""
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+ID_BYTES = 32
+PACK_ROW = struct.Struct(">I16s16s")
+ENTRY = struct.Struct(">32sHIIIIB")
+ENTRY_BYTES = ENTRY.size
+ROOT_BYTES = PACK_ROW.size + ENTRY_BYTES
+HOLE = bytes(ENTRY_BYTES)
+
+ENTRY_COLUMNS = np.dtype(
+    [
+        ("id", "V32"),
+        ("pack", ">u2"),
+        ("number", ">u4"),
+        ("offset", ">u4"),
+        ("length", ">u4"),
+        ("plain", ">u4"),
+        ("compression", "u1"),
+    ]
+)
+Entries = npt.NDArray[np.void]
+
+
+@dataclass(frozen=True, slots=True)
+class PackRow:
+    """Which pack, and what is needed to derive its key."""
+
+    kid: int
+    session: bytes
+    pack: bytes
+
+    def encode(self) -> bytes:
+        """36 bytes."""
+        return PACK_ROW.pack(self.kid, self.session, self.pack)
+
+    @classmethod
+    def decode(cls, row: bytes) -> "PackRow":
+        """From 36 bytes."""
+        return cls(*PACK_ROW.unpack(row))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A chunk's place: pack, number in it, sealed bytes there, and how to open them."""
+
+    pack: PackRow
+    number: int
+    offset: int
+    length: int
+    plain_length: int
+    compression: int
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A chunk's id and a place where it lay when this was written."""
+
+    id: bytes
+    place: Place
+
+    def encode_entry(self, pack_number: int) -> bytes:
+        """The 51 bytes of a map entry that refers to row `pack_number` of its node's pack table."""
+        place = self.place
+        return ENTRY.pack(
+            self.id, pack_number, place.number, place.offset, place.length, place.plain_length, place.compression
+        )
+
+    def encode_root(self) -> bytes:
+        """A root reference, 87 bytes."""
+        return self.place.pack.encode() + self.encode_entry(0)
+
+    @classmethod
+    def decode_root(cls, data: bytes) -> "Located":
+        """From 87 bytes."""
+        pack = PackRow.decode(data[: PACK_ROW.size])
+        return cls.decode_entry(data[PACK_ROW.size :], [pack])
+
+    @classmethod
+    def decode_entry(cls, data: bytes, packs: list[PackRow]) -> "Located":
+        """From 51 bytes and the node's pack table."""
+        chunk, pack, number, offset, length, plain_length, compression = ENTRY.unpack(data)
+        return cls(chunk, Place(packs[pack], number, offset, length, plain_length, compression))

@@ -1,0 +1,212 @@
+"""Ways to the master key: make, try, add, list and remove key slots (section 5)."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.domain.errors import (
+    ConflictError,
+    FormatError,
+    IntegrityError,
+    NotFoundError,
+    UnsupportedFormatError,
+    UsageError,
+    WrongKeyError,
+)
+from holdfast.repository.crypto import password as passwords
+from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey
+from holdfast.repository.format import key_slot as form
+from holdfast.repository.format import names
+from holdfast.repository.format.cbor import Fields
+from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.surroundings import Surroundings
+
+
+class KeyWrapper(Protocol):
+    """A key management service that wraps and unwraps small secrets under a key it never gives away."""
+
+    def wrap(self, key_id: str, plaintext: bytes, context: Mapping[str, str]) -> bytes:
+        """Encrypt under `key_id`, bound to `context`."""
+
+    def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:
+        """Decrypt what was wrapped with the same context. Raises PermissionDeniedError."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """What a party brings to open a repository: the words of a password file (a password or a recovery code), a key
+    service, or both."""
+
+    text: bytes | None = None
+    wrapper: KeyWrapper | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCost:
+    """Argon2id's cost; the default is RFC 9106's second recommendation."""
+
+    memory_kib: int = 64 * 1024
+    iterations: int = 3
+    lanes: int = 4
+
+
+class KeySlots:
+    """The `keys/` of one repository."""
+
+    def __init__(self, store: ObjectStore, surroundings: Surroundings) -> None:
+        self._store = store
+        self._surroundings = surroundings
+
+    def add_password(self, master: MasterKey, secret: bytes, label: str, cost: PasswordCost | None = None) -> KeySlot:
+        """A slot that opens with a password of at least one byte."""
+        if not secret:
+            raise UsageError("the password is empty", why="an empty password protects nothing", cure="choose another")
+        if passwords.looks_like_recovery_code(secret.decode("utf-8", "replace")):
+            raise UsageError(
+                "the password has the form of a recovery code", why="it could not be told from one", cure="choose another"
+            )
+        cost = cost or PasswordCost()
+        salt = self._surroundings.random_bytes(16)
+        parameters = {"salt": salt, "memory_kib": cost.memory_kib, "iterations": cost.iterations, "lanes": cost.lanes}
+        kek = passwords.password_key(
+            secret, salt, memory_kib=cost.memory_kib, iterations=cost.iterations, lanes=cost.lanes
+        )
+        return self._add(master, PASSWORD, label, parameters, kek)
+
+    def add_recovery(self, master: MasterKey, label: str) -> tuple[KeySlot, str]:
+        """A slot that opens with a code, which is returned to be printed once and stored nowhere."""
+        code = self._surroundings.random_bytes(KEY_BYTES)
+        slot = self._add(master, RECOVERY, label, {}, passwords.recovery_key(code))
+        return slot, passwords.print_recovery_code(code)
+
+    def add_kms(self, master: MasterKey, wrapper: KeyWrapper, key_id: str, label: str) -> KeySlot:
+        """A slot that opens with whoever may use the KMS key."""
+        kek = self._surroundings.random_bytes(KEY_BYTES)
+        slot = self._surroundings.random_bytes(16)
+        blob = wrapper.wrap(key_id, kek, _context(master.repository, slot))
+        return self._add(master, KMS, label, {"key_id": key_id, "wrapped": blob}, kek, slot)
+
+    def list(self) -> Iterator[KeySlot]:
+        """All slots; raises IntegrityError at a damaged one."""
+        for info in self._store.list(names.KEYS):
+            yield form.decode(self._store.get(info.key), info.key)
+
+    def remove(self, slot_prefix: str) -> KeySlot:
+        """Take a slot away; the last slot, and the last recovery slot, stay."""
+        slots = list(self.list())
+        chosen = [slot for slot in slots if slot.slot.hex().startswith(slot_prefix.lower())]
+        if not chosen or not slot_prefix:
+            raise NotFoundError(
+                f"no key slot begins with {slot_prefix!r}", why="the repository has no such slot", cure="see `key list`"
+            )
+        if len(chosen) > 1:
+            raise UsageError(f"{slot_prefix!r} is not unique", why=f"{len(chosen)} slots begin so", cure="write more of it")
+        rest = [slot for slot in slots if slot is not chosen[0]]
+        if len(rest) < 2 or not any(slot.kind == RECOVERY for slot in rest):
+            raise ConflictError(
+                f"slot {chosen[0].slot.hex()} stays",
+                why="a repository keeps at least two key slots, one of them a recovery slot",
+                cure="add another slot first (`holdfast repository key add`)",
+            )
+        self._store.delete(names.slot(chosen[0].slot))
+        return chosen[0]
+
+    def unlock(self, secret: Secret) -> MasterKey:
+        """The master key by any slot that `secret` opens.
+
+        A damaged slot is not taken for a wrong password: when no intact one opens, IntegrityError names it.
+        """
+        slots, damage, newer = self._readable()
+        for slot in slots:
+            kek = self._key_for(slot, secret)
+            master = None if kek is None else form.unwrap(slot, kek)
+            if master is not None:
+                return master
+        if damage is not None:
+            raise damage
+        if newer is not None:
+            raise newer
+        if not slots:
+            raise NotFoundError(
+                f"there is no repository at {self._store.location}",
+                why="it has no key slot",
+                cure="check the location, or make one with `holdfast repository init`",
+            )
+        raise WrongKeyError(
+            f"no key slot of {self._store.location} opens",
+            why=_why_none(slots, secret),
+            cure="check the password file; the recovery code opens the repository too",
+        )
+
+    def _readable(self) -> tuple[list[KeySlot], IntegrityError | None, UnsupportedFormatError | None]:
+        slots: list[KeySlot] = []
+        damage: IntegrityError | None = None
+        newer: UnsupportedFormatError | None = None
+        for info in self._store.list(names.KEYS):
+            try:
+                slots.append(form.decode(self._store.get(info.key), info.key))
+            except IntegrityError as error:
+                damage = damage or error
+            except UnsupportedFormatError as error:
+                newer = newer or error
+        return slots, damage, newer
+
+    def _key_for(self, slot: KeySlot, secret: Secret) -> bytes | None:
+        """The slot's KEK where `secret` may have it."""
+        fields = Fields(slot.parameters, names.slot(slot.slot))
+        if slot.kind == KMS and secret.wrapper is not None and secret.text is None:
+            return secret.wrapper.unwrap(fields.get("wrapped", bytes), _context(slot.repository, slot.slot))
+        if secret.text is None:
+            return None
+        text = secret.text.decode("utf-8", "replace")
+        is_code = passwords.looks_like_recovery_code(text)
+        if slot.kind == RECOVERY and is_code:
+            return passwords.recovery_key(passwords.read_recovery_code(text))
+        if slot.kind == PASSWORD and not is_code:
+            return passwords.password_key(
+                secret.text,
+                fields.get("salt", bytes),
+                memory_kib=fields.natural("memory_kib"),
+                iterations=fields.natural("iterations"),
+                lanes=fields.natural("lanes"),
+            )
+        return None
+
+    def _add(
+        self,
+        master: MasterKey,
+        kind: str,
+        label: str,
+        parameters: Mapping[str, object],
+        kek: bytes,
+        slot_id: bytes | None = None,
+    ) -> KeySlot:
+        slot = KeySlot(
+            slot=slot_id or self._surroundings.random_bytes(16),
+            repository=master.repository,
+            kid=master.kid,
+            kind=kind,
+            label=label,
+            created=self._surroundings.timestamp(),
+            parameters=parameters,
+        )
+        data = form.seal(slot, kek, master.key, self._surroundings.random_bytes(12))
+        key = names.slot(slot.slot)
+        opened = form.unwrap(form.decode(data, key), kek)
+        if opened is None or opened.key != master.key:
+            raise FormatError("a new key slot does not open", why="this machine's memory or processor may be faulty", key=key)
+        self._store.create(key, data, hashlib.sha256(data).digest())
+        return slot
+
+
+def _context(repository: bytes, slot: bytes) -> dict[str, str]:
+    return {"holdfast:repository": repository.hex(), "holdfast:slot": slot.hex()}
+
+
+def _why_none(slots: list[KeySlot], secret: Secret) -> str:
+    kinds = ", ".join(sorted({slot.kind for slot in slots}))
+    if secret.text is None and secret.wrapper is None:
+        return f"neither a password nor a key service was given; it has slots of kind {kinds}"
+    return f"the password, code or KMS key given is none of its own (slots of kind {kinds})"

@@ -1,0 +1,106 @@
+"""The ledger in a store: read to its end, append, checkpoint (ordering rules 2, 4, 5, 10)."""
+
+import hashlib
+from collections.abc import Sequence
+
+from holdfast.domain.errors import FormatError, IntegrityError, KeyPinError, ObjectExistsError, ObjectNotFoundError
+from holdfast.repository.format import ledger as form
+from holdfast.repository.format import names
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.ledger import Batch, LedgerState, Record
+from holdfast.repository.object_store import Buffer
+from holdfast.repository.sealed_store import SealedStore
+
+_FIRST_WINDOW = 2
+_LAST_WINDOW = 32
+
+
+class Ledger:
+    """One party's view of the ledger; `state` is as of the last `refresh` or `append`."""
+
+    def __init__(self, sealed: SealedStore) -> None:
+        self._sealed = sealed
+        self.state = LedgerState()
+
+    def open(self) -> LedgerState:
+        """Begin at the newest checkpoint that opens and read to the end."""
+        hints = [info.key for info in self._sealed.store.list(names.CHECKPOINTS)]
+        for key in reversed(hints):
+            try:
+                self.state = form.decode_checkpoint(self._sealed.read(key, Kind.LEDGER_CHECKPOINT)[1])
+                break
+            except IntegrityError:
+                continue  # a checkpoint only saves time; the batches before it are the truth, and check names it
+        return self.refresh()
+
+    def refresh(self) -> LedgerState:
+        """Read on by GET of dense numbers until there is none (rule 4); a LIST is never asked for the end."""
+        window = _FIRST_WINDOW
+        while True:
+            first = self.state.sequence + 1
+            fetched = list(self._sealed.surroundings.transfer.map(self._fetch, range(first, first + window)))
+            ended = None in fetched
+            found = fetched[: fetched.index(None)] if ended else fetched
+            batches = [self._decode(first + at, data) for at, data in enumerate(found) if data is not None]
+            self.state = form.apply(self.state, batches)
+            if ended:
+                return self.state
+            window = min(window * 4, _LAST_WINDOW)
+
+    def append(self, *records: Record) -> None:
+        """Add records after whatever others have added meanwhile, and see them acknowledged."""
+        while True:
+            sequence = self.state.sequence + 1
+            batch = Batch(sequence, self.state.head, self._sealed.surroundings.timestamp(), tuple(records))
+            try:
+                sha256 = self._sealed.write(Kind.LEDGER_BATCH, names.ledger(sequence), form.encode_batch(batch))
+            except ObjectExistsError:
+                self.refresh()
+                continue
+            self.state = form.apply(self.state, [(batch, sha256)])
+            if sequence % form.CHECKPOINT_EVERY == 0:
+                self._checkpoint()
+            return
+
+    def require_head(self, sequence: int, head: bytes) -> None:
+        """Rule 10: the ledger must still hold what was remembered; KeyPinError when it was set back or replaced."""
+        if sequence == 0 or (self.state.sequence == sequence and self.state.head == head):
+            return
+        data = self._fetch(sequence)
+        if data is None or hashlib.sha256(data).digest() != head:
+            raise KeyPinError(
+                f"the ledger of {self._sealed.store.location} is not the one seen here before",
+                why=f"record {sequence}, remembered from an earlier use, is {'gone' if data is None else 'another one'}: "
+                "the store was set back, or replaced",
+                cure="find out who did it; `holdfast repository show --accept-ledger` accepts what is there now",
+            )
+
+    def _fetch(self, sequence: int) -> Buffer | None:
+        try:
+            return self._sealed.store.get(names.ledger(sequence))
+        except ObjectNotFoundError:
+            return None
+
+    def _decode(self, sequence: int, data: Buffer) -> tuple[Batch, bytes]:
+        key = names.ledger(sequence)
+        batch = form.decode_batch(self._sealed.open(key, data, Kind.LEDGER_BATCH)[1])
+        if batch.sequence != sequence:
+            raise FormatError(f"{key} holds batch {batch.sequence}", why="a batch stands under its own number", key=key)
+        return batch, hashlib.sha256(data).digest()
+
+    def _checkpoint(self) -> None:
+        try:
+            body = form.encode_checkpoint(self.state)
+            self._sealed.write(Kind.LEDGER_CHECKPOINT, names.checkpoint(self.state.sequence), body)
+        except ObjectExistsError:
+            return  # another process reached the same sequence and wrote the same sum
+
+
+def commit_record(session: bytes, point: str, fields: dict[str, object]) -> Record:
+    """What a list shows of a point (section 12)."""
+    return {"type": form.COMMIT, "session": session, "point": point, **fields}
+
+
+def live_in_order(state: LedgerState) -> Sequence[Record]:
+    """Live points as the ledger knows them, oldest first."""
+    return sorted(state.live.values(), key=lambda record: (record["created"], record["session"]))

@@ -1,0 +1,141 @@
+"""Make a repository, or open one: from a store and a secret to something that reads and writes restore points."""
+
+from dataclasses import dataclass, field
+
+from holdfast.domain.errors import ConflictError, NotFoundError, ObjectExistsError, ObjectNotFoundError
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey, TenantKeys, tenant_id
+from holdfast.repository.format import config as config_form
+from holdfast.repository.format import names
+from holdfast.repository.format import tenant as tenant_form
+from holdfast.repository.format.config import Config
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.tenant import Tenant
+from holdfast.repository.key_slots import KeySlots, KeyWrapper, PasswordCost, Secret
+from holdfast.repository.ledger import Ledger
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.probe import require_conditional_writes
+from holdfast.repository.sealed_store import SealedStore
+from holdfast.repository.surroundings import Surroundings
+
+DEFAULT_TENANT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """An open repository. `ledger` has been read to its end; nothing has been written."""
+
+    store: ObjectStore
+    surroundings: Surroundings
+    master: MasterKey
+    config: Config
+    sealed: SealedStore
+    ledger: Ledger
+    _tenants: dict[bytes, Tenant] = field(default_factory=dict)
+
+    def tenant(self, name: str = DEFAULT_TENANT) -> Tenant:
+        """The tenant's keys. Raises ObjectNotFoundError where it was never made."""
+        tenant = self.tenant_by_id(self.tenant_id(name))
+        if tenant.name != name:
+            raise ConflictError(f"tenant {name} is stored as {tenant.name}", why="two names, one id", cure="report this")
+        return tenant
+
+    def tenant_id(self, name: str) -> bytes:
+        """The 16 bytes that stand for a tenant's name in keys."""
+        return tenant_id(self.config.name_key, name)
+
+    def tenant_by_id(self, identifier: bytes) -> Tenant:
+        """The same, from the id in a key."""
+        if identifier not in self._tenants:
+            body = self.sealed.read(names.tenant(identifier), Kind.TENANT)[1]
+            self._tenants[identifier] = tenant_form.decode(body)
+        return self._tenants[identifier]
+
+    def ensure_tenant(self, name: str) -> Tenant:
+        """The tenant's keys, made now where it is new; of two makers one wins and both use its keys."""
+        try:
+            return self.tenant(name)
+        except ObjectNotFoundError:
+            _make_tenant(self.sealed, self.config, name)
+            return self.tenant(name)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NewRepository:
+    """What `create_repository` hands back; the recovery code is shown once and kept nowhere."""
+
+    repository: Repository
+    recovery_code: str
+
+
+def create_repository(
+    store: ObjectStore,
+    surroundings: Surroundings,
+    *,
+    password: bytes | None = None,
+    cost: PasswordCost | None = None,
+    wrapper: KeyWrapper | None = None,
+    kms_key: str | None = None,
+) -> NewRepository:
+    """Make a repository where none is: probe the store, write the key slots, then `config`, which makes it one.
+
+    Raises ConflictError when one is there already, UnsupportedFormatError for a store that ignores If-None-Match.
+    """
+    for prefix in (names.CONFIG, names.KEYS):
+        taken = next(iter(store.list(prefix)), None)
+        if taken is not None:
+            raise ConflictError(
+                f"there is something at {store.location} already",
+                why=f"it holds {taken.key}" + ("" if prefix == names.CONFIG else ", left by an `init` that did not finish"),
+                cure="choose an empty location, or use the repository that is there",
+            )
+    require_conditional_writes(store, surroundings)
+    repository_id = surroundings.random_bytes(16)
+    master = MasterKey(surroundings.random_bytes(KEY_BYTES), repository_id)
+    slots = KeySlots(store, surroundings)
+    if password is not None:
+        slots.add_password(master, password, "first password", cost)
+    if kms_key is not None and wrapper is not None:
+        slots.add_kms(master, wrapper, kms_key, kms_key)
+    recovery_code = slots.add_recovery(master, "recovery code")[1]
+    sealed = SealedStore(store, master, surroundings)
+    config = Config(
+        repository=repository_id,
+        name_key=surroundings.random_bytes(KEY_BYTES),
+        created=surroundings.timestamp(),
+        block_size_bytes=BLOCK_SIZE_BYTES,
+    )
+    _make_tenant(sealed, config, DEFAULT_TENANT)
+    sealed.write(Kind.CONFIG, names.CONFIG, config_form.encode(config))
+    ledger = Ledger(sealed)
+    ledger.open()
+    return NewRepository(Repository(store, surroundings, master, config, sealed, ledger), recovery_code)
+
+
+def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundings) -> Repository:
+    """Unlock, check, and read the ledger to its end.
+
+    Raises NotFoundError (no repository), WrongKeyError, IntegrityError (damage, named), UnsupportedFormatError (newer).
+    """
+    master = KeySlots(store, surroundings).unlock(secret)
+    sealed = SealedStore(store, master, surroundings)
+    try:
+        config = config_form.decode(sealed.read(names.CONFIG, Kind.CONFIG)[1])
+    except ObjectNotFoundError as error:
+        raise NotFoundError(
+            f"there is no whole repository at {store.location}",
+            why="it has key slots but no config: an `init` did not finish, or config was deleted",
+            cure="run `holdfast repository init` at an empty location, or bring config back from a copy of the store",
+        ) from error
+    ledger = Ledger(sealed)
+    ledger.open()
+    return Repository(store, surroundings, master, config, sealed, ledger)
+
+
+def _make_tenant(sealed: SealedStore, config: Config, name: str) -> None:
+    keys = TenantKeys(sealed.surroundings.random_bytes(KEY_BYTES), sealed.surroundings.random_bytes(KEY_BYTES))
+    tenant = Tenant(name=name, keys=keys, created=sealed.surroundings.timestamp())
+    try:
+        sealed.write(Kind.TENANT, names.tenant(tenant_id(config.name_key, name)), tenant_form.encode(tenant))
+    except ObjectExistsError:
+        return  # another maker won; its keys are the tenant's

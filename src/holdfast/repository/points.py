@@ -1,0 +1,113 @@
+"""Restore points as a person names them: list, and find by id, prefix or `latest:WORKLOAD[@TIME]`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.domain.errors import NotFoundError, UsageError
+from holdfast.domain.time import format_time, parse_time
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.opening import Repository
+from holdfast.repository.sessions import is_retired, ledger_record, read_point
+
+LATEST = "latest:"
+
+
+@dataclass(frozen=True, slots=True)
+class PointSummary:
+    """What a list shows of a restore point."""
+
+    session: bytes
+    key: str
+    tenant: str
+    workload: str
+    kind: str
+    created: str
+    size_bytes: int
+    parent: bytes | None
+
+    @property
+    def id(self) -> str:
+        """The point's id: its session's, in hex."""
+        return self.session.hex()
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> "PointSummary":
+        """From a ledger's commit record."""
+        return cls(
+            session=record["session"],
+            key=record["point"],
+            tenant=record["tenant"],
+            workload=record["workload"],
+            kind=record["kind"],
+            created=record["created"],
+            size_bytes=record["size"],
+            parent=record.get("parent"),
+        )
+
+
+def list_points(repository: Repository, tenant: str | None = None, workload: str | None = None) -> list[PointSummary]:
+    """Live points, oldest first, from the ledger; a session open there is resolved by GET of its point key (rule 2)."""
+    state = repository.ledger.state
+    records = dict(state.live)
+    for session, record in state.open.items():
+        manifest = read_point(repository, record["point"])
+        if manifest is not None:
+            records[session] = ledger_record(record["point"], manifest, record["time"])
+    # Presence in a LIST is a fact: a retirement whose ledger record was lost to a crash is seen here.
+    retired = {info.key.removeprefix(names.RETIRED) for info in repository.store.list(names.RETIRED)}
+    points = [PointSummary.of_record(record) for session, record in records.items() if session.hex() not in retired]
+    chosen = [
+        point
+        for point in points
+        if (tenant is None or point.tenant == tenant) and (workload is None or point.workload == workload)
+    ]
+    return sorted(chosen, key=lambda point: (point.created, point.session))
+
+
+def find_point(repository: Repository, text: str, tenant: str) -> PointSummary:
+    """The one point that `text` names: an id, a unique prefix of one, or `latest:WORKLOAD[@TIME]`."""
+    points = list_points(repository, tenant)
+    if text.startswith(LATEST):
+        return _latest(points, text.removeprefix(LATEST))
+    if not text:
+        raise UsageError("no restore point was named", why="the name is empty", cure="give an id or latest:WORKLOAD")
+    found = [point for point in points if point.id.startswith(text.lower())]
+    if not found:
+        raise NotFoundError(
+            f"no restore point begins with {text}", why=f"{len(points)} points were looked at", cure="see `holdfast image list`"
+        )
+    if len(found) > 1:
+        raise UsageError(
+            f"{text} is not unique", why=f"{len(found)} restore points begin with it", cure="write more of the id"
+        )
+    return found[0]
+
+
+def _latest(points: list[PointSummary], text: str) -> PointSummary:
+    """The newest of a workload, at or before a time where one is given after the last @."""
+    of_workload = [point for point in points if point.workload == text]
+    limit = ""
+    if not of_workload and "@" in text:
+        workload, _, moment = text.rpartition("@")
+        limit = format_time(parse_time(moment))
+        of_workload = [point for point in points if point.workload == workload and point.created <= limit]
+    if not of_workload:
+        raise NotFoundError(
+            f"there is no restore point {LATEST}{text}",
+            why="no point of that workload" + (f" is as old as {limit}" if limit else " exists"),
+            cure="see `holdfast image list`",
+        )
+    return of_workload[-1]
+
+
+def load_manifest(repository: Repository, point: PointSummary) -> Manifest:
+    """The point's manifest, by GET, after making sure that it is not retired (rule 2)."""
+    if not is_retired(repository, point.session):
+        manifest = read_point(repository, point.key)
+        if manifest is not None:
+            return manifest
+    raise NotFoundError(
+        f"restore point {point.id} is no more", why="it was deleted meanwhile", cure="see `holdfast image list`"
+    )

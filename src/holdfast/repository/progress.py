@@ -1,0 +1,29 @@
+"""How a long operation says how far it is; the listener decides what a person sees."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Told from any thread, as often as it happens; a listener must be quick."""
+
+    def total(self, size_bytes: int | None) -> None:
+        """How much there is to do, None when nobody knows."""
+
+    def advance(self, size_bytes: int) -> None:
+        """So much more is done."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know, one line."""
+
+
+class Silence:
+    """Nobody listens."""
+
+    def total(self, size_bytes: int | None) -> None:
+        """Nothing."""
+
+    def advance(self, size_bytes: int) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""

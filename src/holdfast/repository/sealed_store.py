@@ -1,0 +1,70 @@
+"""A store seen with the master key: objects go in and come out as bodies, sealed and checked by kind and name."""
+
+import hashlib
+
+from holdfast.repository.crypto.keys import MasterKey
+from holdfast.repository.format import envelope, names
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.object_store import Buffer, ObjectStore
+from holdfast.repository.surroundings import Surroundings
+
+_LABELS = {
+    Kind.CONFIG: "config",
+    Kind.TENANT: "tenant",
+    Kind.MANIFEST: "point",
+    Kind.TOMBSTONE: "point",
+    Kind.RETIREMENT: "retired",
+    Kind.LEDGER_BATCH: "ledger",
+    Kind.LEDGER_CHECKPOINT: "ledger",
+    Kind.PLAN: "plan",
+}
+
+
+class SealedStore:
+    """Reads and writes every kind of object but packs and key slots."""
+
+    def __init__(self, store: ObjectStore, master: MasterKey, surroundings: Surroundings) -> None:
+        self.store = store
+        self.master = master
+        self.surroundings = surroundings
+
+    def write(self, kind: Kind, key: str, body: bytes) -> bytes:
+        """Seal and create; returns the SHA-256 of the whole object. Raises ObjectExistsError when the key is taken."""
+        data = envelope.seal(
+            kind,
+            body,
+            kind_key=self._kind_key(kind, key),
+            object_key=key,
+            repository=self.master.repository,
+            kid=self.master.kid,
+            salt=self.surroundings.random_bytes(envelope.SALT_BYTES),
+        )
+        sha256 = hashlib.sha256(data).digest()
+        self.store.create(key, data, sha256)
+        return sha256
+
+    def read(self, key: str, *kinds: Kind) -> tuple[Kind, bytes]:
+        """Kind and body of an object that must be of one of `kinds`. Raises ObjectNotFoundError, IntegrityError."""
+        return self.open(key, self.store.get(key), *kinds)
+
+    def open(self, key: str, data: Buffer, *kinds: Kind) -> tuple[Kind, bytes]:
+        """The same for bytes that were fetched already."""
+        return envelope.open_object(
+            data,
+            kinds=kinds,
+            kind_key=self._kind_key(kinds[0], key),
+            object_key=key,
+            repository=self.master.repository,
+        )
+
+    def _kind_key(self, kind: Kind, key: str) -> bytes:
+        if kind is Kind.INDEX_RUN:
+            return self.master.index_key(_hex_part(key, names.INDEX))
+        if kind is Kind.ACKNOWLEDGEMENT:
+            return self.master.scratch_key(_hex_part(key, names.SESSIONS))
+        return self.master.sub(_LABELS[kind])
+
+
+def _hex_part(key: str, prefix: str) -> bytes:
+    """The id that follows the prefix in a key of section 2."""
+    return bytes.fromhex(key.removeprefix(prefix).split("/", 1)[0])

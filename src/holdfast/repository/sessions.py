@@ -1,0 +1,189 @@
+"""Sessions: open, commit, retire, pin (ordering rules 2, 3, 6 and 7). The order of the lines here is the promise."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from holdfast.domain.errors import (
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    PermissionDeniedError,
+)
+from holdfast.repository.format import acknowledgement as acknowledgement_form
+from holdfast.repository.format import ledger as ledger_form
+from holdfast.repository.format import manifest as manifest_form
+from holdfast.repository.format import names
+from holdfast.repository.format import plan as plan_form
+from holdfast.repository.format import retirement as retirement_form
+from holdfast.repository.format.acknowledgement import Acknowledgement
+from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.plan import NO_PLAN, Plan
+from holdfast.repository.format.retirement import Retirement
+from holdfast.repository.format.tenant import Tenant
+from holdfast.repository.ledger import commit_record
+from holdfast.repository.opening import Repository
+from holdfast.repository.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSession:
+    """An open session: announced in the ledger, and in agreement with the newest plan."""
+
+    repository: Repository
+    tenant: Tenant
+    tenant_id: bytes
+    workload: str
+    workload_id: bytes
+    session: bytes
+    plan: Plan
+    started: str
+
+    @property
+    def point_key(self) -> str:
+        """Where the commit will stand."""
+        return names.point(self.tenant_id, self.workload_id, self.session)
+
+    def may_inherit(self, parent: Manifest) -> bool:
+        """Rule 3: whether subtrees of that point may be taken over."""
+        return parent.session in self.plan.live or parent.plan_epoch >= self.plan.epoch
+
+
+def open_session(repository: Repository, tenant_name: str, workload: str) -> WriterSession:
+    """Rule 3, in this order: the ledger's `open`, the newest plan, its acknowledgement. Index runs are read after."""
+    tenant = repository.ensure_tenant(tenant_name)
+    tenant_id = repository.tenant_id(tenant_name)
+    workload_id = tenant.keys.workload_id(workload)
+    session = repository.surroundings.random_bytes(16)
+    started = repository.surroundings.timestamp()
+    point = names.point(tenant_id, workload_id, session)
+    repository.ledger.append({"type": ledger_form.OPEN, "session": session, "point": point, "time": started})
+    plan = newest_plan(repository)
+    if plan.epoch:
+        acknowledgement = Acknowledgement(session, plan.epoch)
+        key = names.acknowledgement(session, plan.epoch)
+        repository.sealed.write(Kind.ACKNOWLEDGEMENT, key, acknowledgement_form.encode(acknowledgement))
+    return WriterSession(repository, tenant, tenant_id, workload, workload_id, session, plan, started)
+
+
+def newest_plan(repository: Repository) -> Plan:
+    """The plan with the highest epoch; a LIST hints where it is, GET until 404 says which is the last (rule 5)."""
+    listed = [info.key for info in repository.store.list(names.PLANS)]
+    epoch = int(listed[-1].removeprefix(names.PLANS)) if listed else 0
+    newest = NO_PLAN
+    while True:
+        try:
+            body = repository.sealed.read(names.plan(max(epoch, 1)), Kind.PLAN)[1]
+        except ObjectNotFoundError:
+            return newest
+        newest = plan_form.decode(body)
+        epoch = newest.epoch + 1
+
+
+def commit(session: WriterSession, manifest: Manifest) -> None:
+    """Rule 2: the point's PUT makes it, the ledger's record follows. All packs and index runs are there already.
+
+    Raises ConflictError when a tombstone took the name: the session was given up for dead and has lost.
+    """
+    repository = session.repository
+    try:
+        repository.sealed.write(Kind.MANIFEST, session.point_key, manifest_form.encode(manifest))
+    except ObjectExistsError as error:
+        if not _is_ours(session, manifest):
+            raise ConflictError(
+                "the session was ended by a collector",
+                why="it gave no sign of life for a day, and its name now bears a tombstone",
+                cure="run the backup again",
+            ) from error
+    repository.ledger.append(ledger_record(session.point_key, manifest, repository.surroundings.timestamp()))
+
+
+def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.Record:
+    """The `commit` record of a point."""
+    return commit_record(
+        manifest.session,
+        point_key,
+        {
+            "time": time,
+            "tenant": manifest.tenant,
+            "workload": manifest.workload,
+            "kind": manifest.kind,
+            "created": manifest.created,
+            "size": manifest.size_bytes,
+            "parent": manifest.parent,
+        },
+    )
+
+
+def _is_ours(session: WriterSession, manifest: Manifest) -> bool:
+    """Rule 1: a name that is taken may be our own lost answer: same kind, session and roots."""
+    stored = read_point(session.repository, session.point_key)
+    return stored is not None and stored.session == manifest.session and stored.volumes == manifest.volumes
+
+
+def read_point(repository: Repository, point_key: str) -> Manifest | None:
+    """The manifest at that key; None when there is none or a tombstone. Raises IntegrityError for damage."""
+    try:
+        data = repository.store.get(point_key)
+    except ObjectNotFoundError:
+        return None
+    if read_header(data, point_key).kind == Kind.TOMBSTONE:
+        return None
+    body = repository.sealed.open(point_key, data, Kind.MANIFEST)[1]
+    manifest = manifest_form.decode(body)
+    if manifest.session.hex() != point_key.rsplit("/", 1)[1]:
+        raise IntegrityError(
+            f"{point_key} holds another point", why="its manifest names another session", cure="run check", objects=(point_key,)
+        )
+    return manifest
+
+
+def is_retired(repository: Repository, session: bytes) -> bool:
+    """Whether `retired/<session>` exists, by HEAD and never by LIST."""
+    try:
+        repository.store.head(names.retired(session))
+    except ObjectNotFoundError:
+        return False
+    return True
+
+
+def retire(repository: Repository, session: bytes, point_key: str) -> None:
+    """Rule 2: `retired/<session>` first and acknowledged, then the ledger's record. Running it again is safe."""
+    time = repository.surroundings.timestamp()
+    try:
+        body = retirement_form.encode(Retirement(session, point_key, time))
+        repository.sealed.write(Kind.RETIREMENT, names.retired(session), body)
+    except ObjectExistsError:
+        pass  # retired before, perhaps by a run that died before its ledger record
+    if session in repository.ledger.refresh().live:
+        repository.ledger.append({"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time})
+
+
+@contextmanager
+def pinned(repository: Repository, points: Sequence[bytes], progress: Progress) -> Iterator[None]:
+    """Rule 7: pin first, then check that the points are not retired; unpin at the end, whatever happened.
+
+    Who may only read goes on without a pin and says so.
+    """
+    reader = repository.surroundings.random_bytes(16)
+    time = repository.surroundings.timestamp()
+    pin = {"type": ledger_form.PIN, "session": reader, "points": list(points), "time": time}
+    held = True
+    try:
+        repository.ledger.append(pin)
+    except PermissionDeniedError:
+        held = False
+        progress.note("reading without a pin: this key may only read; do not collect garbage meanwhile")
+    try:
+        for point in points:
+            if is_retired(repository, point):
+                raise NotFoundError(
+                    f"restore point {point.hex()} is no more", why="it was deleted", cure="see `holdfast image list`"
+                )
+        yield
+    finally:
+        if held:
+            repository.ledger.append({"type": ledger_form.UNPIN, "session": reader})

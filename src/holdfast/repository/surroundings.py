@@ -1,0 +1,28 @@
+"""What the repository takes from the world and never fetches itself: the time, randomness, and threads to work on.
+
+One seed behind `random_bytes` and one clock behind `now` replay everything that a repository does.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.domain.time import format_time
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """`now` gives an aware time; `random_bytes(n)` n bytes fit for keys; `compute` runs work that keeps a core busy,
+    `transfer` work that waits for the store. The two may be one executor only if it never blocks (a test's inline one)."""
+
+    now: Callable[[], datetime]
+    random_bytes: Callable[[int], bytes]
+    compute: Executor
+    transfer: Executor
+    compute_width: int = 2
+    transfer_width: int = 4
+
+    def timestamp(self) -> str:
+        """Now, as the format writes times."""
+        return format_time(self.now())
