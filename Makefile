@@ -48,7 +48,7 @@ house: $(INSTALLED)  ## house rules: sizes, names, banned calls, documentation t
 	$(BIN)/pytest -q tests/house
 
 docs: $(INSTALLED)  ## the documentation as a website in site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:  ## remove what the targets above have made
 	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

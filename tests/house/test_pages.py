@@ -44,3 +44,13 @@ def test_links_between_pages_lead_somewhere():
                 place = (ROOT / name).parent / target
                 broken += [] if place.exists() else [f"{name} -> {target}"]
     assert not broken, f"{broken}: mend the links"
+
+
+def test_paths_named_in_pages_exist():
+    gone = [
+        f"{name}: {path}"
+        for name, text in documentation().items()
+        for path in re.findall(r"`((?:src|tests|docs|tools|bench)/[\w./-]*\w)/?`", text)
+        if not (ROOT / path).exists()
+    ]
+    assert not gone, f"{gone}: the page sends readers to a file that is not there"
