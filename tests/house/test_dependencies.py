@@ -7,6 +7,7 @@ import sys
 import tomllib
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from tests.house.tree import ROOT, SOURCE, named, source_files, syntax_tree
 
@@ -61,3 +62,15 @@ def test_every_dependency_is_pinned(extra):
     pinned = {plain(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().splitlines()}
     missing = declared(PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]) - pinned
     assert not missing, f"constraints.txt: pin {missing} (install it, then copy its line of `pip freeze`)"
+
+
+def test_pins_accept_every_python_that_the_project_accepts():
+    """Debian 12 has Python 3.11.2; a pin that asks for a later 3.11 would be refused there."""
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    wrong = {
+        line: needed
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        for distribution in importlib.metadata.distributions(name=line.split("==")[0])
+        if (needed := distribution.metadata.get("Requires-Python")) and not SpecifierSet(needed).contains(oldest)
+    }
+    assert not wrong, f"constraints.txt: {wrong}: pin the newest version that accepts Python {oldest}"
