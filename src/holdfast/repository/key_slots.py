@@ -65,7 +65,9 @@ class KeySlots:
             raise UsageError("the password is empty", why="an empty password protects nothing", cure="choose another")
         if passwords.looks_like_recovery_code(secret.decode("utf-8", "replace")):
             raise UsageError(
-                "the password has the form of a recovery code", why="it could not be told from one", cure="choose another"
+                "the password has the form of a recovery code",
+                why="it could not be told from one",
+                cure="choose another",
             )
         cost = cost or PasswordCost()
         salt = self._surroundings.random_bytes(16)
@@ -88,21 +90,23 @@ class KeySlots:
         blob = wrapper.wrap(key_id, kek, _context(master.repository, slot))
         return self._add(master, KMS, label, {"key_id": key_id, "wrapped": blob}, kek, slot)
 
-    def list(self) -> Iterator[KeySlot]:
+    def each(self) -> Iterator[KeySlot]:
         """All slots; raises IntegrityError at a damaged one."""
         for info in self._store.list(names.KEYS):
             yield form.decode(self._store.get(info.key), info.key)
 
     def remove(self, slot_prefix: str) -> KeySlot:
         """Take a slot away; the last slot, and the last recovery slot, stay."""
-        slots = list(self.list())
+        slots = list(self.each())
         chosen = [slot for slot in slots if slot.slot.hex().startswith(slot_prefix.lower())]
         if not chosen or not slot_prefix:
             raise NotFoundError(
                 f"no key slot begins with {slot_prefix!r}", why="the repository has no such slot", cure="see `key list`"
             )
         if len(chosen) > 1:
-            raise UsageError(f"{slot_prefix!r} is not unique", why=f"{len(chosen)} slots begin so", cure="write more of it")
+            raise UsageError(
+                f"{slot_prefix!r} is not unique", why=f"{len(chosen)} slots begin so", cure="write more of it"
+            )
         rest = [slot for slot in slots if slot is not chosen[0]]
         if len(rest) < 2 or not any(slot.kind == RECOVERY for slot in rest):
             raise ConflictError(
@@ -196,7 +200,9 @@ class KeySlots:
         key = names.slot(slot.slot)
         opened = form.unwrap(form.decode(data, key), kek)
         if opened is None or opened.key != master.key:
-            raise FormatError("a new key slot does not open", why="this machine's memory or processor may be faulty", key=key)
+            raise FormatError(
+                "a new key slot does not open", why="this machine's memory or processor may be faulty", key=key
+            )
         self._store.create(key, data, hashlib.sha256(data).digest())
         return slot
 

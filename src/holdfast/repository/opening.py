@@ -37,7 +37,9 @@ class Repository:
         """The tenant's keys. Raises ObjectNotFoundError where it was never made."""
         tenant = self.tenant_by_id(self.tenant_id(name))
         if tenant.name != name:
-            raise ConflictError(f"tenant {name} is stored as {tenant.name}", why="two names, one id", cure="report this")
+            raise ConflictError(
+                f"tenant {name} is stored as {tenant.name}", why="two names, one id", cure="report this"
+            )
         return tenant
 
     def tenant_id(self, name: str) -> bytes:
@@ -86,7 +88,8 @@ def create_repository(
         if taken is not None:
             raise ConflictError(
                 f"there is something at {store.location} already",
-                why=f"it holds {taken.key}" + ("" if prefix == names.CONFIG else ", left by an `init` that did not finish"),
+                why=f"it holds {taken.key}"
+                + ("" if prefix == names.CONFIG else ", left by an `init` that did not finish"),
                 cure="choose an empty location, or use the repository that is there",
             )
     require_conditional_writes(store, surroundings)

@@ -76,7 +76,9 @@ def find_point(repository: Repository, text: str, tenant: str) -> PointSummary:
     found = [point for point in points if point.id.startswith(text.lower())]
     if not found:
         raise NotFoundError(
-            f"no restore point begins with {text}", why=f"{len(points)} points were looked at", cure="see `holdfast image list`"
+            f"no restore point begins with {text}",
+            why=f"{len(points)} points were looked at",
+            cure="see `holdfast image list`",
         )
     if len(found) > 1:
         raise UsageError(

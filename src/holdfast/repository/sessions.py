@@ -136,7 +136,10 @@ def read_point(repository: Repository, point_key: str) -> Manifest | None:
     manifest = manifest_form.decode(body)
     if manifest.session.hex() != point_key.rsplit("/", 1)[1]:
         raise IntegrityError(
-            f"{point_key} holds another point", why="its manifest names another session", cure="run check", objects=(point_key,)
+            f"{point_key} holds another point",
+            why="its manifest names another session",
+            cure="run check",
+            objects=(point_key,),
         )
     return manifest
 

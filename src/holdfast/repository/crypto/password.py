@@ -28,7 +28,9 @@ def password_key(password: bytes, salt: bytes, *, memory_kib: int, iterations: i
             raise FormatError(f"key slot asks for {name} {value}", why=f"allowed are {low} to {high}")
     if len(salt) != 16:
         raise FormatError(f"key slot has a salt of {len(salt)} bytes", why="a password slot's salt has 16")
-    return Argon2id(salt=salt, length=KEY_BYTES, iterations=iterations, lanes=lanes, memory_cost=memory_kib).derive(password)
+    return Argon2id(salt=salt, length=KEY_BYTES, iterations=iterations, lanes=lanes, memory_cost=memory_kib).derive(
+        password
+    )
 
 
 def recovery_key(code: bytes) -> bytes:
@@ -46,7 +48,10 @@ def print_recovery_code(code: bytes) -> str:
 
 def looks_like_recovery_code(text: str) -> bool:
     """Whether a secret was probably meant as a recovery code."""
-    return text.strip().upper().replace(" ", "").replace("-", "").startswith(PREFIX) and len(text.strip()) >= CODE_CHARACTERS
+    return (
+        text.strip().upper().replace(" ", "").replace("-", "").startswith(PREFIX)
+        and len(text.strip()) >= CODE_CHARACTERS
+    )
 
 
 def read_recovery_code(text: str) -> bytes:

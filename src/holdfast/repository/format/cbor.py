@@ -56,14 +56,18 @@ class Fields:
         """A list of texts."""
         value: list[Any] = self.get(key, list)
         if not all(isinstance(item, str) for item in value):
-            raise FormatError(f"{self.structure}: field {key} holds something else than texts", why="expected a list of texts")
+            raise FormatError(
+                f"{self.structure}: field {key} holds something else than texts", why="expected a list of texts"
+            )
         return value
 
     def maps(self, key: str) -> list["Fields"]:
         """A list of maps."""
         value: list[Any] = self.get(key, list)
         if not all(isinstance(item, dict) for item in value):
-            raise FormatError(f"{self.structure}: field {key} holds something else than maps", why="expected a list of maps")
+            raise FormatError(
+                f"{self.structure}: field {key} holds something else than maps", why="expected a list of maps"
+            )
         return [Fields(item, f"{self.structure}.{key}") for item in value]
 
 

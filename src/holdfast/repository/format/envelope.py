@@ -51,7 +51,9 @@ class Header:
     raw: bytes
 
 
-def seal(kind: Kind, body: bytes, *, kind_key: bytes, object_key: str, repository: bytes, kid: int, salt: bytes) -> bytes:
+def seal(
+    kind: Kind, body: bytes, *, kind_key: bytes, object_key: str, repository: bytes, kid: int, salt: bytes
+) -> bytes:
     """The whole object; `salt` is 32 fresh random bytes."""
     name = object_key.encode()
     keys = AeadKey.derive(kind_key, name + salt)
@@ -106,9 +108,13 @@ def open_object(
     """
     header = read_header(data, object_key)
     if header.repository != repository:
-        raise FormatError(f"{object_key} belongs to another repository", why="its header names another id", key=object_key)
+        raise FormatError(
+            f"{object_key} belongs to another repository", why="its header names another id", key=object_key
+        )
     if header.kind not in kinds:
-        raise FormatError(f"{object_key} is of kind {header.kind}", why=f"expected {[int(k) for k in kinds]}", key=object_key)
+        raise FormatError(
+            f"{object_key} is of kind {header.kind}", why=f"expected {[int(k) for k in kinds]}", key=object_key
+        )
     name = object_key.encode()
     keys = AeadKey.derive(kind_key, name + header.salt)
     if not hmac.compare_digest(keys.commitment, header.commitment):
@@ -123,5 +129,8 @@ def open_object(
 def damaged(object_key: str, why: str) -> IntegrityError:
     """The error for an object that is not as it was written."""
     return IntegrityError(
-        f"{object_key} is damaged", why=why, cure="run `holdfast repository check` to see which points it hurts", objects=(object_key,)
+        f"{object_key} is damaged",
+        why=why,
+        cure="run `holdfast repository check` to see which points it hurts",
+        objects=(object_key,),
     )

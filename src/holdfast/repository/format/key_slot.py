@@ -68,7 +68,9 @@ def seal(slot: KeySlot, kek: bytes, master: bytes, nonce: bytes) -> bytes:
 def decode(data: Buffer, object_key: str) -> KeySlot:
     """An intact slot; IntegrityError names a damaged one, so that it is not taken for a wrong password."""
     if len(data) > SLOT_LIMIT_BYTES:
-        raise FormatError(f"{object_key} has {len(data)} bytes", why=f"a key slot has at most {SLOT_LIMIT_BYTES}", key=object_key)
+        raise FormatError(
+            f"{object_key} has {len(data)} bytes", why=f"a key slot has at most {SLOT_LIMIT_BYTES}", key=object_key
+        )
     check_digest(data, object_key)
     raw = bytes(data)
     if len(raw) < FIXED.size + TAIL_BYTES:

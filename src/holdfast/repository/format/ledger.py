@@ -58,7 +58,9 @@ def decode_batch(body: bytes) -> Batch:
 def _record(fields: cbor.Fields) -> Record:
     kind = fields.get("type", str)
     if kind not in TYPES:
-        raise FormatError(f"ledger record of unknown type {kind}", why="it may change what is live", cure="use a newer Holdfast")
+        raise FormatError(
+            f"ledger record of unknown type {kind}", why="it may change what is live", cure="use a newer Holdfast"
+        )
     fields.sized("session", 16)
     if kind in (OPEN, COMMIT, RETIRE):
         fields.get("point", str)
@@ -125,4 +127,6 @@ def decode_checkpoint(body: bytes) -> LedgerState:
     parts: dict[str, dict[bytes, Record]] = {}
     for name in ("live", "open", "pins"):
         parts[name] = {record["session"]: record for record in (_record(item) for item in fields.maps(name))}
-    return LedgerState(fields.natural("sequence"), fields.sized("head", 32), parts["live"], parts["open"], parts["pins"])
+    return LedgerState(
+        fields.natural("sequence"), fields.sized("head", 32), parts["live"], parts["open"], parts["pins"]
+    )

@@ -88,18 +88,20 @@ class ChunkCipher:
         )
         return struct.pack(">IQ", 0, number), aad
 
-    def seal(self, number: int, entry: ChunkEntry, stored: Buffer) -> bytes:
-        """The sealed bytes of chunk `number`, 16 longer than `stored`."""
+    def seal_into(self, number: int, entry: ChunkEntry, stored: Buffer, room: memoryview) -> None:
+        """Put the sealed bytes of chunk `number` into `room`, which is 16 bytes longer than `stored`."""
         nonce, aad = self._bound(number, entry)
-        return self._aead.encrypt(nonce, stored, aad)
+        self._aead.encrypt_into(nonce, stored, aad, room)
 
-    def open(self, number: int, entry: ChunkEntry, sealed: Buffer) -> bytes | None:
-        """What was sealed, or None when these are not that chunk's bytes."""
+    def open_into(self, number: int, entry: ChunkEntry, sealed: Buffer, scratch: memoryview) -> memoryview | None:
+        """What was sealed, a view of `scratch` (at least as long as `sealed`); None when these are not that chunk's bytes."""
         nonce, aad = self._bound(number, entry)
+        room = scratch[: len(sealed) - TAG_BYTES]
         try:
-            return self._aead.decrypt(nonce, sealed, aad)
+            self._aead.decrypt_into(nonce, sealed, aad, room)
         except InvalidTag:
             return None
+        return room
 
     def seal_directory(self, header: bytes, offset: int, entries: list[ChunkEntry]) -> bytes:
         """The sealed directory, which begins at `offset`."""
@@ -156,7 +158,9 @@ def open_pack(data: Buffer, key: AeadKey, object_key: str) -> OpenedPack:
         raise FormatError(f"{object_key} has {len(view)} bytes", why="no pack has that size", key=object_key)
     offset, length, magic, _digest = FOOTER.unpack(view[-FOOTER.size :])
     if magic != END_MAGIC or offset < HEADER_BYTES or offset + length + FOOTER.size != len(view):
-        raise FormatError(f"{object_key} has a bad footer", why="its directory does not end at the footer", key=object_key)
+        raise FormatError(
+            f"{object_key} has a bad footer", why="its directory does not end at the footer", key=object_key
+        )
     if length < TAG_BYTES or (length - TAG_BYTES) % DIRECTORY_ENTRY.size:
         raise FormatError(f"{object_key} has a bad directory", why=f"it has {length} bytes", key=object_key)
     if not hmac.compare_digest(header.commitment, key.commitment):
@@ -167,20 +171,24 @@ def open_pack(data: Buffer, key: AeadKey, object_key: str) -> OpenedPack:
         raise damaged(object_key, "the seal of its directory is broken")
     end = HEADER_BYTES
     for entry in entries:
-        if entry.offset != end or entry.length < TAG_BYTES or entry.plain_length > PLAIN_LIMIT_BYTES or entry.kid != header.kid:
-            raise FormatError(f"{object_key} has a bad directory", why="its chunks do not follow one another", key=object_key)
+        if (
+            entry.offset != end
+            or entry.length < TAG_BYTES
+            or entry.plain_length > PLAIN_LIMIT_BYTES
+            or entry.kid != header.kid
+        ):
+            raise FormatError(
+                f"{object_key} has a bad directory", why="its chunks do not follow one another", key=object_key
+            )
         end += entry.length
     if end != offset:
         raise FormatError(f"{object_key} has a bad directory", why="its chunks do not fill the pack", key=object_key)
     return OpenedPack(header, entries, cipher)
 
 
-def digest(parts: list[Buffer]) -> tuple[bytes, bytes]:
-    """(SHA-256 of all parts: the trailer; SHA-256 of parts and trailer: the whole object's)."""
-    before = hashlib.sha256()
-    for part in parts:
-        before.update(part)
-    trailer = before.digest()
-    whole = before.copy()
-    whole.update(trailer)
-    return trailer, whole.digest()
+def digest(before: Buffer) -> tuple[bytes, bytes]:
+    """(SHA-256 of all bytes before the trailer, SHA-256 of the whole object with it), in one pass."""
+    running = hashlib.sha256(before)
+    trailer = running.digest()
+    running.update(trailer)
+    return trailer, running.digest()

@@ -1,0 +1,100 @@
+"""A file or block device as a volume to back up; holes of sparse files are not read."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from holdfast.domain.errors import SourceGoneError, UsageError
+from holdfast.images.file_errors import translated
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference
+from holdfast.repository.object_store import Buffer
+
+
+class FileSource:
+    """Implements BlockSource over a regular file or a block device, which should not change while it is read."""
+
+    def __init__(self, path: Path) -> None:
+        with translated(path):
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._path = path
+        mode = os.fstat(self._descriptor).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
+            self.close()
+            raise UsageError(
+                f"{path} is no volume",
+                why="it is neither a file nor a block device",
+                cure="for a pipe, use - as the source",
+            )
+        self._sparse = stat.S_ISREG(mode)
+        self._size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
+
+    @property
+    def size_bytes(self) -> int:
+        """The file's size when it was opened."""
+        return self._size_bytes
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Kind and name."""
+        return {"kind": "file" if self._sparse else "device", "name": self._path.name}
+
+    def allocated(self) -> Iterator[BlockReference]:
+        """Blocks that hold data by SEEK_DATA and SEEK_HOLE; every block of a device or where the file system cannot tell."""
+        position, upcoming = 0, 0
+        while position < self._size_bytes:
+            start, end = self._next_data(position)
+            first = max(start // BLOCK_SIZE_BYTES, upcoming)
+            upcoming = max(-(-end // BLOCK_SIZE_BYTES), upcoming)
+            for number in range(first, upcoming):
+                yield BlockReference(number)
+            position = max(end, position + 1)
+
+    def _next_data(self, position: int) -> tuple[int, int]:
+        """The next stretch [start, end) of data at or after `position`; both the file's end where there is none."""
+        if not self._sparse:
+            return position, self._size_bytes
+        try:
+            start = os.lseek(self._descriptor, position, os.SEEK_DATA)
+            return start, os.lseek(self._descriptor, start, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return self._size_bytes, self._size_bytes
+            if error.errno == errno.EINVAL:
+                return position, self._size_bytes
+            raise
+
+    def changed_since(self, base: Mapping[str, str]) -> None:
+        """A file does not know what changed."""
+        return
+
+    def read(self, blocks: Iterable[BlockReference]) -> Iterator[tuple[BlockReference, Buffer]]:
+        """One block after the other; the operating system reads ahead."""
+        for block in blocks:
+            if block.zero:
+                yield block, b""
+                continue
+            offset = block.number * BLOCK_SIZE_BYTES
+            length = min(BLOCK_SIZE_BYTES, self._size_bytes - offset)
+            yield block, self._read_whole(offset, length)
+
+    def _read_whole(self, offset: int, length: int) -> Buffer:
+        with translated(self._path):
+            data = os.pread(self._descriptor, length, offset)
+            while len(data) < length:
+                more = os.pread(self._descriptor, length - len(data), offset + len(data))
+                if not more:
+                    raise SourceGoneError(
+                        f"{self._path} became shorter while it was read",
+                        why=f"it had {self._size_bytes} bytes and now ends at {offset + len(data)}",
+                        cure="back up a snapshot, or a file that nobody writes to",
+                    )
+                data += more
+        return data
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

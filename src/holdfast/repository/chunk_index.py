@@ -1,0 +1,140 @@
+"""Which chunk lies where: sorted columns for deduplication, small enough to keep (section 11).
+
+An entry costs the row as stored (54 B) and an 8-byte prefix; a hit by prefix is confirmed against the whole id.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from holdfast.repository.format.index_run import ROW, ROWS_LIMIT, IndexRun, Rows
+from holdfast.repository.format.places import Located, PackRow, Place
+
+_RECENT_LIMIT = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class SortedRun:
+    """Rows ascending by id with the first 8 bytes of each id as a number beside them."""
+
+    prefixes: npt.NDArray[np.uint64]
+    rows: Rows
+    packs: tuple[PackRow, ...]
+
+    @classmethod
+    def of(cls, rows: Rows, packs: tuple[PackRow, ...]) -> "SortedRun":
+        """Take rows that ascend by id."""
+        ids = np.ascontiguousarray(rows["id"]).view(np.uint8).reshape(len(rows), 32)
+        prefixes = np.ascontiguousarray(ids[:, :8]).view(">u8").reshape(-1).astype(np.uint64)
+        return cls(prefixes, rows, packs)
+
+    def find(self, chunk: bytes, chunk_type: int) -> Place | None:
+        """The place of a chunk, None when this run does not know it."""
+        prefix = np.uint64(int.from_bytes(chunk[:8], "big"))
+        at = int(np.searchsorted(self.prefixes, prefix))
+        while at < len(self.prefixes) and self.prefixes[at] == prefix:
+            row = self.rows[at]
+            if row["id"].tobytes() == chunk and row["type"] == chunk_type:
+                return Place(
+                    pack=self.packs[int(row["pack"])],
+                    number=int(row["number"]),
+                    offset=int(row["offset"]),
+                    length=int(row["length"]),
+                    plain_length=int(row["plain"]),
+                    compression=int(row["compression"]),
+                )
+            at += 1
+        return None
+
+
+class ChunkIndex:
+    """Loaded runs (read only) and the session's own chunks (grows). Any thread may ask, one thread adds."""
+
+    def __init__(self, condemned: frozenset[bytes] = frozenset()) -> None:
+        self._condemned = condemned
+        self._loaded: list[SortedRun] = []
+        self._recent: dict[tuple[bytes, int], Place] = {}
+        self._frozen: list[SortedRun] = []
+
+    def load(self, run: IndexRun) -> None:
+        """Make a run's chunks known, but for those in packs that a plan condemns (rule 3)."""
+        doomed = [number for number, pack in enumerate(run.packs) if pack.pack in self._condemned]
+        rows = run.rows[~np.isin(run.rows["pack"], doomed)] if doomed else run.rows
+        if len(rows):
+            self._loaded.append(SortedRun.of(rows, run.packs))
+
+    def find(self, chunk: bytes, chunk_type: int) -> Place | None:
+        """Where the chunk lies, None for one that is not known (it costs storage, never correctness)."""
+        place = self._recent.get((chunk, chunk_type))
+        if place is not None:
+            return place
+        for run in (*self._frozen, *self._loaded):
+            place = run.find(chunk, chunk_type)
+            if place is not None:
+                return place
+        return None
+
+    def add(self, chunk: bytes, chunk_type: int, place: Place) -> None:
+        """A chunk that this session stored."""
+        self._recent[chunk, chunk_type] = place
+        if len(self._recent) >= _RECENT_LIMIT:
+            frozen = [*self._frozen, _freeze(self._recent)]
+            while len(frozen) > 1 and len(frozen[-2].rows) <= len(frozen[-1].rows):
+                frozen[-2:] = [_merge(frozen[-2], frozen[-1])]
+            self._frozen, self._recent = frozen, {}
+
+    def own_rows(self) -> Iterator[tuple[Rows, tuple[PackRow, ...]]]:
+        """What this session stored, as parts of an index run: each sorted, at most ROWS_LIMIT rows."""
+        runs = [*self._frozen, *([_freeze(self._recent)] if self._recent else [])]
+        if not runs:
+            return
+        whole = runs[0]
+        for run in runs[1:]:
+            whole = _merge(whole, run)
+        for first in range(0, len(whole.rows), ROWS_LIMIT):
+            part = whole.rows[first : first + ROWS_LIMIT].copy()
+            used, renumbered = np.unique(part["pack"], return_inverse=True)
+            part["pack"] = renumbered
+            yield part, tuple(whole.packs[int(number)] for number in used)
+
+
+def rows_of(chunks: Iterable[tuple[bytes, int, Place]], table: dict[PackRow, int]) -> Rows:
+    """Rows for these chunks, sorted by id; `table` gives packs their numbers and grows."""
+    rows = np.array(
+        [
+            (
+                chunk,
+                chunk_type,
+                table.setdefault(place.pack, len(table)),
+                place.number,
+                place.offset,
+                place.length,
+                place.plain_length,
+                place.compression,
+            )
+            for chunk, chunk_type, place in chunks
+        ],
+        ROW,
+    )
+    return _sorted(rows)
+
+
+def _sorted(rows: Rows) -> Rows:
+    columns = np.ascontiguousarray(rows["id"]).view(">u8").reshape(len(rows), 4)
+    return rows[np.lexsort((columns[:, 3], columns[:, 2], columns[:, 1], columns[:, 0]))]
+
+
+def _freeze(recent: dict[tuple[bytes, int], Place]) -> SortedRun:
+    table: dict[PackRow, int] = {}
+    rows = rows_of(((chunk, kind, place) for (chunk, kind), place in recent.items()), table)
+    return SortedRun.of(rows, tuple(table))
+
+
+def _merge(first: SortedRun, second: SortedRun) -> SortedRun:
+    table = {pack: number for number, pack in enumerate(first.packs)}
+    numbers = np.array([table.setdefault(pack, len(table)) for pack in second.packs], np.uint32)
+    moved = second.rows.copy()
+    moved["pack"] = numbers[second.rows["pack"]]
+    return SortedRun.of(_sorted(np.concatenate([first.rows, moved])), tuple(table))

@@ -1,0 +1,39 @@
+"""The last resort when a place no longer holds its chunk: every index run of the tenant, loaded once (section 9)."""
+
+import threading
+
+from holdfast.repository.chunk_index import SortedRun
+from holdfast.repository.format import index_run, names
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.places import Place
+from holdfast.repository.opening import Repository
+
+
+class IndexSearch:
+    """Finds chunks by id in all runs of a tenant; loads them when first asked, which a healthy repository never does."""
+
+    def __init__(self, repository: Repository, tenant_id: bytes) -> None:
+        self._repository = repository
+        self._prefix = f"{names.INDEX}{tenant_id.hex()}/"
+        self._lock = threading.Lock()
+        self._runs: list[SortedRun] | None = None
+
+    def locate(self, chunk: bytes, chunk_type: int) -> Place | None:
+        """A place in a pack that exists, None when no run knows one."""
+        with self._lock:
+            if self._runs is None:
+                self._runs = self._load()
+        for run in self._runs:
+            place = run.find(chunk, chunk_type)
+            if place is not None and self._exists(place):
+                return place
+        return None
+
+    def _load(self) -> list[SortedRun]:
+        sealed = self._repository.sealed
+        runs = [index_run.decode(sealed.read(info.key, Kind.INDEX_RUN)[1]) for info in sealed.store.list(self._prefix)]
+        return [SortedRun.of(run.rows, run.packs) for run in runs if len(run.rows)]
+
+    def _exists(self, place: Place) -> bool:
+        key = names.pack(place.pack.pack)
+        return next((info.key for info in self._repository.store.list(key)), None) == key

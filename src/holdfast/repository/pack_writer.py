@@ -1,0 +1,137 @@
+"""Packs on their way into the store: filled in order, sealed, opened again to be sure, uploaded, found again (section 8).
+
+The order of a chunk's life: id → compress → seal → open, decompress and re-hash → PUT with its checksum → HEAD.
+"""
+
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from holdfast.domain.errors import IntegrityError
+from holdfast.repository.compression import decompress
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, SessionKeys, TenantKeys, chunk_id
+from holdfast.repository.format import names
+from holdfast.repository.format import pack as form
+from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.pack import ChunkCipher, ChunkEntry, PackHeader
+from holdfast.repository.format.places import PackRow, Place
+from holdfast.repository.object_store import Buffer
+from holdfast.repository.opening import Repository
+from holdfast.repository.scratch_buffers import scratch
+
+_UPLOADS_AT_ONCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedChunk:
+    """A chunk ready to be sealed: `stored` is what is sealed, compressed or not."""
+
+    id: bytes
+    plain_length: int
+    compression: int
+    stored: Buffer
+
+
+class PackWriter:
+    """Fills packs of one sort (data or maps) for one session; used from one thread. At most a few packs are in memory."""
+
+    def __init__(
+        self, repository: Repository, session: bytes, keys: SessionKeys, tenant: TenantKeys, *, holds_maps: bool
+    ):
+        self._repository = repository
+        self._session = session
+        self._keys = keys
+        self._holds_maps = holds_maps
+        self._type = CHUNK_TYPE_MAP if holds_maps else CHUNK_TYPE_DATA
+        self._chunk_key = tenant.chunk_key(self._type)
+        self._uploads: deque[Future[StoredPack]] = deque()
+        self._stored: list[StoredPack] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pack = PackRow(self._repository.master.kid, self._session, self._repository.surroundings.random_bytes(16))
+        self._chunks: list[tuple[ChunkEntry, Buffer]] = []
+        self._end = form.HEADER_BYTES
+
+    def add(self, chunk: PreparedChunk) -> Place:
+        """Take a chunk into the open pack and say where it will lie; may wait for an upload, and raise what befell one."""
+        length = len(chunk.stored) + form.TAG_BYTES
+        if self._chunks and self._end + length > self._repository.config.pack_size_bytes:
+            self._close_pack()
+        entry = ChunkEntry(
+            id=chunk.id,
+            offset=self._end,
+            length=length,
+            plain_length=chunk.plain_length,
+            type=self._type,
+            compression=chunk.compression,
+            kid=self._pack.kid,
+        )
+        place = Place(self._pack, len(self._chunks), self._end, length, chunk.plain_length, chunk.compression)
+        self._chunks.append((entry, chunk.stored))
+        self._end += length
+        return place
+
+    def finish(self) -> list[StoredPack]:
+        """Upload what is left and wait until every pack is acknowledged and found again (rule 2)."""
+        if self._chunks:
+            self._close_pack()
+        while self._uploads:
+            self._stored.append(self._uploads.popleft().result())
+        return self._stored
+
+    def abandon(self) -> None:
+        """Give up: wait for uploads under way, whatever comes of them; nothing refers to them."""
+        while self._uploads:
+            upload = self._uploads.popleft()
+            if not upload.cancel():
+                upload.exception()
+
+    def _close_pack(self) -> None:
+        while len(self._uploads) >= _UPLOADS_AT_ONCE:
+            self._stored.append(self._uploads.popleft().result())
+        pack, chunks, end = self._pack, self._chunks, self._end
+        self._uploads.append(self._repository.surroundings.transfer.submit(self._seal_and_store, pack, chunks, end))
+        self._begin()
+
+    def _seal_and_store(self, pack: PackRow, chunks: list[tuple[ChunkEntry, Buffer]], end: int) -> StoredPack:
+        key = self._keys.of_pack(pack.pack, holds_maps=self._holds_maps)
+        repository = self._repository.master.repository
+        cipher = ChunkCipher(key, repository, pack.pack)
+        header = PackHeader(self._holds_maps, pack.kid, repository, self._session, pack.pack, key.commitment).encode()
+        size = end + form.TAG_BYTES + form.DIRECTORY_ENTRY.size * len(chunks) + form.FOOTER.size
+        body = bytearray(size)
+        view = memoryview(body)
+        view[: form.HEADER_BYTES] = header
+        for number, (entry, stored) in enumerate(chunks):
+            sealed = view[entry.offset : entry.offset + entry.length]
+            cipher.seal_into(number, entry, stored, sealed)
+            self._prove(cipher, number, entry, sealed)
+        directory = cipher.seal_directory(header, end, [entry for entry, _stored in chunks])
+        view[end : end + len(directory)] = directory
+        view[-form.FOOTER.size : -32] = form.footer(end, len(directory))
+        trailer, sha256 = form.digest(view[:-32])
+        view[-32:] = trailer
+        object_key = names.pack(pack.pack)
+        store = self._repository.store
+        store.create(object_key, body, sha256)
+        found = store.head(object_key)
+        if found.size_bytes != size or found.sha256 not in (None, sha256):
+            raise IntegrityError(
+                f"{object_key} did not arrive as it was sent",
+                why=f"the store reports {found.size_bytes} bytes of {size}, or another checksum",
+                cure="run the backup again; if it happens again, the store is not to be trusted",
+                objects=(object_key,),
+            )
+        return StoredPack(pack.pack, self._holds_maps, size, sha256)
+
+    def _prove(self, cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: memoryview) -> None:
+        """Open what was sealed before it leaves: a faulty memory or processor is found now, not at the restore."""
+        stored = cipher.open_into(number, entry, sealed, scratch(entry.length))
+        plain = None if stored is None else decompress(entry.compression, stored, entry.plain_length)
+        if plain is None or chunk_id(self._chunk_key, plain) != entry.id:
+            raise IntegrityError(
+                "a chunk did not survive being sealed",
+                why="opened again before its upload it was not what went in: memory or processor may be faulty",
+                cure="test this machine's memory; nothing was committed, run the backup on another machine",
+            )

@@ -1,0 +1,54 @@
+"""Bring a volume of a restore point back to a target, under a pin (ordering rule 7)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.domain.errors import NotFoundError, UsageError
+from holdfast.repository.block_source import BlockTarget
+from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary, load_manifest
+from holdfast.repository.progress import Progress
+from holdfast.repository.reader import VolumeReader
+from holdfast.repository.sessions import pinned
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What was restored; `facts` is what the target said at the end."""
+
+    manifest: Manifest
+    volume: VolumeMap
+    facts: Mapping[str, str]
+
+
+def restore_volume(
+    repository: Repository, point: PointSummary, target: BlockTarget, progress: Progress, volume: str | None = None
+) -> RestoreReport:
+    """Restore the volume of that name (or the only one). Whatever fails, the target is aborted and the error raised."""
+    with pinned(repository, [point.session], progress):
+        manifest = load_manifest(repository, point)
+        chosen = choose_volume(manifest, volume)
+        finished = False
+        try:
+            target.begin(chosen.size_bytes)
+            VolumeReader(repository, manifest, chosen).restore(target, progress)
+            facts = target.finish()
+            finished = True
+        finally:
+            if not finished:
+                target.abort()
+    return RestoreReport(manifest, chosen, facts)
+
+
+def choose_volume(manifest: Manifest, name: str | None) -> VolumeMap:
+    """The volume of that name, or the only one there is."""
+    names = [volume.name for volume in manifest.volumes]
+    if name is None and len(names) == 1:
+        return manifest.volumes[0]
+    if name is None:
+        raise UsageError("which volume?", why=f"the point has {', '.join(names)}", cure="add --volume NAME")
+    for volume in manifest.volumes:
+        if volume.name == name:
+            return volume
+    raise NotFoundError(f"the point has no volume {name}", why=f"it has {', '.join(names)}", cure="name one of them")

@@ -1,0 +1,91 @@
+"""Content-defined chunks of a stream (section 15), the rolling hash computed in five doubling steps over whole arrays.
+
+After step k an array holds, for each position, the hash of the last 2^k bytes: S(n) + (S(n - 2^k) << 2^k). Five steps give the
+32-byte window of the spec at some hundred MiB/s a core, where a loop over bytes gives six.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+WINDOW_BYTES = 32
+_READ_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CutProfile:
+    """Least, normal (2^bits) and most bytes of a chunk."""
+
+    least_bytes: int
+    bits: int
+    most_bytes: int
+
+
+DUMP = CutProfile(256 * 1024, 20, 4 * 1024 * 1024)
+FILE = CutProfile(16 * 1024, 16, 256 * 1024)
+
+
+def rolling_hashes(data: npt.NDArray[np.uint8], gear: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """h(n) of section 15 for every byte of `data`; bytes before its beginning count as nothing."""
+    hashes = gear[data]
+    for step in range(5):
+        distance = 1 << step
+        shifted = hashes[:-distance] << np.uint32(distance)
+        hashes[distance:] += shifted
+    return hashes
+
+
+class StreamCutter:
+    """Cuts one stream; `gear` are the 1,024 bytes of the tenant's table."""
+
+    def __init__(self, gear: bytes, profile: CutProfile = DUMP) -> None:
+        self._gear = np.frombuffer(gear, ">u4").astype(np.uint32)
+        self._profile = profile
+        self._strict = np.uint32(((1 << (profile.bits + 2)) - 1) << (32 - profile.bits - 2))
+        self._loose = np.uint32(((1 << (profile.bits - 2)) - 1) << (32 - profile.bits + 2))
+
+    def cut(self, stream: BinaryIO) -> Iterator[bytes]:
+        """The stream's chunks, in order; reads a few MiB ahead of what it yields."""
+        profile = self._profile
+        pending = bytearray()
+        tail = b""  # the last bytes read, which the window of the next piece reaches back into, cut or not
+        candidates: list[
+            tuple[int, bool]
+        ] = []  # where in `pending` the loose mask matches, and whether the strict one does
+        ended = False
+        while True:
+            while not ended and len(pending) < profile.most_bytes:
+                piece = stream.read(_READ_BYTES)
+                ended = not piece
+                candidates.extend(self._candidates(tail, piece, len(pending)))
+                tail = (tail + piece)[-(WINDOW_BYTES - 1) :]
+                pending += piece
+            if not pending:
+                return
+            end = self._end(candidates, len(pending))
+            yield bytes(pending[:end])
+            del pending[:end]
+            candidates = [(at - end, strict) for at, strict in candidates if at >= end]
+
+    def _candidates(self, tail: bytes, piece: bytes, base: int) -> Iterator[tuple[int, bool]]:
+        data = np.frombuffer(tail + piece, np.uint8)
+        if not len(piece):
+            return
+        hashes = rolling_hashes(data, self._gear)[len(tail) :]
+        loose = np.flatnonzero((hashes & self._loose) == 0)
+        for at in loose:
+            yield base + int(at), bool(hashes[at] & self._strict == 0)
+
+    def _end(self, candidates: list[tuple[int, bool]], available: int) -> int:
+        """The length of the next chunk, by section 15."""
+        normal = 1 << self._profile.bits
+        for at, strict in candidates:
+            length = at + 1
+            if length > self._profile.most_bytes:
+                break
+            if (length >= normal) or (length >= self._profile.least_bytes and strict):
+                return length
+        return min(self._profile.most_bytes, available)

@@ -1,0 +1,187 @@
+"""A volume into a session: blocks are read ahead, hashed and compressed on all cores, placed in order, mapped (section 9)."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+
+from holdfast.repository.backup_session import BackupSession
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
+from holdfast.repository.chunk_reader import ChunkReader
+from holdfast.repository.compression import compress
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, chunk_id
+from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
+from holdfast.repository.format.places import Located
+from holdfast.repository.index_search import IndexSearch
+from holdfast.repository.map_builder import FixedMapBuilder
+from holdfast.repository.map_reader import MapReader
+from holdfast.repository.object_store import Buffer
+from holdfast.repository.pack_writer import PreparedChunk
+from holdfast.repository.progress import Progress
+
+_BATCH_BLOCKS = 8
+_ANNOUNCED_REFERENCES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The point and volume that an incremental builds upon."""
+
+    manifest: Manifest
+    volume: VolumeMap
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One block on its way: what it was in the parent, what it is now."""
+
+    reference: BlockReference
+    data: Buffer
+    before: Located | None
+
+
+def write_volume(
+    backup: BackupSession,
+    source: BlockSource,
+    *,
+    name: str,
+    parent: Parent | None,
+    changed: Iterator[BlockReference] | None,
+    progress: Progress,
+) -> VolumeMap:
+    """Back up one volume.
+
+    `changed`, ascending, names every block that may differ from the parent; all others are taken from it unread. Without it
+    every allocated block is read and compared by its hash. Raises what the source and the store raise.
+    """
+    base = None if parent is None else _base_map(backup, parent.volume)
+    delta = changed is not None and parent is not None
+    block_count = -(-source.size_bytes // BLOCK_SIZE_BYTES)
+    base_count = 0 if parent is None else -(-parent.volume.size_bytes // BLOCK_SIZE_BYTES)
+    references = source.allocated()
+    if changed is not None and parent is not None:
+        references = _with_edges(changed, parent.volume.size_bytes, source.size_bytes)
+    builder = FixedMapBuilder(block_count, backup.nodes, base, inherit=delta)
+    progress.total(source.size_bytes)
+    position = 0
+    for task, outcome in _prepared(backup, source, _announced(references, base), base):
+        located = backup.store(outcome) if isinstance(outcome, PreparedChunk) else outcome
+        builder.set(task.reference.number, located)
+        length = min(BLOCK_SIZE_BYTES, source.size_bytes - task.reference.number * BLOCK_SIZE_BYTES)
+        backup.counters.read_bytes += len(task.data)
+        if (located and located.id) != (task.before and task.before.id):
+            backup.counters.changed_bytes += length
+        end = min((task.reference.number + 1) * BLOCK_SIZE_BYTES, source.size_bytes)
+        progress.advance(end - position)
+        position = end
+    progress.advance(source.size_bytes - position)
+    root = builder.finish(base_count)
+    return VolumeMap(
+        name=name,
+        size_bytes=source.size_bytes,
+        block_size_bytes=BLOCK_SIZE_BYTES,
+        cut=CUT_FIXED,
+        depth=builder.depth,
+        root=root,
+        source=dict(source.facts),
+    )
+
+
+def _base_map(backup: BackupSession, volume: VolumeMap) -> MapReader:
+    session = backup.session
+    search = IndexSearch(session.repository, session.tenant_id)
+    reader = ChunkReader(session.repository, session.tenant_id, session.tenant, CHUNK_TYPE_MAP, search.locate)
+    return MapReader(volume, reader)
+
+
+def _with_edges(changed: Iterator[BlockReference], before_bytes: int, now_bytes: int) -> Iterator[BlockReference]:
+    """The changed blocks within the volume, and where its size moved the last block of the smaller one, which changed too."""
+    edge = None
+    if before_bytes != now_bytes and min(before_bytes, now_bytes) % BLOCK_SIZE_BYTES:
+        edge = min(before_bytes, now_bytes) // BLOCK_SIZE_BYTES
+    for reference in changed:
+        if edge is not None and edge <= reference.number:
+            if edge < reference.number:
+                yield BlockReference(edge)
+            edge = None
+        if reference.number * BLOCK_SIZE_BYTES < now_bytes:
+            yield reference
+    if edge is not None:
+        yield BlockReference(edge)
+
+
+def _announced(references: Iterator[BlockReference], base: MapReader | None) -> Iterator[BlockReference]:
+    """The same references, taken some thousands at a time so that the parent's leaves come with few requests."""
+    if base is None:
+        yield from references
+        return
+    while True:
+        taken = [reference for reference, _number in zip(references, range(_ANNOUNCED_REFERENCES), strict=False)]
+        base.announce(dict.fromkeys(reference.number // FANOUT for reference in taken))
+        yield from taken
+        if len(taken) < _ANNOUNCED_REFERENCES:
+            return
+
+
+def _prepared(
+    backup: BackupSession, source: BlockSource, references: Iterator[BlockReference], base: MapReader | None
+) -> Iterator[tuple[_Task, PreparedChunk | Located | None]]:
+    """Every block with what is to be done about it, in order; a few batches are under way at any time."""
+    compute = backup.session.repository.surroundings
+    limit = 2 * compute.compute_width
+    under_way: deque[tuple[list[_Task], Future[list[PreparedChunk | Located | None]]]] = deque()
+    batch: list[_Task] = []
+    try:
+        for reference, data in source.read(references):
+            before = None if base is None else base.entry(0, reference.number)
+            batch.append(_Task(reference, data, before))
+            if len(batch) == _BATCH_BLOCKS:
+                if len(under_way) >= limit:
+                    yield from _results(*under_way.popleft())
+                under_way.append((batch, _submit(backup, batch)))
+                batch = []
+        if batch:
+            under_way.append((batch, _submit(backup, batch)))
+        while under_way:
+            yield from _results(*under_way.popleft())
+    finally:
+        for _tasks, future in under_way:
+            future.cancel()
+
+
+def _results(
+    tasks: list[_Task], future: Future[list[PreparedChunk | Located | None]]
+) -> Iterator[tuple[_Task, PreparedChunk | Located | None]]:
+    yield from zip(tasks, future.result(), strict=True)
+
+
+def _submit(backup: BackupSession, batch: list[_Task]) -> Future[list[PreparedChunk | Located | None]]:
+    backup.know_more(sum(len(task.data) for task in batch))
+    return backup.session.repository.surroundings.compute.submit(_prepare, backup, batch)
+
+
+def _prepare(backup: BackupSession, batch: list[_Task]) -> list[PreparedChunk | Located | None]:
+    """On any core: zeros, the parent's own, a known chunk, or a new one compressed."""
+    chunk_key = backup.session.tenant.keys.chunk_key(CHUNK_TYPE_DATA)
+    return [_prepare_block(backup, task, chunk_key) for task in batch]
+
+
+def _prepare_block(backup: BackupSession, task: _Task, chunk_key: bytes) -> PreparedChunk | Located | None:
+    if task.reference.zero or is_zero(task.data):
+        return None
+    identifier = chunk_id(chunk_key, task.data)
+    if task.before is not None and task.before.id == identifier:
+        return task.before
+    place = backup.index.find(identifier, CHUNK_TYPE_DATA)
+    if place is not None:
+        return Located(identifier, place)
+    compression, stored = compress(task.data, backup.level)
+    return PreparedChunk(identifier, len(task.data), compression, stored)
+
+
+def is_zero(data: Buffer) -> bool:
+    """Whether a buffer holds only zeros; most that do not are told by their first bytes."""
+    return not any(data[:64]) and not np.frombuffer(data, np.uint8).any()
