@@ -1,0 +1,325 @@
+"""Volumes and snapshots of moto's EC2 with the block store behind them.
+
+`install` makes moto build its EC2 from `LabEC2Backend`. What moto decides (ids, validation, filters, tags) stays
+moto's; what has content or takes time is looked up in the store, and a backend that is built anew takes up what the
+store knows.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.models import EC2Backend, ec2_backends
+from moto.ec2.models.elastic_block_store import Snapshot, Volume
+
+from holdfast.lab.block_store import BlockStore
+from holdfast.lab.records import NO_VOLUME, SnapshotRecord, VolumeRecord
+
+MAX_VOLUME_GIB = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class BlockService:
+    """What the backends share: the store, the lab's time in seconds, and how long new things stay pending."""
+
+    store: BlockStore
+    now: Callable[[], float]
+    pending_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotVolume:
+    """The volume that moto's snapshot refers to, as it was: the volume itself may be larger by now, or gone."""
+
+    id: str
+    size: int  # moto's name; in GiB
+
+
+class LabVolume(Volume):
+    """A volume that is `creating` for a moment."""
+
+    def __init__(self, backend: "LabEC2Backend", record: VolumeRecord) -> None:
+        super().__init__(
+            backend,
+            volume_id=record.id,
+            size=record.size_gib,
+            zone=backend.get_zone_by_name(record.zone),
+            snapshot_id=record.snapshot_id,
+            encrypted=record.encrypted,
+            kms_key_id=record.kms_key_id,
+            volume_type=record.volume_type,
+            iops=record.iops,
+            throughput=record.throughput,
+            multi_attach_enabled=record.multi_attach_enabled,
+        )
+        self.create_time = _datetime(record.created_at)
+        self._available_at = record.available_at
+
+    @property
+    def status(self) -> str:
+        """As DescribeVolumes says it."""
+        if self.attachment is None and self.ec2_backend.service.now() < self._available_at:
+            return "creating"
+        return str(super().status)
+
+
+class LabSnapshot(Snapshot):
+    """A snapshot whose state is the store's."""
+
+    def __init__(self, backend: "LabEC2Backend", record: SnapshotRecord, from_ami: str | None = None) -> None:
+        super().__init__(
+            backend,
+            snapshot_id=record.id,
+            volume=SnapshotVolume(record.volume_id, record.size_gib),
+            description=record.description,
+            encrypted=record.encrypted,
+            kms_key_id=record.kms_key_id,
+            owner_id=record.account,
+            from_ami=from_ami,
+        )
+        self.start_time = _datetime(record.started_at)
+        self.create_volume_permission_userids = set(record.shared_with)
+        if record.archived:
+            self.storage_tier = "archive"
+
+    @property
+    def status(self) -> str:
+        """As DescribeSnapshots says it."""
+        store = self.ec2_backend.service.store
+        record = store.snapshot(self.id)
+        return "completed" if record is None else str(store.state(record))
+
+    @status.setter
+    def status(self, value: str) -> None:
+        """moto's constructor sets a first value; the store knows better."""
+
+    @property
+    def progress(self) -> str:
+        """In percent, as text."""
+        return "100%" if self.status == "completed" else "0%"
+
+
+class LabEC2Backend(EC2Backend):
+    """moto's EC2 in one account and region."""
+
+    service: ClassVar[BlockService]
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        for volume in self.service.store.volumes(account_id, region_name):
+            self._show_volume(volume)
+        for snapshot in self.service.store.snapshots(account_id, region_name):
+            self.adopt(snapshot)
+
+    def _show_volume(self, record: VolumeRecord) -> LabVolume:
+        # moto marks what CloudFormation would call as abstract, and leaves it so in Volume itself.
+        volume = LabVolume(self, record)  # type: ignore[abstract]
+        self.volumes[record.id] = volume
+        if record.tags:
+            self.tags[record.id] = dict(record.tags)
+        return volume
+
+    def adopt(self, record: SnapshotRecord, from_ami: str | None = None) -> LabSnapshot:
+        """Show a snapshot that the store has."""
+        snapshot = LabSnapshot(self, record, from_ami)
+        self.snapshots[record.id] = snapshot
+        if record.tags:
+            self.tags[record.id] = dict(record.tags)
+        return snapshot
+
+    # ------------------------------------------------------------------------------------------------------- volumes
+
+    def create_volume(self, *arguments: Any, **options: Any) -> Volume:
+        """Create a volume with a file behind it, and the snapshot's data in the file."""
+        source = self._usable_snapshot(options.get("snapshot_id"))
+        wanted_gib = options.get("size")
+        if wanted_gib is not None and not 1 <= int(wanted_gib) <= MAX_VOLUME_GIB:
+            raise EC2ClientError("InvalidParameterValue", f"A volume has 1 to {MAX_VOLUME_GIB} GiB.")
+        if source is not None and wanted_gib is not None and int(wanted_gib) < source.size_gib:
+            raise EC2ClientError(
+                "InvalidParameterValue", f"The volume size is smaller than the snapshot size of {source.size_gib} GiB."
+            )
+        made = super().create_volume(*arguments, **options)
+        now = self.service.now()
+        record = VolumeRecord(
+            id=made.id,
+            account=self.account_id,
+            region=self.region_name,
+            size_gib=int(made.size),
+            lineage=source.lineage if source else made.id,
+            created_at=now,
+            available_at=now + self.service.pending_seconds,
+            zone=made.zone.name if made.zone else f"{self.region_name}a",
+            volume_type=made.volume_type,
+            iops=made.iops,
+            throughput=made.throughput,
+            encrypted=bool(made.encrypted),
+            kms_key_id=made.kms_key_id,
+            multi_attach_enabled=made.multi_attach_enabled,
+            snapshot_id=made.snapshot_id,
+        )
+        self.service.store.create_volume(record)
+        return self._show_volume(record)
+
+    def modify_volume(self, volume_id: str, *arguments: Any, **options: Any) -> Volume:
+        """Modify a volume; one that grows has a larger file at once."""
+        before_gib = self.get_volume(volume_id).size
+        target_gib = arguments[0] if arguments else options.get("target_size")
+        if target_gib is not None and target_gib < before_gib:
+            raise EC2ClientError(
+                "InvalidParameterValue", f"New size cannot be smaller than existing size: {target_gib} < {before_gib}"
+            )
+        volume = super().modify_volume(volume_id, *arguments, **options)
+        if volume.size > before_gib:
+            self.service.store.grow_volume(volume_id, volume.size)
+        return volume
+
+    def delete_volume(self, volume_id: str) -> Volume:
+        """Delete a volume and its file."""
+        volume = super().delete_volume(volume_id)
+        self.service.store.delete_volume(volume_id)
+        return volume
+
+    # ----------------------------------------------------------------------------------------------------- snapshots
+
+    def create_snapshot(
+        self, volume_id: str, description: str, owner_id: str | None = None, from_ami: str | None = None
+    ) -> Snapshot:
+        """Take a snapshot of what is in the volume's file now."""
+        made = super().create_snapshot(volume_id, description, owner_id, from_ami)
+        # Nobody sees the snapshot before its blocks are safe.
+        del self.snapshots[made.id]
+        volume = self.service.store.volume(volume_id)
+        if volume is None:
+            raise EC2ClientError("InvalidVolume.NotFound", f"The volume '{volume_id}' does not exist.")
+        now = self.service.now()
+        record = SnapshotRecord(
+            id=made.id,
+            account=made.owner_id,
+            region=self.region_name,
+            volume_id=volume_id,
+            size_gib=volume.size_gib,
+            lineage=volume.lineage,
+            started_at=now,
+            completed_at=now + self.service.pending_seconds,
+            description=description or "",
+            encrypted=volume.encrypted,
+            kms_key_id=volume.kms_key_id,
+        )
+        self.service.store.capture(record)
+        return self.adopt(record, from_ami)
+
+    def copy_snapshot(
+        self, source_snapshot_id: str, source_region: str, description: str, kms_key_id: str | None
+    ) -> Snapshot:
+        """Copy a snapshot with its blocks, as the first of a lineage of its own."""
+        made = super().copy_snapshot(source_snapshot_id, source_region, description, kms_key_id)
+        del self.snapshots[made.id]
+        source = self._usable_snapshot(source_snapshot_id)
+        if source is None:
+            raise EC2ClientError("InvalidSnapshot.NotFound", f"The snapshot '{source_snapshot_id}' does not exist.")
+        now = self.service.now()
+        record = SnapshotRecord(
+            id=made.id,
+            account=self.account_id,
+            region=self.region_name,
+            volume_id=NO_VOLUME,
+            size_gib=source.size_gib,
+            lineage=made.id,
+            started_at=now,
+            completed_at=now + self.service.pending_seconds,
+            description=description or "",
+            encrypted=bool(made.encrypted),
+            kms_key_id=kms_key_id or source.kms_key_id,
+        )
+        self.service.store.copy(source.id, record)
+        return self.adopt(record)
+
+    def delete_snapshot(self, snapshot_id: str) -> Snapshot:
+        """Delete a snapshot, and the blocks that no other one has."""
+        snapshot = super().delete_snapshot(snapshot_id)
+        if self.service.store.snapshot(snapshot_id) is not None:
+            self.service.store.delete_snapshot(snapshot_id)
+        return snapshot
+
+    def modify_snapshot_tier(self, snapshot_id: str, storage_tier: str) -> Snapshot:
+        """Archive a snapshot: the EBS direct APIs do not read it any more."""
+        snapshot = super().modify_snapshot_tier(snapshot_id, storage_tier)
+        self.service.store.amend(snapshot_id, archived=True)
+        return snapshot
+
+    def restore_snapshot_tier(self, snapshot_id: str, *arguments: Any, **options: Any) -> Snapshot:
+        """Take a snapshot out of the archive."""
+        snapshot = super().restore_snapshot_tier(snapshot_id, *arguments, **options)
+        self.service.store.amend(snapshot_id, archived=False)
+        return snapshot
+
+    def add_create_volume_permission(self, snapshot_id: str, *arguments: Any, **options: Any) -> None:
+        """Share a snapshot."""
+        super().add_create_volume_permission(snapshot_id, *arguments, **options)
+        self._remember_sharing(snapshot_id)
+
+    def remove_create_volume_permission(self, snapshot_id: str, *arguments: Any, **options: Any) -> None:
+        """Share a snapshot no longer."""
+        super().remove_create_volume_permission(snapshot_id, *arguments, **options)
+        self._remember_sharing(snapshot_id)
+
+    def _remember_sharing(self, snapshot_id: str) -> None:
+        shared_with = self.get_snapshot(snapshot_id).create_volume_permission_userids
+        self.service.store.amend(snapshot_id, shared_with=shared_with)
+
+    def _usable_snapshot(self, snapshot_id: str | None) -> SnapshotRecord | None:
+        """The snapshot that a volume or a copy is made from; None where none is named or moto will refuse it."""
+        record = self.service.store.snapshot(snapshot_id) if snapshot_id else None
+        if record is not None and self.service.store.state(record) != "completed":
+            raise EC2ClientError("IncorrectState", f"Snapshot is in invalid state - {self.service.store.state(record)}")
+        return record
+
+    # ---------------------------------------------------------------------------------------------------------- tags
+
+    def create_tags(self, resource_ids: list[str], tags: dict[str, str]) -> bool:
+        """Tag resources."""
+        done = bool(super().create_tags(resource_ids, tags))
+        self._remember_tags(resource_ids)
+        return done
+
+    def delete_tags(self, resource_ids: list[str], tags: dict[str, str]) -> bool:
+        """Remove tags of resources."""
+        done = bool(super().delete_tags(resource_ids, tags))
+        self._remember_tags(resource_ids)
+        return done
+
+    def delete_tag_keys(self, resource_ids: list[str], tag_keys: list[str]) -> bool:
+        """Remove tags of resources by their keys."""
+        done = bool(super().delete_tag_keys(resource_ids, tag_keys))
+        self._remember_tags(resource_ids)
+        return done
+
+    def _remember_tags(self, resource_ids: Iterable[str]) -> None:
+        for resource_id in resource_ids:
+            self.service.store.retag(resource_id, self.tags.get(resource_id, {}))
+
+
+# moto finds the URLs of a backend next to the module that its class says it is from.
+LabEC2Backend.__module__ = "moto.ec2.models"
+
+
+def install(service: BlockService) -> None:
+    """From now on, moto builds its EC2 with `service` behind it. To be called before EC2 is first used."""
+    LabEC2Backend.service = service
+    ec2_backends.clear()
+    ec2_backends.backend = LabEC2Backend
+
+
+def show_snapshot(record: SnapshotRecord) -> None:
+    """Make a snapshot of the store known to EC2 in its account and region."""
+    backend = ec2_backends[record.account][record.region]
+    if isinstance(backend, LabEC2Backend) and record.id not in backend.snapshots:
+        backend.adopt(record)
+
+
+def _datetime(seconds: float) -> datetime:
+    """moto's times have no zone and mean UTC."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

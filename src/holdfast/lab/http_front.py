@@ -1,0 +1,166 @@
+"""The HTTP server's side of one connection: HTTP/1.1 with keep-alive, and connections that can be cut on purpose.
+
+werkzeug's own handler closes the connection after every answer. Clients of AWS keep theirs, and what they do with a
+kept connection has to be tried. The output stays unbuffered: with a buffer, `100 Continue` would be held back until the
+answer.
+"""
+
+import io
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import DechunkedInput
+
+# More of an unread body than this is not worth reading to keep the connection.
+DRAIN_LIMIT_BYTES = 64 * 1024 * 1024
+_PIECE_BYTES = 256 * 1024
+_NO_BODY = ("1", "204", "304")
+
+
+class ConnectionCutError(ConnectionAbortedError):
+    """Raised by the application to end the connection where it stands, without another byte."""
+
+
+class RequestBody(io.RawIOBase):
+    """The body of one request, and nothing of the next one on the same connection."""
+
+    def __init__(self, source: Any, length_bytes: int | None) -> None:
+        self._source = source
+        self._left_bytes = length_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        wanted = len(view) if self._left_bytes is None else min(len(view), self._left_bytes)
+        if not wanted:
+            return 0
+        count = self._source.readinto(view[:wanted])
+        if self._left_bytes is not None:
+            self._left_bytes = self._left_bytes - count if count else 0
+        return int(count)
+
+    def drain(self) -> bool:
+        """Read what the application left; False where there is more than it is worth."""
+        seen = 0
+        while piece := self.read(_PIECE_BYTES):
+            seen += len(piece)
+            if seen > DRAIN_LIMIT_BYTES:
+                return False
+        return True
+
+
+class LabRequestHandler(MotoRequestHandler):
+    """Runs the application for each request of a connection. Nothing is logged: a lab's output is its endpoint."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        if self.headers.get("Expect", "").lower().strip() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.environ = environ = self.make_environ()
+        chunked = isinstance(environ["wsgi.input"], DechunkedInput)
+        body = RequestBody(environ["wsgi.input"], None if chunked else _length_bytes(environ))
+        environ["wsgi.input"] = io.BufferedReader(body, _PIECE_BYTES)
+        # Any body ends where its reader says so: werkzeug may read to the end.
+        environ["wsgi.input_terminated"] = True
+        answer = _Answer(self, head_only=self.command == "HEAD")
+        try:
+            chunks = self.server.app(environ, answer.start)
+            try:
+                for chunk in chunks:
+                    answer.write(chunk)
+                answer.finish()
+            finally:
+                close = getattr(chunks, "close", None)
+                if close is not None:
+                    close()
+            if not self.close_connection and not body.drain():
+                self.close_connection = True
+        except (ConnectionError, TimeoutError) as error:
+            self.close_connection = True
+            self.connection_dropped(error, environ)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # the base class names the parameter
+        """Keep quiet."""
+
+
+class _Answer:
+    """Sends status, headers and body; the length of the body is announced, or it goes out in chunks."""
+
+    def __init__(self, handler: LabRequestHandler, head_only: bool) -> None:
+        self._handler = handler
+        self._head_only = head_only
+        self._status = ""
+        self._headers: list[tuple[str, str]] = []
+        self._sent = False
+        self._chunked = False
+
+    def start(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None = None,
+    ) -> Any:
+        """`start_response` of WSGI."""
+        self._status, self._headers = status, headers
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """Send a piece of the body."""
+        if not self._sent:
+            self._send_headers()
+        if not data or self._head_only:
+            return
+        write = self._handler.wfile.write
+        write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+
+    def finish(self) -> None:
+        """Everything is written."""
+        self.write(b"")
+        if self._chunked:
+            self._handler.wfile.write(b"0\r\n\r\n")
+
+    def _send_headers(self) -> None:
+        self._sent = True
+        handler = self._handler
+        code, _, phrase = self._status.partition(" ")
+        handler.send_response(int(code), phrase)
+        names = set()
+        for name, value in self._headers:
+            handler.send_header(name, value)
+            names.add(name.lower())
+        if "content-length" not in names and not code.startswith(_NO_BODY) and not self._head_only:
+            if handler.request_version >= "HTTP/1.1":
+                self._chunked = True
+                handler.send_header("Transfer-Encoding", "chunked")
+            else:
+                handler.close_connection = True
+        handler.end_headers()
+
+
+def _length_bytes(environ: WSGIEnvironment) -> int:
+    text = environ.get("CONTENT_LENGTH") or "0"
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def run(application: WSGIApplication, environ: WSGIEnvironment) -> tuple[str, list[tuple[str, str]], Iterable[bytes]]:
+    """Call a WSGI application and hand back status, headers and body instead of sending them."""
+    started: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        started.append((status, headers))
+        return lambda data: None
+
+    chunks = application(environ, start)
+    body = b"".join(chunks)
+    if close := getattr(chunks, "close", None):
+        close()
+    status, headers = started[-1]
+    return status, headers, (body,)

@@ -1,0 +1,72 @@
+"""A lab as a process of its own, for the demo and the tests: started, ready, and gone with whoever started it."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+
+from holdfast.domain.errors import UnavailableError
+from holdfast.lab.server import DEFAULT_LISTEN, check_extra
+
+STOP_SECONDS = 10
+
+
+class LabProcess:
+    """A running lab. Its standard input is a pipe from here: when this process ends, in any way, so does the lab."""
+
+    def __init__(self, process: "subprocess.Popen[str]", endpoint: str) -> None:
+        self._process = process
+        self.endpoint = endpoint
+
+    @property
+    def pid(self) -> int:
+        """The lab's process id."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End the lab and wait for it; safe to call twice."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def __enter__(self) -> "LabProcess":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start_lab(state: Path | None = None, faults: str = "", listen: str = DEFAULT_LISTEN) -> LabProcess:
+    """Start a lab and wait until it answers; its errors are raised here as the lab would raise them."""
+    check_extra()
+    command = [sys.executable, "-m", "holdfast.lab", "--listen", listen, "--faults", faults, "--end-with-input"]
+    if state is not None:
+        command += ["--state", str(state)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    lab = LabProcess(process, process.stdout.readline().strip() if process.stdout else "")
+    if not lab.endpoint:
+        status = process.wait()
+        lab.stop()
+        raise UnavailableError(
+            "the lab did not start", why=f"its process ended with status {status}", cure="read what it wrote"
+        )
+    return lab
+
+
+def end_with_input(ended: threading.Event) -> None:
+    """Set the event when standard input is closed: whoever started this process wants it to end, or is gone."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        ended.set()
+
+    threading.Thread(target=wait, name="input", daemon=True).start()

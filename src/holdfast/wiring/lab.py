@@ -1,0 +1,15 @@
+"""`holdfast lab run`: the lab of `holdfast.lab` as a command of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from holdfast.lab.server import serve
+
+
+def run(listen: str, faults: str, state: Path | None, announce: Callable[[str], None]) -> None:
+    """Run a lab on `listen` (HOST:PORT, port 0 takes a free one) until SIGINT or SIGTERM.
+
+    `announce` is handed the endpoint once requests are answered. Raises MissingExtraError without the extra `lab`,
+    UsageError for words that cannot be meant, ConflictError where the address is in use.
+    """
+    serve(listen, faults, state, announce)
