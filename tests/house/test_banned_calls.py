@@ -153,5 +153,5 @@ def test_only_the_task_runner_catches_everything():
     ]
     assert not found, (
         f"{found}: name the errors that this line can cure. Foreign ones are translated at one place of the adapter's "
-        "folder; to clean up, end the handler with a bare `raise`; between threads, carry the error to who waits for it."
+        "folder; to clean up, end the handler with a bare `raise`; or carry the error to who waits for it."
     )

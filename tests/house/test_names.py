@@ -57,6 +57,6 @@ def test_sizes_and_times_carry_their_unit():
             if NEEDS_UNIT.search(name.lower()) and not GIVEN_FROM_OUTSIDE.search(lines[line - 1])
         ]
     assert not found, (
-        f"{found}: end the name with its unit: size_bytes, entry_count, timeout_seconds. Where a foreign interface gives "
+        f"{found}: end the name with its unit: size_bytes, entry_count, timeout_seconds. Where a foreign one gives "
         "the name, say so on the line: `# moto's name`."
     )
