@@ -32,8 +32,13 @@ def documentation() -> dict[str, str]:
 
 
 def committed_files() -> list[Path]:
-    """Every file under version control that exists in this work tree."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    """Every file under version control that exists here; in an unpacked archive, every file outside dot folders."""
+    if not (ROOT / ".git").exists():
+        found = [path for path in ROOT.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+        return [path for path in found if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
+    # The checkout may belong to another user than the one who runs the tests, as in a container.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
