@@ -1,4 +1,6 @@
-"""What the operating system says of a source or target file, in the words of the error tree; the one place of this room."""
+"""What the operating system says of a source or target file, in the words of the error tree; the one place of this
+room.
+"""
 
 import errno
 from collections.abc import Iterator

@@ -41,7 +41,9 @@ class FileSource:
         return {"kind": "file" if self._sparse else "device", "name": self._path.name}
 
     def allocated(self) -> Iterator[BlockReference]:
-        """Blocks that hold data by SEEK_DATA and SEEK_HOLE; every block of a device or where the file system cannot tell."""
+        """Blocks that hold data by SEEK_DATA and SEEK_HOLE; every block of a device or where the file system cannot
+        tell.
+        """
         position, upcoming = 0, 0
         while position < self._size_bytes:
             start, end = self._next_data(position)

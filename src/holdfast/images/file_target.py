@@ -1,6 +1,7 @@
 """A file or block device as the place of a restore.
 
-A file is written beside its name and takes it only when it is whole and durable, so what bears the name is never half a volume.
+A file is written beside its name and takes it only when it is whole and durable, so what bears the name is never half
+a volume.
 """
 
 import os

@@ -59,7 +59,8 @@ def backup_volume(
     progress: Progress,
     changed_blocks: ChangedBlocks | None = None,
 ) -> BackupReport:
-    """Back up a volume. `changed_blocks`, given the source's size, lists what may differ from the parent, by somebody's word.
+    """Back up a volume. `changed_blocks`, given the source's size, lists what may differ from the parent, by
+    somebody's word.
 
     Raises UsageError for a list without a parent; anything that fails leaves no point.
     """

@@ -1,4 +1,6 @@
-"""One backup: a session with its packs, its index and its counters, from opening to the commit (ordering rules 2 and 3)."""
+"""One backup: a session with its packs, its index and its counters, from opening to the commit (ordering rules 2 and
+3).
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -73,7 +75,9 @@ class BackupSession:
         return backup
 
     def know_more(self, upcoming_bytes: int) -> None:
-        """Load further index runs while they cost at most 1 % of the bytes that may be new (a miss costs storage only)."""
+        """Load further index runs while they cost at most 1 % of the bytes that may be new (a miss costs storage
+        only).
+        """
         allowed = max((self.counters.changed_bytes + upcoming_bytes) // _INDEX_SHARE, _INDEX_FLOOR_BYTES)
         while self._next_run is not None and self._loaded_bytes + self._next_run.size_bytes <= allowed:
             repository = self.session.repository

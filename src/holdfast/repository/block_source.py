@@ -1,6 +1,7 @@
 """The ports through which blocks come in and go out: a volume to back up, a place to restore to.
 
-Blocks are numbered from 0; block n covers bytes [n * BLOCK_SIZE_BYTES, (n + 1) * BLOCK_SIZE_BYTES) of the volume, the last one
+Blocks are numbered from 0; block n covers bytes [n * BLOCK_SIZE_BYTES, (n + 1) * BLOCK_SIZE_BYTES) of the volume, the
+last one
 ends with the volume. All errors are those of `holdfast.domain.errors`.
 """
 
@@ -17,7 +18,8 @@ BLOCK_SIZE_BYTES = 512 * 1024
 class BlockReference:
     """One block to be read: its number, and whatever the source needs to read it.
 
-    `token` is the source's own (an EBS block token); `zero` says that the block is known to hold only zeros and need not
+    `token` is the source's own (an EBS block token); `zero` says that the block is known to hold only zeros and need
+    not
     be read.
     """
 
@@ -41,7 +43,9 @@ class BlockSource(Protocol):
         """Every block that may hold data, ascending; all others are zeros. Lazy: never the whole list in memory."""
 
     def changed_since(self, base: Mapping[str, str]) -> Iterator[BlockReference] | None:
-        """Blocks that may differ from the source whose facts were `base`, ascending; None where this source cannot tell."""
+        """Blocks that may differ from the source whose facts were `base`, ascending; None where this source cannot
+        tell.
+        """
 
     def read(self, blocks: Iterable[BlockReference]) -> Iterator[tuple[BlockReference, Buffer]]:
         """The blocks asked for, in the order asked, read ahead within a fixed memory bound; a block flagged zero comes
@@ -62,7 +66,9 @@ class BlockTarget(Protocol):
         """Called once, first: how large the volume is. Refuses a target that is too small (ConflictError)."""
 
     def write(self, offset: int, data: Buffer) -> None:
-        """Write a block-aligned piece; called from several threads unless `sequential`. May return before it is durable."""
+        """Write a block-aligned piece; called from several threads unless `sequential`. May return before it is
+        durable.
+        """
 
     def write_zeros(self, offset: int, length: int) -> None:
         """This range holds zeros in the volume; a target that already reads as zeros there does nothing."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holdfast.repository.format.index_run import ROW, ROWS_LIMIT, IndexRun, Rows
-from holdfast.repository.format.places import Located, PackRow, Place
+from holdfast.repository.format.places import PackRow, Place
 
 _RECENT_LIMIT = 1 << 16
 

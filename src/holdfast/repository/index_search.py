@@ -10,7 +10,9 @@ from holdfast.repository.opening import Repository
 
 
 class IndexSearch:
-    """Finds chunks by id in all runs of a tenant; loads them when first asked, which a healthy repository never does."""
+    """Finds chunks by id in all runs of a tenant; loads them when first asked, which a healthy repository never
+    does.
+    """
 
     def __init__(self, repository: Repository, tenant_id: bytes) -> None:
         self._repository = repository

@@ -16,11 +16,18 @@ _LAST_WINDOW = 32
 
 
 class Ledger:
-    """One party's view of the ledger; `state` is as of the last `refresh` or `append`."""
+    """One party's view of the ledger; `state` is as of the last `refresh` or `append`.
+
+    A damaged batch hides what it recorded and nothing else: it is kept in `damage`, reading goes on behind it, so
+    that a
+    restore never fails for it; points that it may have hidden are found by their keys. Nothing is appended to such a
+    ledger.
+    """
 
     def __init__(self, sealed: SealedStore) -> None:
         self._sealed = sealed
         self.state = LedgerState()
+        self.damage: list[IntegrityError] = []
 
     def open(self) -> LedgerState:
         """Begin at the newest checkpoint that opens and read to the end."""
@@ -40,16 +47,36 @@ class Ledger:
             first = self.state.sequence + 1
             fetched = list(self._sealed.surroundings.transfer.map(self._fetch, range(first, first + window)))
             ended = None in fetched
-            found = fetched[: fetched.index(None)] if ended else fetched
-            batches = [self._decode(first + at, data) for at, data in enumerate(found) if data is not None]
-            self.state = form.apply(self.state, batches)
+            found = [data for data in fetched[: fetched.index(None) if ended else None] if data is not None]
+            self._take(found)
             if ended:
                 return self.state
             window = min(window * 4, _LAST_WINDOW)
 
+    def _take(self, found: list[Buffer]) -> None:
+        """Add the objects that follow the state's sequence, each checked in itself and against the one before."""
+        batches: list[tuple[Batch, bytes]] = []
+        sequence, head = self.state.sequence, self.state.head
+        for data in found:
+            sequence += 1
+            sha256 = hashlib.sha256(data).digest()
+            try:
+                batch = self._decode(sequence, data, head)
+            except IntegrityError as error:
+                self.damage.append(error)
+                batch, sha256 = Batch(sequence, head, "", ()), b""
+            batches.append((batch, sha256))
+            head = sha256
+        self.state = form.apply(self.state, batches)
+
     def append(self, *records: Record) -> None:
-        """Add records after whatever others have added meanwhile, and see them acknowledged."""
+        """Add records after whatever others have added meanwhile, and see them acknowledged.
+
+        Raises the IntegrityError of a damaged ledger, whose chain cannot be continued.
+        """
         while True:
+            if self.damage:
+                raise self.damage[0]
             sequence = self.state.sequence + 1
             batch = Batch(sequence, self.state.head, self._sealed.surroundings.timestamp(), tuple(records))
             try:
@@ -67,11 +94,13 @@ class Ledger:
         if sequence == 0 or (self.state.sequence == sequence and self.state.head == head):
             return
         data = self._fetch(sequence)
+        if data is not None and self.damage:
+            return  # damage is reported as damage, not as another ledger
         if data is None or hashlib.sha256(data).digest() != head:
             raise KeyPinError(
                 f"the ledger of {self._sealed.store.location} is not the one seen here before",
-                why=f"record {sequence}, remembered from an earlier use, is {'gone' if data is None else 'another one'}: "
-                "the store was set back, or replaced",
+                why=f"record {sequence}, remembered from an earlier use, is "
+                f"{'gone' if data is None else 'another one'}: the store was set back, or replaced",
                 cure="find out who did it; `holdfast repository show --accept-ledger` accepts what is there now",
             )
 
@@ -81,12 +110,14 @@ class Ledger:
         except ObjectNotFoundError:
             return None
 
-    def _decode(self, sequence: int, data: Buffer) -> tuple[Batch, bytes]:
+    def _decode(self, sequence: int, data: Buffer, head: bytes) -> Batch:
         key = names.ledger(sequence)
         batch = form.decode_batch(self._sealed.open(key, data, Kind.LEDGER_BATCH)[1])
-        if batch.sequence != sequence:
-            raise FormatError(f"{key} holds batch {batch.sequence}", why="a batch stands under its own number", key=key)
-        return batch, hashlib.sha256(data).digest()
+        if batch.sequence != sequence or (head and batch.previous != head):
+            raise FormatError(
+                f"the ledger's chain breaks at {key}", why="it does not follow the object before it", key=key
+            )
+        return batch
 
     def _checkpoint(self) -> None:
         try:

@@ -48,7 +48,8 @@ class _OpenNode:
 class FixedMapBuilder:
     """The map of a volume of `block_count` blocks.
 
-    `base`: an earlier map of the same volume. With `inherit` blocks not set are the base's; without, they are zeros and the
+    `base`: an earlier map of the same volume. With `inherit` blocks not set are the base's; without, they are zeros
+    and the
     base only spares storing nodes that turn out the same.
     """
 

@@ -15,7 +15,8 @@ _AHEAD_NODES = 512
 class MapReader:
     """One volume's tree, walked upwards in block numbers; keeps a bounded window of nodes.
 
-    Node n of level l covers entries [128 n, 128 n + 128) of level l - 1, or blocks where l is 0. Asking for what lies beyond
+    Node n of level l covers entries [128 n, 128 n + 128) of level l - 1, or blocks where l is 0. Asking for what lies
+    beyond
     the volume's tree gives None, and so does a hole.
     """
 

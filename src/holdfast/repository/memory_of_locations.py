@@ -27,7 +27,8 @@ class LocationMemory(Protocol):
 
 
 def recognise(repository: Repository, memory: LocationMemory, *, accept: bool = False) -> None:
-    """Refuse a repository whose key or ledger is not the one remembered for its location; then remember it as it is now.
+    """Refuse a repository whose key or ledger is not the one remembered for its location; then remember it as it is
+    now.
 
     `accept`: a person said that what is there now is right. Raises KeyPinError.
     """

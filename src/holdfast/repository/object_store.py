@@ -1,6 +1,7 @@
 """The object store port: everything a repository asks of a place that keeps objects.
 
-Keys are relative to the repository's prefix, `/`-separated ASCII. Every object is written once (docs/format/ordering.md,
+Keys are relative to the repository's prefix, `/`-separated ASCII. Every object is written once
+(docs/format/ordering.md,
 rule 1), so there is no overwrite: `create` is the only write. All methods may be called from many threads at once and
 raise only errors of `holdfast.domain.errors`.
 """
@@ -54,7 +55,8 @@ class ObjectStore(Protocol):
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """Objects whose key begins with `prefix`, ascending by key, after `start_after`.
 
-        Presence in a list is a fact, absence never is one (rule 5). A store may leave sha256, version and modified None.
+        Presence in a list is a fact, absence never is one (rule 5). A store may leave sha256, version and modified
+        None.
         """
 
     def delete(self, key: str) -> None:

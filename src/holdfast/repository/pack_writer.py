@@ -1,4 +1,5 @@
-"""Packs on their way into the store: filled in order, sealed, opened again to be sure, uploaded, found again (section 8).
+"""Packs on their way into the store: filled in order, sealed, opened again to be sure, uploaded, found again (section
+8).
 
 The order of a chunk's life: id → compress → seal → open, decompress and re-hash → PUT with its checksum → HEAD.
 """
@@ -33,7 +34,9 @@ class PreparedChunk:
 
 
 class PackWriter:
-    """Fills packs of one sort (data or maps) for one session; used from one thread. At most a few packs are in memory."""
+    """Fills packs of one sort (data or maps) for one session; used from one thread. At most a few packs are in
+    memory.
+    """
 
     def __init__(
         self, repository: Repository, session: bytes, keys: SessionKeys, tenant: TenantKeys, *, holds_maps: bool
@@ -54,7 +57,9 @@ class PackWriter:
         self._end = form.HEADER_BYTES
 
     def add(self, chunk: PreparedChunk) -> Place:
-        """Take a chunk into the open pack and say where it will lie; may wait for an upload, and raise what befell one."""
+        """Take a chunk into the open pack and say where it will lie; may wait for an upload, and raise what befell
+        one.
+        """
         length = len(chunk.stored) + form.TAG_BYTES
         if self._chunks and self._end + length > self._repository.config.pack_size_bytes:
             self._close_pack()

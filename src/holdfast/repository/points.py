@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.domain.errors import NotFoundError, UsageError
+from holdfast.domain.errors import IntegrityError, NotFoundError, UsageError
 from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
@@ -55,6 +55,8 @@ def list_points(repository: Repository, tenant: str | None = None, workload: str
         manifest = read_point(repository, record["point"])
         if manifest is not None:
             records[session] = ledger_record(record["point"], manifest, record["time"])
+    if repository.ledger.damage:
+        records.update(_found_by_key(repository, records))
     # Presence in a LIST is a fact: a retirement whose ledger record was lost to a crash is seen here.
     retired = {info.key.removeprefix(names.RETIRED) for info in repository.store.list(names.RETIRED)}
     points = [PointSummary.of_record(record) for session, record in records.items() if session.hex() not in retired]
@@ -64,6 +66,21 @@ def list_points(repository: Repository, tenant: str | None = None, workload: str
         if (tenant is None or point.tenant == tenant) and (workload is None or point.workload == workload)
     ]
     return sorted(chosen, key=lambda point: (point.created, point.session))
+
+
+def _found_by_key(repository: Repository, known: Mapping[bytes, object]) -> dict[bytes, Mapping[str, Any]]:
+    """Points that a damaged ledger may hide; a point that does not open is left to `check`."""
+    found: dict[bytes, Mapping[str, Any]] = {}
+    for info in repository.store.list(names.POINTS):
+        if bytes.fromhex(info.key.rsplit("/", 1)[1]) in known:
+            continue
+        try:
+            manifest = read_point(repository, info.key)
+        except IntegrityError:
+            continue
+        if manifest is not None:
+            found[manifest.session] = ledger_record(info.key, manifest, manifest.committed)
+    return found
 
 
 def find_point(repository: Repository, text: str, tenant: str) -> PointSummary:

@@ -11,7 +11,9 @@ CREATES = 64
 
 
 def require_conditional_writes(store: ObjectStore, surroundings: Surroundings) -> None:
-    """Try it under a name of its own, which is removed again. Raises UnsupportedFormatError when more than one create won."""
+    """Try it under a name of its own, which is removed again. Raises UnsupportedFormatError when more than one create
+    won.
+    """
     key = f"{names.SESSIONS}{surroundings.random_bytes(16).hex()}/probe"
 
     def create(number: int) -> bool:

@@ -1,6 +1,7 @@
 """A volume out of the repository: in pack order, neighbours in one range read, every chunk to all places that need it.
 
-A window of blocks is planned at a time, so memory is bounded whatever the volume's size: a large one for targets that take
+A window of blocks is planned at a time, so memory is bounded whatever the volume's size: a large one for targets that
+take
 bytes in any order (each needed range is then read once), a small one for pipes.
 """
 

@@ -180,6 +180,9 @@ def pinned(repository: Repository, points: Sequence[bytes], progress: Progress) 
     except PermissionDeniedError:
         held = False
         progress.note("reading without a pin: this key may only read; do not collect garbage meanwhile")
+    except IntegrityError:
+        held = False
+        progress.note("reading without a pin: the ledger is damaged; run `holdfast repository check`")
     try:
         for point in points:
             if is_retired(repository, point):

@@ -1,6 +1,7 @@
 """Content-defined chunks of a stream (section 15), the rolling hash computed in five doubling steps over whole arrays.
 
-After step k an array holds, for each position, the hash of the last 2^k bytes: S(n) + (S(n - 2^k) << 2^k). Five steps give the
+After step k an array holds, for each position, the hash of the last 2^k bytes: S(n) + (S(n - 2^k) << 2^k). Five steps
+give the
 32-byte window of the spec at some hundred MiB/s a core, where a loop over bytes gives six.
 """
 

@@ -1,4 +1,6 @@
-"""A stream (a dump, a pipe) into a session: cut by content, hashed and compressed on all cores, mapped in order (section 15)."""
+"""A stream (a dump, a pipe) into a session: cut by content, hashed and compressed on all cores, mapped in order
+(section 15).
+"""
 
 from collections import deque
 from concurrent.futures import Future

@@ -14,7 +14,8 @@ from holdfast.domain.time import format_time
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """`now` gives an aware time; `random_bytes(n)` n bytes fit for keys; `compute` runs work that keeps a core busy,
-    `transfer` work that waits for the store. The two may be one executor only if it never blocks (a test's inline one)."""
+    `transfer` work that waits for the store. The two may be one executor only if it never blocks (a test's inline
+    one)."""
 
     now: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]

@@ -1,4 +1,6 @@
-"""A volume into a session: blocks are read ahead, hashed and compressed on all cores, placed in order, mapped (section 9)."""
+"""A volume into a session: blocks are read ahead, hashed and compressed on all cores, placed in order, mapped
+(section 9).
+"""
 
 from collections import deque
 from collections.abc import Iterator
@@ -54,7 +56,8 @@ def write_volume(
 ) -> VolumeMap:
     """Back up one volume.
 
-    `changed`, ascending, names every block that may differ from the parent; all others are taken from it unread. Without it
+    `changed`, ascending, names every block that may differ from the parent; all others are taken from it unread.
+    Without it
     every allocated block is read and compared by its hash. Raises what the source and the store raise.
     """
     base = None if parent is None else _base_map(backup, parent.volume)
@@ -98,7 +101,9 @@ def _base_map(backup: BackupSession, volume: VolumeMap) -> MapReader:
 
 
 def _with_edges(changed: Iterator[BlockReference], before_bytes: int, now_bytes: int) -> Iterator[BlockReference]:
-    """The changed blocks within the volume, and where its size moved the last block of the smaller one, which changed too."""
+    """The changed blocks within the volume, and where its size moved the last block of the smaller one, which changed
+    too.
+    """
     edge = None
     if before_bytes != now_bytes and min(before_bytes, now_bytes) % BLOCK_SIZE_BYTES:
         edge = min(before_bytes, now_bytes) // BLOCK_SIZE_BYTES

@@ -94,7 +94,7 @@ def check_magic(magic: bytes, expected: bytes, suite: int, object_key: str) -> N
     if magic != expected or suite != SUITE:
         raise UnsupportedFormatError(
             f"{object_key} was written by a newer Holdfast",
-            why=f"structure version {int.from_bytes(magic[6:], 'big')}, suite {suite}; this program knows 1 and {SUITE}",
+            why=f"structure {int.from_bytes(magic[6:], 'big')}, suite {suite}; this program knows 1 and {SUITE}",
             cure="use a newer Holdfast",
         )
 

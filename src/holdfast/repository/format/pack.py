@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from holdfast.domain.errors import FormatError
 from holdfast.repository.crypto.keyed_hash import SUITE
 from holdfast.repository.crypto.keys import AeadKey
-from holdfast.repository.format.envelope import check_digest, check_magic, damaged
+from holdfast.repository.format.envelope import check_magic, damaged
 from holdfast.repository.object_store import Buffer
 
 MAGIC = b"HFPACK\x00\x01"
@@ -94,7 +94,9 @@ class ChunkCipher:
         self._aead.encrypt_into(nonce, stored, aad, room)
 
     def open_into(self, number: int, entry: ChunkEntry, sealed: Buffer, scratch: memoryview) -> memoryview | None:
-        """What was sealed, a view of `scratch` (at least as long as `sealed`); None when these are not that chunk's bytes."""
+        """What was sealed, a view of `scratch` (at least as long as `sealed`); None when these are not that chunk's
+        bytes.
+        """
         nonce, aad = self._bound(number, entry)
         room = scratch[: len(sealed) - TAG_BYTES]
         try:
@@ -139,19 +141,18 @@ def read_header(data: Buffer, object_key: str) -> PackHeader:
 
 @dataclass(frozen=True, slots=True)
 class OpenedPack:
-    """A whole pack whose digest, header and directory are in order."""
+    """A whole pack whose header and directory are in order."""
 
     header: PackHeader
     entries: list[ChunkEntry]
     cipher: ChunkCipher
 
 
-def open_pack(data: Buffer, key: AeadKey, object_key: str) -> OpenedPack:
-    """Check a whole pack's bytes, header and directory; chunks are opened by the caller, one by one.
+def open_body(data: Buffer, key: AeadKey, object_key: str) -> OpenedPack:
+    """Check a whole pack's header, footer and directory; digest and chunks are the caller's to check.
 
     Raises IntegrityError naming the object for anything that is not as it was sealed.
     """
-    check_digest(data, object_key)
     header = read_header(data, object_key)
     view = memoryview(data)
     if len(view) < HEADER_BYTES + TAG_BYTES + FOOTER.size or len(view) > PACK_LIMIT_BYTES:

@@ -1,0 +1,222 @@
+"""Check a repository: every small object opened, every map walked, packs read on demand; damage named with whom it
+hurts.
+
+Read only. What is counted as looked at was looked at: a map that cannot be walked to its end is damage, never a
+smaller count.
+"""
+
+import random
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
+from holdfast.repository.object_check import check_small_object
+from holdfast.repository.opening import Repository
+from holdfast.repository.pack_check import PackFinding, read_pack
+from holdfast.repository.progress import Progress
+from holdfast.repository.reachability import Reachability, Reachable
+from holdfast.repository.sessions import read_point
+
+_SMALL = (names.KEYS, names.TENANTS, names.INDEX, names.LEDGER, names.PLANS, names.RETIRED, names.SESSIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Hurt:
+    """A restore point that damage hurts, and which of its volumes."""
+
+    point_id: str
+    workload: str
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A damaged or missing object; `hurt` is empty where every point still restores."""
+
+    object: str
+    why: str
+    hurt: tuple[Hurt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What was looked at, and what was found. `unreferenced_packs` are left-overs, no damage."""
+
+    objects: int
+    packs: int
+    packs_read: int
+    read_bytes: int
+    points: int
+    unreferenced_packs: int
+    damage: tuple[Damage, ...]
+
+
+@dataclass(slots=True)
+class _Findings:
+    """Damage by object, as it is found; the first reason stands."""
+
+    whys: dict[str, str] = field(default_factory=dict)
+    hurt: dict[str, dict[str, tuple[str, set[str]]]] = field(default_factory=dict)
+
+    def add(
+        self, error: HoldfastError, fallback: str = "", hurting: Manifest | None = None, volumes: tuple[str, ...] = ()
+    ) -> None:
+        for key in getattr(error, "objects", ()) or (fallback,):
+            self.add_object(key, error.why, hurting, volumes)
+
+    def add_object(self, key: str, why: str, hurting: Manifest | None = None, volumes: tuple[str, ...] = ()) -> None:
+        self.whys.setdefault(key, why)
+        if hurting is not None:
+            names_hurt = self.hurt.setdefault(key, {}).setdefault(hurting.session.hex(), (hurting.workload, set()))[1]
+            names_hurt.update(volumes)
+
+    def report(self) -> tuple[Damage, ...]:
+        return tuple(
+            Damage(
+                key,
+                why,
+                tuple(
+                    Hurt(point, workload, tuple(sorted(volumes)))
+                    for point, (workload, volumes) in sorted(self.hurt.get(key, {}).items())
+                ),
+            )
+            for key, why in sorted(self.whys.items())
+        )
+
+
+def check_repository(repository: Repository, read_percent: int | None, progress: Progress) -> CheckReport:
+    """Check everything but the packs' data, and with `read_percent` (1 to 100) so much of that too, chosen at
+    random.
+    """
+    findings = _Findings()
+    objects = _check_small(repository, findings)
+    manifests = _manifests(repository, findings)
+    objects += len(manifests) + 1
+    walk = Reachability(repository)
+    reachable: list[tuple[Manifest, VolumeMap, Reachable]] = []
+    for manifest in manifests:
+        for volume in manifest.volumes:
+            found = walk.of_volume(manifest, volume)
+            reachable.append((manifest, volume, found))
+            for error in found.damage:
+                findings.add(error, f"the block map of {volume.name}", manifest, (volume.name,))
+    sizes = {info.key: info.size_bytes for info in repository.store.list(names.PACKS)}
+    needed = _needed(repository, manifests, reachable, findings, sizes)
+    dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
+    chosen = [key for key in sizes if read_percent is not None and dice.random() * 100 < read_percent]
+    progress.total(sum(sizes[key] for key in chosen))
+    read_bytes = 0
+    written = {names.pack(pack.pack): pack for manifest in manifests for pack in manifest.packs}
+    for key, finding in _read_packs(repository, chosen, written):
+        progress.advance(sizes[key])
+        read_bytes += finding.size_bytes
+        if finding.why:
+            findings.add_object(key, finding.why)
+            for manifest, volume in needed.get(key, ()):
+                if not finding.chunks or walk.volume_uses(manifest, volume, finding.chunks):
+                    findings.add_object(key, finding.why, manifest, (volume.name,))
+    return CheckReport(
+        objects=objects + len(sizes),
+        packs=len(sizes),
+        packs_read=len(chosen),
+        read_bytes=read_bytes,
+        points=len(manifests),
+        unreferenced_packs=len(sizes.keys() - needed.keys()),
+        damage=findings.report(),
+    )
+
+
+def _check_small(repository: Repository, findings: _Findings) -> int:
+    """Open every object that is neither pack nor point; the number looked at. `config` was opened already."""
+    count = 0
+    for error in repository.ledger.damage:
+        findings.add(error)
+    for prefix in _SMALL:
+        for info in repository.store.list(prefix):
+            count += 1
+            try:
+                check_small_object(repository, info.key)
+            except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError) as error:
+                findings.add(error, info.key)
+    return count
+
+
+def _manifests(repository: Repository, findings: _Findings) -> list[Manifest]:
+    """Every live point that opens; those that should be there and do not open are damage. LIST only adds (rule 5)."""
+    retired = {info.key.removeprefix(names.RETIRED) for info in repository.store.list(names.RETIRED)}
+    state = repository.ledger.state
+    keys = {str(record["point"]): record for record in state.live.values()}
+    listed = [info.key for info in repository.store.list(names.POINTS)]
+    manifests = []
+    for key in dict.fromkeys([*keys, *listed]):
+        gone = key.rsplit("/", 1)[1] in retired
+        record = None if gone else keys.get(key)
+        label = str(record["workload"]) if record else "unknown"
+        try:
+            manifest = read_point(repository, key)
+        except (IntegrityError, UnsupportedFormatError) as error:
+            findings.add(error, key)
+            if not gone:
+                findings.hurt.setdefault(key, {})[key.rsplit("/", 1)[1]] = (label, {"all"})
+            continue
+        if manifest is not None and not gone:
+            manifests.append(manifest)
+        elif record is not None:
+            findings.add_object(key, "the ledger says that it is a restore point, but it is not there")
+            findings.hurt.setdefault(key, {})[key.rsplit("/", 1)[1]] = (label, {"all"})
+    return manifests
+
+
+def _needed(
+    repository: Repository,
+    manifests: list[Manifest],
+    reachable: list[tuple[Manifest, VolumeMap, Reachable]],
+    findings: _Findings,
+    sizes: dict[str, int],
+) -> dict[str, list[tuple[Manifest, VolumeMap]]]:
+    """Which volumes need which pack; packs that are missing or of a wrong size are damage on the spot."""
+    needed: dict[str, list[tuple[Manifest, VolumeMap]]] = {}
+    for manifest, volume, found in reachable:
+        for pack in found.packs:
+            needed.setdefault(names.pack(pack), []).append((manifest, volume))
+    written: dict[str, StoredPack] = {names.pack(pack.pack): pack for m in manifests for pack in m.packs}
+    for key, volumes in needed.items():
+        size = sizes.get(key) if key in sizes else _head_size(repository, key)
+        expected = written[key].size_bytes if key in written else size
+        if size is None or size != expected:
+            why = "it is missing" if size is None else f"it has {size} bytes where {expected} were written"
+            for manifest, volume in volumes:
+                findings.add_object(key, why, manifest, (volume.name,))
+    return needed
+
+
+def _head_size(repository: Repository, key: str) -> int | None:
+    """Absence in a LIST is no reason for anything: ask for the object itself (rule 5)."""
+    try:
+        return repository.store.head(key).size_bytes
+    except ObjectNotFoundError:
+        return None
+
+
+def _read_packs(
+    repository: Repository, keys: list[str], written: dict[str, StoredPack]
+) -> Iterator[tuple[str, PackFinding]]:
+    """Every pack read whole and every chunk in it opened; a few at once."""
+    surroundings = repository.surroundings
+    under_way: deque[tuple[str, Future[PackFinding]]] = deque()
+    try:
+        for key in keys:
+            if len(under_way) >= surroundings.transfer_width:
+                oldest, future = under_way.popleft()
+                yield oldest, future.result()
+            under_way.append((key, surroundings.transfer.submit(read_pack, repository, key, written.get(key))))
+        while under_way:
+            oldest, future = under_way.popleft()
+            yield oldest, future.result()
+    finally:
+        for _key, future in under_way:
+            future.cancel()

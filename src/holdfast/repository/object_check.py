@@ -1,0 +1,41 @@
+"""Open one small object by its key and decode it: what `check` does to everything that is neither pack nor point."""
+
+from holdfast.domain.errors import FormatError
+from holdfast.repository.format import acknowledgement, index_run, key_slot, ledger, names, plan, retirement, tenant
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.opening import Repository
+
+
+def check_small_object(repository: Repository, key: str) -> None:
+    """Raises IntegrityError or UnsupportedFormatError naming the object unless it is whole, of this repository and
+    well-formed.
+
+    Names that the format does not know are left alone: another program's, or an unfinished probe.
+    """
+    prefix = next((prefix for prefix in (names.CHECKPOINTS, *_DECODERS, names.KEYS) if key.startswith(prefix)), None)
+    if prefix is None or (prefix == names.SESSIONS and "/ack-" not in key):
+        return
+    data = repository.store.get(key)
+    if prefix == names.KEYS:
+        slot = key_slot.decode(data, key)
+        if slot.repository != repository.master.repository or names.slot(slot.slot) != key:
+            raise FormatError(f"{key} is a foreign key slot", why="it names another repository or slot", key=key)
+        return
+    kind, decode = _DECODERS[prefix]
+    body = repository.sealed.open(key, data, kind)[1]
+    try:
+        decode(body)
+    except FormatError as error:
+        error.objects = (key,)
+        raise
+
+
+_DECODERS = {
+    names.CHECKPOINTS: (Kind.LEDGER_CHECKPOINT, ledger.decode_checkpoint),
+    names.TENANTS: (Kind.TENANT, tenant.decode),
+    names.INDEX: (Kind.INDEX_RUN, index_run.decode),
+    names.LEDGER: (Kind.LEDGER_BATCH, ledger.decode_batch),
+    names.PLANS: (Kind.PLAN, plan.decode),
+    names.RETIRED: (Kind.RETIREMENT, retirement.decode),
+    names.SESSIONS: (Kind.ACKNOWLEDGEMENT, acknowledgement.decode),
+}

@@ -1,0 +1,87 @@
+"""Read a pack whole and open everything in it: digest, header, directory, every chunk, every id (section 8)."""
+
+from dataclasses import dataclass
+
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.repository.compression import decompress
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, chunk_id
+from holdfast.repository.format import envelope, names
+from holdfast.repository.format import pack as form
+from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.pack import ChunkEntry, OpenedPack
+from holdfast.repository.object_store import Buffer
+from holdfast.repository.opening import Repository
+from holdfast.repository.scratch_buffers import scratch
+
+
+@dataclass(frozen=True, slots=True)
+class PackFinding:
+    """What is wrong with a pack, "" for nothing. `chunks` are the ids that do not open; none means the pack as a
+    whole.
+    """
+
+    why: str = ""
+    chunks: frozenset[bytes] = frozenset()
+    size_bytes: int = 0
+
+
+def read_pack(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
+    """Everything that a pack can prove of itself, and that it is the one its manifest recorded, where one did."""
+    try:
+        data = repository.store.get(key)
+        return _examine(repository, key, data, written)
+    except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError) as error:
+        return PackFinding(why=error.why)
+
+
+def _examine(repository: Repository, key: str, data: Buffer, written: StoredPack | None) -> PackFinding:
+    broken = ""
+    try:
+        envelope.check_digest(data, key)
+    except IntegrityError as error:
+        broken = error.why
+    header = form.read_header(data, key)
+    if header.repository != repository.master.repository or names.pack(header.pack) != key:
+        return PackFinding(broken or "its header names another repository or pack", size_bytes=len(data))
+    if written is not None and form.digest(memoryview(data)[:-32])[1] != written.sha256 and not broken:
+        return PackFinding("it is whole, but not the pack that its manifest recorded", size_bytes=len(data))
+    best: tuple[int, PackFinding] | None = None
+    for tenant_id in _tenants(repository):
+        session = repository.master.session_keys(tenant_id, header.session)
+        cipher_key = session.of_pack(header.pack, holds_maps=header.holds_maps)
+        try:
+            opened = form.open_body(data, cipher_key, key)
+        except IntegrityError as error:
+            finding = PackFinding(broken or error.why, size_bytes=len(data))
+            best = best or (1 << 62, finding)
+            continue
+        chunks = _bad_chunks(repository, tenant_id, opened, data)
+        why = broken or (f"{len(chunks)} of its {len(opened.entries)} chunks do not open" if chunks else "")
+        if best is None or len(chunks) < best[0]:
+            best = len(chunks), PackFinding(why, chunks, len(data))
+        if not chunks:
+            break
+    return PackFinding("no tenant's keys could be read") if best is None else best[1]
+
+
+def _tenants(repository: Repository) -> list[bytes]:
+    """A pack does not say whose it is; a repository has few tenants."""
+    return [bytes.fromhex(info.key.removeprefix(names.TENANTS)) for info in repository.store.list(names.TENANTS)]
+
+
+def _bad_chunks(repository: Repository, tenant_id: bytes, opened: OpenedPack, data: Buffer) -> frozenset[bytes]:
+    kind = CHUNK_TYPE_MAP if opened.header.holds_maps else CHUNK_TYPE_DATA
+    chunk_key = repository.tenant_by_id(tenant_id).keys.chunk_key(kind)
+    view = memoryview(data)
+    return frozenset(
+        entry.id
+        for number, entry in enumerate(opened.entries)
+        if entry.type != kind or not _opens(opened, number, entry, view, chunk_key)
+    )
+
+
+def _opens(opened: OpenedPack, number: int, entry: ChunkEntry, view: memoryview, chunk_key: bytes) -> bool:
+    sealed = view[entry.offset : entry.offset + entry.length]
+    stored = opened.cipher.open_into(number, entry, sealed, scratch(entry.length))
+    plain = None if stored is None else decompress(entry.compression, stored, entry.plain_length)
+    return plain is not None and chunk_id(chunk_key, plain) == entry.id

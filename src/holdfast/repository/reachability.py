@@ -1,0 +1,108 @@
+"""What a volume needs: the packs behind its block map, each node read once however many points share it."""
+
+from dataclasses import dataclass
+
+from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.repository.chunk_reader import ChunkReader
+from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
+from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.format.map_node import MapNode
+from holdfast.repository.format.places import Located
+from holdfast.repository.index_search import IndexSearch
+from holdfast.repository.map_reader import fetch_nodes
+from holdfast.repository.opening import Repository
+
+_FAILURES = (IntegrityError, ObjectNotFoundError, UnsupportedFormatError)
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """Packs (ids) that hold the map and the data below it, and what could not be read on the way."""
+
+    packs: frozenset[bytes]
+    damage: tuple[HoldfastError, ...] = ()
+
+
+_NOTHING = Reachable(frozenset())
+
+
+class Reachability:
+    """Walks the maps of one repository; remembers every node that it has walked."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._known: dict[bytes, Reachable] = {}
+        self._readers: dict[str, ChunkReader] = {}
+
+    def of_volume(self, manifest: Manifest, volume: VolumeMap) -> Reachable:
+        """Everything that a volume of a point needs."""
+        if volume.root is None:
+            return _NOTHING
+        reader = self._reader(manifest.tenant)
+        return self._walk([volume.root], volume.depth - 1, volume.cut, reader)
+
+    def volume_uses(self, manifest: Manifest, volume: VolumeMap, chunks: frozenset[bytes]) -> bool:
+        """Whether any of these chunks (data or map) stands in the volume's map; only walks what can be read."""
+        if volume.root is None:
+            return False
+        reader = self._reader(manifest.tenant)
+        level, row = volume.depth - 1, [volume.root]
+        while row:
+            if any(item.id in chunks for item in row):
+                return True
+            if level < 0:
+                return False
+            nodes = _readable(reader, row, level, volume.cut)[0]
+            below = [node.located(at) for node in nodes.values() for at in range(node.count)]
+            row = list({item.id: item for item in below if item is not None}.values())
+            level -= 1
+        return False
+
+    def _reader(self, tenant_name: str) -> ChunkReader:
+        if tenant_name not in self._readers:
+            tenant_id = self._repository.tenant_id(tenant_name)
+            locate = IndexSearch(self._repository, tenant_id).locate
+            tenant = self._repository.tenant(tenant_name)
+            self._readers[tenant_name] = ChunkReader(self._repository, tenant_id, tenant, CHUNK_TYPE_MAP, locate)
+        return self._readers[tenant_name]
+
+    def _walk(self, row: list[Located], level: int, cut: int, reader: ChunkReader) -> Reachable:
+        """The sum of these nodes of one level and of all below them."""
+        unknown = {item.id: item for item in row if item.id not in self._known}
+        nodes, failures = _readable(reader, list(unknown.values()), level, cut)
+        for identifier, item in unknown.items():
+            packs = {item.place.pack.pack}
+            damage: list[HoldfastError] = []
+            if identifier in failures:
+                damage.append(failures[identifier])
+            else:
+                node = nodes[identifier]
+                below = [located for located in map(node.located, range(node.count)) if located is not None]
+                if level == 0:
+                    packs.update(located.place.pack.pack for located in below)
+                else:
+                    deeper = self._walk(below, level - 1, cut, reader)
+                    packs.update(deeper.packs)
+                    damage.extend(deeper.damage)
+            self._known[identifier] = Reachable(frozenset(packs), tuple(damage))
+        found = [self._known[item.id] for item in row]
+        return Reachable(
+            frozenset().union(*(one.packs for one in found)), tuple(error for one in found for error in one.damage)
+        )
+
+
+def _readable(
+    reader: ChunkReader, row: list[Located], level: int, cut: int
+) -> tuple[dict[bytes, MapNode], dict[bytes, HoldfastError]]:
+    """The nodes that can be read, and the failure of each that cannot; together first, one by one where that fails."""
+    try:
+        return fetch_nodes(reader, row, level, cut), {}
+    except _FAILURES:
+        nodes: dict[bytes, MapNode] = {}
+        failures: dict[bytes, HoldfastError] = {}
+        for item in row:
+            try:
+                nodes.update(fetch_nodes(reader, [item], level, cut))
+            except _FAILURES as error:
+                failures[item.id] = error
+        return nodes, failures
