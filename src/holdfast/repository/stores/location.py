@@ -19,7 +19,7 @@ from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.stores.location_errors import refuse
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore, RetryPolicy
-from holdfast.repository.stores.s3_location import S3Location, parse_s3_location
+from holdfast.repository.stores.s3.location import S3Location, parse_s3_location
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
@@ -96,7 +96,7 @@ def _open_raw(place: Location) -> ObjectStore:
             return DirectoryStore(path)
         case S3Location():
             # Here and not above: boto3 costs 0.2 s to import, and only this kind of store needs it.
-            from holdfast.repository.stores.s3 import open_s3_store
+            from holdfast.repository.stores.s3.store import open_s3_store
 
             return open_s3_store(place)
 

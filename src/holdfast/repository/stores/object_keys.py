@@ -25,6 +25,11 @@ def check_key(key: str) -> None:
         )
 
 
+def is_key(key: str) -> bool:
+    """Whether `key` is one; a bucket may hold other things."""
+    return not _fault_of(key)
+
+
 def _fault_of(key: str) -> str:
     if not _PRINTABLE_ASCII.fullmatch(key):
         return "it is empty or holds characters that are not printable ASCII"

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 from holdfast.domain.errors import FormatError
 from holdfast.repository.block_source import BlockTarget
-from holdfast.repository.chunk_reader import ChunkReader, PackRange, plan_ranges
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.places import Located
-from holdfast.repository.index_search import IndexSearch
-from holdfast.repository.map_reader import leaves
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening import Repository
 from holdfast.repository.progress import Progress
+from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, plan_ranges
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import leaves
 
 _WINDOW_CHUNKS = 1 << 16
 _SEQUENTIAL_WINDOW_BYTES = 64 * 1024 * 1024

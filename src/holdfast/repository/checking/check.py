@@ -12,13 +12,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.repository.checking.object_check import check_small_object
+from holdfast.repository.checking.pack_check import PackFinding, read_pack
+from holdfast.repository.checking.reachability import Reachability, Reachable
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
-from holdfast.repository.object_check import check_small_object
 from holdfast.repository.opening import Repository
-from holdfast.repository.pack_check import PackFinding, read_pack
 from holdfast.repository.progress import Progress
-from holdfast.repository.reachability import Reachability, Reachable
 from holdfast.repository.sessions import read_point
 
 _SMALL = (names.KEYS, names.TENANTS, names.INDEX, names.LEDGER, names.PLANS, names.RETIRED, names.SESSIONS)

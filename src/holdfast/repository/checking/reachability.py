@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
-from holdfast.repository.chunk_reader import ChunkReader
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import MapNode
 from holdfast.repository.format.places import Located
-from holdfast.repository.index_search import IndexSearch
-from holdfast.repository.map_reader import fetch_nodes
 from holdfast.repository.opening import Repository
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import fetch_nodes
 
 _FAILURES = (IntegrityError, ObjectNotFoundError, UnsupportedFormatError)
 

@@ -88,9 +88,9 @@ def _s3_location(text: str, bucket: str, prefix: str, options: dict[str, str]) -
         raise refuse(text, "archive repositories are not offered yet", "leave `class` away or write class=standard")
     if repository_class != "standard":
         raise refuse(text, f"class={repository_class} is unknown", "write class=standard")
-    path_style = {"true": True, "false": False, None: None}.get(options.get("path_style"), "?")
-    if path_style == "?":
+    if options.get("path_style") not in (None, "true", "false"):
         raise refuse(text, "path_style is neither true nor false", "write path_style=true")
+    path_style = options["path_style"] == "true" if "path_style" in options else None
     storage_class = options.get("storage_class")
     if storage_class is not None and storage_class not in _INSTANT_STORAGE_CLASSES:
         raise refuse(
@@ -101,7 +101,6 @@ def _s3_location(text: str, bucket: str, prefix: str, options: dict[str, str]) -
     endpoint = options.get("endpoint")
     if endpoint is not None:
         endpoint = _check_endpoint(endpoint, text)
-    assert path_style is None or isinstance(path_style, bool)
     return S3Location(bucket, prefix, options.get("region"), endpoint, path_style, storage_class)
 
 

@@ -15,11 +15,11 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.places import Located
-from holdfast.repository.map_builder import NodeStore
 from holdfast.repository.object_store import ObjectInfo
 from holdfast.repository.opening import Repository
-from holdfast.repository.pack_writer import PackWriter, PreparedChunk
 from holdfast.repository.sessions import WriterSession, commit, open_session
+from holdfast.repository.writing.map_builder import NodeStore
+from holdfast.repository.writing.pack_writer import PackWriter, PreparedChunk
 
 _INDEX_SHARE = 100
 _INDEX_FLOOR_BYTES = 64 * 1024

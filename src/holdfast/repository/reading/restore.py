@@ -9,7 +9,7 @@ from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, load_manifest
 from holdfast.repository.progress import Progress
-from holdfast.repository.reader import VolumeReader
+from holdfast.repository.reading.volume_reader import VolumeReader
 from holdfast.repository.sessions import pinned
 
 

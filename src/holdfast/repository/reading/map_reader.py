@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from holdfast.domain.errors import IntegrityError
-from holdfast.repository.chunk_reader import ChunkReader, plan_ranges
 from holdfast.repository.format import map_node
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import FANOUT, MapNode
 from holdfast.repository.format.places import Located
+from holdfast.repository.reading.chunk_reader import ChunkReader, plan_ranges
 
 _AHEAD_NODES = 512
 

@@ -6,16 +6,16 @@ from collections import deque
 from concurrent.futures import Future
 from typing import BinaryIO
 
-from holdfast.repository.backup_session import BackupSession
 from holdfast.repository.compression import compress
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, chunk_id
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_STREAM
 from holdfast.repository.format.places import Located
-from holdfast.repository.map_builder import StreamMapBuilder
-from holdfast.repository.pack_writer import PreparedChunk
 from holdfast.repository.progress import Progress
-from holdfast.repository.stream_cutter import StreamCutter
+from holdfast.repository.writing.backup_session import BackupSession
+from holdfast.repository.writing.map_builder import StreamMapBuilder
+from holdfast.repository.writing.pack_writer import PreparedChunk
+from holdfast.repository.writing.stream_cutter import StreamCutter
 
 
 def write_stream(backup: BackupSession, stream: BinaryIO, *, name: str, progress: Progress) -> VolumeMap:

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holdfast.repository.backup_session import BackupSession
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
-from holdfast.repository.chunk_reader import ChunkReader
 from holdfast.repository.compression import compress
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, chunk_id
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.places import Located
-from holdfast.repository.index_search import IndexSearch
-from holdfast.repository.map_builder import FixedMapBuilder
-from holdfast.repository.map_reader import MapReader
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.pack_writer import PreparedChunk
 from holdfast.repository.progress import Progress
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import MapReader
+from holdfast.repository.writing.backup_session import BackupSession
+from holdfast.repository.writing.map_builder import FixedMapBuilder
+from holdfast.repository.writing.pack_writer import PreparedChunk
 
 _BATCH_BLOCKS = 8
 _ANNOUNCED_REFERENCES = 4096

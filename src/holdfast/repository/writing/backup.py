@@ -6,7 +6,6 @@ from enum import Enum
 from typing import BinaryIO
 
 from holdfast.domain.errors import NotFoundError, UsageError
-from holdfast.repository.backup_session import BackupSession, FinishedBackup
 from holdfast.repository.block_source import BlockReference, BlockSource
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest
@@ -14,8 +13,9 @@ from holdfast.repository.format.map_node import CUT_FIXED
 from holdfast.repository.opening import DEFAULT_TENANT, Repository
 from holdfast.repository.points import PointSummary, find_point, list_points, load_manifest
 from holdfast.repository.progress import Progress
-from holdfast.repository.stream_writer import write_stream
-from holdfast.repository.volume_writer import Parent, write_volume
+from holdfast.repository.writing.backup_session import BackupSession, FinishedBackup
+from holdfast.repository.writing.stream_writer import write_stream
+from holdfast.repository.writing.volume_writer import Parent, write_volume
 
 VOLUME_NAME = "volume"
 NO_PARENT = "none"

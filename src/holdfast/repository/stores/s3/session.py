@@ -1,0 +1,72 @@
+"""What botocore knows of this machine: credentials, region, endpoints, certificates."""
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from botocore.config import Config
+from botocore.credentials import Credentials as BotocoreCredentials
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
+
+from holdfast.domain.errors import PermissionDeniedError
+from holdfast.repository.stores.s3.errors import translate_botocore_error
+from holdfast.signed_http.sigv4 import Credentials
+
+# One attempt each: patience is the part of our own wrappers, which know what may be repeated.
+_ONE_ATTEMPT = {"total_max_attempts": 1, "mode": "standard"}
+CONNECT_TIMEOUT_SECONDS = 10
+READ_TIMEOUT_SECONDS = 60
+
+
+class AwsSession:
+    """A botocore session; `region` None means the environment's or the profile's. May be used from many threads."""
+
+    def __init__(self, region: str | None = None) -> None:
+        self._session = Session()
+        self._asked_region = region
+        self._credentials: BotocoreCredentials | None = None
+
+    def client(self, service: str, *, endpoint: str | None = None, s3_options: dict[str, str] | None = None) -> Any:
+        """A botocore client; `endpoint` None means AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile, or AWS.
+
+        Raises UsageError without a region, or when the profile does not exist.
+        """
+        config = Config(
+            region_name=self._asked_region,
+            signature_version="s3v4" if service == "s3" else None,
+            retries=cast(Any, _ONE_ATTEMPT),
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            max_pool_connections=64,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3=cast(Any, s3_options),
+        )
+        try:
+            return self._session.create_client(cast(Any, service), endpoint_url=endpoint, config=config)
+        except BotoCoreError as error:
+            raise translate_botocore_error(error, f"{service} client", endpoint or "AWS") from error
+
+    def credentials(self) -> Credentials:
+        """Credentials as they are now: temporary ones are renewed by botocore before they end.
+
+        Raises PermissionDeniedError when there are none or they cannot be renewed.
+        """
+        try:
+            if self._credentials is None:
+                self._credentials = self._session.get_credentials()
+            if self._credentials is None:
+                raise PermissionDeniedError(
+                    "no AWS credentials",
+                    why="neither the environment, a profile nor an instance role gives any",
+                    cure="set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use an instance role",
+                )
+            frozen = self._credentials.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise translate_botocore_error(error, "renewing credentials", "this machine") from error
+        return Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token)
+
+
+def utc_now() -> datetime:
+    """This machine's time, for signatures."""
+    return datetime.now(UTC)
