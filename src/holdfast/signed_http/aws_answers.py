@@ -1,0 +1,150 @@
+"""What a refusal of an AWS service, or of one that speaks like it, means: one table from error codes to our errors.
+
+Codes as in "Error responses" (Amazon S3 API Reference), "Error codes" (Amazon EC2 and EBS direct API references) and
+"Common errors" (AWS KMS API Reference).
+"""
+
+import json
+import re
+from dataclasses import dataclass
+
+from holdfast.domain.errors import (
+    ConflictError,
+    HoldfastError,
+    IntegrityError,
+    NotFoundError,
+    OutOfSpaceError,
+    PermissionDeniedError,
+    ThrottledError,
+    UnavailableError,
+    UsageError,
+)
+from holdfast.signed_http.messages import HttpResponse
+
+THROTTLING_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "SnapshotCreationPerVolumeRateExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
+_PASSING_CODES = frozenset(
+    {
+        "ConcurrentModification",
+        "ConditionalRequestConflict",
+        "InternalError",
+        "InternalFailure",
+        "InternalServerException",
+        "KMSInternalException",
+        "DependencyTimeoutException",
+        "OperationAborted",
+        "RequestTimeout",
+        "ServiceUnavailable",
+    }
+)
+_CREDENTIALS_CODES = {
+    "ExpiredToken": "renew the session (for example `aws sso login`) and run the command again",
+    "ExpiredTokenException": "renew the session (for example `aws sso login`) and run the command again",
+    "RequestExpired": "set this machine's clock; it is off by more than AWS allows",
+    "RequestTimeTooSkewed": "set this machine's clock; it is off by more than AWS allows",
+    "OptInRequired": "enable the region for this account, or choose another region",
+}
+_DENIED_CODES = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AllAccessDisabled",
+        "AuthFailure",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "NotAuthorized",
+        "SignatureDoesNotMatch",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+    }
+)
+_WRONG_REGION_CODES = frozenset(
+    {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
+)
+_DAMAGED_CODES = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})
+_NO_ROOM_CODES = frozenset({"EntityTooLarge", "QuotaExceeded", "XMinioStorageFull", "StorageFull"})
+_TAKEN_CODES = frozenset({"PreconditionFailed", "ConflictException", "IdempotentParameterMismatch"})
+
+_XML_CODE = re.compile(rb"<Code>([^<]{1,200})</Code>")
+_XML_MESSAGE = re.compile(rb"<Message>([^<]{1,1000})</Message>")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What an AWS service said: the HTTP status, its error code (may be empty) and message (may be empty)."""
+
+    status: int
+    code: str
+    message: str
+
+
+def read_refusal(response: HttpResponse) -> Refusal:
+    """The refusal in an answer whose status is 300 or more: S3's XML or the JSON of the newer services."""
+    body = bytes(memoryview(response.body)[:65536])
+    xml_code = _XML_CODE.search(body)
+    if xml_code:
+        message = _XML_MESSAGE.search(body)
+        return Refusal(response.status, xml_code.group(1).decode(errors="replace"), _text(message and message.group(1)))
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = {}
+    fields = document if isinstance(document, dict) else {}
+    # "com.amazonaws.ebs#ThrottlingException:http://…" is one of the ways in which the code is written.
+    named = response.headers.get("x-amzn-errortype") or str(fields.get("__type") or fields.get("code") or "")
+    code = named.split(":")[0].rpartition("#")[2]
+    message_text = str(fields.get("message") or fields.get("Message") or "")[:1000]
+    reason = str(fields.get("Reason") or "")[:200]
+    return Refusal(response.status, code, f"{message_text} ({reason})" if reason else message_text)
+
+
+def error_of_refusal(refusal: Refusal, action: str, resource: str) -> HoldfastError:
+    """The error for a refused `action` (IAM's name, as in `s3:PutObject`) on `resource` (as a person names it)."""
+    code, status = refusal.code, refusal.status
+    what = f"{action} on {resource} was refused"
+    why = ": ".join(part for part in (code or f"HTTP status {status}", refusal.message) if part)
+    if code in THROTTLING_CODES or status == 429:
+        return ThrottledError(what, why=why, cure="wait a moment, or ask AWS for a higher request rate")
+    if code in _CREDENTIALS_CODES:
+        return PermissionDeniedError(what, why=why, cure=_CREDENTIALS_CODES[code])
+    if code in _WRONG_REGION_CODES:
+        return UsageError(what, why=why, cure="name the right region, with ?region= or AWS_REGION")
+    if code in _DAMAGED_CODES:
+        return IntegrityError(
+            what, why=why, cure="run the command again; if it happens again, test this machine's memory"
+        )
+    if code in _NO_ROOM_CODES or status == 507:
+        return OutOfSpaceError(what, why=why, cure="free or add space in the store, then run the command again")
+    if code in _TAKEN_CODES or status == 412:
+        return ConflictError(what, why=why, cure="run the command again")
+    if code in _PASSING_CODES or status >= 500:
+        # AWS asks for a lower rate with a bare 503, too.
+        kind = ThrottledError if status == 503 else UnavailableError
+        return kind(what, why=why, cure="run the command again; if it lasts, see the AWS Health Dashboard")
+    if code in _DENIED_CODES or code.startswith("KMS.") or status in (401, 403):
+        return PermissionDeniedError(what, why=why, cure=f"use credentials that are allowed {action} on {resource}")
+    if status == 404 or code.startswith("NoSuch") or "NotFound" in code:
+        return NotFoundError(what, why=why, cure="check the name and the region")
+    return HoldfastError(what, why=why, cure="see the AWS documentation of this error code")
+
+
+def _text(found: bytes | None) -> str:
+    return found.decode(errors="replace") if found else ""

@@ -1,0 +1,291 @@
+"""The suite that every object store must pass, built in or not.
+
+Subclass `ObjectStoreContract` in a test file, name the subclass `Test…`, and give it a fixture `store`: a new, empty store.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, UsageError
+from holdfast.repository.object_store import Buffer, ObjectStore
+
+WRITERS = 64
+BIG_OBJECT_BYTES = 20 * 1024 * 1024
+
+
+def put(store: ObjectStore, key: str, body: Buffer = b"body") -> None:
+    """Create an object with its right checksum."""
+    store.create(key, body, hashlib.sha256(body).digest())
+
+
+def keys(store: ObjectStore, prefix: str = "", start_after: str = "") -> list[str]:
+    """The keys that the store lists."""
+    return [found.key for found in store.list(prefix, start_after)]
+
+
+def patterned(size_bytes: int) -> bytes:
+    """Bytes of which no two 8-byte groups are equal, so that a shifted or torn answer shows."""
+    return b"".join(number.to_bytes(8, "big") for number in range(-(-size_bytes // 8)))[:size_bytes]
+
+
+class ObjectStoreContract:
+    """What `holdfast.repository.object_store.ObjectStore` promises, as tests."""
+
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        """A new, empty store; the subclass gives it."""
+        raise NotImplementedError
+
+    def test_what_is_created_is_read_back(self, store: ObjectStore) -> None:
+        put(store, "packs/ab/cd", b"some bytes")
+        assert bytes(store.get("packs/ab/cd")) == b"some bytes"
+
+    @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+    def test_every_kind_of_buffer_is_accepted(self, store: ObjectStore, kind: Callable[[bytes], Buffer]) -> None:
+        put(store, "config", kind(b"some bytes"))
+        assert bytes(store.get("config")) == b"some bytes"
+
+    def test_an_empty_object_is_an_object(self, store: ObjectStore) -> None:
+        put(store, "empty", b"")
+        assert bytes(store.get("empty")) == b""
+        assert store.head("empty").size_bytes == 0
+        assert keys(store) == ["empty"]
+
+    def test_a_big_object_is_read_back(self, store: ObjectStore) -> None:
+        body = patterned(BIG_OBJECT_BYTES)
+        put(store, "packs/00/big", body)
+        assert bytes(store.get("packs/00/big")) == body
+        middle = BIG_OBJECT_BYTES // 2 - 3
+        assert bytes(store.get("packs/00/big", middle, 600_000)) == body[middle : middle + 600_000]
+
+    def test_no_object_is_written_twice(self, store: ObjectStore) -> None:
+        put(store, "points/a", b"first")
+        for body in (b"second", b"first"):
+            with pytest.raises(ObjectExistsError) as caught:
+                put(store, "points/a", body)
+            assert caught.value.key == "points/a"
+        assert bytes(store.get("points/a")) == b"first"
+
+    def test_one_of_many_writers_wins(self, store: ObjectStore) -> None:
+        start = threading.Barrier(WRITERS)
+
+        def write(number: int) -> bool:
+            start.wait()
+            try:
+                put(store, "points/contended", b"written by %d" % number)
+            except ObjectExistsError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(WRITERS) as pool:
+            won = list(pool.map(write, range(WRITERS)))
+        assert won.count(True) == 1
+        assert bytes(store.get("points/contended")) == b"written by %d" % won.index(True)
+
+    def test_no_reader_sees_a_part(self, store: ObjectStore) -> None:
+        """While objects are written, whoever finds one finds all of it."""
+        body = patterned(3 * 1024 * 1024)
+        names = [f"packs/00/{number}" for number in range(6)]
+        written = threading.Event()
+        seen: list[bytes] = []
+
+        def read() -> None:
+            while True:
+                last_round = written.is_set()
+                for name in names:
+                    try:
+                        seen.append(hashlib.sha256(store.get(name)).digest())
+                    except ObjectNotFoundError:
+                        continue
+                if last_round:
+                    return
+
+        with ThreadPoolExecutor(1) as pool:
+            reader = pool.submit(read)
+            for name in names:
+                put(store, name, body)
+            written.set()
+            reader.result()
+        assert len(seen) >= len(names)
+        assert set(seen) == {hashlib.sha256(body).digest()}
+
+    @pytest.mark.parametrize(
+        ("offset", "length"),
+        [
+            (0, None),
+            (0, 1),
+            (0, 100),
+            (7, 20),
+            (99, 1),
+            (40, None),
+            (90, 50),
+            (0, 1000),
+            (100, 5),
+            (1000, 5),
+            (100, None),
+        ],
+    )
+    def test_ranges_end_where_the_object_ends(self, store: ObjectStore, offset: int, length: int | None) -> None:
+        body = patterned(100)
+        put(store, "packs/aa/ranged", body)
+        wanted = body[offset:] if length is None else body[offset : offset + length]
+        assert bytes(store.get("packs/aa/ranged", offset, length)) == wanted
+
+    def test_a_range_of_nothing_is_empty_but_asks(self, store: ObjectStore) -> None:
+        put(store, "packs/aa/ranged")
+        assert bytes(store.get("packs/aa/ranged", 2, 0)) == b""
+        with pytest.raises(ObjectNotFoundError):
+            store.get("packs/aa/missing", 2, 0)
+
+    @pytest.mark.parametrize(("offset", "length"), [(-1, None), (-1, 5), (0, -1)])
+    def test_negative_ranges_are_refused(self, store: ObjectStore, offset: int, length: int | None) -> None:
+        put(store, "packs/aa/ranged")
+        with pytest.raises(UsageError):
+            store.get("packs/aa/ranged", offset, length)
+
+    def test_what_is_missing_is_not_found(self, store: ObjectStore) -> None:
+        for ask in (store.get, store.head):
+            with pytest.raises(ObjectNotFoundError) as caught:
+                ask("packs/00/missing")
+            assert caught.value.key == "packs/00/missing"
+        with pytest.raises(ObjectNotFoundError):
+            store.get("packs/00/missing", 5, 10)
+
+    def test_a_folder_is_no_object(self, store: ObjectStore) -> None:
+        put(store, "packs/00/one")
+        for ask in (store.get, store.head):
+            with pytest.raises(ObjectNotFoundError):
+                ask("packs/00")
+        store.delete("packs/00")
+        assert keys(store) == ["packs/00/one"]
+
+    def test_what_lies_below_an_object_is_not_found(self, store: ObjectStore) -> None:
+        put(store, "config")
+        for ask in (store.get, store.head):
+            with pytest.raises(ObjectNotFoundError):
+                ask("config/part")
+        store.delete("config/part")
+        assert keys(store) == ["config"]
+
+    def test_head_tells_the_facts(self, store: ObjectStore) -> None:
+        body = patterned(1234)
+        put(store, "packs/00/facts", body)
+        facts = store.head("packs/00/facts")
+        assert (facts.key, facts.size_bytes) == ("packs/00/facts", 1234)
+        assert facts.sha256 in (None, hashlib.sha256(body).digest())
+        assert facts.modified is None or facts.modified.tzinfo is not None
+
+    def test_an_empty_store_lists_nothing(self, store: ObjectStore) -> None:
+        assert keys(store) == []
+        assert keys(store, "packs/") == []
+
+    def test_lists_are_sorted_by_key(self, store: ObjectStore) -> None:
+        """`-` sorts before `/`, `0` after it: a walk of folders must not show."""
+        names = ["a/b", "a-b", "a0", "a/c/d", "a/c-d", "a/c0", "A", "b", "a/b.c", "zz/1/2/3", "zz/1/2-3"]
+        for name in names:
+            put(store, name)
+        assert keys(store) == sorted(names)
+
+    def test_a_prefix_is_the_begin_of_a_key(self, store: ObjectStore) -> None:
+        for name in ("packs/aa/1", "packs/ab/1", "packs/b/1", "pack", "packs-old/1", "points/1"):
+            put(store, name)
+        assert keys(store, "packs/") == ["packs/aa/1", "packs/ab/1", "packs/b/1"]
+        assert keys(store, "packs/a") == ["packs/aa/1", "packs/ab/1"]
+        assert keys(store, "pack") == ["pack", "packs-old/1", "packs/aa/1", "packs/ab/1", "packs/b/1"]
+        assert keys(store, "packs/ab/1") == ["packs/ab/1"]
+        assert keys(store, "packs/ab/1/") == []
+        assert keys(store, "q") == []
+
+    def test_a_list_goes_on_after_any_key(self, store: ObjectStore) -> None:
+        names = sorted(["a/1", "a/2", "a-1", "b/1/x", "b/1/y", "b/2", "c"])
+        for name in names:
+            put(store, name)
+        for start_after in [*names, "a", "a/", "a/15", "b/1", "b/1/x0", "bb", "zzz"]:
+            assert keys(store, "", start_after) == [name for name in names if name > start_after], start_after
+        assert keys(store, "b/", "b/1/x") == ["b/1/y", "b/2"]
+        assert keys(store, "b/", "a/1") == ["b/1/x", "b/1/y", "b/2"]
+        assert keys(store, "a/", "b") == []
+
+    def test_a_list_tells_sizes(self, store: ObjectStore) -> None:
+        put(store, "one", b"1")
+        put(store, "three", b"333")
+        assert [(found.key, found.size_bytes) for found in store.list("")] == [("one", 1), ("three", 3)]
+
+    def test_odd_keys_stay_as_they_are(self, store: ObjectStore) -> None:
+        names = [
+            "sp ace/x",
+            "per%20cent",
+            "plus+and=equals&amp",
+            "quo'te\"s",
+            "tilde~!*()",
+            "que?ry#f",
+            "a" * 255,
+            "x:y@z,;$[]",
+        ]
+        for number, name in enumerate(names):
+            put(store, name, b"%d" % number)
+        for number, name in enumerate(names):
+            assert bytes(store.get(name)) == b"%d" % number
+            assert store.head(name).key == name
+        assert keys(store) == sorted(names)
+        for name in names:
+            store.delete(name)
+        assert keys(store) == []
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "a/../b",
+            "a/./b",
+            "../a",
+            "a\nb",
+            "a\0b",
+            "ä",
+            "x" * 513,
+            "incoming/a",
+        ],
+    )
+    def test_what_is_no_key_is_refused(self, store: ObjectStore, key: str) -> None:
+        for ask in (
+            lambda: put(store, key),
+            lambda: store.get(key),
+            lambda: store.head(key),
+            lambda: store.delete(key),
+        ):
+            with pytest.raises(UsageError):
+                ask()
+
+    def test_what_is_deleted_is_gone(self, store: ObjectStore) -> None:
+        put(store, "packs/00/one")
+        put(store, "packs/00/two")
+        store.delete("packs/00/one")
+        assert keys(store) == ["packs/00/two"]
+        with pytest.raises(ObjectNotFoundError):
+            store.get("packs/00/one")
+
+    def test_deleting_what_is_not_there_is_no_error(self, store: ObjectStore) -> None:
+        store.delete("packs/00/missing")
+        put(store, "packs/00/one")
+        store.delete("packs/00/one")
+        store.delete("packs/00/one")
+
+    def test_many_threads_work_at_once(self, store: ObjectStore) -> None:
+        def work(number: int) -> bool:
+            body = patterned(1000 + number)
+            put(store, f"packs/{number % 7:02x}/{number:04}", body)
+            return bytes(store.get(f"packs/{number % 7:02x}/{number:04}")) == body
+
+        with ThreadPoolExecutor(16) as pool:
+            assert all(pool.map(work, range(100)))
+        assert len(keys(store, "packs/")) == 100

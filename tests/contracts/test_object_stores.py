@@ -1,0 +1,82 @@
+"""The contract of object stores over every store that Holdfast has, bare and wrapped."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import botocore.session
+import pytest
+
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.stores.caching import CachingStore
+from holdfast.repository.stores.counting import CountingStore, RequestCounts
+from holdfast.repository.stores.directory import DirectoryStore
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.stores.retrying import RetryingStore
+from holdfast.repository.stores.s3.location import S3Location
+from holdfast.repository.stores.s3.session import AwsSession
+from holdfast.repository.stores.s3.store import S3Store
+from holdfast.signed_http.transport import CurlTransport
+from holdfast.testing.faulty_store import Fault, FaultyStore
+from holdfast.testing.moto_process import moto_server
+from holdfast.testing.object_store_contract import ObjectStoreContract
+
+_bucket_numbers = itertools.count()
+
+
+def all_wrappers(store: ObjectStore) -> ObjectStore:
+    return CachingStore(RetryingStore(CountingStore(store, RequestCounts())), 1024 * 1024)
+
+
+def losing_answers(store: ObjectStore) -> ObjectStore:
+    """Every second request is done and its answer lost; patience must make that invisible."""
+    plan = dict.fromkeys(range(0, 2000, 2), Fault.LOST_ANSWER)
+    return RetryingStore(FaultyStore(store, plan), sleep=lambda seconds: None)
+
+
+@pytest.fixture(params=[lambda store: store, all_wrappers], ids=["bare", "wrapped"])
+def wrap(request) -> Callable[[ObjectStore], ObjectStore]:
+    return request.param
+
+
+class TestMemoryStore(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, wrap) -> ObjectStore:
+        return wrap(MemoryStore())
+
+
+class TestMemoryStoreThatLosesAnswers(ObjectStoreContract):
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        return losing_answers(MemoryStore())
+
+
+class TestDirectoryStore(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, wrap, tmp_path) -> ObjectStore:
+        return wrap(DirectoryStore(tmp_path / "not yet" / "repository"))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def transport() -> Iterator[CurlTransport]:
+    transport = CurlTransport()
+    yield transport
+    transport.close()
+
+
+class TestS3Store(ObjectStoreContract):
+    @pytest.fixture(params=[("", lambda store: store), ("some/prefix", all_wrappers)], ids=["bare", "prefix-wrapped"])
+    def store(self, request, server, transport) -> ObjectStore:
+        prefix, wrap = request.param
+        bucket = f"bucket-{next(_bucket_numbers)}"
+        client = botocore.session.Session().create_client("s3", endpoint_url=server)
+        client.create_bucket(Bucket=bucket)
+        if prefix:
+            client.put_object(Bucket=bucket, Key="another-prefix/x", Body=b"not ours")
+        place = S3Location(bucket, prefix, "us-east-1", server)
+        return wrap(S3Store(place, AwsSession(place.region), transport))
