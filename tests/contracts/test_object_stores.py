@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import botocore.session
 import pytest
@@ -74,7 +75,7 @@ class TestS3Store(ObjectStoreContract):
     def store(self, request, server, transport) -> ObjectStore:
         prefix, wrap = request.param
         bucket = f"bucket-{next(_bucket_numbers)}"
-        client = botocore.session.Session().create_client("s3", endpoint_url=server)
+        client: Any = botocore.session.Session().create_client("s3", endpoint_url=server)
         client.create_bucket(Bucket=bucket)
         if prefix:
             client.put_object(Bucket=bucket, Key="another-prefix/x", Body=b"not ours")

@@ -1,6 +1,7 @@
 """The suite that every object store must pass, built in or not.
 
-Subclass `ObjectStoreContract` in a test file, name the subclass `Test…`, and give it a fixture `store`: a new, empty store.
+Subclass `ObjectStoreContract` in a test file, name the subclass `Test…`, and give it a fixture `store`: a new, empty
+store.
 """
 
 import hashlib
