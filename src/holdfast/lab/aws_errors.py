@@ -30,8 +30,8 @@ def protocol_of(service: str, environ: WSGIEnvironment) -> str:
 
 
 def not_implemented(protocol: str, what: str) -> AwsError:
-    """The answer to something that the lab does not have; `what` begins a sentence."""
-    message = f"{what} is not implemented in the lab."
+    """The answer to something that the lab does not have; `what` names it."""
+    message = f"Not implemented in the lab: {what}"
     if protocol == "s3":
         return AwsError("NotImplemented", message, "501 Not Implemented")
     code = "UnknownOperationException" if protocol in ("json", "rest-json") else "InvalidAction"

@@ -25,24 +25,46 @@ class ConnectionCutError(ConnectionAbortedError):
 
 
 class RequestBody(io.RawIOBase):
-    """The body of one request, and nothing of the next one on the same connection."""
+    """The body of one request, and nothing of the next one on the same connection; large reads are one call each."""
 
     def __init__(self, source: Any, length_bytes: int | None) -> None:
         self._source = source
         self._left_bytes = length_bytes
 
     def readable(self) -> bool:
+        """It is for reading."""
         return True
 
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, fewer only where the body ends; all of it for -1."""
+        if self._left_bytes is None:
+            return self._read_chunks(size)
+        wanted = self._left_bytes if size < 0 else min(size, self._left_bytes)
+        data: bytes = self._source.read(wanted) if wanted else b""
+        # A client that went away sends no more, whatever it announced.
+        self._left_bytes = self._left_bytes - len(data) if len(data) == wanted else 0
+        return data
+
+    def _read_chunks(self, size: int) -> bytes:
+        pieces: list[bytes] = []
+        left = size if size >= 0 else None
+        while left is None or left > 0:
+            piece = self._source.read(_PIECE_BYTES if left is None else left)
+            if not piece:
+                break
+            pieces.append(piece)
+            left = None if left is None else left - len(piece)
+        return b"".join(pieces)
+
+    def readall(self) -> bytes:
+        """All of the body."""
+        return self.read()
+
     def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer)
-        wanted = len(view) if self._left_bytes is None else min(len(view), self._left_bytes)
-        if not wanted:
-            return 0
-        count = self._source.readinto(view[:wanted])
-        if self._left_bytes is not None:
-            self._left_bytes = self._left_bytes - count if count else 0
-        return int(count)
+        """Fill the buffer as far as the body reaches."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def drain(self) -> bool:
         """Read what the application left; False where there is more than it is worth."""
@@ -67,7 +89,7 @@ class LabRequestHandler(MotoRequestHandler):
         self.environ = environ = self.make_environ()
         chunked = isinstance(environ["wsgi.input"], DechunkedInput)
         body = RequestBody(environ["wsgi.input"], None if chunked else _length_bytes(environ))
-        environ["wsgi.input"] = io.BufferedReader(body, _PIECE_BYTES)
+        environ["wsgi.input"] = body
         # Any body ends where its reader says so: werkzeug may read to the end.
         environ["wsgi.input_terminated"] = True
         answer = _Answer(self, head_only=self.command == "HEAD")

@@ -37,7 +37,7 @@ class MotoApplication(DomainDispatcherApplication):
         except _DISPATCH_ERRORS:
             service = scope_of(environ).service
             protocol = aws_errors.protocol_of(service, environ)
-            error = aws_errors.not_implemented(protocol, f"The service {service or 'of an unsigned request'}")
+            error = aws_errors.not_implemented(protocol, f"the service {service or 'of an unsigned request'}")
             return aws_errors.send(error, protocol, environ, start_response)
         return application(environ, start_response)
 
@@ -54,7 +54,7 @@ def _create_backend_app(service: str) -> Flask:
 
 def _on_not_implemented(error: NotImplementedError) -> Response:
     protocol = aws_errors.protocol_of(scope_of(request.environ).service, request.environ)
-    return _response(aws_errors.not_implemented(protocol, f"What this asks for ({error})"), protocol)
+    return _response(aws_errors.not_implemented(protocol, str(error)), protocol)
 
 
 def _on_http_exception(error: HTTPException) -> Response | HTTPException:

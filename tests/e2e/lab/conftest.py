@@ -1,0 +1,36 @@
+"""One lab for all tests that leave it as it was; those that turn the clock or ask for faults start their own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from holdfast.lab.process import start_lab
+from tests.e2e.lab.account import Account
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[Account]:
+    with start_lab(faults="quota=off,pending=100ms") as lab:
+        yield Account(lab.endpoint)
+
+
+@pytest.fixture
+def new_account() -> Iterator[Callable[..., Account]]:
+    """A lab of one's own, with the faults and the state asked for."""
+    started = []
+
+    def start(faults: str = "quota=off,pending=100ms", state: Path | None = None) -> Account:
+        started.append(start_lab(state, faults))
+        return Account(started[-1].endpoint)
+
+    yield start
+    for lab in started:
+        lab.stop()
+
+
+@pytest.fixture(scope="module")
+def own_account() -> Iterator[Account]:
+    """A lab for one module, whose clock and faults its tests may change."""
+    with start_lab(faults="quota=off,pending=100ms") as lab:
+        yield Account(lab.endpoint)

@@ -1,0 +1,23 @@
+"""The default quotas of the EBS direct APIs, met by a caller that does not wait."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+
+def test_more_requests_than_the_quota_are_throttled(new_account):  # ebs-resource-quotas: 50 listings a second
+    account = new_account("pending=10ms")
+    snapshot_id = account.snapshot_of({})
+    with pytest.raises(ClientError) as error:
+        for _ in range(400):
+            account.ebs.list_snapshot_blocks(SnapshotId=snapshot_id)
+    answer = error.value.response
+    assert answer["Error"]["Code"] == "RequestThrottledException"
+    assert (answer["Reason"], answer["ResponseMetadata"]["HTTPStatusCode"]) == ("ACCOUNT_THROTTLED", 400)
+
+
+def test_sdk_that_may_retry_gets_through(new_account):
+    account = new_account("pending=10ms")
+    snapshot_id = account.snapshot_of({})
+    patient = account.client("ebs", retries={"total_max_attempts": 10, "mode": "standard"})
+    for _ in range(70):
+        patient.list_snapshot_blocks(SnapshotId=snapshot_id)

@@ -1,0 +1,132 @@
+"""EC2 snapshots: what was in the volume's file at that moment, kept until the snapshot is deleted."""
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.lab.account import BLOCK_BYTES, ZONE, Account, block, until
+
+
+def code_of(error):
+    return error.value.response["Error"]["Code"]
+
+
+def stored_blocks(state):
+    return {path.name for path in state.glob("blobs/*/*")}
+
+
+def test_snapshot_has_the_blocks_with_data_and_no_others(account):
+    volume_id = account.new_volume()
+    blocks = {0: block(0), 1: block(1), 700: block(700), 2047: block(2047)}
+    account.write(volume_id, blocks | {5: bytes(BLOCK_BYTES)})
+    assert account.blocks(account.snapshot(volume_id)) == blocks
+
+
+def test_snapshot_of_an_untouched_volume_is_empty(account):
+    assert account.blocks(account.snapshot(account.new_volume())) == {}
+
+
+def test_snapshot_is_of_the_moment_it_was_asked_for(account):
+    volume_id = account.new_volume()
+    account.write(volume_id, {4: block(4)})
+    made = account.ec2.create_snapshot(VolumeId=volume_id)["SnapshotId"]
+    account.write(volume_id, {4: block(4, seed=1), 5: block(5)})
+    assert account.blocks(account.completed(made)) == {4: block(4)}
+
+
+def test_snapshot_is_pending_and_then_completed(account):
+    made = account.ec2.create_snapshot(VolumeId=account.new_volume(), Description="why")
+    assert (made["State"], made["Description"], made["VolumeSize"]) == ("pending", "why", 1)
+    until(lambda: account.state(made["SnapshotId"]) == "completed")
+
+
+def test_no_volume_is_made_from_a_pending_snapshot(account):
+    snapshot_id = account.ebs.start_snapshot(VolumeSize=1)["SnapshotId"]
+    with pytest.raises(ClientError) as error:
+        account.ec2.create_volume(SnapshotId=snapshot_id, AvailabilityZone=ZONE)
+    assert code_of(error) == "IncorrectState"
+
+
+def test_volume_from_a_snapshot_has_the_data_and_may_be_larger(account):
+    volume_id = account.new_volume()
+    account.write(volume_id, {9: block(9)})
+    snapshot_id = account.snapshot(volume_id)
+    restored = account.new_volume(None, snapshot_id)
+    assert account.volume(restored)["Size"] == 1
+    assert account.content(restored, 9) == block(9)
+    assert account.content(restored, 8) == bytes(BLOCK_BYTES)
+    assert account.path(restored).stat().st_blocks * 512 == BLOCK_BYTES
+    assert account.content(account.new_volume(3, snapshot_id), 9) == block(9)
+
+
+def test_volume_smaller_than_its_snapshot_is_refused(account):
+    snapshot_id = account.snapshot(account.new_volume(2))
+    with pytest.raises(ClientError) as error:
+        account.ec2.create_volume(SnapshotId=snapshot_id, AvailabilityZone=ZONE, Size=1)
+    assert code_of(error) == "InvalidParameterValue"
+
+
+def test_size_of_a_snapshot_stays_when_its_volume_grows(account):
+    volume_id = account.new_volume(1)
+    snapshot_id = account.snapshot(volume_id)
+    account.ec2.modify_volume(VolumeId=volume_id, Size=2)
+    (found,) = account.ec2.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
+    assert found["VolumeSize"] == 1
+
+
+def test_snapshot_outlives_its_volume(account):
+    volume_id = account.new_volume()
+    account.write(volume_id, {1: block(1)})
+    snapshot_id = account.snapshot(volume_id)
+    account.ec2.delete_volume(VolumeId=volume_id)
+    assert account.blocks(snapshot_id) == {1: block(1)}
+    found = account.ec2.describe_snapshots(Filters=[{"Name": "volume-id", "Values": [volume_id]}])["Snapshots"]
+    assert [snapshot["SnapshotId"] for snapshot in found] == [snapshot_id]
+
+
+def test_data_goes_with_the_last_snapshot_that_has_it(new_account, tmp_path):
+    account = new_account(state=tmp_path)
+    volume_id = account.new_volume()
+    account.write(volume_id, {1: block(1), 2: block(2)})
+    first = account.snapshot(volume_id)
+    account.write(volume_id, {2: block(2, seed=1)})
+    second = account.snapshot(volume_id)
+    assert len(stored_blocks(tmp_path)) == 3
+    account.ec2.delete_snapshot(SnapshotId=first)
+    assert len(stored_blocks(tmp_path)) == 2
+    assert account.blocks(second) == {1: block(1), 2: block(2, seed=1)}
+    account.ec2.delete_snapshot(SnapshotId=second)
+    assert stored_blocks(tmp_path) == set()
+    with pytest.raises(ClientError) as error:
+        account.state(second)
+    assert code_of(error) == "InvalidSnapshot.NotFound"
+
+
+def test_copy_has_the_blocks_of_its_source_in_a_lineage_of_its_own(account):
+    volume_id = account.new_volume()
+    account.write(volume_id, {6: block(6)})
+    source = account.snapshot(volume_id)
+    copied = account.ec2.copy_snapshot(SourceRegion="us-east-1", SourceSnapshotId=source)["SnapshotId"]
+    account.ec2.delete_snapshot(SnapshotId=source)
+    assert account.blocks(account.completed(copied)) == {6: block(6)}
+
+
+def test_copy_into_another_region_is_found_there(account):
+    volume_id = account.new_volume()
+    account.write(volume_id, {6: block(6)})
+    source = account.snapshot(volume_id)
+    abroad = Account(account.endpoint, region="eu-west-1")
+    copied = abroad.ec2.copy_snapshot(SourceRegion="us-east-1", SourceSnapshotId=source)["SnapshotId"]
+    assert abroad.blocks(abroad.completed(copied)) == {6: block(6)}
+
+
+def test_all_volumes_of_an_instance_in_one_call(account):
+    image = account.ec2.register_image(Name="lab", RootDeviceName="/dev/xvda")["ImageId"]
+    launched = account.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]
+    data = account.new_volume()
+    account.ec2.attach_volume(VolumeId=data, InstanceId=launched["InstanceId"], Device="/dev/sdf")
+    account.write(data, {1: block(1)})
+    specification = {"InstanceId": launched["InstanceId"], "ExcludeBootVolume": False}
+    made = account.ec2.create_snapshots(InstanceSpecification=specification)["Snapshots"]
+    of_data = next(snapshot["SnapshotId"] for snapshot in made if snapshot["VolumeId"] == data)
+    assert len(made) == 2
+    assert account.blocks(account.completed(of_data)) == {1: block(1)}

@@ -1,0 +1,82 @@
+"""EC2 volumes: moto's, with a file behind each."""
+
+import os
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.lab.account import BLOCK_BYTES, ZONE, block
+
+GIB = 1024**3
+
+
+def code_of(error):
+    return error.value.response["Error"]["Code"]
+
+
+def test_new_volume_is_a_sparse_file_of_its_size(account):
+    path = account.path(account.new_volume(2))
+    assert path.stat().st_size == 2 * GIB
+    assert path.stat().st_blocks * 512 < BLOCK_BYTES
+
+
+def test_volume_is_creating_before_it_is_available(account):
+    made = account.ec2.create_volume(Size=1, AvailabilityZone=ZONE)
+    assert made["State"] == "creating"
+
+
+def test_deleted_volume_leaves_no_file(account):
+    volume_id = account.new_volume()
+    path = account.path(volume_id)
+    account.ec2.delete_volume(VolumeId=volume_id)
+    assert not path.exists()
+    with pytest.raises(ClientError) as error:
+        account.volume(volume_id)
+    assert code_of(error) == "InvalidVolume.NotFound"
+
+
+def test_grown_volume_keeps_its_data_and_reads_zeros_behind_it(account):
+    volume_id = account.new_volume(1)
+    account.write(volume_id, {3: block(3)})
+    account.ec2.modify_volume(VolumeId=volume_id, Size=2)
+    assert account.path(volume_id).stat().st_size == 2 * GIB
+    assert account.content(volume_id, 3) == block(3)
+    assert account.content(volume_id, 2048 + 7) == bytes(BLOCK_BYTES)
+
+
+def test_volume_cannot_shrink(account):
+    volume_id = account.new_volume(2)
+    with pytest.raises(ClientError) as error:
+        account.ec2.modify_volume(VolumeId=volume_id, Size=1)
+    assert code_of(error) == "InvalidParameterValue"
+
+
+@pytest.mark.parametrize("gib", [0, 65_537])
+def test_impossible_sizes_are_refused(account, gib):
+    with pytest.raises(ClientError) as error:
+        account.ec2.create_volume(Size=gib, AvailabilityZone=ZONE)
+    assert code_of(error) == "InvalidParameterValue"
+
+
+def test_volume_of_16_tib_costs_nothing_and_is_listed_from_end_to_end(account):
+    volume_id = account.new_volume(16 * 1024)
+    last_but_one = 16 * 1024 * 2048 - 2
+    account.write(volume_id, {0: block(0), last_but_one: block(last_but_one)})
+    snapshot_id = account.snapshot(volume_id)
+    assert account.blocks(snapshot_id) == {0: block(0), last_but_one: block(last_but_one)}
+    account.ec2.delete_volume(VolumeId=volume_id)
+
+
+def test_tags_are_found(account):
+    tags = [{"Key": "lab", "Value": "volume-tags"}]
+    specification = [{"ResourceType": "volume", "Tags": tags}]
+    made = account.ec2.create_volume(Size=1, AvailabilityZone=ZONE, TagSpecifications=specification)
+    found = account.ec2.describe_volumes(Filters=[{"Name": "tag:lab", "Values": ["volume-tags"]}])["Volumes"]
+    assert [(volume["VolumeId"], volume["Tags"]) for volume in found] == [(made["VolumeId"], tags)]
+
+
+def test_writing_needs_nothing_but_the_file(account):
+    volume_id = account.new_volume()
+    with account.path(volume_id).open("r+b") as file:
+        os.pwrite(file.fileno(), b"superblock", 1024)
+    assert account.blocks(account.snapshot(volume_id))[0][1024:1034] == b"superblock"
