@@ -117,14 +117,14 @@ class KeySlots:
         self._store.delete(names.slot(chosen[0].slot))
         return chosen[0]
 
-    def unlock(self, secret: Secret) -> MasterKey:
-        """The master key by any slot that `secret` opens.
+    def unlock(self, repository: bytes, secret: Secret) -> MasterKey:
+        """The master key of that repository by any slot that `secret` opens.
 
         A damaged slot is not taken for a wrong password: when no intact one opens, IntegrityError names it.
         """
         slots, damage, newer = self._readable()
         for slot in slots:
-            kek = self._key_for(slot, secret)
+            kek = self._key_for(slot, secret) if slot.repository == repository else None
             master = None if kek is None else form.unwrap(slot, kek)
             if master is not None:
                 return master
@@ -132,12 +132,6 @@ class KeySlots:
             raise damage
         if newer is not None:
             raise newer
-        if not slots:
-            raise NotFoundError(
-                f"there is no repository at {self._store.location}",
-                why="it has no key slot",
-                cure="check the location, or make one with `holdfast repository init`",
-            )
         raise WrongKeyError(
             f"no key slot of {self._store.location} opens",
             why=_why_none(slots, secret),

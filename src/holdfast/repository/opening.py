@@ -6,10 +6,10 @@ from holdfast.domain.errors import ConflictError, NotFoundError, ObjectExistsErr
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey, TenantKeys, tenant_id
 from holdfast.repository.format import config as config_form
-from holdfast.repository.format import names
+from holdfast.repository.format import key_slot, names
 from holdfast.repository.format import tenant as tenant_form
 from holdfast.repository.format.config import Config
-from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.key_slots import KeySlots, KeyWrapper, PasswordCost, Secret
 from holdfast.repository.ledger import Ledger
@@ -83,13 +83,12 @@ def create_repository(
 
     Raises ConflictError when one is there already, UnsupportedFormatError for a store that ignores If-None-Match.
     """
-    for prefix in (names.CONFIG, names.KEYS):
+    for prefix in (names.CONFIG, names.LEDGER, names.POINTS, names.PACKS):
         taken = next(iter(store.list(prefix)), None)
         if taken is not None:
             raise ConflictError(
                 f"there is something at {store.location} already",
-                why=f"it holds {taken.key}"
-                + ("" if prefix == names.CONFIG else ", left by an `init` that did not finish"),
+                why=f"it holds {taken.key}",
                 cure="choose an empty location, or use the repository that is there",
             )
     require_conditional_writes(store, surroundings)
@@ -109,7 +108,10 @@ def create_repository(
         block_size_bytes=BLOCK_SIZE_BYTES,
     )
     _make_tenant(sealed, config, DEFAULT_TENANT)
-    sealed.write(Kind.CONFIG, names.CONFIG, config_form.encode(config))
+    try:
+        sealed.write(Kind.CONFIG, names.CONFIG, config_form.encode(config))
+    finally:
+        _sweep(store)
     ledger = Ledger(sealed)
     ledger.open()
     return NewRepository(Repository(store, surroundings, master, config, sealed, ledger), recovery_code)
@@ -120,19 +122,33 @@ def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundin
 
     Raises NotFoundError (no repository), WrongKeyError, IntegrityError (damage, named), UnsupportedFormatError (newer).
     """
-    master = KeySlots(store, surroundings).unlock(secret)
-    sealed = SealedStore(store, master, surroundings)
     try:
-        config = config_form.decode(sealed.read(names.CONFIG, Kind.CONFIG)[1])
+        data = store.get(names.CONFIG)
     except ObjectNotFoundError as error:
         raise NotFoundError(
-            f"there is no whole repository at {store.location}",
-            why="it has key slots but no config: an `init` did not finish, or config was deleted",
-            cure="run `holdfast repository init` at an empty location, or bring config back from a copy of the store",
+            f"there is no repository at {store.location}",
+            why="it has no object `config`",
+            cure="check the location, or make one with `holdfast repository init`",
         ) from error
+    master = KeySlots(store, surroundings).unlock(read_header(data, names.CONFIG).repository, secret)
+    sealed = SealedStore(store, master, surroundings)
+    config = config_form.decode(sealed.open(names.CONFIG, data, Kind.CONFIG)[1])
     ledger = Ledger(sealed)
     ledger.open()
     return Repository(store, surroundings, master, config, sealed, ledger)
+
+
+def _sweep(store: ObjectStore) -> None:
+    """Remove what other attempts left: whoever's `config` stands has won, so slots and tenants of another id are
+    nobody's.
+    """
+    winner = read_header(store.get(names.CONFIG), names.CONFIG).repository
+    for info in [*store.list(names.KEYS), *store.list(names.TENANTS)]:
+        data = store.get(info.key)
+        is_slot = info.key.startswith(names.KEYS)
+        owner = key_slot.decode(data, info.key).repository if is_slot else read_header(data, info.key).repository
+        if owner != winner:
+            store.delete(info.key)
 
 
 def _make_tenant(sealed: SealedStore, config: Config, name: str) -> None:

@@ -52,7 +52,7 @@ def list_points(repository: Repository, tenant: str | None = None, workload: str
     state = repository.ledger.state
     records = dict(state.live)
     for session, record in state.open.items():
-        manifest = read_point(repository, record["point"])
+        manifest = _readable_point(repository, record["point"])
         if manifest is not None:
             records[session] = ledger_record(record["point"], manifest, record["time"])
     if repository.ledger.damage:
@@ -69,18 +69,23 @@ def list_points(repository: Repository, tenant: str | None = None, workload: str
 
 
 def _found_by_key(repository: Repository, known: Mapping[bytes, object]) -> dict[bytes, Mapping[str, Any]]:
-    """Points that a damaged ledger may hide; a point that does not open is left to `check`."""
+    """Points that a damaged ledger may hide."""
     found: dict[bytes, Mapping[str, Any]] = {}
     for info in repository.store.list(names.POINTS):
         if bytes.fromhex(info.key.rsplit("/", 1)[1]) in known:
             continue
-        try:
-            manifest = read_point(repository, info.key)
-        except IntegrityError:
-            continue
+        manifest = _readable_point(repository, info.key)
         if manifest is not None:
             found[manifest.session] = ledger_record(info.key, manifest, manifest.committed)
     return found
+
+
+def _readable_point(repository: Repository, key: str) -> Manifest | None:
+    """The point at that key, None where there is none or it does not open, which is left to `check` to say."""
+    try:
+        return read_point(repository, key)
+    except IntegrityError:
+        return None
 
 
 def find_point(repository: Repository, text: str, tenant: str) -> PointSummary:
