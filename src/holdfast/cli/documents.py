@@ -1,0 +1,183 @@
+"""The documents of `holdfast image`: what came of a command, under the stable names of docs/cli.md."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from holdfast.cli.quantities import human_size
+from holdfast.cli.tables import facts_table, rows_table
+
+if TYPE_CHECKING:
+    from holdfast.repository.checking.verify import VerifyReport
+    from holdfast.repository.format.manifest import Manifest
+    from holdfast.repository.points import PointSummary
+    from holdfast.repository.reading.restore import RestoreReport
+    from holdfast.repository.writing.backup import BackupReport
+
+Document = dict[str, Any]
+
+_STREAM_CUT = 1
+
+
+def backup(report: "BackupReport", requests: Mapping[str, int], duration_seconds: float) -> Document:
+    """Of `image backup`."""
+    finished, manifest = report.finished, report.finished.manifest
+    return {
+        "restore_point": manifest.session.hex(),
+        "workload": manifest.workload,
+        "kind": manifest.kind,
+        "method": report.method.value,
+        "parent": _hex(manifest.parent),
+        "size_bytes": manifest.size_bytes,
+        "changed_bytes": finished.counters.changed_bytes,
+        "read_bytes": finished.counters.read_bytes,
+        "new_chunks": finished.counters.new_chunks,
+        "new_bytes_plain": finished.counters.new_bytes_plain,
+        "stored_bytes": finished.stored_bytes,
+        "duration_seconds": round(duration_seconds, 3),
+        "requests": dict(requests),
+        "warnings": list(report.warnings),
+    }
+
+
+def restore(
+    report: "RestoreReport",
+    target: str,
+    sha256: str | None,
+    read_bytes: int,
+    requests: Mapping[str, int],
+    duration_seconds: float,
+) -> Document:
+    """Of `image restore`."""
+    return {
+        "restore_point": report.manifest.session.hex(),
+        "workload": report.manifest.workload,
+        "volume": report.volume.name,
+        "target": target,
+        "size_bytes": report.volume.size_bytes,
+        "read_bytes": read_bytes,
+        "requests": dict(requests),
+        "duration_seconds": round(duration_seconds, 3),
+        "sha256": sha256,
+        "snapshot_id": report.facts.get("snapshot_id"),
+    }
+
+
+def point(summary: "PointSummary") -> Document:
+    """One restore point of `image list`."""
+    return {
+        "restore_point": summary.id,
+        "workload": summary.workload,
+        "kind": summary.kind,
+        "created": summary.created,
+        "size_bytes": summary.size_bytes,
+        "parent": _hex(summary.parent),
+    }
+
+
+def points_table(points: "list[PointSummary]") -> str:
+    """Of `image list`, for people."""
+    return rows_table(
+        ("RESTORE POINT", "WORKLOAD", "KIND", "CREATED", "SIZE", "PARENT"),
+        [
+            (
+                point.id,
+                point.workload,
+                point.kind,
+                short_time(point.created),
+                human_size(point.size_bytes),
+                _short(point),
+            )
+            for point in points
+        ],
+    )
+
+
+def manifest(found: "Manifest") -> Document:
+    """Of `image show`."""
+    return {
+        "restore_point": found.session.hex(),
+        "workload": found.workload,
+        "kind": found.kind,
+        "tenant": found.tenant,
+        "created": found.created,
+        "committed": found.committed,
+        "parent": _hex(found.parent),
+        "size_bytes": found.size_bytes,
+        "stored_bytes": sum(pack.size_bytes for pack in found.packs),
+        "writer": found.writer,
+        "keep_until": found.keep_until,
+        "volumes": [
+            {
+                "name": volume.name,
+                "size_bytes": volume.size_bytes,
+                "block_size_bytes": volume.block_size_bytes,
+                "cut": "stream" if volume.cut == _STREAM_CUT else "fixed",
+                "source": dict(volume.source),
+            }
+            for volume in found.volumes
+        ],
+        "packs": [
+            {"pack": pack.pack.hex(), "holds": "maps" if pack.holds_maps else "data", "size_bytes": pack.size_bytes}
+            for pack in found.packs
+        ],
+        "statistics": dict(found.statistics),
+    }
+
+
+def manifest_table(found: "Manifest") -> str:
+    """Of `image show`, for people."""
+    facts = facts_table(
+        {
+            "restore point": found.session.hex(),
+            "workload": found.workload,
+            "kind": found.kind,
+            "created": found.created,
+            "committed": found.committed,
+            "parent": _hex(found.parent),
+            "size": human_size(found.size_bytes),
+            "stored by it": f"{human_size(sum(pack.size_bytes for pack in found.packs))} in {len(found.packs)} packs",
+            "written by": found.writer,
+            **{name.replace("_", " "): _counted(name, value) for name, value in found.statistics.items()},
+        }
+    )
+    volumes = rows_table(
+        ("VOLUME", "SIZE", "SOURCE"),
+        [
+            (volume.name, human_size(volume.size_bytes), " ".join(f"{k}={v}" for k, v in volume.source.items()))
+            for volume in found.volumes
+        ],
+    )
+    packs = rows_table(
+        ("PACK", "HOLDS", "SIZE"),
+        [(pack.pack.hex(), "maps" if pack.holds_maps else "data", human_size(pack.size_bytes)) for pack in found.packs],
+    )
+    return "\n".join([facts, volumes, packs] if found.packs else [facts, volumes])
+
+
+def verification(report: "VerifyReport", summary: "PointSummary", duration_seconds: float) -> Document:
+    """Of `image verify`."""
+    return {
+        "restore_point": summary.id,
+        "workload": summary.workload,
+        "volumes": report.volumes,
+        "size_bytes": report.size_bytes,
+        "read_bytes": report.read_bytes,
+        "duration_seconds": round(duration_seconds, 3),
+    }
+
+
+def short_time(text: str) -> str:
+    """A stored time without its fraction."""
+    return text.partition(".")[0].removesuffix("Z") + "Z"
+
+
+def _hex(identifier: bytes | None) -> str | None:
+    return None if identifier is None else identifier.hex()
+
+
+def _short(point: "PointSummary") -> str | None:
+    return None if point.parent is None else point.parent.hex()[:12]
+
+
+def _counted(name: str, value: int) -> str:
+    return human_size(value) if "bytes" in name else str(value)

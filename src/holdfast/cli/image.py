@@ -1,0 +1,217 @@
+"""`holdfast image`: back up, restore, list, show, delete and verify restore points of disks and streams."""
+
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import documents
+from holdfast.cli.options import (
+    DebugOption,
+    NoProgressOption,
+    OutputOption,
+    PasswordFileOption,
+    PointArgument,
+    RepositoryOption,
+    YesOption,
+    confirm,
+)
+from holdfast.cli.passwords import given_password
+from holdfast.cli.tables import as_facts, facts_table
+from holdfast.cli.voice import Output, Voice
+
+app = typer.Typer(
+    name="image", help="Back up and restore disks, snapshots and streams.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+class Compression(StrEnum):
+    """How much time to spend on how few bytes."""
+
+    FAST = "fast"
+    DEFAULT = "default"
+    BEST = "best"
+
+
+@app.command(epilog="Example: holdfast image backup ebs:snap-0123456789abcdef0 --repository s3://b/p --workload web-1")
+def backup(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A file, a block device, - (standard input) or ebs:snap-…[?region=].",
+            show_default=False,
+        ),
+    ],
+    repository: RepositoryOption,
+    workload: Annotated[str, typer.Option("--workload", metavar="NAME", help="What is backed up, by its name.")],
+    parent: Annotated[
+        str | None,
+        typer.Option("--parent", metavar="ID|none", help="The point to build upon; else the newest of the workload."),
+    ] = None,
+    changed_blocks: Annotated[
+        Path | None,
+        typer.Option(
+            "--changed-blocks",
+            metavar="FILE",
+            help="One `OFFSET LENGTH` in bytes a line: these are read, all else is taken from the parent unread.",
+        ),
+    ] = None,
+    compression: Annotated[
+        Compression, typer.Option("--compression", help="How hard to compress.")
+    ] = Compression.DEFAULT,
+    password_file: PasswordFileOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Make a restore point of a volume or stream."""
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    password = given_password(password_file)
+    began_seconds = time.monotonic()
+    with local.opened(repository, password, voice.warn) as opened, voice.progress("backing up") as progress:
+        order = local.order(workload, parent, compression.value)
+        report = local.back_up(opened, source, order, changed_blocks, progress)
+        document = documents.backup(report, opened.requests, time.monotonic() - began_seconds)
+    for warning in report.warnings:
+        voice.warn(warning)
+    voice.document(document, lambda: facts_table(as_facts(document)))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast image restore latest:web-1 --repository s3://b/p --to ebs:")
+def restore(
+    point: PointArgument,
+    repository: RepositoryOption,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="TARGET",
+            help="A file, a block device, - (standard output) or ebs:[?region=&description=] (a new snapshot).",
+        ),
+    ],
+    volume: Annotated[
+        str | None, typer.Option("--volume", metavar="NAME", help="Which volume, where the point has several.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a file or block device that exists.")] = False,
+    no_sha256: Annotated[
+        bool, typer.Option("--no-sha256", help="Do not read a restored file back to compute its SHA-256.")
+    ] = False,
+    password_file: PasswordFileOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Bring a volume or stream back."""
+    from holdfast.wiring import local
+    from holdfast.wiring.targets import sha256_of_restored
+
+    voice = Voice(output, no_progress=no_progress)
+    password = given_password(password_file)
+    began_seconds = time.monotonic()
+    with local.opened(repository, password, voice.warn) as opened:
+        with voice.progress("restoring") as progress:
+            report = local.restore(opened, point, to, progress, volume=volume, force=force)
+        sha256 = report.facts.get("sha256")
+        if sha256 is None and not no_sha256:
+            with voice.progress("reading back") as progress:
+                sha256 = sha256_of_restored(to, progress)
+        duration_seconds = time.monotonic() - began_seconds
+        document = documents.restore(
+            report, to, None if no_sha256 else sha256, opened.counts.received_bytes, opened.requests, duration_seconds
+        )
+    # A volume on standard output leaves no room there for the document.
+    voice.document(document, lambda: facts_table(as_facts(document)), sys.stderr if to == "-" else None)
+    return voice.status
+
+
+@app.command("list", epilog="Example: holdfast image list --repository s3://b/p --workload web-1 --output json")
+def list_(
+    repository: RepositoryOption,
+    workload: Annotated[
+        str | None, typer.Option("--workload", metavar="NAME", help="Only the points of this workload.")
+    ] = None,
+    password_file: PasswordFileOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """List restore points, oldest first."""
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    with local.opened(repository, given_password(password_file), voice.warn) as opened:
+        points = local.points(opened, workload)
+    voice.document({"restore_points": [documents.point(one) for one in points]}, lambda: documents.points_table(points))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast image show latest:web-1 --repository s3://b/p")
+def show(
+    point: PointArgument,
+    repository: RepositoryOption,
+    password_file: PasswordFileOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Show one restore point: volumes, source, parent, packs, statistics."""
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    with local.opened(repository, given_password(password_file), voice.warn) as opened:
+        manifest = local.manifest(opened, point)
+    voice.document(documents.manifest(manifest), lambda: documents.manifest_table(manifest))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast image delete 3fa9 --repository s3://b/p --yes")
+def delete(
+    point: PointArgument,
+    repository: RepositoryOption,
+    yes: YesOption = False,
+    password_file: PasswordFileOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Delete one restore point, for good. All others keep what they need."""
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    with local.opened(repository, given_password(password_file), voice.warn) as opened:
+        found = local.find(opened, point)
+        confirm(f"delete restore point {found.id} of {found.workload}", yes)
+        local.delete(opened, found)
+        document = documents.point(found)
+    voice.document(document, lambda: facts_table({"deleted": found.id, "workload": found.workload}))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast image verify latest:web-1 --repository s3://b/p")
+def verify(
+    point: PointArgument,
+    repository: RepositoryOption,
+    password_file: PasswordFileOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Read all of one restore point, as a restore would, and keep nothing."""
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    password = given_password(password_file)
+    began_seconds = time.monotonic()
+    with local.opened(repository, password, voice.warn) as opened, voice.progress("verifying") as progress:
+        found = local.find(opened, point)
+        report = local.verify(opened, found, progress)
+    document = documents.verification(report, found, time.monotonic() - began_seconds)
+    voice.document(document, lambda: facts_table(as_facts(document)))
+    return voice.status

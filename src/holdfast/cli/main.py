@@ -1,0 +1,147 @@
+"""The console script: nouns, exit codes, and how what goes wrong is shown.
+
+0 done · 1 failed · 2 usage · 3 done with warnings · 4 not found · 5 permission or credentials · 6 damage found
+7 conflict · 8 needs the operator · 130 interrupted (safe to run again)
+"""
+
+import errno
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from types import FrameType, TracebackType
+
+import typer
+
+from holdfast.cli import demo, image, lab, repository
+from holdfast.cli.options import Invocation
+from holdfast.cli.voice import say, show_error
+from holdfast.domain.errors import HoldfastError, InterruptedByUserError, OutOfSpaceError, UsageError
+
+FAILED = 1
+# What an interrupted command may take to let go of what it holds; then it is ended as it stands, which is as safe.
+UNWINDING_SECONDS = 5.0
+
+app = typer.Typer(
+    name="holdfast",
+    help="Backup and recovery of AWS workloads. Exit codes and examples: docs/cli.md.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+for noun in (repository.app, image.app, lab.app):
+    app.add_typer(noun)
+app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
+
+
+def main() -> None:
+    """Run the program with this process's arguments, and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A name that the terminal's character set lacks must not stop a restore.
+            stream.reconfigure(errors="backslashreplace")
+    sys.excepthook = _show_defect
+    _take_signals()
+    status = run(sys.argv[1:])
+    if status == InterruptedByUserError.exit_status:
+        # Transfers under way may hang on a dead connection; nothing they could still do matters.
+        os._exit(status)
+    sys.exit(status)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and say what went wrong, if anything did; its exit code."""
+    invocation = Invocation()
+    try:
+        command = typer.main.get_command(app)
+        status = command.main(
+            _prepared(command, arguments), prog_name="holdfast", standalone_mode=False, obj=invocation
+        )
+    except HoldfastError as error:
+        _show(error, invocation)
+        return error.exit_status
+    except typer.TyperException as error:
+        usage = UsageError(
+            error.format_message().rstrip("."),
+            why="the words of the call do not fit",
+            cure=f"see `{_path(error)} --help`",
+        )
+        _show(usage, invocation)
+        return usage.exit_status
+    except (typer.Abort, KeyboardInterrupt):
+        status = InterruptedByUserError.exit_status
+    except OSError as error:
+        _show(_of_system(error), invocation)
+        return FAILED
+    if status == InterruptedByUserError.exit_status:
+        say("interrupted: nothing is half done that counts; the same command may be run again")
+    return int(status or 0)
+
+
+def _prepared(command: object, arguments: Sequence[str]) -> list[str]:
+    """Two habits that the toolkit does not know: a noun alone shows its help, and `--read-data` needs no value."""
+    words = list(arguments)
+    for word in words:
+        command = getattr(command, "commands", {}).get(word)
+    if getattr(command, "commands", None):
+        words.append("--help")
+    if words[:2] == ["repository", "check"]:
+        end = words.index("--") if "--" in words else len(words)
+        words[:end] = ["--read-data=100" if word == "--read-data" else word for word in words[:end]]
+    return words
+
+
+def _path(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context is not None else "holdfast"
+
+
+def _show(error: HoldfastError, invocation: Invocation) -> None:
+    if invocation.debug:
+        traceback.print_exc()
+    show_error(error)
+
+
+def _of_system(error: OSError) -> HoldfastError:
+    """An error of the operating system that no adapter met: standard output on a full disk, for one."""
+    what = f"{error.filename} failed" if error.filename else "reading or writing failed"
+    why = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutOfSpaceError(what, why=why, cure="make room, then run it again")
+    return HoldfastError(what, why=why, cure="see the system's log; with --debug the error shows where")
+
+
+def _show_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """The last resort: something nobody foresaw."""
+    if "--debug" in sys.argv:
+        traceback.print_exception(kind, error, trace)
+    show_error(
+        HoldfastError(
+            f"unexpected {kind.__name__}: {error}",
+            why="this is a defect in Holdfast; a repository is never left half written by one",
+            cure="run it again with --debug and report what it prints",
+        )
+    )
+
+
+def _take_signals() -> None:
+    """Ctrl-C, a termination signal or a closed terminal stop the command; a second one, or a timer, ends it at once."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Whoever started us with the signal ignored (nohup) wants it ignored.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    for taken in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(taken, lambda number, frame: os._exit(InterruptedByUserError.exit_status))
+    timer = threading.Timer(UNWINDING_SECONDS, os._exit, (InterruptedByUserError.exit_status,))
+    timer.daemon = True
+    timer.start()
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Sizes and times as people write and read them."""
+
+import re
+
+from holdfast.domain.errors import UsageError
+
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_SIZE = re.compile(r"(\d{1,19}) ?(?:B|([KMGTPE])(?:iB)?)?", re.ASCII)
+
+
+def human_size(size_bytes: float) -> str:
+    """`1.5 GiB`; whole bytes below 1 KiB."""
+    if size_bytes < 1024:
+        return f"{size_bytes:.0f} B"
+    power = 1
+    while power < len(_UNITS) and size_bytes / 1024**power >= 1023.95:
+        power += 1
+    return f"{size_bytes / 1024**power:.1f} {_UNITS[power - 1]}"
+
+
+def human_duration(duration_seconds: float) -> str:
+    """`4.2 s`, `3 min 20 s`, `2 h 5 min`."""
+    if duration_seconds < 59.95:
+        return f"{duration_seconds:.1f} s"
+    minutes, seconds = divmod(round(duration_seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def parse_size(text: str, option: str) -> int:
+    """Bytes in `64MiB`, `64M` or `67108864`; units are powers of 1024. UsageError names the option."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"{option} {text!r} is no size", why="a size is a number and a unit", cure="write 64MiB or 1GiB"
+        )
+    number, unit = match.groups()
+    return int(number) * (1024 ** (1 + "KMGTPE".index(unit)) if unit else 1)
+
+
+def parse_percent(text: str, option: str) -> int:
+    """1 to 100 in `10` or `10%`; UsageError names the option."""
+    number = text.strip().removesuffix("%")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number) <= 100):
+        raise UsageError(
+            f"{option} {text!r} is no share", why="a share is a whole number from 1 to 100", cure="write 10 or 10%"
+        )
+    return int(number)

@@ -1,0 +1,128 @@
+"""`holdfast repository`: make, show, measure and check repositories."""
+
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import repository_documents as documents
+from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, PasswordFileOption, RepositoryArgument
+from holdfast.cli.passwords import given_password
+from holdfast.cli.quantities import parse_percent, parse_size
+from holdfast.cli.repository_key import app as key_app
+from holdfast.cli.tables import as_facts, facts_table
+from holdfast.cli.voice import Output, Voice, say
+
+DAMAGED = 6
+
+app = typer.Typer(
+    name="repository", help="Make, show and check repositories.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(key_app)
+
+KmsKeyOption = Annotated[
+    str | None,
+    typer.Option("--kms-key", metavar="KEY", help="Id, alias or ARN of an AWS KMS key that opens the repository too."),
+]
+KdfMemoryOption = Annotated[
+    str, typer.Option("--kdf-memory", metavar="SIZE", help="Memory that each try of the password costs, 64MiB to 1GiB.")
+]
+
+
+@app.command(epilog="Example: holdfast repository init s3://my-bucket/holdfast --password-file password")
+def init(
+    url: RepositoryArgument,
+    password_file: PasswordFileOption = None,
+    kms_key: KmsKeyOption = None,
+    kdf_memory: KdfMemoryOption = "64MiB",
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Make a repository, and print its recovery code once."""
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    memory_bytes = parse_size(kdf_memory, "--kdf-memory")
+    password = given_password(password_file, twice=True)
+    with local.initialised(url, voice.warn, password, kms_key, memory_bytes) as new:
+        document = documents.new_repository(new)
+        voice.document(document, lambda: facts_table(as_facts(document)))
+    say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast repository show s3://my-bucket/holdfast --password-file password")
+def show(
+    url: RepositoryArgument,
+    password_file: PasswordFileOption = None,
+    accept_ledger: Annotated[
+        bool,
+        typer.Option("--accept-ledger", help="Accept the key and ledger found there in place of those remembered."),
+    ] = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Show what the repository is."""
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    with local.opened(url, given_password(password_file), voice.warn, accept_ledger=accept_ledger) as opened:
+        document = documents.repository(opened.repository)
+        voice.document(document, lambda: facts_table(as_facts(document)))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast repository stats /backup/holdfast --password-file password --output json")
+def stats(
+    url: RepositoryArgument,
+    password_file: PasswordFileOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Count restore points, packs and bytes."""
+    from holdfast.repository.statistics import measure
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    with local.opened(url, given_password(password_file), voice.warn) as opened:
+        found = measure(opened.repository)
+        voice.document(documents.statistics(found), lambda: documents.statistics_table(found))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast repository check /backup/holdfast --read-data=10 --password-file password")
+def check(
+    url: RepositoryArgument,
+    password_file: PasswordFileOption = None,
+    read_data: Annotated[
+        str | None,
+        typer.Option(
+            "--read-data",
+            metavar="[=PERCENT]",
+            help="Read and open the packs too: all of them, or so many percent chosen at random.",
+        ),
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Write nothing anywhere, not even what this machine remembers.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Look for damage; exit code 6 names each damaged object and the restore points and volumes it hurts."""
+    from holdfast.repository.checking.check import check_repository
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    percent = None if read_data is None else parse_percent(read_data, "--read-data")
+    password = given_password(password_file)
+    with local.opened(url, password, voice.warn, remembering=not read_only) as opened:
+        with voice.progress("checking") as progress:
+            report = check_repository(opened.repository, percent, progress)
+        voice.document(documents.check(report), lambda: documents.check_table(report))
+    if report.damage:
+        say(f"error: {len(report.damage)} damaged or missing objects in {opened.repository.store.location}")
+        return DAMAGED
+    return voice.status

@@ -1,0 +1,129 @@
+"""The documents of `holdfast repository`, under the stable names of docs/cli.md."""
+
+from typing import TYPE_CHECKING, Any
+
+from holdfast.cli.quantities import human_size
+from holdfast.cli.tables import facts_table, rows_table
+
+if TYPE_CHECKING:
+    from holdfast.repository.checking.check import CheckReport
+    from holdfast.repository.format.key_slot import KeySlot
+    from holdfast.repository.opening import NewRepository, Repository
+    from holdfast.repository.statistics import RepositoryStatistics
+
+Document = dict[str, Any]
+
+
+def new_repository(new: "NewRepository") -> Document:
+    """Of `repository init`."""
+    return {
+        "repository": new.repository.config.repository.hex(),
+        "location": new.repository.store.location,
+        "created": new.repository.config.created,
+        "recovery_code": new.recovery_code,
+    }
+
+
+def repository(found: "Repository") -> Document:
+    """Of `repository show`."""
+    config, state = found.config, found.ledger.state
+    return {
+        "repository": config.repository.hex(),
+        "location": found.store.location,
+        "class": config.repository_class,
+        "created": config.created,
+        "block_size_bytes": config.block_size_bytes,
+        "pack_size_bytes": config.pack_size_bytes,
+        "key_epoch": found.master.kid,
+        "ledger_sequence": state.sequence,
+        "ledger_head": state.head.hex(),
+        "restore_points": len(state.live),
+    }
+
+
+def statistics(found: "RepositoryStatistics") -> Document:
+    """Of `repository stats`."""
+    return {
+        "restore_points": found.points,
+        "workloads": found.workloads,
+        "points_bytes": found.points_bytes,
+        "stored_bytes": found.stored_bytes,
+        "packs": found.packs,
+        "objects": {
+            kind: {"objects": count, "size_bytes": found.object_bytes[kind]} for kind, count in found.objects.items()
+        },
+    }
+
+
+def statistics_table(found: "RepositoryStatistics") -> str:
+    """Of `repository stats`, for people."""
+    facts = facts_table(
+        {
+            "restore points": found.points,
+            "workloads": found.workloads,
+            "size of all points": human_size(found.points_bytes),
+            "stored": human_size(found.stored_bytes),
+        }
+    )
+    kinds = rows_table(
+        ("KIND", "OBJECTS", "SIZE"),
+        [(kind, count, human_size(found.object_bytes[kind])) for kind, count in found.objects.items()],
+    )
+    return facts + "\n" + kinds
+
+
+def check(report: "CheckReport") -> Document:
+    """Of `repository check`."""
+    return {
+        "objects": report.objects,
+        "restore_points": report.points,
+        "packs": report.packs,
+        "packs_read": report.packs_read,
+        "read_bytes": report.read_bytes,
+        "unreferenced_packs": report.unreferenced_packs,
+        "damage": [
+            {
+                "object": damage.object,
+                "why": damage.why,
+                "restore_points": [
+                    {"restore_point": hurt.point_id, "workload": hurt.workload, "volumes": list(hurt.volumes)}
+                    for hurt in damage.hurt
+                ],
+            }
+            for damage in report.damage
+        ],
+    }
+
+
+def check_table(report: "CheckReport") -> str:
+    """Of `repository check`, for people."""
+    facts = facts_table(
+        {
+            "objects": report.objects,
+            "restore points": report.points,
+            "packs": report.packs,
+            "packs read": f"{report.packs_read} ({human_size(report.read_bytes)})",
+            "unreferenced packs": report.unreferenced_packs,
+            "damaged objects": len(report.damage),
+        }
+    )
+    rows: list[tuple[str, str, str | None, str | None, str | None]] = []
+    for damage in report.damage:
+        rows += [
+            (damage.object, damage.why, hurt.point_id, hurt.workload, ", ".join(hurt.volumes)) for hurt in damage.hurt
+        ] or [(damage.object, damage.why, None, None, None)]
+    return facts + ("\n" + rows_table(("OBJECT", "WHY", "RESTORE POINT", "WORKLOAD", "VOLUMES"), rows) if rows else "")
+
+
+def key_slot(slot: "KeySlot") -> Document:
+    """One slot of `repository key list`."""
+    key_id = slot.parameters.get("key_id")
+    memory_kib = slot.parameters.get("memory_kib")
+    return {
+        "slot": slot.slot.hex(),
+        "kind": slot.kind,
+        "label": slot.label,
+        "created": slot.created,
+        "kms_key": key_id if isinstance(key_id, str) else None,
+        "memory_bytes": memory_kib * 1024 if isinstance(memory_kib, int) else None,
+    }

@@ -1,0 +1,47 @@
+"""YAML of plain documents (maps, lists, texts, numbers), so that `--output yaml` needs no further distribution.
+
+YAML 1.2 takes every JSON scalar as it is; only the block layout is written here.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+
+def to_yaml(document: object) -> str:
+    """The document as block YAML, ending with a line end. Map keys must be plain words."""
+    return "\n".join(_lines(document, 0)) + "\n"
+
+
+def _lines(value: object, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _entry(f"{indent}{key}:", item, depth)
+    elif isinstance(value, Sequence) and not isinstance(value, str) and value:
+        for item in value:
+            nested = list(_lines(item, depth + 1))
+            yield f"{indent}- {nested[0].lstrip(' ')}"
+            yield from nested[1:]
+    else:
+        yield indent + _scalar(value)
+
+
+def _entry(head: str, item: object, depth: int) -> Iterator[str]:
+    if isinstance(item, Mapping | list | tuple) and item:
+        yield head
+        yield from _lines(item, depth + 1)
+    else:
+        yield f"{head} {_scalar(item)}"
+
+
+def _scalar(value: object) -> str:
+    """JSON, with characters beyond the 16-bit plane in YAML's own escape: it knows no surrogate pairs."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return '"' + "".join(_character(character) for character in value) + '"'
+
+
+def _character(character: str) -> str:
+    if ord(character) > 0xFFFF:
+        return f"\\U{ord(character):08X}"
+    return json.dumps(character)[1:-1]

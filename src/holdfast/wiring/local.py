@@ -1,0 +1,180 @@
+"""Repositories and images without a server: the one place that puts store, key, surroundings, source and target together."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from holdfast.domain.errors import UsageError
+from holdfast.images.changed_blocks import parse_changed_blocks
+from holdfast.images.file_errors import translated
+from holdfast.repository.block_source import BlockReference
+from holdfast.repository.checking.verify import VerifyReport, verify_point
+from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.key_slots import PasswordCost, Secret
+from holdfast.repository.memory_of_locations import LocationMemory, recognise, remember
+from holdfast.repository.opening import (
+    DEFAULT_TENANT,
+    NewRepository,
+    Repository,
+    create_repository,
+    open_repository,
+)
+from holdfast.repository.points import PointSummary, find_point, list_points, load_manifest
+from holdfast.repository.progress import Progress
+from holdfast.repository.reading.restore import RestoreReport, restore_volume
+from holdfast.repository.sessions import retire
+from holdfast.repository.stores.counting import RequestCounts
+from holdfast.repository.stores.location import open_store
+from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
+from holdfast.wiring.location_memory import FileLocationMemory, ReadOnlyMemory, home_folder
+from holdfast.wiring.sources import STREAM, open_source
+from holdfast.wiring.targets import open_target
+
+TRANSFER_WIDTH = 4
+
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRepository:
+    """An open repository and the requests that its store was asked so far."""
+
+    repository: Repository
+    counts: RequestCounts
+
+    @property
+    def requests(self) -> dict[str, int]:
+        """Requests so far, by kind: get, put, list, head."""
+        counts = self.counts.requests
+        return {kind: counts[kind] for kind in ("get", "put", "list", "head")}
+
+
+@contextmanager
+def machine_surroundings() -> Iterator[Surroundings]:
+    """This machine's clock, randomness and threads. When the work fails or is interrupted, what is queued is dropped."""
+    cores = len(os.sched_getaffinity(0))
+    compute = ThreadPoolExecutor(cores, "compute")
+    transfer = ThreadPoolExecutor(2 * TRANSFER_WIDTH, "transfer")
+    finished = False
+    try:
+        yield Surroundings(
+            now=lambda: datetime.now(UTC),
+            random_bytes=os.urandom,
+            compute=compute,
+            transfer=transfer,
+            compute_width=cores,
+            transfer_width=TRANSFER_WIDTH,
+        )
+        finished = True
+    finally:
+        for executor in (compute, transfer):
+            executor.shutdown(wait=finished, cancel_futures=True)
+
+
+@contextmanager
+def opened(
+    location: str, password: bytes | None, warn: Warn, *, accept_ledger: bool = False, remembering: bool = True
+) -> Iterator[LocalRepository]:
+    """Open the repository at `location` and, when the work in it succeeded, remember it as it was left.
+
+    `password`: a password or recovery code; None tries the slots of a key service. `accept_ledger`: a person said that
+    what is there now is right. Without `remembering` what is remembered is compared and left as it is.
+    """
+    counts = RequestCounts()
+    memory: LocationMemory = FileLocationMemory(home_folder(), warn)
+    if not remembering:
+        memory = ReadOnlyMemory(memory)
+    with machine_surroundings() as surroundings:
+        store = open_store(location, counts=counts)
+        try:
+            repository = open_repository(store, Secret(text=password), surroundings)
+            recognise(repository, memory, accept=accept_ledger)
+            yield LocalRepository(repository, counts)
+            remember(repository, memory)
+        finally:
+            store.close()
+
+
+@contextmanager
+def initialised(
+    location: str, warn: Warn, password: bytes | None, kms_key: str | None, kdf_memory_bytes: int
+) -> Iterator[NewRepository]:
+    """Make a repository; what was remembered of the location is replaced. Raises UsageError where no key is given."""
+    cost = PasswordCost(memory_kib=kdf_memory_bytes // 1024)
+    with machine_surroundings() as surroundings:
+        store = open_store(location)
+        try:
+            new = create_repository(store, surroundings, password=password, cost=cost)
+            remember(new.repository, FileLocationMemory(home_folder(), warn))
+            yield new
+        finally:
+            store.close()
+
+
+def order(workload: str, parent: str | None, compression: str) -> BackupOrder:
+    """What to back up as what; `compression`: fast, default or best."""
+    return BackupOrder(workload, parent, level=CompressionLevel[compression.upper()])
+
+
+def back_up(
+    opened: LocalRepository, source: str, order: BackupOrder, changed_blocks: Path | None, progress: Progress
+) -> BackupReport:
+    """Back up what `source` names: a file, a device, `-` or `ebs:snap-…`."""
+    if source == STREAM:
+        if changed_blocks is not None:
+            raise UsageError(
+                "a stream takes no list of changed blocks",
+                why="its chunks are found by their content",
+                cure="leave --changed-blocks out",
+            )
+        return backup_stream(opened.repository, sys.stdin.buffer, order, progress)
+    with closing(open_source(source)) as volume:
+        listed = None if changed_blocks is None else partial(_listed_blocks, changed_blocks)
+        return backup_volume(opened.repository, volume, order, progress, listed)
+
+
+def restore(
+    opened: LocalRepository, point: str, target: str, progress: Progress, *, volume: str | None, force: bool
+) -> RestoreReport:
+    """Restore a volume of the point that `point` names to what `target` names: a file, a device, `-` or `ebs:`."""
+    summary = find(opened, point)
+    place = open_target(target, summary, force=force)
+    return restore_volume(opened.repository, summary, place, progress, volume)
+
+
+def find(opened: LocalRepository, point: str) -> PointSummary:
+    """The point that a person named."""
+    return find_point(opened.repository, point, DEFAULT_TENANT)
+
+
+def points(opened: LocalRepository, workload: str | None) -> list[PointSummary]:
+    """Restore points, oldest first."""
+    return list_points(opened.repository, DEFAULT_TENANT, workload)
+
+
+def manifest(opened: LocalRepository, point: str) -> Manifest:
+    """Everything that a point says of itself."""
+    return load_manifest(opened.repository, find(opened, point))
+
+
+def delete(opened: LocalRepository, point: PointSummary) -> None:
+    """Retire a point: it is no more, and what only it needs may be collected one day."""
+    retire(opened.repository, point.session, point.key)
+
+
+def verify(opened: LocalRepository, point: PointSummary, progress: Progress) -> VerifyReport:
+    """Read all of a point as a restore would."""
+    return verify_point(opened.repository, point, progress)
+
+
+def _listed_blocks(path: Path, size_bytes: int) -> Iterator[BlockReference]:
+    with translated(path), path.open(encoding="utf-8", errors="replace") as lines:
+        return parse_changed_blocks(lines, size_bytes)

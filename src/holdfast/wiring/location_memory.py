@@ -1,0 +1,104 @@
+"""What this person's account remembers of each repository it opened: one small file a location, under HOLDFAST_HOME."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from holdfast.domain.errors import HoldfastError, PermissionDeniedError
+from holdfast.repository.memory_of_locations import LocationMemory, Remembered
+
+FOLDER_MODE = 0o700
+DEFAULT_HOME = Path("~/.local/share/holdfast")
+
+
+def home_folder() -> Path:
+    """HOLDFAST_HOME, or its default below the person's home."""
+    return Path(os.environ.get("HOLDFAST_HOME") or DEFAULT_HOME).expanduser()
+
+
+class FileLocationMemory:
+    """Implements LocationMemory. Files are readable by their owner alone (0600, in folders 0700) and replaced whole.
+
+    Where nothing can be kept (a recovery on a machine with nothing writable) `warn` is told once, and the work goes on.
+    """
+
+    def __init__(self, home: Path, warn: Callable[[str], None]) -> None:
+        self._folder = home / "locations"
+        self._warn = warn
+        self._warned = False
+
+    def recall(self, location: str) -> Remembered | None:
+        """What was remembered, None for a location never seen. Raises HoldfastError for a file that is damaged."""
+        path = self._path(location)
+        try:
+            fields = json.loads(path.read_bytes())
+            return Remembered(bytes.fromhex(fields["pin"]), int(fields["sequence"]), bytes.fromhex(fields["head"]))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _refused(path, error) from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise HoldfastError(
+                f"what was remembered of {location} cannot be read",
+                why=f"{path} is damaged",
+                cure="look whether the repository is the right one, then remove that file: it is made anew",
+            ) from error
+
+    def remember(self, location: str, seen: Remembered) -> None:
+        """Replace the location's file, atomically and durably."""
+        fields = {"location": location, "pin": seen.pin.hex(), "sequence": seen.sequence, "head": seen.head.hex()}
+        path = self._path(location)
+        try:
+            self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            _replace(path, json.dumps(fields, indent=2).encode())
+        except OSError as error:
+            if not self._warned:
+                self._warned = True
+                self._warn(
+                    f"{self._folder} cannot be written ({error.strerror or error}): the next use of {location} will "
+                    "not notice if it was replaced or set back; set HOLDFAST_HOME to a folder of your own"
+                )
+
+    def _path(self, location: str) -> Path:
+        """Locations hold characters that file names do not, so the name is their hash; the file says which it is."""
+        return self._folder / f"{hashlib.sha256(location.encode()).hexdigest()[:32]}.json"
+
+
+class ReadOnlyMemory:
+    """A LocationMemory that compares with what is remembered and leaves it as it is."""
+
+    def __init__(self, inner: LocationMemory) -> None:
+        self._inner = inner
+
+    def recall(self, location: str) -> Remembered | None:
+        """As the memory inside."""
+        return self._inner.recall(location)
+
+    def remember(self, location: str, seen: Remembered) -> None:
+        """Nothing is written."""
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """The new content whole or the old one; mkstemp makes files that only their owner may read."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _refused(path: Path, error: OSError) -> PermissionDeniedError:
+    return PermissionDeniedError(
+        f"{path} may not be used",
+        why=error.strerror or str(error),
+        cure="set HOLDFAST_HOME to a folder of your own",
+    )

@@ -1,0 +1,42 @@
+"""TARGET as a person writes it, and the block target that it stands for."""
+
+import hashlib
+import os
+import stat
+import sys
+from pathlib import Path
+
+from holdfast.images.file_errors import translated
+from holdfast.images.file_target import FileTarget
+from holdfast.images.pipe_target import PipeTarget
+from holdfast.repository.block_source import BlockTarget
+from holdfast.repository.points import PointSummary
+from holdfast.repository.progress import Progress
+from holdfast.wiring.sources import STREAM
+
+_READ_BYTES = 1024 * 1024
+
+
+def open_target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
+    """A file or block device, or standard output for `-`. `point` is what will be restored there."""
+    if text == STREAM:
+        return PipeTarget(sys.stdout.buffer)
+    return FileTarget(Path(text), force=force)
+
+
+def sha256_of_restored(target: str, progress: Progress) -> str | None:
+    """The SHA-256 of a restored file, read back from its disk; None for whatever is no file."""
+    path = Path(target)
+    with translated(path):
+        if target == STREAM or not stat.S_ISREG(path.stat().st_mode):
+            return None
+        digest = hashlib.sha256()
+        with path.open("rb", buffering=0) as file:
+            # What this machine wrote a moment ago is in its memory; the disk is asked what it holds.
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            progress.total(path.stat().st_size)
+            buffer = bytearray(_READ_BYTES)
+            while count := file.readinto(buffer):
+                digest.update(memoryview(buffer)[:count])
+                progress.advance(count)
+    return digest.hexdigest()
