@@ -89,11 +89,12 @@ _XML_MESSAGE = re.compile(rb"<Message>([^<]{1,1000})</Message>")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What an AWS service said: the HTTP status, its error code (may be empty) and message (may be empty)."""
+    """What an AWS service said: HTTP status, error code and message (may be empty), EBS's reason (may be empty)."""
 
     status: int
     code: str
     message: str
+    reason: str = ""
 
 
 def read_refusal(response: HttpResponse) -> Refusal:
@@ -112,15 +113,14 @@ def read_refusal(response: HttpResponse) -> Refusal:
     named = response.headers.get("x-amzn-errortype") or str(fields.get("__type") or fields.get("code") or "")
     code = named.split(":")[0].rpartition("#")[2]
     message_text = str(fields.get("message") or fields.get("Message") or "")[:1000]
-    reason = str(fields.get("Reason") or "")[:200]
-    return Refusal(response.status, code, f"{message_text} ({reason})" if reason else message_text)
+    return Refusal(response.status, code, message_text, str(fields.get("Reason") or "")[:200])
 
 
 def error_of_refusal(refusal: Refusal, action: str, resource: str) -> HoldfastError:
     """The error for a refused `action` (IAM's name, as in `s3:PutObject`) on `resource` (as a person names it)."""
     code, status = refusal.code, refusal.status
     what = f"{action} on {resource} was refused"
-    why = ": ".join(part for part in (code or f"HTTP status {status}", refusal.message) if part)
+    why = ": ".join(part for part in (code or f"HTTP status {status}", refusal.reason, refusal.message) if part)
     if code in THROTTLING_CODES or status == 429:
         return ThrottledError(what, why=why, cure="wait a moment, or ask AWS for a higher request rate")
     if code in _CREDENTIALS_CODES:

@@ -64,7 +64,8 @@ class SigV4Signer:
         """All headers to send: `headers` (lower-case names), `host`, the date, token and hash, and the authorization.
 
         `host` is as the Host header shows it (with a port that is not the scheme's own), `path` begins with `/`, `path`
-        and `query` are percent-encoded as they go on the wire. `payload_sha256` is hex, or UNSIGNED_PAYLOAD for S3.
+        and `query` are percent-encoded as they go on the wire. `payload_sha256` is hex, or UNSIGNED_PAYLOAD for
+        operations of S3 and EBS that allow it.
         `now` is aware; AWS refuses a request whose time is off by more than five minutes (S3: fifteen).
         """
         timestamp = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
@@ -73,7 +74,7 @@ class SigV4Signer:
         signed["x-amz-date"] = timestamp
         if credentials.session_token:
             signed["x-amz-security-token"] = credentials.session_token
-        if self._s3_flavour:
+        if self._s3_flavour or payload_sha256 == UNSIGNED_PAYLOAD:
             signed["x-amz-content-sha256"] = payload_sha256
         names = sorted(signed)
         signed_names = ";".join(names)

@@ -18,8 +18,9 @@ from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.stores.location_errors import refuse
 from holdfast.repository.stores.memory import MemoryStore
-from holdfast.repository.stores.retrying import RetryingStore, RetryPolicy
+from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.stores.s3.location import S3Location, parse_s3_location
+from holdfast.signed_http.patience import DEFAULT_POLICY, RetryPolicy
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 
@@ -73,7 +74,7 @@ def open_store(
     location: Location | str,
     *,
     counts: RequestCounts | None = None,
-    retry: RetryPolicy | None = None,
+    retry: RetryPolicy = DEFAULT_POLICY,
     cache_bytes: int = 0,
 ) -> ObjectStore:
     """The store at `location` with its wrappers: every attempt is counted in `counts`, passing faults are retried,
@@ -84,7 +85,7 @@ def open_store(
     place = parse_location(location) if isinstance(location, str) else location
     store = _open_raw(place)
     store = CountingStore(store, counts if counts is not None else RequestCounts())
-    store = RetryingStore(store, retry if retry is not None else RetryPolicy())
+    store = RetryingStore(store, retry)
     return CachingStore(store, cache_bytes) if cache_bytes else store
 
 

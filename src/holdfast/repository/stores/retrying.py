@@ -1,75 +1,25 @@
-"""Patience: passing faults are retried with exponential backoff and full jitter, within bounded attempts and time.
-
-Full jitter is the variant that AWS's Architecture Blog ("Exponential Backoff And Jitter", 2015) measured as the least
-total work under contention.
-"""
+"""Patience: passing faults of a store are retried, and a lost answer is told from a taken name."""
 
 import hashlib
-import random
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, UnavailableError
 from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+from holdfast.signed_http.patience import DEFAULT_POLICY, REAL_WAITING, Patience, RetryPolicy, Waiting
 
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often, how long, and how far apart: attempt n (from 0) is followed by random() * first_delay * 2^n seconds.
-
-    An attempt that would begin after `total_seconds` is not made.
-    """
-
-    attempts: int = 8
-    first_delay_seconds: float = 0.1
-    longest_delay_seconds: float = 20.0
-    total_seconds: float = 300.0
-
-
-class _Patience:
-    """The waiting between the attempts of one request."""
-
-    def __init__(self, store: "RetryingStore") -> None:
-        self._store = store
-        self._failures = 0
-        self._started_seconds = store.monotonic()
-
-    def wait_or_raise(self, error: UnavailableError) -> None:
-        """Sleep before the next attempt, or raise `error` when attempts or time are used up."""
-        policy = self._store.policy
-        self._failures += 1
-        ceiling = min(policy.longest_delay_seconds, policy.first_delay_seconds * 2 ** (self._failures - 1))
-        delay_seconds = self._store.uniform() * ceiling
-        elapsed_seconds = self._store.monotonic() - self._started_seconds
-        if self._failures >= policy.attempts or elapsed_seconds + delay_seconds > policy.total_seconds:
-            raise error
-        self._store.sleep(delay_seconds)
-
-
 class RetryingStore:
-    """An ObjectStore that retries UnavailableError and ThrottledError of the store inside, and nothing else.
-
-    `sleep` takes seconds, `uniform` gives a number in [0, 1), `monotonic` gives seconds.
-    """
+    """An ObjectStore that retries UnavailableError and ThrottledError of the store inside, and nothing else."""
 
     def __init__(
-        self,
-        inner: ObjectStore,
-        policy: RetryPolicy = RetryPolicy(),
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        uniform: Callable[[], float] = random.random,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, inner: ObjectStore, policy: RetryPolicy = DEFAULT_POLICY, waiting: Waiting = REAL_WAITING
     ) -> None:
         self._inner = inner
-        self.policy = policy
-        self.sleep = sleep
-        self.uniform = uniform
-        self.monotonic = monotonic
+        self._policy = policy
+        self._waiting = waiting
 
     @property
     def location(self) -> str:
@@ -81,7 +31,7 @@ class RetryingStore:
 
         Raises ObjectExistsError when the name is another's, else what the store inside raised last.
         """
-        patience = _Patience(self)
+        patience = Patience(self._policy, self._waiting)
         may_be_ours = False
         while True:
             try:
@@ -105,12 +55,12 @@ class RetryingStore:
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """As the store inside; after a fault the list goes on behind the last object given, no object comes twice."""
-        patience = _Patience(self)
+        patience = Patience(self._policy, self._waiting)
         while True:
             try:
                 for found in self._inner.list(prefix, start_after):
                     start_after = found.key
-                    patience = _Patience(self)
+                    patience = Patience(self._policy, self._waiting)
                     yield found
                 return
             except UnavailableError as error:
@@ -125,7 +75,7 @@ class RetryingStore:
         self._inner.close()
 
     def _repeat(self, request: Callable[[], Result]) -> Result:
-        patience = _Patience(self)
+        patience = Patience(self._policy, self._waiting)
         while True:
             try:
                 return request()

@@ -55,4 +55,5 @@ def refusal_of(error: ClientError) -> Refusal:
     details = error.response.get("Error", {})
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     code = str(details.get("Code", ""))
-    return Refusal(status, "" if code.isdigit() else code, str(details.get("Message", "")))
+    reason = str(error.response.get("Reason", ""))
+    return Refusal(status, "" if code.isdigit() else code, str(details.get("Message", "")), reason)
