@@ -33,7 +33,7 @@ def test_modules_and_classes_have_a_subject():
 
 
 def declared_names(path: Path) -> Iterator[tuple[int, str]]:
-    """Parameters, annotated fields and module constants: the names that others read."""
+    """Parameters, annotated fields and constants (but patterns and other objects): the names that others read."""
     tree = syntax_tree(path)
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name not in FILE_PROTOCOL:
@@ -43,7 +43,7 @@ def declared_names(path: Path) -> Iterator[tuple[int, str]]:
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.lineno, node.target.id
     for statement in tree.body:
-        if isinstance(statement, ast.Assign):
+        if isinstance(statement, ast.Assign) and not isinstance(statement.value, ast.Call):
             yield from ((target.lineno, target.id) for target in statement.targets if isinstance(target, ast.Name))
 
 
