@@ -40,8 +40,10 @@ def declared_names(path: Path) -> Iterator[tuple[int, str]]:
             arguments = node.args
             for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
                 yield argument.lineno, argument.arg
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            yield node.lineno, node.target.id
+        elif isinstance(node, ast.ClassDef | ast.Module):
+            for statement in node.body:
+                if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                    yield statement.lineno, statement.target.id
     for statement in tree.body:
         if isinstance(statement, ast.Assign) and not isinstance(statement.value, ast.Call):
             yield from ((target.lineno, target.id) for target in statement.targets if isinstance(target, ast.Name))
