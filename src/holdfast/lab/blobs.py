@@ -16,12 +16,12 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        for first in range(256):
-            (folder / f"{first:02x}").mkdir(parents=True, exist_ok=True)
+        for first in "0123456789abcdef":
+            (folder / first).mkdir(parents=True, exist_ok=True)
 
     def _path(self, digest: bytes) -> str:
         name = digest.hex()
-        return f"{self._folder}/{name[:2]}/{name}"
+        return f"{self._folder}/{name[0]}/{name}"
 
     def write(self, digest: bytes, data: bytes) -> None:
         """Keep `data`, whose SHA-256 is `digest`; a block that is there already is left alone."""

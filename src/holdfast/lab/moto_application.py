@@ -49,6 +49,7 @@ def _create_backend_app(service: str) -> Flask:
     application.config["PROPAGATE_EXCEPTIONS"] = False
     application.register_error_handler(NotImplementedError, _on_not_implemented)
     application.register_error_handler(HTTPException, _on_http_exception)
+    application.after_request(_after_request)
     return application
 
 
@@ -67,6 +68,15 @@ def _on_http_exception(error: HTTPException) -> Response | HTTPException:
     if type(error) in (NotFound, MethodNotAllowed):
         return _response(aws_errors.not_implemented(protocol, f"{request.method} {request.path}"), protocol)
     return error
+
+
+def _after_request(response: Response) -> Response:
+    """moto answers a request that names no action with an empty page."""
+    service = scope_of(request.environ).service
+    if response.status_code != 404 or response.mimetype != "text/html" or service == "s3" or response.data:
+        return response
+    protocol = aws_errors.protocol_of(service, request.environ)
+    return _response(aws_errors.not_implemented(protocol, f"{request.method} {request.path}"), protocol)
 
 
 def _response(error: aws_errors.AwsError, protocol: str) -> Response:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULT_LISTEN = "127.0.0.1:0"
 START_SECONDS = 60
+POLL_SECONDS = 0.05
 
 
 def check_extra() -> None:
@@ -74,7 +75,9 @@ class LabServer:
             ) from None
         shown = f"[{host}]" if ":" in host else host
         self.endpoint = f"http://{shown}:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="lab", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(POLL_SECONDS,), name="lab", daemon=True
+        )
         self._thread.start()
         self._await_answer()
 

@@ -58,7 +58,7 @@ class Account:
 
     def client(self, service: str, **options: Any) -> Any:
         return boto3.client(
-            service,  # type: ignore[call-overload]
+            service,
             endpoint_url=self.endpoint,
             region_name=self.region,
             aws_access_key_id=self.access_key,

@@ -1,16 +1,22 @@
 """The default quotas of the EBS direct APIs, met by a caller that does not wait."""
 
+from typing import Any
+
 import pytest
 from botocore.exceptions import ClientError
+
+
+def ask_often(account, snapshot_id):
+    for _ in range(400):
+        account.ebs.list_snapshot_blocks(SnapshotId=snapshot_id)
 
 
 def test_more_requests_than_the_quota_are_throttled(new_account):  # ebs-resource-quotas: 50 listings a second
     account = new_account("pending=10ms")
     snapshot_id = account.snapshot_of({})
     with pytest.raises(ClientError) as error:
-        for _ in range(400):
-            account.ebs.list_snapshot_blocks(SnapshotId=snapshot_id)
-    answer = error.value.response
+        ask_often(account, snapshot_id)
+    answer: dict[str, Any] = dict(error.value.response)
     assert answer["Error"]["Code"] == "RequestThrottledException"
     assert (answer["Reason"], answer["ResponseMetadata"]["HTTPStatusCode"]) == ("ACCOUNT_THROTTLED", 400)
 

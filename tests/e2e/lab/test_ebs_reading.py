@@ -17,9 +17,11 @@ def refused(error):
 @pytest.fixture(scope="module")
 def thousand(account):
     """The example of the user guide: a full snapshot of blocks 0 to 999, and one where only block 999 differs."""
-    first = account.snapshot_of({number: block(number % 7) for number in range(1000)})
-    started = account.ebs.start_snapshot(VolumeSize=1, ParentSnapshotId=first)["SnapshotId"]
-    return first, account.written(started, {999: block(999, seed=1)})
+    volume_id = account.new_volume()
+    account.write(volume_id, {number: block(number % 7) for number in range(1000)})
+    first = account.snapshot(volume_id)
+    account.write(volume_id, {999: block(999, seed=1)})
+    return first, account.snapshot(volume_id)
 
 
 def test_listing_tells_size_block_size_and_expiry(account):  # API_ListSnapshotBlocks
