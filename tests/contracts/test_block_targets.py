@@ -1,0 +1,102 @@
+"""The contract of block targets over every target of this machine and of memory."""
+
+import hashlib
+import io
+
+import pytest
+
+from holdfast.domain.errors import ConflictError
+from holdfast.images.file_target import FileTarget
+from holdfast.images.pipe_target import PipeTarget
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.testing.block_target_contract import BlockTargetContract, restore
+from holdfast.testing.memory_volumes import MemoryTarget, sample
+
+
+class TestFileTarget(BlockTargetContract):
+    @pytest.fixture
+    def path(self, tmp_path):
+        return tmp_path / "volume"
+
+    @pytest.fixture
+    def target(self, path):
+        return FileTarget(path, force=False)
+
+    @pytest.fixture
+    def read_back(self, path):
+        return path.read_bytes
+
+    def test_what_bears_the_name_is_never_half_a_volume(self, target, path):
+        target.begin(2 * BLOCK_SIZE_BYTES)
+        target.write(0, sample(BLOCK_SIZE_BYTES))
+        assert not path.exists()
+        target.abort()
+        assert list(path.parent.iterdir()) == []
+
+    def test_zeros_take_no_room(self, target, path):
+        size_bytes = 512 * BLOCK_SIZE_BYTES
+        target.begin(size_bytes)
+        target.write_zeros(0, size_bytes)
+        target.finish()
+        assert path.stat().st_size == size_bytes
+        assert path.stat().st_blocks * 512 < BLOCK_SIZE_BYTES
+
+    def test_what_is_there_is_replaced_only_when_told_to(self, target, path):
+        path.write_bytes(b"precious")
+        with pytest.raises(ConflictError):
+            FileTarget(path, force=False)
+        target.begin(3)
+        target.write(0, b"new")
+        with pytest.raises(ConflictError):
+            target.finish()  # it came while we were writing
+        target.abort()
+        assert path.read_bytes() == b"precious"
+        forced = FileTarget(path, force=True)
+        forced.begin(3)
+        forced.write(0, b"new")
+        assert path.read_bytes() == b"precious"
+        forced.finish()
+        assert path.read_bytes() == b"new"
+        assert list(path.parent.iterdir()) == [path]
+
+
+class TestPipeTarget(BlockTargetContract):
+    @pytest.fixture
+    def stream(self):
+        return io.BytesIO()
+
+    @pytest.fixture
+    def target(self, stream):
+        return PipeTarget(stream)
+
+    @pytest.fixture
+    def read_back(self, stream):
+        return stream.getvalue
+
+    def test_it_hashes_what_passes(self, stream):
+        content = sample(3 * BLOCK_SIZE_BYTES + 9)
+        target = PipeTarget(stream)
+        target.begin(len(content))
+        target.write(0, content[:100])
+        target.write(100, content[100:])
+        assert target.finish() == {"sha256": hashlib.sha256(content).hexdigest()}
+
+
+class TestMemoryTarget(BlockTargetContract):
+    @pytest.fixture
+    def target(self):
+        return MemoryTarget()
+
+    @pytest.fixture
+    def read_back(self, target):
+        return lambda: target.volume.content
+
+    def test_a_target_that_is_too_small_is_refused(self):
+        with pytest.raises(ConflictError):
+            restore(MemoryTarget(room_bytes=5), b"123456", [0])
+
+
+class TestSequentialMemoryTarget(TestMemoryTarget):
+    @pytest.fixture
+    def target(self):
+        return MemoryTarget(sequential=True)
