@@ -45,13 +45,21 @@ class LabProcess:
         self.stop()
 
 
-def start_lab(state: Path | None = None, faults: str = "", listen: str = DEFAULT_LISTEN) -> LabProcess:
-    """Start a lab and wait until it answers; its errors are raised here as the lab would raise them."""
+def start_lab(
+    state: Path | None = None, faults: str = "", listen: str = DEFAULT_LISTEN, *, attached: bool = True
+) -> LabProcess:
+    """Start a lab and wait until it answers; its errors are raised here as the lab would raise them.
+
+    Not `attached`, it outlives whoever started it, in a process group of its own, until a signal ends it.
+    """
     check_extra()
-    command = [sys.executable, "-m", "holdfast.lab", "--listen", listen, "--faults", faults, "--end-with-input"]
+    command = [sys.executable, "-m", "holdfast.lab", "--listen", listen, "--faults", faults]
+    if attached:
+        command += ["--end-with-input"]
     if state is not None:
         command += ["--state", str(state)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    source = subprocess.PIPE if attached else subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, text=True, start_new_session=not attached)
     lab = LabProcess(process, process.stdout.readline().strip() if process.stdout else "")
     if not lab.endpoint:
         status = process.wait()

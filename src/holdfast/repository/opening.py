@@ -110,8 +110,14 @@ def create_repository(
     _make_tenant(sealed, config, DEFAULT_TENANT)
     try:
         sealed.write(Kind.CONFIG, names.CONFIG, config_form.encode(config))
-    finally:
+    except ObjectExistsError as error:
         _sweep(store)
+        raise ConflictError(
+            f"somebody else made a repository at {store.location} at this moment",
+            why="its `config` came first",
+            cure="use that repository, or choose another location",
+        ) from error
+    _sweep(store)
     ledger = Ledger(sealed)
     ledger.open()
     return NewRepository(Repository(store, surroundings, master, config, sealed, ledger), recovery_code)
