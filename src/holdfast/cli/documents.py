@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.quantities import human_size
+from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.tables import facts_table, rows_table
 
 if TYPE_CHECKING:
@@ -164,11 +164,6 @@ def verification(report: "VerifyReport", summary: "PointSummary", duration_secon
         "read_bytes": report.read_bytes,
         "duration_seconds": round(duration_seconds, 3),
     }
-
-
-def short_time(text: str) -> str:
-    """A stored time without its fraction."""
-    return text.partition(".")[0].removesuffix("Z") + "Z"
 
 
 def _hex(identifier: bytes | None) -> str | None:

@@ -23,9 +23,7 @@ from holdfast.cli.passwords import given_password
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Output, Voice
 
-app = typer.Typer(
-    name="image", help="Back up and restore disks, snapshots and streams.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(name="image", help="Back up and restore disks, snapshots and streams.", rich_markup_mode=None)
 
 
 class Compression(StrEnum):

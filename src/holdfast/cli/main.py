@@ -27,7 +27,6 @@ UNWINDING_SECONDS = 5.0
 app = typer.Typer(
     name="holdfast",
     help="Backup and recovery of AWS workloads. Exit codes and examples: docs/cli.md.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
 )

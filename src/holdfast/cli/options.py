@@ -52,6 +52,10 @@ RepositoryArgument = Annotated[
 PointArgument = Annotated[
     str, typer.Argument(metavar="POINT", help="An id, a unique prefix, or latest:WORKLOAD[@TIME].", show_default=False)
 ]
+KdfMemoryOption = Annotated[
+    str,
+    typer.Option("--kdf-memory", metavar="SIZE", help="Memory that each try of the new password costs, 64MiB to 1GiB."),
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
 

@@ -28,6 +28,11 @@ def human_duration(duration_seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def short_time(text: str) -> str:
+    """A stored time without its fraction."""
+    return text.removesuffix("Z").partition(".")[0] + "Z"
+
+
 def parse_size(text: str, option: str) -> int:
     """Bytes in `64MiB`, `64M` or `67108864`; units are powers of 1024. UsageError names the option."""
     match = _SIZE.fullmatch(text.strip())

@@ -5,7 +5,14 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import repository_documents as documents
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, PasswordFileOption, RepositoryArgument
+from holdfast.cli.options import (
+    DebugOption,
+    KdfMemoryOption,
+    NoProgressOption,
+    OutputOption,
+    PasswordFileOption,
+    RepositoryArgument,
+)
 from holdfast.cli.passwords import given_password
 from holdfast.cli.quantities import parse_percent, parse_size
 from holdfast.cli.repository_key import app as key_app
@@ -14,17 +21,12 @@ from holdfast.cli.voice import Output, Voice, say
 
 DAMAGED = 6
 
-app = typer.Typer(
-    name="repository", help="Make, show and check repositories.", no_args_is_help=True, rich_markup_mode=None
-)
+app = typer.Typer(name="repository", help="Make, show and check repositories.", rich_markup_mode=None)
 app.add_typer(key_app)
 
 KmsKeyOption = Annotated[
     str | None,
     typer.Option("--kms-key", metavar="KEY", help="Id, alias or ARN of an AWS KMS key that opens the repository too."),
-]
-KdfMemoryOption = Annotated[
-    str, typer.Option("--kdf-memory", metavar="SIZE", help="Memory that each try of the password costs, 64MiB to 1GiB.")
 ]
 
 

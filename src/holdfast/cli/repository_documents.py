@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.quantities import human_size
+from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.tables import facts_table, rows_table
 
 if TYPE_CHECKING:
@@ -127,3 +127,11 @@ def key_slot(slot: "KeySlot") -> Document:
         "kms_key": key_id if isinstance(key_id, str) else None,
         "memory_bytes": memory_kib * 1024 if isinstance(memory_kib, int) else None,
     }
+
+
+def key_slots_table(slots: "list[KeySlot]") -> str:
+    """Of `repository key list`, for people."""
+    return rows_table(
+        ("SLOT", "KIND", "CREATED", "LABEL"),
+        [(slot.slot.hex(), slot.kind, short_time(slot.created), slot.label) for slot in slots],
+    )

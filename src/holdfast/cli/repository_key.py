@@ -1,7 +1,116 @@
 """`holdfast repository key`: the ways to open a repository."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(
-    name="key", help="List, add and remove the ways to open a repository.", no_args_is_help=True, rich_markup_mode=None
+from holdfast.cli import repository_documents as documents
+from holdfast.cli.options import (
+    DebugOption,
+    KdfMemoryOption,
+    NoProgressOption,
+    OutputOption,
+    PasswordFileOption,
+    RepositoryArgument,
+    YesOption,
+    confirm,
 )
+from holdfast.cli.passwords import ask_new_password, given_password, read_password_file
+from holdfast.cli.quantities import parse_size
+from holdfast.cli.tables import as_facts, facts_table
+from holdfast.cli.voice import Output, Voice, say
+from holdfast.domain.errors import UsageError
+
+app = typer.Typer(name="key", help="List, add and remove the ways to open a repository.", rich_markup_mode=None)
+
+_WAYS = "--new-password-file, --recovery or --kms-key"
+
+
+@app.command("list", epilog="Example: holdfast repository key list /backup/holdfast")
+def list_(
+    url: RepositoryArgument,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """List the key slots. Needs no password: who may open the repository stands there in the clear."""
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    slots = local.key_slots(url)
+    voice.document(
+        {"key_slots": [documents.key_slot(slot) for slot in slots]}, lambda: documents.key_slots_table(slots)
+    )
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast repository key add /backup/holdfast --password-file old --new-password-file new")
+def add(
+    url: RepositoryArgument,
+    new_password_file: Annotated[
+        Path | None,
+        typer.Option("--new-password-file", metavar="FILE", help="A further password; else a prompt on a terminal."),
+    ] = None,
+    recovery: Annotated[bool, typer.Option("--recovery", help="A further recovery code, printed once.")] = False,
+    kms_key: Annotated[
+        str | None, typer.Option("--kms-key", metavar="KEY", help="Whoever may use this AWS KMS key.")
+    ] = None,
+    label: Annotated[str, typer.Option("--label", metavar="TEXT", help="What `key list` says of it.")] = "",
+    kdf_memory: KdfMemoryOption = "64MiB",
+    password_file: PasswordFileOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Add a way to open the repository. `--password-file` opens it now, the other options say what is added."""
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    if sum((new_password_file is not None, recovery, kms_key is not None)) > 1:
+        raise UsageError("one way at a time", why=f"more than one of {_WAYS} was given", cure="call it once for each")
+    memory_bytes = parse_size(kdf_memory, "--kdf-memory")
+    new_password = None if new_password_file is None else read_password_file(new_password_file)
+    with local.opened(url, given_password(password_file), voice.warn) as opened:
+        if recovery:
+            slot, code = local.add_recovery(opened, label or "recovery code")
+        elif kms_key is not None:
+            slot, code = local.add_kms(opened, kms_key, label or kms_key), None
+        else:
+            new_password = new_password or ask_new_password()
+            if new_password is None:
+                raise UsageError("nothing to add", why="no new key was given", cure=f"add {_WAYS}")
+            slot, code = local.add_password(opened, new_password, label or "password", memory_bytes), None
+    document = documents.key_slot(slot)
+    if code is not None:
+        document["recovery_code"] = code
+        say("keep the recovery code apart from the repository: it is shown once and stored nowhere")
+    voice.document(document, lambda: facts_table(as_facts(document)))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast repository key remove /backup/holdfast 3fa9 --password-file password --yes")
+def remove(
+    url: RepositoryArgument,
+    slot: Annotated[
+        str, typer.Argument(metavar="SLOT", help="The slot's id or the beginning of it.", show_default=False)
+    ],
+    yes: YesOption = False,
+    password_file: PasswordFileOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Remove a way to open the repository; the last recovery code stays.
+
+    Whoever copied the repository before may still open that copy with what is removed.
+    """
+    from holdfast.wiring import local
+
+    voice = Voice(output, no_progress=no_progress)
+    with local.opened(url, given_password(password_file), voice.warn) as opened:
+        confirm(f"remove key slot {slot} of {opened.repository.store.location}", yes)
+        removed = local.remove_key(opened, slot)
+    document = documents.key_slot(removed)
+    voice.document(document, lambda: facts_table({"removed": removed.slot.hex(), "label": removed.label}))
+    return voice.status

@@ -1,4 +1,6 @@
-"""Repositories and images without a server: the one place that puts store, key, surroundings, source and target together."""
+"""Repositories and images without a server: the one place that puts store, key, surroundings, source and target
+together.
+"""
 
 import os
 import sys
@@ -10,15 +12,18 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from holdfast.domain.errors import UsageError
+from holdfast.domain.errors import NotFoundError, UsageError, WrongKeyError
 from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_errors import translated
 from holdfast.repository.block_source import BlockReference
 from holdfast.repository.checking.verify import VerifyReport, verify_point
 from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.crypto.password import MEMORY_KIB
+from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.format.manifest import Manifest
-from holdfast.repository.key_slots import PasswordCost, Secret
+from holdfast.repository.key_slots import KeySlots, PasswordCost, Secret
 from holdfast.repository.memory_of_locations import LocationMemory, recognise, remember
+from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening import (
     DEFAULT_TENANT,
     NewRepository,
@@ -34,6 +39,7 @@ from holdfast.repository.stores.counting import RequestCounts
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
+from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.location_memory import FileLocationMemory, ReadOnlyMemory, home_folder
 from holdfast.wiring.sources import STREAM, open_source
 from holdfast.wiring.targets import open_target
@@ -59,7 +65,7 @@ class LocalRepository:
 
 @contextmanager
 def machine_surroundings() -> Iterator[Surroundings]:
-    """This machine's clock, randomness and threads. When the work fails or is interrupted, what is queued is dropped."""
+    """This machine's clock, randomness and threads. When the work fails or is stopped, what is queued is dropped."""
     cores = len(os.sched_getaffinity(0))
     compute = ThreadPoolExecutor(cores, "compute")
     transfer = ThreadPoolExecutor(2 * TRANSFER_WIDTH, "transfer")
@@ -92,15 +98,24 @@ def opened(
     memory: LocationMemory = FileLocationMemory(home_folder(), warn)
     if not remembering:
         memory = ReadOnlyMemory(memory)
-    with machine_surroundings() as surroundings:
-        store = open_store(location, counts=counts)
-        try:
-            repository = open_repository(store, Secret(text=password), surroundings)
-            recognise(repository, memory, accept=accept_ledger)
-            yield LocalRepository(repository, counts)
-            remember(repository, memory)
-        finally:
-            store.close()
+    with machine_surroundings() as surroundings, closing(open_store(location, counts=counts)) as store:
+        repository = _unlocked(store, password, surroundings)
+        recognise(repository, memory, accept=accept_ledger)
+        yield LocalRepository(repository, counts)
+        remember(repository, memory)
+
+
+def _unlocked(store: ObjectStore, password: bytes | None, surroundings: Surroundings) -> Repository:
+    try:
+        return open_repository(store, Secret(password, LazyKeyService()), surroundings)
+    except WrongKeyError as error:
+        if password is not None:
+            raise
+        raise WrongKeyError(
+            f"{store.location} does not open without a password",
+            why="none was given, there is nobody to ask, and it has no slot of a key service that opens",
+            cure="add --password-file FILE, or set HOLDFAST_PASSWORD_FILE; the recovery code opens it too",
+        ) from error
 
 
 @contextmanager
@@ -108,15 +123,18 @@ def initialised(
     location: str, warn: Warn, password: bytes | None, kms_key: str | None, kdf_memory_bytes: int
 ) -> Iterator[NewRepository]:
     """Make a repository; what was remembered of the location is replaced. Raises UsageError where no key is given."""
-    cost = PasswordCost(memory_kib=kdf_memory_bytes // 1024)
-    with machine_surroundings() as surroundings:
-        store = open_store(location)
-        try:
-            new = create_repository(store, surroundings, password=password, cost=cost)
-            remember(new.repository, FileLocationMemory(home_folder(), warn))
-            yield new
-        finally:
-            store.close()
+    if password is None and kms_key is None:
+        raise UsageError(
+            "a repository needs a key",
+            why="no password was given, there is nobody to ask, and no --kms-key",
+            cure="add --password-file FILE, set HOLDFAST_PASSWORD_FILE, or add --kms-key KEY",
+        )
+    cost = _cost(kdf_memory_bytes)
+    wrapper = None if kms_key is None else LazyKeyService()
+    with machine_surroundings() as surroundings, closing(open_store(location)) as store:
+        new = create_repository(store, surroundings, password=password, cost=cost, wrapper=wrapper, kms_key=kms_key)
+        remember(new.repository, FileLocationMemory(home_folder(), warn))
+        yield new
 
 
 def order(workload: str, parent: str | None, compression: str) -> BackupOrder:
@@ -173,6 +191,52 @@ def delete(opened: LocalRepository, point: PointSummary) -> None:
 def verify(opened: LocalRepository, point: PointSummary, progress: Progress) -> VerifyReport:
     """Read all of a point as a restore would."""
     return verify_point(opened.repository, point, progress)
+
+
+def key_slots(location: str) -> list[KeySlot]:
+    """The key slots of a repository that need not be opened. Raises NotFoundError where there is none."""
+    with machine_surroundings() as surroundings, closing(open_store(location)) as store:
+        slots = list(KeySlots(store, surroundings).each())
+        if not slots:
+            raise NotFoundError(
+                f"there is no repository at {store.location}", why="it has no key slot", cure="check the location"
+            )
+        return slots
+
+
+def add_password(opened: LocalRepository, password: bytes, label: str, kdf_memory_bytes: int) -> KeySlot:
+    """A further password; each try of it costs so much memory."""
+    return _slots(opened).add_password(opened.repository.master, password, label, _cost(kdf_memory_bytes))
+
+
+def add_recovery(opened: LocalRepository, label: str) -> tuple[KeySlot, str]:
+    """A further recovery code, to be shown once."""
+    return _slots(opened).add_recovery(opened.repository.master, label)
+
+
+def add_kms(opened: LocalRepository, kms_key: str, label: str) -> KeySlot:
+    """Open to whoever may use that KMS key."""
+    return _slots(opened).add_kms(opened.repository.master, LazyKeyService(), kms_key, label)
+
+
+def remove_key(opened: LocalRepository, slot: str) -> KeySlot:
+    """Take the slot away whose id begins so."""
+    return _slots(opened).remove(slot)
+
+
+def _slots(opened: LocalRepository) -> KeySlots:
+    return KeySlots(opened.repository.store, opened.repository.surroundings)
+
+
+def _cost(kdf_memory_bytes: int) -> PasswordCost:
+    low, high = MEMORY_KIB
+    if not low <= kdf_memory_bytes // 1024 <= high:
+        raise UsageError(
+            f"--kdf-memory of {kdf_memory_bytes} bytes is not allowed",
+            why="less protects too little, more locks small machines out (docs/format/repository.md, section 5)",
+            cure=f"choose from {low // 1024}MiB to {high // 1024}MiB",
+        )
+    return PasswordCost(memory_kib=kdf_memory_bytes // 1024)
 
 
 def _listed_blocks(path: Path, size_bytes: int) -> Iterator[BlockReference]:

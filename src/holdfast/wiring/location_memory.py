@@ -53,7 +53,10 @@ class FileLocationMemory:
         fields = {"location": location, "pin": seen.pin.hex(), "sequence": seen.sequence, "head": seen.head.hex()}
         path = self._path(location)
         try:
-            self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            # One by one: `parents=True` would give the home the mode that everyone else's folders have.
+            self._folder.parent.parent.mkdir(parents=True, exist_ok=True)
+            for folder in (self._folder.parent, self._folder):
+                folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
             _replace(path, json.dumps(fields, indent=2).encode())
         except OSError as error:
             if not self._warned:

@@ -1,0 +1,23 @@
+"""The key service behind key slots of kind `kms`, loaded when one is really used: most repositories have none."""
+
+from collections.abc import Mapping
+
+from holdfast.repository.key_slots import KeyWrapper
+
+
+class LazyKeyService:
+    """Implements KeyWrapper by AWS KMS, in the region and with the credentials of the environment."""
+
+    def wrap(self, key_id: str, plaintext: bytes, context: Mapping[str, str]) -> bytes:
+        """kms:Encrypt under that key."""
+        return _service().wrap(key_id, plaintext, context)
+
+    def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:
+        """kms:Decrypt; the key is named in the ciphertext."""
+        return _service().unwrap(blob, context)
+
+
+def _service() -> KeyWrapper:
+    from holdfast.aws.kms import KmsKeyWrapper
+
+    return KmsKeyWrapper()

@@ -1,0 +1,121 @@
+"""The program as a person runs it: a process, its exit code, what it printed."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = [sys.executable, "-m", "holdfast.cli.main"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one run."""
+
+    status: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+    def failed(self, status: int) -> str:
+        """The standard error of a run that ended with `status`, three lines and nothing on standard output."""
+        assert self.status == status, (self.status, self.err)
+        assert "Traceback" not in self.err
+        assert self.out == b""
+        lines = [line for line in self.err.splitlines() if not line.startswith(("warning:", "note:"))]
+        assert [line.partition(":")[0].strip() for line in lines[-3:]] == ["error", "why", "cure"], self.err
+        assert all(line.partition(":")[2].strip() for line in lines[-3:]), self.err
+        return self.err
+
+
+class Holdfast:
+    """Runs commands in one folder, with a password file and a home of its own."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.password_file = folder / "password"
+        self.password_file.write_bytes(b"correct horse battery staple\n")
+        self.repository = str(folder / "repository")
+        self.environment = {**environment, "HOLDFAST_HOME": str(folder / "home")}
+
+    def run(self, *words: object, data: bytes = b"", environment: Mapping[str, str] | None = None) -> Outcome:
+        done = subprocess.run(
+            [*PROGRAM, *map(str, words)],
+            input=data,
+            check=False,
+            capture_output=True,
+            timeout=120,
+            cwd=self.folder,
+            env={**self.environment, **(environment or {})},
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr.decode())
+
+    def start(self, *words: object, **more: Any) -> "subprocess.Popen[bytes]":
+        """A run that the test watches or interrupts; it must end it."""
+        return subprocess.Popen(
+            [*PROGRAM, *map(str, words)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.folder,
+            env=self.environment,
+            **more,
+        )
+
+    @property
+    def opening(self) -> list[str]:
+        return ["--repository", self.repository, "--password-file", str(self.password_file)]
+
+    def init(self, *words: object) -> Outcome:
+        done = self.run("repository", "init", self.repository, "--password-file", self.password_file, *words)
+        assert done.status == 0, done.err
+        return done
+
+    def repo(self, verb: str, *words: object) -> Outcome:
+        """`repository VERB` on this repository."""
+        return self.run("repository", verb, self.repository, "--password-file", self.password_file, *words)
+
+    def image(self, verb: str, *words: object, data: bytes = b"") -> Outcome:
+        """`image VERB` on this repository."""
+        return self.run("image", verb, *words, *self.opening, data=data)
+
+    def done(self, verb: str, *words: object, data: bytes = b"", status: int = 0) -> Any:
+        """The document of an `image VERB` that succeeds."""
+        done = self.image(verb, *words, "--output", "json", data=data)
+        assert done.status == status, done.err
+        return done.document
+
+    def check(self, *words: object) -> Any:
+        """The document of `repository check`, which must find nothing."""
+        done = self.repo("check", "--output", "json", *words)
+        assert done.status == 0, done.err
+        assert done.document["damage"] == []
+        return done.document
+
+
+@pytest.fixture
+def holdfast(tmp_path: Path) -> Holdfast:
+    return Holdfast(tmp_path, dict(os.environ))
+
+
+def patterned(blocks: Sequence[int | None], tail: bytes = b"") -> bytes:
+    """A volume of 512 KiB blocks: each filled from its number's own bytes, None for zeros; and a ragged end."""
+    size = 512 * 1024
+    filled = (
+        bytes(size) if seed is None else (seed.to_bytes(4, "big") + bytes(range(252))) * (size // 256)
+        for seed in blocks
+    )
+    return b"".join(filled) + tail

@@ -1,0 +1,213 @@
+"""The whole story on a directory: every command of `repository` and `image`, as a person runs them."""
+
+import hashlib
+import os
+import stat
+
+import pytest
+import yaml
+
+from tests.e2e.cli.conftest import patterned
+
+BACKUP_FIELDS = {
+    "restore_point", "workload", "kind", "method", "parent", "size_bytes", "changed_bytes", "read_bytes", "new_chunks",
+    "new_bytes_plain", "stored_bytes", "duration_seconds", "requests", "warnings",
+}  # fmt: skip
+RESTORE_FIELDS = {
+    "restore_point", "workload", "volume", "target", "size_bytes", "read_bytes", "requests", "duration_seconds",
+    "sha256", "snapshot_id",
+}  # fmt: skip
+
+
+def test_backup_incremental_list_show_restore_verify_delete(holdfast):
+    holdfast.init()
+    disk = holdfast.folder / "disk"
+    disk.write_bytes(first := patterned([1, 2, None, 3, 4], b"ragged"))
+    full = holdfast.done("backup", disk, "--workload", "db")
+    assert set(full) == BACKUP_FIELDS
+    assert set(full["requests"]) == {"get", "put", "list", "head"}
+    assert (full["method"], full["parent"], full["kind"]) == ("full", None, "image")
+    assert full["size_bytes"] == len(first)
+    assert full["new_chunks"] == 5
+
+    disk.write_bytes(second := patterned([1, 9, None, None, 4], b"ragged"))
+    (holdfast.folder / "changes").write_text("524288 10\n1572864 524288 # freed\n")
+    partial = holdfast.done("backup", disk, "--workload", "db", "--changed-blocks", "changes", "--compression", "best")
+    assert (partial["method"], partial["parent"]) == ("changed-blocks", full["restore_point"])
+    assert partial["read_bytes"] == 2 * 512 * 1024
+    assert partial["new_chunks"] == 1
+
+    listed = holdfast.done("list", "--workload", "db")["restore_points"]
+    assert [point["restore_point"] for point in listed] == [full["restore_point"], partial["restore_point"]]
+    assert holdfast.done("list", "--workload", "other") == {"restore_points": []}
+    shown = holdfast.done("show", "latest:db")
+    assert shown["volumes"][0]["source"] == {"kind": "file", "name": "disk"}
+    assert shown["parent"] == full["restore_point"]
+    assert sum(pack["size_bytes"] for pack in shown["packs"]) == shown["stored_bytes"] == partial["stored_bytes"]
+
+    for point, content in ((full["restore_point"][:10], first), ("latest:db", second)):
+        restored = holdfast.done("restore", point, "--to", "out", "--force")
+        assert set(restored) == RESTORE_FIELDS
+        assert (holdfast.folder / "out").read_bytes() == content
+        assert restored["sha256"] == hashlib.sha256(content).hexdigest()
+        assert restored["snapshot_id"] is None
+        assert restored["read_bytes"] > 0
+    verified = holdfast.done("verify", "latest:db")
+    assert (verified["size_bytes"], verified["volumes"]) == (len(second), 1)
+    assert holdfast.check("--read-data")["packs_read"] > 0
+
+    holdfast.image("delete", full["restore_point"]).failed(2)
+    holdfast.done("delete", full["restore_point"], "--yes")
+    holdfast.image("restore", full["restore_point"], "--to", "gone").failed(4)
+    assert [point["restore_point"] for point in holdfast.done("list")["restore_points"]] == [partial["restore_point"]]
+    assert holdfast.done("restore", "latest:db", "--to", "out2")["sha256"] == hashlib.sha256(second).hexdigest()
+
+
+def test_streams_pass_through_pipes(holdfast):
+    holdfast.init()
+    content = os.urandom(3_000_000) + bytes(1_000_000)
+    stored = holdfast.done("backup", "-", "--workload", "dump", data=content)
+    assert (stored["kind"], stored["method"], stored["size_bytes"]) == ("stream", "stream", len(content))
+    restored = holdfast.image("restore", "latest:dump", "--to", "-", "--output", "json", "--no-progress")
+    assert restored.status == 0
+    assert restored.out == content
+    assert hashlib.sha256(content).hexdigest() in restored.err
+    assert holdfast.done("restore", "latest:dump", "--to", "file")["size_bytes"] == len(content)
+    assert (holdfast.folder / "file").read_bytes() == content
+    holdfast.image("backup", "-", "--workload", "dump", "--changed-blocks", "x", data=b"1").failed(2)
+
+
+def test_empty_volume_and_stream(holdfast):
+    holdfast.init()
+    (holdfast.folder / "empty").write_bytes(b"")
+    for source in ("empty", "-"):
+        assert holdfast.done("backup", source, "--workload", source)["size_bytes"] == 0
+        restored = holdfast.done("restore", f"latest:{source}", "--to", f"out{source}")
+        assert restored["sha256"] == hashlib.sha256(b"").hexdigest()
+
+
+def test_no_sha256_leaves_the_file_unread(holdfast):
+    holdfast.init()
+    (holdfast.folder / "disk").write_bytes(b"content")
+    holdfast.done("backup", "disk", "--workload", "w")
+    assert holdfast.done("restore", "latest:w", "--to", "out", "--no-sha256")["sha256"] is None
+
+
+def test_every_form_says_the_same(holdfast):
+    made = holdfast.init("--output", "json")
+    assert made.document["recovery_code"].startswith("HF1-")
+    assert "recovery code" in made.err
+    shown = holdfast.repo("show", "--output", "json").document
+    assert shown["repository"] == made.document["repository"]
+    assert yaml.safe_load(holdfast.repo("show", "--output", "yaml").text) == shown
+    table = holdfast.repo("show").text
+    assert shown["repository"] in table
+    assert holdfast.repo("stats", "--output", "json").document["restore_points"] == 0
+
+
+def test_progress_stays_on_standard_error(holdfast):
+    holdfast.init()
+    (holdfast.folder / "disk").write_bytes(b"content")
+    done = holdfast.image("backup", "disk", "--workload", "w", "--output", "json")
+    assert done.document["workload"] == "w"
+    assert done.err == ""
+
+
+def test_keys(holdfast):
+    code = holdfast.init("--output", "json").document["recovery_code"]
+    other, recovery = holdfast.folder / "other", holdfast.folder / "code"
+    other.write_text("another password\n")
+    recovery.write_text(code.lower() + "\n")
+
+    def key(verb, *words):
+        return holdfast.run("repository", "key", verb, holdfast.repository, *words)
+
+    slots = key("list", "--output", "json").document["key_slots"]
+    assert sorted(slot["kind"] for slot in slots) == ["password", "recovery"]
+    added = key(
+        "add", "--password-file", recovery, "--new-password-file", other, "--label", "second", "--output", "json"
+    )
+    assert added.document["label"] == "second"
+    assert holdfast.run("repository", "show", holdfast.repository, "--password-file", other).status == 0
+    password_slot = next(slot["slot"] for slot in slots if slot["kind"] == "password")
+    key("remove", password_slot, "--password-file", other).failed(2)
+    assert key("remove", password_slot, "--password-file", other, "--yes").status == 0
+    holdfast.repo("show").failed(5)
+    recovery_slot = next(slot["slot"] for slot in slots if slot["kind"] == "recovery")
+    key("remove", recovery_slot, "--password-file", other, "--yes").failed(7)
+    another = key("add", "--recovery", "--password-file", other, "--output", "json").document["recovery_code"]
+    assert key("remove", recovery_slot, "--password-file", other, "--yes").status == 0
+    holdfast.run("repository", "show", holdfast.repository, "--password-file", recovery).failed(5)
+    recovery.write_text(another)
+    assert holdfast.run("repository", "show", holdfast.repository, "--password-file", recovery).status == 0
+    key("remove", "ffffffff", "--password-file", other, "--yes").failed(4)
+    key("add", "--password-file", other).failed(2)
+    key("add", "--recovery", "--new-password-file", other, "--password-file", other).failed(2)
+
+
+def test_password_from_the_environment(holdfast):
+    environment = {"HOLDFAST_PASSWORD_FILE": str(holdfast.password_file)}
+    assert holdfast.run("repository", "init", holdfast.repository, environment=environment).status == 0
+    assert holdfast.run("repository", "show", holdfast.repository, environment=environment).status == 0
+    holdfast.password_file.write_text("wrong")
+    holdfast.run("repository", "show", holdfast.repository, environment=environment).failed(5)
+
+
+def test_what_is_remembered_notices_a_store_that_was_set_back(holdfast):
+    holdfast.init()
+    (holdfast.folder / "disk").write_bytes(b"content")
+    holdfast.done("backup", "disk", "--workload", "w")
+    ledger = sorted((holdfast.folder / "repository" / "ledger").iterdir())
+    ledger[-1].unlink()
+    said = holdfast.image("list").failed(7)
+    assert "--accept-ledger" in said
+    assert holdfast.repo("show", "--accept-ledger").status == 0
+    assert holdfast.image("list").status == 0
+
+
+def test_what_is_remembered_is_private_and_replaced_by_init(holdfast):
+    holdfast.init()
+    home = holdfast.folder / "home"
+    (kept,) = (home / "locations").iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (home, home / "locations")} == {0o700}
+    os.rename(holdfast.repository, holdfast.folder / "moved")
+    holdfast.init()
+    assert holdfast.repo("show").status == 0
+    os.rename(holdfast.repository, holdfast.folder / "second")
+    os.rename(holdfast.folder / "moved", holdfast.repository)
+    holdfast.repo("show").failed(7)
+
+
+def test_check_read_only_remembers_nothing(holdfast):
+    holdfast.init()
+    (kept,) = (holdfast.folder / "home" / "locations").iterdir()
+    before = kept.read_bytes()
+    (holdfast.folder / "disk").write_bytes(b"content")
+    elsewhere = {"HOLDFAST_HOME": str(holdfast.folder / "elsewhere")}
+    made = holdfast.run("image", "backup", "disk", "--workload", "w", *holdfast.opening, environment=elsewhere)
+    assert made.status == 0
+    objects = sorted(path for path in (holdfast.folder / "repository").rglob("*"))
+    holdfast.check("--read-only", "--read-data=50%")
+    assert kept.read_bytes() == before
+    assert sorted(path for path in (holdfast.folder / "repository").rglob("*")) == objects
+    holdfast.check()
+    assert kept.read_bytes() != before
+
+
+@pytest.mark.parametrize("words", [["--read-data"], ["--read-data=100"], ["--read-data", "--read-only"]])
+def test_read_data_takes_an_optional_share(holdfast, words):
+    holdfast.init()
+    (holdfast.folder / "disk").write_bytes(b"content")
+    holdfast.done("backup", "disk", "--workload", "w")
+    done = holdfast.run(
+        "repository",
+        "check",
+        *words,
+        holdfast.repository,
+        "--password-file",
+        holdfast.password_file,
+        "--output",
+        "json",
+    )
+    assert done.document["packs_read"] == 2
