@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from holdfast.signed_http.sigv4 import EMPTY_PAYLOAD_SHA256, UNSIGNED_PAYLOAD, Credentials, SigV4Signer
 
 TOKEN_CHARACTERS = string.ascii_letters + string.digits
-MOMENTS = st.datetimes(datetime(2001, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))
+MOMENTS = st.integers(1_000_000_000, 4_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 SECRETS = st.text(TOKEN_CHARACTERS + "+/=", min_size=1, max_size=60)
 CREDENTIALS = st.builds(
     Credentials, st.text(TOKEN_CHARACTERS, min_size=1, max_size=30), SECRETS, st.one_of(st.none(), SECRETS)

@@ -1,0 +1,80 @@
+"""Clients of AWS services that wait out passing faults: everything that is not bulk data goes through one."""
+
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+
+from holdfast.aws.errors import error_of_aws_refusal, error_of_botocore
+from holdfast.domain.errors import HoldfastError, UnavailableError
+from holdfast.repository.stores.s3.errors import refusal_of
+from holdfast.repository.stores.s3.session import AwsSession
+from holdfast.signed_http.aws_answers import Refusal
+from holdfast.signed_http.patience import REAL_WAITING, Patience, RetryPolicy, Waiting
+
+# AWS's throttling of control calls lasts seconds, sometimes a minute.
+CONTROL_POLICY = RetryPolicy(attempts=12, first_delay_seconds=0.2)
+
+
+class PatientClient:
+    """One service in one region; may be used from many threads."""
+
+    def __init__(
+        self,
+        session: AwsSession,
+        service: str,
+        *,
+        policy: RetryPolicy = CONTROL_POLICY,
+        waiting: Waiting = REAL_WAITING,
+    ) -> None:
+        self._service = service
+        self._client: Any = session.client(service)
+        self._policy = policy
+        self._waiting = waiting
+
+    @property
+    def region(self) -> str:
+        """The region that requests go to."""
+        return str(self._client.meta.region_name)
+
+    @property
+    def endpoint(self) -> str:
+        """Scheme, host and port of the service."""
+        return str(self._client.meta.endpoint_url)
+
+    def try_call(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any] | Refusal:
+        """The answer, or the refusal that waiting does not cure; `operation` is AWS's name, `resource` a person's.
+
+        Raises UnavailableError when patience has run out, PermissionDeniedError without credentials.
+        """
+        patience = Patience(self._policy, self._waiting)
+        action = f"{self._service}:{operation}"
+        while True:
+            try:
+                answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**parameters)
+                return answer
+            except ClientError as error:
+                meaning = error_of_botocore(error, action, resource)
+                if not isinstance(meaning, UnavailableError):
+                    return refusal_of(error)
+                patience.wait_or_raise(meaning)
+            except BotoCoreError as error:
+                meaning = error_of_botocore(error, action, resource)
+                if not isinstance(meaning, UnavailableError):
+                    raise meaning from error
+                patience.wait_or_raise(meaning)
+
+    def call(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any]:
+        """The answer; a refusal is raised as the error that it means."""
+        answer = self.try_call(operation, resource, **parameters)
+        if isinstance(answer, Refusal):
+            raise self.meaning(answer, operation, resource)
+        return answer
+
+    def meaning(self, refusal: Refusal, operation: str, resource: str) -> HoldfastError:
+        """The error that a refusal of `operation` means."""
+        return error_of_aws_refusal(refusal, f"{self._service}:{operation}", resource)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
