@@ -45,9 +45,9 @@ class RequestBody(io.RawIOBase):
         self._left_bytes = self._left_bytes - len(data) if len(data) == wanted else 0
         return data
 
-    def _read_chunks(self, size: int) -> bytes:
+    def _read_chunks(self, at_most_bytes: int) -> bytes:
         pieces: list[bytes] = []
-        left = size if size >= 0 else None
+        left = at_most_bytes if at_most_bytes >= 0 else None
         while left is None or left > 0:
             piece = self._source.read(_PIECE_BYTES if left is None else left)
             if not piece:

@@ -7,7 +7,8 @@ from pathlib import Path
 from types import TracebackType
 
 from holdfast.domain.errors import UnavailableError
-from holdfast.lab.server import DEFAULT_LISTEN, check_extra
+from holdfast.lab.faults import parse_faults
+from holdfast.lab.server import DEFAULT_LISTEN, check_extra, parse_listen
 
 STOP_SECONDS = 10
 
@@ -28,6 +29,7 @@ class LabProcess:
         """End the lab and wait for it; safe to call twice."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+        self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -48,11 +50,16 @@ class LabProcess:
 def start_lab(
     state: Path | None = None, faults: str = "", listen: str = DEFAULT_LISTEN, *, attached: bool = True
 ) -> LabProcess:
-    """Start a lab and wait until it answers; its errors are raised here as the lab would raise them.
+    """Start a lab and wait until it answers.
+
+    MissingExtraError without the extra `lab`, UsageError for words that cannot be meant, UnavailableError where it does
+    not start for another reason, which it writes to standard error.
 
     Not `attached`, it outlives whoever started it, in a process group of its own, until a signal ends it.
     """
     check_extra()
+    parse_listen(listen)
+    parse_faults(faults)
     command = [sys.executable, "-m", "holdfast.lab", "--listen", listen, "--faults", faults]
     if attached:
         command += ["--end-with-input"]

@@ -51,6 +51,13 @@ def test_lab_ends_with_whoever_started_it():
     until(lambda: not alive(pid))
 
 
+def test_detached_lab_ends_when_it_is_stopped():
+    lab = start_lab(attached=False)
+    assert Account(lab.endpoint).lab("health") == {"status": "ok"}
+    lab.stop()
+    assert not alive(lab.pid)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_a_lab_in_good_order(number, tmp_path):
     process = subprocess.Popen([*LAB, "--state", str(tmp_path)], stdout=subprocess.PIPE, text=True)
@@ -102,6 +109,8 @@ def test_wiring_runs_a_lab_and_announces_it_when_it_answers():
 def test_bad_words_are_errors_of_the_tree():
     with pytest.raises(UsageError):
         wiring.run("127.0.0.1:0", "s3:explode=1", None, lambda words: None)
+    with pytest.raises(UsageError):
+        start_lab(faults="s3:explode=1")
 
 
 def test_lab_in_use_survives_a_client_that_goes_away(account):
