@@ -3,7 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 
-from holdfast.domain.errors import FormatError, IntegrityError, KeyPinError, ObjectExistsError, ObjectNotFoundError
+from holdfast.domain.errors import (
+    FormatError,
+    IntegrityError,
+    KeyPinError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    UnavailableError,
+)
 from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind
@@ -34,10 +41,12 @@ class Ledger:
         hints = [info.key for info in self._sealed.store.list(names.CHECKPOINTS)]
         for key in reversed(hints):
             try:
-                self.state = form.decode_checkpoint(self._sealed.read(key, Kind.LEDGER_CHECKPOINT)[1])
-                break
+                state = form.decode_checkpoint(self._sealed.read(key, Kind.LEDGER_CHECKPOINT)[1])
             except IntegrityError:
                 continue  # a checkpoint only saves time; the batches before it are the truth, and check names it
+            if key == names.checkpoint(state.sequence):
+                self.state = state
+                break
         return self.refresh()
 
     def refresh(self) -> LedgerState:
@@ -81,8 +90,13 @@ class Ledger:
             batch = Batch(sequence, self.state.head, self._sealed.surroundings.timestamp(), tuple(records))
             try:
                 sha256 = self._sealed.write(Kind.LEDGER_BATCH, names.ledger(sequence), form.encode_batch(batch))
-            except ObjectExistsError:
-                self.refresh()
+            except ObjectExistsError as error:
+                if self.refresh().sequence < sequence:
+                    raise UnavailableError(
+                        f"{names.ledger(sequence)} is there and cannot be read",
+                        why="the store refuses its name and does not give its bytes",
+                        cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
+                    ) from error
                 continue
             self.state = form.apply(self.state, [(batch, sha256)])
             if sequence % form.CHECKPOINT_EVERY == 0:

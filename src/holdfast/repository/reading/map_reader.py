@@ -10,6 +10,7 @@ from holdfast.repository.format.places import Located
 from holdfast.repository.reading.chunk_reader import ChunkReader, plan_ranges
 
 _AHEAD_NODES = 512
+_KEPT_NODES = 2 * _AHEAD_NODES
 
 
 class MapReader:
@@ -52,13 +53,18 @@ class MapReader:
         return self._nodes[level][number]
 
     def _load(self, level: int, numbers: list[int]) -> None:
-        """Fetch nodes of one level together and forget those that lie before them."""
+        """Fetch nodes of one level together, those above them first; the lowest ones kept are forgotten, being behind."""
+        if level + 1 < self.volume.depth:
+            above = sorted({number // FANOUT for number in numbers} - self._nodes[level + 1].keys())
+            if above:
+                self._load(level + 1, above)
         located: dict[int, Located | None] = {number: self.entry(level + 1, number) for number in numbers}
         fetched = fetch_nodes(self._reader, [item for item in located.values() if item], level, self.volume.cut)
-        kept = {number: node for number, node in self._nodes[level].items() if number >= numbers[0] - 1}
+        kept = self._nodes[level]
         for number, item in located.items():
             kept[number] = None if item is None else fetched[item.id]
-        self._nodes[level] = kept
+        for number in sorted(kept)[: max(0, len(kept) - _KEPT_NODES)]:
+            del kept[number]
 
 
 def fetch_nodes(reader: ChunkReader, located: list[Located], level: int, cut: int) -> dict[bytes, MapNode]:
