@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from holdfast.aws.clients import PatientClient
 from holdfast.domain.errors import UsageError
+from holdfast.repository.stores.s3.session import AwsSession
 
 # kms:Encrypt takes no more (AWS KMS API Reference, Encrypt).
 MAX_PLAINTEXT_BYTES = 4096
@@ -12,8 +13,9 @@ MAX_PLAINTEXT_BYTES = 4096
 class KmsKeyWrapper:
     """Wraps and unwraps under KMS keys of one region; the plain key never leaves this process unwrapped."""
 
-    def __init__(self, client: PatientClient) -> None:
-        self._client = client
+    def __init__(self, session: AwsSession | None = None) -> None:
+        """With the region and credentials of `session`, by default the environment's."""
+        self._client = PatientClient(session if session is not None else AwsSession(), "kms")
 
     def wrap(self, key_id: str, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """`plaintext` (at most 4,096 bytes) under the key `key_id` (id, ARN or alias); the blob names its key.

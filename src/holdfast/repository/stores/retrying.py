@@ -1,25 +1,36 @@
 """Patience: passing faults of a store are retried, and a lost answer is told from a taken name."""
 
 import hashlib
+import random
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, UnavailableError
 from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
-from holdfast.signed_http.patience import DEFAULT_POLICY, REAL_WAITING, Patience, RetryPolicy, Waiting
+from holdfast.signed_http.patience import DEFAULT_POLICY, Patience, RetryPolicy, Waiting
 
 Result = TypeVar("Result")
 
 
 class RetryingStore:
-    """An ObjectStore that retries UnavailableError and ThrottledError of the store inside, and nothing else."""
+    """An ObjectStore that retries UnavailableError and ThrottledError of the store inside, and nothing else.
+
+    `sleep` takes seconds, `uniform` gives a number in [0, 1), `monotonic` gives seconds.
+    """
 
     def __init__(
-        self, inner: ObjectStore, policy: RetryPolicy = DEFAULT_POLICY, waiting: Waiting = REAL_WAITING
+        self,
+        inner: ObjectStore,
+        policy: RetryPolicy = DEFAULT_POLICY,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        uniform: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inner = inner
         self._policy = policy
-        self._waiting = waiting
+        self._waiting = Waiting(sleep, uniform, monotonic)
 
     @property
     def location(self) -> str:
