@@ -32,7 +32,8 @@ bench: $(INSTALLED)  ## measure against restic and borg on one image, side by si
 	$(BIN)/python bench/run.py
 
 lint: $(INSTALLED)  ## style
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet . || { echo "run make format"; exit 1; }
 
 format: $(INSTALLED)  ## lay the code out and mend what ruff can mend
 	$(BIN)/ruff check --fix .
