@@ -25,9 +25,10 @@ class EbsSnapshotSource:
     for a block that arrives damaged again and again, UnavailableError when patience has run out.
     """
 
-    def __init__(self, snapshot_id: str, connection: EbsConnection) -> None:
+    def __init__(self, snapshot_id: str, connection: EbsConnection, *, page_blocks: int = MAX_PAGE_BLOCKS) -> None:
         self._snapshot_id = snapshot_id
         self._connection = connection
+        self._page_blocks = page_blocks
         self._first: Page | None = None
         self._renewed: dict[int, str] = {}
 
@@ -76,14 +77,14 @@ class EbsSnapshotSource:
     def _first_page(self) -> Page:
         if self._first is None:
             answer = self._connection.ebs.call(
-                "ListSnapshotBlocks", self._snapshot_id, SnapshotId=self._snapshot_id, MaxResults=MAX_PAGE_BLOCKS
+                "ListSnapshotBlocks", self._snapshot_id, SnapshotId=self._snapshot_id, MaxResults=self._page_blocks
             )
             self._first = read_page(answer, self._snapshot_id)
         return self._first
 
     def _list_blocks(self, **place: Any) -> dict[str, Any] | Refusal:
         return self._connection.ebs.try_call(
-            "ListSnapshotBlocks", self._snapshot_id, SnapshotId=self._snapshot_id, MaxResults=MAX_PAGE_BLOCKS, **place
+            "ListSnapshotBlocks", self._snapshot_id, SnapshotId=self._snapshot_id, MaxResults=self._page_blocks, **place
         )
 
     def _list_changes(self, base_id: str, **place: Any) -> dict[str, Any] | Refusal:
@@ -92,7 +93,7 @@ class EbsSnapshotSource:
             self._snapshot_id,
             FirstSnapshotId=base_id,
             SecondSnapshotId=self._snapshot_id,
-            MaxResults=MAX_PAGE_BLOCKS,
+            MaxResults=self._page_blocks,
             **place,
         )
 
