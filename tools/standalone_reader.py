@@ -1,0 +1,296 @@
+"""Restores a volume from a Holdfast repository of version 1, without Holdfast. It changes nothing there.
+
+    python tools/standalone_reader.py REPOSITORY_DIR POINT OUT --password-file FILE [--volume NAME] [--tenant NAME]
+
+POINT is an id, the unique beginning of one, or latest:WORKLOAD. FILE holds the password or the recovery code. OUT must
+not exist yet; its SHA-256 is printed. Written from docs/format/repository.md alone: § numbers are that page's sections.
+"""
+
+import argparse
+import contextlib
+import functools
+import glob
+import hashlib
+import re
+import struct
+import sys
+from collections import defaultdict, namedtuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import zstandard
+from blake3 import blake3
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+MIB = 2**20
+DATA, NODE = 1, 2  # types of chunks, §3
+KINDS = {"config": 1, "tenant": 2, "index": 3, "point": 4}  # §4  the label of a key, and the kind that it opens
+ENVELOPE = struct.Struct(">8sHHI16s32s32s")  # §4  magic, suite, kind, kid, repository, salt, commitment
+PACK = struct.Struct(">8sHHI16s16s16s32s")  # §8  magic, suite, flags, kid, repository, session, pack, commitment
+CHUNK = struct.Struct(">4s16s16sQI32sIBBI")  # §8  what a chunk is bound to: "chnk", repository, pack, i, offset, ...
+NODE_HEAD = struct.Struct(">BBBBHHQ")  # §9  version, level, cut, 0, entry count, pack count, span
+PACK_ROW = struct.Struct(">I16s16s")  # §9  kid, session, pack
+ENTRY = struct.Struct(">32sHIIIIB")  # §9  id, number of the pack row, i, offset, length, plain length, compression
+INDEX_ROW = struct.Struct(">32sBIIIIIB")  # §11  id, type, number of the pack row, and on as above
+HOLE = ENTRY.unpack(bytes(ENTRY.size))
+Place = namedtuple("Place", "kid session pack number offset length plain_length compression")  # where a chunk lies
+
+
+class ReadError(ValueError):
+    """What is wrong, said to a person."""
+
+
+def expand(key: bytes, info: bytes, length: int = 32) -> bytes:
+    """X of §1: HKDF-Expand with SHA-256."""
+    return HKDFExpand(SHA256(), length, info).derive(key)
+
+
+def unseal(key: bytes, info: bytes, commitment: bytes, nonce: bytes, sealed: bytes, said: bytes, what: str) -> bytes:
+    """Opens with X(key, info, 64) = AEAD key | commitment, once the commitment is seen to be that one."""
+    derived = expand(key, info, 64)
+    if derived[32:] != commitment:
+        raise ReadError(f"{what} is sealed with another key.")
+    try:
+        return AESGCM(derived[:32]).decrypt(nonce, sealed, said)
+    except InvalidTag:
+        raise ReadError(f"{what} does not open: it was changed, or stands in another's place.") from None
+
+
+@functools.lru_cache(maxsize=8)
+def read_object(path: Path, limit: int) -> bytes:
+    """An object's bytes before its trailer, §1; a header, a seal and the trailer make at least 144."""
+    if not path.is_file() or not 144 <= path.stat().st_size <= limit:
+        raise ReadError(f"{path} is missing, or has a size that the format does not allow.")
+    data = path.read_bytes()
+    if hashlib.sha256(data[:-32]).digest() != data[-32:]:
+        raise ReadError(f"{path} is damaged: its SHA-256 does not match.")
+    return data[:-32]
+
+
+def fields(found: Any, what: str, **kinds: Any) -> list[Any]:
+    """The values of a CBOR map's keys, each of the type, or of so many bytes, as `kinds` says."""
+    try:
+        found = cbor2.loads(found) if isinstance(found, bytes) else found
+        values = [found[key] for key in kinds]
+    except (cbor2.CBORError, KeyError, TypeError):
+        raise ReadError(f"{what} is not a CBOR map with {', '.join(kinds)}.") from None
+    for kind, value in zip(kinds.values(), values, strict=True):
+        right = type(value) is kind if isinstance(kind, type) else type(value) is bytes and len(value) == kind
+        if not right or (kind is int and value < 0):
+            raise ReadError(f"{what} has in {', '.join(kinds)} a value that the format does not allow.")
+    return values
+
+
+def recovery_code(text: str) -> bytes | None:
+    """The 32 bytes that a recovery code spells, §5; None for any other text."""
+    letters = re.sub(r"[\s-]", "", text).upper().translate(str.maketrans("OIL", "011"))
+    if not re.fullmatch("HF1[0-9A-HJKMNP-TV-Z]{55}", letters):
+        return None
+    number = functools.reduce(lambda n, c: n * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(c), letters[3:], 0)
+    code, check = (number >> 19).to_bytes(32, "big"), (number >> 3 & 0xFFFF).to_bytes(2, "big")
+    return code if hashlib.sha256(code).digest()[:2] == check and number % 8 == 0 else None
+
+
+def open_slot(path: Path, secret: bytes, repository: bytes) -> tuple[int, bytes]:
+    """The key epoch and the master key that a slot holds, §5."""
+    data, what = read_object(path, 64 * 1024), f"keys/{path.name}"
+    end = 10 + int.from_bytes(data[8:10], "big")
+    header, commitment, nonce, wrapped = data[:end], data[end : end + 32], data[end + 32 : end + 44], data[end + 44 :]
+    suite, owner, kid, slot, kind = fields(header[10:], what, suite=int, repository=16, kid=int, slot=16, kind=str)
+    if (data[:8], suite, owner, len(wrapped)) != (b"HFSLOT\0\1", 2, repository, 48):
+        raise ReadError(f"{what} is of another format, suite or repository.")
+    code = recovery_code(secret.decode(errors="replace"))
+    if kind != ("recovery" if code else "password"):
+        raise ReadError(f"{what} is of the kind {kind!r} and takes another secret.")
+    if code:
+        wrapping = expand(code, b"hf1/recovery")
+    else:
+        salt, memory, passes, lanes = fields(header[10:], what, salt=16, memory_kib=int, iterations=int, lanes=int)
+        if not (65536 <= memory <= 1048576 and 3 <= passes <= 10 and 1 <= lanes <= 16):
+            raise ReadError(f"{what} asks for an Argon2id that is out of bounds.")
+        wrapping = Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(secret)
+    return kid, unseal(wrapping, b"hf1/slot" + repository + slot, commitment, nonce, wrapped, header, what)
+
+
+class Repository:
+    """A tenant's part of a repository."""
+
+    def __init__(self, root: Path, secret: bytes, tenant: str) -> None:
+        self.root = root
+        magic, suite, _, _, self.id, _, _ = self.header("config")
+        if (magic, suite) != (b"HFOBJT\0\1", 2):
+            raise ReadError(f"{root} is not a Holdfast repository of suite 2.")
+        self.kid, self.master = self.unlock(secret)
+        version, name_key = fields(self.open("config", "config"), "config", format=int, name_key=32)
+        if version != 1:
+            raise ReadError(f"{root} is of format {version}; this reader knows format 1.")
+        self.tenant = blake3(b"tenant" + tenant.encode(), key=name_key).digest(16)
+        (self.id_key,) = fields(self.open("tenant", f"tenants/{self.tenant.hex()}"), "the tenant", id_key=32)
+
+    def unlock(self, secret: bytes) -> tuple[int, bytes]:
+        refusals = []
+        for path in sorted((self.root / "keys").glob("*")):
+            try:
+                return open_slot(path, secret, self.id)
+            except ReadError as refusal:
+                refusals.append(f"\n  {refusal}")
+        raise ReadError("No key slot opens with this secret:" + "".join(refusals))
+
+    def header(self, name: str) -> tuple[Any, ...]:
+        with (self.root / name).open("rb") as file:
+            return ENVELOPE.unpack(file.read(ENVELOPE.size).ljust(ENVELOPE.size, b"\0"))
+
+    def key(self, label: str) -> bytes:
+        key = expand(self.master, b"hf1/" + label.encode() + self.id + self.kid.to_bytes(4, "big"))
+        return expand(key, b"tenant" + self.tenant) if label in ("map", "index") else key
+
+    def open(self, label: str, name: str) -> bytes:
+        """The body of an object, §4."""
+        data = read_object(self.root / name, 1024 * MIB if label == "point" else 64 * MIB)
+        head, body, key = data[: ENVELOPE.size], data[ENVELOPE.size :], self.key(label)
+        *found, salt, commitment = ENVELOPE.unpack(head)
+        if found != [b"HFOBJT\0\1", 2, KINDS[label], self.kid, self.id]:
+            raise ReadError(f"{name} is not of the kind, suite, key epoch and repository that belong there.")
+        return unseal(key, name.encode() + salt, commitment, bytes(12), body, head + name.encode(), name)
+
+    def workload(self, name: str) -> bytes:
+        return blake3(name.encode(), key=expand(self.id_key, b"hf1/workload")).digest(16)
+
+    def find(self, wanted: str) -> str:
+        """The key of the point that is meant: a manifest, no tombstone, and not retired."""
+        latest = wanted.startswith("latest:")
+        folder, start = (self.workload(wanted[7:]).hex(), "") if latest else ("*", wanted)
+        paths = self.root.glob(f"points/{self.tenant.hex()}/{folder}/{glob.escape(start)}*")
+        names = [f"{path.relative_to(self.root)}" for path in paths if not (self.root / "retired" / path.name).exists()]
+        found = [name for name in names if self.header(name)[2] == KINDS["point"]]
+        if not found or (len(found) > 1 and not latest):
+            raise ReadError(f"{len(found) or 'No'} restore points are named by {wanted!r}.")
+        return max(found, key=lambda name: (fields(self.open("point", name), name, created=str), name))
+
+
+class Volume:
+    """A volume of a restore point, §10, and its map, §9."""
+
+    def __init__(self, repository: Repository, point: str, wanted: str | None) -> None:
+        self.repository = repository
+        workload, rows = fields(repository.open("point", point), point, workload=str, volumes=list)
+        volumes = {fields(row, point, name=str)[0]: row for row in rows}
+        if wanted not in volumes and (wanted or len(volumes) != 1):
+            raise ReadError(f"Name a volume of the point with --volume: {', '.join(volumes)}.")
+        row, self.workload = volumes[wanted] if wanted else rows[0], repository.workload(workload)
+        self.size, self.block, self.cut, self.depth = fields(row, point, size=int, block_size=int, cut=int, depth=int)
+        self.root = row.get("root") and fields(row, point, root=PACK_ROW.size + ENTRY.size)[0]
+        if self.size > 2**60 or self.block > 8 * MIB or self.cut > 1 or not 1 <= self.depth <= 8:
+            raise ReadError(f"{point} has a volume of a shape that the format does not allow.")
+
+    def restore(self, out: Path) -> str:
+        """Writes the volume to a new file, sparse where it has holes; the file's SHA-256 in hex."""
+        with out.open("x+b") as file, contextlib.ExitStack() as undo:
+            undo.callback(out.unlink)
+            if self.root:
+                child, _, *numbers = ENTRY.unpack(self.root[PACK_ROW.size :])
+                at = Place(*PACK_ROW.unpack(self.root[: PACK_ROW.size]), *numbers)
+                for offset, data in self.below(child, at, self.depth - 1, 0, self.size):
+                    file.seek(offset)
+                    file.write(data)
+            file.truncate(self.size)
+            undo.pop_all()
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def below(self, node: bytes, place: Place, level: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """The chunks, with their offsets, under a node that stands for the volume's bytes from `start` to `end`."""
+        broken = ReadError(f"The map's node for the bytes {start} to {end} is not as the format says.")
+        data = self.chunk(node, NODE, place)
+        *head, count, packs, span = NODE_HEAD.unpack(data[:16].ljust(16, b"\0"))
+        entries, spans, varying = 16 + 36 * packs, 16 + 36 * packs + 51 * 128, self.cut == 1 and level > 0
+        if head != [1, level, self.cut, 0] or span != (end - start) * self.cut or len(data) != spans + 1024 * varying:
+            raise broken
+        for n, (child, row, *numbers) in enumerate(ENTRY.iter_unpack(data[entries:spans])):
+            if self.cut == 0:
+                upper = min(start + self.block * 128**level, end)
+            else:
+                upper = start + (int.from_bytes(data[spans + 8 * n :][:8], "big") if varying else numbers[3])
+            if (child, row, *numbers) != HOLE:
+                sized = numbers[3] == upper - start if level == 0 else start < upper
+                if row >= packs or n >= count or upper > end or not sized:
+                    raise broken
+                at = Place(*PACK_ROW.unpack_from(data, 16 + 36 * row), *numbers)
+                if level:
+                    yield from self.below(child, at, level - 1, start, upper)
+                else:
+                    yield start, self.chunk(child, DATA, at)
+            start = upper
+        if start != end:
+            raise broken
+
+    def chunk(self, identity: bytes, kind: int, place: Place) -> bytes:
+        """A chunk from where the map says that it lies, or else from where an index run says."""
+        try:
+            return self.chunk_at(identity, kind, place)
+        except ReadError as refusal:
+            for other in self.index[identity, kind]:
+                with contextlib.suppress(ReadError):
+                    return self.chunk_at(identity, kind, other)
+            raise ReadError(f"Chunk {identity.hex()} is not to be had: {refusal}") from None
+
+    def chunk_at(self, identity: bytes, kind: int, at: Place) -> bytes:
+        """The chunk at a place, §8, verified."""
+        name, repository = f"packs/{at.pack.hex()[:2]}/{at.pack.hex()}", self.repository
+        pack, end = read_object(repository.root / name, 256 * MIB), at.offset + at.length
+        *header, commitment = PACK.unpack(pack[: PACK.size])
+        fits = PACK.size <= at.offset < at.offset + 16 <= end <= len(pack) - 16 and at.plain_length <= 8 * MIB
+        if not fits or header != [b"HFPACK\0\1", 2, kind - 1, repository.kid, repository.id, at.session, at.pack]:
+            raise ReadError(f"{name} is not the pack that was meant, or too short for byte {end}.")
+        key = expand(repository.key("map" if kind == NODE else "data"), b"sess" + at.session)
+        numbers = (at.number, at.offset, identity, at.kid, kind, at.compression, at.plain_length)
+        said, nonce = CHUNK.pack(b"chnk", repository.id, at.pack, *numbers), at.number.to_bytes(12, "big")
+        plain = unseal(key, b"pack" + at.pack, commitment, nonce, pack[at.offset : end], said, f"A chunk of {name}")
+        if at.compression == 1:  # never more than one byte too many is unpacked
+            plain = zstandard.ZstdDecompressor(max_window_size=8 * MIB).stream_reader(plain).read(at.plain_length + 1)
+        id_key = expand(repository.id_key, b"hf1/chunk" + bytes([kind]))
+        if len(plain) != at.plain_length or blake3(plain, key=id_key).digest() != identity:
+            raise ReadError(f"Chunk {at.number} of {name} is not the one that was meant.")
+        return plain
+
+    @functools.cached_property
+    def index(self) -> dict[tuple[bytes, int], list[Place]]:
+        """Every place that the index runs, §11, know of a chunk's id and type."""
+        places, folder = defaultdict(list), f"index/{self.repository.tenant.hex()}"
+        for path in (self.repository.root / folder).glob("*"):
+            with contextlib.suppress(ReadError):
+                body = self.repository.open("index", f"{folder}/{path.name}")
+                start = 4 + int.from_bytes(body[:4], "big")
+                workload, verified, packs = fields(body[4:start], path.name, workload=16, verified=bool, packs=bytes)
+                pack_rows = list(PACK_ROW.iter_unpack(packs))
+                for identity, kind, row, *numbers in INDEX_ROW.iter_unpack(body[start:]):
+                    if verified or workload == self.workload:
+                        places[identity, kind].append(Place(*pack_rows[row], *numbers))
+        return places
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("repository", "point", "out", "--volume"):
+        parser.add_argument(name)
+    parser.add_argument("--password-file", required=True)
+    parser.add_argument("--tenant", default="default")
+    wanted = parser.parse_args()
+    try:
+        secret = re.sub(rb"\r?\n\Z", b"", Path(wanted.password_file).read_bytes())
+        repository = Repository(Path(wanted.repository), secret, wanted.tenant)
+        print("note: no pin is set: nobody may delete from the repository meanwhile.", file=sys.stderr)
+        print(Volume(repository, repository.find(wanted.point), wanted.volume).restore(Path(wanted.out)))
+    except (ValueError, LookupError, OSError, struct.error, zstandard.ZstdError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()
