@@ -1,0 +1,91 @@
+"""A store that answers, but not with the truth: what lists, caches and networks of the real world do once in a while.
+
+A plan names requests by their number, as that of `faulty_store.py`; a lie that does not fit its request does nothing.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from enum import Enum
+
+from holdfast.domain.errors import ObjectNotFoundError
+from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+from holdfast.testing.faulty_store import Request
+
+
+class Lie(Enum):
+    """What is wrong with the answer."""
+
+    DUPLICATE = "a write is sent twice by the network, and the second one's refusal is what arrives"
+    SHORT_LIST = "a list leaves out the second half of its objects, and all of it where it is one"
+    STALE_GET = "an object that exists is said not to"
+
+
+FITTING = {
+    Lie.DUPLICATE: ("create", "delete"),
+    Lie.SHORT_LIST: ("list",),
+    Lie.STALE_GET: ("get", "head"),
+}
+
+
+class MisleadingStore:
+    """An ObjectStore that passes requests on to `inner` but lies as planned; deterministic for one thread."""
+
+    def __init__(self, inner: ObjectStore, plan: Mapping[int, Lie]) -> None:
+        self._inner = inner
+        self._plan = plan
+        self._lock = threading.Lock()
+        self._requests: list[Request] = []
+
+    @property
+    def location(self) -> str:
+        """The location of the store inside."""
+        return self._inner.location
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """What has been asked so far."""
+        with self._lock:
+            return tuple(self._requests)
+
+    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+        """As the store inside; a duplicate raises ObjectExistsError though this very call has written the object."""
+        lie = self._arrive("create", key)
+        self._inner.create(key, body, sha256)
+        if lie is Lie.DUPLICATE:
+            self._inner.create(key, body, sha256)
+
+    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+        """As the store inside, or ObjectNotFoundError."""
+        if self._arrive("get", key) is Lie.STALE_GET:
+            raise ObjectNotFoundError(key)
+        return self._inner.get(key, offset, length)
+
+    def head(self, key: str) -> ObjectInfo:
+        """As the store inside, or ObjectNotFoundError."""
+        if self._arrive("head", key) is Lie.STALE_GET:
+            raise ObjectNotFoundError(key)
+        return self._inner.head(key)
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
+        """As the store inside, or half of it."""
+        lie = self._arrive("list", prefix)
+        found = list(self._inner.list(prefix, start_after))
+        return iter(found[: len(found) // 2] if lie is Lie.SHORT_LIST else found)
+
+    def delete(self, key: str) -> None:
+        """As the store inside."""
+        lie = self._arrive("delete", key)
+        self._inner.delete(key)
+        if lie is Lie.DUPLICATE:
+            self._inner.delete(key)
+
+    def close(self) -> None:
+        """Close the store inside."""
+        self._inner.close()
+
+    def _arrive(self, kind: str, key: str) -> Lie | None:
+        with self._lock:
+            request = Request(len(self._requests), kind, key)
+            self._requests.append(request)
+        lie = self._plan.get(request.number)
+        return lie if lie is not None and kind in FITTING[lie] else None

@@ -1,0 +1,97 @@
+"""What a person may do to a repository, each as one process would: open, act, report."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from holdfast.repository.checking.check import check_repository
+from holdfast.repository.checking.verify import verify_point
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import find_point
+from holdfast.repository.progress import Silence
+from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions import retire
+from holdfast.repository.writing.backup import BackupOrder, backup_stream
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.memory_volumes import MemoryTarget, MemoryVolume
+from tests.faults.world import DISK, DUMP, DUMP_BYTES, FIRST, SECOND, THIRD, World, back_up, volume_of
+
+DEFAULT_TENANT = "default"
+FULL = volume_of(5, 0, 1)
+STREAM = DUMP_BYTES + bytes(range(256)) * 8
+
+
+@dataclass
+class Attempt:
+    """What one run of an operation is about: `adds` is the content of the point that it makes, `removes` the session of
+    the point that it deletes; `outcome` is what it reported."""
+
+    adds: bytes | None = None
+    removes: bytes | None = None
+    outcome: object = None
+    targets: list[MemoryTarget] = field(default_factory=list)
+
+
+Act = Callable[[Repository, World, Attempt], object]
+
+
+def _backup(workload, volume, snapshot, earlier=None) -> Act:
+    def act(repository: Repository, world: World, attempt: Attempt) -> object:
+        attempt.adds = volume.content
+        return back_up(repository, workload, volume, snapshot, earlier)
+
+    return act
+
+
+def _stream(repository: Repository, world: World, attempt: Attempt) -> object:
+    attempt.adds = STREAM
+    return backup_stream(repository, io.BytesIO(STREAM), BackupOrder(DUMP), Silence())
+
+
+def _delete(repository: Repository, world: World, attempt: Attempt) -> object:
+    attempt.removes = world.newest[DISK]
+    point = find_point(repository, world.newest[DISK].hex(), DEFAULT_TENANT)
+    retire(repository, point.session, point.key)
+    return None
+
+
+def _restore(workload: str, *, sequential: bool) -> Act:
+    def act(repository: Repository, world: World, attempt: Attempt) -> object:
+        target = MemoryTarget(sequential=sequential)
+        attempt.targets.append(target)
+        point = find_point(repository, world.newest[workload].hex(), DEFAULT_TENANT)
+        restore_volume(repository, point, target, Silence())
+        return target.volume == MemoryVolume.of(world.contents[point.session])
+
+    return act
+
+
+def _verify(repository: Repository, world: World, attempt: Attempt) -> object:
+    point = find_point(repository, f"latest:{DISK}", DEFAULT_TENANT)
+    report = verify_point(repository, point, Silence())
+    return report.size_bytes == len(world.contents[point.session])
+
+
+def _check(repository: Repository, world: World, attempt: Attempt) -> object:
+    return check_repository(repository, 100, Silence()).damage
+
+
+ACTS: dict[str, Act] = {
+    "full": _backup("new disk", FULL, "f"),
+    "compared": _backup(DISK, THIRD, "s3"),
+    "changed blocks": _backup(DISK, THIRD, "s3", {"s1": FIRST, "s2": SECOND}),
+    "stream": _stream,
+    "delete": _delete,
+    "restore": _restore(DISK, sequential=False),
+    "restore to a pipe": _restore(DUMP, sequential=True),
+    "verify": _verify,
+    "check": _check,
+}
+
+
+def run(name: str, store: ObjectStore, world: World, seed: int, attempt: Attempt) -> object:
+    """Open the repository in `store` and do what `name` says; what it reported stands in the attempt too."""
+    repository = world.small.open(deterministic_surroundings(seed), store)
+    attempt.outcome = ACTS[name](repository, world, attempt)
+    return attempt.outcome

@@ -1,0 +1,89 @@
+"""One small repository with a past, and what is known of it: which points it has and what each must give back."""
+
+import functools
+import io
+import random
+from dataclasses import dataclass
+
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.format import names
+from holdfast.repository.format import plan as plan_form
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import list_points
+from holdfast.repository.progress import Silence
+from holdfast.repository.sessions import retire
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+from holdfast.testing.small_repository import SmallRepository, make_small_repository
+
+PACK_SIZE_BYTES = 400
+DISK, DUMP, OLD = "disk", "dump", "old"
+
+
+def pattern(seed: int, size_bytes: int = BLOCK_SIZE_BYTES) -> bytes:
+    """Bytes that compress to a hundred, so that a repository of megabytes stays small."""
+    return (random.Random(seed).randbytes(64) * (size_bytes // 64 + 1))[:size_bytes]
+
+
+def volume_of(*seeds: int, tail_bytes: int = 1024) -> MemoryVolume:
+    """A block for each seed, zeros for 0, and a last short block."""
+    blocks = [pattern(seed) if seed else bytes(BLOCK_SIZE_BYTES) for seed in seeds]
+    return MemoryVolume.of(b"".join(blocks) + pattern(tail_bytes, tail_bytes))
+
+
+FIRST = volume_of(1, 0, 2)
+SECOND = volume_of(1, 3, 0)
+THIRD = volume_of(4, 3, 0, 1, tail_bytes=2000)
+DUMP_BYTES = pattern(77, 3000)
+
+
+@dataclass(frozen=True)
+class World:
+    """`contents`: what every live point gives back. The repository is never changed: work on `small.copied()`."""
+
+    small: SmallRepository
+    contents: dict[bytes, bytes]
+    newest: dict[str, bytes]
+
+
+@functools.cache
+def world(*, with_plan: bool) -> World:
+    """Full, incremental and stream points, one that was deleted; and, where asked for, a plan that binds writers."""
+    surroundings = deterministic_surroundings(1)
+    small = make_small_repository(MemoryStore(), surroundings, PACK_SIZE_BYTES)
+    repository = small.open(surroundings)
+    contents: dict[bytes, bytes] = {}
+    newest: dict[str, bytes] = {}
+
+    def keep(workload: str, report: BackupReport, content: bytes) -> None:
+        newest[workload] = report.finished.manifest.session
+        contents[newest[workload]] = content
+
+    keep(OLD, back_up(repository, OLD, volume_of(9), "o"), volume_of(9).content)
+    keep(DISK, back_up(repository, DISK, FIRST, "s1"), FIRST.content)
+    keep(DISK, back_up(repository, DISK, SECOND, "s2", {"s1": FIRST}), SECOND.content)
+    stream = backup_stream(repository, io.BytesIO(DUMP_BYTES), BackupOrder(DUMP), Silence())
+    keep(DUMP, stream, DUMP_BYTES)
+    gone = newest.pop(OLD)
+    del contents[gone]
+    retire(repository, gone, next(point.key for point in list_points(repository) if point.session == gone))
+    if with_plan:
+        runs = frozenset(info.key for info in small.store.list(names.INDEX))
+        plan = Plan(1, live=frozenset(contents), condemned=frozenset(), index_runs=runs)
+        repository.sealed.write(Kind.PLAN, names.plan(1), plan_form.encode(plan, surroundings.timestamp()))
+    return World(small, contents, newest)
+
+
+def back_up(
+    repository: Repository,
+    workload: str,
+    volume: MemoryVolume,
+    snapshot: str,
+    earlier: dict[str, MemoryVolume] | None = None,
+) -> BackupReport:
+    """A backup of a volume; it knows what changed since the snapshots in `earlier`."""
+    return backup_volume(repository, MemorySource(volume, snapshot, earlier), BackupOrder(workload), Silence())
