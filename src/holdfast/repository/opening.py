@@ -53,6 +53,10 @@ class Repository:
             self._tenants[identifier] = tenant_form.decode(body)
         return self._tenants[identifier]
 
+    def known_tenants(self) -> tuple[bytes, ...]:
+        """The ids of tenants whose keys were asked for since the repository was opened."""
+        return tuple(self._tenants)
+
     def ensure_tenant(self, name: str) -> Tenant:
         """The tenant's keys, made now where it is new; of two makers one wins and both use its keys."""
         try:

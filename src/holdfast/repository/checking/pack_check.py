@@ -65,8 +65,10 @@ def _examine(repository: Repository, key: str, data: Buffer, written: StoredPack
 
 
 def _tenants(repository: Repository) -> list[bytes]:
-    """A pack does not say whose it is; a repository has few tenants."""
-    return [bytes.fromhex(info.key.removeprefix(names.TENANTS)) for info in repository.store.list(names.TENANTS)]
+    """A pack does not say whose it is; a repository has few tenants. A LIST adds to those in use, it never takes away
+    (rule 5)."""
+    listed = [info.key.removeprefix(names.TENANTS) for info in repository.store.list(names.TENANTS)]
+    return list(dict.fromkeys([*repository.known_tenants(), *map(bytes.fromhex, listed)]))
 
 
 def _bad_chunks(repository: Repository, tenant_id: bytes, opened: OpenedPack, data: Buffer) -> frozenset[bytes]:
