@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pycurl
 
@@ -41,7 +40,10 @@ class Transfer:
         self._future: Future[HttpResponse] = Future()
 
     def begin(self, request: HttpRequest, future: Future[HttpResponse]) -> None:
-        """Set the handle up for `request`, whose answer goes into `future`. Raises pycurl.error for a bad URL."""
+        """Set the handle up for `request`, whose answer goes into `future`.
+
+        Raises pycurl.error, ValueError or TypeError for what is no request.
+        """
         self._request = request
         self._future = future
         self._header_lines = []
@@ -79,13 +81,12 @@ class Transfer:
 
     def fail(self, number: int, message: str) -> None:
         """libcurl gave up with error `number`."""
-        parts = urlsplit(self._request.url)
-        endpoint = f"{parts.scheme}://{parts.netloc}"
+        endpoint = "/".join(self._request.url.split("/", 3)[:3])
         error = translate_curl_error(number, message, self._request.method, endpoint)
         self._settle().set_exception(error)
 
     def abandon(self, error: BaseException) -> None:
-        """The transport ends before the answer is there."""
+        """There will be no answer: the request cannot be sent, or the transport ends."""
         self._settle().set_exception(error)
 
     def close(self) -> None:

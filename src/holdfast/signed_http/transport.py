@@ -116,6 +116,9 @@ class CurlTransport:
             except pycurl.error as error:
                 transfer.fail(*_number_and_message(error))
                 self._retire(transfer)
+            except (TypeError, ValueError) as error:
+                transfer.abandon(error)
+                self._retire(transfer)
 
     def _wait_for_events(self) -> None:
         due = self._timer_due_seconds

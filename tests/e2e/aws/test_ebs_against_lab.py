@@ -114,7 +114,10 @@ def test_passing_faults_are_waited_out(lab, source_of, faults):
     content = {number: block(number) for number in range(120)}
     snapshot_id = lab.snapshot_of(content)
     lab.faults(f"{faults},seed=3")
+    before = lab.lab("requests")["ebs"].get("GetSnapshotBlock", 0)
     assert content_of(source_of(snapshot_id)) == content
+    asked = lab.lab("requests")["ebs"]["GetSnapshotBlock"] - before
+    assert len(content) < asked < 2 * len(content)
 
 
 def test_a_deleted_snapshot_is_gone(lab, source_of):
