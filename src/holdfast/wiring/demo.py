@@ -100,7 +100,7 @@ class _Story:
         actual = disk_sha256(people.disk(again))
         people.check_file_system(again)
         say(f"restored to {restored['snapshot_id']}, {again} was made from it, its file system is sound")
-        say(f"restore: {_rate(size_bytes, restored['duration_seconds'])}")
+        say(f"restore: {restored['read_bytes'] / MIB:.1f} MiB fetched in {restored['duration_seconds']:.1f} s")
         say(f"before the loss   sha256 {expected}")
         say(f"after the restore sha256 {actual}")
         equal = expected == actual and blocks * BLOCK_BYTES == incremental["read_bytes"] < full["read_bytes"]

@@ -12,13 +12,20 @@ from holdfast.images.pipe_target import PipeTarget
 from holdfast.repository.block_source import BlockTarget
 from holdfast.repository.points import PointSummary
 from holdfast.repository.progress import Progress
-from holdfast.wiring.sources import STREAM
+from holdfast.wiring.sources import EBS_SCHEME, STREAM
 
 _READ_BYTES = 1024 * 1024
 
 
 def open_target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
-    """A file or block device, or standard output for `-`. `point` is what will be restored there."""
+    """A file or block device, standard output for `-`, a new snapshot for `ebs:`. `point` is what will be restored
+    there.
+    """
+    if text.startswith(EBS_SCHEME):
+        from holdfast.aws import location  # loads boto3, which nobody waits for who restores a file
+
+        tags = {"holdfast:restore-point": point.id, "holdfast:workload": point.workload}
+        return location.open_target(text, tags)
     if text == STREAM:
         return PipeTarget(sys.stdout.buffer)
     return FileTarget(Path(text), force=force)
@@ -26,9 +33,11 @@ def open_target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
 
 def sha256_of_restored(target: str, progress: Progress) -> str | None:
     """The SHA-256 of a restored file, read back from its disk; None for whatever is no file."""
+    if target == STREAM or target.startswith(EBS_SCHEME):
+        return None
     path = Path(target)
     with translated(path):
-        if target == STREAM or not stat.S_ISREG(path.stat().st_mode):
+        if not stat.S_ISREG(path.stat().st_mode):
             return None
         digest = hashlib.sha256()
         with path.open("rb", buffering=0) as file:

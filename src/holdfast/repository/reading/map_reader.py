@@ -53,7 +53,9 @@ class MapReader:
         return self._nodes[level][number]
 
     def _load(self, level: int, numbers: list[int]) -> None:
-        """Fetch nodes of one level together, those above them first; the lowest ones kept are forgotten, being behind."""
+        """Fetch nodes of one level together, those above them first; the lowest ones kept are forgotten, being
+        behind.
+        """
         if level + 1 < self.volume.depth:
             above = sorted({number // FANOUT for number in numbers} - self._nodes[level + 1].keys())
             if above:
