@@ -13,7 +13,7 @@ NOT_PROVED = 1
 
 
 def demo(
-    size: Annotated[str, typer.Option("--size", metavar="SIZE", help="Size of the volume in the story.")] = "1GiB",
+    size_text: Annotated[str, typer.Option("--size", metavar="SIZE", help="Size of the volume in the story.")] = "1GiB",
     keep: Annotated[bool, typer.Option("--keep", help="Leave running what was started, to look around.")] = False,
     output: OutputOption = Output.TABLE,
     no_progress: NoProgressOption = False,
@@ -23,7 +23,7 @@ def demo(
     from holdfast.wiring import demo
 
     voice = Voice(output, no_progress=no_progress)
-    document = demo.run(parse_size(size, "--size"), keep, say)
+    document = demo.run(parse_size(size_text, "--size"), keep, say)
     proved = document.get("proved") is True
     voice.document(document, lambda: "PROVED\n" if proved else "NOT PROVED\n")
     return voice.status if proved else NOT_PROVED

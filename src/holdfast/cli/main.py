@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         command = typer.main.get_command(app)
         status = command.main(
-            _prepared(command, arguments), prog_name="holdfast", standalone_mode=False, obj=invocation
+            prepared(command, arguments), prog_name="holdfast", standalone_mode=False, obj=invocation
         )
     except HoldfastError as error:
         _show(error, invocation)
@@ -79,7 +79,7 @@ def run(arguments: Sequence[str]) -> int:
     return int(status or 0)
 
 
-def _prepared(command: object, arguments: Sequence[str]) -> list[str]:
+def prepared(command: object, arguments: Sequence[str]) -> list[str]:
     """Two habits that the toolkit does not know: a noun alone shows its help, and `--read-data` needs no value."""
     words = list(arguments)
     for word in words:

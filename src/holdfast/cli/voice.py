@@ -73,6 +73,6 @@ def say(line: str) -> None:
 
 def show_error(error: HoldfastError) -> None:
     """The three lines of every error: what, why, what to do."""
-    say(f"error: {error.what}")
+    say(f"error: {error.what} [{error.code}]")
     say(f"  why: {error.why}")
     say(f"  cure: {error.cure}")

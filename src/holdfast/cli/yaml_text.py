@@ -35,9 +35,10 @@ def _entry(head: str, item: object, depth: int) -> Iterator[str]:
 
 
 def _scalar(value: object) -> str:
-    """JSON, with characters beyond the 16-bit plane in YAML's own escape: it knows no surrogate pairs."""
+    """JSON, but for what YAML reads otherwise: surrogate pairs, and an exponent without a point before it."""
     if not isinstance(value, str):
-        return json.dumps(value)
+        text = json.dumps(value)
+        return text.replace("e", ".0e", 1) if isinstance(value, float) and "." not in text else text
     return '"' + "".join(_character(character) for character in value) + '"'
 
 

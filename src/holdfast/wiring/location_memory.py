@@ -37,7 +37,7 @@ class FileLocationMemory:
         try:
             fields = json.loads(path.read_bytes())
             return Remembered(bytes.fromhex(fields["pin"]), int(fields["sequence"]), bytes.fromhex(fields["head"]))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise _refused(path, error) from error

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -109,6 +110,24 @@ class Holdfast:
 @pytest.fixture
 def holdfast(tmp_path: Path) -> Holdfast:
     return Holdfast(tmp_path, dict(os.environ))
+
+
+@pytest.fixture(scope="session")
+def _template(tmp_path_factory: pytest.TempPathFactory) -> Holdfast:
+    """Made once: Argon2 and a dozen imports are a second each time."""
+    made = Holdfast(tmp_path_factory.mktemp("template"), dict(os.environ))
+    made.init()
+    (made.folder / "disk").write_bytes(patterned([1, 2, 3, 4]))
+    made.done("backup", "disk", "--workload", "w")
+    return made
+
+
+@pytest.fixture
+def filled(_template: Holdfast, holdfast: Holdfast) -> Holdfast:
+    """A repository with one point of workload `w`, whose source is the file `disk`."""
+    shutil.copytree(_template.repository, holdfast.repository)
+    shutil.copy(_template.folder / "disk", holdfast.folder / "disk")
+    return holdfast
 
 
 def patterned(blocks: Sequence[int | None], tail: bytes = b"") -> bytes:

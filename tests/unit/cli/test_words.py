@@ -1,0 +1,77 @@
+"""Calls whose words do not fit are refused before anything is touched: three lines, exit code 2."""
+
+import pytest
+
+from holdfast.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "password").write_text("secret\n")
+    (tmp_path / "disk").write_bytes(b"content")
+    return tmp_path
+
+
+OPENING = ["--repository", "repository", "--password-file", "password"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["frobnicate"], "holdfast --help"),
+        (["image", "frobnicate"], "holdfast image --help"),
+        (["image", "list"], "holdfast image list --help"),
+        (["image", "list", "--repository"], "--repository"),
+        (["image", "list", "--repository", "x", "--output", "xml"], "xml"),
+        (["image", "list", "--repository", "gopher://x", "--password-file", "password"], "gopher"),
+        (["image", "backup", "disk", *OPENING, "--workload", "w", "--compression", "most"], "most"),
+        (["image", "restore", "latest:w", *OPENING], "--to"),
+        (["repository", "check", "repository", "--read-data=0"], "--read-data"),
+        (["repository", "check", "repository", "--read-data=101"], "1 to 100"),
+        (["repository", "check", "repository", "--read-data="], "--read-data"),
+        (["repository", "init", "new", "--password-file", "password", "--kdf-memory", "1MiB"], "64MiB"),
+        (["repository", "init", "new", "--password-file", "password", "--kdf-memory", "lots"], "lots"),
+        (["repository", "init", "new", "--immutable"], "--immutable"),
+        (["repository", "init", "new", "--encryption-suite", "1"], "--encryption-suite"),
+        (["repository", "init", "s3://bucket/x?class=archive", "--password-file", "password"], "archive"),
+        (["repository", "collect-garbage", "repository"], "collect-garbage"),
+        (["demo", "--size", "lots"], "lots"),
+        (["lab", "run", "--listen", "nowhere"], "nowhere"),
+    ],
+)
+def test_words_that_do_not_fit(words, said, folder, capsys):
+    assert main.run(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert [line.partition(":")[0].strip() for line in lines] == ["error", "why", "cure"]
+    assert said in captured.err
+    assert not (folder / "new").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["image"], ["repository"], ["repository", "key"], ["lab"], ["image", "--help"]])
+def test_a_noun_alone_shows_its_help(words, capsys):
+    assert main.run(words) == 0
+    assert "Usage: holdfast" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["repository init", "repository show", "repository stats", "repository check", "repository key list",
+     "repository key add", "repository key remove", "image backup", "image restore", "image list", "image show",
+     "image delete", "image verify", "lab run", "demo"],
+)  # fmt: skip
+def test_every_command_helps_with_an_example(words, capsys):
+    assert main.run([*words.split(), "--help"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"Example: holdfast {words} " in out
+    assert all(option in out for option in ("--output", "--no-progress", "--debug"))
+
+
+def test_only_a_check_takes_read_data_without_a_value():
+    command = main.typer.main.get_command(main.app)
+    prepared = main.prepared(command, ["repository", "check", "x", "--read-data", "--", "--read-data"])
+    assert prepared == ["repository", "check", "x", "--read-data=100", "--", "--read-data"]
+    words = ["image", "list", "--repository", "--read-data"]
+    assert main.prepared(command, words) == words
