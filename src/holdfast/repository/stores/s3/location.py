@@ -106,12 +106,12 @@ def _s3_location(text: str, bucket: str, prefix: str, options: dict[str, str]) -
 
 def _check_endpoint(endpoint: str, text: str) -> str:
     """`endpoint` without a slash at the end, if it is http(s)://host[:port] and no more; raises UsageError."""
-    parts = urlsplit(endpoint)
     try:
-        sound = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        parts = urlsplit(endpoint)
+        sound = bool(parts.hostname) and parts.scheme in ("http", "https") and parts.port != 0
+        sound = sound and not (parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc)
     except ValueError:
         sound = False
-    more = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
-    if not sound or more or parts.scheme not in ("http", "https"):
+    if not sound:
         raise refuse(text, f"{endpoint} is no endpoint", "write endpoint=http://host:port or endpoint=https://host")
     return endpoint.rstrip("/")

@@ -1,0 +1,94 @@
+"""What people may write for a place, and what it comes to."""
+
+import os
+
+import pytest
+
+from holdfast.domain.errors import UsageError
+from holdfast.repository.stores.caching import CachingStore
+from holdfast.repository.stores.counting import RequestCounts
+from holdfast.repository.stores.location import DirectoryLocation, MemoryLocation, open_store, parse_location
+from holdfast.repository.stores.s3.location import S3Location
+from holdfast.testing.object_store_contract import put
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("memory:", MemoryLocation()),
+        ("/srv/backup", DirectoryLocation("/srv/backup")),
+        ("/srv//backup/../backup/", DirectoryLocation("/srv/backup")),
+        ("repo", DirectoryLocation(os.path.abspath("repo"))),
+        ("./a:b", DirectoryLocation(os.path.abspath("a:b"))),
+        ("file:///srv/my%20backup", DirectoryLocation("/srv/my backup")),
+        ("file://localhost/srv", DirectoryLocation("/srv")),
+        ("s3://bucket", S3Location("bucket")),
+        ("s3://bucket/", S3Location("bucket")),
+        ("s3://bucket/a/b/", S3Location("bucket", "a/b")),
+        ("S3://bucket/a%20b", S3Location("bucket", "a b")),
+        ("s3://bucket/p?region=eu-central-1", S3Location("bucket", "p", "eu-central-1")),
+        ("s3://bucket?endpoint=http://127.0.0.1:9000/", S3Location("bucket", endpoint="http://127.0.0.1:9000")),
+        ("s3://bucket?path_style=true", S3Location("bucket", path_style=True)),
+        ("s3://bucket?path_style=false&class=standard", S3Location("bucket", path_style=False)),
+        ("s3://bucket/p?storage_class=STANDARD_IA", S3Location("bucket", "p", storage_class="STANDARD_IA")),
+    ],
+)
+def test_a_place_is_understood_and_its_canonical_form_means_the_same(text, place):
+    assert parse_location(text) == place
+    assert parse_location(place.canonical) == place
+
+
+def test_the_canonical_form_has_one_order():
+    first = parse_location("s3://b-1/p?region=r&endpoint=http://h:1&storage_class=STANDARD_IA&path_style=true")
+    second = parse_location("s3://b-1/p/?path_style=true&storage_class=STANDARD_IA&endpoint=http://h:1&region=r")
+    assert first.canonical == second.canonical
+    assert first.canonical == "s3://b-1/p?endpoint=http://h:1&path_style=true&region=r&storage_class=STANDARD_IA"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "a\0b", "memory:x", "http://host/x", "ebs:snap-1", "file://other/srv", "file:relative", "file:///a?b=c",
+        "s3:bucket", "s3://", "s3:///prefix", "s3://b/p", "s3://bucket/a//b", "s3://bucket/a/../b", "s3://bucket/%0a",
+        "s3://bucket/%C3%BC", "s3://bucket/" + "x" * 501, "s3://bucket#part", "s3://bucket?regoin=x", "s3://bucket?region",
+        "s3://bucket?region=", "s3://bucket?region=a&region=b", "s3://bucket?path_style=yes", "s3://bucket?class=cold",
+        "s3://bucket?storage_class=DEEP_ARCHIVE", "s3://bucket?storage_class=GLACIER", "s3://bucket?endpoint=host:9000",
+        "s3://bucket?endpoint=http://host/path", "s3://bucket?endpoint=http://u:p@host", "s3://bucket?endpoint=ftp://host",
+        "s3://bucket?endpoint=http://host:99999", "s3://bucket?endpoint=http://[broken",
+    ],
+)  # fmt: skip
+def test_what_is_no_place_is_refused_with_a_cure(text):
+    with pytest.raises(UsageError) as caught:
+        parse_location(text)
+    assert caught.value.why
+    assert caught.value.cure
+
+
+def test_archive_repositories_are_not_offered_yet():
+    with pytest.raises(UsageError, match="not offered yet"):
+        parse_location("s3://bucket/p?class=archive")
+
+
+def test_a_secret_in_a_location_is_not_repeated():
+    with pytest.raises(UsageError) as caught:
+        parse_location("s3://key:the-secret@bucket/p")
+    assert "the-secret" not in f"{caught.value} {caught.value.cure}"
+
+
+def test_an_opened_store_counts_and_may_cache(tmp_path):
+    counts = RequestCounts()
+    store = open_store(str(tmp_path / "repository"), counts=counts, cache_bytes=1000)
+    assert isinstance(store, CachingStore)
+    assert store.location == str(tmp_path / "repository")
+    put(store, "packs/00/a")
+    for _ in range(3):
+        assert store.get("packs/00/a") == b"body"
+    assert counts.requests == {"get": 1, "put": 1, "list": 0, "head": 0, "delete": 0}
+    store.close()
+
+
+def test_two_stores_in_memory_share_nothing():
+    first, second = open_store("memory:"), open_store(parse_location("memory:"))
+    put(first, "a")
+    assert list(second.list("")) == []
+    assert first.location == "memory:"
