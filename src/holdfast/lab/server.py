@@ -23,6 +23,8 @@ from holdfast.lab.clock import LabClock
 from holdfast.lab.faults import FaultPlan, parse_faults
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
     from holdfast.lab.application import LabApplication
 
 DEFAULT_LISTEN = "127.0.0.1:0"
@@ -49,9 +51,12 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 
 class LabServer:
-    """A lab that answers from construction to `close`; `endpoint` is what AWS_ENDPOINT_URL is set to."""
+    """A lab that answers from construction to `close`; `endpoint` is what AWS_ENDPOINT_URL is set to.
 
-    def __init__(self, listen: str, faults: str, folder: Path) -> None:
+    Its volumes and snapshots are kept in `folder` in any case, its buckets and objects with `keep_s3`.
+    """
+
+    def __init__(self, listen: str, faults: str, folder: Path, *, keep_s3: bool) -> None:
         check_extra()
         host, port = parse_listen(listen)
         plan = FaultPlan(parse_faults(faults))
@@ -59,7 +64,7 @@ class LabServer:
 
         from holdfast.lab.http_front import LabRequestHandler
 
-        application = _build(folder, plan)
+        application = _build(folder, plan, keep_s3)
         # Every connection and every larger object of S3 costs a descriptor.
         resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
         try:
@@ -100,7 +105,7 @@ class LabServer:
         self.close()
 
 
-def _build(folder: Path, plan: FaultPlan) -> "LabApplication":
+def _build(folder: Path, plan: FaultPlan, keep_s3: bool) -> "LabApplication":
     """The applications over one folder. moto is loaded here, under the lab's settings."""
     from holdfast.lab.moto_settings import set_moto_settings
 
@@ -117,6 +122,8 @@ def _build(folder: Path, plan: FaultPlan) -> "LabApplication":
     from holdfast.lab.moto_application import MotoApplication
     from holdfast.lab.request_log import RequestLog
     from holdfast.lab.request_scope import scope_of
+    from holdfast.lab.s3_keeping import KeepingS3
+    from holdfast.lab.s3_state import S3State
     from holdfast.lab.tokens import TokenIssuer, load_or_make_key
 
     clock = LabClock()
@@ -136,8 +143,13 @@ def _build(folder: Path, plan: FaultPlan) -> "LabApplication":
     def replace_faults(replacement: FaultPlan) -> None:
         application.faults = replacement
 
+    moto: WSGIApplication = MotoApplication()
+    if keep_s3:
+        kept = S3State(folder / "s3")
+        kept.recall()
+        moto = KeepingS3(moto, kept.keep)
     routes = LabRoutes(store, clock, log, replace_faults)
-    application = LabApplication(routes, EbsRoutes(direct, identify, quotas), MotoApplication(), log)
+    application = LabApplication(routes, EbsRoutes(direct, identify, quotas), moto, log)
     application.faults = plan
     return application
 
@@ -175,7 +187,11 @@ def serve(
     use).
     """
     stop = ended or threading.Event()
-    with state_folder(state) as folder, _signals_set(stop), LabServer(listen, faults, folder) as server:
+    with (
+        state_folder(state) as folder,
+        _signals_set(stop),
+        LabServer(listen, faults, folder, keep_s3=state is not None) as server,
+    ):
         announce(server.endpoint)
         stop.wait()
 

@@ -2,8 +2,10 @@
 
 import os
 import signal
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
 from holdfast.lab.process import start_lab
 from tests.e2e.lab.account import Account, block
@@ -72,3 +74,91 @@ def test_sharing_and_tier_are_kept(tmp_path):
         assert attribute["CreateVolumePermissions"] == [{"UserId": "210987654321"}]
         (found,) = account.ec2.describe_snapshots(SnapshotIds=[archived])["Snapshots"]
         assert found["StorageTier"] == "archive"
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_buckets_and_objects_are_there_again(tmp_path, end):
+    lab = start_lab(tmp_path, FAULTS)
+    s3 = Account(lab.endpoint).s3
+    large = os.urandom(3 * 1024 * 1024)
+    s3.create_bucket(Bucket="kept")
+    s3.put_object(Bucket="kept", Key="a/large", Body=large, Metadata={"who": "me"}, StorageClass="STANDARD_IA")
+    s3.put_object(Bucket="kept", Key="ä b%20/../ü", Body=b"odd name", Tagging="a=b")
+    s3.put_object(Bucket="kept", Key="twice", Body=b"first")
+    s3.put_object(Bucket="kept", Key="twice", Body=b"second")
+    for number in range(4):
+        s3.put_object(Bucket="kept", Key=f"gone/{number}", Body=os.urandom(100_000))
+    s3.delete_object(Bucket="kept", Key="gone/0")
+    s3.delete_objects(Bucket="kept", Delete={"Objects": [{"Key": f"gone/{number}"} for number in (1, 2, 3)]})
+    s3.create_bucket(Bucket="gone")
+    s3.delete_bucket(Bucket="gone")
+
+    def seen(client):
+        listed = client.list_objects_v2(Bucket="kept")["Contents"]
+        heads = [client.head_object(Bucket="kept", Key=entry["Key"]) for entry in listed]
+        for head in heads:
+            del head["ResponseMetadata"]
+        buckets = client.list_buckets()["Buckets"]
+        return listed, heads, buckets, client.get_object_tagging(Bucket="kept", Key="ä b%20/../ü")["TagSet"]
+
+    before = seen(s3)
+    if end == "killed":
+        os.kill(lab.pid, signal.SIGKILL)
+    lab.stop()
+
+    with start_lab(tmp_path, FAULTS) as again:
+        s3 = Account(again.endpoint).s3
+        assert seen(s3) == before
+        assert [entry["Key"] for entry in before[0]] == ["a/large", "twice", "ä b%20/../ü"]
+        assert s3.get_object(Bucket="kept", Key="a/large")["Body"].read() == large
+        assert s3.get_object(Bucket="kept", Key="a/large", Range="bytes=5-9")["Body"].read() == large[5:10]
+        assert s3.get_object(Bucket="kept", Key="twice")["Body"].read() == b"second"
+        with pytest.raises(ClientError):
+            s3.put_object(Bucket="kept", Key="twice", Body=b"third", IfNoneMatch="*")
+        # Three contents and no more: what was overwritten or deleted takes no room.
+        assert len(list(tmp_path.glob("s3/contents/*"))) == 3
+        for key in ("a/large", "twice", "ä b%20/../ü"):
+            s3.delete_object(Bucket="kept", Key=key)
+        s3.delete_bucket(Bucket="kept")
+        assert list(tmp_path.glob("s3/contents/*")) == []
+
+
+def test_versions_and_locks_are_there_again(tmp_path):
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+    with start_lab(tmp_path, FAULTS) as lab:
+        s3 = Account(lab.endpoint).s3
+        s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+        first = s3.put_object(
+            Bucket="locked", Key="k", Body=b"1", ObjectLockMode="GOVERNANCE", ObjectLockRetainUntilDate=until
+        )["VersionId"]
+        s3.put_object(Bucket="locked", Key="k", Body=b"2")
+        s3.delete_object(Bucket="locked", Key="k")
+        before = s3.list_object_versions(Bucket="locked")
+    with start_lab(tmp_path, FAULTS) as again:
+        s3 = Account(again.endpoint).s3
+        after = s3.list_object_versions(Bucket="locked")
+        assert (after["Versions"], after["DeleteMarkers"]) == (before["Versions"], before["DeleteMarkers"])
+        assert s3.get_object(Bucket="locked", Key="k", VersionId=first)["Body"].read() == b"1"
+        assert s3.head_object(Bucket="locked", Key="k", VersionId=first)["ObjectLockMode"] == "GOVERNANCE"
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.delete_object(Bucket="locked", Key="k", VersionId=first)
+
+
+def test_object_put_in_parts_is_there_again(tmp_path):
+    parts = [os.urandom(5 * 1024 * 1024), b"tail"]
+    with start_lab(tmp_path, FAULTS) as lab:
+        s3 = Account(lab.endpoint).s3
+        s3.create_bucket(Bucket="parts")
+        upload = s3.create_multipart_upload(Bucket="parts", Key="k")["UploadId"]
+        done = [
+            {
+                "PartNumber": n,
+                "ETag": s3.upload_part(Bucket="parts", Key="k", UploadId=upload, PartNumber=n, Body=b)["ETag"],
+            }
+            for n, b in enumerate(parts, 1)
+        ]
+        s3.complete_multipart_upload(Bucket="parts", Key="k", UploadId=upload, MultipartUpload={"Parts": done})
+        etag = s3.head_object(Bucket="parts", Key="k")["ETag"]
+    with start_lab(tmp_path, FAULTS) as again:
+        found = Account(again.endpoint).s3.get_object(Bucket="parts", Key="k")
+        assert (found["ETag"], found["Body"].read()) == (etag, b"".join(parts))

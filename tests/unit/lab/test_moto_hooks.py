@@ -13,6 +13,7 @@ from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.elastic_block_store import Snapshot, Volume
 from moto.iam.models import get_account_id_from
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, s3_backends
 from werkzeug.serving import DechunkedInput, WSGIRequestHandler
 
 from holdfast.lab.ec2_volumes import LabEC2Backend
@@ -137,6 +138,29 @@ def test_settings_are_read_from_the_environment(monkeypatch):
     assert settings.get_s3_default_key_buffer_size() == 65_536, moved(
         "MOTO_S3_DEFAULT_KEY_BUFFER_SIZE", "moto_settings.py"
     )
+
+
+def test_buckets_and_keys_are_made_as_they_were():
+    hook = moved("FakeBucket and FakeKey", "s3_state.py")
+    assert parameters(FakeBucket.__init__)[:3] == ["name", "account_id", "region_name"], hook
+    wanted = {
+        "name", "value", "account_id", "region_name", "storage", "etag", "is_versioned", "version_id", "bucket_name",
+        "encryption", "kms_key_id", "bucket_key_enabled", "lock_mode", "lock_legal_status", "lock_until",
+        "checksum_value", "checksum_type", "checksum_parts",
+    }  # fmt: skip
+    assert wanted <= set(parameters(FakeKey.__init__)), hook
+    key = FakeKey("k", b"content", "123456789012", "aws")
+    key._value_buffer.seek(0)
+    assert key._value_buffer.read() == b"content", hook
+    assert {"lock", "contentsize", "_is_versioned", "checksum_algorithm", "last_modified"} <= vars(key).keys(), hook
+    assert parameters(FakeDeleteMarker.__init__) == ["key"], hook
+    bucket = vars(FakeBucket("lab-hooks", "123456789012", "us-east-1"))  # type: ignore[abstract]
+    wanted = {"keys", "policy", "creation_date", "versioning_status", "object_lock_enabled", "default_lock_mode"}
+    assert wanted <= bucket.keys(), hook
+    assert s3_backends.bucket_accounts.pop("lab-hooks") == ("aws", "123456789012"), hook
+    store = bucket["keys"]
+    store.setlist("k", [key])
+    assert store.getlist("k", []) == [key], hook
 
 
 def test_access_keys_belong_to_accounts():
