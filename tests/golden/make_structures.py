@@ -1,0 +1,178 @@
+"""Writes structures.json: every structure of the format under fixed keys and salts, by the independent implementation.
+
+python -m tests.golden.make_structures
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.golden import independent as plain
+from tests.golden.make_vectors import (
+    CHUNKING_KEY,
+    ID_KEY,
+    MASTER,
+    NAME_KEY,
+    PACK,
+    REPOSITORY,
+    SALT,
+    SESSION,
+    SLOT,
+    TENANT,
+)
+
+STRUCTURES = Path(__file__).with_name("structures.json")
+
+KID = 1
+TIME = "2026-11-22T20:38:02.123456Z"
+LATER = "2026-11-22T20:39:02.000000Z"
+NONCE = bytes(range(0x20, 0x2C))
+OTHER_SESSION = bytes(range(0x90, 0xA0))
+OTHER_PACK = bytes(range(0x61, 0x71))
+WORKLOAD = plain.workload_id(ID_KEY, "web")
+POINT = f"points/{TENANT.hex()}/{WORKLOAD.hex()}/{SESSION.hex()}"
+RUN = f"index/{TENANT.hex()}/{SESSION.hex()}-0000"
+SLOT_HEADER = {
+    "format": 1,
+    "suite": 2,
+    "repository": REPOSITORY,
+    "kid": KID,
+    "slot": SLOT,
+    "label": "Größe",
+    "created": TIME,
+}
+COST = {"memory_kib": 65536, "iterations": 3, "lanes": 4}
+PASSWORD = b"correct horse"
+CONTEXT_KEY = bytes(range(0x30, 0x50))
+ROW = plain.pack_row(KID, SESSION, PACK)
+OTHER_ROW = plain.pack_row(KID, OTHER_SESSION, OTHER_PACK)
+
+# Chunks as packs hold them: (plain bytes, compression, stored bytes). The frame is fixed: compressors change, it stays.
+HELLO_FRAME = bytes.fromhex("28b52ffd606100c500008868656c6c6f2c2062797465732c20656e6401004da14e25")
+
+
+def chunk(chunk_type: int, content: bytes, stored: bytes | None = None) -> tuple[bytes, int, int, int, bytes]:
+    """A chunk as `independent.pack` takes it."""
+    identity = plain.chunk_id(ID_KEY, chunk_type, content)
+    return identity, len(content), chunk_type, 0 if stored is None else 1, content if stored is None else stored
+
+
+def fixed_leaf() -> bytes:
+    """Two packs, three entries, holes between and after them."""
+    entries = [bytes(51)] * 128
+    entries[0] = plain.entry(SALT, 0, 0, 96, 524304, 524288, 0)
+    entries[5] = plain.entry(ID_KEY, 1, 7, 70000, 1016, 524288, 1)
+    entries[127] = plain.entry(NAME_KEY, 0, 1, 524400, 17, 1, 0)
+    return plain.node(0, 0, 128, 0, [ROW, OTHER_ROW], entries)
+
+
+def fixed_inner() -> bytes:
+    """A node of level 3 with one child."""
+    return plain.node(3, 0, 128, 0, [ROW], [bytes(51), plain.entry(SALT, 0, 2, 200, 300, 6652, 1)])
+
+
+def stream_leaf() -> bytes:
+    """Three chunks of varying length."""
+    lengths = [300_000, 1, 4_194_304]
+    entries = [plain.entry(SALT, 0, n, 96 + n, length + 16, length, 0) for n, length in enumerate(lengths)]
+    return plain.node(0, 1, 3, sum(lengths), [ROW], entries)
+
+
+def stream_inner() -> bytes:
+    """Two children and what they cover."""
+    covered = [4_494_305, 2**40]
+    entries = [plain.entry(SALT, 0, 0, 96, 500, 6600, 1), plain.entry(ID_KEY, 1, 0, 96, 500, 6600, 1)]
+    return plain.node(1, 1, 2, sum(covered), [ROW, OTHER_ROW], entries) + plain.spans(covered)
+
+
+def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
+    """Name: kind, label of the key, object key, fields."""
+    commit: dict[str, Any] = {"type": "commit", "session": SESSION, "point": POINT, "time": LATER, "tenant": "default"}
+    commit |= {"workload": "web", "kind": "image", "created": TIME, "size": 600_000_000_000, "parent": OTHER_SESSION}
+    opened = {"type": "open", "session": OTHER_SESSION, "point": POINT, "time": TIME}
+    pin: dict[str, Any] = {"type": "pin", "session": SLOT, "points": [SESSION, OTHER_SESSION], "time": LATER}
+    retire = {"type": "retire", "session": OTHER_SESSION, "point": POINT, "time": LATER}
+    unpin = {"type": "unpin", "session": SLOT}
+    config: dict[str, Any] = {
+        "format": 1,
+        "suite": 2,
+        "repository": REPOSITORY,
+        "class": "standard",
+        "block_size": 524288,
+    }
+    config |= {"pack_size": 16777216, "name_key": NAME_KEY, "created": TIME}
+    tenant = {"name": "default", "id_key": ID_KEY, "chunking_key": CHUNKING_KEY, "created": TIME}
+    batch = {"sequence": 3, "previous": SALT, "time": LATER, "records": [opened, commit, retire, pin, unpin]}
+    first = {"sequence": 1, "previous": bytes(32), "time": TIME, "records": [opened]}
+    checkpoint = {"sequence": 1000, "head": SALT, "live": [commit], "open": [opened], "pins": [pin]}
+    plan = {"epoch": 7, "live": SESSION + OTHER_SESSION, "condemned": PACK, "index_runs": [RUN], "time": TIME}
+    session = SESSION.hex()
+    return {
+        "config": (1, "config", "config", config),
+        "tenant": (2, "tenant", f"tenants/{TENANT.hex()}", tenant),
+        "manifest": (4, "point", POINT, manifest()),
+        "tombstone": (5, "point", POINT, {"session": SESSION, "time": LATER}),
+        "retirement": (6, "retired", f"retired/{session}", {"session": SESSION, "point": POINT, "time": LATER}),
+        "ledger batch": (7, "ledger", f"ledger/{3:020d}", batch),
+        "first ledger batch": (7, "ledger", f"ledger/{1:020d}", first),
+        "checkpoint": (8, "ledger", f"ledger/checkpoints/{1000:020d}", checkpoint),
+        "plan": (9, "plan", f"plan/{7:020d}", plan),
+        "acknowledgement": (10, "", f"sessions/{session}/ack-{7:020d}", {"session": SESSION, "epoch": 7}),
+    }
+
+
+def manifest() -> dict[str, Any]:
+    """One image volume with a map, and one that is empty."""
+    fixed: dict[str, Any] = {"name": "volume", "size": 600_000_000_000, "block_size": 524288, "cut": 0, "depth": 3}
+    fixed |= {"root": ROW + plain.entry(SALT, 0, 2, 200, 300, 6652, 1), "source": {"kind": "file", "name": "Größe"}}
+    empty = {"name": "empty", "size": 0, "block_size": 0, "cut": 1, "depth": 1, "root": None, "source": {}}
+    packs = PACK + b"\0" + plain.u32(16_777_216) + SALT + OTHER_PACK + b"\1" + plain.u32(7000) + ID_KEY
+    return {
+        "format": 1, "kind": "image", "tenant": "default", "workload": "web", "session": SESSION, "created": TIME,
+        "committed": LATER, "parent": OTHER_SESSION, "volumes": [fixed, empty], "packs": packs, "index_runs": [RUN],
+        "plan_epoch": 0, "keep_until": None, "writer": "holdfast 0.1.0", "statistics": {"read_bytes": 2**40, "new": 0},
+    }  # fmt: skip
+
+
+def index_run() -> bytes:
+    """Three chunks in two packs."""
+    rows = [
+        NAME_KEY + b"\1" + plain.u32(0) + b"".join(map(plain.u32, (0, 96, 524304, 524288))) + b"\0",
+        ID_KEY + b"\2" + plain.u32(1) + b"".join(map(plain.u32, (7, 70000, 1016, 6652))) + b"\1",
+        SALT + b"\1" + plain.u32(0) + b"".join(map(plain.u32, (1, 524400, 17, 1))) + b"\0",
+    ]
+    header = {"session": SESSION, "workload": WORKLOAD, "verified": True, "plan_epoch": 0, "count": 3}
+    return plain.index_run(header | {"packs": ROW + OTHER_ROW}, rows)
+
+
+def structures() -> dict[str, dict[str, str]]:
+    """Every structure: its key, or nothing where it has none of its own, and its bytes in hex."""
+    found: dict[str, tuple[str, bytes]] = {}
+    for name, (number, label, key, fields) in bodies().items():
+        of_kind = plain.sub(MASTER, REPOSITORY, KID, label or "scratch")
+        of_kind = of_kind if label else plain.scratch_key(MASTER, REPOSITORY, KID, SESSION)
+        found[name] = (key, plain.envelope(number, of_kind, key, REPOSITORY, KID, SALT, plain.cbor(fields)))
+    of_index = plain.tenant_key(MASTER, REPOSITORY, KID, "index", TENANT)
+    found["index run"] = (RUN, plain.envelope(3, of_index, RUN, REPOSITORY, KID, SALT, index_run()))
+    for kind, kek, more in (
+        ("password", plain.password_kek(PASSWORD, SALT[:16], **COST), {"salt": SALT[:16], **COST}),
+        ("recovery", plain.recovery_kek(ID_KEY), {}),
+        ("kms", CONTEXT_KEY, {"key_id": "alias/backup", "wrapped": b"under the key service's own key"}),
+    ):
+        data = plain.key_slot({**SLOT_HEADER, "kind": kind, **more}, kek, MASTER, NONCE)
+        found[f"{kind} slot"] = (f"keys/{SLOT.hex()}", data)
+    data_chunks = [chunk(1, b"a first chunk"), chunk(1, b""), chunk(1, b"hello, bytes, " * 25 + b"end", HELLO_FRAME)]
+    map_chunks = [chunk(2, fixed_leaf()), chunk(2, stream_inner())]
+    of_data = plain.session_data_key(MASTER, REPOSITORY, KID, SESSION)
+    of_maps = plain.session_map_key(MASTER, REPOSITORY, KID, TENANT, SESSION)
+    for name, flags, parent, chunks in (("data pack", 0, of_data, data_chunks), ("map pack", 1, of_maps, map_chunks)):
+        keys = plain.pack_key(parent, PACK)
+        data = plain.pack(keys, flags, REPOSITORY, KID, SESSION, PACK, chunks)
+        found[name] = (f"packs/{PACK.hex()[:2]}/{PACK.hex()}", data)
+    for build in (fixed_leaf, fixed_inner, stream_leaf, stream_inner):
+        found[build.__name__.replace("_", " ")] = ("", build())
+    return {name: {"key": key, "bytes": data.hex()} for name, (key, data) in found.items()}
+
+
+if __name__ == "__main__":
+    STRUCTURES.write_text(json.dumps(structures(), indent=1) + "\n")

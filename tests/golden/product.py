@@ -1,0 +1,112 @@
+"""What structures.json holds, as the product's own objects."""
+
+import numpy as np
+
+from holdfast.repository.crypto.keys import TenantKeys
+from holdfast.repository.format.acknowledgement import Acknowledgement
+from holdfast.repository.format.config import Config
+from holdfast.repository.format.index_run import ROW, IndexRun
+from holdfast.repository.format.ledger import Batch, LedgerState
+from holdfast.repository.format.manifest import IMAGE, Manifest, StoredPack, VolumeMap
+from holdfast.repository.format.places import Located, PackRow, Place
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.format.retirement import Retirement
+from holdfast.repository.format.tenant import Tenant
+from tests.golden import make_structures as made
+from tests.golden.make_vectors import CHUNKING_KEY, ID_KEY, NAME_KEY, PACK, REPOSITORY, SALT, SESSION, SLOT
+
+ROW_OF_PACK = PackRow(1, SESSION, PACK)
+ROW_OF_OTHER = PackRow(1, made.OTHER_SESSION, made.OTHER_PACK)
+GIB_NODE = Located(SALT, Place(ROW_OF_PACK, 2, 200, 300, 6652, 1))
+
+CONFIG = Config(REPOSITORY, NAME_KEY, made.TIME, 524288)
+TENANT = Tenant("default", TenantKeys(ID_KEY, CHUNKING_KEY), made.TIME)
+RETIREMENT = Retirement(SESSION, made.POINT, made.LATER)
+ACKNOWLEDGEMENT = Acknowledgement(SESSION, 7)
+PLAN = Plan(7, frozenset({SESSION, made.OTHER_SESSION}), frozenset({PACK}), frozenset({made.RUN}))
+
+OPEN = {"type": "open", "session": made.OTHER_SESSION, "point": made.POINT, "time": made.TIME}
+COMMIT = {
+    "type": "commit",
+    "session": SESSION,
+    "point": made.POINT,
+    "time": made.LATER,
+    "tenant": "default",
+    "workload": "web",
+    "kind": "image",
+    "created": made.TIME,
+    "size": 600_000_000_000,
+    "parent": made.OTHER_SESSION,
+}
+RETIRE = {"type": "retire", "session": made.OTHER_SESSION, "point": made.POINT, "time": made.LATER}
+PIN = {"type": "pin", "session": SLOT, "points": [SESSION, made.OTHER_SESSION], "time": made.LATER}
+UNPIN = {"type": "unpin", "session": SLOT}
+BATCH = Batch(3, SALT, made.LATER, (OPEN, COMMIT, RETIRE, PIN, UNPIN))
+FIRST_BATCH = Batch(1, bytes(32), made.TIME, (OPEN,))
+CHECKPOINT = LedgerState(1000, SALT, {SESSION: COMMIT}, {made.OTHER_SESSION: OPEN}, {SLOT: PIN})
+
+MANIFEST = Manifest(
+    kind=IMAGE,
+    tenant="default",
+    workload="web",
+    session=SESSION,
+    created=made.TIME,
+    committed=made.LATER,
+    parent=made.OTHER_SESSION,
+    volumes=(
+        VolumeMap("volume", 600_000_000_000, 524288, 0, 3, GIB_NODE, {"kind": "file", "name": "Größe"}),
+        VolumeMap("empty", 0, 0, 1, 1, None, {}),
+    ),
+    packs=(StoredPack(PACK, False, 16_777_216, SALT), StoredPack(made.OTHER_PACK, True, 7000, ID_KEY)),
+    index_runs=(made.RUN,),
+    plan_epoch=0,
+    keep_until=None,
+    writer="holdfast 0.1.0",
+    statistics={"read_bytes": 2**40, "new": 0},
+)
+
+INDEX_RUN = IndexRun(
+    session=SESSION,
+    workload=made.WORKLOAD,
+    verified=True,
+    plan_epoch=0,
+    packs=(ROW_OF_PACK, ROW_OF_OTHER),
+    rows=np.array(
+        [
+            (NAME_KEY, 1, 0, 0, 96, 524304, 524288, 0),
+            (ID_KEY, 2, 1, 7, 70000, 1016, 6652, 1),
+            (SALT, 1, 0, 1, 524400, 17, 1, 0),
+        ],
+        ROW,
+    ),
+)
+
+LEAF: list[Located | None] = [None] * 128
+LEAF[0] = Located(SALT, Place(ROW_OF_PACK, 0, 96, 524304, 524288, 0))
+LEAF[5] = Located(ID_KEY, Place(ROW_OF_OTHER, 7, 70000, 1016, 524288, 1))
+LEAF[127] = Located(NAME_KEY, Place(ROW_OF_PACK, 1, 524400, 17, 1, 0))
+CHUNK_LENGTHS = [300_000, 1, 4_194_304]
+COVERED = [4_494_305, 2**40]
+# Name: level, cut, entries, what they cover.
+NODES: dict[str, tuple[int, int, list[Located | None], list[int]]] = {
+    "fixed leaf": (0, 0, LEAF, []),
+    "fixed inner": (3, 0, [None, GIB_NODE], []),
+    "stream leaf": (
+        0,
+        1,
+        [
+            Located(SALT, Place(ROW_OF_PACK, number, 96 + number, length + 16, length, 0))
+            for number, length in enumerate(CHUNK_LENGTHS)
+        ],
+        CHUNK_LENGTHS,
+    ),
+    "stream inner": (
+        1,
+        1,
+        [
+            Located(SALT, Place(ROW_OF_PACK, 0, 96, 500, 6600, 1)),
+            Located(ID_KEY, Place(ROW_OF_OTHER, 0, 96, 500, 6600, 1)),
+        ],
+        COVERED,
+    ),
+}
