@@ -139,6 +139,8 @@ def error_of_refusal(refusal: Refusal, action: str, resource: str) -> HoldfastEr
         # AWS asks for a lower rate with a bare 503, too.
         kind = ThrottledError if status == 503 else UnavailableError
         return kind(what, why=why, cure="run the command again; if it lasts, see the AWS Health Dashboard")
+    if code == "InvalidObjectState":
+        return HoldfastError(what, why=why, cure="retrieve the object from its archive class first")
     if code in _DENIED_CODES or code.startswith("KMS.") or status in (401, 403):
         return PermissionDeniedError(what, why=why, cure=f"use credentials that are allowed {action} on {resource}")
     if status == 404 or code.startswith("NoSuch") or "NotFound" in code:

@@ -113,5 +113,5 @@ def _check_endpoint(endpoint: str, text: str) -> str:
     except ValueError:
         sound = False
     if not sound:
-        raise refuse(text, f"{endpoint} is no endpoint", "write endpoint=http://host:port or endpoint=https://host")
+        raise refuse(text, "its endpoint is none", "write endpoint=http://host:port or endpoint=https://host")
     return endpoint.rstrip("/")

@@ -215,8 +215,11 @@ def _aim(place: S3Location, session: AwsSession) -> tuple[Any, str]:
     path_style = place.path_style
     if path_style is None:
         path_style = not _is_aws(client.meta.endpoint_url) or "." in place.bucket
-    style = {"addressing_style": "path" if path_style else "virtual"}
-    client = session.client("s3", endpoint=place.endpoint, s3_options=style)
+    options = {
+        "addressing_style": "path" if path_style else "virtual",
+        "us_east_1_regional_endpoint": "regional",
+    }
+    client = session.client("s3", endpoint=place.endpoint, s3_options=options)
     session.credentials()
     try:
         url: str = client.generate_presigned_url("get_object", Params={"Bucket": place.bucket, "Key": "k"})
