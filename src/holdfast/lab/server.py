@@ -123,6 +123,7 @@ def _build(folder: Path, plan: FaultPlan, keep_s3: bool) -> "LabApplication":
     from holdfast.lab.request_log import RequestLog
     from holdfast.lab.request_scope import scope_of
     from holdfast.lab.s3_keeping import KeepingS3
+    from holdfast.lab.s3_order import OneWriterPerKey
     from holdfast.lab.s3_state import S3State
     from holdfast.lab.tokens import TokenIssuer, load_or_make_key
 
@@ -148,6 +149,7 @@ def _build(folder: Path, plan: FaultPlan, keep_s3: bool) -> "LabApplication":
         kept = S3State(folder / "s3")
         kept.recall()
         moto = KeepingS3(moto, kept.keep)
+    moto = OneWriterPerKey(moto)
     routes = LabRoutes(store, clock, log, replace_faults)
     application = LabApplication(routes, EbsRoutes(direct, identify, quotas), moto, log)
     application.faults = plan

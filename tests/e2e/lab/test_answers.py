@@ -3,6 +3,8 @@
 import http.client
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -144,3 +146,18 @@ def test_requests_are_counted(account, bucket):
     snapshots = counts()["ebs"].get("StartSnapshot", 0)
     account.ebs.start_snapshot(VolumeSize=1)
     assert counts()["ebs"]["StartSnapshot"] == snapshots + 1
+
+
+def test_one_of_many_writers_of_a_write_once_key_wins(account, bucket):
+    def put(key, writer):
+        try:
+            writer.put_object(Bucket=bucket, Key=key, Body=os.urandom(200_000), IfNoneMatch="*")
+        except ClientError as error:
+            return error.response["ResponseMetadata"]["HTTPStatusCode"]
+        return 200
+
+    writers = [account.client("s3") for _ in range(6)]
+    with ThreadPoolExecutor(len(writers)) as pool:
+        for number in range(25):
+            found = list(pool.map(partial(put, f"race-{number}"), writers))
+            assert sorted(found) == [200] + [412] * 5
