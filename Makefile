@@ -43,7 +43,7 @@ types: $(INSTALLED)  ## mypy, strict
 	$(BIN)/mypy
 
 imports: $(INSTALLED)  ## the direction of the arrows between the rooms
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 house: $(INSTALLED)  ## house rules: sizes, names, banned calls, documentation that covers the code
 	$(BIN)/pytest -q tests/house
