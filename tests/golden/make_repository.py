@@ -1,0 +1,115 @@
+"""Makes the golden repository of this version's format: seeded randomness, a planned clock, every kind of point.
+
+    python -m tests.golden.make_repository FOLDER
+
+writes FOLDER (which must not exist) and FOLDER.json, the record of what it holds. README.md says when.
+"""
+
+import hashlib
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.opening import NewRepository, create_repository
+from holdfast.repository.progress import Silence
+from holdfast.repository.sessions import retire
+from holdfast.repository.stores.directory import DirectoryStore
+from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+
+PASSWORD = "correct horse battery staple"
+SEED = 1
+
+
+def noise(seed: str, size_bytes: int) -> bytes:
+    """Bytes that do not compress, from SHAKE-128."""
+    return hashlib.shake_128(seed.encode()).digest(size_bytes)
+
+
+def pages(first: int, count: int) -> bytes:
+    """Pages of 4 KiB that compress well, no two of them equal."""
+    return b"".join(hashlib.sha256(b"%d" % number).digest() * 128 for number in range(first, first + count))
+
+
+def first_image() -> MemoryVolume:
+    """Two leaves of a map, holes, a block of noise, an odd end."""
+    size = 140 * BLOCK_SIZE_BYTES + 77_777
+    blocks = {number: pages(number, 128) for number in (0, 1, 5, 127, 128)}
+    blocks[9] = noise("nine", 60_000).ljust(BLOCK_SIZE_BYTES, b"\0")
+    blocks[130] = blocks[5]
+    blocks[140] = noise("end", 7_777).rjust(77_777, b".")
+    return MemoryVolume(size, blocks)
+
+
+def second_image() -> MemoryVolume:
+    """The first image grown, with a block changed, one new and one gone."""
+    before = first_image()
+    blocks = {n: block.ljust(BLOCK_SIZE_BYTES, b"\0") for n, block in before.blocks.items() if n != 127}
+    blocks[1] = noise("one", 10_000).rjust(BLOCK_SIZE_BYTES, b"\0")
+    blocks[70] = b"new" * 1000 + bytes(BLOCK_SIZE_BYTES - 3000)
+    return MemoryVolume(before.size_bytes + 3 * BLOCK_SIZE_BYTES, blocks)
+
+
+def small_image() -> MemoryVolume:
+    """Less than a block."""
+    return MemoryVolume(5, {0: b"small"})
+
+
+def dump() -> bytes:
+    """A stream of a few chunks of varying length."""
+    return pages(0, 900) + noise("dump", 60_000) + pages(0, 1200) + b"end"
+
+
+def long_dump() -> bytes:
+    """A stream of so many chunks that its map has two levels; few of the chunks differ."""
+    return b"all work and no play, " * (130 * 4 * 2**20 // 22)
+
+
+def make(folder: Path, *, with_long_stream: bool = True) -> dict[str, Any]:
+    """Make the repository; the record says what it holds. Only the long stream takes more than a moment."""
+    around = deterministic_surroundings(SEED)
+    new = create_repository(DirectoryStore(folder), around, password=PASSWORD.encode())
+    repository, made = new.repository, []
+
+    def note(workload: str, report: BackupReport, content: bytes) -> None:
+        session = report.finished.manifest.session
+        facts = {"id": session.hex(), "workload": workload, "kind": report.finished.manifest.kind}
+        made.append({**facts, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "retired": False})
+
+    earlier: dict[str, MemoryVolume] = {}
+    for workload, name, volume in (
+        ("web", "monday", first_image()),
+        ("web", "tuesday", second_image()),
+        ("small", "once", small_image()),
+        ("doomed", "once", small_image()),
+        ("empty", "once", MemoryVolume(0)),
+        ("zeros", "once", MemoryVolume(3 * 2**20 + 1)),
+    ):
+        report = backup_volume(repository, MemorySource(volume, name, earlier), BackupOrder(workload), Silence())
+        earlier[name] = volume
+        note(workload, report, volume.content)
+    streams = {"dump": dump(), **({"long": long_dump()} if with_long_stream else {}), "nothing": b""}
+    for workload, content in streams.items():
+        report = backup_stream(repository, io.BytesIO(content), BackupOrder(workload), Silence())
+        note(workload, report, content)
+    _retire(new, made)
+    return {"password": PASSWORD, "recovery_code": new.recovery_code, "points": made}
+
+
+def _retire(new: NewRepository, made: list[dict[str, Any]]) -> None:
+    live = new.repository.ledger.refresh().live
+    for point in made:
+        if point["workload"] == "doomed":
+            session = bytes.fromhex(point["id"])
+            retire(new.repository, session, live[session]["point"])
+            point["retired"] = True
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1])
+    target.mkdir(parents=True)
+    target.with_suffix(".json").write_text(json.dumps(make(target), indent=1) + "\n")
