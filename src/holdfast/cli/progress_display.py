@@ -63,9 +63,10 @@ class LineDisplay:
         self._began_seconds = self._last_seconds = monotonic()
 
     def total(self, size_bytes: int | None) -> None:
-        """The rate counts from here."""
+        """Amount and rate count from here."""
         with self._lock:
             self._total_bytes = size_bytes
+            self._done_bytes = 0
             self._began_seconds = self._monotonic()
 
     def advance(self, size_bytes: int) -> None:
@@ -103,8 +104,8 @@ class BarDisplay:
         self._task = bar.add_task(doing, total=None)
 
     def total(self, size_bytes: int | None) -> None:
-        """The bar's end; a pulse where nobody knows it."""
-        self._bar.update(self._task, total=size_bytes)
+        """The bar begins anew; a pulse where nobody knows its end."""
+        self._bar.reset(self._task, total=size_bytes)
 
     def advance(self, size_bytes: int) -> None:
         """Moves the bar."""

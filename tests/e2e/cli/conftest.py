@@ -68,12 +68,11 @@ class Holdfast:
         """A run that the test watches or interrupts; it must end it."""
         return subprocess.Popen(
             [*PROGRAM, *map(str, words)],
-            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self.folder,
             env=self.environment,
-            **more,
+            **{"stdin": subprocess.DEVNULL, **more},
         )
 
     @property
