@@ -34,11 +34,11 @@ class Fields:
         """The value under `key`, or None where it is null or absent."""
         return None if self.values.get(key) is None else self.get(key, kind)
 
-    def sized(self, key: str, size: int) -> bytes:
-        """A byte string of exactly `size` bytes."""
+    def sized(self, key: str, size_bytes: int) -> bytes:
+        """A byte string of exactly `size_bytes` bytes."""
         value = self.get(key, bytes)
-        if len(value) != size:
-            raise FormatError(f"{self.structure}: field {key} has {len(value)} bytes", why=f"expected {size}")
+        if len(value) != size_bytes:
+            raise FormatError(f"{self.structure}: field {key} has {len(value)} bytes", why=f"expected {size_bytes}")
         return value
 
     def natural(self, key: str, limit: int = 1 << 62) -> int:
@@ -48,9 +48,9 @@ class Fields:
             raise FormatError(f"{self.structure}: field {key} is {value}", why=f"expected 0 to {limit}")
         return value
 
-    def rows(self, key: str, size: int) -> list[bytes]:
-        """A byte string cut into rows of `size` bytes."""
-        return split_rows(self.get(key, bytes), size, f"{self.structure}: field {key}")
+    def rows(self, key: str, size_bytes: int) -> list[bytes]:
+        """A byte string cut into rows of `size_bytes` bytes."""
+        return split_rows(self.get(key, bytes), size_bytes, f"{self.structure}: field {key}")
 
     def texts(self, key: str) -> list[str]:
         """A list of texts."""
@@ -71,11 +71,11 @@ class Fields:
         return [Fields(item, f"{self.structure}.{key}") for item in value]
 
 
-def split_rows(data: bytes, size: int, what: str) -> list[bytes]:
-    """`data` cut into rows of `size` bytes each."""
-    if len(data) % size:
-        raise FormatError(f"{what} has {len(data)} bytes", why=f"expected a multiple of {size}")
-    return [data[at : at + size] for at in range(0, len(data), size)]
+def split_rows(data: bytes, size_bytes: int, what: str) -> list[bytes]:
+    """`data` cut into rows of `size_bytes` bytes each."""
+    if len(data) % size_bytes:
+        raise FormatError(f"{what} has {len(data)} bytes", why=f"expected a multiple of {size_bytes}")
+    return [data[at : at + size_bytes] for at in range(0, len(data), size_bytes)]
 
 
 def decode(data: bytes, structure: str) -> Fields:
