@@ -5,7 +5,7 @@ follows AWS's rules for the EBS direct APIs, and makes faults on request. Everyt
 `AWS_ENDPOINT_URL`, with the code that talks to AWS.
 
 It must never know a repository, a policy or a plug-in, and nothing of the product may import it: what is true here has
-to be true in AWS. Importing this package loads no moto; `server.py` does, when a lab starts.
+to be true in AWS. Importing this package loads no moto; `composition.py` does, when a lab starts.
 
 Read `application.py` first: which request goes where. Then `ebs_direct.py` (the rules) over `block_store.py` (the
 bytes).

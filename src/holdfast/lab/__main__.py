@@ -6,8 +6,9 @@ import threading
 from pathlib import Path
 
 from holdfast.domain.errors import HoldfastError
+from holdfast.lab.listening import DEFAULT_LISTEN
 from holdfast.lab.process import end_with_input
-from holdfast.lab.server import DEFAULT_LISTEN, serve
+from holdfast.lab.server import serve
 
 
 def main() -> int:

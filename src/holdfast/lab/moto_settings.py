@@ -1,4 +1,4 @@
-"""What moto reads from the environment of its process; set before anything of moto is imported."""
+"""What moto reads from the environment of its process; set before anything of moto is used."""
 
 import os
 import tempfile

@@ -8,7 +8,8 @@ from types import TracebackType
 
 from holdfast.domain.errors import UnavailableError
 from holdfast.lab.faults import parse_faults
-from holdfast.lab.server import DEFAULT_LISTEN, check_extra, parse_listen
+from holdfast.lab.listening import DEFAULT_LISTEN, parse_listen
+from holdfast.lab.server import check_extra
 
 STOP_SECONDS = 10
 

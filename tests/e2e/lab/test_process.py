@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.domain.errors import ConflictError, UsageError
+from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
 from holdfast.lab.process import start_lab
 from holdfast.wiring import lab as wiring
 from tests.e2e.lab.account import Account, block, until
@@ -74,6 +74,7 @@ def test_address_in_use_is_an_error_with_a_cure():
         answer = run_lab("--listen", lab.endpoint.removeprefix("http://"))
         assert answer.returncode == ConflictError.exit_status
         assert "the address is in use" in answer.stderr
+        assert answer.stderr.count("\n") == 3
         assert answer.stdout == ""
 
 
@@ -155,3 +156,11 @@ def test_memory_does_not_grow_with_the_volume():
 def resident_kib(pid: int) -> int:
     (line,) = [words for words in Path(f"/proc/{pid}/status").read_text().splitlines() if words.startswith("VmRSS")]
     return int(line.split()[1])
+
+
+def test_folder_is_used_by_one_lab_at_a_time(tmp_path):
+    with start_lab(tmp_path):
+        answer = run_lab("--state", str(tmp_path))
+        assert answer.returncode == ConflictError.exit_status
+        assert "another lab uses it" in answer.stderr
+    assert run_lab("--state", str(tmp_path), "--listen", "192.0.2.1:0").returncode == UnavailableError.exit_status

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from holdfast.domain.errors import UsageError
-from holdfast.lab.server import parse_listen
+from holdfast.lab.listening import parse_listen
 
 
 def python(program: str) -> str:

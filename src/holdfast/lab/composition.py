@@ -1,0 +1,57 @@
+"""The parts of a lab put together over one folder. This module loads moto."""
+
+import time
+from pathlib import Path
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from moto.iam.models import get_account_id_from
+
+from holdfast.lab.application import LabApplication
+from holdfast.lab.block_store import BlockStore
+from holdfast.lab.clock import LabClock
+from holdfast.lab.ebs_direct import Caller, EbsDirect
+from holdfast.lab.ebs_quotas import EbsQuotas
+from holdfast.lab.ebs_routes import EbsRoutes
+from holdfast.lab.ec2_volumes import BlockService, install, show_snapshot
+from holdfast.lab.faults import FaultPlan
+from holdfast.lab.lab_routes import LabRoutes
+from holdfast.lab.moto_application import MotoApplication
+from holdfast.lab.moto_settings import set_moto_settings
+from holdfast.lab.request_log import RequestLog
+from holdfast.lab.request_scope import scope_of
+from holdfast.lab.s3_keeping import KeepingS3
+from holdfast.lab.s3_order import OneWriterPerKey
+from holdfast.lab.s3_state import S3State
+from holdfast.lab.tokens import TokenIssuer, load_or_make_key
+
+
+def build(folder: Path, plan: FaultPlan, *, keep_s3: bool) -> LabApplication:
+    """The whole lab as one application. moto is one to a process: the lab built last is the one that has it."""
+    set_moto_settings(folder)
+    clock = LabClock()
+    store = BlockStore(folder, clock.now)
+    pending_seconds = plan.spec.pending_seconds
+    install(BlockService(store, clock.now, pending_seconds))
+    tokens = TokenIssuer(load_or_make_key(folder / "token.key"), clock.now)
+    direct = EbsDirect(store, tokens, clock.now, pending_seconds, show_snapshot)
+    quotas = EbsQuotas(time.monotonic) if plan.spec.quotas else None
+
+    def identify(environ: WSGIEnvironment) -> Caller:
+        scope = scope_of(environ)
+        return Caller(get_account_id_from(scope.access_key), scope.region)
+
+    log = RequestLog()
+
+    def replace_faults(replacement: FaultPlan) -> None:
+        application.faults = replacement
+
+    moto: WSGIApplication = MotoApplication()
+    if keep_s3:
+        kept = S3State(folder / "s3")
+        kept.recall()
+        moto = KeepingS3(moto, kept.keep)
+    moto = OneWriterPerKey(moto)
+    routes = LabRoutes(store, clock, log, replace_faults)
+    application = LabApplication(routes, EbsRoutes(direct, identify, quotas), moto, log)
+    application.faults = plan
+    return application
