@@ -3,6 +3,7 @@
 import functools
 import io
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
@@ -10,6 +11,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format import plan as plan_form
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.plan import Plan
+from holdfast.repository.key_slots import KeySlots
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
@@ -21,7 +23,7 @@ from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.small_repository import SmallRepository, make_small_repository
 
 PACK_SIZE_BYTES = 400
-DISK, DUMP, OLD = "disk", "dump", "old"
+DISK, DUMP, OLD, LATE = "disk", "dump", "old", "late"
 
 
 def pattern(seed: int, size_bytes: int = BLOCK_SIZE_BYTES) -> bytes:
@@ -38,10 +40,11 @@ def volume_of(*seeds: int, tail_bytes: int = 1024) -> MemoryVolume:
 FIRST = volume_of(1, 0, 2)
 SECOND = volume_of(1, 3, 0)
 THIRD = volume_of(4, 3, 0, 1, tail_bytes=2000)
+LATER = volume_of(tail_bytes=3000)
 DUMP_BYTES = pattern(77, 3000)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class World:
     """`contents`: what every live point gives back. The repository is never changed: work on `small.copied()`."""
 
@@ -56,6 +59,7 @@ def world(*, with_plan: bool) -> World:
     surroundings = deterministic_surroundings(1)
     small = make_small_repository(MemoryStore(), surroundings, PACK_SIZE_BYTES)
     repository = small.open(surroundings)
+    KeySlots(small.store, surroundings).add_recovery(repository.master, "in the safe")
     contents: dict[bytes, bytes] = {}
     newest: dict[str, bytes] = {}
 
@@ -72,10 +76,19 @@ def world(*, with_plan: bool) -> World:
     del contents[gone]
     retire(repository, gone, next(point.key for point in list_points(repository) if point.session == gone))
     if with_plan:
-        runs = frozenset(info.key for info in small.store.list(names.INDEX))
-        plan = Plan(1, live=frozenset(contents), condemned=frozenset(), index_runs=runs)
-        repository.sealed.write(Kind.PLAN, names.plan(1), plan_form.encode(plan, surroundings.timestamp()))
+        publish_plan(repository, contents)
+        keep(LATE, back_up(repository, LATE, LATER, "l"), LATER.content)
     return World(small, contents, newest)
+
+
+def publish_plan(
+    repository: Repository, live: Iterable[bytes], condemned: Iterable[bytes] = (), epoch: int = 1
+) -> None:
+    """A collector's plan with every index run that there is in force."""
+    runs = frozenset(info.key for info in repository.store.list(names.INDEX))
+    plan = Plan(epoch, live=frozenset(live), condemned=frozenset(condemned), index_runs=runs)
+    body = plan_form.encode(plan, repository.surroundings.timestamp())
+    repository.sealed.write(Kind.PLAN, names.plan(epoch), body)
 
 
 def back_up(

@@ -123,11 +123,24 @@ class KeySlots:
         A damaged slot is not taken for a wrong password: when no intact one opens, IntegrityError names it.
         """
         slots, damage, newer = self._readable()
-        for slot in slots:
-            kek = self._key_for(slot, secret) if slot.repository == repository else None
+        own = [slot for slot in slots if slot.repository == repository]
+        for slot in own:
+            try:
+                kek = self._key_for(slot, secret)
+            except FormatError as error:  # a slot that asks for the impossible keeps no other from opening
+                error.objects = (names.slot(slot.slot),)
+                damage = damage or error
+                continue
             master = None if kek is None else form.unwrap(slot, kek)
             if master is not None:
                 return master
+        if damage is None and slots and not own:
+            damage = FormatError(
+                f"{names.CONFIG} and the key slots of {self._store.location} are of different repositories",
+                why="their headers name different ids: one of them was replaced",
+                cure="bring both back from one copy of the store",
+                key=names.CONFIG,
+            )
         if damage is not None:
             raise damage
         if newer is not None:
@@ -144,7 +157,10 @@ class KeySlots:
         newer: UnsupportedFormatError | None = None
         for info in self._store.list(names.KEYS):
             try:
-                slots.append(form.decode(self._store.get(info.key), info.key))
+                slot = form.decode(self._store.get(info.key), info.key)
+                if names.slot(slot.slot) != info.key:
+                    raise FormatError(f"{info.key} holds another slot", why="its header names it", key=info.key)
+                slots.append(slot)
             except IntegrityError as error:
                 damage = damage or error
             except UnsupportedFormatError as error:

@@ -1,5 +1,6 @@
 """The ledger in a store: read to its end, append, checkpoint (ordering rules 2, 4, 5, 10)."""
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 
@@ -20,6 +21,8 @@ from holdfast.repository.sealed_store import SealedStore
 
 _FIRST_WINDOW = 2
 _LAST_WINDOW = 32
+_SEQUENCE_DIGITS = 20
+_NAMED_MISSING = 1000
 
 
 class Ledger:
@@ -47,7 +50,10 @@ class Ledger:
             if key == names.checkpoint(state.sequence):
                 self.state = state
                 break
-        return self.refresh()
+        self.refresh()
+        while self._cross_gap():
+            self.refresh()
+        return self.state
 
     def refresh(self) -> LedgerState:
         """Read on by GET of dense numbers until there is none (rule 4); a LIST is never asked for the end."""
@@ -61,6 +67,36 @@ class Ledger:
             if ended:
                 return self.state
             window = min(window * 4, _LAST_WINDOW)
+
+    def _cross_gap(self) -> bool:
+        """Whether there are batches behind the end that was read: presence in a LIST is a fact (rule 5). Then what is
+        missing before them is damage, and reading goes on with the first that is there."""
+        behind = self._listed_behind(self.state.sequence)
+        if behind is None:
+            return False
+        if self._fetch(self.state.sequence + 1) is not None:
+            return True  # appended since
+        missing = [names.ledger(number) for number in range(self.state.sequence + 1, behind)[:_NAMED_MISSING]]
+        self.damage.append(
+            IntegrityError(
+                f"the ledger has a gap before {names.ledger(behind)}",
+                why="it is missing",
+                cure="bring the missing objects back from a copy of the store; restores go on without them",
+                objects=tuple(missing),
+            )
+        )
+        self.state = dataclasses.replace(self.state, sequence=behind - 1, head=b"")
+        return True
+
+    def _listed_behind(self, sequence: int) -> int | None:
+        """The first batch that a LIST shows after that sequence."""
+        for info in self._sealed.store.list(names.LEDGER, names.ledger(sequence)):
+            number = info.key.removeprefix(names.LEDGER)
+            if info.key.startswith(names.CHECKPOINTS):
+                return None
+            if len(number) == _SEQUENCE_DIGITS and number.isdecimal():
+                return int(number)
+        return None
 
     def _take(self, found: list[Buffer]) -> None:
         """Add the objects that follow the state's sequence, each checked in itself and against the one before."""

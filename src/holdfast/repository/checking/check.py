@@ -19,7 +19,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
 from holdfast.repository.opening import Repository
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import read_point
+from holdfast.repository.sessions import is_retired, newest_plan, read_point
 
 _SMALL = (names.KEYS, names.TENANTS, names.INDEX, names.LEDGER, names.PLANS, names.RETIRED, names.SESSIONS)
 
@@ -96,6 +96,7 @@ def check_repository(repository: Repository, read_percent: int | None, progress:
     objects = _check_small(repository, findings)
     manifests = _manifests(repository, findings)
     objects += len(manifests) + 1
+    _check_index_runs(repository, manifests, findings)
     walk = Reachability(repository)
     reachable: list[tuple[Manifest, VolumeMap, Reachable]] = []
     for manifest in manifests:
@@ -165,10 +166,35 @@ def _manifests(repository: Repository, findings: _Findings) -> list[Manifest]:
             continue
         if manifest is not None and not gone:
             manifests.append(manifest)
+            if not (_is_known(repository, manifest.session) or is_retired(repository, manifest.session)):
+                why = f"it is missing, or the ledger lost a record: it does not know the point {key}"
+                findings.add_object(names.retired(manifest.session), why)
         elif record is not None:
             findings.add_object(key, "the ledger says that it is a restore point, but it is not there")
             findings.hurt.setdefault(key, {})[key.rsplit("/", 1)[1]] = (label, {"all"})
     return manifests
+
+
+def _is_known(repository: Repository, session: bytes) -> bool:
+    """Whether the ledger counts a session as open or live; read again, for others write meanwhile."""
+    ledger = repository.ledger
+    if ledger.damage or session in ledger.state.live or session in ledger.state.open:
+        return True
+    state = ledger.refresh()
+    return session in state.live or session in state.open
+
+
+def _check_index_runs(repository: Repository, manifests: list[Manifest], findings: _Findings) -> None:
+    """Runs in force must be there; their loss costs deduplication and hurts no point."""
+    try:
+        plan = newest_plan(repository)
+    except IntegrityError:
+        return  # named already; which runs are in force cannot be told
+    listed = {info.key for info in repository.store.list(names.INDEX)}
+    expected = {key for manifest in manifests if manifest.plan_epoch >= plan.epoch for key in manifest.index_runs}
+    for key in sorted((expected | plan.index_runs) - listed):
+        if _head_size(repository, key) is None:
+            findings.add_object(key, "it is missing")
 
 
 def _needed(
