@@ -341,18 +341,22 @@ def test_only_a_checksum_of_the_whole_object_counts(opened, checksum, expected):
 
 
 def test_what_is_no_key_of_ours_is_left_out_of_lists(opened):
-    names = [
-        "some/prefix/",
-        "some/prefix/a",
-        "some/prefix/b/",
-        "some/prefix/incoming/x",
-        "some/prefix/ü",
-        "some/prefix/z",
-    ]
-    contents = "".join(f"<Contents><Key>{name}</Key><Size>1</Size></Contents>" for name in names)
+    names = ["", "a", "b/", "incoming/x", "ü", "z"]
+    contents = "".join(f"<Contents><Key>some/prefix/{name}</Key><Size>1</Size></Contents>" for name in names)
     page = f"<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>".encode()
     store, _ = opened(lambda asked: Answer(200, page, {"content-type": "application/xml"}))
     assert keys(store) == ["a", "z"]
+
+
+@pytest.mark.parametrize("sent_share", [0.0, 0.5])
+def test_a_list_that_is_cut_off_is_no_short_list(opened, sent_share):
+    contents = "".join(f"<Contents><Key>some/prefix/{number}</Key><Size>1</Size></Contents>" for number in range(50))
+    page = f"<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>".encode()
+    cut = Answer(200, page[: int(len(page) * sent_share)], announced_bytes=len(page), cut=True)
+    for answer in (cut, Answer(200, b"")):
+        store, _ = opened(lambda asked, answer=answer: answer)
+        with pytest.raises(UnavailableError):
+            keys(store)
 
 
 def test_more_than_an_object_can_hold_is_not_received(opened):

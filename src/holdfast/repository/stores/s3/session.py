@@ -1,11 +1,12 @@
 """What botocore knows of this machine: credentials, region, endpoints, certificates."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from botocore.config import Config
 from botocore.credentials import Credentials as BotocoreCredentials
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ConnectionClosedError
 from botocore.session import Session
 
 from holdfast.domain.errors import PermissionDeniedError
@@ -43,9 +44,11 @@ class AwsSession:
             s3=cast(Any, s3_options),
         )
         try:
-            return self._session.create_client(cast(Any, service), endpoint_url=endpoint, config=config)
+            client: Any = self._session.create_client(cast(Any, service), endpoint_url=endpoint, config=config)
         except BotoCoreError as error:
             raise translate_botocore_error(error, f"{service} client", endpoint or "AWS") from error
+        client.meta.events.register("before-parse", partial(_refuse_cut_answer, client.meta.endpoint_url))
+        return client
 
     def credentials(self) -> Credentials:
         """Credentials as they are now: temporary ones are renewed by botocore before they end.
@@ -65,6 +68,19 @@ class AwsSession:
         except BotoCoreError as error:
             raise translate_botocore_error(error, "renewing credentials", "this machine") from error
         return Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token)
+
+
+def _refuse_cut_answer(endpoint: str, operation_model: Any, response_dict: dict[str, Any], **unused: object) -> None:
+    """Raise ConnectionClosedError for a body shorter than its announced length.
+
+    botocore switches urllib3's own check off (`enforce_content_length=False`) and reads half a JSON document as an
+    empty answer: a cut list would look like a short one.
+    """
+    body, announced = response_dict["body"], response_dict["headers"].get("content-length")
+    if announced is None or operation_model.http["method"] == "HEAD" or not isinstance(body, bytes):
+        return
+    if len(body) != int(announced):
+        raise ConnectionClosedError(endpoint_url=endpoint)
 
 
 def utc_now() -> datetime:

@@ -14,7 +14,14 @@ from urllib.parse import quote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from holdfast.domain.errors import HoldfastError, NotFoundError, ObjectExistsError, ObjectNotFoundError, UsageError
+from holdfast.domain.errors import (
+    HoldfastError,
+    NotFoundError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    UnavailableError,
+    UsageError,
+)
 from holdfast.repository.object_store import Buffer, ObjectInfo
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.object_keys import check_key, is_key
@@ -139,6 +146,12 @@ class S3Store:
                 raise self._explain(refusal_of(error), "s3:ListBucket", f"s3://{self._place.bucket}") from error
             except BotoCoreError as error:
                 raise translate_botocore_error(error, "s3:ListBucket", f"s3://{self._place.bucket}") from error
+            if "IsTruncated" not in page:
+                raise UnavailableError(
+                    f"listing s3://{self._place.bucket} failed",
+                    why="the answer is no list",
+                    cure="run the command again; if it happens again, the store does not keep to S3's rules",
+                )
             for found in page.get("Contents", ()):
                 key = found["Key"].removeprefix(self._root)
                 if is_key(key):
