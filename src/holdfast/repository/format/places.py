@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from holdfast.domain.errors import FormatError
+
 ID_BYTES = 32
 PACK_ROW = struct.Struct(">I16s16s")
 ENTRY = struct.Struct(">32sHIIIIB")
@@ -77,9 +79,12 @@ class Located:
 
     @classmethod
     def decode_root(cls, data: bytes) -> "Located":
-        """From 87 bytes."""
+        """From 87 bytes; FormatError when the entry does not refer to the one row beside it."""
         pack = PackRow.decode(data[: PACK_ROW.size])
-        return cls.decode_entry(data[PACK_ROW.size :], [pack])
+        entry = data[PACK_ROW.size :]
+        if entry[ID_BYTES : ID_BYTES + 2] != b"\0\0":
+            raise FormatError("a root reference names another pack row than its own", why="its number is not 0")
+        return cls.decode_entry(entry, [pack])
 
     @classmethod
     def decode_entry(cls, data: bytes, packs: list[PackRow]) -> "Located":

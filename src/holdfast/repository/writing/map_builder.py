@@ -71,7 +71,9 @@ class FixedMapBuilder:
     def finish(self, base_block_count: int) -> Located | None:
         """Close every open node; the root, None where all is zeros."""
         if self._inherit and self._base is not None:
-            if base_block_count != self._block_count and self._block_count:
+            if not self._block_count:
+                return None  # nothing of the base is left
+            if base_block_count != self._block_count:
                 self._at(0, (self._block_count - 1) // FANOUT)
             if not any(self._open):
                 return self._base.volume.root
