@@ -218,7 +218,7 @@ def test_a_block_that_is_gone_from_the_second_snapshot_reads_as_zeros(source_of)
             {"BlockIndex": 1, "FirstBlockToken": "a", "SecondBlockToken": "b"},
             {"BlockIndex": 2, "FirstBlockToken": "a"},
         ]
-        return page({"ChangedBlocks": [kept, gone], "VolumeSize": 1, "BlockSize": 524288})
+        return page({"ChangedBlocks": changed, "VolumeSize": 1, "BlockSize": 524288})
 
     service = FakeEbs([1], listing=listing)
     source = source_of(service)
