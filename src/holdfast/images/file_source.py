@@ -52,20 +52,37 @@ class FileSource:
             for number in range(first, upcoming):
                 yield BlockReference(number)
             position = max(end, position + 1)
+        self._require_whole()
 
     def _next_data(self, position: int) -> tuple[int, int]:
         """The next stretch [start, end) of data at or after `position`; both the file's end where there is none."""
         if not self._sparse:
             return position, self._size_bytes
-        try:
-            start = os.lseek(self._descriptor, position, os.SEEK_DATA)
-            return start, os.lseek(self._descriptor, start, os.SEEK_HOLE)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return self._size_bytes, self._size_bytes
-            if error.errno == errno.EINVAL:
-                return position, self._size_bytes
-            raise
+        with translated(self._path):
+            try:
+                start = os.lseek(self._descriptor, position, os.SEEK_DATA)
+                end = os.lseek(self._descriptor, start, os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno == errno.ENXIO:
+                    return self._size_bytes, self._size_bytes
+                if error.errno == errno.EINVAL:
+                    return position, self._size_bytes
+                raise
+        return min(start, self._size_bytes), min(end, self._size_bytes)
+
+    def _require_whole(self) -> None:
+        """Where a file was cut off nothing is found, as in a hole; that must not pass for zeros."""
+        with translated(self._path):
+            now_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if now_bytes < self._size_bytes:
+            raise self._became_shorter(now_bytes)
+
+    def _became_shorter(self, end: int) -> SourceGoneError:
+        return SourceGoneError(
+            f"{self._path} became shorter while it was read",
+            why=f"it had {self._size_bytes} bytes and now ends at {end}",
+            cure="back up a snapshot, or a file that nobody writes to",
+        )
 
     def changed_since(self, base: Mapping[str, str]) -> None:
         """A file does not know what changed."""
@@ -87,11 +104,7 @@ class FileSource:
             while len(data) < length:
                 more = os.pread(self._descriptor, length - len(data), offset + len(data))
                 if not more:
-                    raise SourceGoneError(
-                        f"{self._path} became shorter while it was read",
-                        why=f"it had {self._size_bytes} bytes and now ends at {offset + len(data)}",
-                        cure="back up a snapshot, or a file that nobody writes to",
-                    )
+                    raise self._became_shorter(offset + len(data))
                 data += more
         return data
 

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import BinaryIO
 
 from holdfast.domain.errors import NotFoundError, UsageError
-from holdfast.repository.block_source import BlockReference, BlockSource
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest
 from holdfast.repository.format.map_node import CUT_FIXED
@@ -148,9 +148,19 @@ def _changes(
     if parent is None:
         return None, ()
     if changed_blocks is not None:
-        return changed_blocks(source.size_bytes), ()
+        return _with_growth(changed_blocks(source.size_bytes), source, parent.volume.size_bytes), ()
     changed = source.changed_since(parent.volume.source)
     base = parent.volume.source.get("snapshot")
     if changed is None and base is not None and source.facts.get("snapshot") is not None:
         return None, (f"what changed since {base} is not known any more: everything was read and compared",)
     return changed, ()
+
+
+def _with_growth(listed: Iterator[BlockReference], source: BlockSource, parent_bytes: int) -> Iterator[BlockReference]:
+    """The listed blocks, and behind the parent's end everything: nothing can be taken from it there."""
+    if source.size_bytes <= parent_bytes:
+        yield from listed
+        return
+    first_new = -(-parent_bytes // BLOCK_SIZE_BYTES)
+    yield from (reference for reference in listed if reference.number < first_new)
+    yield from (reference for reference in source.allocated() if reference.number >= first_new)
