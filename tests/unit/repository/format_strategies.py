@@ -1,0 +1,137 @@
+"""Hypothesis strategies for every structure of the repository format."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from holdfast.repository.crypto.keys import TenantKeys
+from holdfast.repository.format.acknowledgement import Acknowledgement
+from holdfast.repository.format.config import Config
+from holdfast.repository.format.index_run import ROW, IndexRun
+from holdfast.repository.format.ledger import Batch, LedgerState
+from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest, StoredPack, VolumeMap
+from holdfast.repository.format.places import HOLE, Located, PackRow, Place
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.format.retirement import Retirement
+from holdfast.repository.format.tenant import Tenant
+
+ids = st.binary(min_size=16, max_size=16)
+digests = st.binary(min_size=32, max_size=32)
+keys = digests
+naturals = st.integers(0, 2**62)
+u32s = st.integers(0, 2**32 - 1)
+texts = st.text(max_size=20)
+times = st.just("2026-11-22T20:38:02.123456Z")
+
+configs = st.builds(
+    Config, ids, keys, texts, st.integers(0, 8 * 2**20), pack_size_bytes=st.integers(0, 256 * 2**20)
+)  # fmt: skip
+tenants = st.builds(Tenant, texts, st.builds(TenantKeys, keys, keys), times)
+retirements = st.builds(Retirement, ids, texts, times)
+acknowledgements = st.builds(Acknowledgement, ids, naturals)
+plans = st.builds(Plan, naturals, st.frozensets(ids), st.frozensets(ids), st.frozensets(texts))
+
+pack_rows = st.builds(PackRow, u32s, ids, ids)
+places = st.builds(Place, pack_rows, u32s, u32s, u32s, u32s, st.integers(0, 255))
+locateds = st.builds(Located, digests, places).filter(lambda item: item.encode_entry(0) != HOLE)
+
+volumes = st.builds(
+    VolumeMap,
+    name=texts,
+    size_bytes=st.integers(0, 2**60),
+    block_size_bytes=st.integers(512, 8 * 2**20),
+    cut=st.sampled_from([0, 1]),
+    depth=st.integers(1, 8),
+    root=st.none() | locateds,
+    source=st.dictionaries(texts, texts, max_size=3),
+)
+manifests = st.builds(
+    Manifest,
+    kind=st.sampled_from([IMAGE, STREAM]),
+    tenant=texts,
+    workload=texts,
+    session=ids,
+    created=times,
+    committed=times,
+    parent=st.none() | ids,
+    volumes=st.lists(volumes, max_size=3).map(tuple),
+    packs=st.lists(st.builds(StoredPack, ids, st.booleans(), u32s, digests), max_size=3).map(tuple),
+    index_runs=st.lists(texts, max_size=3).map(tuple),
+    plan_epoch=naturals,
+    keep_until=st.none() | times,
+    writer=texts,
+    statistics=st.dictionaries(texts, st.integers(-(2**63), 2**63), max_size=3),
+)
+
+
+def records(*types: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Ledger records of these types."""
+    forms = {
+        "open": st.fixed_dictionaries({"type": st.just("open"), "session": ids, "point": texts, "time": times}),
+        "retire": st.fixed_dictionaries({"type": st.just("retire"), "session": ids, "point": texts, "time": times}),
+        "unpin": st.fixed_dictionaries({"type": st.just("unpin"), "session": ids}),
+        "pin": st.fixed_dictionaries(
+            {"type": st.just("pin"), "session": ids, "points": st.lists(ids, max_size=3), "time": times}
+        ),
+        "commit": st.fixed_dictionaries(
+            {
+                "type": st.just("commit"),
+                "session": ids,
+                "point": texts,
+                "time": times,
+                "tenant": texts,
+                "workload": texts,
+                "kind": st.sampled_from([IMAGE, STREAM]),
+                "created": times,
+                "size": naturals,
+                "parent": st.none() | ids,
+            }
+        ),
+    }
+    return st.one_of(*(forms[name] for name in types))
+
+
+def by_session(name: str) -> st.SearchStrategy[dict[bytes, dict[str, Any]]]:
+    """Records of one type under their sessions."""
+    return st.lists(records(name), max_size=3).map(lambda rows: {row["session"]: row for row in rows})
+
+
+every_record = records("open", "commit", "retire", "pin", "unpin")
+batches = st.builds(Batch, naturals, digests, times, st.lists(every_record, max_size=4).map(tuple))
+checkpoints = st.builds(LedgerState, naturals, digests, by_session("commit"), by_session("open"), by_session("pin"))
+
+
+@st.composite
+def index_runs(draw: st.DrawFn) -> IndexRun:
+    """Runs whose rows ascend and name pack rows that are there."""
+    packs = tuple(draw(st.lists(pack_rows, min_size=1, max_size=4, unique=True)))
+    numbers = st.tuples(
+        digests,
+        st.sampled_from([1, 2]),
+        st.integers(0, len(packs) - 1),
+        u32s,
+        u32s,
+        u32s,
+        u32s,
+        st.sampled_from([0, 1]),
+    )
+    rows = sorted(draw(st.lists(numbers, max_size=8, unique_by=lambda row: row[0])))
+    return IndexRun(draw(ids), draw(ids), draw(st.booleans()), draw(naturals), packs, np.array(rows, ROW))
+
+
+@st.composite
+def fixed_nodes(draw: st.DrawFn) -> tuple[int, int, list[Located | None], list[int]]:
+    """Level, cut, 128 entries with holes, no spans."""
+    entries: list[Located | None] = [None] * 128
+    for number, item in draw(st.dictionaries(st.integers(0, 127), locateds, max_size=6)).items():
+        entries[number] = item
+    return draw(st.integers(0, 7)), 0, entries, []
+
+
+@st.composite
+def stream_nodes(draw: st.DrawFn) -> tuple[int, int, list[Located | None], list[int]]:
+    """Level, cut, some entries without holes, what each covers."""
+    few = draw(st.lists(locateds, min_size=1, max_size=4))
+    entries: list[Located | None] = [few[number % len(few)] for number in range(draw(st.integers(1, 128)))]
+    return draw(st.integers(0, 7)), 1, entries, [draw(st.integers(1, 2**50))] * len(entries)

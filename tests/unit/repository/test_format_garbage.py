@@ -1,0 +1,259 @@
+"""Bytes that are no structure are refused as such: never another error, never much memory."""
+
+import hashlib
+import random
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import cbor2
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.domain.errors import IntegrityError, UnsupportedFormatError
+from holdfast.repository.crypto.keys import AeadKey
+from holdfast.repository.format import (
+    acknowledgement,
+    cbor,
+    config,
+    envelope,
+    index_run,
+    key_slot,
+    ledger,
+    manifest,
+    map_node,
+    pack,
+    plan,
+    retirement,
+    tenant,
+)
+from holdfast.repository.format.envelope import Kind
+from tests.golden import make_structures as golden
+
+# FormatError is an IntegrityError.
+REFUSED = (IntegrityError, UnsupportedFormatError)
+MOST_BYTES = 4 * 2**20
+
+Decode = Callable[[bytes], Any]
+
+
+def node(level: int, cut: int) -> Decode:
+    """Decode a node and look at every entry."""
+
+    def decode(data: bytes) -> list[object]:
+        found = map_node.decode(data, level=level, cut=cut)
+        return [found.located(at) for at in range(128)]
+
+    return decode
+
+
+FIELDS = {name: fields for name, (_number, _label, _key, fields) in golden.bodies().items()}
+MAPS: dict[str, tuple[Decode, dict[str, Any]]] = {
+    "config": (config.decode, FIELDS["config"]),
+    "tenant": (tenant.decode, FIELDS["tenant"]),
+    "manifest": (manifest.decode, FIELDS["manifest"]),
+    "volume": (manifest.decode, FIELDS["manifest"]["volumes"][0]),
+    "batch": (ledger.decode_batch, FIELDS["ledger batch"]),
+    "record": (ledger.decode_batch, FIELDS["ledger batch"]["records"][1]),
+    "checkpoint": (ledger.decode_checkpoint, FIELDS["checkpoint"]),
+    "plan": (plan.decode, FIELDS["plan"]),
+    "retirement": (retirement.decode, FIELDS["retirement"]),
+    "acknowledgement": (acknowledgement.decode, FIELDS["acknowledgement"]),
+}
+
+
+def encoded(name: str, fields: object) -> bytes:
+    """The body in which these fields stand."""
+    if name == "volume":
+        fields = {**FIELDS["manifest"], "volumes": [fields]}
+    if name == "record":
+        fields = {**FIELDS["ledger batch"], "records": [fields]}
+    return cbor2.dumps(fields)
+
+
+DECODERS: dict[str, tuple[Decode, bytes]] = {
+    **{name: (decode, encoded(name, fields)) for name, (decode, fields) in MAPS.items()},
+    "index run": (index_run.decode, golden.index_run()),
+    "fixed leaf": (node(0, 0), golden.fixed_leaf()),
+    "fixed inner": (node(3, 0), golden.fixed_inner()),
+    "stream leaf": (node(0, 1), golden.stream_leaf()),
+    "stream inner": (node(1, 1), golden.stream_inner()),
+}
+OBJECTS: dict[str, Decode] = {
+    "envelope": lambda data: envelope.open_object(
+        data, kinds=tuple(Kind), kind_key=bytes(32), object_key="x", repository=bytes(16)
+    ),
+    "key slot": lambda data: key_slot.decode(data, "keys/x"),
+    "pack": lambda data: pack.open_body(data, AeadKey(bytes(32), bytes(32)), "packs/x"),
+}
+STEMS = {"envelope": envelope.MAGIC, "key slot": key_slot.MAGIC, "pack": pack.MAGIC}
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=5),
+    st.binary(max_size=100),
+    st.sampled_from([cbor2.undefined, cbor2.CBORSimpleValue(99)]),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.one_of(st.text(max_size=5), st.integers(), st.binary(max_size=3)), inner, max_size=3),
+        st.builds(cbor2.CBORTag, st.integers(40, 60) | st.just(43000), inner),
+    ),
+    max_leaves=6,
+)
+
+
+def refuses_or_decodes(decode: Decode, data: bytes) -> None:
+    """Anything but REFUSED comes out as it is, and fails the test."""
+    try:
+        decode(data)
+    except REFUSED:
+        return
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=400))
+def test_random_bytes(name, data):
+    refuses_or_decodes(DECODERS[name][0], data)
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=400), st.booleans())
+def test_random_objects(name, data, with_magic):
+    data = STEMS[name] + data if with_magic else data
+    for candidate in (data, data + hashlib.sha256(data).digest()):
+        with pytest.raises(REFUSED):
+            OBJECTS[name](candidate)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@settings(max_examples=80, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_valid_bytes_with_a_few_changes(name, dice: random.Random):
+    decode, valid = DECODERS[name]
+    decode(valid)
+    data = bytearray(valid)
+    for _ in range(dice.choice([1, 1, 2, 5])):
+        at = dice.randrange(len(data) + 1)
+        match dice.randrange(3):
+            case 0:
+                data[at : at + 1] = dice.randbytes(1)
+            case 1:
+                del data[at : at + dice.randrange(1, 60)]
+            case 2:
+                data[at:at] = dice.randbytes(dice.randrange(1, 8))
+    refuses_or_decodes(decode, bytes(data))
+
+
+@pytest.mark.parametrize("name", MAPS)
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_a_field_of_another_type(name, data):
+    decode, fields = MAPS[name]
+    decode(encoded(name, fields))
+    key = data.draw(st.sampled_from(sorted(fields)))
+    refuses_or_decodes(decode, encoded(name, {**fields, key: data.draw(values)}))
+
+
+OPTIONAL = {"manifest": {"parent", "keep_until"}, "volume": {"root"}, "record": {"parent"}, "plan": {"time"}}
+IGNORED = {"format", "repository"}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_missing_field_is_refused(name):
+    decode, fields = MAPS[name]
+    for key in fields.keys() - OPTIONAL.get(name, set()):
+        if name == "manifest" and key in IGNORED:
+            continue
+        with pytest.raises(REFUSED):
+            decode(encoded(name, {other: value for other, value in fields.items() if other != key}))
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_no_map_is_refused(name):
+    decode, fields = MAPS[name]
+    others: tuple[object, ...] = ([], 1, "text", None, {1: 2}, [{}])
+    for other in others:
+        with pytest.raises(REFUSED):
+            decode(encoded(name, other))
+    with pytest.raises(REFUSED):
+        decode(encoded(name, fields) + b"\0")
+
+
+HOSTILE = {
+    "a long list": b"\xa1\x61x\x9b\x00\x00\x00\x00\xff\xff\xff\xff",
+    "a list of 2^64": b"\xa1\x61x\x9b" + b"\xff" * 8,
+    "long bytes": b"\xa1\x61x\x5b\x00\x00\x00\x10\x00\x00\x00\x00",
+    "a long text": b"\xa1\x61x\x7b\x00\x00\x00\x10\x00\x00\x00\x00",
+    "a large map": b"\xbb\x00\x00\x00\x00\xff\xff\xff\xff",
+    "deep lists": b"\xa1\x61x" + b"\x81" * 100_000,
+    "deep endless lists": b"\xa1\x61x" + b"\x9f" * 100_000,
+    "deep maps": b"\xa1\x61x" * 100_000,
+    "a large float": cbor2.dumps({"x": cbor2.CBORTag(5, [10**8, 3])}),
+    "no fraction": cbor2.dumps({"x": cbor2.CBORTag(30, [1, 0])}),
+    "no expression": cbor2.dumps({"x": cbor2.CBORTag(35, "(")}),
+    "no time": cbor2.dumps({"x": cbor2.CBORTag(0, "yesterday")}),
+    "no uuid": cbor2.dumps({"x": cbor2.CBORTag(37, b"short")}),
+    "a set of lists": cbor2.dumps({"x": cbor2.CBORTag(258, [[1]])}),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_cbor_takes_little_memory(what):
+    tracemalloc.start()
+    try:
+        for decode, _fields in MAPS.values():
+            with pytest.raises(REFUSED):
+                decode(HOSTILE[what])
+        with pytest.raises(REFUSED):
+            index_run.decode(len(HOSTILE[what]).to_bytes(4, "big") + HOSTILE[what])
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_index_run_that_promises_many_rows_takes_little_memory():
+    header = {"session": bytes(16), "workload": bytes(16), "verified": True, "plan_epoch": 0, "packs": b""}
+    for count in (1, 2**20, 2**20 + 1, 2**62, 2**80, -1):
+        fields = cbor2.dumps({**header, "count": count})
+        with pytest.raises(REFUSED):
+            index_run.decode(len(fields).to_bytes(4, "big") + fields)
+
+
+def test_index_run_that_names_a_pack_row_it_lacks_is_refused():
+    valid = bytearray(golden.index_run())
+    valid[-18] = 9  # the last row's pack row number
+    with pytest.raises(REFUSED):
+        index_run.decode(bytes(valid))
+
+
+def test_root_that_names_another_row_than_its_own_is_refused():
+    decode, volume = MAPS["volume"]
+    root = bytearray(volume["root"])
+    root[36 + 33] = 1
+    with pytest.raises(REFUSED):
+        decode(encoded("volume", {**volume, "root": bytes(root)}))
+
+
+@pytest.mark.parametrize(("level", "cut"), [(1, 0), (0, 1), (7, 0)])
+def test_node_of_another_level_or_cut_is_refused(level, cut):
+    with pytest.raises(REFUSED):
+        map_node.decode(golden.fixed_leaf(), level=level, cut=cut)
+
+
+def test_newer_structures_are_told_from_damage():
+    with pytest.raises(UnsupportedFormatError):
+        config.decode(cbor.encode({**FIELDS["config"], "format": 2}))
+    with pytest.raises(UnsupportedFormatError):
+        config.decode(cbor.encode({**FIELDS["config"], "suite": 3}))
+    data = b"HFOBJT\x00\x02" + bytes(200)
+    with pytest.raises(UnsupportedFormatError):
+        OBJECTS["envelope"](data + hashlib.sha256(data).digest())
