@@ -1,6 +1,7 @@
 """The documents of `holdfast image`: what came of a command, under the stable names of docs/cli.md."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.quantities import human_size, short_time
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 _STREAM_CUT = 1
+_CHANGED_BLOCKS = "changed-blocks"
 
 
-def backup(report: "BackupReport", requests: Mapping[str, int], duration_seconds: float) -> Document:
-    """Of `image backup`."""
+def backup(
+    report: "BackupReport", requests: Mapping[str, int], duration_seconds: float, changed_blocks: Path | None
+) -> Document:
+    """Of `image backup`; `changed_blocks` is the list that was handed in, if one was."""
     finished, manifest = report.finished, report.finished.manifest
     return {
         "restore_point": manifest.session.hex(),
@@ -27,6 +31,7 @@ def backup(report: "BackupReport", requests: Mapping[str, int], duration_seconds
         "kind": manifest.kind,
         "method": report.method.value,
         "parent": _hex(manifest.parent),
+        "trusted": _trusted(report, changed_blocks),
         "size_bytes": manifest.size_bytes,
         "changed_bytes": finished.counters.changed_bytes,
         "read_bytes": finished.counters.read_bytes,
@@ -164,6 +169,14 @@ def verification(report: "VerifyReport", summary: "PointSummary", duration_secon
         "read_bytes": report.read_bytes,
         "duration_seconds": round(duration_seconds, 3),
     }
+
+
+def _trusted(report: "BackupReport", changed_blocks: Path | None) -> str | None:
+    """Whose word was taken for blocks that were not read."""
+    if report.method.value != _CHANGED_BLOCKS:
+        return None
+    words = "what EBS does not list as changed" if changed_blocks is None else f"what {changed_blocks} does not list"
+    return f"{words} was taken from the parent unread"
 
 
 def _hex(identifier: bytes | None) -> str | None:

@@ -75,7 +75,7 @@ def backup(
     with local.opened(repository, password, voice.warn) as opened, voice.progress("backing up") as progress:
         order = local.order(workload, parent, compression.value)
         report = local.back_up(opened, source, order, changed_blocks, progress)
-        document = documents.backup(report, opened.requests, time.monotonic() - began_seconds)
+        document = documents.backup(report, opened.requests, time.monotonic() - began_seconds, changed_blocks)
     for warning in report.warnings:
         voice.warn(warning)
     voice.document(document, lambda: facts_table(as_facts(document)))

@@ -22,7 +22,7 @@ def run(
     listen: Annotated[
         str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer; port 0 takes a free one.")
     ] = "127.0.0.1:0",
-    faults: Annotated[str, typer.Option("--faults", metavar="SPEC", help="Faults to make, as docs/lab.md says.")] = "",
+    faults: Annotated[str, typer.Option("--faults", metavar="SPEC", help="Faults to make, as docs/cli.md says.")] = "",
     state: Annotated[
         Path | None, typer.Option("--state", metavar="DIR", help="Keep everything here; else it is gone at the end.")
     ] = None,

@@ -5,6 +5,7 @@
 """
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -12,9 +13,11 @@ import threading
 import traceback
 from collections.abc import Sequence
 from types import FrameType, TracebackType
+from typing import Annotated
 
 import typer
 
+import holdfast
 from holdfast.cli import demo, image, lab, repository
 from holdfast.cli.options import Invocation
 from holdfast.cli.voice import say, show_error
@@ -26,10 +29,26 @@ UNWINDING_SECONDS = 5.0
 
 app = typer.Typer(
     name="holdfast",
-    help="Backup and recovery of AWS workloads. Exit codes and examples: docs/cli.md.",
     rich_markup_mode=None,
     add_completion=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"holdfast {holdfast.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Backup and recovery of AWS workloads. Exit codes and examples: docs/cli.md."""
+
+
 for noun in (repository.app, image.app, lab.app):
     app.add_typer(noun)
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
@@ -37,10 +56,7 @@ app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 
 def main() -> None:
     """Run the program with this process's arguments, and end the process."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            # A name that the terminal's character set lacks must not stop a restore.
-            stream.reconfigure(errors="backslashreplace")
+    _prepare_streams()
     sys.excepthook = _show_defect
     _take_signals()
     status = run(sys.argv[1:])
@@ -55,9 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     invocation = Invocation()
     try:
         command = typer.main.get_command(app)
-        status = command.main(
-            prepared(command, arguments), prog_name="holdfast", standalone_mode=False, obj=invocation
-        )
+        status = command.main(prepared(command, arguments), prog_name="holdfast", standalone_mode=False, obj=invocation)
     except HoldfastError as error:
         _show(error, invocation)
         return error.exit_status
@@ -123,6 +137,18 @@ def _show_defect(kind: type[BaseException], error: BaseException, trace: Traceba
             cure="run it again with --debug and report what it prints",
         )
     )
+
+
+def _prepare_streams() -> None:
+    """Stand-ins where a stream was closed by whoever started us, lest a volume takes its number; and no name that the
+    terminal's character set lacks stops a restore.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _take_signals() -> None:

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -66,9 +66,10 @@ class Voice:
 
 
 def say(line: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(printable(line) + "\n")
-    sys.stderr.flush()
+    """One line on standard error; whoever does not listen any more does not stop the work."""
+    with suppress(OSError):
+        sys.stderr.write(printable(line) + "\n")
+        sys.stderr.flush()
 
 
 def show_error(error: HoldfastError) -> None:

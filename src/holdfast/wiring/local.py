@@ -153,6 +153,10 @@ def back_up(
                 why="its chunks are found by their content",
                 cure="leave --changed-blocks out",
             )
+        if sys.stdin.isatty():
+            raise UsageError(
+                "standard input is a terminal", why="nothing is piped into it", cure="pipe something, or name a file"
+            )
         return backup_stream(opened.repository, sys.stdin.buffer, order, progress)
     with closing(open_source(source)) as volume:
         listed = None if changed_blocks is None else partial(_listed_blocks, changed_blocks)

@@ -6,6 +6,7 @@ import stat
 import sys
 from pathlib import Path
 
+from holdfast.domain.errors import UsageError
 from holdfast.images.file_errors import translated
 from holdfast.images.file_target import FileTarget
 from holdfast.images.pipe_target import PipeTarget
@@ -27,8 +28,21 @@ def open_target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
         tags = {"holdfast:restore-point": point.id, "holdfast:workload": point.workload}
         return location.open_target(text, tags)
     if text == STREAM:
+        if sys.stdout.isatty():
+            raise UsageError(
+                "standard output is a terminal",
+                why="a volume is no text",
+                cure="send it to a file or pipe, or use --to",
+            )
         return PipeTarget(sys.stdout.buffer)
-    return FileTarget(Path(text), force=force)
+    path = Path(text)
+    if path.exists() and not (path.is_file() or path.is_block_device()):
+        raise UsageError(
+            f"{path} is no place for a volume",
+            why="it is neither a file nor a block device",
+            cure="name a new file or a block device",
+        )
+    return FileTarget(path, force=force)
 
 
 def sha256_of_restored(target: str, progress: Progress) -> str | None:

@@ -11,7 +11,7 @@ from tests.e2e.cli.conftest import patterned
 
 BACKUP_FIELDS = {
     "restore_point", "workload", "kind", "method", "parent", "size_bytes", "changed_bytes", "read_bytes", "new_chunks",
-    "new_bytes_plain", "stored_bytes", "duration_seconds", "requests", "warnings",
+    "new_bytes_plain", "stored_bytes", "duration_seconds", "requests", "warnings", "trusted",
 }  # fmt: skip
 RESTORE_FIELDS = {
     "restore_point", "workload", "volume", "target", "size_bytes", "read_bytes", "requests", "duration_seconds",
@@ -34,6 +34,8 @@ def test_backup_incremental_list_show_restore_verify_delete(holdfast):
     (holdfast.folder / "changes").write_text("524288 10\n1572864 524288 # freed\n")
     partial = holdfast.done("backup", disk, "--workload", "db", "--changed-blocks", "changes", "--compression", "best")
     assert (partial["method"], partial["parent"]) == ("changed-blocks", full["restore_point"])
+    assert full["trusted"] is None
+    assert "changes" in partial["trusted"]
     assert partial["read_bytes"] == 2 * 512 * 1024
     assert partial["new_chunks"] == 1
 

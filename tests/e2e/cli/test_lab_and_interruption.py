@@ -125,6 +125,7 @@ def test_only_changed_blocks_are_read_and_the_lost_volume_comes_back(cloud, lab)
     second = cloud.done("backup", f"ebs:{lab.snapshot(volume)}?region=us-east-1", "--workload", "db")
     assert (second["method"], second["read_bytes"]) == ("changed-blocks", 2 * BLOCK_BYTES)
     assert second["parent"] == first["restore_point"]
+    assert "EBS" in second["trusted"]
     lab.client("ec2").delete_volume(VolumeId=volume)
 
     made = cloud.done("restore", "latest:db", "--to", "ebs:")["snapshot_id"]
@@ -132,6 +133,22 @@ def test_only_changed_blocks_are_read_and_the_lost_volume_comes_back(cloud, lab)
     again = ec2.create_volume(AvailabilityZone="us-east-1a", SnapshotId=made)["VolumeId"]
     ec2.get_waiter("volume_available").wait(VolumeIds=[again], WaiterConfig={"Delay": 1})
     assert sha256_of(lab.ask(f"/_lab/volumes/{again}")["path"]) == before
+
+
+def test_a_base_snapshot_that_is_gone_is_a_warning(cloud, lab):
+    volume, path = lab.volume()
+    fill(path, 0, os.urandom(4 * BLOCK_BYTES))
+    base = lab.snapshot(volume)
+    cloud.done("backup", f"ebs:{base}", "--workload", "db")
+    fill(path, BLOCK_BYTES, os.urandom(10))
+    after = lab.snapshot(volume)
+    lab.client("ec2").delete_snapshot(SnapshotId=base)
+    done = cloud.image("backup", f"ebs:{after}", "--workload", "db", "--output", "json")
+    assert done.status == 3, done.err
+    assert done.err.startswith("warning: ")
+    assert base in done.err
+    assert done.document["warnings"]
+    assert (done.document["method"], done.document["new_chunks"]) == ("compared", 1)
 
 
 def test_snapshot_that_is_not_there(cloud):

@@ -196,6 +196,8 @@ def test_source_and_target_that_are_none(filled):
     filled.image("backup", ".", "--workload", "w").failed(2)
     filled.image("backup", "/dev/null", "--workload", "w").failed(2)
     filled.image("restore", "latest:w", "--to", "disk").failed(7)
+    filled.image("restore", "latest:w", "--to", "/dev/null", "--force").failed(2)
+    filled.image("restore", "latest:w", "--to", ".", "--force").failed(2)
     filled.image("restore", "latest:w", "--to", "no/such/folder/out").failed(4)
     filled.image("restore", "latest:w", "--to", "out", "--volume", "other").failed(4)
     filled.image("restore", "latest:other", "--to", "out").failed(4)
@@ -243,6 +245,43 @@ def test_names_from_elsewhere_are_printed_safely(holdfast):
     assert "a\\x1b[2J\\u202eb" in shown.text
     assert holdfast.done("show", "latest:w")["volumes"][0]["source"]["name"] == "a\x1b[2J\u202eb"
     assert b"\x1b" not in holdfast.image("show", "latest:w", "--output", "yaml").out
+
+
+def test_names_that_are_no_text(filled):
+    """File names are bytes; one that is no UTF-8 is a target like any other."""
+    filled.done("restore", "latest:w", "--to", os.fsdecode(b"out\xff"))
+    assert (filled.folder / os.fsdecode(b"out\xff")).read_bytes() == (filled.folder / "disk").read_bytes()
+    filled.image("restore", os.fsdecode(b"latest:\xff"), "--to", "x").failed(4)
+
+
+def test_streams_that_were_closed(filled):
+    """A volume must not end up where a closed stream's number leads."""
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        words = [*PROGRAM, "image", "restore", "latest:w", "--to", "out", "--force", *filled.opening]
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *words],
+            check=False,
+            capture_output=True,
+            cwd=filled.folder,
+            env=filled.environment,
+        )
+        assert done.returncode == 0, done.stderr
+        assert (filled.folder / "out").read_bytes() == (filled.folder / "disk").read_bytes()
+
+
+def test_nobody_listens_to_progress(filled):
+    (filled.folder / "disk").write_bytes(os.urandom(8 * MIB))
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*PROGRAM, "image", "backup", "disk", "--workload", "w", *filled.opening, "--output", "json"],
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            cwd=filled.folder,
+            env=filled.environment,
+        )
+    assert done.returncode == 0
+    assert b"restore_point" in done.stdout
 
 
 def test_memory_that_cannot_be_kept_is_a_warning(filled):

@@ -14,7 +14,8 @@ class Clock:
 
 
 def test_a_line_every_few_seconds():
-    clock, lines = Clock(), []
+    clock = Clock()
+    lines: list[str] = []
     display = LineDisplay("backing up", lines.append, clock)
     display.total(100 * 1024**2)
     for _ in range(100):
@@ -27,7 +28,8 @@ def test_a_line_every_few_seconds():
 
 
 def test_no_end_known():
-    clock, lines = Clock(), []
+    clock = Clock()
+    lines: list[str] = []
     display = LineDisplay("backing up", lines.append, clock)
     display.total(None)
     clock.seconds += 10
@@ -36,7 +38,8 @@ def test_no_end_known():
 
 
 def test_time_that_stands_still_and_nothing_to_do():
-    clock, lines = Clock(), []
+    clock = Clock()
+    lines: list[str] = []
     display = LineDisplay("checking", lines.append, clock)
     display.total(0)
     display.advance(0)
@@ -47,7 +50,8 @@ def test_time_that_stands_still_and_nothing_to_do():
 
 
 def test_each_total_begins_anew():
-    clock, lines = Clock(), []
+    clock = Clock()
+    lines: list[str] = []
     display = LineDisplay("verifying", lines.append, clock)
     for total_bytes in (1024, 2048):
         display.total(total_bytes)
@@ -58,7 +62,7 @@ def test_each_total_begins_anew():
 
 
 def test_notes_are_always_shown():
-    lines = []
+    lines: list[str] = []
     for display in (LineDisplay("x", lines.append, Clock()), NotesOnly(lines.append)):
         display.total(5)
         display.advance(5)

@@ -1,6 +1,7 @@
 """Calls whose words do not fit are refused before anything is touched: three lines, exit code 2."""
 
 import pytest
+import typer
 
 from holdfast.cli import main
 
@@ -70,7 +71,7 @@ def test_every_command_helps_with_an_example(words, capsys):
 
 
 def test_only_a_check_takes_read_data_without_a_value():
-    command = main.typer.main.get_command(main.app)
+    command = typer.main.get_command(main.app)
     prepared = main.prepared(command, ["repository", "check", "x", "--read-data", "--", "--read-data"])
     assert prepared == ["repository", "check", "x", "--read-data=100", "--", "--read-data"]
     words = ["image", "list", "--repository", "--read-data"]

@@ -1,0 +1,45 @@
+"""The program starts quickly: `--help` loads nothing heavy."""
+
+import os
+import resource
+import subprocess
+import sys
+
+from holdfast import __version__
+from tests.e2e.cli.conftest import PROGRAM
+
+HEAVY = ["boto3", "botocore", "cryptography", "moto", "numpy", "pycurl", "pydantic", "rich", "zstandard"]
+HELP_CPU_SECONDS = 0.3
+
+
+def test_help_loads_nothing_heavy():
+    script = f"""
+import sys
+from holdfast.cli import main
+assert main.run(["--help"]) == 0
+print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_help_costs_little():
+    """The least of some runs: what the machine does beside it is no part of the program."""
+    costs = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([*PROGRAM, "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        costs.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
+    assert min(costs) < HELP_CPU_SECONDS
+
+
+def test_console_script_is_the_module(holdfast):
+    script = os.path.join(os.path.dirname(sys.executable), "holdfast")
+    by_script = subprocess.run([script, "image", "list"], check=False, capture_output=True, text=True)
+    assert (by_script.returncode, by_script.stderr) == (2, holdfast.run("image", "list").err)
+
+
+def test_version():
+    done = subprocess.run([*PROGRAM, "--version"], check=True, capture_output=True, text=True)
+    assert done.stdout == f"holdfast {__version__}\n"
