@@ -9,7 +9,7 @@ from tests.house.tree import ROOT, committed_files, named
 
 PATTERNS = {
     "home": (
-        re.compile(r"(?<![\w.~-])/(?:home/(?!runner\b|user\b)[a-z]\w*|Users/\w+|root)/"),
+        re.compile(r"(?<![\w.~-])/(?:home/(?!(?:me|runner|user)\b)[a-z]\w*|Users/\w+|root)/"),
         "a path of one person's machine: write it relative to the project, or take it from the environment",
     ),
     "registry": (
