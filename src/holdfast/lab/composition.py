@@ -1,10 +1,12 @@
 """The parts of a lab put together over one folder. This module loads moto."""
 
 import time
+from collections import deque
 from pathlib import Path
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from moto.iam.models import get_account_id_from
+from moto.s3.models import FakeKey
 
 from holdfast.lab.application import LabApplication
 from holdfast.lab.block_store import BlockStore
@@ -20,7 +22,7 @@ from holdfast.lab.moto_settings import set_moto_settings
 from holdfast.lab.request_log import RequestLog
 from holdfast.lab.request_scope import scope_of
 from holdfast.lab.s3_keeping import KeepingS3
-from holdfast.lab.s3_order import OneWriterPerKey
+from holdfast.lab.s3_order import OneRequestPerKey
 from holdfast.lab.s3_state import S3State
 from holdfast.lab.tokens import TokenIssuer, load_or_make_key
 
@@ -46,11 +48,13 @@ def build(folder: Path, plan: FaultPlan, *, keep_s3: bool) -> LabApplication:
         application.faults = replacement
 
     moto: WSGIApplication = MotoApplication()
+    # moto remembers every key it ever made, for a dashboard; a lab may run for long.
+    FakeKey.instances_tracked = deque(maxlen=0)  # type: ignore[attr-defined]
     if keep_s3:
         kept = S3State(folder / "s3")
         kept.recall()
         moto = KeepingS3(moto, kept.keep)
-    moto = OneWriterPerKey(moto)
+    moto = OneRequestPerKey(moto)
     routes = LabRoutes(store, clock, log, replace_faults)
     application = LabApplication(routes, EbsRoutes(direct, identify, quotas), moto, log)
     application.faults = plan

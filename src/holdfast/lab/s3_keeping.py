@@ -5,7 +5,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from holdfast.lab.http_front import run
 from holdfast.lab.request_scope import scope_of
-from holdfast.lab.s3_order import READING
+
+_READING = ("GET", "HEAD", "OPTIONS")
 
 
 class KeepingS3:
@@ -16,7 +17,7 @@ class KeepingS3:
         self._keep = keep
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] in READING or scope_of(environ).service not in ("s3", ""):
+        if environ["REQUEST_METHOD"] in _READING or scope_of(environ).service not in ("s3", ""):
             return self._moto(environ, start_response)
         # moto's own routes may change the environment; the path is taken as it came.
         _, bucket, *key = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace").split("/", 2)

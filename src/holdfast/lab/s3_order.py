@@ -1,7 +1,7 @@
-"""Writes to one key of S3 happen one after the other, as in AWS.
+"""Requests to one key of S3 are done one after the other, as in AWS.
 
-moto looks whether a key exists and then writes it; of several writers with `If-None-Match: *` at once, more than one
-would win.
+moto looks whether a key exists and then writes it: of several writers with `If-None-Match: *` at once, more than one
+would win. And it throws the old content away while somebody else still reads it.
 """
 
 import threading
@@ -12,11 +12,9 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from holdfast.lab.http_front import run
 from holdfast.lab.request_scope import scope_of
 
-READING = ("GET", "HEAD", "OPTIONS")
 
-
-class OneWriterPerKey:
-    """A WSGI application around moto, in which requests that change the same path of S3 wait for each other."""
+class OneRequestPerKey:
+    """A WSGI application around moto, in which requests to the same path of S3 wait for each other."""
 
     def __init__(self, moto: WSGIApplication) -> None:
         self._moto = moto
@@ -24,7 +22,7 @@ class OneWriterPerKey:
         self._lock = threading.Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] in READING or scope_of(environ).service not in ("s3", ""):
+        if scope_of(environ).service not in ("s3", ""):
             return self._moto(environ, start_response)
         with self._alone(environ["PATH_INFO"]):
             status, headers, body = run(self._moto, environ)

@@ -161,3 +161,18 @@ def test_one_of_many_writers_of_a_write_once_key_wins(account, bucket):
         for number in range(25):
             found = list(pool.map(partial(put, f"race-{number}"), writers))
             assert sorted(found) == [200] + [412] * 5
+
+
+def test_object_can_be_read_while_it_is_overwritten(account, bucket):
+    contents = [bytes([value]) * 300_000 for value in range(4)]
+    account.s3.put_object(Bucket=bucket, Key="busy", Body=contents[0])
+    clients = [account.client("s3") for _ in range(4)]
+
+    def work(client, number):
+        if number % 2:
+            client.put_object(Bucket=bucket, Key="busy", Body=contents[number % 4])
+            return True
+        return client.get_object(Bucket=bucket, Key="busy")["Body"].read() in contents
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        assert all(pool.map(work, clients * 20, range(80)))
