@@ -163,5 +163,13 @@ def test_buckets_and_keys_are_made_as_they_were():
     assert store.getlist("k", []) == [key], hook
 
 
+def test_moto_remembers_what_it_made_by_appending_to_a_list_of_the_class(monkeypatch):
+    hook = moved("BaseModel.instances_tracked", "composition.py")
+    seen: list[FakeKey] = []
+    monkeypatch.setattr(FakeKey, "instances_tracked", seen)
+    made = FakeKey("k", b"", "123456789012", "aws")
+    assert seen == [made], hook
+
+
 def test_access_keys_belong_to_accounts():
     assert get_account_id_from("testing") == "123456789012", moved("get_account_id_from", "server.py")
