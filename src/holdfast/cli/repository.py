@@ -17,9 +17,8 @@ from holdfast.cli.passwords import given_password
 from holdfast.cli.quantities import parse_percent, parse_size
 from holdfast.cli.repository_key import app as key_app
 from holdfast.cli.tables import as_facts, facts_table
-from holdfast.cli.voice import Output, Voice, say
-
-DAMAGED = 6
+from holdfast.cli.voice import Output, Voice, say, show_error
+from holdfast.domain.errors import IntegrityError
 
 app = typer.Typer(name="repository", help="Make, show and check repositories.", rich_markup_mode=None)
 app.add_typer(key_app)
@@ -125,6 +124,11 @@ def check(
             report = check_repository(opened.repository, percent, progress)
         voice.document(documents.check(report), lambda: documents.check_table(report))
     if report.damage:
-        say(f"error: {len(report.damage)} damaged or missing objects in {opened.repository.store.location}")
-        return DAMAGED
+        found = IntegrityError(
+            f"{len(report.damage)} damaged or missing objects in {opened.repository.store.location}",
+            why="they are not as they were written; standard output names each with whom it hurts",
+            cure="bring them back from the bucket's older versions or a copy; points that are not named restore",
+        )
+        show_error(found)
+        return found.exit_status
     return voice.status

@@ -1,8 +1,11 @@
 """The key service behind key slots of kind `kms`, loaded when one is really used: most repositories have none."""
 
 from collections.abc import Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING
 
-from holdfast.repository.key_slots import KeyWrapper
+if TYPE_CHECKING:
+    from holdfast.aws.kms import KmsKeyWrapper
 
 
 class LazyKeyService:
@@ -10,14 +13,16 @@ class LazyKeyService:
 
     def wrap(self, key_id: str, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """kms:Encrypt under that key."""
-        return _service().wrap(key_id, plaintext, context)
+        with closing(_service()) as service:
+            return service.wrap(key_id, plaintext, context)
 
     def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:
         """kms:Decrypt; the key is named in the ciphertext."""
-        return _service().unwrap(blob, context)
+        with closing(_service()) as service:
+            return service.unwrap(blob, context)
 
 
-def _service() -> KeyWrapper:
+def _service() -> "KmsKeyWrapper":
     from holdfast.aws.kms import KmsKeyWrapper
 
     return KmsKeyWrapper()

@@ -127,6 +127,21 @@ def test_one_flipped_byte_in_a_pack_is_named_with_whom_it_hurts(filled):
     assert [path.name for path in filled.folder.iterdir() if "out" in path.name] == []
 
 
+@pytest.mark.parametrize("kind", ["config", "keys", "tenants", "packs", "points", "index", "ledger"])
+def test_one_flipped_byte_in_each_kind_of_object_is_named(filled, kind):
+    root = filled.folder / "repository"
+    path = (
+        root / kind if kind == "config" else next(path for path in sorted((root / kind).rglob("*")) if path.is_file())
+    )
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+    done = filled.repo("check", "--read-data", "--output", "json")
+    assert done.status == 6
+    assert str(path.relative_to(root)) in done.text + done.err
+    assert "Traceback" not in done.err
+
+
 def test_missing_pack(filled):
     point = filled.done("list")["restore_points"][0]["restore_point"]
     (data,) = (pack["pack"] for pack in filled.done("show", point)["packs"] if pack["holds"] == "data")
