@@ -32,6 +32,10 @@ _OPERATIONS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("POST", _COMPLETE, "CompleteSnapshot"),
     ("POST", _START, "StartSnapshot"),
 )
+_START_TYPES = {
+    "VolumeSize": int, "ParentSnapshotId": str, "Description": str, "Tags": list, "ClientToken": str, "Encrypted": bool,
+    "KmsKeyArn": str, "Timeout": int,
+}  # fmt: skip
 STATUS_LINES = {
     200: "200 OK", 201: "201 Created", 202: "202 Accepted", 400: "400 Bad Request", 402: "402 Payment Required",
     403: "403 Forbidden", 404: "404 Not Found", 409: "409 Conflict", 500: "500 Internal Server Error",
@@ -194,23 +198,33 @@ def _changed(number: int, first: str | None, second: str | None) -> dict[str, ob
 def _start_request(body: bytes) -> StartRequest:
     try:
         document: Any = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise invalid("The request is no JSON document") from None
-    if not isinstance(document, dict) or not isinstance(document.get("VolumeSize"), int):
+    if not isinstance(document, dict):
+        raise invalid("The request is no JSON object")
+    for name, kind in _START_TYPES.items():
+        if document.get(name) is not None and type(document[name]) is not kind:
+            raise invalid(f"{name} is of the wrong type")
+    if document.get("VolumeSize") is None:
         raise invalid("VolumeSize is required")
-    try:
-        return StartRequest(
-            size_gib=document["VolumeSize"],
-            parent_id=document.get("ParentSnapshotId"),
-            description=document.get("Description") or "",
-            tags={tag["Key"]: tag["Value"] for tag in document.get("Tags") or ()},
-            client_token=document.get("ClientToken"),
-            encrypted=document.get("Encrypted"),
-            kms_key_arn=document.get("KmsKeyArn"),
-            timeout_minutes=int(document.get("Timeout") or 60),
-        )
-    except (KeyError, TypeError, ValueError):
-        raise invalid("A parameter is of the wrong type") from None
+    timeout_minutes = document.get("Timeout")
+    return StartRequest(
+        size_gib=document["VolumeSize"],
+        parent_id=document.get("ParentSnapshotId"),
+        description=document.get("Description") or "",
+        tags=dict(_tag(tag) for tag in document.get("Tags") or ()),
+        client_token=document.get("ClientToken"),
+        encrypted=document.get("Encrypted"),
+        kms_key_arn=document.get("KmsKeyArn"),
+        timeout_minutes=60 if timeout_minutes is None else timeout_minutes,
+    )
+
+
+def _tag(tag: object) -> tuple[str, str]:
+    match tag:
+        case {"Key": str(key), "Value": str(value)}:
+            return key, value
+    raise ValidationError("INVALID_TAG", "A tag has a Key and a Value, both texts.")
 
 
 def _started(record: SnapshotRecord) -> dict[str, object]:
