@@ -137,4 +137,5 @@ def _merge(first: SortedRun, second: SortedRun) -> SortedRun:
     numbers = np.array([table.setdefault(pack, len(table)) for pack in second.packs], np.uint32)
     moved = second.rows.copy()
     moved["pack"] = numbers[second.rows["pack"]]
-    return SortedRun.of(_sorted(np.concatenate([first.rows, moved])), tuple(table))
+    # Without the type numpy would give back this machine's byte order, and the rows would be stored in it.
+    return SortedRun.of(_sorted(np.concatenate([first.rows, moved], dtype=ROW)), tuple(table))

@@ -51,7 +51,7 @@ def encode(run: IndexRun) -> bytes:
             "packs": b"".join(pack.encode() for pack in run.packs),
         }
     )
-    return struct.pack(">I", len(header)) + header + run.rows.tobytes()
+    return struct.pack(">I", len(header)) + header + run.rows.astype(ROW, copy=False).tobytes()
 
 
 def decode(body: bytes) -> IndexRun:
