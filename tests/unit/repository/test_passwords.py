@@ -1,0 +1,81 @@
+"""Recovery codes as people type them, and the bounds of what a password slot may cost."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdfast.domain.errors import FormatError, UsageError
+from holdfast.repository.crypto.password import (
+    ALPHABET,
+    looks_like_recovery_code,
+    password_key,
+    print_recovery_code,
+    read_recovery_code,
+)
+from tests.golden import independent
+
+codes = st.binary(min_size=32, max_size=32)
+
+
+@settings(max_examples=100, deadline=None)
+@given(codes)
+def test_code_is_printed_and_read(code):
+    text = print_recovery_code(code)
+    assert text == independent.recovery_text(code)
+    assert looks_like_recovery_code(text)
+    as_typed = text.lower().replace("0", "o").replace("1", "l").replace("hfl", "hf1").replace("-", " - ")
+    for typed in (text, text.lower(), f"  {text}\n", text.replace("-", ""), as_typed):
+        assert looks_like_recovery_code(typed)
+        assert read_recovery_code(typed) == code
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)  # 16 bits of checksum let one in 65,536 through
+@given(codes, st.integers(0, 54), st.sampled_from(ALPHABET))
+def test_one_wrong_letter_is_mistyped(code, at, letter):
+    letters = list(print_recovery_code(code).removeprefix("HF1-").replace("-", ""))
+    if letters[at] == letter:
+        return
+    letters[at] = letter
+    with pytest.raises(UsageError):
+        read_recovery_code("HF1-" + "".join(letters))
+
+
+@pytest.mark.parametrize("typed", ["", "HF1-", "HF1-" + "0" * 54, "HF1-" + "0" * 56, "HF1-" + "U" * 55, "ä" * 55])
+def test_what_is_no_code_is_mistyped(typed):
+    with pytest.raises(UsageError):
+        read_recovery_code(typed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=70))
+def test_any_text_is_read_or_mistyped(typed):
+    for text in (typed, "HF1-" + typed):
+        try:
+            assert len(read_recovery_code(text)) == 32
+        except UsageError:
+            continue
+
+
+RIGHT = {"memory_kib": 65536, "iterations": 3, "lanes": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("memory_kib", 65535),
+        ("memory_kib", 1048577),
+        ("memory_kib", 2**40),
+        ("iterations", 2),
+        ("iterations", 11),
+        ("lanes", 0),
+        ("lanes", 17),
+    ],
+)
+def test_a_cost_out_of_bounds_is_refused_before_it_is_paid(name, value):
+    with pytest.raises(FormatError):
+        password_key(b"password", bytes(16), **{**RIGHT, name: value})
+
+
+def test_a_salt_of_another_length_is_refused():
+    with pytest.raises(FormatError):
+        password_key(b"password", bytes(15), **RIGHT)
