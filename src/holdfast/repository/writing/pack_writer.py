@@ -21,6 +21,8 @@ from holdfast.repository.opening import Repository
 from holdfast.repository.scratch_buffers import scratch
 
 _UPLOADS_AT_ONCE = 3
+# Room for a pack is taken in such steps, so that it fits most of the packs after it too.
+_ROOM_STEP_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,14 @@ class PackWriter:
         self._type = CHUNK_TYPE_MAP if holds_maps else CHUNK_TYPE_DATA
         self._chunk_key = tenant.chunk_key(self._type)
         self._uploads: deque[Future[StoredPack]] = deque()
+        self._rooms: list[bytearray] = []
         self._stored: list[StoredPack] = []
         self._begin()
 
     def _begin(self) -> None:
         self._pack = PackRow(self._repository.master.kid, self._session, self._repository.surroundings.random_bytes(16))
-        self._chunks: list[tuple[ChunkEntry, Buffer]] = []
+        self._entries: list[ChunkEntry] = []
+        self._contents: deque[Buffer] = deque()
         self._end = form.HEADER_BYTES
 
     def add(self, chunk: PreparedChunk) -> Place:
@@ -61,7 +65,7 @@ class PackWriter:
         one.
         """
         length = len(chunk.stored) + form.TAG_BYTES
-        if self._chunks and self._end + length > self._repository.config.pack_size_bytes:
+        if self._entries and self._end + length > self._repository.config.pack_size_bytes:
             self._close_pack()
         entry = ChunkEntry(
             id=chunk.id,
@@ -72,14 +76,15 @@ class PackWriter:
             compression=chunk.compression,
             kid=self._pack.kid,
         )
-        place = Place(self._pack, len(self._chunks), self._end, length, chunk.plain_length, chunk.compression)
-        self._chunks.append((entry, chunk.stored))
+        place = Place(self._pack, len(self._entries), self._end, length, chunk.plain_length, chunk.compression)
+        self._entries.append(entry)
+        self._contents.append(chunk.stored)
         self._end += length
         return place
 
     def finish(self) -> list[StoredPack]:
         """Upload what is left and wait until every pack is acknowledged and found again (rule 2)."""
-        if self._chunks:
+        if self._entries:
             self._close_pack()
         while self._uploads:
             self._stored.append(self._uploads.popleft().result())
@@ -95,31 +100,46 @@ class PackWriter:
     def _close_pack(self) -> None:
         while len(self._uploads) >= _UPLOADS_AT_ONCE:
             self._stored.append(self._uploads.popleft().result())
-        pack, chunks, end = self._pack, self._chunks, self._end
-        self._uploads.append(self._repository.surroundings.transfer.submit(self._seal_and_store, pack, chunks, end))
+        transfer = self._repository.surroundings.transfer
+        work = (self._pack, self._entries, self._contents, self._end)
+        self._uploads.append(transfer.submit(self._seal_and_store, *work))
         self._begin()
 
-    def _seal_and_store(self, pack: PackRow, chunks: list[tuple[ChunkEntry, Buffer]], end: int) -> StoredPack:
+    def _room(self, size_bytes: int) -> bytearray:
+        """Where a pack is built: one that an earlier pack has left, or a new one, whose pages cost time to make."""
+        try:
+            room = self._rooms.pop()
+        except IndexError:
+            room = bytearray()
+        if len(room) < size_bytes:
+            room = bytearray(-(-size_bytes // _ROOM_STEP_BYTES) * _ROOM_STEP_BYTES)
+        return room
+
+    def _seal_and_store(
+        self, pack: PackRow, entries: list[ChunkEntry], contents: deque[Buffer], end: int
+    ) -> StoredPack:
+        """Build the pack and store it; `contents` shrinks as it is sealed, so a pack is never held twice."""
         key = self._keys.of_pack(pack.pack, holds_maps=self._holds_maps)
         repository = self._repository.master.repository
         cipher = ChunkCipher(key, repository, pack.pack)
         header = PackHeader(self._holds_maps, pack.kid, repository, self._session, pack.pack, key.commitment).encode()
-        size = end + form.TAG_BYTES + form.DIRECTORY_ENTRY.size * len(chunks) + form.FOOTER.size
-        body = bytearray(size)
-        view = memoryview(body)
+        size = end + form.TAG_BYTES + form.DIRECTORY_ENTRY.size * len(entries) + form.FOOTER.size
+        room = self._room(size)
+        view = memoryview(room)[:size]
         view[: form.HEADER_BYTES] = header
-        for number, (entry, stored) in enumerate(chunks):
+        for number, entry in enumerate(entries):
             sealed = view[entry.offset : entry.offset + entry.length]
-            cipher.seal_into(number, entry, stored, sealed)
+            cipher.seal_into(number, entry, contents.popleft(), sealed)
             self._prove(cipher, number, entry, sealed)
-        directory = cipher.seal_directory(header, end, [entry for entry, _stored in chunks])
+        directory = cipher.seal_directory(header, end, entries)
         view[end : end + len(directory)] = directory
         view[-form.FOOTER.size : -32] = form.footer(end, len(directory))
         trailer, sha256 = form.digest(view[:-32])
         view[-32:] = trailer
         object_key = names.pack(pack.pack)
         store = self._repository.store
-        store.create(object_key, body, sha256)
+        store.create(object_key, view, sha256)
+        self._rooms.append(room)
         found = store.head(object_key)
         if found.size_bytes != size or found.sha256 not in (None, sha256):
             raise IntegrityError(
