@@ -11,6 +11,7 @@ from holdfast.images.file_errors import translated
 from holdfast.images.file_target import FileTarget
 from holdfast.images.pipe_target import PipeTarget
 from holdfast.repository.block_source import BlockTarget
+from holdfast.repository.format.manifest import STREAM as STREAM_KIND
 from holdfast.repository.points import PointSummary
 from holdfast.repository.progress import Progress
 from holdfast.wiring.sources import EBS_SCHEME, STREAM
@@ -23,6 +24,12 @@ def open_target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
     there.
     """
     if text.startswith(EBS_SCHEME):
+        if point.kind == STREAM_KIND:
+            raise UsageError(
+                f"point {point.id} is a stream and no disk",
+                why="an EBS snapshot holds the blocks of a disk",
+                cure="restore it to a file or to -",
+            )
         from holdfast.aws import location  # loads boto3, which nobody waits for who restores a file
 
         tags = {"holdfast:restore-point": point.id, "holdfast:workload": point.workload}

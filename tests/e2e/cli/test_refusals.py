@@ -306,3 +306,8 @@ def test_memory_that_cannot_be_kept_is_a_warning(filled):
     assert done.err.startswith("warning: ")
     assert "HOLDFAST_HOME" in done.err
     assert done.document["sha256"]
+
+
+def test_a_stream_becomes_no_snapshot(filled):
+    filled.done("backup", "-", "--workload", "s", data=b"a dump")
+    assert "a stream" in filled.image("restore", "latest:s", "--to", "ebs:?region=eu-central-1").failed(2)
