@@ -1,0 +1,109 @@
+"""What a block of an EBS snapshot costs to fetch: from the lab, over HTTP on loopback, signed, its checksum checked.
+
+Run as a program it is one side of that: `write IMAGE` makes a snapshot and prints its id, `read ID` fetches its blocks.
+The lab is a process of its own, so its CPU is not in the figures. TLS is not either: the lab speaks plain HTTP.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.contestants import Place
+from bench.measured_process import measure
+from bench.volume_image import Images
+
+GOAL_MILLISECONDS = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class BlockCost:
+    """CPU and wall time of fetching `blocks` blocks of 512 KiB."""
+
+    blocks: int
+    cpu_seconds: float
+    wall_seconds: float
+
+    @property
+    def cpu_milliseconds(self) -> float:
+        """CPU of one block."""
+        return self.cpu_seconds / self.blocks * 1000
+
+    def sentence(self) -> str:
+        """For the page."""
+        return (
+            f"{self.blocks} blocks were fetched with {self.cpu_milliseconds:.2f} ms of CPU each "
+            f"(goal: at most {GOAL_MILLISECONDS} ms, with TLS), {self.blocks / self.wall_seconds:.0f} blocks a second."
+        )
+
+
+def measure_blocks(images: Images, folder: Path) -> BlockCost:
+    """Make a snapshot of the image in a lab and fetch every block of it."""
+    place = Place(folder / "ebs", images.changed_blocks)
+    place.prepare(images.before)
+    program = [str(Path(sys.executable).parent / "holdfast"), "lab", "run", "--output", "json", "--no-progress"]
+    lab = subprocess.Popen(program, cwd=place.folder, env=place.environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        assert lab.stdout is not None
+        environment = place.environment() | {
+            "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
+            "AWS_ENDPOINT_URL": _endpoint(lab),
+            "AWS_DEFAULT_REGION": "eu-central-1",
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": "bench",
+        }
+        ourselves = [sys.executable, "-m", "bench.ebs_blocks"]
+        written = measure([*ourselves, "write", str(images.before)], environment, place.folder)
+        found = measure([*ourselves, "read", written.output.strip()], environment, place.folder)
+    finally:
+        lab.terminate()
+        lab.wait()
+    place.remove()
+    return BlockCost(**json.loads(found.output))
+
+
+def _endpoint(lab: "subprocess.Popen[str]") -> str:
+    """From the document that the lab prints once it answers."""
+    text = ""
+    assert lab.stdout is not None
+    for line in lab.stdout:
+        text += line
+        if line.rstrip() == "}" or line.rstrip().endswith("}"):
+            break
+    endpoint: str = json.loads(text)["endpoint"]
+    return endpoint
+
+
+def _write(image: Path) -> None:
+    from holdfast.aws.location import open_target
+    from holdfast.images.file_source import FileSource
+
+    source, target = FileSource(image), open_target("ebs:")
+    target.begin(source.size_bytes)
+    for block, data in source.read(source.allocated()):
+        target.write(block.number * len(data), data)
+    print(target.finish()["snapshot_id"])
+
+
+def _read(snapshot_id: str) -> None:
+    from holdfast.aws.location import open_source
+
+    source = open_source(f"ebs:{snapshot_id}")
+    references = list(source.allocated())
+    began_seconds, began_cpu_seconds = time.monotonic(), time.process_time()
+    blocks = sum(1 for _block, data in source.read(references) if data)
+    print(
+        json.dumps(
+            {
+                "blocks": blocks,
+                "cpu_seconds": time.process_time() - began_cpu_seconds,
+                "wall_seconds": time.monotonic() - began_seconds,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    {"write": lambda word: _write(Path(word)), "read": _read}[sys.argv[1]](sys.argv[2])

@@ -1,0 +1,137 @@
+"""`make bench`: this project beside restic and borg, on one image, in one run. See docs/performance.md."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench import ebs_blocks, figures, page, plot, stage_profile  # noqa: E402 - found through the line above
+from bench.contestants import FULL, Borg, Contestant, Holdfast, Restic  # noqa: E402
+from bench.rounds import Sample, run_rounds, warm  # noqa: E402
+from bench.volume_image import Images, make_images  # noqa: E402
+
+CHANGED_SHARE = 0.02
+MEBIBYTE = 1 << 20
+
+
+def main() -> None:
+    """Measure, print, and unless asked otherwise write the figures into the docs."""
+    options = _options()
+    size_bytes = options.size * MEBIBYTE
+    with ProcessPoolExecutor(1) as pool:  # in a process of its own: a child inherits its parent's peak memory
+        images = pool.submit(make_images, options.images / f"{options.size}-mib", size_bytes, CHANGED_SHARE).result()
+    cores = frozenset(sorted(os.sched_getaffinity(0))[: options.cores]) if options.cores else None
+    contestants = _contestants(quick=options.quick, slow=options.slow)
+    facts = {
+        "programs": list(dict.fromkeys(one.version() for one in contestants)),
+        "machine": _machine(cores),
+        "image": {
+            "size_bytes": images.size_bytes,
+            "data_bytes": images.data_bytes,
+            "changed_bytes": images.changed_bytes,
+            "changed_block_count": images.changed_block_count,
+        },
+        "rounds": options.rounds,
+    }
+    print(json.dumps(facts, indent=2))
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=options.images) as folder:
+        samples = run_rounds(contestants, images, Path(folder), options.rounds, cores, print)
+        warm(images)
+        stages = stage_profile.profile(images, Path(folder))
+        blocks = None if options.quick else ebs_blocks.measure_blocks(images, Path(folder))
+    found = figures.goals(samples)
+    print(figures.table(samples), figures.goals_table(found), stages.table(), sep="\n\n")
+    if blocks is not None:
+        print(blocks.sentence())
+    if not options.quick and not options.no_docs:
+        _write_docs(facts, samples, stages, blocks, images, options.name)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (3)")
+    parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="size of the image in MiB (1024)")
+    parser.add_argument("--cores", type=int, default=0, help="let every program use so many cores only (all)")
+    parser.add_argument("--quick", action="store_true", help="the main contestants only; writes no docs")
+    parser.add_argument("--slow", action="store_true", help="a full backup with the slowest compression of each too")
+    parser.add_argument("--no-docs", action="store_true", help="print only")
+    parser.add_argument("--name", default="performance", help="docs/NAME.json, .svg and the page's section NAME")
+    images = Path(tempfile.gettempdir()) / "holdfast-bench-images"
+    parser.add_argument("--images", type=Path, default=images, help="where images are kept between runs")
+    return parser.parse_args()
+
+
+def _contestants(*, quick: bool, slow: bool) -> list[Contestant]:
+    main: list[Contestant] = [Holdfast("default"), Restic("auto"), Borg(), Holdfast("fast")]
+    if quick:
+        return main
+    others = [Restic("fastest")] if "fastest" in Restic.modes() else []
+    only_full = frozenset({FULL})
+    return [*main, *others, *([Holdfast("best", only_full), Restic("max", only_full)] if slow else [])]
+
+
+def _write_docs(
+    facts: dict[str, object],
+    samples: Sequence[Sample],
+    stages: stage_profile.Profile,
+    blocks: ebs_blocks.BlockCost | None,
+    images: Images,
+    name: str,
+) -> None:
+    docs = ROOT / "docs"
+    raw = facts | {
+        "samples": [asdict(sample) for sample in samples],
+        "profile": stages.seconds,
+        "ebs_blocks": None if blocks is None else asdict(blocks),
+    }
+    (docs / f"{name}.json").write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
+    plot.draw(samples, f"{', '.join(map(str, facts['programs']))}", docs / f"{name}.svg")
+    sections = {
+        f"{name}: figures": figures.table(samples),
+        f"{name}: goals": figures.goals_table(figures.goals(samples)),
+        f"{name}: setting": _setting(facts, images),
+        f"{name}: stages": stages.table(),
+    }
+    if blocks is not None:
+        sections[f"{name}: blocks"] = blocks.sentence()
+    page.write_sections(docs / "performance.md", sections)
+
+
+def _setting(facts: dict[str, object], images: Images) -> str:
+    machine = facts["machine"]
+    return (
+        f"{', '.join(facts['programs'])}; {machine['processor']}, {machine['cores']} cores, {machine['system']},"
+        f" Python {machine['python']}; medians of {facts['rounds']} rounds. The image has"
+        f" {images.size_bytes / MEBIBYTE:.0f} MiB, {images.data_bytes / MEBIBYTE:.0f} MiB of them data; between the two"
+        f" backups {images.changed_bytes / MEBIBYTE:.1f} MiB change, in {images.changed_block_count} blocks of 512 KiB."
+    )
+
+
+def _machine(cores: frozenset[int] | None) -> dict[str, object]:
+    return {
+        "processor": _processor(),
+        "cores": len(cores or os.sched_getaffinity(0)),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+if __name__ == "__main__":
+    main()
