@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from holdfast.lab.ebs_direct import Caller, EbsDirect, Page, StartRequest, invalid
-from holdfast.lab.ebs_errors import EbsError, ResourceNotFoundError, ValidationError
+from holdfast.lab.ebs_errors import EbsError, InternalServerError, ResourceNotFoundError, ValidationError
 from holdfast.lab.ebs_quotas import EbsQuotas
 from holdfast.lab.records import SnapshotRecord
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
@@ -57,6 +57,11 @@ class EbsRoutes:
             status, headers, body = self._answer(environ)
         except EbsError as error:
             status, headers, body = error_answer(error)
+        except ConnectionError:
+            raise
+        except OSError as error:
+            # The lab's disk is full, or its files are gone: to the caller, a fault on the other side.
+            status, headers, body = error_answer(InternalServerError("", str(error)))
         headers["Content-Length"] = str(len(body))
         headers["x-amzn-RequestId"] = os.urandom(16).hex()
         start_response(STATUS_LINES[status], list(headers.items()))

@@ -51,7 +51,10 @@ class RequestBody(io.RawIOBase):
         pieces: list[bytes] = []
         left = at_most_bytes if at_most_bytes >= 0 else None
         while left is None or left > 0:
-            piece = self._source.read(_PIECE_BYTES if left is None else left)
+            try:
+                piece = self._source.read(_PIECE_BYTES if left is None else left)
+            except OSError as error:
+                raise ConnectionCutError(f"the chunks of the request break off: {error}") from None
             if not piece:
                 break
             pieces.append(piece)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from holdfast.domain.errors import ConflictError, MissingExtraError, PermissionDeniedError
+from holdfast.domain.errors import ConflictError, MissingExtraError, PermissionDeniedError, UnavailableError
 from holdfast.lab.faults import FaultPlan, parse_faults
 from holdfast.lab.listening import open_socket, parse_listen
 
@@ -69,9 +69,15 @@ class LabServer:
 
     def _await_answer(self, host: str) -> None:
         connection = http.client.HTTPConnection(host, self._server.port, timeout=START_SECONDS)
-        with contextlib.closing(connection):
-            connection.request("GET", "/_lab/health")
-            connection.getresponse().read()
+        try:
+            with contextlib.closing(connection):
+                connection.request("GET", "/_lab/health")
+                connection.getresponse().read()
+        except OSError as error:
+            self.close()
+            raise UnavailableError(
+                f"the lab at {self.endpoint} does not answer", why=str(error), cure="run it again on an idle machine"
+            ) from None
 
     def close(self) -> None:
         """Answer no more."""
@@ -119,11 +125,10 @@ def serve(
     announce: Callable[[str], None],
     ended: threading.Event | None = None,
 ) -> None:
-    """Run a lab until SIGINT, SIGTERM or the event `ended`; `announce` is handed the endpoint once requests are
-    answered.
+    """Run a lab until SIGINT, SIGTERM or the event `ended`; `announce` is handed the endpoint once it answers.
 
-    Signals are taken over only in the main thread. Errors: MissingExtraError, UsageError, ConflictError (address in
-    use).
+    Signals are taken over only in the main thread. MissingExtraError without the extra `lab`, UsageError for words that
+    cannot be meant, ConflictError where address or folder are in use.
     """
     stop = ended or threading.Event()
     with (

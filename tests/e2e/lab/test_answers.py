@@ -105,11 +105,14 @@ def test_continue_is_sent_before_any_of_the_body(account, bucket):
         assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
-def test_upload_that_breaks_off_leaves_no_object(account, bucket):
+@pytest.mark.parametrize(
+    "torn",
+    ["Content-Length: 1000000\r\n\r\n" + "x" * 500_000, "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n5\r\nab"],
+)
+def test_upload_that_breaks_off_leaves_no_object(account, bucket, torn):
     host, port = account.endpoint.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=30) as connection:
-        connection.sendall(f"PUT /{bucket}/torn HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".encode())
-        connection.sendall(b"x" * 500_000)
+        connection.sendall(f"PUT /{bucket}/torn HTTP/1.1\r\nHost: x\r\n{torn}".encode())
         connection.shutdown(socket.SHUT_WR)
         connection.recv(100)
     with pytest.raises(ClientError) as error:

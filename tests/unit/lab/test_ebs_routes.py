@@ -1,5 +1,8 @@
 """Whatever is sent to the EBS direct APIs, the answer is one of theirs."""
 
+import base64
+import errno
+import hashlib
 import io
 import json
 import tempfile
@@ -15,9 +18,13 @@ from holdfast.lab.ebs_direct import Caller, EbsDirect
 from holdfast.lab.ebs_routes import EbsRoutes
 from holdfast.lab.records import NO_VOLUME, SnapshotRecord
 from holdfast.lab.tokens import TokenIssuer
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 
 NOW = 1_000.0
-KINDS = {"ValidationException", "ResourceNotFoundException", "ConcurrentLimitExceededException", "ConflictException"}
+KINDS = {
+    "ValidationException", "ResourceNotFoundException", "ConcurrentLimitExceededException", "ConflictException",
+    "InternalServerException",
+}  # fmt: skip
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 JSON = st.recursive(VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
 FIELDS = [
@@ -37,6 +44,7 @@ class World:
         store = BlockStore(Path(folder), lambda: NOW)
         direct = EbsDirect(store, TokenIssuer(bytes(32), lambda: NOW), lambda: NOW, 0.0, lambda record: None)
         self.routes = EbsRoutes(direct, lambda environ: Caller("1", "r"), None)
+        self.store = store
         store.start(snapshot("snap-a", None))
         store.complete("snap-a", NOW)
         store.start(snapshot("snap-b", None))
@@ -118,3 +126,16 @@ def test_any_completion_is_refused(world, count, checksum):
 @given(path=st.text(max_size=30), method=st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH"]))
 def test_any_path_is_known_or_not_found(world, path, method):
     assert world.ask(method, f"/{path}") in (400, 404)
+
+
+def test_full_disk_is_a_fault_of_the_server(world, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(world.store, "put", full)
+    data = bytes(BLOCK_SIZE_BYTES)
+    headers = {
+        "HTTP_X_AMZ_CHECKSUM": base64.b64encode(hashlib.sha256(data).digest()).decode(),
+        "HTTP_X_AMZ_CHECKSUM_ALGORITHM": "SHA256", "HTTP_X_AMZ_DATA_LENGTH": str(len(data)),
+    }  # fmt: skip
+    assert world.ask("PUT", "/snapshots/snap-b/blocks/1", body=data, **headers) == 500
