@@ -1,4 +1,4 @@
-"""A place for map nodes that is a list, so that maps can be built and read without a store."""
+"""A place for map nodes that is a dict, so that maps can be built and read without a store."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -20,21 +20,22 @@ class NodesInMemory:
     """Stands where map packs stand: takes chunks as a PackWriter, gives them back as a ChunkReader."""
 
     def __init__(self) -> None:
-        self.stored: list[bytes] = []
+        self.stored: dict[bytes, bytes] = {}
         self.index = ChunkIndex()
         self.reads = 0
 
     def add(self, chunk: PreparedChunk) -> Place:
         plain = decompress(chunk.compression, chunk.stored, chunk.plain_length)
         assert plain is not None
-        self.stored.append(bytes(plain))
-        number = len(self.stored) - 1
-        return Place(PACK, number, 1000 * number, 1000, chunk.plain_length, chunk.compression)
+        assert chunk.id not in self.stored, "a node is stored once"
+        self.stored[chunk.id] = bytes(plain)
+        # A place stands in the node above: made of the id alone, it is the same in whatever order nodes come.
+        return Place(PACK, int.from_bytes(chunk.id[:4], "big"), 96, 1000, chunk.plain_length, chunk.compression)
 
     def read(self, wanted: PackRange) -> Iterator[tuple[Located, Buffer]]:
         self.reads += 1
         for chunk in wanted.chunks:
-            yield chunk, self.stored[chunk.place.number]
+            yield chunk, self.stored[chunk.id]
 
     @property
     def writer(self) -> NodeStore:

@@ -70,7 +70,7 @@ def spans_by_level(nodes: NodesInMemory, volume: VolumeMap) -> list[list[int]]:
     located, spans, levels = [volume.root], [volume.size_bytes], []
     for level in reversed(range(volume.depth)):
         levels.append(spans)
-        read = [map_node.decode(nodes.stored[item.place.number], level=level, cut=CUT_STREAM) for item in located]
+        read = [map_node.decode(nodes.stored[item.id], level=level, cut=CUT_STREAM) for item in located]
         assert [node.span_bytes for node in read] == spans
         located = [item for node in read for at in range(node.count) if (item := node.located(at)) is not None]
         spans = [span for node in read for span in node.spans[: node.count]]
