@@ -64,6 +64,16 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def plain_client(server) -> Any:
+    return botocore.session.Session().create_client("s3", endpoint_url=server)
+
+
+@pytest.fixture(scope="module")
+def session() -> AwsSession:
+    return AwsSession("us-east-1")
+
+
+@pytest.fixture(scope="module")
 def transport() -> Iterator[CurlTransport]:
     transport = CurlTransport()
     yield transport
@@ -72,12 +82,10 @@ def transport() -> Iterator[CurlTransport]:
 
 class TestS3Store(ObjectStoreContract):
     @pytest.fixture(params=[("", lambda store: store), ("some/prefix", all_wrappers)], ids=["bare", "prefix-wrapped"])
-    def store(self, request, server, transport) -> ObjectStore:
+    def store(self, request, server, plain_client, session, transport) -> ObjectStore:
         prefix, wrap = request.param
         bucket = f"bucket-{next(_bucket_numbers)}"
-        client: Any = botocore.session.Session().create_client("s3", endpoint_url=server)
-        client.create_bucket(Bucket=bucket)
+        plain_client.create_bucket(Bucket=bucket)
         if prefix:
-            client.put_object(Bucket=bucket, Key="another-prefix/x", Body=b"not ours")
-        place = S3Location(bucket, prefix, "us-east-1", server)
-        return wrap(S3Store(place, AwsSession(place.region), transport))
+            plain_client.put_object(Bucket=bucket, Key="another-prefix/x", Body=b"not ours")
+        return wrap(S3Store(S3Location(bucket, prefix, "us-east-1", server), session, transport))

@@ -21,6 +21,8 @@ def translate_curl_error(number: int, message: str, method: str, endpoint: str) 
     what = f"{method} request to {endpoint} failed"
     if number in _MALFORMED:
         return UsageError(what, why=message or "the URL is malformed", cure="correct the endpoint")
+    if number == pycurl.E_ABORTED_BY_CALLBACK:
+        message = "the connection ended before the answer came"
     why = message or f"libcurl error {number}"
     return UnavailableError(what, why=why, cure=_CURES.get(number, _USUAL_CURE))
 

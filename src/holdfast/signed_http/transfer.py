@@ -38,6 +38,7 @@ class Transfer:
         self._body = _Body(self._header_lines)
         self._request = HttpRequest("GET", "")
         self._future: Future[HttpResponse] = Future()
+        self._was_sent = False
 
     def begin(self, request: HttpRequest, future: Future[HttpResponse]) -> None:
         """Set the handle up for `request`, whose answer goes into `future`.
@@ -70,6 +71,8 @@ class Transfer:
                 headers.append("content-type:")
         if request.method not in ("GET", "HEAD"):
             handle.setopt(pycurl.CUSTOMREQUEST, request.method)
+            self._was_sent = False
+            handle.setopt(pycurl.PREREQFUNCTION, self._allow_one_sending)
         handle.setopt(pycurl.HTTPHEADER, headers)
 
     def succeed(self) -> None:
@@ -101,6 +104,15 @@ class Transfer:
         self._header_lines = []
         self._body = _Body(self._header_lines)
         return future
+
+    def _allow_one_sending(self, *addresses: object) -> int:
+        """libcurl is about to send. It does so again, unasked, when a kept connection ends without an answer; but the
+        server may have done what was asked, and only the caller knows how to find out.
+        """
+        if self._was_sent:
+            return int(pycurl.PREREQFUNC_ABORT)
+        self._was_sent = True
+        return int(pycurl.PREREQFUNC_OK)
 
     def _set_connection_options(self) -> None:
         handle, limits = self.handle, self._limits

@@ -167,6 +167,19 @@ def test_the_transport_works_after_a_failure(open_transport):
         assert answer_of(futures[2]).body == b"whole"
 
 
+@pytest.mark.parametrize(("method", "sendings"), [("PUT", 1), ("POST", 1), ("DELETE", 1), ("GET", 2)])
+def test_only_a_read_is_sent_again_unasked(open_transport, method, sendings):
+    """A kept connection ends without an answer: the server may have done it, and only the caller can find out."""
+    transport = open_transport(max_connections=1)
+    answers = iter([Answer(200), None, Answer(412)])
+    with serving(lambda asked: next(answers)) as server:
+        answer_of(transport.submit(HttpRequest("GET", server.url)))
+        future = transport.submit(HttpRequest(method, server.url, {}, None if method == "GET" else b"body"))
+        error = failure_of(future)
+    assert len(server.asked) == 1 + sendings
+    assert isinstance(error, UnavailableError) == (sendings == 1)
+
+
 def test_nobody_listens(transport):
     with serving(lambda asked: Answer()) as server:
         url = server.url

@@ -89,6 +89,8 @@ class S3Store:
             "content-type": "application/octet-stream",
             "if-none-match": "*",
             "x-amz-checksum-sha256": base64.b64encode(sha256).decode(),
+            # AWS keeps the checksum without this; some compatible services only with it.
+            "x-amz-sdk-checksum-algorithm": "SHA256",
         }
         if self._place.storage_class is not None and key.startswith(_PACKS_FOLDER):
             headers["x-amz-storage-class"] = self._place.storage_class
