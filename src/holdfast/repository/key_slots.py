@@ -20,6 +20,7 @@ from holdfast.repository.format import key_slot as form
 from holdfast.repository.format import names
 from holdfast.repository.format.cbor import Fields
 from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
+from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.surroundings import Surroundings
 
@@ -92,7 +93,7 @@ class KeySlots:
 
     def each(self) -> Iterator[KeySlot]:
         """All slots; raises IntegrityError at a damaged one."""
-        for info in self._store.list(names.KEYS):
+        for info in objects_under(self._store, names.KEYS):
             yield form.decode(self._store.get(info.key), info.key)
 
     def remove(self, slot_prefix: str) -> KeySlot:
@@ -155,7 +156,7 @@ class KeySlots:
         slots: list[KeySlot] = []
         damage: IntegrityError | None = None
         newer: UnsupportedFormatError | None = None
-        for info in self._store.list(names.KEYS):
+        for info in objects_under(self._store, names.KEYS):
             try:
                 slot = form.decode(self._store.get(info.key), info.key)
                 if names.slot(slot.slot) != info.key:

@@ -16,12 +16,12 @@ from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.ledger import Batch, LedgerState, Record
+from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.sealed_store import SealedStore
 
 _FIRST_WINDOW = 2
 _LAST_WINDOW = 32
-_SEQUENCE_DIGITS = 20
 _NAMED_MISSING = 1000
 
 
@@ -90,13 +90,10 @@ class Ledger:
 
     def _listed_behind(self, sequence: int) -> int | None:
         """The first batch that a LIST shows after that sequence."""
-        for info in self._sealed.store.list(names.LEDGER, names.ledger(sequence)):
-            number = info.key.removeprefix(names.LEDGER)
-            if info.key.startswith(names.CHECKPOINTS):
-                return None
-            if len(number) == _SEQUENCE_DIGITS and number.isdecimal():
-                return int(number)
-        return None
+        first = next(objects_under(self._sealed.store, names.LEDGER, names.ledger(sequence)), None)
+        if first is None or first.key.startswith(names.CHECKPOINTS):
+            return None
+        return int(first.key.removeprefix(names.LEDGER))
 
     def _take(self, found: list[Buffer]) -> None:
         """Add the objects that follow the state's sequence, each checked in itself and against the one before."""

@@ -13,6 +13,7 @@ from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.key_slots import KeySlots, KeyWrapper, PasswordCost, Secret
 from holdfast.repository.ledger import Ledger
+from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.probe import require_conditional_writes
 from holdfast.repository.sealed_store import SealedStore
@@ -153,7 +154,7 @@ def _sweep(store: ObjectStore) -> None:
     nobody's.
     """
     winner = read_header(store.get(names.CONFIG), names.CONFIG).repository
-    for info in [*store.list(names.KEYS), *store.list(names.TENANTS)]:
+    for info in [*objects_under(store, names.KEYS), *objects_under(store, names.TENANTS)]:
         data = store.get(info.key)
         is_slot = info.key.startswith(names.KEYS)
         owner = key_slot.decode(data, info.key).repository if is_slot else read_header(data, info.key).repository

@@ -8,6 +8,7 @@ from holdfast.domain.errors import IntegrityError, NotFoundError, UsageError
 from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.sessions import is_retired, ledger_record, read_point
 
@@ -71,7 +72,7 @@ def list_points(repository: Repository, tenant: str | None = None, workload: str
 def _found_by_key(repository: Repository, known: Mapping[bytes, object]) -> dict[bytes, Mapping[str, Any]]:
     """Points that a damaged ledger may hide."""
     found: dict[bytes, Mapping[str, Any]] = {}
-    for info in repository.store.list(names.POINTS):
+    for info in objects_under(repository.store, names.POINTS):
         if bytes.fromhex(info.key.rsplit("/", 1)[1]) in known:
             continue
         manifest = _readable_point(repository, info.key)

@@ -10,7 +10,9 @@ from holdfast.domain.errors import (
     NotFoundError,
     ObjectExistsError,
     ObjectNotFoundError,
+    OutOfSpaceError,
     PermissionDeniedError,
+    UnavailableError,
 )
 from holdfast.repository.format import acknowledgement as acknowledgement_form
 from holdfast.repository.format import ledger as ledger_form
@@ -25,6 +27,7 @@ from holdfast.repository.format.plan import NO_PLAN, Plan
 from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.ledger import commit_record
+from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.progress import Progress
 
@@ -71,7 +74,7 @@ def open_session(repository: Repository, tenant_name: str, workload: str) -> Wri
 
 def newest_plan(repository: Repository) -> Plan:
     """The plan with the highest epoch; a LIST hints where it is, GET until 404 says which is the last (rule 5)."""
-    listed = [info.key for info in repository.store.list(names.PLANS)]
+    listed = [info.key for info in objects_under(repository.store, names.PLANS)]
     epoch = int(listed[-1].removeprefix(names.PLANS)) if listed else 0
     newest = NO_PLAN
     while True:
@@ -177,6 +180,9 @@ def pinned(repository: Repository, points: Sequence[bytes], progress: Progress) 
     held = True
     try:
         repository.ledger.append(pin)
+    except OutOfSpaceError:
+        held = False
+        progress.note("reading without a pin: the repository's place is full; do not collect garbage meanwhile")
     except PermissionDeniedError:
         held = False
         progress.note("reading without a pin: this key may only read; do not collect garbage meanwhile")
@@ -192,4 +198,12 @@ def pinned(repository: Repository, points: Sequence[bytes], progress: Progress) 
         yield
     finally:
         if held:
-            repository.ledger.append({"type": ledger_form.UNPIN, "session": reader})
+            _unpin(repository, reader, progress)
+
+
+def _unpin(repository: Repository, reader: bytes, progress: Progress) -> None:
+    """A pin that cannot be taken back holds up a collection for a day; that spoils no restore that is whole."""
+    try:
+        repository.ledger.append({"type": ledger_form.UNPIN, "session": reader})
+    except (IntegrityError, OutOfSpaceError, PermissionDeniedError, UnavailableError) as error:
+        progress.note(f"the pin of this restore stays for a day: {error}")

@@ -17,6 +17,7 @@ from holdfast.repository.checking.pack_check import PackFinding, read_pack
 from holdfast.repository.checking.reachability import Reachability, Reachable
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
+from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions import is_retired, newest_plan, read_point
@@ -105,7 +106,7 @@ def check_repository(repository: Repository, read_percent: int | None, progress:
             reachable.append((manifest, volume, found))
             for error in found.damage:
                 findings.add(error, f"the block map of {volume.name}", manifest, (volume.name,))
-    sizes = {info.key: info.size_bytes for info in repository.store.list(names.PACKS)}
+    sizes = {info.key: info.size_bytes for info in objects_under(repository.store, names.PACKS)}
     needed = _needed(repository, manifests, reachable, findings, sizes)
     dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
     chosen = [key for key in sizes if read_percent is not None and dice.random() * 100 < read_percent]
@@ -137,7 +138,7 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
     for error in repository.ledger.damage:
         findings.add(error)
     for prefix in _SMALL:
-        for info in repository.store.list(prefix):
+        for info in objects_under(repository.store, prefix):
             count += 1
             try:
                 check_small_object(repository, info.key)
@@ -151,7 +152,7 @@ def _manifests(repository: Repository, findings: _Findings) -> list[Manifest]:
     retired = {info.key.removeprefix(names.RETIRED) for info in repository.store.list(names.RETIRED)}
     state = repository.ledger.state
     keys = {str(record["point"]): record for record in state.live.values()}
-    listed = [info.key for info in repository.store.list(names.POINTS)]
+    listed = [info.key for info in objects_under(repository.store, names.POINTS)]
     manifests = []
     for key in dict.fromkeys([*keys, *listed]):
         gone = key.rsplit("/", 1)[1] in retired
@@ -190,7 +191,7 @@ def _check_index_runs(repository: Repository, manifests: list[Manifest], finding
         plan = newest_plan(repository)
     except IntegrityError:
         return  # named already; which runs are in force cannot be told
-    listed = {info.key for info in repository.store.list(names.INDEX)}
+    listed = {info.key for info in objects_under(repository.store, names.INDEX)}
     expected = {key for manifest in manifests if manifest.plan_epoch >= plan.epoch for key in manifest.index_runs}
     for key in sorted((expected | plan.index_runs) - listed):
         if _head_size(repository, key) is None:

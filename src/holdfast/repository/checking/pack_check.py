@@ -9,6 +9,7 @@ from holdfast.repository.format import envelope, names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.pack import ChunkEntry, OpenedPack
+from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening import Repository
 from holdfast.repository.scratch_buffers import scratch
@@ -67,7 +68,7 @@ def _examine(repository: Repository, key: str, data: Buffer, written: StoredPack
 def _tenants(repository: Repository) -> list[bytes]:
     """A pack does not say whose it is; a repository has few tenants. A LIST adds to those in use, it never takes away
     (rule 5)."""
-    listed = [info.key.removeprefix(names.TENANTS) for info in repository.store.list(names.TENANTS)]
+    listed = [info.key.removeprefix(names.TENANTS) for info in objects_under(repository.store, names.TENANTS)]
     return list(dict.fromkeys([*repository.known_tenants(), *map(bytes.fromhex, listed)]))
 
 

@@ -1,5 +1,7 @@
 """The keys of objects (section 2): where each thing stands."""
 
+import re
+
 CONFIG = "config"
 KEYS = "keys/"
 TENANTS = "tenants/"
@@ -62,3 +64,17 @@ def retired(session: bytes) -> str:
 def acknowledgement(session: bytes, epoch: int) -> str:
     """A session's acknowledgement of a plan."""
     return f"{SESSIONS}{session.hex()}/ack-{epoch:020d}"
+
+
+_ID = "[0-9a-f]{32}"
+_NUMBER = "[0-9]{20}"
+_OBJECT = re.compile(
+    f"{CONFIG}|{KEYS}{_ID}|{TENANTS}{_ID}|{PACKS}([0-9a-f]{{2}})/\\1[0-9a-f]{{30}}|{POINTS}{_ID}/{_ID}/{_ID}|"
+    f"{INDEX}{_ID}/{_ID}-[0-9]{{4}}|{LEDGER}{_NUMBER}|{CHECKPOINTS}{_NUMBER}|{PLANS}{_NUMBER}|{RETIRED}{_ID}|"
+    f"{SESSIONS}{_ID}/ack-{_NUMBER}"
+)
+
+
+def is_object(key: str) -> bool:
+    """Whether the format knows a key of this form; whatever else a place holds is somebody else's."""
+    return _OBJECT.fullmatch(key) is not None

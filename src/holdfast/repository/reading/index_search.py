@@ -2,10 +2,12 @@
 
 import threading
 
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.chunk_index import SortedRun
 from holdfast.repository.format import index_run, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.places import Place
+from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 
 
@@ -33,9 +35,19 @@ class IndexSearch:
 
     def _load(self) -> list[SortedRun]:
         sealed = self._repository.sealed
-        runs = [index_run.decode(sealed.read(info.key, Kind.INDEX_RUN)[1]) for info in sealed.store.list(self._prefix)]
-        return [SortedRun.of(run.rows, run.packs) for run in runs if len(run.rows)]
+        runs: list[SortedRun] = []
+        for info in objects_under(sealed.store, self._prefix):
+            try:
+                run = index_run.decode(sealed.read(info.key, Kind.INDEX_RUN)[1])
+            except (IntegrityError, ObjectNotFoundError):
+                continue  # the others may know the place; check names a damaged run
+            if len(run.rows):
+                runs.append(SortedRun.of(run.rows, run.packs))
+        return runs
 
     def _exists(self, place: Place) -> bool:
-        key = names.pack(place.pack.pack)
-        return next((info.key for info in self._repository.store.list(key)), None) == key
+        try:
+            self._repository.store.head(names.pack(place.pack.pack))
+        except ObjectNotFoundError:
+            return False
+        return True

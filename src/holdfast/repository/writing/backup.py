@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO
 
-from holdfast.domain.errors import NotFoundError, UsageError
+from holdfast.domain.errors import IntegrityError, NotFoundError, UsageError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest
@@ -67,12 +67,14 @@ def backup_volume(
     _check_workload(order.workload)
     backup = BackupSession.begin(repository, order.tenant, order.workload, order.level)
     try:
-        parent = _parent(backup, order)
-        if changed_blocks is not None and parent is None:
+        parent, passed_over = _parent(backup, order)
+        if changed_blocks is not None and (parent is None or passed_over):
             raise UsageError(
-                "a changed-block list needs a parent",
-                why=f"workload {order.workload} has no earlier point to take the other blocks from",
-                cure="leave the list out; the first backup reads everything",
+                "a changed-block list needs its parent",
+                why=passed_over[0]
+                if passed_over
+                else f"workload {order.workload} has no earlier point to take the other blocks from",
+                cure="leave the list out; what is there is read and compared",
             )
         changed, warnings = _changes(source, parent, changed_blocks)
         volume = write_volume(backup, source, name=VOLUME_NAME, parent=parent, changed=changed, progress=progress)
@@ -80,7 +82,7 @@ def backup_volume(
     finally:
         backup.abandon()
     method = Method.FULL if parent is None else Method.CHANGED_BLOCKS if changed is not None else Method.COMPARED
-    return BackupReport(finished, method, warnings)
+    return BackupReport(finished, method, (*passed_over, *warnings))
 
 
 def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, progress: Progress) -> BackupReport:
@@ -106,11 +108,13 @@ def _check_workload(name: str) -> None:
         )
 
 
-def _parent(backup: BackupSession, order: BackupOrder) -> Parent | None:
-    """The parent that rule 3 lets this session inherit from: the one asked for, or the newest fit one."""
+def _parent(backup: BackupSession, order: BackupOrder) -> tuple[Parent | None, tuple[str, ...]]:
+    """The parent that rule 3 lets this session inherit from: the one asked for, or the newest fit one. A warning for
+    each newer one that was passed over goes with it.
+    """
     repository = backup.session.repository
     if order.parent == NO_PARENT:
-        return None
+        return None, ()
     if order.parent is not None:
         point = find_point(repository, order.parent, order.tenant)
         manifest = load_manifest(repository, point)
@@ -120,20 +124,29 @@ def _parent(backup: BackupSession, order: BackupOrder) -> Parent | None:
                 why=f"it is a {manifest.kind} of workload {point.workload}, or a collection has passed it",
                 cure="choose a point of the same workload, or --parent none",
             )
-        return _fixed(manifest)
+        return _fixed(manifest), ()
+    passed_over: list[str] = []
     for point in reversed(list_points(repository, order.tenant, order.workload)):
-        parent = _if_fit(backup, point)
+        if point.kind != IMAGE:
+            continue
+        parent, why = _if_fit(backup, point)
         if parent is not None:
-            return parent
-    return None
+            return parent, tuple(passed_over)
+        passed_over.append(f"point {point.id} was passed over as the parent: {why}")
+    return None, tuple(passed_over)
 
 
-def _if_fit(backup: BackupSession, point: PointSummary) -> Parent | None:
+def _if_fit(backup: BackupSession, point: PointSummary) -> tuple[Parent | None, str]:
+    """The point as a parent, or why it cannot be one."""
     try:
         manifest = load_manifest(backup.session.repository, point)
     except NotFoundError:
-        return None  # deleted since the ledger was read
-    return _fixed(manifest) if backup.session.may_inherit(manifest) else None
+        return None, "it was deleted meanwhile"
+    except IntegrityError:
+        return None, "it is damaged; run `holdfast repository check`"
+    if not backup.session.may_inherit(manifest):
+        return None, "a collection has passed it"
+    return _fixed(manifest), "it has several volumes"
 
 
 def _fixed(manifest: Manifest) -> Parent | None:

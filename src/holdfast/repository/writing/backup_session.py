@@ -3,9 +3,11 @@
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import holdfast
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
@@ -15,6 +17,7 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.places import Located
+from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import ObjectInfo
 from holdfast.repository.opening import Repository
 from holdfast.repository.sessions import WriterSession, commit, open_session
@@ -80,14 +83,17 @@ class BackupSession:
         """
         allowed = max((self.counters.changed_bytes + upcoming_bytes) // _INDEX_SHARE, _INDEX_FLOOR_BYTES)
         while self._next_run is not None and self._loaded_bytes + self._next_run.size_bytes <= allowed:
-            repository = self.session.repository
-            key = self._next_run.key
-            run = index_run.decode(repository.sealed.read(key, Kind.INDEX_RUN)[1])
-            in_force = key in self.session.plan.index_runs or run.plan_epoch >= self.session.plan.epoch
-            if in_force and (run.verified or run.workload == self.session.workload_id):
-                self.index.load(run)
+            with suppress(IntegrityError, ObjectNotFoundError):  # costs storage; check names a damaged run
+                self._load(self._next_run.key)
             self._loaded_bytes += self._next_run.size_bytes
             self._next_run = next(self._runs, None)
+
+    def _load(self, key: str) -> None:
+        session = self.session
+        run = index_run.decode(session.repository.sealed.read(key, Kind.INDEX_RUN)[1])
+        in_force = key in session.plan.index_runs or run.plan_epoch >= session.plan.epoch
+        if in_force and (run.verified or run.workload == session.workload_id):
+            self.index.load(run)
 
     def store(self, chunk: PreparedChunk) -> Located:
         """Put a data chunk that was not known when it was prepared; an equal one stored meanwhile is taken instead."""
@@ -153,7 +159,7 @@ def _runs_in_force(session: WriterSession) -> list[ObjectInfo]:
     prefix = f"{names.INDEX}{session.tenant_id.hex()}/"
     live = session.repository.ledger.state.live
     ranked: list[tuple[bool, str, ObjectInfo]] = []
-    for info in session.repository.store.list(prefix):
+    for info in objects_under(session.repository.store, prefix):
         record = live.get(bytes.fromhex(info.key.removeprefix(prefix).partition("-")[0]), _NO_RECORD)
         if record:
             ranked.append((record["workload"] == session.workload, record["created"], info))
