@@ -6,20 +6,21 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench import ebs_blocks, figures, page, plot, stage_profile  # noqa: E402 - found through the line above
 from bench.contestants import FULL, Borg, Contestant, Holdfast, Restic  # noqa: E402
-from bench.rounds import Sample, run_rounds, warm  # noqa: E402
+from bench.rounds import run_rounds, warm  # noqa: E402
 from bench.volume_image import Images, make_images  # noqa: E402
 
 CHANGED_SHARE = 0.02
+MAIN_PAGE = "performance"
 MEBIBYTE = 1 << 20
 
 
@@ -31,7 +32,7 @@ def main() -> None:
         images = pool.submit(make_images, options.images / f"{options.size}-mib", size_bytes, CHANGED_SHARE).result()
     cores = frozenset(sorted(os.sched_getaffinity(0))[: options.cores]) if options.cores else None
     contestants = _contestants(quick=options.quick, slow=options.slow)
-    facts = {
+    facts: dict[str, Any] = {
         "programs": list(dict.fromkeys(one.version() for one in contestants)),
         "machine": _machine(cores),
         "image": {
@@ -46,14 +47,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=options.images) as folder:
         samples = run_rounds(contestants, images, Path(folder), options.rounds, cores, print)
         warm(images)
-        stages = stage_profile.profile(images, Path(folder))
-        blocks = None if options.quick else ebs_blocks.measure_blocks(images, Path(folder))
-    found = figures.goals(samples)
-    print(figures.table(samples), figures.goals_table(found), stages.table(), sep="\n\n")
+        parts = not options.quick and options.name == MAIN_PAGE
+        stages = stage_profile.profile(images, Path(folder)) if parts else None
+        blocks = ebs_blocks.measure_blocks(images, Path(folder)) if parts else None
+    sections = {"setting": _setting(facts, images), "figures": figures.table(samples)}
+    sections["goals"] = figures.goals_table(figures.goals(samples))
+    raw = facts | {"samples": [asdict(sample) for sample in samples]}
+    if stages is not None:
+        sections["stages"], raw["profile"] = stages.table(), stages.seconds
     if blocks is not None:
-        print(blocks.sentence())
+        sections["blocks"], raw["ebs_blocks"] = blocks.sentence(), asdict(blocks)
+    print(*sections.values(), sep="\n\n")
     if not options.quick and not options.no_docs:
-        _write_docs(facts, samples, stages, blocks, images, options.name)
+        docs = ROOT / "docs"
+        (docs / f"{options.name}.json").write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
+        plot.draw(samples, ", ".join(facts["programs"]), docs / f"{options.name}.svg")
+        page.write_sections(docs / "performance.md", {f"{options.name}: {part}": sections[part] for part in sections})
 
 
 def _options() -> argparse.Namespace:
@@ -64,49 +73,22 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="the main contestants only; writes no docs")
     parser.add_argument("--slow", action="store_true", help="a full backup with the slowest compression of each too")
     parser.add_argument("--no-docs", action="store_true", help="print only")
-    parser.add_argument("--name", default="performance", help="docs/NAME.json, .svg and the page's section NAME")
+    parser.add_argument("--name", default=MAIN_PAGE, help="docs/NAME.json, .svg and the page's sections `NAME: …`")
     images = Path(tempfile.gettempdir()) / "holdfast-bench-images"
     parser.add_argument("--images", type=Path, default=images, help="where images are kept between runs")
     return parser.parse_args()
 
 
 def _contestants(*, quick: bool, slow: bool) -> list[Contestant]:
-    main: list[Contestant] = [Holdfast("default"), Restic("auto"), Borg(), Holdfast("fast")]
-    if quick:
-        return main
-    others = [Restic("fastest")] if "fastest" in Restic.modes() else []
-    only_full = frozenset({FULL})
-    return [*main, *others, *([Holdfast("best", only_full), Restic("max", only_full)] if slow else [])]
+    contestants: list[Contestant] = [Holdfast("default"), Restic("auto"), Borg(), Holdfast("fast")]
+    if not quick and "fastest" in Restic.modes():
+        contestants.append(Restic("fastest"))
+    if slow:
+        contestants += [Holdfast("best", frozenset({FULL})), Restic("max", frozenset({FULL}))]
+    return contestants
 
 
-def _write_docs(
-    facts: dict[str, object],
-    samples: Sequence[Sample],
-    stages: stage_profile.Profile,
-    blocks: ebs_blocks.BlockCost | None,
-    images: Images,
-    name: str,
-) -> None:
-    docs = ROOT / "docs"
-    raw = facts | {
-        "samples": [asdict(sample) for sample in samples],
-        "profile": stages.seconds,
-        "ebs_blocks": None if blocks is None else asdict(blocks),
-    }
-    (docs / f"{name}.json").write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
-    plot.draw(samples, f"{', '.join(map(str, facts['programs']))}", docs / f"{name}.svg")
-    sections = {
-        f"{name}: figures": figures.table(samples),
-        f"{name}: goals": figures.goals_table(figures.goals(samples)),
-        f"{name}: setting": _setting(facts, images),
-        f"{name}: stages": stages.table(),
-    }
-    if blocks is not None:
-        sections[f"{name}: blocks"] = blocks.sentence()
-    page.write_sections(docs / "performance.md", sections)
-
-
-def _setting(facts: dict[str, object], images: Images) -> str:
+def _setting(facts: dict[str, Any], images: Images) -> str:
     machine = facts["machine"]
     return (
         f"{', '.join(facts['programs'])}; {machine['processor']}, {machine['cores']} cores, {machine['system']},"
@@ -116,7 +98,7 @@ def _setting(facts: dict[str, object], images: Images) -> str:
     )
 
 
-def _machine(cores: frozenset[int] | None) -> dict[str, object]:
+def _machine(cores: frozenset[int] | None) -> dict[str, Any]:
     return {
         "processor": _processor(),
         "cores": len(cores or os.sched_getaffinity(0)),
