@@ -1,8 +1,8 @@
-"""What people may write behind `ebs:`."""
+"""What people may write behind `ebs:`, and which region is meant."""
 
 import pytest
 
-from holdfast.aws.location import EbsSourceLocation, EbsTargetLocation, parse_source, parse_target
+from holdfast.aws.location import EbsSourceLocation, EbsTargetLocation, open_source, parse_source, parse_target
 from holdfast.domain.errors import UsageError
 
 
@@ -46,3 +46,29 @@ def test_what_is_no_source_is_refused(text):
 def test_what_is_no_target_is_refused(text):
     with pytest.raises(UsageError):
         parse_target(text)
+
+
+@pytest.mark.parametrize(
+    ("option", "variables", "region"),
+    [
+        ("?region=eu-west-1", {"AWS_REGION": "eu-west-2", "AWS_DEFAULT_REGION": "eu-west-3"}, "eu-west-1"),
+        ("", {"AWS_REGION": "eu-west-2", "AWS_DEFAULT_REGION": "eu-west-3"}, "eu-west-2"),
+        ("", {"AWS_DEFAULT_REGION": "eu-west-3"}, "eu-west-3"),
+    ],
+)
+def test_the_nearest_region_counts(monkeypatch, option, variables, region):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    source = open_source(f"ebs:snap-0123{option}")
+    assert source.facts["region"] == region
+    source.close()
+
+
+def test_without_a_region_the_cure_is_named(monkeypatch):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    with pytest.raises(UsageError, match="no AWS region") as caught:
+        open_source("ebs:snap-0123")
+    assert "AWS_REGION" in caught.value.cure

@@ -33,17 +33,21 @@ HASHES = st.binary(min_size=32, max_size=32).map(bytes.hex)
 METHODS = st.sampled_from(["GET", "PUT", "POST", "HEAD", "DELETE"])
 
 
-def botocore_authorization(
-    auth: botocore.auth.SigV4Auth, method, host, path, query, headers, payload_sha256, now, unsigned, monkeypatch
-):
-    """What botocore puts into the request it signs."""
-    monkeypatch.setattr(botocore.auth, "get_current_datetime", lambda: now)
+def botocore_headers(auth, method, host, path, query, headers, payload_sha256, now) -> dict[str, str]:
+    """What botocore puts into the request it signs, at the time `now`."""
     url = f"https://{host}{path}" + (f"?{query}" if query else "")
     request = AWSRequest(method=method, url=url, headers=dict(headers))
-    request.context["payload_signing_enabled"] = not unsigned
-    monkeypatch.setattr(auth, "payload", lambda request: payload_sha256)
-    auth.add_auth(request)
-    return request.headers
+    request.context["payload_signing_enabled"] = payload_sha256 != UNSIGNED_PAYLOAD
+    auth.payload = lambda request: payload_sha256
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.auth, "get_current_datetime", lambda: now)
+        auth.add_auth(request)
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+REQUESTS = st.tuples(
+    METHODS, HOSTS, PATHS, PAIRS.map("&".join), HEADERS, st.one_of(HASHES, st.just(UNSIGNED_PAYLOAD)), MOMENTS
+)
 
 
 @pytest.mark.parametrize(
@@ -51,22 +55,19 @@ def botocore_authorization(
     [("s3", True, botocore.auth.S3SigV4Auth), ("ebs", False, botocore.auth.SigV4Auth)],
 )
 @settings(max_examples=1000)
-@given(data=st.data())
-def test_signatures_are_those_of_botocore(service, s3_flavour, kind, data):
-    method, host, path = data.draw(METHODS), data.draw(HOSTS), data.draw(PATHS)
-    query, headers, now = "&".join(data.draw(PAIRS)), data.draw(HEADERS), data.draw(MOMENTS)
-    credentials, region = data.draw(CREDENTIALS), data.draw(st.sampled_from(["us-east-1", "cn-north-1", "x"]))
-    payload_sha256 = data.draw(st.one_of(HASHES, st.sampled_from([EMPTY_PAYLOAD_SHA256, UNSIGNED_PAYLOAD])))
-    theirs = BotocoreCredentials(credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        expected = botocore_authorization(
-            kind(theirs, service, region), method, host, path, query, headers, payload_sha256, now,
-            payload_sha256 == UNSIGNED_PAYLOAD, monkeypatch,
-        )  # fmt: skip
+@given(credentials=CREDENTIALS, region=st.sampled_from(["us-east-1", "cn-north-1", "x"]), request=REQUESTS)
+def test_signatures_are_those_of_botocore(service, s3_flavour, kind, credentials, region, request):
+    method, host, path, query, headers, payload_sha256, now = request
+    theirs = kind(
+        BotocoreCredentials(credentials.access_key_id, credentials.secret_access_key, credentials.session_token),
+        service,
+        region,
+    )
+    expected = botocore_headers(theirs, method, host, path, query, headers, payload_sha256, now)
     signer = SigV4Signer(service, region, s3_flavour=s3_flavour)
     signed = signer.sign(method, host, path, query, headers, payload_sha256, credentials, now)
     assert signed.pop("host") == host
-    assert signed == {name.lower(): value for name, value in expected.items()}
+    assert signed == expected
 
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

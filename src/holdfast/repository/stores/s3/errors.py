@@ -29,7 +29,7 @@ _NO_CREDENTIALS = (
     TokenRetrievalError,
 )
 _NO_CONNECTION = (ConnectionClosedError, ConnectionError, HTTPClientError)
-_BAD_SETTINGS = (InvalidConfigError, NoRegionError, ProfileNotFound)
+_BAD_SETTINGS = (InvalidConfigError, ProfileNotFound)
 
 
 def translate_botocore_error(error: ClientError | BotoCoreError, action: str, resource: str) -> HoldfastError:
@@ -43,8 +43,10 @@ def translate_botocore_error(error: ClientError | BotoCoreError, action: str, re
             why=why,
             cure="give AWS credentials: an instance role, AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret",
         )
+    if isinstance(error, NoRegionError):
+        return UsageError("no AWS region", why="none is given or configured", cure="set AWS_REGION, or write ?region=")
     if isinstance(error, _BAD_SETTINGS):
-        return UsageError(what, why=why, cure="set AWS_REGION or ?region=, and check ~/.aws/config and AWS_PROFILE")
+        return UsageError(what, why=why, cure="check ~/.aws/config and AWS_PROFILE")
     if isinstance(error, _NO_CONNECTION):
         return UnavailableError(what, why=why, cure="check the network, the region and the endpoint (AWS_ENDPOINT_URL)")
     return HoldfastError(what, why=why, cure="check the location's options and the AWS settings of this machine")

@@ -1,5 +1,6 @@
 """What botocore knows of this machine: credentials, region, endpoints, certificates."""
 
+import os
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
@@ -20,11 +21,15 @@ READ_TIMEOUT_SECONDS = 60
 
 
 class AwsSession:
-    """A botocore session; `region` None means the environment's or the profile's. May be used from many threads."""
+    """A botocore session; may be used from many threads.
+
+    `region` None means AWS_REGION, then what botocore knows: AWS_DEFAULT_REGION and the profile. (AWS's newer SDKs and
+    its Lambda and ECS runtimes set AWS_REGION; botocore does not read it.)
+    """
 
     def __init__(self, region: str | None = None) -> None:
         self._session = Session()
-        self._asked_region = region
+        self._asked_region = region or os.environ.get("AWS_REGION") or None
         self._credentials: BotocoreCredentials | None = None
 
     def client(self, service: str, *, endpoint: str | None = None, s3_options: dict[str, str] | None = None) -> Any:
