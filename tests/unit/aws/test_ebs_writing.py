@@ -110,6 +110,24 @@ def test_what_waiting_does_not_cure_is_raised(target_on, odd, kind):
     target.abort()
 
 
+def test_a_snapshot_that_lacks_a_block_is_never_sealed(target_on):
+    """Even if whoever wrote the block ignored the error."""
+    service = FakeEbs([], lambda number, nth: refusal(403, "AccessDeniedException") if number == 0 else None)
+    target = target_on(service)
+    target.begin(GIB)
+    raised = 0
+    for number in range(100):
+        try:
+            target.write(number * BLOCK_SIZE_BYTES, block(number))
+        except PermissionDeniedError:
+            raised += 1
+    assert raised == 1
+    with pytest.raises(PermissionDeniedError):
+        target.finish()
+    assert service.completed_with == {}
+    target.abort()
+
+
 def test_a_snapshot_that_vanishes_later_is_gone(monkeypatch):
     seconds = iter([0.0] * 3 + [1e6] * 1000)
     service = FakeEbs([], lambda number, nth: refusal(404, "ResourceNotFoundException", "SNAPSHOT_NOT_FOUND"))

@@ -56,13 +56,7 @@ def test_a_refusal_becomes_the_right_error_and_names_what_was_asked(status, code
         (NoCredentialsError(), PermissionDeniedError),
         (NoRegionError(), UsageError),
         (EndpointConnectionError(endpoint_url="http://host:1"), UnavailableError),
-        (
-            ClientError(
-                {"Error": {"Code": "RequestLimitExceeded"}, "ResponseMetadata": {"HTTPStatusCode": 503}},
-                "DescribeSnapshots",
-            ),
-            ThrottledError,
-        ),
+        (ClientError({"Error": {"Code": "RequestLimitExceeded"}}, "DescribeSnapshots"), ThrottledError),
         (ClientError({}, "DescribeSnapshots"), HoldfastError),
     ],
 )

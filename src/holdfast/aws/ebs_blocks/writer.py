@@ -82,6 +82,7 @@ class EbsSnapshotTarget:
         self._checksum = LinearChecksum()
         self._lock = threading.Lock()
         self._under_way: deque[_Sent] = deque()
+        self._failure: HoldfastError | None = None
 
     @property
     def sequential(self) -> bool:
@@ -122,7 +123,9 @@ class EbsSnapshotTarget:
                 cure="this is a fault of the caller, please report it",
             )
         for begin in range(0, len(data), BLOCK_SIZE_BYTES):
-            block = bytes(memoryview(data)[begin : begin + BLOCK_SIZE_BYTES])
+            # Bytes cannot change while they are under way; any other buffer may, and is copied.
+            whole = len(data) == BLOCK_SIZE_BYTES and isinstance(data, bytes)
+            block = bytes(data) if whole else bytes(memoryview(data)[begin : begin + BLOCK_SIZE_BYTES])
             if len(block) < BLOCK_SIZE_BYTES:
                 block += bytes(BLOCK_SIZE_BYTES - len(block))
             if block != _ZERO_BLOCK:
@@ -132,9 +135,14 @@ class EbsSnapshotTarget:
         """Nothing to do: what is not written reads as zeros."""
 
     def finish(self) -> Mapping[str, str]:
-        """Wait for all blocks, seal the snapshot with its checksum, wait until it is completed: {"snapshot_id": …}."""
+        """Wait for all blocks, seal the snapshot with its checksum, wait until it is completed: {"snapshot_id": …}.
+
+        Raises what any block came to: a snapshot that lacks a block is never sealed.
+        """
         while (sent := self._oldest(leave=0)) is not None:
             self._settle(sent)
+        if self._failure is not None:
+            raise self._failure
         self._complete()
         self._wait_until_completed()
         self._checksum.close()
@@ -174,13 +182,14 @@ class EbsSnapshotTarget:
     def _settle(self, sent: _Sent) -> None:
         """Wait until the block is stored, sending it again after passing faults: writing it twice does no harm."""
         patience = Patience(BLOCK_POLICY, self._connection.waiting)
-        while True:
-            trouble = self._outcome(sent.answer)
-            if trouble is None:
-                self._checksum.record(sent.number, sent.sha256)
-                return
-            patience.wait_or_raise(trouble)
-            sent.answer = self._put(sent.number, sent.block, sent.sha256)
+        try:
+            while (trouble := self._outcome(sent.answer)) is not None:
+                patience.wait_or_raise(trouble)
+                sent.answer = self._put(sent.number, sent.block, sent.sha256)
+        except HoldfastError as error:
+            self._failure = error
+            raise
+        self._checksum.record(sent.number, sent.sha256)
 
     def _outcome(self, answer: Future[HttpResponse]) -> UnavailableError | None:
         """None when the block is stored, else the passing fault; raises what no further attempt can cure."""
