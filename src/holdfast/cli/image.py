@@ -73,7 +73,7 @@ def backup(
     password = given_password(password_file)
     began_seconds = time.monotonic()
     with local.opened(repository, password, voice.warn) as opened, voice.progress("backing up") as progress:
-        order = local.order(workload, parent, compression.value)
+        order = local.backup_order(workload, parent, compression.value)
         report = local.back_up(opened, source, order, changed_blocks, progress)
         document = documents.backup(report, opened.requests, time.monotonic() - began_seconds, changed_blocks)
     for warning in report.warnings:

@@ -12,15 +12,16 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType, TracebackType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 import holdfast
 from holdfast.cli import demo, image, lab, repository
 from holdfast.cli.options import Invocation
-from holdfast.cli.voice import say, show_error
+from holdfast.cli.voice import show_error
 from holdfast.domain.errors import HoldfastError, InterruptedByUserError, OutOfSpaceError, UsageError
 
 FAILED = 1
@@ -62,7 +63,7 @@ def main() -> None:
     status = run(sys.argv[1:])
     if status == InterruptedByUserError.exit_status:
         # Transfers under way may hang on a dead connection; nothing they could still do matters.
-        os._exit(status)
+        _end_interrupted()
     sys.exit(status)
 
 
@@ -84,12 +85,10 @@ def run(arguments: Sequence[str]) -> int:
         _show(usage, invocation)
         return usage.exit_status
     except (typer.Abort, KeyboardInterrupt):
-        status = InterruptedByUserError.exit_status
+        return InterruptedByUserError.exit_status
     except OSError as error:
         _show(_of_system(error), invocation)
         return FAILED
-    if status == InterruptedByUserError.exit_status:
-        say("interrupted: nothing is half done that counts; the same command may be run again")
     return int(status or 0)
 
 
@@ -161,11 +160,20 @@ def _take_signals() -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     for taken in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(taken, lambda number, frame: os._exit(InterruptedByUserError.exit_status))
-    timer = threading.Timer(UNWINDING_SECONDS, os._exit, (InterruptedByUserError.exit_status,))
+        signal.signal(taken, lambda number, frame: _end_interrupted())
+    timer = threading.Timer(UNWINDING_SECONDS, _end_interrupted)
     timer.daemon = True
     timer.start()
     raise KeyboardInterrupt
+
+
+def _end_interrupted() -> NoReturn:
+    """One line, past all buffers and locks that a signal may have come upon, and the end."""
+    with suppress(OSError):
+        if os.isatty(2):
+            os.write(2, b"\x1b[?25h")  # a bar had hidden the cursor
+        os.write(2, b"interrupted: nothing is half done that counts; the same command may be run again\n")
+    os._exit(InterruptedByUserError.exit_status)
 
 
 if __name__ == "__main__":

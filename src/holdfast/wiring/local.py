@@ -137,7 +137,7 @@ def initialised(
         yield new
 
 
-def order(workload: str, parent: str | None, compression: str) -> BackupOrder:
+def backup_order(workload: str, parent: str | None, compression: str) -> BackupOrder:
     """What to back up as what; `compression`: fast, default or best."""
     return BackupOrder(workload, parent, level=CompressionLevel[compression.upper()])
 
