@@ -46,6 +46,11 @@ def recognise(repository: Repository, memory: LocationMemory, *, accept: bool = 
 
 
 def remember(repository: Repository, memory: LocationMemory) -> None:
-    """Keep the pin and the ledger's head as they are now."""
-    state = repository.ledger.state
-    memory.remember(repository.store.location, Remembered(repository.master.pin(), state.sequence, state.head))
+    """Keep the pin and the ledger's head as they are now; of a damaged ledger no head, for its cure would look like
+    another ledger."""
+    location, pin, state = repository.store.location, repository.master.pin(), repository.ledger.state
+    known = memory.recall(location)
+    if not repository.ledger.damage:
+        memory.remember(location, Remembered(pin, state.sequence, state.head))
+    elif known is None or known.pin != pin:
+        memory.remember(location, Remembered(pin, 0, b""))

@@ -1,0 +1,244 @@
+"""The ledger under damage and contention, checkpoints, rule 8's probe, and rule 10's memory of its head."""
+
+import pytest
+
+from holdfast.domain.errors import (
+    IntegrityError,
+    KeyPinError,
+    NotFoundError,
+    UnsupportedFormatError,
+)
+from holdfast.repository.format import ledger as form
+from holdfast.repository.format import names
+from holdfast.repository.memory_of_locations import LocationMemory, Remembered, recognise, remember
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import list_points
+from holdfast.repository.sessions import retire
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.faulty_store import FaultyStore
+from holdfast.testing.small_repository import SmallRepository, make_small_repository, put, restored
+from tests.faults.world import DISK, SECOND, THIRD, World, back_up, world
+
+
+@pytest.fixture
+def scene() -> World:
+    return world(with_plan=False)
+
+
+@pytest.fixture
+def small(scene) -> SmallRepository:
+    return scene.small.copied()
+
+
+def open_(small: SmallRepository, seed: int = 50) -> Repository:
+    return small.open(deterministic_surroundings(seed))
+
+
+def batches(store: ObjectStore) -> list[str]:
+    return [info.key for info in store.list(names.LEDGER) if not info.key.startswith(names.CHECKPOINTS)]
+
+
+def damage(store: ObjectStore, key: str) -> None:
+    body = bytearray(store.get(key))
+    body[len(body) // 2] ^= 1
+    put(store, key, bytes(body))
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["damaged", "gone"])
+def test_a_batch_that_is_lost_hides_no_point(small, scene, gone):
+    """Whatever a batch recorded, all live points are listed and restore; nothing is written behind the break."""
+    for key in batches(small.store)[: -1 if gone else None]:
+        hurt = small.copied()
+        if gone:
+            hurt.store.delete(key)
+        else:
+            damage(hurt.store, key)
+        repository = open_(hurt)
+        found = {point.session: restored(repository, point) for point in list_points(repository)}
+        assert found == scene.contents
+        assert [one.objects for one in repository.ledger.damage] == [(key,)]
+        before = batches(hurt.store)
+        with pytest.raises(IntegrityError) as caught:
+            back_up(repository, DISK, THIRD, "s3")
+        assert caught.value.objects == (key,)
+        assert batches(hurt.store) == before
+
+
+def test_several_gaps_are_all_named(small, scene):
+    keys = batches(small.store)
+    lost = [keys[0], keys[2], keys[3], keys[6]]
+    for key in lost:
+        small.store.delete(key)
+    repository = open_(small)
+    assert [key for one in repository.ledger.damage for key in one.objects] == lost
+    assert {point.session for point in list_points(repository)} == set(scene.contents)
+
+
+def test_a_batch_that_comes_while_the_gap_is_looked_at_is_no_damage(small):
+    """Between the GET that finds the end and the LIST another process appends."""
+    other = open_(small, 60)
+
+    class Meanwhile(FaultyStore):
+        def list(self, prefix, start_after=""):
+            if prefix == names.LEDGER and other.ledger.state.sequence < 12:
+                other.ledger.append(opened(len(batches(small.store))))
+            return super().list(prefix, start_after)
+
+    repository = small.open(deterministic_surroundings(70), Meanwhile(small.store, {}))
+    assert repository.ledger.damage == []
+    assert repository.ledger.state.sequence >= len(batches(small.store)) - 1
+
+
+def opened(number: int) -> form.Record:
+    session = number.to_bytes(16, "big")
+    return {"type": form.OPEN, "session": session, "point": f"points/{number}", "time": ""}
+
+
+def test_many_processes_append_at_once_and_nothing_is_lost(small):
+    """Each has its own view and no one waits for another: whoever loses the sequence takes the next one."""
+    parties = [open_(small, 100 + number) for number in range(5)]
+    records = 0
+    for round_ in range(6):
+        for number, party in enumerate(parties):
+            party.ledger.append(opened(1000 + round_ * 10 + number))
+            records += 1
+    states = [party.ledger.refresh() for party in parties]
+    fresh = open_(small, 200).ledger
+    assert fresh.damage == []
+    assert all(state.head == fresh.state.head for state in states)
+    assert len(fresh.state.open) == records
+    assert len(batches(small.store)) == fresh.state.sequence
+
+
+def test_checkpoints_at_every_thousand():
+    store = MemoryStore()
+    small = make_small_repository(store, deterministic_surroundings(1), 400)
+    repository = open_(small)
+    back_up(repository, DISK, SECOND, "s2")
+    while repository.ledger.state.sequence < 1000:
+        number = repository.ledger.state.sequence
+        repository.ledger.append(opened(number), {"type": form.RETIRE, **without_type(opened(number))})
+    assert keys_under(store, names.CHECKPOINTS) == [names.checkpoint(1000)]
+    back_up(repository, DISK, THIRD, "s3")
+
+    watched = FaultyStore(store, {})
+    fresh = small.open(deterministic_surroundings(51), watched)
+    assert sum(request.kind == "get" and request.key.startswith(names.LEDGER) for request in watched.requests) < 20
+    assert [restored(fresh, point) for point in list_points(fresh)] == [SECOND.content, THIRD.content]
+    assert fresh.ledger.state == whole_reading(small)
+
+    damage(store, names.checkpoint(1000))  # it only saves time
+    assert open_(small).ledger.state == fresh.ledger.state
+    put(store, names.checkpoint(2000), bytes(store.get(names.ledger(1))))
+    assert open_(small).ledger.state == fresh.ledger.state
+
+
+def without_type(record: form.Record) -> dict:
+    return {key: value for key, value in record.items() if key != "type"}
+
+
+def keys_under(store: ObjectStore, prefix: str) -> list[str]:
+    return [info.key for info in store.list(prefix)]
+
+
+def whole_reading(small: SmallRepository) -> form.LedgerState:
+    """The state as of reading every batch, without any checkpoint."""
+    bare = small.copied()
+    for key in keys_under(bare.store, names.CHECKPOINTS):
+        bare.store.delete(key)
+    return open_(bare).ledger.state
+
+
+class Overwriting(FaultyStore):
+    """Ignores If-None-Match: the last writer wins and nobody hears of it."""
+
+    def create(self, key, body, sha256):
+        self._inner.delete(key)
+        self._inner.create(key, body, sha256)
+
+
+def test_a_store_that_ignores_if_none_match_is_refused():
+    inner = MemoryStore()
+    with pytest.raises(UnsupportedFormatError) as caught:
+        make_small_repository(Overwriting(inner, {}), deterministic_surroundings(1))
+    assert "If-None-Match" in caught.value.why
+    assert keys_under(inner, "") == []
+
+
+class OneMemory(LocationMemory):
+    def __init__(self):
+        self.known = {}
+
+    def recall(self, location: str) -> Remembered | None:
+        return self.known.get(location)
+
+    def remember(self, location: str, seen: Remembered) -> None:
+        self.known[location] = seen
+
+
+def test_a_ledger_set_back_is_refused_and_accepted_on_demand(small, scene):
+    memory = OneMemory()
+    recognise(open_(small), memory)
+    earlier = small.copied()
+    repository = open_(small)
+    back_up(repository, DISK, THIRD, "s3")
+    remember(repository, memory)
+
+    with pytest.raises(KeyPinError):
+        recognise(open_(earlier), memory)
+    with pytest.raises(KeyPinError):  # a refusal is not forgotten by asking again
+        recognise(open_(earlier), memory)
+    other_branch = open_(earlier)
+    back_up(other_branch, DISK, SECOND, "other")
+    back_up(other_branch, DISK, SECOND, "other")
+    with pytest.raises(KeyPinError):  # longer than what is remembered, but not its continuation
+        recognise(open_(earlier), memory)
+    recognise(open_(earlier), memory, accept=True)
+    recognise(open_(earlier), memory)
+    with pytest.raises(KeyPinError):
+        recognise(open_(small), memory)
+
+
+def test_another_repository_in_the_place_is_refused(small):
+    memory = OneMemory()
+    recognise(open_(small), memory)
+    other = make_small_repository(MemoryStore(), deterministic_surroundings(77))
+    with pytest.raises(KeyPinError):
+        recognise(open_(other), memory)
+    recognise(open_(other), memory, accept=True)
+    recognise(open_(other), memory)
+
+
+def test_a_ledger_that_goes_on_is_recognised(small):
+    memory = OneMemory()
+    for seed in range(60, 64):
+        repository = open_(small, seed)
+        recognise(repository, memory)
+        back_up(repository, DISK, THIRD, f"s{seed}")
+        remember(repository, memory)
+    assert memory.known[small.store.location].sequence == open_(small).ledger.state.sequence
+
+
+def test_damage_is_not_taken_for_a_rollback_and_its_cure_for_another_ledger(small):
+    """The last batch is damaged, seen so, and brought back: the memory must not hold on to the damaged one."""
+    memory = OneMemory()
+    recognise(open_(small), memory)
+    last = batches(small.store)[-1]
+    whole = bytes(small.store.get(last))
+    damage(small.store, last)
+    recognise(open_(small), memory)
+    put(small.store, last, whole)
+    recognise(open_(small), memory)
+
+
+def test_a_deleted_point_is_gone_for_good(small):
+    """Deleting it again is safe; who still knows its name is told."""
+    repository = open_(small)
+    point = list_points(repository)[0]
+    retire(repository, point.session, point.key)
+    retire(repository, point.session, point.key)
+    assert point.session not in {one.session for one in list_points(open_(small))}
+    with pytest.raises(NotFoundError):
+        restored(open_(small), point)
