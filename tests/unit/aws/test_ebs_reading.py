@@ -198,6 +198,23 @@ def test_page_tokens_that_are_always_refused_end(source_of):
         list(source_of(FakeEbs([], listing=listing)).allocated())
 
 
+def test_the_next_page_is_asked_for_before_it_is_needed(source_of):
+    asked = threading.Event()
+
+    def listing(query: dict[str, str]) -> Answer:
+        if "pageToken" in query:
+            asked.set()
+        number, more = (2, {}) if "pageToken" in query else (1, {"NextToken": "second"})
+        block = {"BlockIndex": number, "BlockToken": "t"}
+        return page({"Blocks": [block], "VolumeSize": 1, "BlockSize": 524288, **more})
+
+    blocks = source_of(FakeEbs([], listing=listing)).allocated()
+    assert next(blocks).number == 1
+    assert asked.wait(20)
+    assert next(blocks).number == 2
+    assert next(blocks, None) is None
+
+
 def test_empty_pages_are_followed(source_of):
     def listing(query: dict[str, str]) -> Answer | None:
         nth = int(query.get("pageToken", "0"))

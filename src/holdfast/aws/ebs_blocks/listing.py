@@ -1,7 +1,10 @@
 """Which blocks a snapshot holds, and which differ between two: pages, fetched as they are needed."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, UnavailableError, UnsupportedFormatError
@@ -57,10 +60,12 @@ def read_page(answer: dict[str, Any], name: str) -> Page:
 def walk(first: Page, ask: Ask, explain: Callable[[Refusal], HoldfastError], name: str) -> Iterator[BlockReference]:
     """Every block from the page `first` on, ascending; `ask` takes NextToken or StartingBlockIndex.
 
-    Page tokens live an hour (API reference); one that has expired is replaced by the number of the next block.
+    The page after the one in use is asked for already, so that a reader of many blocks does not wait for lists. Page
+    tokens live an hour (API reference); one that has expired is replaced by the number of the next block.
     """
     page, last_number, renewals = first, -1, 0
     while True:
+        following = None if page.next_token is None else _in_the_background(partial(ask, NextToken=page.next_token))
         for block in page.blocks:
             if block.number <= last_number:
                 raise IntegrityError(
@@ -71,9 +76,9 @@ def walk(first: Page, ask: Ask, explain: Callable[[Refusal], HoldfastError], nam
             last_number = block.number
             renewals = 0
             yield block
-        if page.next_token is None:
+        if following is None:
             return
-        answer = ask(NextToken=page.next_token)
+        answer = following.result()
         while isinstance(answer, Refusal) and answer.reason == "INVALID_PAGE_TOKEN":
             renewals += 1
             if renewals > _MAX_RENEWALS:
@@ -86,3 +91,17 @@ def walk(first: Page, ask: Ask, explain: Callable[[Refusal], HoldfastError], nam
         if isinstance(answer, Refusal):
             raise explain(answer)
         page = read_page(answer, name)
+
+
+def _in_the_background(call: Callable[[], dict[str, Any] | Refusal]) -> "Future[dict[str, Any] | Refusal]":
+    """The outcome of `call`, which runs in a thread that holds up nobody: not a reader that stops, nor the process."""
+    outcome: Future[dict[str, Any] | Refusal] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - carried to who asks for the page
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="ebs-listing", daemon=True).start()
+    return outcome

@@ -82,7 +82,7 @@ class EbsSnapshotTarget:
         self._checksum = LinearChecksum()
         self._lock = threading.Lock()
         self._under_way: deque[_Sent] = deque()
-        self._failure: HoldfastError | None = None
+        self._failure: BaseException | None = None
 
     @property
     def sequential(self) -> bool:
@@ -186,7 +186,7 @@ class EbsSnapshotTarget:
             while (trouble := self._outcome(sent.answer)) is not None:
                 patience.wait_or_raise(trouble)
                 sent.answer = self._put(sent.number, sent.block, sent.sha256)
-        except HoldfastError as error:
+        except BaseException as error:
             self._failure = error
             raise
         self._checksum.record(sent.number, sent.sha256)
