@@ -91,3 +91,11 @@ def test_another_key_cuts_elsewhere():
     data = hashlib.shake_128(b"stream").digest(50_000)
     other = StreamCutter(independent.gear(bytes(32)), SMALL)
     assert [len(chunk) for chunk in other.cut(io.BytesIO(data))] != reference(data, SMALL)
+
+
+def test_a_run_in_which_every_byte_may_end_a_chunk_is_cut_as_fast_as_any():
+    # One tenant in some hundred thousand has such a table for zeros; a list of candidates would hold millions.
+    gear = bytes(4) + GEAR[4:]
+    profile = stream_cutter.DUMP
+    chunks = list(StreamCutter(gear).cut(io.BytesIO(bytes(12 * 2**20 + 1))))
+    assert [len(chunk) for chunk in chunks] == [profile.least_bytes] * 48 + [1]

@@ -48,16 +48,17 @@ def print_recovery_code(code: bytes) -> str:
 
 def looks_like_recovery_code(text: str) -> bool:
     """Whether a secret was probably meant as a recovery code."""
-    return (
-        text.strip().upper().replace(" ", "").replace("-", "").startswith(PREFIX)
-        and len(text.strip()) >= CODE_CHARACTERS
-    )
+    return _letters(text).startswith(PREFIX) and len(text.strip()) >= CODE_CHARACTERS
+
+
+def _letters(text: str) -> str:
+    """What was typed, without what reading ignores and with what it takes for another."""
+    return text.strip().upper().replace(" ", "").replace("-", "").translate(str.maketrans("OIL", "011"))
 
 
 def read_recovery_code(text: str) -> bytes:
     """The 32 bytes of a printed code; UsageError when it was mistyped."""
-    plain = text.strip().upper().replace(" ", "").replace("-", "").removeprefix(PREFIX)
-    plain = plain.translate(str.maketrans("OIL", "011"))
+    plain = _letters(text).removeprefix(PREFIX)
     wrong = "the recovery code is mistyped"
     cure = "compare it with the printed code, group by group"
     if len(plain) != CODE_CHARACTERS or any(character not in ALPHABET for character in plain):

@@ -12,6 +12,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+Positions = npt.NDArray[np.int64]
+
 WINDOW_BYTES = 32
 _READ_BYTES = 4 * 1024 * 1024
 
@@ -50,43 +52,37 @@ class StreamCutter:
 
     def cut(self, stream: BinaryIO) -> Iterator[bytes]:
         """The stream's chunks, in order; reads a few MiB ahead of what it yields."""
-        profile = self._profile
+        start = 0  # the byte of the stream that `pending` begins with
         pending = bytearray()
         tail = b""  # the last bytes read, which the window of the next piece reaches back into, cut or not
-        candidates: list[
-            tuple[int, bool]
-        ] = []  # where in `pending` the loose mask matches, and whether the strict one does
+        strict = loose = np.empty(0, np.int64)  # at which bytes of the stream each mask matches, ascending
         ended = False
         while True:
-            while not ended and len(pending) < profile.most_bytes:
+            while not ended and len(pending) < self._profile.most_bytes:
                 piece = stream.read(_READ_BYTES)
                 ended = not piece
-                candidates.extend(self._candidates(tail, piece, len(pending)))
+                strict_ahead, loose_ahead = self._candidates(tail, piece, start + len(pending))
+                strict = np.concatenate([strict[np.searchsorted(strict, start) :], strict_ahead])
+                loose = np.concatenate([loose[np.searchsorted(loose, start) :], loose_ahead])
                 tail = (tail + piece)[-(WINDOW_BYTES - 1) :]
                 pending += piece
             if not pending:
                 return
-            end = self._end(candidates, len(pending))
-            yield bytes(pending[:end])
-            del pending[:end]
-            candidates = [(at - end, strict) for at, strict in candidates if at >= end]
+            length = self._length(strict, loose, start, len(pending))
+            yield bytes(pending[:length])
+            del pending[:length]
+            start += length
 
-    def _candidates(self, tail: bytes, piece: bytes, base: int) -> Iterator[tuple[int, bool]]:
-        data = np.frombuffer(tail + piece, np.uint8)
-        if not len(piece):
-            return
-        hashes = rolling_hashes(data, self._gear)[len(tail) :]
+    def _candidates(self, tail: bytes, piece: bytes, base: int) -> tuple[Positions, Positions]:
+        """Where in `piece` the strict and the loose mask match; what matches the strict one matches the loose one."""
+        hashes = rolling_hashes(np.frombuffer(tail + piece, np.uint8), self._gear)[len(tail) :]
         loose = np.flatnonzero((hashes & self._loose) == 0)
-        for at in loose:
-            yield base + int(at), bool(hashes[at] & self._strict == 0)
+        return loose[(hashes[loose] & self._strict) == 0] + base, loose + base
 
-    def _end(self, candidates: list[tuple[int, bool]], available: int) -> int:
-        """The length of the next chunk, by section 15."""
-        normal = 1 << self._profile.bits
-        for at, strict in candidates:
-            length = at + 1
-            if length > self._profile.most_bytes:
-                break
-            if (length >= normal) or (length >= self._profile.least_bytes and strict):
-                return length
-        return min(self._profile.most_bytes, available)
+    def _length(self, strict: Positions, loose: Positions, start: int, available: int) -> int:
+        """The length of the chunk that begins at `start`, by section 15."""
+        lengths = [self._profile.most_bytes, available]
+        for positions, least in ((strict, self._profile.least_bytes), (loose, 1 << self._profile.bits)):
+            first = int(np.searchsorted(positions, start + least - 1))
+            lengths += [int(at) - start + 1 for at in positions[first : first + 1]]
+        return min(lengths)
