@@ -3,14 +3,15 @@
 import os
 from collections.abc import Iterator
 
-from holdfast.repository.stores.object_keys import INCOMING_FOLDER
+from holdfast.repository.stores.object_keys import is_key
 
 
 def walk_keys(root: str, prefix: str, start_after: str) -> Iterator[tuple[str, os.stat_result]]:
     """(key, stat) of every regular file under `root` whose key begins with `prefix` and follows `start_after`, by key.
 
     A folder sorts as its name with `/` behind it: exactly where the keys below it belong, so no key is ever held back.
-    Files and folders that vanish while we walk are left out. Raises OSError for anything else.
+    Left out are files and folders that vanish while we walk, and what is no valid key: unfinished files, and what the
+    file system keeps for itself. Raises OSError for anything else.
     """
     yield from _walk(root, "", prefix, start_after)
 
@@ -21,7 +22,7 @@ def _walk(root: str, folder_key: str, prefix: str, start_after: str) -> Iterator
             names = sorted(
                 entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name
                 for entry in entries
-                if folder_key or entry.name != INCOMING_FOLDER
+                if is_key(folder_key + entry.name)
             )
     except FileNotFoundError:
         return

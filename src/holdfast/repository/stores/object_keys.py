@@ -10,12 +10,15 @@ MAX_KEY_BYTES = 512
 MAX_PART_BYTES = 255
 # The directory store keeps unfinished files here; no store has objects under it.
 INCOMING_FOLDER = "incoming"
+# What file systems and their tools put beside a repository: ext4's lost+found at a mount point, and hidden names
+# (.snapshot of storage appliances, .nfs… of deleted open files). None of it is ever an object.
+_FOREIGN_FOLDER = "lost+found"
 
 _PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]+")
 
 
 def check_key(key: str) -> None:
-    """Refuse what is no object key (UsageError): `/`-separated parts of printable ASCII, none empty, `.` or `..`."""
+    """Refuse what is no object key (UsageError): `/`-separated parts of printable ASCII, none empty or hidden."""
     why = _fault_of(key)
     if why:
         raise UsageError(
@@ -36,10 +39,10 @@ def _fault_of(key: str) -> str:
     if len(key) > MAX_KEY_BYTES:
         return f"it is longer than {MAX_KEY_BYTES} bytes"
     parts = key.split("/")
-    if any(part in ("", ".", "..") for part in parts):
-        return "a part of it is empty, `.` or `..`"
+    if any(not part or part.startswith(".") for part in parts):
+        return "a part of it is empty or begins with a dot"
     if any(len(part) > MAX_PART_BYTES for part in parts):
         return f"a part of it is longer than {MAX_PART_BYTES} bytes"
-    if parts[0] == INCOMING_FOLDER:
-        return f"`{INCOMING_FOLDER}/` belongs to the directory store"
+    if parts[0] in (INCOMING_FOLDER, _FOREIGN_FOLDER):
+        return f"`{parts[0]}/` belongs to the directory store or its file system"
     return ""

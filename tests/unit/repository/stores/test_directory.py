@@ -85,6 +85,15 @@ def test_links_and_special_files_are_no_objects(store, root, tmp_path):
         store.get("link")
 
 
+def test_what_the_file_system_keeps_for_itself_is_left_alone(store, root):
+    put(store, "packs/00/one")
+    for foreign in (".snapshot/daily/packs/00/one", "lost+found/#123", "packs/00/.nfs0001", "packs/ü", "packs/a\nb"):
+        (root / foreign).parent.mkdir(parents=True, exist_ok=True)
+        (root / foreign).write_bytes(b"foreign")
+    (root / "lost+found").chmod(0)
+    assert keys(store) == ["packs/00/one"]
+
+
 class Sequence:
     """Records the system calls that make a write durable, in order."""
 
