@@ -45,6 +45,20 @@ def test_imports_are_declared():
     assert not found, f"{found}: declare the distribution in pyproject.toml (base, or the extra of the room)"
 
 
+def test_base_dependencies_are_imported():
+    """A plain installation brings nothing that the product does not use."""
+    imported = {
+        name.split(".")[0]
+        for path in source_files()
+        for node in ast.walk(syntax_tree(path))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    used = {plain(distribution) for name in imported for distribution in PROVIDES.get(name, [])}
+    unused = declared(PROJECT["dependencies"]) - used
+    assert not unused, f"{unused}: no file imports this; take it out of the dependencies in pyproject.toml"
+
+
 def test_extras_are_not_needed_by_a_plain_installation():
     """What the base lists holds none of the heavy parts that only an extra needs."""
     heavy = {"moto", "pytest", "hypothesis", "matplotlib"} & declared(PROJECT["dependencies"])
