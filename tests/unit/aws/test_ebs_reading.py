@@ -191,6 +191,16 @@ def test_a_page_in_any_order_is_read_ascending(source_of):
     assert read_all(source_of(FakeEbs([5, 1, 3]))) == right([1, 3, 5])
 
 
+@pytest.mark.parametrize("sent_share", [0.0, 0.5])
+def test_a_list_that_is_cut_off_is_no_short_list(source_of, slept, sent_share):
+    whole = json.dumps({"Blocks": [], "VolumeSize": 1, "BlockSize": 524288}).encode()
+    sent = whole[: int(len(whole) * sent_share)]
+    answers = iter([Answer(200, sent, {"content-type": "application/json"}, announced_bytes=len(whole), cut=True)])
+    source = source_of(FakeEbs([1, 2], listing=lambda query: next(answers, None)))
+    assert read_all(source) == right([1, 2])
+    assert len(slept) == 1
+
+
 def test_pages_that_go_back_are_refused(source_of):
     def listing(query: dict[str, str]) -> Answer:
         blocks = [{"BlockIndex": number, "BlockToken": "t"} for number in (1, 2)]
