@@ -1,0 +1,275 @@
+"""A repository against a dictionary: whatever is done to it in whatever order, it holds what the dictionary holds."""
+
+import io
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from holdfast.domain.errors import HoldfastError
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.checking.check import check_repository
+from holdfast.repository.checking.verify import verify_point
+from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.format.manifest import IMAGE, VolumeMap
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary, list_points
+from holdfast.repository.progress import Silence
+from holdfast.repository.sessions import retire
+from holdfast.repository.stores.directory import DirectoryStore
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.stores.retrying import RetryingStore
+from holdfast.repository.writing.backup import BackupOrder, backup_stream, backup_volume
+from holdfast.repository.writing.backup_session import BackupSession
+from holdfast.repository.writing.volume_writer import write_volume
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
+from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
+from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
+from tests.faults.world import pattern, publish_plan
+
+RUNS = int(os.environ.get("MACHINE_RUNS", "60"))
+STEPS = int(os.environ.get("MACHINE_STEPS", "30"))
+MEMORY_FOLDER = Path("/dev/shm")
+
+workloads = st.sampled_from(["a", "b"])
+seeds = st.integers(0, 4)  # few, so that blocks repeat and zeros (0) occur
+moments = st.integers(0, 40)
+DEADLY = [Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.TORN]
+
+
+@dataclass
+class Disk:
+    """A volume as it is now, and as it was at each snapshot."""
+
+    content: bytes = pattern(1, 700)
+    snapshots: dict[str, MemoryVolume] = field(default_factory=dict)
+
+    def snapshot(self) -> MemorySource:
+        """A source that knows what changed since every earlier snapshot."""
+        name = f"s{len(self.snapshots)}"
+        volume = MemoryVolume.of(self.content)
+        source = MemorySource(volume, name, self.snapshots)
+        self.snapshots[name] = volume
+        return source
+
+
+@dataclass
+class OpenWriter:
+    """A session of a party of its own that has written its volume and not committed yet."""
+
+    backup: BackupSession
+    volume: VolumeMap
+    content: bytes
+
+
+class RepositoryMachine(RuleBasedStateMachine):
+    """The model is `contents`: what each live point must give back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = SteppableClock()
+        self.seed = 0
+        self.contents: dict[bytes, bytes] = {}
+        self.disks: dict[str, Disk] = {}
+        self.writers: list[OpenWriter] = []
+        self.epoch = 0
+        self.small: SmallRepository
+
+    def new_store(self) -> ObjectStore:
+        return MemoryStore()
+
+    def surroundings(self):
+        self.seed += 1
+        return deterministic_surroundings(self.seed, self.clock)
+
+    def open(self, store: ObjectStore | None = None) -> Repository:
+        return self.small.open(self.surroundings(), store)
+
+    def disk(self, workload: str) -> Disk:
+        return self.disks.setdefault(workload, Disk())
+
+    def points(self, repository: Repository) -> list[PointSummary]:
+        return list_points(repository)
+
+    @initialize()
+    def make(self) -> None:
+        self.small = make_small_repository(self.new_store(), self.surroundings(), 400)
+
+    @rule(workload=workloads, block=st.integers(0, 3), seed=seeds)
+    def change_a_block(self, workload, block, seed):
+        disk = self.disk(workload)
+        content = bytearray(disk.content)
+        at = block * BLOCK_SIZE_BYTES
+        length = min(BLOCK_SIZE_BYTES, max(len(content) - at, 0))
+        content[at : at + length] = pattern(seed, length) if seed else bytes(length)
+        disk.content = bytes(content)
+
+    @rule(workload=workloads, blocks=st.integers(0, 3), tail=st.sampled_from([0, 1, 700]), seed=seeds)
+    def resize(self, workload, blocks, tail, seed):
+        disk = self.disk(workload)
+        size = blocks * BLOCK_SIZE_BYTES + tail
+        grown = max(size - len(disk.content), 0)
+        disk.content = disk.content[:size] + (pattern(seed, grown) if seed else bytes(grown))
+
+    def back_up(self, repository: Repository, workload: str, *, parent: str | None, knows: bool) -> bytes:
+        """The content that was backed up; the model is told by whoever knows whether it was committed."""
+        disk = self.disk(workload)
+        source = disk.snapshot()
+        if not knows:
+            source = MemorySource(MemoryVolume.of(disk.content))
+        backup_volume(repository, source, BackupOrder(workload, parent=parent), Silence())
+        return disk.content
+
+    def learn(self, content: bytes, at_least: int) -> None:
+        """At most one point has come, and it is this one."""
+        repository = self.open()
+        new = [point for point in self.points(repository) if point.session not in self.contents]
+        assert at_least <= len(new) <= 1
+        for point in new:
+            assert restored(repository, point) == content
+            self.contents[point.session] = content
+
+    @rule(workload=workloads, parent=st.sampled_from([None, "none"]), knows=st.booleans())
+    def back_up_a_disk(self, workload, parent, knows):
+        self.learn(self.back_up(self.open(), workload, parent=parent, knows=knows), 1)
+
+    @rule(seed=seeds, length=st.sampled_from([0, 1, 5000, 600_000]))
+    def back_up_a_stream(self, seed, length):
+        content = pattern(seed, length)
+        backup_stream(self.open(), io.BytesIO(content), BackupOrder("dump"), Silence())
+        self.learn(content, 1)
+
+    @rule(workload=workloads, moment=moments, fault=st.sampled_from(DEADLY), knows=st.booleans())
+    def crash_in_a_backup(self, workload, moment, fault, knows):
+        content = self.disk(workload).content
+        survived = False
+        try:
+            self.back_up(self.open(FaultyStore(self.small.store, {moment: fault})), workload, parent=None, knows=knows)
+            survived = True
+        except SimulatedCrash:
+            pass
+        except HoldfastError:
+            assert fault is Fault.TORN  # half an answer is damage to who reads it
+        self.learn(content, int(survived))
+
+    @rule(workload=workloads, moments=st.sets(moments, max_size=6), knows=st.booleans())
+    def lose_answers(self, workload, moments, knows):
+        store = FaultyStore(self.small.store, dict.fromkeys(moments, Fault.LOST_ANSWER))
+        patient = RetryingStore(store, sleep=lambda seconds: None)
+        self.learn(self.back_up(self.open(patient), workload, parent=None, knows=knows), 1)
+
+    @precondition(lambda self: len(self.writers) < 3)
+    @rule(workload=workloads)
+    def a_writer_begins(self, workload):
+        disk = self.disk(workload)
+        backup = BackupSession.begin(self.open(), "default", workload, CompressionLevel.FAST)
+        source = MemorySource(MemoryVolume.of(disk.content))
+        volume = write_volume(backup, source, name="volume", parent=None, changed=None, progress=Silence())
+        self.writers.append(OpenWriter(backup, volume, disk.content))
+
+    @precondition(lambda self: self.writers)
+    @rule(data=st.data())
+    def a_writer_ends(self, data):
+        writer = self.writers.pop(data.draw(st.integers(0, len(self.writers) - 1)))
+        writer.backup.commit(IMAGE, [writer.volume], None)
+        self.learn(writer.content, 1)
+
+    @precondition(lambda self: self.writers)
+    @rule()
+    def a_writer_gives_up(self):
+        self.writers.pop().backup.abandon()
+
+    @precondition(lambda self: self.contents)
+    @rule(data=st.data(), moment=st.none() | moments)
+    def delete(self, data, moment):
+        """A deletion; where a moment is given, one that dies there and is called again."""
+        session = data.draw(st.sampled_from(sorted(self.contents)))
+        try:
+            repository = self.open(FaultyStore(self.small.store, {} if moment is None else {moment: Fault.CRASH_AFTER}))
+            [point] = [point for point in self.points(repository) if point.session == session]
+            retire(repository, point.session, point.key)
+        except SimulatedCrash:
+            repository = self.open()
+            for point in self.points(repository):
+                if point.session == session:
+                    retire(repository, point.session, point.key)
+        del self.contents[session]
+
+    @precondition(lambda self: not self.writers)
+    @rule()
+    def a_collector_publishes_a_plan(self):
+        """Later sessions must acknowledge it; what it lists as live may be built upon."""
+        self.epoch += 1
+        publish_plan(self.open(), self.contents, epoch=self.epoch)
+
+    @precondition(lambda self: self.contents)
+    @rule(data=st.data())
+    def restore(self, data):
+        session = data.draw(st.sampled_from(sorted(self.contents)))
+        repository = self.open()
+        [point] = [point for point in self.points(repository) if point.session == session]
+        assert restored(repository, point) == self.contents[session]
+        assert verify_point(repository, point, Silence()).size_bytes == len(self.contents[session])
+
+    @rule()
+    def check(self):
+        report = check_repository(self.open(), 100, Silence())
+        assert report.damage == ()
+        assert report.points == len(self.contents)
+        assert report.packs_read == report.packs
+
+    @invariant()
+    def the_list_is_the_dictionary(self):
+        if hasattr(self, "small"):
+            assert {point.session for point in self.points(self.open())} == set(self.contents)
+
+    def teardown(self):
+        if hasattr(self, "small"):
+            repository = self.open()
+            assert {p.session: restored(repository, p) for p in self.points(repository)} == self.contents
+            self.check()
+
+
+class DirectoryMachine(RepositoryMachine):
+    """The same over a directory, in memory where the machine has such a folder."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.mkdtemp(dir=MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None)
+
+    def new_store(self) -> ObjectStore:
+        return DirectoryStore(self.folder)
+
+    def teardown(self):
+        try:
+            super().teardown()
+        finally:
+            shutil.rmtree(self.folder)
+
+
+@pytest.mark.parametrize("machine", [RepositoryMachine, DirectoryMachine])
+def test_a_repository_is_a_dictionary(machine):
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=RUNS,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+        ),
+    )
