@@ -17,7 +17,8 @@ class FileSource:
 
     def __init__(self, path: Path) -> None:
         with translated(path):
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            # Not waiting: a named pipe would hold us until somebody writes to it, and is no volume anyway.
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         self._path = path
         mode = os.fstat(self._descriptor).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
@@ -38,7 +39,10 @@ class FileSource:
     @property
     def facts(self) -> Mapping[str, str]:
         """Kind and name."""
-        return {"kind": "file" if self._sparse else "device", "name": self._path.name}
+        return {
+            "kind": "file" if self._sparse else "device",
+            "name": os.fsencode(self._path.name).decode(errors="replace"),
+        }
 
     def allocated(self) -> Iterator[BlockReference]:
         """Blocks that hold data by SEEK_DATA and SEEK_HOLE; every block of a device or where the file system cannot

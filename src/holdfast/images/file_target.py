@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from holdfast.domain.errors import ConflictError
+from holdfast.domain.errors import ConflictError, UsageError
 from holdfast.images.file_errors import translated
 from holdfast.repository.object_store import Buffer
 
@@ -20,6 +20,12 @@ class FileTarget:
     """Implements BlockTarget over a new file, or with `force` over an existing one or a block device."""
 
     def __init__(self, path: Path, *, force: bool) -> None:
+        if path.exists() and not (path.is_file() or path.is_block_device()):
+            raise UsageError(
+                f"{path} is no place for a volume",
+                why="it is neither a file nor a block device",
+                cure="name a file or a block device, or - for a pipe",
+            )
         self._path = path
         self._force = force
         self._device = path.is_block_device()

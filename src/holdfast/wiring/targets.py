@@ -42,14 +42,7 @@ def open_target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
                 cure="send it to a file or pipe, or use --to",
             )
         return PipeTarget(sys.stdout.buffer)
-    path = Path(text)
-    if path.exists() and not (path.is_file() or path.is_block_device()):
-        raise UsageError(
-            f"{path} is no place for a volume",
-            why="it is neither a file nor a block device",
-            cure="name a new file or a block device",
-        )
-    return FileTarget(path, force=force)
+    return FileTarget(Path(text), force=force)
 
 
 def sha256_of_restored(target: str, progress: Progress) -> str | None:

@@ -102,14 +102,20 @@ def check_repository(repository: Repository, read_percent: int | None, progress:
     reachable: list[tuple[Manifest, VolumeMap, Reachable]] = []
     for manifest in manifests:
         for volume in manifest.volumes:
-            found = walk.of_volume(manifest, volume)
+            try:
+                found = walk.of_volume(manifest, volume)
+            except IntegrityError as no_keys:  # without its tenant's keys nothing of the volume opens
+                findings.add(no_keys, "", manifest, (volume.name,))
+                continue
             reachable.append((manifest, volume, found))
             for error in found.damage:
                 findings.add(error, f"the block map of {volume.name}", manifest, (volume.name,))
     sizes = {info.key: info.size_bytes for info in objects_under(repository.store, names.PACKS)}
     needed = _needed(repository, manifests, reachable, findings, sizes)
     dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
-    chosen = [key for key in sizes if read_percent is not None and dice.random() * 100 < read_percent]
+    # Without every tenant's keys a whole pack could not be told from a damaged one.
+    provable = read_percent is not None and not any(key.startswith(names.TENANTS) for key in findings.whys)
+    chosen = [key for key in sizes if provable and dice.random() * 100 < (read_percent or 0)]
     progress.total(sum(sizes[key] for key in chosen))
     read_bytes = 0
     written = {names.pack(pack.pack): pack for manifest in manifests for pack in manifest.packs}

@@ -21,6 +21,7 @@ HEADER_BYTES = HEADER.size
 DIGEST_BYTES = 32
 SALT_BYTES = 32
 TAG_BYTES = 16
+OBJECT_LIMIT_BYTES = 256 * 1024 * 1024
 NONCE = bytes(12)
 
 
@@ -72,7 +73,11 @@ def check_digest(data: Buffer, object_key: str) -> None:
 
 
 def read_header(data: Buffer, object_key: str) -> Header:
-    """The clear header of an intact object; its digest is checked first."""
+    """The clear header of an intact object; its size and digest are checked first."""
+    if len(data) > OBJECT_LIMIT_BYTES:
+        raise FormatError(
+            f"{object_key} has {len(data)} bytes", why=f"allowed are {OBJECT_LIMIT_BYTES}", key=object_key
+        )
     check_digest(data, object_key)
     if len(data) < HEADER_BYTES + TAG_BYTES + DIGEST_BYTES:
         raise FormatError(f"{object_key} is too short", why=f"{len(data)} bytes hold no sealed object", key=object_key)
@@ -80,6 +85,16 @@ def read_header(data: Buffer, object_key: str) -> Header:
     magic, suite, kind, kid, repository, salt, commitment = HEADER.unpack(raw)
     check_magic(magic, MAGIC, suite, object_key)
     return Header(kind, kid, repository, salt, commitment, raw)
+
+
+def check_version(version: int, known: int, structure: str) -> None:
+    """Refuse a structure that says it is of a newer format than this program knows (UnsupportedFormatError)."""
+    if version > known:
+        raise UnsupportedFormatError(
+            f"a {structure} is of format {version}",
+            why=f"this program knows format {known}",
+            cure="use a newer Holdfast",
+        )
 
 
 def check_magic(magic: bytes, expected: bytes, suite: int, object_key: str) -> None:

@@ -14,13 +14,14 @@ from holdfast.domain.errors import FormatError
 from holdfast.repository.crypto.keyed_hash import SUITE
 from holdfast.repository.crypto.keys import AeadKey, MasterKey
 from holdfast.repository.format import cbor
-from holdfast.repository.format.envelope import check_digest, check_magic
+from holdfast.repository.format.envelope import check_digest, check_magic, check_version
 from holdfast.repository.object_store import Buffer
 
 MAGIC = b"HFSLOT\x00\x01"
 FIXED = struct.Struct(">8sH")
 TAIL_BYTES = 32 + 12 + 48 + 32
 SLOT_LIMIT_BYTES = 64 * 1024
+FORMAT = 1
 
 PASSWORD = "password"  # noqa: S105 - the name of a kind of slot
 RECOVERY = "recovery"
@@ -48,7 +49,7 @@ def seal(slot: KeySlot, kek: bytes, master: bytes, nonce: bytes) -> bytes:
     """The slot object that wraps `master` under `kek`; `nonce` is 12 fresh random bytes."""
     header = cbor.encode(
         {
-            "format": 1,
+            "format": FORMAT,
             "suite": SUITE,
             "repository": slot.repository,
             "kid": slot.kid,
@@ -82,6 +83,7 @@ def decode(data: Buffer, object_key: str) -> KeySlot:
         raise FormatError(f"{object_key} has a wrong length", why=f"its header says {length} bytes", key=object_key)
     fields = cbor.decode(raw[FIXED.size : end], object_key)
     check_magic(magic, MAGIC, fields.natural("suite"), object_key)
+    check_version(fields.natural("format"), FORMAT, "key slot")
     known = {"format", "suite", "repository", "kid", "slot", "kind", "label", "created"}
     return KeySlot(
         slot=fields.sized("slot", 16),

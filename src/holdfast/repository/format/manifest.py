@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from holdfast.domain.errors import FormatError
 from holdfast.repository.format import cbor
+from holdfast.repository.format.envelope import check_version
 from holdfast.repository.format.map_node import CUT_FIXED, CUT_STREAM, DEPTH_LIMIT
 from holdfast.repository.format.places import ROOT_BYTES, Located
 
 PACK_ROW = struct.Struct(">16sBI32s")
 VOLUME_LIMIT_BYTES = 1 << 60
+FORMAT = 1
 IMAGE, STREAM = "image", "stream"
 
 
@@ -66,7 +68,7 @@ def encode(manifest: Manifest) -> bytes:
     """Object to bytes."""
     return cbor.encode(
         {
-            "format": 1,
+            "format": FORMAT,
             "kind": manifest.kind,
             "tenant": manifest.tenant,
             "workload": manifest.workload,
@@ -102,6 +104,7 @@ def _volume_fields(volume: VolumeMap) -> dict[str, object]:
 def decode(body: bytes) -> Manifest:
     """Bytes to object; FormatError for anything that is no manifest of this version."""
     fields = cbor.decode(body, "manifest")
+    check_version(fields.natural("format"), FORMAT, "manifest")
     statistics = fields.get("statistics", dict)
     if not all(isinstance(key, str) and isinstance(value, int) for key, value in statistics.items()):
         raise FormatError("manifest: bad statistics", why="expected integers under texts")

@@ -100,7 +100,7 @@ def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, 
 
 
 def _check_workload(name: str) -> None:
-    if not name or len(name.encode()) > 255 or not name.isprintable() or name != name.strip():
+    if not name or not name.isprintable() or len(name.encode()) > 255 or name != name.strip():
         raise UsageError(
             f"{name!r} is no name for a workload",
             why="it must be 1 to 255 bytes of printable text",
