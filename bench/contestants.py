@@ -188,6 +188,8 @@ class Restic:
 class Borg:
     """BorgBackup with zstd level 3 and its default encryption (AES-CTR and HMAC-SHA256)."""
 
+    steps_wanted: frozenset[str] | None = None
+
     @property
     def name(self) -> str:
         """`borg` and the compression."""
@@ -205,12 +207,13 @@ class Borg:
         """The second archive has a name of its own; extract writes into the folder it runs in."""
         create = ["borg", "create", "--compression", "zstd,3"]
         extract = f'cd "$1" && exec borg extract "$2::first" {VOLUME}'
-        return {
+        found = {
             FULL: [*create, f"{place.repository}::first", VOLUME],
             RESTORE: ["sh", "-c", extract, "sh", str(place.restored.parent), str(place.repository)],
             CHECK: ["borg", "check", "--verify-data", str(place.repository)],
             COMPARED: [*create, f"{place.repository}::second", VOLUME],
         }
+        return _only(self.steps_wanted, found)
 
     def requests(self, step: str, output: str) -> None:
         """It does not say."""
