@@ -221,6 +221,7 @@ def test_closing_fails_what_is_under_way_and_ends_the_thread(open_transport):
         released.wait(WAIT_SECONDS)
         return Answer()
 
+    before = set(threading.enumerate())
     transport = open_transport(max_connections=1)
     with serving(wait) as server:
         futures = [transport.submit(HttpRequest("GET", server.url)) for _ in range(3)]
@@ -230,7 +231,7 @@ def test_closing_fails_what_is_under_way_and_ends_the_thread(open_transport):
         with pytest.raises(UnavailableError):
             transport.submit(HttpRequest("GET", server.url))
     transport.close()
-    assert "signed-http" not in {thread.name for thread in threading.enumerate()}
+    assert "signed-http" not in {thread.name for thread in set(threading.enumerate()) - before}
 
 
 def test_what_was_cancelled_is_not_sent(open_transport):
