@@ -32,11 +32,12 @@ from holdfast.repository.format.pack import PLAIN_LIMIT_BYTES, ZSTD
 from holdfast.repository.key_slots import KeySlots, Secret
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
+from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore
 from holdfast.testing.memory_volumes import MemorySource
-from holdfast.testing.small_repository import SmallRepository, put, restored
+from holdfast.testing.small_repository import SmallRepository, copy_to, put, restored
 from tests.faults.world import THIRD, World, back_up, world
 
 MEMORY_BYTES = 32 * 1024 * 1024
@@ -303,7 +304,7 @@ def test_map_nodes_of_any_bytes_are_nodes_or_format_errors():
 STRAYS = [
     "README.txt", "packs/README", "packs/zz/not-hex", "points/notes", "points/x/y/z", "index/notes", "ledger/notes",
     "ledger/99999999999999999999x", "ledger/checkpoints/notes", "plan/notes", "retired/notes", "tenants/notes",
-    "sessions/notes", "sessions/x/ack-1", "keys/notes", "packs/.nfs0001", "lost+found/x",
+    "sessions/notes", "sessions/x/ack-1", "keys/notes",
 ]  # fmt: skip
 
 
@@ -321,6 +322,19 @@ def test_a_stray_file_is_in_nobodys_way(small, scene, stray):
     found = {damage.object: damage.hurt for damage in check_repository(repository, 100, Silence()).damage}
     assert set(found) <= {stray}
     assert not any(found.values())
+
+
+def test_what_file_systems_leave_in_a_directory_is_in_nobodys_way(scene, tmp_path):
+    small = dataclasses.replace(scene.small, store=copy_to(DirectoryStore(tmp_path), scene.small.store))
+    for stray in ("packs/.nfs0001", "points/.nfs0001", "lost+found/x", "index/ü", "ledger/a\nb", "incoming/x"):
+        (tmp_path / stray).parent.mkdir(exist_ok=True)
+        (tmp_path / stray).write_bytes(b"something else entirely")
+    (tmp_path / "points" / "link").symlink_to(tmp_path / "config")
+    assert restored_all(small, scene)
+    back_up(open_(small), "disk", THIRD, "s3")
+    repository = open_(small)
+    assert restored(repository, list_points(repository)[-1]) == THIRD.content
+    assert check_repository(repository, 100, Silence()).damage == ()
 
 
 @pytest.mark.parametrize("prefix", [names.INDEX, names.POINTS])
