@@ -199,3 +199,19 @@ def test_kill_a_restore(ground):
     finished(ground.start("restore", "latest:disk", "--to", str(target), "--no-progress"))
     assert target.read_bytes() == content
     assert [path.name for path in ground.folder.iterdir() if "partial" in path.name] == []
+
+
+def test_four_commands_at_once(ground):
+    """Four processes back up the same image to one repository, two of them as the same workload: four points come."""
+    content = ground.change_image()
+    running = [
+        ground.start("backup", str(ground.image), "--workload", workload, "--no-progress")
+        for workload in ("disk", "disk", "other", "third")
+    ]
+    for process in running:
+        finished(process)
+    repository = ground.open()
+    points = list_points(repository)
+    assert sorted(point.workload for point in points) == ["disk", "disk", "other", "third"]
+    assert all(restored(repository, point) == content for point in points)
+    assert check_repository(ground.open(), 100, Silence()).damage == ()
