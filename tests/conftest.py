@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ _home_numbers = itertools.count()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Cut the run off from the person's own AWS profile, credentials and Holdfast settings; processes inherit that."""
+    # A run in the background of a script ignores Ctrl-C, and so would every process that a test interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if name.startswith(("AWS_", "HOLDFAST_")):
             del os.environ[name]
@@ -33,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "AWS_EC2_METADATA_DISABLED": "true",
         "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
     }
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            # Started with nohup or in the background of a script: programs under test would inherit the deafness.
+            # A handler of one's own, which does as little, is not inherited.
+            signal.signal(number, lambda number, frame: None)
 
 
 @pytest.fixture(scope="session")

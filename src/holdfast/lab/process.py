@@ -1,5 +1,6 @@
 """A lab as a process of its own, for the demo and the tests: started, ready, and gone with whoever started it."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -81,8 +82,12 @@ def start_lab(
 def end_with_input(ended: threading.Event) -> None:
     """Set the event when standard input is closed: whoever started this process wants it to end, or is gone."""
 
+    descriptor = sys.stdin.fileno()
+
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not by sys.stdin: its lock, held here for ever, is fatal to an interpreter that ends for another reason.
+        while os.read(descriptor, 4096):
+            pass
         ended.set()
 
     threading.Thread(target=wait, name="input", daemon=True).start()

@@ -224,7 +224,10 @@ class EbsSnapshotTarget:
             ChangedBlocksCount=block_count,
             **(checksum if block_count else {}),
         )
-        if isinstance(answer, Refusal) and self._state() != "completed":
+        # Nobody else completes our snapshot: refused for its state, it was completed by a call of ours whose answer was
+        # lost, and is on its way.
+        ours = isinstance(answer, Refusal) and answer.reason == "INVALID_SNAPSHOT_ID" and self._state() != "error"
+        if isinstance(answer, Refusal) and not ours:
             raise self._connection.ebs.meaning(answer, "CompleteSnapshot", self._snapshot_id)
 
     def _wait_until_completed(self) -> None:
