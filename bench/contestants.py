@@ -49,6 +49,15 @@ class Place:
         (self.folder / "password").write_text(PASSWORD)
         os.link(volume, self.folder / VOLUME)
 
+    def replace_volume(self, volume: Path) -> None:
+        """The volume is in its second state from now on."""
+        (self.folder / VOLUME).unlink()
+        os.link(volume, self.folder / VOLUME)
+
+    def copy_repository(self) -> None:
+        """Make the twin: an incremental in it leaves the repository as the full backup left it."""
+        shutil.copytree(self.repository, self.twin)
+
     def remove(self) -> None:
         """Everything that was written goes."""
         shutil.rmtree(self.folder)

@@ -2,12 +2,12 @@
 
 import filecmp
 import os
-import shutil
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.contestants import CHECK, COMPARED, FULL, LISTED, RESTORE, VERIFY, VOLUME, Contestant, Place
+from bench.contestants import CHECK, COMPARED, FULL, LISTED, RESTORE, VERIFY, Contestant, Place
 from bench.measured_process import ProgramFailedError, measure
 from bench.volume_image import Images
 
@@ -46,8 +46,8 @@ def run_rounds(
     samples = []
     for number in range(count):
         warm(images)
-        turn = number % len(contestants)
-        order = [*contestants[turn:], *contestants[:turn]]
+        # Nobody follows the same program in every round.
+        order = random.Random(number).sample(contestants, len(contestants))
         places = {one.name: _prepare(one, folder / f"{at}", images) for at, one in enumerate(order)}
         for step in ORDER:
             for one in order:
@@ -82,16 +82,14 @@ def _prepare(contestant: Contestant, folder: Path, images: Images) -> Place:
 def _run(
     contestant: Contestant, step: str, number: int, place: Place, images: Images, cores: frozenset[int] | None
 ) -> Sample:
-    volume = place.folder / VOLUME
     repository = place.repository
     if step == LISTED:
-        # The first incremental is done in a copy, so that the second begins from the same state.
-        shutil.copytree(place.repository, place.twin)
+        place.copy_repository()
         repository = place.twin
-    if step in (LISTED, COMPARED) and not volume.samefile(images.after):
-        volume.unlink()
-        os.link(images.after, volume)
+    if step in (LISTED, COMPARED):
+        place.replace_volume(images.after)
     before_bytes = folder_bytes(repository)
+    os.sync()  # what the program before has left to the kernel is not this one's to wait for
     used = measure(contestant.steps(place)[step], place.environment(), place.folder, cores)
     if step == RESTORE:
         if not filecmp.cmp(place.restored, images.before, shallow=False):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.contestants import CHECK, FULL, RESTORE, Holdfast, Place
+from bench.contestants import CHECK, FULL, LISTED, RESTORE, Holdfast, Place
 from bench.measured_process import measure
 from bench.volume_image import Images
 
@@ -68,13 +68,16 @@ class Profile:
 
 
 def profile(images: Images, folder: Path) -> Profile:
-    """Profile a full backup, a restore and a check of the image in a repository below `folder`."""
+    """Profile a full backup, a restore, a check and an incremental of the image in a repository below `folder`."""
     ours = Holdfast("default")
     place = Place(folder / "profile", images.changed_blocks)
     place.prepare(images.before)
     measure(ours.initialise(place), place.environment(), place.folder)
     seconds = {}
-    for step in (FULL, RESTORE, CHECK):
+    for step in (FULL, RESTORE, CHECK, LISTED):
+        if step == LISTED:
+            place.copy_repository()
+            place.replace_volume(images.after)
         result = place.folder / "stages.json"
         _program, *words = ours.steps(place)[step]
         environment = place.environment() | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
