@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.compression import decompress
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, chunk_id
-from holdfast.repository.format import envelope, names
+from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.pack import ChunkEntry, OpenedPack
@@ -36,15 +36,12 @@ def read_pack(repository: Repository, key: str, written: StoredPack | None) -> P
 
 
 def _examine(repository: Repository, key: str, data: Buffer, written: StoredPack | None) -> PackFinding:
-    broken = ""
-    try:
-        envelope.check_digest(data, key)
-    except IntegrityError as error:
-        broken = error.why
+    trailer, sha256 = form.digest(memoryview(data)[:-32])  # one pass tells both
+    broken = "" if trailer == memoryview(data)[-32:] else "its SHA-256 does not match its bytes"
     header = form.read_header(data, key)
     if header.repository != repository.master.repository or names.pack(header.pack) != key:
         return PackFinding(broken or "its header names another repository or pack", size_bytes=len(data))
-    if written is not None and form.digest(memoryview(data)[:-32])[1] != written.sha256 and not broken:
+    if written is not None and sha256 != written.sha256 and not broken:
         return PackFinding("it is whole, but not the pack that its manifest recorded", size_bytes=len(data))
     best: tuple[int, PackFinding] | None = None
     for tenant_id in _tenants(repository):
