@@ -3,7 +3,7 @@
 VENV      := .venv
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.holdfast-installed
-EXTRAS    := lab,testing,dev
+EXTRAS    := lab,testing,server,appliance,dev
 WORKERS   ?= 2
 
 # mkfs and its kin live in sbin, which is not on everyone's PATH.
