@@ -6,6 +6,8 @@ GET  /_lab/requests                   how often each operation was asked: {"ebs"
 GET  /_lab/clock                      {"now": seconds since the epoch in the lab}
 POST /_lab/clock                      {"advance_seconds": 3601} lets that time pass at once
 PUT  /_lab/faults                     {"spec": SPEC} replaces the faults (not `pending` and `quota`)
+
+Other parts of a lab add routes of their own (`add`).
 """
 
 import ipaddress
@@ -24,6 +26,7 @@ from holdfast.lab.volume_files import GIB
 
 PREFIX = "/_lab/"
 Result = tuple[HTTPStatus, dict[str, Any]]
+Answer = Callable[[dict[str, Any]], Result]
 
 
 class LabRoutes:
@@ -36,6 +39,11 @@ class LabRoutes:
         self._clock = clock
         self._log = log
         self._replace_faults = replace_faults
+        self._added: dict[tuple[str, str], Answer] = {}
+
+    def add(self, method: str, path: str, answer: Answer) -> None:
+        """Answer requests for `/_lab/PATH` too; `answer` is handed the document of the body ({} where there is none)."""
+        self._added[method, PREFIX + path] = answer
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> tuple[bytes]:
         status, document = self._answer(environ)
@@ -61,6 +69,9 @@ class LabRoutes:
                 return self._advance(_document(environ).get("advance_seconds"))
             case "PUT", ["faults"]:
                 return self._faults(_document(environ).get("spec"))
+        added = self._added.get((environ["REQUEST_METHOD"], environ["PATH_INFO"]))
+        if added is not None:
+            return added(_document(environ))
         return HTTPStatus.NOT_FOUND, {"message": f"the lab has no {environ['REQUEST_METHOD']} {environ['PATH_INFO']}"}
 
     def _volume(self, volume_id: str) -> Result:
