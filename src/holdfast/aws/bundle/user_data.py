@@ -1,0 +1,125 @@
+"""User data: the script that a new instance runs as root, without any secret in it.
+
+For a worker everything ends by itself: a timer that nothing can stop shuts the machine down when its lifetime is over,
+and so does the end of its command. Whoever launches it sets the instance to terminate on shutdown. An appliance has no
+lifetime: its command is started again when it ends, and again after a reboot.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from holdfast.domain.errors import UsageError
+
+# EC2's limit, before base64 (EC2 User Guide, "Run commands when you launch an EC2 instance").
+MAX_USER_DATA_BYTES = 16 * 1024
+# Time to read the console of an instance that could not boot; it ends by itself all the same.
+FAILED_BOOT_SECONDS = 60
+# An appliance that ends is started again after so long, and longer each time up to the second.
+FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 2, 60
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class BootOrder:
+    """Which bundle an instance fetches and which `holdfast` command it runs.
+
+    `command` is what would stand behind `holdfast`; it holds no secret. `lifetime_seconds` None: until it is stopped.
+    """
+
+    bucket: str
+    key: str
+    sha256: str
+    region: str
+    command: tuple[str, ...]
+    lifetime_seconds: int | None
+
+
+def user_data(order: BootOrder) -> str:
+    """The script; raises UsageError where it would be longer than EC2 takes, or the order cannot be meant."""
+    if not _SHA256.fullmatch(order.sha256) or (order.lifetime_seconds is not None and order.lifetime_seconds < 1):
+        raise UsageError(
+            "no instance can be booted so",
+            why="the bundle has no SHA-256, or the lifetime is no positive number of seconds",
+            cure="name a bundle that was built, and a lifetime of some minutes at least",
+        )
+    fields = {
+        "bucket": order.bucket,
+        "key": order.key,
+        "sha256": order.sha256,
+        "region": order.region,
+        "command": list(order.command),
+    }
+    lifetime = order.lifetime_seconds
+    script = _HEAD + (_APPLIANCE_TIMER if lifetime is None else _WORKER_TIMER.replace("@LIFETIME@", str(lifetime)))
+    script += _WRITE_BOOT.replace("@BOOTSTRAP@", _embedded_bootstrap()).replace("@ORDER@", _quoted(fields))
+    script += _APPLIANCE_RUN if lifetime is None else _WORKER_RUN
+    size_bytes = len(script.encode())
+    if size_bytes > MAX_USER_DATA_BYTES:
+        raise UsageError(
+            f"the user data would have {size_bytes} bytes",
+            why=f"EC2 takes at most {MAX_USER_DATA_BYTES}",
+            cure="shorten the command of the instance",
+        )
+    return script
+
+
+def _quoted(fields: Mapping[str, object]) -> str:
+    return shlex.quote(json.dumps(fields, separators=(",", ":")))
+
+
+def _embedded_bootstrap() -> str:
+    return resources.files("holdfast.aws.bundle").joinpath("bootstrap.py").read_text(encoding="utf-8")
+
+
+_HEAD = """#!/bin/sh
+# Holdfast: fetches a bundle, proves it and runs it. No secret is in here.
+HOME="${HOME:-/root}"; export HOME
+PATH="${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin"; export PATH
+umask 077
+say() { echo "holdfast boot: $*" >&2; }
+end() { shutdown -h now || poweroff -f; }
+"""
+
+_WORKER_TIMER = """
+# Whatever happens to everything below: this machine does not live longer than that.
+( trap '' HUP; sleep @LIFETIME@; say "lifetime of @LIFETIME@ s is over"; end ) &
+"""
+
+# Scripts in this folder are run by cloud-init at every boot, user data only at the first.
+_APPLIANCE_TIMER = """
+again=/var/lib/cloud/scripts/per-boot
+if [ -d "$again" ] && [ -w "$again" ] && [ "$0" != "$again/holdfast" ]; then
+    cp "$0" "$again/holdfast" && chmod 700 "$again/holdfast"
+fi
+"""
+
+_WRITE_BOOT = """
+boot="$HOME/holdfast-boot.py"
+cat > "$boot" <<'HOLDFAST-BOOT'
+@BOOTSTRAP@HOLDFAST-BOOT
+run() { python3 -I -S "$boot" @ORDER@ < /dev/null; }
+"""
+
+_WORKER_RUN = f"""
+run; status=$?
+say "ended with exit code $status"
+case $status in 97|126|127) sleep {FAILED_BOOT_SECONDS};; esac
+end
+"""
+
+_APPLIANCE_RUN = f"""
+delay={FIRST_RESTART_SECONDS}
+while true; do
+    began=$(date +%s)
+    run; status=$?
+    [ $(($(date +%s) - began)) -gt 600 ] && delay={FIRST_RESTART_SECONDS}
+    say "ended with exit code $status, starting again in $delay s"
+    sleep $delay
+    delay=$((delay * 2)); [ $delay -gt {LONGEST_RESTART_SECONDS} ] && delay={LONGEST_RESTART_SECONDS}
+done
+"""
