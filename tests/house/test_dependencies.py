@@ -12,7 +12,16 @@ from packaging.specifiers import SpecifierSet
 from tests.house.tree import ROOT, SOURCE, named, source_files, syntax_tree
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRA_OF_ROOM = {"lab": "lab", "testing": "testing"}
+EXTRA_OF_ROOM = {
+    "lab": "lab",
+    "testing": "testing",
+    "protocol": "server",
+    "database": "server",
+    "rest": "server",
+    "server": "server",
+    "appliance": "appliance",
+    "engine": "appliance",
+}
 PROVIDES = importlib.metadata.packages_distributions()
 
 

@@ -5,17 +5,24 @@
     │   └── MissingExtraError         exit 2   a command whose extra is not installed
     ├── NotFoundError                 exit 4   what was named does not exist
     │   ├── ObjectNotFoundError       exit 4   an object of a repository is not there
-    │   └── SourceGoneError           exit 4   the source vanished while it was read
+    │   ├── SourceGoneError           exit 4   the source vanished while it was read
+    │   └── PluginMissingError        exit 4   what the verb needs is in a plug-in that is not installed
     ├── PermissionDeniedError         exit 5   credentials or rights are missing
-    │   └── WrongKeyError             exit 5   no key slot opens with what was given
+    │   ├── WrongKeyError             exit 5   no key slot opens with what was given
+    │   ├── NotAuthenticatedError     exit 5   nobody has said who is asking
+    │   └── CertificateError          exit 5   the other side is not who it was when it was trusted
     ├── IntegrityError                exit 6   damage was found
     │   └── FormatError               exit 6   bytes that are no valid structure
     ├── ConflictError                 exit 7   something else is there already
     │   ├── ObjectExistsError         exit 7   a write-once name is taken
-    │   └── KeyPinError               exit 7   the key or ledger is not the one remembered here
+    │   ├── KeyPinError               exit 7   the key or ledger is not the one remembered here
+    │   └── QuotaReachedError         exit 7   a quota of the account or a limit of ours is reached
     ├── UnsupportedFormatError        exit 1   made by a newer Holdfast
+    ├── PluginContractError           exit 1   a plug-in was made for another contract
+    ├── CancelledError                exit 1   somebody cancelled the session
     ├── UnavailableError              exit 1   the other side cannot be reached
-    │   └── ThrottledError            exit 1   the other side asks for patience
+    │   ├── ThrottledError            exit 1   the other side asks for patience
+    │   └── WorkerLostError           exit 1   a worker ended without a result, or never began
     ├── OutOfSpaceError               exit 1   the store or target is full
     └── InterruptedByUserError        exit 130 Ctrl-C; safe to run again
 
@@ -78,6 +85,12 @@ class SourceGoneError(NotFoundError):
     code = "source-gone"
 
 
+class PluginMissingError(NotFoundError):
+    """What was asked for is done by a plug-in that is not installed."""
+
+    code = "plugin-missing"
+
+
 class PermissionDeniedError(HoldfastError):
     """Credentials are missing, invalid, or lack a right."""
 
@@ -89,6 +102,18 @@ class WrongKeyError(PermissionDeniedError):
     """No intact key slot opens with the password, recovery code or KMS key given."""
 
     code = "wrong-key"
+
+
+class NotAuthenticatedError(PermissionDeniedError):
+    """A request without a token or certificate that is known."""
+
+    code = "not-authenticated"
+
+
+class CertificateError(PermissionDeniedError):
+    """The other side shows another certificate than the one that was pinned."""
+
+    code = "certificate"
 
 
 class IntegrityError(HoldfastError):
@@ -138,10 +163,28 @@ class KeyPinError(ConflictError):
     code = "key-pin"
 
 
+class QuotaReachedError(ConflictError):
+    """A quota of the AWS account, or a limit that was set here, leaves no room now."""
+
+    code = "quota-reached"
+
+
 class UnsupportedFormatError(HoldfastError):
     """The repository was made by a newer Holdfast or uses what this one does not know."""
 
     code = "unsupported-format"
+
+
+class PluginContractError(HoldfastError):
+    """A plug-in was made for another version of the plug-in contract."""
+
+    code = "plugin-contract"
+
+
+class CancelledError(HoldfastError):
+    """Somebody cancelled the session that this belongs to."""
+
+    code = "cancelled"
 
 
 class UnavailableError(HoldfastError):
@@ -154,6 +197,12 @@ class ThrottledError(UnavailableError):
     """The other side asks for patience; trying again later is right."""
 
     code = "throttled"
+
+
+class WorkerLostError(UnavailableError):
+    """A worker ended without a result, fell silent, or never began."""
+
+    code = "worker-lost"
 
 
 class OutOfSpaceError(HoldfastError):

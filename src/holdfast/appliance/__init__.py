@@ -1,0 +1,7 @@
+"""The appliance: runs policies for workloads, keeps to schedules and retention, restores, launches workers.
+
+Use cases and decisions; it moves no block itself. It must never know AWS, a database, HTTP or the engine that makes its
+work durable: each is a port in `ports/`, fitted by `wiring/appliance.py`.
+
+Read `ports/` first, then `backup_task.py`: one backup from snapshot to commit.
+"""

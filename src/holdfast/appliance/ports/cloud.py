@@ -1,0 +1,263 @@
+"""Ports to the cloud: what the appliance sees and does in an account and region. `aws/` implements them.
+
+Every method raises only errors of `domain/errors.py`; a denied action is a PermissionDeniedError that names it. What
+creates something is idempotent by its `token`: asked again it hands back what was made before. Everything created
+carries the tags of `Ownership` from the moment it exists, and is written into the ledger before.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from holdfast.domain.infrastructure import Account
+from holdfast.domain.workload import FoundInstance, InstanceConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """To whom a created object belongs; becomes its tags `holdfast:appliance`, `holdfast:session`, `holdfast:task`,
+    `holdfast:attempt` and `holdfast:purpose`. `purpose` is one of the constants of `domain/ownership.py`.
+    """
+
+    appliance_id: str
+    session_id: str
+    task_id: str
+    attempt: int
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedObject:
+    """Something that the reaper found by our tags. `ownership` is None where tags of ours are missing or foreign."""
+
+    kind: str
+    id: str
+    region: str
+    ownership: Ownership | None
+    created_at: datetime | None = None
+
+
+class Compute(Protocol):
+    """EC2 and EBS of one account and region, as backup needs them."""
+
+    def instances(self) -> Iterator[FoundInstance]:
+        """Every instance that is not terminated."""
+
+    def configuration(self, instance_id: str) -> InstanceConfiguration:
+        """How an instance is made up now. Raises NotFoundError when it is gone."""
+
+    def create_snapshots(
+        self,
+        owner: Ownership,
+        instance_id: str,
+        volume_ids: tuple[str, ...],
+        tags: Mapping[str, str],
+        description: str,
+        *,
+        copy_tags: bool,
+    ) -> dict[str, str]:
+        """Crash-consistent snapshots of exactly these volumes of one instance; volume id -> snapshot id.
+
+        `volume_ids` are volumes of the instance, all others are left out of the set.
+        """
+
+    def snapshots_completed(self, snapshot_ids: tuple[str, ...]) -> bool:
+        """Whether all are completed. Raises SourceGoneError when one is gone, UnavailableError when one failed."""
+
+    def delete_snapshots(self, snapshot_ids: tuple[str, ...]) -> None:
+        """Delete them; one that is gone already is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeOrder:
+    """A volume to be made from a snapshot."""
+
+    snapshot_id: str
+    size_gib: int
+    volume_type: str
+    zone: str
+    iops: int | None = None
+    throughput: int | None = None
+    kms_key_id: str | None = None
+    encrypted: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceOrder:
+    """A network interface of an instance to be made. Empty addresses: AWS chooses."""
+
+    device_index: int
+    subnet_id: str
+    security_group_ids: tuple[str, ...]
+    private_addresses: tuple[str, ...] = ()
+    description: str = ""
+    source_dest_check: bool = True
+    delete_on_termination: bool = True
+    allocation_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceOrder:
+    """An instance to be made from snapshots of its volumes: `volumes` by device name, the root's among them."""
+
+    configuration: InstanceConfiguration
+    zone: str
+    instance_type: str
+    root_device: str
+    volumes: Mapping[str, VolumeOrder]
+    interfaces: tuple[InterfaceOrder, ...]
+    tags: Mapping[str, str]
+    key_name: str | None
+    instance_profile_arn: str | None
+    power_on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MadeInstance:
+    """What came of an InstanceOrder. `volumes`: device name -> volume id."""
+
+    instance_id: str
+    volumes: Mapping[str, str]
+    private_addresses: tuple[str, ...]
+
+
+class RestoreSite(Protocol):
+    """EC2 and EBS of one account and region, as restores need them."""
+
+    def instance_state(self, instance_id: str) -> str | None:
+        """AWS's word (`running`, `stopped`, …); None when it is gone or terminated."""
+
+    def problems(self, order: InstanceOrder) -> list[str]:
+        """What stands in the way of the order: subnet, address, security group, key pair, profile or quota missing, in
+        use or reached; a line each.
+        """
+
+    def create_volume(self, owner: Ownership, order: VolumeOrder) -> str:
+        """A volume that is available; its id."""
+
+    def make_instance(self, owner: Ownership, order: InstanceOrder) -> MadeInstance:
+        """Make the instance and see it run (or stopped, without `power_on`). Registers an image from the root's
+        snapshot for the purpose and removes it after; nothing is left when it fails.
+        """
+
+    def stop_instance(self, instance_id: str) -> None:
+        """Stop it and see it stopped. Raises ConflictError when it is protected against being stopped."""
+
+    def release_addresses(self, owner: Ownership, instance_id: str) -> None:
+        """Free what a stopped instance holds and its successor needs: private addresses, elastic addresses. What it
+        takes to undo this is kept as tags of the instance.
+        """
+
+    def give_back_addresses(self, owner: Ownership, instance_id: str) -> None:
+        """Undo `release_addresses` after a restore that failed, and start the instance again."""
+
+    def retire_instance(self, owner: Ownership, instance_id: str) -> None:
+        """The successor runs: terminate the old one. Raises ConflictError when it is protected."""
+
+    def delete_snapshots(self, snapshot_ids: tuple[str, ...]) -> None:
+        """Delete them; one that is gone already is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOrder:
+    """A worker instance to be launched. `reads` are snapshots; `writes_snapshots`: it makes new ones (a restore)."""
+
+    owner: Ownership
+    repository_location: str
+    repository_session: str
+    reads_snapshots: tuple[str, ...] = ()
+    writes_snapshots: bool = False
+    instance_type: str | None = None
+    volume_bytes: int = 0
+    subnet_id: str | None = None
+    security_group_ids: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    lifetime_seconds: int = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker that was launched: ids and addresses, no secret."""
+
+    instance_id: str
+    instance_type: str
+    role_name: str
+    role_id: str
+    queue_url: str
+    region: str
+
+    @property
+    def user_id(self) -> str:
+        """What AWS calls its `aws:userid`."""
+        return f"{self.role_id}:{self.instance_id}"
+
+
+class WorkerInstances(Protocol):
+    """Temporary instances of one account and region, each with a role and a queue of its own."""
+
+    def launch(self, order: WorkerOrder) -> Worker:
+        """Role, profile, queue and instance; idempotent for one owner and attempt. Raises QuotaReachedError."""
+
+    def send(self, worker: Worker, message: str) -> None:
+        """Put the one message into its queue."""
+
+    def wrap_key(self, worker: Worker, key: bytes, context: Mapping[str, str]) -> tuple[str, bytes]:
+        """(KMS key, the key wrapped so that only that worker opens it)."""
+
+    def state(self, worker: Worker) -> str | None:
+        """AWS's word for the instance; None when it is gone or terminated."""
+
+    def console(self, worker: Worker) -> str:
+        """The end of what it wrote to its console, for a person."""
+
+    def terminate(self, worker: Worker) -> None:
+        """End the instance and remove queue, profile and role; what is gone already is no error."""
+
+
+class EventQueue(Protocol):
+    """The queue in which workers of one account and region report."""
+
+    @property
+    def url(self) -> str:
+        """Its address, for the task's pointer."""
+
+    def receive(self, wait_seconds: float) -> list[tuple[str, str]]:
+        """(receipt, body) of each message that is there; waits at most that long for the first."""
+
+    def done(self, receipts: list[str]) -> None:
+        """These were stored; they need not come again."""
+
+
+class Belongings(Protocol):
+    """Everything that bears our tags in one account and region: what the reaper looks at."""
+
+    def owned(self) -> Iterator[OwnedObject]:
+        """Instances, volumes, snapshots, images, network interfaces, roles, profiles, queues of this appliance."""
+
+    def remove(self, one: OwnedObject) -> None:
+        """End or delete it, with what depends on it; gone already is no error."""
+
+
+class Cloud(Protocol):
+    """The way to all of it. `account` None is the appliance's own."""
+
+    def identity(self, account: Account) -> str:
+        """The AWS account id behind it. Raises PermissionDeniedError where the role cannot be assumed."""
+
+    def compute(self, account: Account, region: str) -> Compute:
+        """For backups."""
+
+    def restore_site(self, account: Account, region: str) -> RestoreSite:
+        """For restores."""
+
+    def workers(self, region: str) -> WorkerInstances:
+        """Workers run in the appliance's own account (W03)."""
+
+    def events(self, region: str) -> EventQueue:
+        """Where they report."""
+
+    def belongings(self, account: Account, region: str) -> Belongings:
+        """For the reaper."""

@@ -1,0 +1,127 @@
+"""The port to repositories: what the appliance does in one, around the work of a worker.
+
+`wiring/appliance.py` fits `holdfast.repository` to it. A session here is the repository's (16 bytes in hex), not the
+appliance's.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVolume:
+    """A volume to back up: `name` (its device) stays the same over a workload's points; `source` says what to read."""
+
+    name: str
+    source: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedWork:
+    """What was prepared for a worker; session and attempt say where its task lies. `scratch_key` is the one key that it
+    gets, and is never stored.
+    """
+
+    session: str
+    repository_id: str
+    location: str
+    kid: int
+    scratch_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """A committed point of a repository."""
+
+    point: str
+    parent: str | None
+    size_bytes: int
+    read_bytes: int
+    changed_bytes: int
+    stored_bytes: int
+    compared_everything: bool
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PointVolume:
+    """A volume in a point."""
+
+    name: str
+    size_bytes: int
+    source: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeTarget:
+    """Where a volume of a point goes: `target` is {"kind": "ebs", …}."""
+
+    name: str
+    target: Mapping[str, str]
+
+
+class BackupRepository(Protocol):
+    """An open repository."""
+
+    @property
+    def repository_id(self) -> str:
+        """Its id, hex."""
+
+    def begin_backup(self, tenant: str, workload: str) -> str:
+        """Open a session (ordering rule 3); its id."""
+
+    def prepare_backup(
+        self,
+        session: str,
+        attempt: int,
+        tenant: str,
+        workload: str,
+        volumes: Sequence[SourceVolume],
+        configuration: bytes,
+        compression: str,
+    ) -> PreparedWork:
+        """Write the sealed task of that attempt. Parents are chosen here."""
+
+    def accept_backup(self, session: str, attempt: int, tenant: str, workload: str) -> BackedUp | None:
+        """Check the worker's result and commit; None while there is none. Again after a commit: the same answer."""
+
+    def abandon(self, session: str, tenant: str, workload: str) -> None:
+        """The session will have no point: nobody can commit it any more, its scratch is removed."""
+
+    def point_volumes(self, point: str, tenant: str) -> tuple[list[PointVolume], bytes]:
+        """The volumes of a point and the configuration that stands in it."""
+
+    def begin_restore(self, point: str, tenant: str) -> str:
+        """Pin the point (ordering rule 7); the reader's session."""
+
+    def prepare_restore(
+        self, session: str, attempt: int, point: str, tenant: str, volumes: Sequence[VolumeTarget]
+    ) -> PreparedWork:
+        """Write the sealed task of that attempt."""
+
+    def restored(self, session: str, attempt: int) -> Mapping[str, Mapping[str, str]] | None:
+        """What the targets said, by volume: {"snapshot_id": …}; None while there is no result."""
+
+    def end_restore(self, session: str) -> None:
+        """Unpin and remove the scratch; again is no error."""
+
+    def retire(self, point: str, tenant: str) -> None:
+        """The point is no more; gone already is no error."""
+
+    def points(self, tenant: str) -> list[Mapping[str, str | int]]:
+        """id, workload, created, size_bytes, parent of every live point, oldest first."""
+
+    def remove_stale_scratch(self, sessions: Sequence[str]) -> None:
+        """Remove what these sessions left under `sessions/`."""
+
+
+class OpenRepositories(Protocol):
+    """Opens repositories by name, and keeps them open as long as it pays."""
+
+    def open(self, name: str) -> AbstractContextManager[BackupRepository]:
+        """Raises NotFoundError, WrongKeyError, IntegrityError, UnavailableError."""
+
+    def examine(self, location: str, password: bytes | None) -> str:
+        """The id of the repository there, if it opens with that password."""

@@ -1,0 +1,17 @@
+"""The tags by which everything we make in a cloud is known as ours, and what each thing is for."""
+
+APPLIANCE = "holdfast:appliance"
+SESSION = "holdfast:session"
+TASK = "holdfast:task"
+ATTEMPT = "holdfast:attempt"
+PURPOSE = "holdfast:purpose"
+
+WORKER = "worker"
+SNAPSHOT = "snapshot"
+BASE_SNAPSHOT = "base-snapshot"
+RESTORE = "restore"
+RESTORED = "restored"
+DEPLOYMENT = "deployment"
+
+# What the reaper may remove when its session has ended; a restore point's snapshots, and what was restored, stay.
+TEMPORARY = frozenset({WORKER, RESTORE})

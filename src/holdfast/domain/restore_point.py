@@ -1,0 +1,39 @@
+"""Restore points as the appliance knows them: of what, when, where, and what else must stay as long as they do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from holdfast.domain.workload import Workload
+
+
+class PointKind(StrEnum):
+    """Where a restore point lies."""
+
+    SNAPSHOT = "snapshot"
+    MANUAL_SNAPSHOT = "manual-snapshot"
+    IMAGE_BACKUP = "image-backup"
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePoint:
+    """One restore point.
+
+    `snapshots`: volume id -> snapshot id. Of a snapshot point they are the point; of an image backup they are the base
+    that the next backup's changed blocks are asked against, and go when the next one is committed. `policy` is empty
+    for what no policy made. `id` of an image backup is its session's in the repository.
+    """
+
+    id: str
+    kind: PointKind
+    workload: Workload
+    policy: str
+    created_at: datetime
+    size_bytes: int
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    repository: str | None = None
+    stored_bytes: int | None = None
+    parent: str | None = None
+    warnings: tuple[str, ...] = ()
+    session_id: str | None = None

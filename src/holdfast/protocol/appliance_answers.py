@@ -1,0 +1,128 @@
+"""What an appliance answers beside the objects of the domain; the server passes most of it on as it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from holdfast.domain.infrastructure import RepositoryDefinition
+from holdfast.domain.policy import Ec2Policy
+from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.session import Session, Task
+
+API_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ApplianceFacts:
+    """Who an appliance is. `owner` is the id of the server that it obeys; `usn` the number of its newest change."""
+
+    appliance_id: str
+    version: str
+    api: int
+    usn: int
+    region: str
+    account_id: str
+    configured: bool
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AwsSettings:
+    """What the plug-in's stack made, and an appliance needs to make workers. `bundles`: architecture -> {key, sha256}."""
+
+    stack: str
+    region: str
+    account_id: str
+    bundle_bucket: str
+    bundles: Mapping[str, Mapping[str, str]]
+    kms_key_arn: str
+    event_queue_url: str
+    worker_boundary_arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCheck:
+    """Whether an account can be worked in: who answered, and the actions that its policies lack."""
+
+    name: str
+    account_id: str
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPolicy:
+    """A policy and what stands beside its document."""
+
+    policy: Ec2Policy
+    enabled: bool
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyApplied:
+    """What applying a policy did, or would do. `change` is created, changed or unchanged; `difference` unified lines;
+    `matched` what it would protect now.
+    """
+
+    policy: Ec2Policy
+    change: str
+    difference: tuple[str, ...]
+    matched: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDetail:
+    """A session with its tasks."""
+
+    session: Session
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PointDetail:
+    """A restore point with how its workload was made up: AWS's words, never its user data."""
+
+    point: RestorePoint
+    configuration: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryOrder:
+    """A repository to be known by name, with the password that opens it (null where a KMS slot does)."""
+
+    repository: RepositoryDefinition
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRecord:
+    """One change: the object as it is now, null where it was removed. `kind`: account, repository, policy, session, task,
+    point.
+    """
+
+    usn: int
+    kind: str
+    id: str
+    document: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """Changes in order; `newest` is the last number that was given, so equality means that nothing is left."""
+
+    changes: tuple[ChangeRecord, ...]
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneState:
+    """A limit and what it does now."""
+
+    queue: str
+    partition: str
+    limit: int
+    running: int
+    waiting: int
