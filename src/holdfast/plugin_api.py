@@ -32,7 +32,7 @@ class PluginFacts:
 
 @dataclass(frozen=True, slots=True)
 class InstalledThing:
-    """Something that a plug-in has put somewhere: `where` is `server` or `aws`, `kind` and `name` are a person's words."""
+    """Something that a plug-in has put somewhere: `where`: `server` or `aws`; `kind` and `name`: words for a person."""
 
     where: str
     kind: str

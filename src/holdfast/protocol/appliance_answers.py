@@ -29,7 +29,7 @@ class ApplianceFacts:
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """What the plug-in's stack made, and an appliance needs to make workers. `bundles`: architecture -> {key, sha256}."""
+    """What the plug-in's stack made, and an appliance needs to make workers. `bundles`: architecture -> key, sha256."""
 
     stack: str
     region: str
@@ -99,8 +99,8 @@ class RepositoryOrder:
 
 @dataclass(frozen=True, slots=True)
 class ChangeRecord:
-    """One change: the object as it is now, null where it was removed. `kind`: account, repository, policy, session, task,
-    point.
+    """One change: the object as it is now, null where it was removed. `kind`: account, repository, policy, session,
+    task or point.
     """
 
     usn: int

@@ -4,7 +4,6 @@ Times are RFC 3339 in UTC, sizes in bytes, names snake_case; absent and null are
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -58,9 +57,14 @@ def schema_of(kind: type[object]) -> dict[str, Any]:
     return _adapter(kind).json_schema()
 
 
-@cache
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    adapter = _ADAPTERS.get(kind)
+    if adapter is None:
+        adapter = _ADAPTERS[kind] = TypeAdapter(kind)
+    return adapter
+
+
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 
 def _unknown(given: object, understood: object, path: str) -> Iterator[str]:
