@@ -17,7 +17,8 @@ from holdfast.repository.points import find_point, list_points
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.stores.directory import DirectoryStore
-from holdfast.repository.writing.backup import BackupOrder, Method, backup_volume
+from holdfast.repository.writing.backup import BackupOrder, backup_volume
+from holdfast.repository.writing.parents import Method
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from tests.golden.make_repository import second_image

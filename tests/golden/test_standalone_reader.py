@@ -139,8 +139,7 @@ def move_pack(repository: Repository, folder: Path, path: Path) -> None:
     keys = repository.master.session_keys(tenant_id, header.session)
     old = open_body(data, keys.of_pack(header.pack, holds_maps=header.holds_maps), "")
     session = repository.surroundings.random_bytes(16)
-    mine = repository.master.session_keys(tenant_id, session)
-    writer = PackWriter(repository, session, mine, tenant.keys, holds_maps=header.holds_maps)
+    writer = PackWriter(repository.access(), session, holds_maps=header.holds_maps)
     index = ChunkIndex()
     for number, entry in enumerate(old.entries):
         sealed = data[entry.offset : entry.offset + entry.length]

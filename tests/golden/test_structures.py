@@ -175,7 +175,8 @@ def test_pack_is_read_and_written_byte_for_byte(name):
     opened = pack.open_body(data, keys.of_pack(PACK, holds_maps=holds_maps), KEY[name])
     assert opened.header.holds_maps is holds_maps
     assert (opened.header.session, opened.header.pack, opened.header.kid) == (SESSION, PACK, 1)
-    writer = PackWriter(writing, SESSION, keys, TenantKeys(ID_KEY, CHUNKING_KEY), holds_maps=holds_maps)
+    access = writing.access_with(TENANT, TenantKeys(ID_KEY, CHUNKING_KEY))
+    writer = PackWriter(access, SESSION, holds_maps=holds_maps)
     for number, entry in enumerate(opened.entries):
         assert entry.type == chunk_type
         sealed = data[entry.offset : entry.offset + entry.length]

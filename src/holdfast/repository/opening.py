@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from holdfast.domain.errors import ConflictError, NotFoundError, ObjectExistsError, ObjectNotFoundError
+from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey, TenantKeys, tenant_id
 from holdfast.repository.format import config as config_form
@@ -53,6 +54,21 @@ class Repository:
             body = self.sealed.read(names.tenant(identifier), Kind.TENANT)[1]
             self._tenants[identifier] = tenant_form.decode(body)
         return self._tenants[identifier]
+
+    def access(self, name: str = DEFAULT_TENANT) -> TenantAccess:
+        """The way to a tenant's packs and index runs, with all keys. Raises ObjectNotFoundError for no tenant."""
+        return self.access_with(self.tenant_id(name), self.tenant(name).keys)
+
+    def access_with(self, identifier: bytes, keys: TenantKeys) -> TenantAccess:
+        """The same for a tenant whose keys are at hand."""
+        prefix = names.index_runs(identifier)
+        return TenantAccess(
+            store=self.store,
+            surroundings=self.surroundings,
+            keys=self.master.key_ring(identifier, keys.id_key),
+            pack_size_bytes=self.config.pack_size_bytes,
+            index_runs=lambda: (info.key for info in objects_under(self.store, prefix)),
+        )
 
     def known_tenants(self) -> tuple[bytes, ...]:
         """The ids of tenants whose keys were asked for since the repository was opened."""

@@ -20,12 +20,14 @@ from holdfast.repository.format import manifest as manifest_form
 from holdfast.repository.format import names
 from holdfast.repository.format import plan as plan_form
 from holdfast.repository.format import retirement as retirement_form
+from holdfast.repository.format import tombstone as tombstone_form
 from holdfast.repository.format.acknowledgement import Acknowledgement
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import NO_PLAN, Plan
 from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.tenant import Tenant
+from holdfast.repository.format.tombstone import Tombstone
 from holdfast.repository.ledger import commit_record
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
@@ -55,12 +57,17 @@ class WriterSession:
         return parent.session in self.plan.live or parent.plan_epoch >= self.plan.epoch
 
 
-def open_session(repository: Repository, tenant_name: str, workload: str) -> WriterSession:
-    """Rule 3, in this order: the ledger's `open`, the newest plan, its acknowledgement. Index runs are read after."""
+def open_session(
+    repository: Repository, tenant_name: str, workload: str, session: bytes | None = None
+) -> WriterSession:
+    """Rule 3, in this order: the ledger's `open`, the newest plan, its acknowledgement. Index runs are read after.
+
+    `session`: an id that was never used, where the caller has drawn one.
+    """
     tenant = repository.ensure_tenant(tenant_name)
     tenant_id = repository.tenant_id(tenant_name)
     workload_id = tenant.keys.workload_id(workload)
-    session = repository.surroundings.random_bytes(16)
+    session = repository.surroundings.random_bytes(16) if session is None else session
     started = repository.surroundings.timestamp()
     point = names.point(tenant_id, workload_id, session)
     repository.ledger.append({"type": ledger_form.OPEN, "session": session, "point": point, "time": started})
@@ -86,8 +93,9 @@ def newest_plan(repository: Repository) -> Plan:
         epoch = newest.epoch + 1
 
 
-def commit(session: WriterSession, manifest: Manifest) -> None:
-    """Rule 2: the point's PUT makes it, the ledger's record follows. All packs and index runs are there already.
+def commit(session: WriterSession, manifest: Manifest) -> Manifest:
+    """Rule 2: the point's PUT makes it, the ledger's record follows. All packs and index runs are there already. The
+    manifest that stands is given back: this one, or an equal one of an earlier try whose answer was lost.
 
     Raises ConflictError when a tombstone took the name: the session was given up for dead and has lost.
     """
@@ -95,13 +103,18 @@ def commit(session: WriterSession, manifest: Manifest) -> None:
     try:
         repository.sealed.write(Kind.MANIFEST, session.point_key, manifest_form.encode(manifest))
     except ObjectExistsError as error:
-        if not _is_ours(session, manifest):
+        stored = read_point(repository, session.point_key)
+        if stored is None or stored.session != manifest.session or stored.volumes != manifest.volumes:
             raise ConflictError(
-                "the session was ended by a collector",
-                why="it gave no sign of life for a day, and its name now bears a tombstone",
+                "the session was ended by somebody else",
+                why="its name bears a tombstone: it gave no sign of life for a day, or was given up"
+                if stored is None
+                else "its name bears another point",
                 cure="run the backup again",
             ) from error
+        manifest = stored  # rule 1: our own lost answer
     repository.ledger.append(ledger_record(session.point_key, manifest, repository.surroundings.timestamp()))
+    return manifest
 
 
 def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.Record:
@@ -119,12 +132,6 @@ def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.
             "parent": manifest.parent,
         },
     )
-
-
-def _is_ours(session: WriterSession, manifest: Manifest) -> bool:
-    """Rule 1: a name that is taken may be our own lost answer: same kind, session and roots."""
-    stored = read_point(session.repository, session.point_key)
-    return stored is not None and stored.session == manifest.session and stored.volumes == manifest.volumes
 
 
 def read_point(repository: Repository, point_key: str) -> Manifest | None:
@@ -156,6 +163,28 @@ def is_retired(repository: Repository, session: bytes) -> bool:
     return True
 
 
+def record_commit(repository: Repository, point_key: str, manifest: Manifest) -> None:
+    """What a commit that died after the point's PUT left undone: the ledger's record, unless it is there."""
+    state = repository.ledger.refresh()
+    if manifest.session not in state.live and manifest.session in state.open:
+        repository.ledger.append(ledger_record(point_key, manifest, repository.surroundings.timestamp()))
+
+
+def end_without_point(repository: Repository, session: bytes, point_key: str) -> Manifest | None:
+    """A tombstone in the place of the session's point, so that it can make none any more. Of commit and tombstone
+    exactly one wins (rule 4): where the commit did, its manifest is given back.
+    """
+    tombstone = Tombstone(session, repository.surroundings.timestamp())
+    try:
+        repository.sealed.write(Kind.TOMBSTONE, point_key, tombstone_form.encode(tombstone))
+    except ObjectExistsError:
+        stored = read_point(repository, point_key)
+        if stored is not None:
+            record_commit(repository, point_key, stored)
+        return stored
+    return None
+
+
 def retire(repository: Repository, session: bytes, point_key: str) -> None:
     """Rule 2: `retired/<session>` first and acknowledged, then the ledger's record. Running it again is safe."""
     time = repository.surroundings.timestamp()
@@ -175,33 +204,42 @@ def pinned(repository: Repository, points: Sequence[bytes], progress: Progress) 
     Who may only read goes on without a pin and says so.
     """
     reader = repository.surroundings.random_bytes(16)
-    time = repository.surroundings.timestamp()
-    pin = {"type": ledger_form.PIN, "session": reader, "points": list(points), "time": time}
-    held = True
+    held = pin(repository, reader, points, progress)
     try:
-        repository.ledger.append(pin)
-    except OutOfSpaceError:
-        held = False
-        progress.note("reading without a pin: the repository's place is full; do not collect garbage meanwhile")
-    except PermissionDeniedError:
-        held = False
-        progress.note("reading without a pin: this key may only read; do not collect garbage meanwhile")
-    except IntegrityError:
-        held = False
-        progress.note("reading without a pin: the ledger is damaged; run `holdfast repository check`")
-    try:
-        for point in points:
-            if is_retired(repository, point):
-                raise NotFoundError(
-                    f"restore point {point.hex()} is no more", why="it was deleted", cure="see `holdfast image list`"
-                )
+        require_live(repository, points)
         yield
     finally:
         if held:
-            _unpin(repository, reader, progress)
+            unpin(repository, reader, progress)
 
 
-def _unpin(repository: Repository, reader: bytes, progress: Progress) -> None:
+def pin(repository: Repository, reader: bytes, points: Sequence[bytes], progress: Progress) -> bool:
+    """The first half of rule 7: the pin, under the reader's own id; whether it is held. The check comes after."""
+    time = repository.surroundings.timestamp()
+    record = {"type": ledger_form.PIN, "session": reader, "points": list(points), "time": time}
+    try:
+        repository.ledger.append(record)
+    except OutOfSpaceError:
+        progress.note("reading without a pin: the repository's place is full; do not collect garbage meanwhile")
+    except PermissionDeniedError:
+        progress.note("reading without a pin: this key may only read; do not collect garbage meanwhile")
+    except IntegrityError:
+        progress.note("reading without a pin: the ledger is damaged; run `holdfast repository check`")
+    else:
+        return True
+    return False
+
+
+def require_live(repository: Repository, points: Sequence[bytes]) -> None:
+    """The second half: none of the points is retired. Raises NotFoundError."""
+    for point in points:
+        if is_retired(repository, point):
+            raise NotFoundError(
+                f"restore point {point.hex()} is no more", why="it was deleted", cure="see `holdfast image list`"
+            )
+
+
+def unpin(repository: Repository, reader: bytes, progress: Progress) -> None:
     """A pin that cannot be taken back holds up a collection for a day; that spoils no restore that is whole."""
     try:
         repository.ledger.append({"type": ledger_form.UNPIN, "session": reader})

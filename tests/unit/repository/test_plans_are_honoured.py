@@ -11,7 +11,8 @@ from holdfast.repository.opening import Repository
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.memory import MemoryStore
-from holdfast.repository.writing.backup import BackupOrder, BackupReport, Method, backup_volume
+from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_volume
+from holdfast.repository.writing.parents import Method
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume, sample
 from holdfast.testing.small_repository import make_small_repository, restored

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnsupportedFormatError
-from holdfast.repository.compression import decompress
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, chunk_id
+from holdfast.repository.chunk_opening import open_chunk
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
@@ -12,7 +12,6 @@ from holdfast.repository.format.pack import ChunkEntry, OpenedPack
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening import Repository
-from holdfast.repository.scratch_buffers import scratch
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +70,15 @@ def _tenants(repository: Repository) -> list[bytes]:
 
 def _bad_chunks(repository: Repository, tenant_id: bytes, opened: OpenedPack, data: Buffer) -> frozenset[bytes]:
     kind = CHUNK_TYPE_MAP if opened.header.holds_maps else CHUNK_TYPE_DATA
-    chunk_key = repository.tenant_by_id(tenant_id).keys.chunk_key(kind)
+    type_key = repository.tenant_by_id(tenant_id).keys.chunk_key(kind)
     view = memoryview(data)
     return frozenset(
         entry.id
         for number, entry in enumerate(opened.entries)
-        if entry.type != kind or not _opens(opened, number, entry, view, chunk_key)
+        if entry.type != kind or not _opens(opened, number, entry, view, type_key)
     )
 
 
-def _opens(opened: OpenedPack, number: int, entry: ChunkEntry, view: memoryview, chunk_key: bytes) -> bool:
+def _opens(opened: OpenedPack, number: int, entry: ChunkEntry, view: memoryview, type_key: bytes) -> bool:
     sealed = view[entry.offset : entry.offset + entry.length]
-    stored = opened.cipher.open_into(number, entry, sealed, scratch(entry.length))
-    plain = None if stored is None else decompress(entry.compression, stored, entry.plain_length)
-    return plain is not None and chunk_id(chunk_key, plain) == entry.id
+    return open_chunk(opened.cipher, number, entry, sealed, type_key) is not None

@@ -60,10 +60,8 @@ class Reachability:
 
     def _reader(self, tenant_name: str) -> ChunkReader:
         if tenant_name not in self._readers:
-            tenant_id = self._repository.tenant_id(tenant_name)
-            locate = IndexSearch(self._repository, tenant_id).locate
-            tenant = self._repository.tenant(tenant_name)
-            self._readers[tenant_name] = ChunkReader(self._repository, tenant_id, tenant, CHUNK_TYPE_MAP, locate)
+            access = self._repository.access(tenant_name)
+            self._readers[tenant_name] = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access).locate)
         return self._readers[tenant_name]
 
     def _walk(self, row: list[Located], level: int, cut: int, reader: ChunkReader) -> Reachable:

@@ -57,10 +57,11 @@ def verify_point(repository: Repository, point: PointSummary, progress: Progress
     """
     with pinned(repository, [point.session], progress):
         manifest = load_manifest(repository, point)
+        access = repository.access(manifest.tenant)
         read_bytes = 0
         for volume in manifest.volumes:
             target = _Verification()
-            VolumeReader(repository, manifest, volume).restore(target, progress)
+            VolumeReader(access, volume).restore(target, progress)
             if target.read_bytes + target.zero_bytes != volume.size_bytes:
                 raise IntegrityError(
                     f"volume {volume.name} of {point.id} was not read to its end",

@@ -1,10 +1,12 @@
 """The key schedule of section 3: every key is derived from the master key or from a tenant's two random keys."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
+from holdfast.domain.errors import PermissionDeniedError
 from holdfast.repository.crypto.keyed_hash import keyed_hash
 from holdfast.repository.object_store import Buffer
 
@@ -34,14 +36,44 @@ class AeadKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SessionKeys:
-    """SD and SM of one session: they open its data packs and its map packs."""
+    """SD and SM of one session: they open its data packs and its map packs. A worker may lack SD (None)."""
 
-    data: bytes
+    data: bytes | None
     map: bytes
 
     def of_pack(self, pack: bytes, *, holds_maps: bool) -> AeadKey:
-        """The key of one pack (section 3)."""
-        return AeadKey.derive(self.map if holds_maps else self.data, b"pack" + pack)
+        """The key of one pack (section 3). Raises PermissionDeniedError where SD is not held."""
+        parent = self.map if holds_maps else self.data
+        if parent is None:
+            raise PermissionDeniedError(
+                f"the key of data pack {pack.hex()} is not held here",
+                why="a worker holds the data keys of the sessions that its task names, and no others",
+                cure="prepare the task again: its chunks have moved since",
+            )
+        return AeadKey.derive(parent, b"pack" + pack)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KeyRing:
+    """The keys of one tenant that a party holds. Maps and index open with it whole; `data_key` gives a session's SD,
+    None where it is not held: who has the master key holds all of them, a worker those of its task.
+    """
+
+    repository: bytes
+    kid: int
+    tenant: bytes
+    id_key: bytes
+    map_key: bytes
+    index_key: bytes
+    data_key: Callable[[bytes], bytes | None]
+
+    def chunk_key(self, chunk_type: int) -> bytes:
+        """The key under which chunks of a type are named."""
+        return chunk_key(self.id_key, chunk_type)
+
+    def session(self, session: bytes) -> SessionKeys:
+        """What of a session's keys is held."""
+        return SessionKeys(self.data_key(session), expand(self.map_key, b"sess" + session, KEY_BYTES))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,11 +96,24 @@ class MasterKey:
         """K_index(tenant)."""
         return expand(self.sub("index"), b"tenant" + tenant, KEY_BYTES)
 
+    def data_key(self, session: bytes) -> bytes:
+        """SD of `session`."""
+        return expand(self.sub("data"), b"sess" + session, KEY_BYTES)
+
     def session_keys(self, tenant: bytes, session: bytes) -> SessionKeys:
         """SD and SM of `session`."""
-        return SessionKeys(
-            data=expand(self.sub("data"), b"sess" + session, KEY_BYTES),
-            map=expand(self.map_key(tenant), b"sess" + session, KEY_BYTES),
+        return SessionKeys(self.data_key(session), expand(self.map_key(tenant), b"sess" + session, KEY_BYTES))
+
+    def key_ring(self, tenant: bytes, id_key: bytes) -> KeyRing:
+        """Everything that a tenant's packs and index runs open with; `id_key` is kept in the tenant's object."""
+        return KeyRing(
+            repository=self.repository,
+            kid=self.kid,
+            tenant=tenant,
+            id_key=id_key,
+            map_key=self.map_key(tenant),
+            index_key=self.index_key(tenant),
+            data_key=self.data_key,
         )
 
     def scratch_key(self, session: bytes) -> bytes:
@@ -93,7 +138,7 @@ class TenantKeys:
 
     def chunk_key(self, chunk_type: int) -> bytes:
         """The key under which chunks of a type are named."""
-        return expand(self.id_key, b"hf1/chunk" + bytes([chunk_type]), KEY_BYTES)
+        return chunk_key(self.id_key, chunk_type)
 
     def gear(self) -> bytes:
         """The 256 u32 of the stream cutter (section 15)."""
@@ -105,6 +150,11 @@ def tenant_id(name_key: bytes, name: str) -> bytes:
     return keyed_hash(name_key, b"tenant" + name.encode())[:16]
 
 
-def chunk_id(chunk_key: bytes, plain: Buffer) -> bytes:
+def chunk_key(id_key: bytes, chunk_type: int) -> bytes:
+    """The key under which a tenant's chunks of a type are named (section 3)."""
+    return expand(id_key, b"hf1/chunk" + bytes([chunk_type]), KEY_BYTES)
+
+
+def chunk_id(type_key: bytes, plain: Buffer) -> bytes:
     """A chunk's id under its type's key."""
-    return keyed_hash(chunk_key, plain)
+    return keyed_hash(type_key, plain)

@@ -38,6 +38,8 @@ class Kind(IntEnum):
     LEDGER_CHECKPOINT = 8
     PLAN = 9
     ACKNOWLEDGEMENT = 10
+    TASK = 11
+    RESULT = 12
 
 
 @dataclass(frozen=True, slots=True)

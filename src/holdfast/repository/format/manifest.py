@@ -14,6 +14,7 @@ PACK_ROW = struct.Struct(">16sBI32s")
 VOLUME_LIMIT_BYTES = 1 << 60
 FORMAT = 1
 IMAGE, STREAM = "image", "stream"
+CONFIGURATION_LIMIT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class StoredPack:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A restore point."""
+    """A restore point. `configuration`: what else is needed to bring the workload back, opaque to the repository."""
 
     kind: str
     tenant: str
@@ -57,6 +58,7 @@ class Manifest:
     keep_until: str | None
     writer: str
     statistics: Mapping[str, int]
+    configuration: bytes | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -65,9 +67,11 @@ class Manifest:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Object to bytes."""
+    """Object to bytes. A point without a configuration has no such key."""
+    configuration = {} if manifest.configuration is None else {"configuration": _bounded(manifest.configuration)}
     return cbor.encode(
         {
+            **configuration,
             "format": FORMAT,
             "kind": manifest.kind,
             "tenant": manifest.tenant,
@@ -76,10 +80,8 @@ def encode(manifest: Manifest) -> bytes:
             "created": manifest.created,
             "committed": manifest.committed,
             "parent": manifest.parent,
-            "volumes": [_volume_fields(volume) for volume in manifest.volumes],
-            "packs": b"".join(
-                PACK_ROW.pack(pack.pack, int(pack.holds_maps), pack.size_bytes, pack.sha256) for pack in manifest.packs
-            ),
+            "volumes": [volume_fields(volume) for volume in manifest.volumes],
+            "packs": pack_rows(manifest.packs),
             "index_runs": list(manifest.index_runs),
             "plan_epoch": manifest.plan_epoch,
             "keep_until": manifest.keep_until,
@@ -89,7 +91,8 @@ def encode(manifest: Manifest) -> bytes:
     )
 
 
-def _volume_fields(volume: VolumeMap) -> dict[str, object]:
+def volume_fields(volume: VolumeMap) -> dict[str, object]:
+    """A volume as a manifest lists it."""
     return {
         "name": volume.name,
         "size": volume.size_bytes,
@@ -101,13 +104,30 @@ def _volume_fields(volume: VolumeMap) -> dict[str, object]:
     }
 
 
+def pack_rows(packs: tuple[StoredPack, ...]) -> bytes:
+    """Packs as a manifest lists them, 53 bytes each."""
+    return b"".join(PACK_ROW.pack(pack.pack, int(pack.holds_maps), pack.size_bytes, pack.sha256) for pack in packs)
+
+
+def stored_packs(fields: cbor.Fields) -> tuple[StoredPack, ...]:
+    """The same back, from the field `packs`."""
+    rows = (PACK_ROW.unpack(row) for row in fields.rows("packs", PACK_ROW.size))
+    return tuple(StoredPack(pack, bool(flags & 1), size, sha256) for pack, flags, size, sha256 in rows)
+
+
+def _bounded(configuration: bytes) -> bytes:
+    if len(configuration) > CONFIGURATION_LIMIT_BYTES:
+        raise FormatError(
+            f"manifest: a configuration of {len(configuration)} bytes", why=f"allowed are {CONFIGURATION_LIMIT_BYTES}"
+        )
+    return configuration
+
+
 def decode(body: bytes) -> Manifest:
     """Bytes to object; FormatError for anything that is no manifest of this version."""
     fields = cbor.decode(body, "manifest")
     check_version(fields.natural("format"), FORMAT, "manifest")
-    statistics = fields.get("statistics", dict)
-    if not all(isinstance(key, str) and isinstance(value, int) for key, value in statistics.items()):
-        raise FormatError("manifest: bad statistics", why="expected integers under texts")
+    configuration = fields.optional("configuration", bytes)
     return Manifest(
         kind=fields.get("kind", str),
         tenant=fields.get("tenant", str),
@@ -116,20 +136,27 @@ def decode(body: bytes) -> Manifest:
         created=fields.get("created", str),
         committed=fields.get("committed", str),
         parent=None if fields.optional("parent", bytes) is None else fields.sized("parent", 16),
-        volumes=tuple(_volume(item) for item in fields.maps("volumes")),
-        packs=tuple(
-            StoredPack(pack, bool(flags & 1), size, sha256)
-            for pack, flags, size, sha256 in (PACK_ROW.unpack(row) for row in fields.rows("packs", PACK_ROW.size))
-        ),
+        volumes=tuple(volume_of(item) for item in fields.maps("volumes")),
+        packs=stored_packs(fields),
         index_runs=tuple(fields.texts("index_runs")),
         plan_epoch=fields.natural("plan_epoch"),
         keep_until=fields.optional("keep_until", str),
         writer=fields.get("writer", str),
-        statistics=statistics,
+        statistics=statistics_of(fields),
+        configuration=None if configuration is None else _bounded(configuration),
     )
 
 
-def _volume(fields: cbor.Fields) -> VolumeMap:
+def statistics_of(fields: cbor.Fields) -> Mapping[str, int]:
+    """The field `statistics`: integers under texts."""
+    statistics = fields.get("statistics", dict)
+    if not all(isinstance(key, str) and isinstance(value, int) for key, value in statistics.items()):
+        raise FormatError(f"{fields.structure}: bad statistics", why="expected integers under texts")
+    return statistics
+
+
+def volume_of(fields: cbor.Fields) -> VolumeMap:
+    """A volume of a manifest's list; FormatError for anything else."""
     root = fields.optional("root", bytes)
     depth = fields.natural("depth", DEPTH_LIMIT)
     cut = fields.natural("cut", CUT_STREAM)

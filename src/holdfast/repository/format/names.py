@@ -13,6 +13,8 @@ CHECKPOINTS = "ledger/checkpoints/"
 PLANS = "plan/"
 RETIRED = "retired/"
 SESSIONS = "sessions/"
+ACKNOWLEDGEMENT, TASK, RESULT = "ack-", "task-", "result-"
+ATTEMPT_LIMIT = 9999
 
 
 def slot(slot_id: bytes) -> str:
@@ -36,9 +38,14 @@ def point(tenant_id: bytes, workload_id: bytes, session: bytes) -> str:
     return f"{POINTS}{tenant_id.hex()}/{workload_id.hex()}/{session.hex()}"
 
 
+def index_runs(tenant_id: bytes) -> str:
+    """What the keys of a tenant's index runs begin with."""
+    return f"{INDEX}{tenant_id.hex()}/"
+
+
 def index_run(tenant_id: bytes, session: bytes, part: int) -> str:
     """One part of a session's index run."""
-    return f"{INDEX}{tenant_id.hex()}/{session.hex()}-{part:04d}"
+    return f"{index_runs(tenant_id)}{session.hex()}-{part:04d}"
 
 
 def ledger(sequence: int) -> str:
@@ -63,7 +70,22 @@ def retired(session: bytes) -> str:
 
 def acknowledgement(session: bytes, epoch: int) -> str:
     """A session's acknowledgement of a plan."""
-    return f"{SESSIONS}{session.hex()}/ack-{epoch:020d}"
+    return f"{scratch(session)}{ACKNOWLEDGEMENT}{epoch:020d}"
+
+
+def scratch(session: bytes) -> str:
+    """What the keys of a session's scratch begin with."""
+    return f"{SESSIONS}{session.hex()}/"
+
+
+def task(session: bytes, attempt: int) -> str:
+    """What a worker is to do, at its attempt of that number."""
+    return f"{scratch(session)}{TASK}{attempt:04d}"
+
+
+def result(session: bytes, attempt: int) -> str:
+    """What came of that attempt."""
+    return f"{scratch(session)}{RESULT}{attempt:04d}"
 
 
 _ID = "[0-9a-f]{32}"
@@ -71,7 +93,7 @@ _NUMBER = "[0-9]{20}"
 _OBJECT = re.compile(
     f"{CONFIG}|{KEYS}{_ID}|{TENANTS}{_ID}|{PACKS}([0-9a-f]{{2}})/\\1[0-9a-f]{{30}}|{POINTS}{_ID}/{_ID}/{_ID}|"
     f"{INDEX}{_ID}/{_ID}-[0-9]{{4}}|{LEDGER}{_NUMBER}|{CHECKPOINTS}{_NUMBER}|{PLANS}{_NUMBER}|{RETIRED}{_ID}|"
-    f"{SESSIONS}{_ID}/ack-{_NUMBER}"
+    f"{SESSIONS}{_ID}/({ACKNOWLEDGEMENT}{_NUMBER}|({TASK}|{RESULT})[0-9]{{4}})"
 )
 
 

@@ -8,15 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from holdfast.domain.errors import FormatError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
-from holdfast.repository.compression import decompress
-from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP, chunk_id
+from holdfast.repository.access import TenantAccess
+from holdfast.repository.chunk_opening import open_chunk
+from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import PACK_LIMIT_BYTES, PLAIN_LIMIT_BYTES, TAG_BYTES, ChunkCipher, ChunkEntry
 from holdfast.repository.format.places import Located, PackRow, Place
-from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.opening import Repository
-from holdfast.repository.scratch_buffers import scratch
 
 GAP_LIMIT_BYTES = 64 * 1024
 RANGE_LIMIT_BYTES = 4 * 1024 * 1024
@@ -63,13 +61,11 @@ def _range(run: list[Located]) -> PackRange:
 class ChunkReader:
     """Opens chunks of one tenant and type. Any thread may use it."""
 
-    def __init__(
-        self, repository: Repository, tenant_id: bytes, tenant: Tenant, chunk_type: int, locate: Locate
-    ) -> None:
-        self._repository = repository
-        self._tenant_id = tenant_id
+    def __init__(self, access: TenantAccess, chunk_type: int, locate: Locate) -> None:
+        self._store = access.store
+        self._keys = access.keys
         self._type = chunk_type
-        self._chunk_key = tenant.keys.chunk_key(chunk_type)
+        self._type_key = access.keys.chunk_key(chunk_type)
         self._locate = locate
         self._cipher = functools.lru_cache(maxsize=256)(self._derive)
 
@@ -80,7 +76,7 @@ class ChunkReader:
         """
         key = names.pack(wanted.pack.pack)
         try:
-            data = memoryview(self._repository.store.get(key, wanted.offset, wanted.end - wanted.offset))
+            data = memoryview(self._store.get(key, wanted.offset, wanted.end - wanted.offset))
         except ObjectNotFoundError:
             yield from self._read_elsewhere(wanted, key)
             return
@@ -98,7 +94,7 @@ class ChunkReader:
             place = self._locate(chunk.id, self._type)
             if place is None or place.pack.pack == wanted.pack.pack:
                 raise ObjectNotFoundError(key, why="the pack is gone and no index run knows its chunks elsewhere")
-            data = self._repository.store.get(names.pack(place.pack.pack), place.offset, place.length)
+            data = self._store.get(names.pack(place.pack.pack), place.offset, place.length)
             yield chunk, self._open(chunk.id, place, data)
 
     def _open(self, chunk: bytes, place: Place, sealed: Buffer) -> Buffer:
@@ -108,11 +104,8 @@ class ChunkReader:
         entry = ChunkEntry(
             chunk, place.offset, place.length, place.plain_length, self._type, place.compression, place.pack.kid
         )
-        stored = None
-        if len(sealed) == place.length:
-            stored = self._cipher(place.pack).open_into(place.number, entry, sealed, scratch(place.length))
-        plain = None if stored is None else decompress(place.compression, stored, place.plain_length)
-        if plain is None or chunk_id(self._chunk_key, plain) != chunk:
+        plain = open_chunk(self._cipher(place.pack), place.number, entry, sealed, self._type_key)
+        if plain is None:
             raise IntegrityError(
                 f"{key} is damaged",
                 why=f"chunk {place.number} at byte {place.offset} does not open",
@@ -122,13 +115,12 @@ class ChunkReader:
         return plain
 
     def _derive(self, pack: PackRow) -> ChunkCipher:
-        master = self._repository.master
-        if pack.kid != master.kid:
+        keys = self._keys
+        if pack.kid != keys.kid:
             raise UnsupportedFormatError(
                 f"a pack is sealed under key epoch {pack.kid}",
-                why=f"this program holds epoch {master.kid} only",
+                why=f"this program holds epoch {keys.kid} only",
                 cure="use a newer Holdfast",
             )
-        keys = master.session_keys(self._tenant_id, pack.session)
-        key = keys.of_pack(pack.pack, holds_maps=self._type == CHUNK_TYPE_MAP)
-        return ChunkCipher(key, master.repository, pack.pack)
+        key = keys.session(pack.session).of_pack(pack.pack, holds_maps=self._type == CHUNK_TYPE_MAP)
+        return ChunkCipher(key, keys.repository, pack.pack)

@@ -3,12 +3,10 @@
 import threading
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.repository.access import TenantAccess
 from holdfast.repository.chunk_index import SortedRun
-from holdfast.repository.format import index_run, names
-from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format import names
 from holdfast.repository.format.places import Place
-from holdfast.repository.listing import objects_under
-from holdfast.repository.opening import Repository
 
 
 class IndexSearch:
@@ -16,9 +14,8 @@ class IndexSearch:
     does.
     """
 
-    def __init__(self, repository: Repository, tenant_id: bytes) -> None:
-        self._repository = repository
-        self._prefix = f"{names.INDEX}{tenant_id.hex()}/"
+    def __init__(self, access: TenantAccess) -> None:
+        self._access = access
         self._lock = threading.Lock()
         self._runs: list[SortedRun] | None = None
 
@@ -34,11 +31,10 @@ class IndexSearch:
         return None
 
     def _load(self) -> list[SortedRun]:
-        sealed = self._repository.sealed
         runs: list[SortedRun] = []
-        for info in objects_under(sealed.store, self._prefix):
+        for key in self._access.index_runs():
             try:
-                run = index_run.decode(sealed.read(info.key, Kind.INDEX_RUN)[1])
+                run = self._access.read_index_run(key)
             except (IntegrityError, ObjectNotFoundError):
                 continue  # the others may know the place; check names a damaged run
             if len(run.rows):
@@ -47,7 +43,7 @@ class IndexSearch:
 
     def _exists(self, place: Place) -> bool:
         try:
-            self._repository.store.head(names.pack(place.pack.pack))
+            self._access.store.head(names.pack(place.pack.pack))
         except ObjectNotFoundError:
             return False
         return True

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.errors import NotFoundError, UsageError
+from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import BlockTarget
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.opening import Repository
@@ -29,16 +30,22 @@ def restore_volume(
     with pinned(repository, [point.session], progress):
         manifest = load_manifest(repository, point)
         chosen = choose_volume(manifest, volume)
-        finished = False
-        try:
-            target.begin(chosen.size_bytes)
-            VolumeReader(repository, manifest, chosen).restore(target, progress)
-            facts = target.finish()
-            finished = True
-        finally:
-            if not finished:
-                target.abort()
+        facts = restore_to(repository.access(manifest.tenant), chosen, target, progress)
     return RestoreReport(manifest, chosen, facts)
+
+
+def restore_to(access: TenantAccess, volume: VolumeMap, target: BlockTarget, progress: Progress) -> Mapping[str, str]:
+    """One volume into a target, whose word at the end is given back; aborted where anything fails. The caller pins."""
+    finished = False
+    try:
+        target.begin(volume.size_bytes)
+        VolumeReader(access, volume).restore(target, progress)
+        facts = target.finish()
+        finished = True
+    finally:
+        if not finished:
+            target.abort()
+    return facts
 
 
 def choose_volume(manifest: Manifest, name: str | None) -> VolumeMap:

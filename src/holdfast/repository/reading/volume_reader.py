@@ -11,13 +11,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from holdfast.domain.errors import FormatError
+from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import BlockTarget
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
-from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.places import Located
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.opening import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, plan_ranges
 from holdfast.repository.reading.index_search import IndexSearch
@@ -39,16 +39,14 @@ class Piece:
 
 
 class VolumeReader:
-    """Reads one volume of one point. `data_bytes` grows by the bytes delivered."""
+    """Reads one volume of one point."""
 
-    def __init__(self, repository: Repository, manifest: Manifest, volume: VolumeMap) -> None:
-        self._surroundings = repository.surroundings
+    def __init__(self, access: TenantAccess, volume: VolumeMap) -> None:
+        self._surroundings = access.surroundings
         self.volume = volume
-        tenant_id = repository.tenant_id(manifest.tenant)
-        tenant = repository.tenant(manifest.tenant)
-        locate = IndexSearch(repository, tenant_id).locate
-        self._maps = ChunkReader(repository, tenant_id, tenant, CHUNK_TYPE_MAP, locate)
-        self._data = ChunkReader(repository, tenant_id, tenant, CHUNK_TYPE_DATA, locate)
+        locate = IndexSearch(access).locate
+        self._maps = ChunkReader(access, CHUNK_TYPE_MAP, locate)
+        self._data = ChunkReader(access, CHUNK_TYPE_DATA, locate)
 
     def pieces(self) -> Iterator[Piece]:
         """Every stretch that is not zeros, ascending. Raises IntegrityError where the map is damaged."""

@@ -2,32 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import BinaryIO
 
-from holdfast.domain.errors import IntegrityError, NotFoundError, UsageError
+from holdfast.domain.errors import UsageError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
 from holdfast.repository.compression import CompressionLevel
-from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest
-from holdfast.repository.format.map_node import CUT_FIXED
+from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest, VolumeMap
 from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.points import PointSummary, find_point, list_points, load_manifest
+from holdfast.repository.points import find_point, load_manifest
 from holdfast.repository.progress import Progress
-from holdfast.repository.writing.backup_session import BackupSession, FinishedBackup
+from holdfast.repository.sessions import WriterSession, open_session
+from holdfast.repository.writing.backup_session import BackupSession, Counters
+from holdfast.repository.writing.commit import WrittenVolumes, commit_point
+from holdfast.repository.writing.parents import Method, changes_since, fixed_volumes, newest_parent
 from holdfast.repository.writing.stream_writer import write_stream
-from holdfast.repository.writing.volume_writer import Parent, write_volume
+from holdfast.repository.writing.terms import terms_of
+from holdfast.repository.writing.volume_writer import write_volume
 
 VOLUME_NAME = "volume"
 NO_PARENT = "none"
-
-
-class Method(Enum):
-    """How an image backup knew what to read."""
-
-    FULL = "full"
-    CHANGED_BLOCKS = "changed-blocks"
-    COMPARED = "compared"
-    STREAM = "stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +31,15 @@ class BackupOrder:
     parent: str | None = None
     tenant: str = DEFAULT_TENANT
     level: CompressionLevel = CompressionLevel.DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedBackup:
+    """A committed point and what it cost."""
+
+    manifest: Manifest
+    counters: Counters
+    stored_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,11 @@ def backup_volume(
     Raises UsageError for a list without a parent; anything that fails leaves no point.
     """
     _check_workload(order.workload)
-    backup = BackupSession.begin(repository, order.tenant, order.workload, order.level)
+    session = open_session(repository, order.tenant, order.workload)
+    backup = BackupSession.begin(repository.access(order.tenant), terms_of(session, order.level))
     try:
-        parent, passed_over = _parent(backup, order)
+        manifest, passed_over = _parent(session, order)
+        parent = None if manifest is None else _only_volume(manifest)
         if changed_blocks is not None and (parent is None or passed_over):
             raise UsageError(
                 "a changed-block list needs its parent",
@@ -78,11 +82,10 @@ def backup_volume(
             )
         changed, warnings = _changes(source, parent, changed_blocks)
         volume = write_volume(backup, source, name=VOLUME_NAME, parent=parent, changed=changed, progress=progress)
-        finished = backup.commit(IMAGE, [volume], None if parent is None else parent.manifest.session)
+        finished = _commit(session, backup, IMAGE, volume, None if manifest is None else manifest.session)
     finally:
         backup.abandon()
-    method = Method.FULL if parent is None else Method.CHANGED_BLOCKS if changed is not None else Method.COMPARED
-    return BackupReport(finished, method, (*passed_over, *warnings))
+    return BackupReport(finished, Method.of(parent, changed), (*passed_over, *warnings))
 
 
 def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, progress: Progress) -> BackupReport:
@@ -90,10 +93,11 @@ def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, 
     _check_workload(order.workload)
     if order.parent not in (None, NO_PARENT):
         raise UsageError("a stream has no parent", why="its chunks are found by content", cure="leave --parent out")
-    backup = BackupSession.begin(repository, order.tenant, order.workload, order.level)
+    session = open_session(repository, order.tenant, order.workload)
+    backup = BackupSession.begin(repository.access(order.tenant), terms_of(session, order.level))
     try:
-        volume = write_stream(backup, stream, name=VOLUME_NAME, progress=progress)
-        finished = backup.commit(STREAM, [volume], None)
+        volume = write_stream(backup, stream, session.tenant.keys.gear(), name=VOLUME_NAME, progress=progress)
+        finished = _commit(session, backup, STREAM, volume, None)
     finally:
         backup.abandon()
     return BackupReport(finished, Method.STREAM, ())
@@ -108,65 +112,53 @@ def _check_workload(name: str) -> None:
         )
 
 
-def _parent(backup: BackupSession, order: BackupOrder) -> tuple[Parent | None, tuple[str, ...]]:
-    """The parent that rule 3 lets this session inherit from: the one asked for, or the newest fit one. A warning for
-    each newer one that was passed over goes with it.
-    """
-    repository = backup.session.repository
+def _commit(
+    session: WriterSession, backup: BackupSession, kind: str, volume: VolumeMap, parent: bytes | None
+) -> FinishedBackup:
+    packs = backup.finish()
+    written = WrittenVolumes(
+        kind=kind,
+        volumes=(volume,),
+        packs=packs,
+        index=backup.index,
+        verified=True,
+        parent=parent,
+        statistics=backup.counters.statistics(),
+    )
+    manifest = commit_point(session, written)
+    return FinishedBackup(manifest, backup.counters, sum(pack.size_bytes for pack in packs))
+
+
+def _parent(session: WriterSession, order: BackupOrder) -> tuple[Manifest | None, tuple[str, ...]]:
+    """The parent that rule 3 lets this session inherit from: the one asked for, or the newest fit one."""
+    repository = session.repository
     if order.parent == NO_PARENT:
         return None, ()
-    if order.parent is not None:
-        point = find_point(repository, order.parent, order.tenant)
-        manifest = load_manifest(repository, point)
-        if point.workload != order.workload or _fixed(manifest) is None or not backup.session.may_inherit(manifest):
-            raise UsageError(
-                f"{point.id} cannot be the parent",
-                why=f"it is a {manifest.kind} of workload {point.workload}, or a collection has passed it",
-                cure="choose a point of the same workload, or --parent none",
-            )
-        return _fixed(manifest), ()
-    passed_over: list[str] = []
-    for point in reversed(list_points(repository, order.tenant, order.workload)):
-        if point.kind != IMAGE:
-            continue
-        parent, why = _if_fit(backup, point)
-        if parent is not None:
-            return parent, tuple(passed_over)
-        passed_over.append(f"point {point.id} was passed over as the parent: {why}")
-    return None, tuple(passed_over)
+    if order.parent is None:
+        return newest_parent(session, only_volume=True)
+    point = find_point(repository, order.parent, order.tenant)
+    manifest = load_manifest(repository, point)
+    if point.workload != order.workload or len(fixed_volumes(manifest)) != 1 or not session.may_inherit(manifest):
+        raise UsageError(
+            f"{point.id} cannot be the parent",
+            why=f"it is a {manifest.kind} of workload {point.workload}, or a collection has passed it",
+            cure="choose a point of the same workload, or --parent none",
+        )
+    return manifest, ()
 
 
-def _if_fit(backup: BackupSession, point: PointSummary) -> tuple[Parent | None, str]:
-    """The point as a parent, or why it cannot be one."""
-    try:
-        manifest = load_manifest(backup.session.repository, point)
-    except NotFoundError:
-        return None, "it was deleted meanwhile"
-    except IntegrityError:
-        return None, "it is damaged; run `holdfast repository check`"
-    if not backup.session.may_inherit(manifest):
-        return None, "a collection has passed it"
-    return _fixed(manifest), "it has several volumes"
-
-
-def _fixed(manifest: Manifest) -> Parent | None:
-    volumes = [volume for volume in manifest.volumes if volume.cut == CUT_FIXED]
-    return Parent(manifest, volumes[0]) if len(volumes) == 1 else None
+def _only_volume(manifest: Manifest) -> VolumeMap:
+    [volume] = fixed_volumes(manifest).values()
+    return volume
 
 
 def _changes(
-    source: BlockSource, parent: Parent | None, changed_blocks: ChangedBlocks | None
+    source: BlockSource, parent: VolumeMap | None, changed_blocks: ChangedBlocks | None
 ) -> tuple[Iterator[BlockReference] | None, tuple[str, ...]]:
-    """What to read, and a warning where the source should have known what changed but no longer does."""
-    if parent is None:
-        return None, ()
-    if changed_blocks is not None:
-        return _with_growth(changed_blocks(source.size_bytes), source, parent.volume.size_bytes), ()
-    changed = source.changed_since(parent.volume.source)
-    base = parent.volume.source.get("snapshot")
-    if changed is None and base is not None and source.facts.get("snapshot") is not None:
-        return None, (f"what changed since {base} is not known any more: everything was read and compared",)
-    return changed, ()
+    """What to read: by somebody's word where there is a list, else by the source's."""
+    if changed_blocks is not None and parent is not None:
+        return _with_growth(changed_blocks(source.size_bytes), source, parent.size_bytes), ()
+    return changes_since(source, parent)
 
 
 def _with_growth(listed: Iterator[BlockReference], source: BlockSource, parent_bytes: int) -> Iterator[BlockReference]:

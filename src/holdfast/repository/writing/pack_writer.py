@@ -9,16 +9,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError
-from holdfast.repository.compression import decompress
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, SessionKeys, TenantKeys, chunk_id
+from holdfast.repository.access import TenantAccess
+from holdfast.repository.chunk_opening import open_chunk
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.pack import ChunkCipher, ChunkEntry, PackHeader
 from holdfast.repository.format.places import PackRow, Place
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.opening import Repository
-from holdfast.repository.scratch_buffers import scratch
 
 _UPLOADS_AT_ONCE = 3
 # Room for a pack is taken in such steps, so that it fits most of the packs after it too.
@@ -40,22 +39,20 @@ class PackWriter:
     memory.
     """
 
-    def __init__(
-        self, repository: Repository, session: bytes, keys: SessionKeys, tenant: TenantKeys, *, holds_maps: bool
-    ):
-        self._repository = repository
+    def __init__(self, access: TenantAccess, session: bytes, *, holds_maps: bool) -> None:
+        self._access = access
         self._session = session
-        self._keys = keys
+        self._keys = access.keys.session(session)
         self._holds_maps = holds_maps
         self._type = CHUNK_TYPE_MAP if holds_maps else CHUNK_TYPE_DATA
-        self._chunk_key = tenant.chunk_key(self._type)
+        self._type_key = access.keys.chunk_key(self._type)
         self._uploads: deque[Future[StoredPack]] = deque()
         self._rooms: list[bytearray] = []
         self._stored: list[StoredPack] = []
         self._begin()
 
     def _begin(self) -> None:
-        self._pack = PackRow(self._repository.master.kid, self._session, self._repository.surroundings.random_bytes(16))
+        self._pack = PackRow(self._access.keys.kid, self._session, self._access.surroundings.random_bytes(16))
         self._entries: list[ChunkEntry] = []
         self._contents: deque[Buffer] = deque()
         self._end = form.HEADER_BYTES
@@ -65,7 +62,7 @@ class PackWriter:
         one.
         """
         length = len(chunk.stored) + form.TAG_BYTES
-        if self._entries and self._end + length > self._repository.config.pack_size_bytes:
+        if self._entries and self._end + length > self._access.pack_size_bytes:
             self._close_pack()
         entry = ChunkEntry(
             id=chunk.id,
@@ -100,7 +97,7 @@ class PackWriter:
     def _close_pack(self) -> None:
         while len(self._uploads) >= _UPLOADS_AT_ONCE:
             self._stored.append(self._uploads.popleft().result())
-        transfer = self._repository.surroundings.transfer
+        transfer = self._access.surroundings.transfer
         work = (self._pack, self._entries, self._contents, self._end)
         self._uploads.append(transfer.submit(self._seal_and_store, *work))
         self._begin()
@@ -120,7 +117,7 @@ class PackWriter:
     ) -> StoredPack:
         """Build the pack and store it; `contents` shrinks as it is sealed, so a pack is never held twice."""
         key = self._keys.of_pack(pack.pack, holds_maps=self._holds_maps)
-        repository = self._repository.master.repository
+        repository = self._access.keys.repository
         cipher = ChunkCipher(key, repository, pack.pack)
         header = PackHeader(self._holds_maps, pack.kid, repository, self._session, pack.pack, key.commitment).encode()
         size = end + form.TAG_BYTES + form.DIRECTORY_ENTRY.size * len(entries) + form.FOOTER.size
@@ -137,7 +134,7 @@ class PackWriter:
         trailer, sha256 = form.digest(view[:-32])
         view[-32:] = trailer
         object_key = names.pack(pack.pack)
-        store = self._repository.store
+        store = self._access.store
         store.create(object_key, view, sha256)
         self._rooms.append(room)
         found = store.head(object_key)
@@ -152,9 +149,7 @@ class PackWriter:
 
     def _prove(self, cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: memoryview) -> None:
         """Open what was sealed before it leaves: a faulty memory or processor is found now, not at the restore."""
-        stored = cipher.open_into(number, entry, sealed, scratch(entry.length))
-        plain = None if stored is None else decompress(entry.compression, stored, entry.plain_length)
-        if plain is None or chunk_id(self._chunk_key, plain) != entry.id:
+        if open_chunk(cipher, number, entry, sealed, self._type_key) is None:
             raise IntegrityError(
                 "a chunk did not survive being sealed",
                 why="opened again before its upload it was not what went in: memory or processor may be faulty",

@@ -18,9 +18,11 @@ from holdfast.repository.writing.pack_writer import PreparedChunk
 from holdfast.repository.writing.stream_cutter import StreamCutter
 
 
-def write_stream(backup: BackupSession, stream: BinaryIO, *, name: str, progress: Progress) -> VolumeMap:
-    """Back up everything that `stream` gives; chunks that the repository knows are not stored again."""
-    surroundings = backup.session.repository.surroundings
+def write_stream(backup: BackupSession, stream: BinaryIO, gear: bytes, *, name: str, progress: Progress) -> VolumeMap:
+    """Back up everything that `stream` gives, cut by the tenant's `gear`; chunks that the repository knows are not
+    stored again.
+    """
+    surroundings = backup.access.surroundings
     builder = StreamMapBuilder(backup.nodes)
     under_way: deque[Future[PreparedChunk | Located]] = deque()
     progress.total(None)
@@ -34,7 +36,7 @@ def write_stream(backup: BackupSession, stream: BinaryIO, *, name: str, progress
         progress.advance(outcome.place.plain_length)
 
     try:
-        for chunk in StreamCutter(backup.session.tenant.keys.gear()).cut(stream):
+        for chunk in StreamCutter(gear).cut(stream):
             backup.counters.read_bytes += len(chunk)
             backup.know_more(len(chunk))
             if len(under_way) > 2 * surroundings.compute_width:
@@ -50,9 +52,9 @@ def write_stream(backup: BackupSession, stream: BinaryIO, *, name: str, progress
 
 
 def _prepare(backup: BackupSession, chunk: bytes) -> PreparedChunk | Located:
-    identifier = chunk_id(backup.session.tenant.keys.chunk_key(CHUNK_TYPE_DATA), chunk)
+    identifier = chunk_id(backup.access.keys.chunk_key(CHUNK_TYPE_DATA), chunk)
     place = backup.index.find(identifier, CHUNK_TYPE_DATA)
     if place is not None:
         return Located(identifier, place)
-    compression, stored = compress(chunk, backup.level)
+    compression, stored = compress(chunk, backup.terms.level)
     return PreparedChunk(identifier, len(chunk), compression, stored)

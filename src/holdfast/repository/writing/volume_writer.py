@@ -12,7 +12,7 @@ import numpy as np
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
 from holdfast.repository.compression import compress
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, chunk_id
-from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.places import Located
 from holdfast.repository.object_store import Buffer
@@ -29,14 +29,6 @@ _ANNOUNCED_REFERENCES = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Parent:
-    """The point and volume that an incremental builds upon."""
-
-    manifest: Manifest
-    volume: VolumeMap
-
-
-@dataclass(frozen=True, slots=True)
 class _Task:
     """One block on its way: what it was in the parent, what it is now."""
 
@@ -50,23 +42,23 @@ def write_volume(
     source: BlockSource,
     *,
     name: str,
-    parent: Parent | None,
+    parent: VolumeMap | None,
     changed: Iterator[BlockReference] | None,
     progress: Progress,
 ) -> VolumeMap:
-    """Back up one volume.
+    """Back up one volume; `parent` is the map of the earlier volume that it builds upon.
 
     `changed`, ascending, names every block that may differ from the parent; all others are taken from it unread.
     Without it
     every allocated block is read and compared by its hash. Raises what the source and the store raise.
     """
-    base = None if parent is None else _base_map(backup, parent.volume)
+    base = None if parent is None else _base_map(backup, parent)
     delta = changed is not None and parent is not None
     block_count = -(-source.size_bytes // BLOCK_SIZE_BYTES)
-    base_count = 0 if parent is None else -(-parent.volume.size_bytes // BLOCK_SIZE_BYTES)
+    base_count = 0 if parent is None else -(-parent.size_bytes // BLOCK_SIZE_BYTES)
     references = source.allocated()
     if changed is not None and parent is not None:
-        references = _with_edges(changed, parent.volume.size_bytes, source.size_bytes)
+        references = _with_edges(changed, parent.size_bytes, source.size_bytes)
     builder = FixedMapBuilder(block_count, backup.nodes, base, inherit=delta)
     progress.total(source.size_bytes)
     position = 0
@@ -94,9 +86,7 @@ def write_volume(
 
 
 def _base_map(backup: BackupSession, volume: VolumeMap) -> MapReader:
-    session = backup.session
-    search = IndexSearch(session.repository, session.tenant_id)
-    reader = ChunkReader(session.repository, session.tenant_id, session.tenant, CHUNK_TYPE_MAP, search.locate)
+    reader = ChunkReader(backup.access, CHUNK_TYPE_MAP, IndexSearch(backup.access).locate)
     return MapReader(volume, reader)
 
 
@@ -135,7 +125,7 @@ def _prepared(
     backup: BackupSession, source: BlockSource, references: Iterator[BlockReference], base: MapReader | None
 ) -> Iterator[tuple[_Task, PreparedChunk | Located | None]]:
     """Every block with what is to be done about it, in order; a few batches are under way at any time."""
-    compute = backup.session.repository.surroundings
+    compute = backup.access.surroundings
     limit = 2 * compute.compute_width
     under_way: deque[tuple[list[_Task], Future[list[PreparedChunk | Located | None]]]] = deque()
     batch: list[_Task] = []
@@ -165,25 +155,25 @@ def _results(
 
 def _submit(backup: BackupSession, batch: list[_Task]) -> Future[list[PreparedChunk | Located | None]]:
     backup.know_more(sum(len(task.data) for task in batch))
-    return backup.session.repository.surroundings.compute.submit(_prepare, backup, batch)
+    return backup.access.surroundings.compute.submit(_prepare, backup, batch)
 
 
 def _prepare(backup: BackupSession, batch: list[_Task]) -> list[PreparedChunk | Located | None]:
     """On any core: zeros, the parent's own, a known chunk, or a new one compressed."""
-    chunk_key = backup.session.tenant.keys.chunk_key(CHUNK_TYPE_DATA)
-    return [_prepare_block(backup, task, chunk_key) for task in batch]
+    type_key = backup.access.keys.chunk_key(CHUNK_TYPE_DATA)
+    return [_prepare_block(backup, task, type_key) for task in batch]
 
 
-def _prepare_block(backup: BackupSession, task: _Task, chunk_key: bytes) -> PreparedChunk | Located | None:
+def _prepare_block(backup: BackupSession, task: _Task, type_key: bytes) -> PreparedChunk | Located | None:
     if task.reference.zero or is_zero(task.data):
         return None
-    identifier = chunk_id(chunk_key, task.data)
+    identifier = chunk_id(type_key, task.data)
     if task.before is not None and task.before.id == identifier:
         return task.before
     place = backup.index.find(identifier, CHUNK_TYPE_DATA)
     if place is not None:
         return Located(identifier, place)
-    compression, stored = compress(task.data, backup.level)
+    compression, stored = compress(task.data, backup.terms.level)
     return PreparedChunk(identifier, len(task.data), compression, stored)
 
 

@@ -1,0 +1,38 @@
+"""One party's way to one tenant's data: a store, and the keys that this party holds.
+
+All that moves data, writing and reading, takes this and never the master key: the command line and the appliance make
+it of an open repository, a worker of its task. So there is one data path, and what a party may open is decided by what
+is in its key ring.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from holdfast.repository.crypto.keys import KeyRing
+from holdfast.repository.format import envelope, index_run
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.index_run import IndexRun
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.surroundings import Surroundings
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TenantAccess:
+    """`index_runs` names every index run that this party may search for chunks that moved."""
+
+    store: ObjectStore
+    surroundings: Surroundings
+    keys: KeyRing
+    pack_size_bytes: int
+    index_runs: Callable[[], Iterable[str]]
+
+    def read_index_run(self, key: str) -> IndexRun:
+        """An index run of the tenant. Raises ObjectNotFoundError, IntegrityError."""
+        body = envelope.open_object(
+            self.store.get(key),
+            kinds=(Kind.INDEX_RUN,),
+            kind_key=self.keys.index_key,
+            object_key=key,
+            repository=self.keys.repository,
+        )[1]
+        return index_run.decode(body)

@@ -1,0 +1,77 @@
+"""Which earlier point a session may build upon (ordering rule 3), and what of a source is to be read then."""
+
+from collections.abc import Iterator
+from enum import Enum
+
+from holdfast.domain.errors import IntegrityError, NotFoundError
+from holdfast.repository.block_source import BlockReference, BlockSource
+from holdfast.repository.format.manifest import IMAGE, Manifest, VolumeMap
+from holdfast.repository.format.map_node import CUT_FIXED
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary, list_points, load_manifest
+from holdfast.repository.sessions import WriterSession
+
+
+class Method(Enum):
+    """How a backup knew what to read."""
+
+    FULL = "full"
+    CHANGED_BLOCKS = "changed-blocks"
+    COMPARED = "compared"
+    STREAM = "stream"
+
+    @classmethod
+    def of(cls, parent: VolumeMap | None, changed: Iterator[BlockReference] | None) -> "Method":
+        """Of a volume that was read with this parent and these changes."""
+        return cls.FULL if parent is None else cls.COMPARED if changed is None else cls.CHANGED_BLOCKS
+
+
+def newest_parent(session: WriterSession, *, only_volume: bool) -> tuple[Manifest | None, tuple[str, ...]]:
+    """The workload's newest point that this session may inherit from; a warning for each newer one passed over goes
+    with it. `only_volume`: it must have one volume and no more.
+    """
+    passed_over: list[str] = []
+    points = list_points(session.repository, session.tenant.name, session.workload)
+    for point in reversed(points):
+        if point.kind != IMAGE:
+            continue
+        manifest, why = _if_fit(session.repository, session, point)
+        if manifest is not None and only_volume and len(fixed_volumes(manifest)) != 1:
+            manifest, why = None, "it has several volumes"
+        if manifest is not None:
+            return manifest, tuple(passed_over)
+        passed_over.append(f"point {point.id} was passed over as the parent: {why}")
+    return None, tuple(passed_over)
+
+
+def _if_fit(repository: Repository, session: WriterSession, point: PointSummary) -> tuple[Manifest | None, str]:
+    """The point's manifest, or why it cannot be the parent."""
+    try:
+        manifest = load_manifest(repository, point)
+    except NotFoundError:
+        return None, "it was deleted meanwhile"
+    except IntegrityError:
+        return None, "it is damaged; run `holdfast repository check`"
+    if not session.may_inherit(manifest):
+        return None, "a collection has passed it"
+    return manifest, ""
+
+
+def fixed_volumes(manifest: Manifest) -> dict[str, VolumeMap]:
+    """The point's volumes of fixed blocks, by name."""
+    return {volume.name: volume for volume in manifest.volumes if volume.cut == CUT_FIXED}
+
+
+def changes_since(
+    source: BlockSource, parent: VolumeMap | None
+) -> tuple[Iterator[BlockReference] | None, tuple[str, ...]]:
+    """What differs from the parent where the source can tell, and a warning where it should have known but no longer
+    does.
+    """
+    if parent is None:
+        return None, ()
+    changed = source.changed_since(parent.source)
+    base = parent.source.get("snapshot")
+    if changed is None and base is not None and source.facts.get("snapshot") is not None:
+        return None, (f"what changed since {base} is not known any more: everything was read and compared",)
+    return changed, ()
