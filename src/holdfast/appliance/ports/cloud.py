@@ -65,6 +65,11 @@ class Compute(Protocol):
     def snapshots_completed(self, snapshot_ids: tuple[str, ...]) -> bool:
         """Whether all are completed. Raises SourceGoneError when one is gone, UnavailableError when one failed."""
 
+    def share_snapshots(self, snapshot_ids: tuple[str, ...], account_id: str) -> None:
+        """Let another AWS account read them: a worker of the appliance's account, for instances of another. Raises
+        PermissionDeniedError for what is encrypted under AWS's own key, which cannot be shared.
+        """
+
     def delete_snapshots(self, snapshot_ids: tuple[str, ...]) -> None:
         """Delete them; one that is gone already is no error."""
 
@@ -130,9 +135,10 @@ class RestoreSite(Protocol):
     def instance_state(self, instance_id: str) -> str | None:
         """AWS's word (`running`, `stopped`, …); None when it is gone or terminated."""
 
-    def problems(self, order: InstanceOrder) -> list[str]:
+    def problems(self, order: InstanceOrder, standing: str | None = None) -> list[str]:
         """What stands in the way of the order: subnet, address, security group, key pair, profile or quota missing, in
-        use or reached; a line each.
+        use or reached; a line each. `standing` is the instance that will take the order's volumes (`exchange_volumes`):
+        addresses that it has itself are in nobody's way.
         """
 
     def create_volume(self, owner: Ownership, order: VolumeOrder) -> str:
@@ -146,16 +152,21 @@ class RestoreSite(Protocol):
     def stop_instance(self, instance_id: str) -> None:
         """Stop it and see it stopped. Raises ConflictError when it is protected against being stopped."""
 
-    def release_addresses(self, owner: Ownership, instance_id: str) -> None:
-        """Free what a stopped instance holds and its successor needs: private addresses, elastic addresses. What it
-        takes to undo this is kept as tags of the instance.
+    def exchange_volumes(self, owner: Ownership, instance_id: str, order: InstanceOrder) -> MadeInstance:
+        """Restore into an instance that still stands and is stopped: it gets new volumes and the configuration of the
+        order, and is started (not without `power_on`). Id, interfaces and addresses stay what they are: AWS gives a
+        primary private address to another instance only when the first is terminated. The volumes that it had are
+        detached and kept, tagged with what puts them back; each step may be asked again. When it fails with an error
+        of ours, everything is put back and the instance started before the error is raised.
         """
 
-    def give_back_addresses(self, owner: Ownership, instance_id: str) -> None:
-        """Undo `release_addresses` after a restore that failed, and start the instance again."""
+    def put_back_volumes(self, owner: Ownership, instance_id: str) -> None:
+        """Undo `exchange_volumes` of this owner, however far it came: the volumes that were kept are attached again, the
+        new ones deleted, the instance started. Nothing to undo is no error: it is started all the same.
+        """
 
-    def retire_instance(self, owner: Ownership, instance_id: str) -> None:
-        """The successor runs: terminate the old one. Raises ConflictError when it is protected."""
+    def discard_kept_volumes(self, owner: Ownership, instance_id: str) -> None:
+        """The restored instance runs: delete the volumes that were kept from it; gone already is no error."""
 
     def delete_snapshots(self, snapshot_ids: tuple[str, ...]) -> None:
         """Delete them; one that is gone already is no error."""
