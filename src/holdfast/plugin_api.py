@@ -43,7 +43,12 @@ class InstalledThing:
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A process that the server keeps running. `arguments` follow the server's own Python interpreter."""
+    """A process that the server keeps running. `arguments` follow the server's own Python interpreter.
+
+    Behind them the server puts where it is and with what the process shows itself: `--server URL --server-certificate
+    FILE --token-file FILE --certificate FILE --private-key FILE --appliance NAME`. The process ends when its standard
+    input does: nothing else tells it that the server is gone.
+    """
 
     name: str
     arguments: tuple[str, ...]

@@ -19,6 +19,7 @@ class SessionKind(StrEnum):
     MANUAL_SNAPSHOT = "manual-snapshot"
     RESTORE = "restore"
     DELETE_POINT = "delete-point"
+    INSTALL = "install"
     DEPLOY = "deploy"
     REMOVE = "remove"
 

@@ -3,17 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
+from holdfast.domain.secret_box import SecretBox
 
-class SecretBox(Protocol):
-    """Seals what must be kept but not read: under a KMS key, or a key file that only its owner reads."""
-
-    def seal(self, plain: bytes, purpose: str) -> bytes:
-        """Sealed; opens only for the same purpose."""
-
-    def open(self, sealed: bytes, purpose: str) -> bytes:
-        """Raises IntegrityError, WrongKeyError."""
+__all__ = ["SecretBox", "Surroundings"]
 
 
 @dataclass(frozen=True, slots=True)
