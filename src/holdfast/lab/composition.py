@@ -2,12 +2,13 @@
 
 import time
 from collections import deque
+from http import HTTPStatus
 from pathlib import Path
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from moto.iam.models import get_account_id_from
 from moto.s3.models import FakeKey
 
+from holdfast.lab.access.enforcing import account_of, enforce
 from holdfast.lab.application import LabApplication
 from holdfast.lab.block_store import BlockStore
 from holdfast.lab.clock import LabClock
@@ -16,6 +17,8 @@ from holdfast.lab.ebs_quotas import EbsQuotas
 from holdfast.lab.ebs_routes import EbsRoutes
 from holdfast.lab.ec2_volumes import BlockService, install, show_snapshot
 from holdfast.lab.faults import FaultPlan
+from holdfast.lab.instances.installation import add_instances
+from holdfast.lab.instances.power import InstanceFaults, InstanceWorld
 from holdfast.lab.lab_routes import LabRoutes
 from holdfast.lab.moto_application import MotoApplication
 from holdfast.lab.moto_settings import set_moto_settings
@@ -27,20 +30,23 @@ from holdfast.lab.s3_state import S3State
 from holdfast.lab.tokens import TokenIssuer, load_or_make_key
 
 
-def build(folder: Path, plan: FaultPlan, *, keep_s3: bool) -> LabApplication:
-    """The whole lab as one application. moto is one to a process: the lab built last is the one that has it."""
+def build(folder: Path, plan: FaultPlan, endpoint: str, *, keep_s3: bool) -> LabApplication:
+    """The whole lab as one application. moto is one to a process: the lab built last is the one that has it.
+
+    `endpoint` is where the lab's own instances find it.
+    """
     set_moto_settings(folder)
     clock = LabClock()
     store = BlockStore(folder, clock.now)
     pending_seconds = plan.spec.pending_seconds
     install(BlockService(store, clock.now, pending_seconds))
+    enforcement = enforce(clock.now, plan.spec.iam_seconds)
     tokens = TokenIssuer(load_or_make_key(folder / "token.key"), clock.now)
     direct = EbsDirect(store, tokens, clock.now, pending_seconds, show_snapshot)
     quotas = EbsQuotas(time.monotonic) if plan.spec.quotas else None
 
     def identify(environ: WSGIEnvironment) -> Caller:
-        scope = scope_of(environ)
-        return Caller(get_account_id_from(scope.access_key), scope.region)
+        return Caller(account_of(environ), scope_of(environ).region)
 
     log = RequestLog()
 
@@ -56,6 +62,11 @@ def build(folder: Path, plan: FaultPlan, *, keep_s3: bool) -> LabApplication:
         moto = KeepingS3(moto, kept.keep)
     moto = OneRequestPerKey(moto)
     routes = LabRoutes(store, clock, log, replace_faults)
-    application = LabApplication(routes, EbsRoutes(direct, identify, quotas), moto, log)
+    routes.add("GET", "access", lambda _: (HTTPStatus.OK, enforcement.witness.document()))
+    ebs = EbsRoutes(direct, identify, quotas)
+    application = LabApplication(routes, enforcement.guard(ebs), enforcement.guard(moto), log)
     application.faults = plan
+    instance_faults = InstanceFaults(plan.spec.boots, plan.spec.vcpus)
+    world = InstanceWorld(folder / "instances", endpoint, clock.now, pending_seconds, instance_faults)
+    application.on_close = add_instances(world, routes)
     return application

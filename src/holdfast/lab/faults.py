@@ -1,7 +1,8 @@
 """`--faults SPEC`: what goes wrong in a lab, how often, and in which order.
 
     SPEC    = ITEM {"," ITEM}
-    ITEM    = SERVICE ":" KIND "=" VALUE | "seed=" INTEGER | "pending=" TIME | "quota=" ("on" | "off")
+    ITEM    = SERVICE ":" KIND "=" VALUE | "seed=" INTEGER | "pending=" TIME | "iam=" TIME
+            | "quota=" ("on" | "off") | "vcpus=" INTEGER | "boot=" ("always" | "never")
     SERVICE = the name a request is signed for (ebs, s3, ec2, ...), or "*" for every service
     KIND    = throttle | error | cut | lost        VALUE = a probability between 0 and 1
             | slow                                 VALUE = TIME
@@ -23,10 +24,13 @@ from holdfast.domain.errors import UsageError
 
 GRAMMAR = (
     "items SERVICE:KIND=VALUE, separated by commas: KIND throttle, error, cut or lost with a probability from 0 to 1, "
-    "or slow with a time (200ms, 1.5s); SERVICE ebs, s3, ... or *; besides seed=INTEGER, pending=TIME, quota=on|off. "
+    "or slow with a time (200ms, 1.5s); SERVICE ebs, s3, ... or *; besides seed=INTEGER, pending=TIME, iam=TIME, "
+    "quota=on|off, vcpus=INTEGER, boot=always|never. "
     "Example: ebs:throttle=0.5,s3:error=0.1,ebs:slow=200ms,s3:cut=0.05,s3:lost=0.05,seed=7"
 )
 DEFAULT_PENDING_SECONDS = 0.2
+DEFAULT_VCPUS = 256
+DEFAULT_IAM_SECONDS = 0.3
 _TIME = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s)")
 _SERVICE = re.compile(r"\*|[a-z][a-z0-9-]*")
 
@@ -51,13 +55,19 @@ class FaultRule:
 
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
-    """All of a SPEC. `pending_seconds` is how long snapshots and volumes take to become usable."""
+    """All of a SPEC. `pending_seconds` is how long new things take to become usable, `iam_seconds` how long a change of
+    roles and policies takes to become effective. `vcpus` is the quota of an account in a region; without `boots`,
+    instances run and never start their user data.
+    """
 
     rules: tuple[FaultRule, ...] = ()
     slow_seconds: tuple[tuple[str, float], ...] = ()
     seed: int = 0
     pending_seconds: float = DEFAULT_PENDING_SECONDS
     quotas: bool = True
+    iam_seconds: float = DEFAULT_IAM_SECONDS
+    vcpus: int = DEFAULT_VCPUS
+    boots: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +96,17 @@ def parse_faults(text: str) -> FaultSpec:
             slow.append((service, _seconds(item, value)))
         else:
             rules.append(FaultRule(service, _fault(item, kind), _probability(item, value)))
-    if unknown := settings.keys() - {"seed", "pending", "quota"}:
+    if unknown := settings.keys() - {"seed", "pending", "iam", "quota", "vcpus", "boot"}:
         raise _bad(min(unknown))
     return FaultSpec(
         rules=tuple(rules),
         slow_seconds=tuple(slow),
-        seed=_integer(settings.get("seed", "0")),
+        seed=_integer("seed", settings.get("seed", "0")),
         pending_seconds=_seconds(text, settings["pending"]) if "pending" in settings else DEFAULT_PENDING_SECONDS,
-        quotas=_switch(settings.get("quota", "on")),
+        quotas=_switch("quota", settings.get("quota", "on"), "on", "off"),
+        vcpus=_integer("vcpus", settings.get("vcpus", str(DEFAULT_VCPUS))),
+        boots=_switch("boot", settings.get("boot", "always"), "always", "never"),
+        iam_seconds=_seconds(text, settings["iam"]) if "iam" in settings else DEFAULT_IAM_SECONDS,
     )
 
 
@@ -150,14 +163,14 @@ def _seconds(item: str, value: str) -> float:
     return float(match.group(1)) / (1000 if match.group(2) == "ms" else 1)
 
 
-def _integer(value: str) -> int:
+def _integer(name: str, value: str) -> int:
     try:
         return int(value)
     except ValueError:
-        raise _bad(f"seed={value}") from None
+        raise _bad(f"{name}={value}") from None
 
 
-def _switch(value: str) -> bool:
-    if value not in ("on", "off"):
-        raise _bad(f"quota={value}")
-    return value == "on"
+def _switch(name: str, value: str, on: str, off: str) -> bool:
+    if value not in (on, off):
+        raise _bad(f"{name}={value}")
+    return value == on

@@ -1,0 +1,184 @@
+"""What requests to S3 demand: an operation is a method and what the query names, an action often has another name.
+
+After "Actions, resources, and condition keys for Amazon S3" and the user guide's "Required permissions for Amazon S3
+API operations": HeadObject needs s3:GetObject, listing s3:ListBucket, parts s3:PutObject, a version its own action.
+"""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from moto.s3.models import s3_backends
+
+from holdfast.lab.access.calls import Call
+from holdfast.lab.access.evaluator import Demand, ResourceRule
+from holdfast.lab.access.identities import Identities
+from holdfast.lab.access.policy import MalformedPolicyError, Policy, parse
+
+_BUCKET_QUERIES = {
+    "acl": ("GetBucketAcl", "PutBucketAcl", ""),
+    "accelerate": ("GetAccelerateConfiguration", "PutAccelerateConfiguration", ""),
+    "cors": ("GetBucketCORS", "PutBucketCORS", "PutBucketCORS"),
+    "encryption": ("GetEncryptionConfiguration", "PutEncryptionConfiguration", "PutEncryptionConfiguration"),
+    "lifecycle": ("GetLifecycleConfiguration", "PutLifecycleConfiguration", "PutLifecycleConfiguration"),
+    "location": ("GetBucketLocation", "", ""),
+    "logging": ("GetBucketLogging", "PutBucketLogging", ""),
+    "notification": ("GetBucketNotification", "PutBucketNotification", ""),
+    "object-lock": ("GetBucketObjectLockConfiguration", "PutBucketObjectLockConfiguration", ""),
+    "ownershipControls": ("GetBucketOwnershipControls", "PutBucketOwnershipControls", "PutBucketOwnershipControls"),
+    "policy": ("GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy"),
+    "policyStatus": ("GetBucketPolicyStatus", "", ""),
+    "publicAccessBlock": ("GetBucketPublicAccessBlock", "PutBucketPublicAccessBlock", "PutBucketPublicAccessBlock"),
+    "replication": ("GetReplicationConfiguration", "PutReplicationConfiguration", "PutReplicationConfiguration"),
+    "requestPayment": ("GetBucketRequestPayment", "PutBucketRequestPayment", ""),
+    "tagging": ("GetBucketTagging", "PutBucketTagging", "PutBucketTagging"),
+    "uploads": ("ListBucketMultipartUploads", "", ""),
+    "versioning": ("GetBucketVersioning", "PutBucketVersioning", ""),
+    "versions": ("ListBucketVersions", "", ""),
+    "website": ("GetBucketWebsite", "PutBucketWebsite", "DeleteBucketWebsite"),
+}
+_OBJECT_QUERIES = {
+    "acl": ("GetObjectAcl", "PutObjectAcl", ""),
+    "attributes": ("GetObjectAttributes", "", ""),
+    "legal-hold": ("GetObjectLegalHold", "PutObjectLegalHold", ""),
+    "retention": ("GetObjectRetention", "PutObjectRetention", ""),
+    "tagging": ("GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging"),
+    "torrent": ("GetObjectTorrent", "", ""),
+    "uploadId": ("ListMultipartUploadParts", "PutObject", "AbortMultipartUpload"),
+}
+_METHODS = {"GET": 0, "HEAD": 0, "PUT": 1, "POST": 1, "DELETE": 2}
+_OF_VERSIONS = ("GetObject", "DeleteObject", "GetObjectAcl", "PutObjectAcl", "GetObjectTagging", "PutObjectTagging",
+                "DeleteObjectTagging", "GetObjectAttributes")  # fmt: skip
+_KEY = re.compile(rb"<Key>(.*?)</Key>(?:\s*<VersionId>(.*?)</VersionId>)?", re.DOTALL)
+# What the owner's root user may do whatever the bucket's policy says.
+ROOT_ALWAYS = ("s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy")
+_HEADER_KEYS = {
+    "x-amz-acl": "s3:x-amz-acl",
+    "x-amz-server-side-encryption": "s3:x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id": "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-storage-class": "s3:x-amz-storage-class",
+    "x-amz-content-sha256": "s3:x-amz-content-sha256",
+    "x-amz-copy-source": "s3:x-amz-copy-source",
+    "x-amz-object-lock-mode": "s3:object-lock-mode",
+    "x-amz-object-lock-retain-until-date": "s3:object-lock-retain-until-date",
+    "x-amz-object-lock-legal-hold": "s3:object-lock-legal-hold",
+    "if-none-match": "s3:if-none-match",
+    "if-match": "s3:if-match",
+}
+_WITH_PUT = {
+    "x-amz-tagging": "s3:PutObjectTagging",
+    "x-amz-acl": "s3:PutObjectAcl",
+    "x-amz-object-lock-mode": "s3:PutObjectRetention",
+    "x-amz-object-lock-legal-hold": "s3:PutObjectLegalHold",
+}
+_QUERY_KEYS = {
+    "prefix": "s3:prefix",
+    "delimiter": "s3:delimiter",
+    "max-keys": "s3:max-keys",
+    "versionId": "s3:versionid",
+}
+
+
+def parts_of(call: Call) -> tuple[str, str]:
+    """Bucket and key of the path; both may be empty."""
+    _, bucket, *key = call.path.split("/", 2)
+    return bucket, key[0] if key else ""
+
+
+def of_s3(call: Call, identities: Identities) -> Iterator[Demand]:
+    """The demands of one request to S3."""
+    bucket, key = parts_of(call)
+    context = _context(call)
+    if not bucket:
+        yield Demand("s3:ListAllMyBuckets", "*", context)
+        return
+    rule = rule_of(bucket)
+    resource = f"arn:{call.partition}:s3:::{bucket}"
+    method = call.environ["REQUEST_METHOD"]
+    if not key:
+        if method == "POST" and "delete" in call.query:
+            # Each key is asked for on its own when the body is read.
+            return
+        yield Demand(f"s3:{_bucket_action(method, call)}", resource, context, rule)
+        return
+    action = _object_action(method, call)
+    yield Demand(f"s3:{action}", f"{resource}/{key}", context, rule)
+    source = call.header("x-amz-copy-source")
+    if source and method == "PUT":
+        path, _, version = unquote(source).lstrip("/").partition("?versionId=")
+        source_rule = rule_of(path.partition("/")[0])
+        needed = "s3:GetObjectVersion" if version else "s3:GetObject"
+        yield Demand(needed, f"arn:{call.partition}:s3:::{path}", {}, source_rule)
+    if action == "PutObject" and method in ("PUT", "POST"):
+        for header, needed in _WITH_PUT.items():
+            if call.header(header):
+                yield Demand(needed, f"{resource}/{key}", context, rule)
+
+
+def deletions(call: Call, body: bytes) -> Iterator[tuple[bytes, Demand]]:
+    """For each key that a DeleteObjects names: its text as it is in the body, and what deleting it demands."""
+    bucket, _ = parts_of(call)
+    rule = rule_of(bucket)
+    for match in _KEY.finditer(body):
+        key = match.group(1).decode("utf-8", "replace")
+        for escaped, char in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&#13;", "\r"), ("&amp;", "&")):
+            key = key.replace(escaped, char)
+        action = "s3:DeleteObjectVersion" if match.group(2) else "s3:DeleteObject"
+        yield match.group(1), Demand(action, f"arn:{call.partition}:s3:::{bucket}/{key}", _context(call), rule)
+
+
+def rule_of(bucket: str) -> ResourceRule | None:
+    """Whose the bucket is, and its policy; None where there is no such bucket."""
+    owner = s3_backends.bucket_accounts.get(bucket)
+    if owner is None:
+        return None
+    partition, account = owner
+    found = s3_backends[account][partition].buckets.get(bucket)
+    return ResourceRule(account, _policy(found.policy if found is not None else None))
+
+
+def _policy(text: bytes | str | None) -> Policy | None:
+    if not text:
+        return None
+    try:
+        return parse(text.decode() if isinstance(text, bytes) else text)
+    except MalformedPolicyError:
+        return None
+
+
+def _bucket_action(method: str, call: Call) -> str:
+    for name, actions in _BUCKET_QUERIES.items():
+        if name in call.query and (found := actions[_METHODS.get(method, 0)]):
+            return found
+    return {"PUT": "CreateBucket", "DELETE": "DeleteBucket", "POST": "PutObject"}.get(method, "ListBucket")
+
+
+def _object_action(method: str, call: Call) -> str:
+    query = call.query
+    action = {"PUT": "PutObject", "POST": "PutObject", "DELETE": "DeleteObject"}.get(method, "GetObject")
+    for name, actions in _OBJECT_QUERIES.items():
+        if name in query and (found := actions[_METHODS.get(method, 0)]):
+            action = found
+    if "restore" in query:
+        action = "RestoreObject"
+    if "versionId" in query and action in _OF_VERSIONS:
+        # s3:GetObjectVersion, but s3:GetObjectVersionAcl.
+        return action.replace("Object", "ObjectVersion", 1)
+    return action
+
+
+def _context(call: Call) -> dict[str, tuple[str, ...]]:
+    presigned = "X-Amz-Signature" in call.query
+    context: dict[str, tuple[str, ...]] = {
+        "s3:authtype": ("REST-QUERY-STRING" if presigned else "REST-HEADER",),
+        "s3:signatureversion": ("AWS4-HMAC-SHA256",),
+        "s3:tlsversion": ("1.3",),
+    }
+    for header, key in _HEADER_KEYS.items():
+        value = call.header(header)
+        if value is not None:
+            context[key] = (value,)
+    for name, key in _QUERY_KEYS.items():
+        if name in call.query:
+            context[key] = (call.query[name],)
+    return context
