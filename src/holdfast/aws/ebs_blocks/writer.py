@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from holdfast.aws.ebs_blocks.checksums import LinearChecksum
 from holdfast.aws.ebs_blocks.connection import WINDOW_BLOCKS, EbsConnection
@@ -43,13 +44,16 @@ _ZERO_BLOCK = bytes(BLOCK_SIZE_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequest:
-    """What the new snapshot is to be called.
+    """What the new snapshot is to be called, how large its volumes are at least, and under which KMS key they lie.
 
-    `client_token` makes StartSnapshot idempotent: the same token gives the same snapshot.
+    Without `kms_key_arn` the account's default decides. `client_token` makes StartSnapshot idempotent: the same token
+    gives the same snapshot.
     """
 
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    least_volume_gib: int = 1
+    kms_key_arn: str | None = None
     client_token: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -91,16 +95,19 @@ class EbsSnapshotTarget:
 
     def begin(self, size_bytes: int) -> None:
         """Start the snapshot; raises UsageError for a volume that EBS cannot hold, ConflictError at a quota."""
-        size_gib = max(1, -(-size_bytes // GIB))
+        size_gib = max(1, self._request.least_volume_gib, -(-size_bytes // GIB))
         if size_gib > MAX_VOLUME_GIB:
             raise UsageError(
                 f"cannot make a snapshot of {size_bytes} bytes",
                 why=f"EBS volumes have at most {MAX_VOLUME_GIB} GiB",
                 cure="restore to a file or device",
             )
+        key = self._request.kms_key_arn
+        encryption: dict[str, Any] = {} if key is None else {"Encrypted": True, "KmsKeyArn": key}
         answer = self._connection.ebs.call(
             "StartSnapshot",
             "a new snapshot",
+            **encryption,
             VolumeSize=size_gib,
             Description=self._request.description,
             Tags=[{"Key": key, "Value": value} for key, value in self._request.tags.items()],

@@ -1,0 +1,64 @@
+"""One task from its pointer to its result: the sealed task is read, its data moved, what came of it sealed again."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+from holdfast.domain.errors import FormatError, WrongKeyError
+from holdfast.protocol.worker_messages import TaskKind, TaskPointer
+from holdfast.repository.crypto.keys import KEY_BYTES
+from holdfast.repository.delegation.results import Result
+from holdfast.repository.delegation.scratch import SessionScratch
+from holdfast.repository.delegation.tasks import BackupTask, RestoreTask
+from holdfast.repository.delegation.worker_side import OpenSource, OpenTarget, run_backup_task, run_restore_task
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.progress import Progress
+from holdfast.repository.surroundings import Surroundings
+from holdfast.signed_http.patience import Waiting
+from holdfast.worker.narrow_store import NarrowStore
+from holdfast.worker.new_rights import when_allowed
+from holdfast.worker.ports import KeyUnwrapper
+
+
+@dataclass(frozen=True, slots=True)
+class DataMover:
+    """Moves data with what it is given; `open_store` takes the location that a pointer names."""
+
+    open_store: Callable[[str], ObjectStore]
+    open_source: OpenSource
+    open_target: OpenTarget
+    keys: KeyUnwrapper
+    surroundings: Surroundings
+    waiting: Waiting
+
+    def move(self, pointer: TaskPointer, progress: Progress) -> tuple[str, ...]:
+        """Do the task and leave its result; the warnings. Raises what went wrong: then there is no result."""
+        key = when_allowed(lambda: self.keys.unwrap(pointer), self.waiting)
+        if len(key) != KEY_BYTES:
+            raise WrongKeyError(
+                f"the key of {pointer.name} is none",
+                why=f"it has {len(key)} bytes, not {KEY_BYTES}",
+                cure="nothing was changed; whoever sent the task starts another attempt",
+            )
+        session = bytes.fromhex(pointer.session)
+        with closing(self.open_store(pointer.location)) as opened:
+            store = NarrowStore(opened, session)
+            repository = bytes.fromhex(pointer.repository)
+            scratch = SessionScratch(store, session, key, repository, pointer.kid, self.surroundings.random_bytes)
+            task = when_allowed(lambda: scratch.read_task(pointer.attempt), self.waiting)
+            result = self._do(pointer, store, task, progress)
+            scratch.write_result(result)
+        return result.warnings
+
+    def _do(
+        self, pointer: TaskPointer, store: ObjectStore, task: BackupTask | RestoreTask, progress: Progress
+    ) -> Result:
+        if isinstance(task, BackupTask) and pointer.kind is TaskKind.BACKUP:
+            return run_backup_task(store, self.surroundings, task, self.open_source, progress)
+        if isinstance(task, RestoreTask) and pointer.kind is TaskKind.RESTORE:
+            return run_restore_task(store, self.surroundings, task, self.open_target, progress)
+        raise FormatError(
+            f"the task is no {pointer.kind}",
+            why="pointer and task do not belong together",
+            cure="nothing was changed; whoever sent the task starts another attempt",
+        )

@@ -1,0 +1,55 @@
+"""A store as a worker may use it: it reads, and creates packs and what belongs to its own session. No more."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+from holdfast.domain.errors import PermissionDeniedError
+from holdfast.repository.format import names
+from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class NarrowStore:
+    """An ObjectStore that refuses what the rights of a worker's role refuse, also where there is no role."""
+
+    inner: ObjectStore
+    session: bytes
+
+    @property
+    def location(self) -> str:
+        """As the store inside."""
+        return self.inner.location
+
+    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+        """Packs, and objects of the own session."""
+        if not key.startswith((names.PACKS, f"{names.SESSIONS}{self.session.hex()}/")):
+            self._refuse("write", key)
+        self.inner.create(key, body, sha256)
+
+    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+        """As the store inside."""
+        return self.inner.get(key, offset, length)
+
+    def head(self, key: str) -> ObjectInfo:
+        """As the store inside."""
+        return self.inner.head(key)
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
+        """Refused."""
+        self._refuse("list", prefix)
+
+    def delete(self, key: str) -> None:
+        """Refused."""
+        self._refuse("delete", key)
+
+    def close(self) -> None:
+        """As the store inside."""
+        self.inner.close()
+
+    def _refuse(self, verb: str, key: str) -> NoReturn:
+        raise PermissionDeniedError(
+            f"a worker may not {verb} {key}",
+            why="it reads, and creates packs and what belongs to its own session",
+            cure="this is a defect in Holdfast, please report it",
+        )
