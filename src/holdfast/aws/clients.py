@@ -1,5 +1,6 @@
 """Clients of AWS services that wait out passing faults: everything that is not bulk data goes through one."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from botocore import xform_name
@@ -70,6 +71,19 @@ class PatientClient:
         if isinstance(answer, Refusal):
             raise self.meaning(answer, operation, resource)
         return answer
+
+    def pages(self, operation: str, resource: str, items: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Every entry of the list `items`, over all pages of the answer, whichever way the service turns them."""
+        place: dict[str, Any] = {}
+        while True:
+            answer = self.call(operation, resource, **parameters, **place)
+            yield from answer.get(items, ())
+            if answer.get("NextToken"):
+                place = {"NextToken": answer["NextToken"]}
+            elif answer.get("IsTruncated"):
+                place = {"Marker": answer["Marker"]}
+            else:
+                return
 
     def meaning(self, refusal: Refusal, operation: str, resource: str) -> HoldfastError:
         """The error that a refusal of `operation` means."""

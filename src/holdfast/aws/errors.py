@@ -1,21 +1,68 @@
 """The one place of this room where what AWS says becomes an error of Holdfast; names the action that was denied."""
 
+import re
+
 from botocore.exceptions import BotoCoreError, ClientError
 
-from holdfast.domain.errors import ConflictError, HoldfastError, SourceGoneError, WrongKeyError
+from holdfast.domain.errors import (
+    ConflictError,
+    HoldfastError,
+    NotFoundError,
+    PermissionDeniedError,
+    QuotaReachedError,
+    SourceGoneError,
+    WrongKeyError,
+)
 from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_error
 from holdfast.signed_http.aws_answers import Refusal, error_of_refusal
 
 _GONE_CODES = frozenset({"InvalidSnapshot.NotFound", "ResourceNotFoundException"})
 _LIMIT_CODES = frozenset(
     {
+        "AddressLimitExceeded",
         "ConcurrentLimitExceededException",
         "ConcurrentSnapshotLimitExceeded",
+        "InstanceLimitExceeded",
+        "InsufficientFreeAddressesInSubnet",
+        "LimitExceeded",
         "LimitExceededException",
+        "MaxIOPSLimitExceeded",
+        "NetworkInterfaceLimitExceeded",
+        "PendingSnapshotLimitExceeded",
+        "ResourceLimitExceeded",
+        "SecurityGroupLimitExceeded",
         "ServiceQuotaExceededException",
         "SnapshotLimitExceeded",
+        "VcpuLimitExceeded",
+        "VolumeLimitExceeded",
     }
 )
+# The thing is there, and its state or its protection forbids what was asked.
+_STATE_CODES = frozenset(
+    {
+        "DeleteConflict",
+        "DependencyViolation",
+        "EntityAlreadyExists",
+        "IncorrectInstanceState",
+        "IncorrectState",
+        "InvalidAMIName.Duplicate",
+        "InvalidGroup.Duplicate",
+        "InvalidGroup.InUse",
+        "InvalidIPAddress.InUse",
+        "InvalidNetworkInterface.InUse",
+        "InvalidNetworkInterfaceID.InUse",
+        "InvalidSnapshot.InUse",
+        "OperationNotPermitted",
+        "Resource.AlreadyAssociated",
+        "UnsupportedOperation",
+        "VolumeInUse",
+    }
+)
+_MISSING_CODES = frozenset(
+    {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAMIID.Unavailable", "NoSuchEntity"}
+)
+# "User: … is not authorized to perform: iam:PassRole on resource: … because …": the request may have been another.
+_DENIED_ACTION = re.compile(r"not authorized to perform: ([A-Za-z0-9-]+:[A-Za-z0-9]+)(?: on resource: (\S+))?")
 # KMS answers these for a blob, key or encryption context that do not belong together.
 _WRONG_KEY_CODES = frozenset({"IncorrectKeyException", "InvalidCiphertextException"})
 _UNUSABLE_KEY_CODES = frozenset({"DisabledException", "KMSInvalidStateException", "KeyUnavailableException"})
@@ -32,12 +79,23 @@ def error_of_aws_refusal(refusal: Refusal, action: str, resource: str) -> Holdfa
             cure="check the id, the region and the account; if it was deleted, take a new snapshot",
         )
     if refusal.code in _LIMIT_CODES:
-        return ConflictError(what, why=why, cure="wait for other work of this account to end, or raise the quota")
+        return QuotaReachedError(what, why=why, cure="wait for other work of this account to end, or raise the quota")
+    if refusal.code in _STATE_CODES:
+        return ConflictError(what, why=why, cure=f"look at {resource} in the AWS console, then run this again")
+    if refusal.code in _MISSING_CODES:
+        return NotFoundError(what, why=why, cure="check the name, the region and the account")
     if refusal.code in _WRONG_KEY_CODES:
         return WrongKeyError(what, why=why, cure="name the KMS key that wrapped this; nothing was changed")
     if refusal.code in _UNUSABLE_KEY_CODES:
         return ConflictError(what, why=why, cure="enable the KMS key, or cancel its deletion")
-    return error_of_refusal(refusal, action, resource)
+    error = error_of_refusal(refusal, action, resource)
+    denied = _DENIED_ACTION.search(refusal.message)
+    if isinstance(error, PermissionDeniedError) and denied and denied[1] != action:
+        target = (denied[2] or resource).rstrip(".,")
+        return PermissionDeniedError(
+            f"{denied[1]} on {target} was refused", why=why, cure=f"allow {denied[1]}; {action} on {resource} needs it"
+        )
+    return error
 
 
 def error_of_botocore(error: ClientError | BotoCoreError, action: str, resource: str) -> HoldfastError:

@@ -161,8 +161,8 @@ class RestoreSite(Protocol):
         """
 
     def put_back_volumes(self, owner: Ownership, instance_id: str) -> None:
-        """Undo `exchange_volumes` of this owner, however far it came: the volumes that were kept are attached again, the
-        new ones deleted, the instance started. Nothing to undo is no error: it is started all the same.
+        """Undo `exchange_volumes` of this owner, however far it came: the volumes that were kept are attached again,
+        the new ones deleted, the instance started. Nothing to undo is no error: it is started all the same.
         """
 
     def discard_kept_volumes(self, owner: Ownership, instance_id: str) -> None:

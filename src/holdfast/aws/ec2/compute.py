@@ -1,0 +1,55 @@
+"""The port `Compute`: what backups need of EC2 in one account and region."""
+
+from collections.abc import Iterator, Mapping
+
+from holdfast.appliance.ports.cloud import Ownership
+from holdfast.aws.clients import PatientClient
+from holdfast.aws.ec2 import snapshots
+from holdfast.aws.ec2.configuration import read_configuration
+from holdfast.aws.ec2.discovery import find_instances
+from holdfast.aws.written_down import Book
+from holdfast.domain.workload import FoundInstance, InstanceConfiguration
+
+
+class Ec2Compute:
+    """Fits `holdfast.appliance.ports.cloud.Compute`, which says what each method promises."""
+
+    def __init__(self, ec2: PatientClient, book: Book, account_id: str) -> None:
+        self._ec2 = ec2
+        self._book = book
+        self._account_id = account_id
+
+    def instances(self) -> Iterator[FoundInstance]:
+        """Every instance that is not terminated."""
+        return find_instances(self._ec2)
+
+    def configuration(self, instance_id: str) -> InstanceConfiguration:
+        """How an instance is made up now."""
+        return read_configuration(self._ec2, instance_id, self._account_id)
+
+    def create_snapshots(
+        self,
+        owner: Ownership,
+        instance_id: str,
+        volume_ids: tuple[str, ...],
+        tags: Mapping[str, str],
+        description: str,
+        *,
+        copy_tags: bool,
+    ) -> dict[str, str]:
+        """Volume id -> snapshot id, all of one moment."""
+        return snapshots.create_snapshots(
+            self._ec2, self._book, owner, instance_id, volume_ids, tags, description, copy_tags=copy_tags
+        )
+
+    def snapshots_completed(self, snapshot_ids: tuple[str, ...]) -> bool:
+        """Whether all are completed."""
+        return snapshots.snapshots_completed(self._ec2, snapshot_ids)
+
+    def share_snapshots(self, snapshot_ids: tuple[str, ...], account_id: str) -> None:
+        """Let another account read them."""
+        snapshots.share_snapshots(self._ec2, snapshot_ids, account_id)
+
+    def delete_snapshots(self, snapshot_ids: tuple[str, ...]) -> None:
+        """Delete them."""
+        snapshots.delete_snapshots(self._ec2, self._book, snapshot_ids)

@@ -1,0 +1,148 @@
+"""Crash-consistent snapshots of the volumes of one instance: CreateSnapshots, exactly once as far as tags can tell."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.appliance.ports.cloud import Ownership
+from holdfast.aws.clients import PatientClient
+from holdfast.aws.ec2.configuration import describe_instance
+from holdfast.aws.ec2.discovery import mappings_of
+from holdfast.aws.ownership import as_list, owned_by, people_tags, tags_of
+from holdfast.aws.written_down import Book
+from holdfast.domain.errors import ConflictError, NotFoundError, SourceGoneError, UnavailableError, UsageError
+from holdfast.signed_http.aws_answers import Refusal
+
+# EC2's bounds (API reference, CreateSnapshots; tag restrictions).
+MAX_DESCRIPTION_CHARACTERS = 255
+MAX_TAGS = 50
+
+
+def create_snapshots(
+    ec2: PatientClient,
+    book: Book,
+    owner: Ownership,
+    instance_id: str,
+    volume_ids: tuple[str, ...],
+    tags: Mapping[str, str],
+    description: str,
+    *,
+    copy_tags: bool,
+) -> dict[str, str]:
+    """Volume id -> snapshot id, of one moment.
+
+    CreateSnapshots knows no client token: what an earlier call of this task and attempt made is found by our tags. A
+    set that lacks a volume is of no use, and is deleted.
+    """
+    instance = describe_instance(ec2, instance_id)
+    excluded = _left_out(instance, volume_ids)
+    made = _made_before(ec2, owner)
+    if set(made) == set(volume_ids):
+        return _noted(book, owner, made)
+    delete_snapshots(ec2, book, tuple(made.values()))
+    for volume_id in volume_ids:
+        book.intend("snapshot", owner, volume_id)
+    all_tags = people_tags(tags) | tags_of(owner)
+    answer = ec2.call(
+        "CreateSnapshots",
+        instance_id,
+        InstanceSpecification={"InstanceId": instance_id, **excluded},
+        Description=description[:MAX_DESCRIPTION_CHARACTERS],
+        TagSpecifications=[{"ResourceType": "snapshot", "Tags": as_list(all_tags)}],
+        # With too many tags on a volume EC2 would refuse the whole set; ours must be there.
+        **({"CopyTagsFromSource": "volume"} if copy_tags and _tags_fit(ec2, volume_ids, all_tags) else {}),
+    )
+    made = {str(one["VolumeId"]): str(one["SnapshotId"]) for one in answer["Snapshots"]}
+    if set(made) != set(volume_ids):
+        delete_snapshots(ec2, book, tuple(made.values()))
+        raise ConflictError(
+            f"the snapshots of {instance_id} are not of the volumes asked for",
+            why=f"asked for {sorted(volume_ids)}, EC2 made {sorted(made)}: a volume was attached or detached meanwhile",
+            cure="run it again",
+        )
+    return _noted(book, owner, made)
+
+
+def snapshots_completed(ec2: PatientClient, snapshot_ids: tuple[str, ...]) -> bool:
+    """Whether all are completed. Raises SourceGoneError when one is gone, UnavailableError when one failed."""
+    if not snapshot_ids:
+        return True
+    what = snapshot_ids[0] if len(snapshot_ids) == 1 else f"snapshots {', '.join(snapshot_ids)}"
+    try:
+        found = ec2.call("DescribeSnapshots", what, SnapshotIds=list(snapshot_ids))["Snapshots"]
+    except SourceGoneError:
+        raise
+    except NotFoundError as error:
+        raise SourceGoneError(error.what, why=error.why, cure="take new snapshots") from error
+    for snapshot in found:
+        if snapshot["State"] == "error":
+            raise UnavailableError(
+                f"snapshot {snapshot['SnapshotId']} failed",
+                why=str(snapshot.get("StateMessage") or "EBS could not complete it"),
+                cure="run it again; a new snapshot is taken",
+            )
+    return len(found) == len(set(snapshot_ids)) and all(one["State"] == "completed" for one in found)
+
+
+def delete_snapshots(ec2: PatientClient, book: Book, snapshot_ids: tuple[str, ...]) -> None:
+    """Delete them; one that is gone already is no error. Raises ConflictError where an image uses one."""
+    for snapshot_id in snapshot_ids:
+        answer = ec2.try_call("DeleteSnapshot", snapshot_id, SnapshotId=snapshot_id)
+        if isinstance(answer, Refusal) and answer.code != "InvalidSnapshot.NotFound":
+            raise ec2.meaning(answer, "DeleteSnapshot", snapshot_id)
+        book.gone("snapshot", snapshot_id)
+
+
+def share_snapshots(ec2: PatientClient, snapshot_ids: tuple[str, ...], account_id: str) -> None:
+    """Let another account read them."""
+    for snapshot_id in snapshot_ids:
+        ec2.call(
+            "ModifySnapshotAttribute",
+            snapshot_id,
+            SnapshotId=snapshot_id,
+            Attribute="createVolumePermission",
+            OperationType="add",
+            UserIds=[account_id],
+        )
+
+
+def _left_out(instance: Mapping[str, Any], volume_ids: tuple[str, ...]) -> dict[str, Any]:
+    """How CreateSnapshots is told to leave out all other volumes; it has one word for the root, ids for the rest."""
+    attached = {str(one["Ebs"]["VolumeId"]): str(one["DeviceName"]) for one in mappings_of(instance)}
+    unknown = sorted(set(volume_ids) - set(attached))
+    if unknown or not volume_ids:
+        raise UsageError(
+            f"no snapshots of {instance['InstanceId']} can be taken so",
+            why=f"{', '.join(unknown)} is not attached to it" if unknown else "no volume is named",
+            cure="look at the instance again: volumes were attached or detached",
+        )
+    others = {volume_id: device for volume_id, device in attached.items() if volume_id not in volume_ids}
+    root = instance.get("RootDeviceName")
+    excluded: dict[str, Any] = {}
+    if root in others.values():
+        excluded["ExcludeBootVolume"] = True
+    data = [volume_id for volume_id, device in others.items() if device != root]
+    if data:
+        excluded["ExcludeDataVolumeIds"] = data
+    return excluded
+
+
+def _made_before(ec2: PatientClient, owner: Ownership) -> dict[str, str]:
+    found = ec2.pages(
+        "DescribeSnapshots",
+        f"snapshots of task {owner.task_id}",
+        "Snapshots",
+        OwnerIds=["self"],
+        Filters=owned_by(owner),
+    )
+    return {str(one["VolumeId"]): str(one["SnapshotId"]) for one in found if one["State"] != "error"}
+
+
+def _noted(book: Book, owner: Ownership, made: dict[str, str]) -> dict[str, str]:
+    for volume_id, snapshot_id in made.items():
+        book.create("snapshot", owner, volume_id, lambda token, made_id=snapshot_id: str(made_id))
+    return made
+
+
+def _tags_fit(ec2: PatientClient, volume_ids: tuple[str, ...], more: Mapping[str, str]) -> bool:
+    volumes = ec2.call("DescribeVolumes", ", ".join(volume_ids), VolumeIds=list(volume_ids))["Volumes"]
+    return all(len({tag["Key"] for tag in volume.get("Tags", ())} | set(more)) <= MAX_TAGS for volume in volumes)

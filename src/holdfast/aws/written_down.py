@@ -1,0 +1,60 @@
+"""The way to create anything: first into the ledger, then into the cloud."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.appliance.ports.cloud import Ownership
+from holdfast.domain.cloud_ledger import CloudLedger, LedgerRow
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The ledger of one account and region. `account` is the name of the registered account."""
+
+    ledger: CloudLedger
+    now: Callable[[], datetime]
+    account: str
+    region: str
+
+    def intend(self, kind: str, owner: Ownership, name: str) -> LedgerRow:
+        """Write down what will be made; `name` tells apart the things of one kind that an attempt makes.
+
+        The row's token is the same whenever the same is asked again, and fits every service's client token.
+        """
+        token = token_of(owner, kind, name)
+        return self.ledger.intend(
+            LedgerRow(
+                id=token,
+                kind=kind,
+                account=self.account,
+                region=self.region,
+                session_id=owner.session_id,
+                task_id=owner.task_id,
+                attempt=owner.attempt,
+                purpose=owner.purpose,
+                token=token,
+                object_id="",
+                intended_at=self.now(),
+                created_at=None,
+                gone_at=None,
+            )
+        )
+
+    def create(self, kind: str, owner: Ownership, name: str, make: Callable[[str], str]) -> str:
+        """The id of what `make` creates with the client token it is handed; a refusal leaves the row to the reaper."""
+        row = self.intend(kind, owner, name)
+        object_id = make(row.token)
+        self.ledger.created(row.id, object_id, self.now())
+        return object_id
+
+    def gone(self, kind: str, object_id: str) -> None:
+        """It exists no more."""
+        self.ledger.gone(kind, object_id, self.now())
+
+
+def token_of(owner: Ownership, kind: str, name: str) -> str:
+    """32 hexadecimal digits, the same for the same owner, kind and name."""
+    text = "\n".join((owner.appliance_id, owner.session_id, owner.task_id, str(owner.attempt), kind, name))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
