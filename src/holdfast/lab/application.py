@@ -28,6 +28,7 @@ class LabApplication:
         self._log = log
         self._sleep = sleep
         self.faults: FaultPlan
+        self.on_close: Callable[[], None] = lambda: None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]

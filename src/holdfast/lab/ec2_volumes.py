@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends
-from moto.ec2.models.elastic_block_store import Snapshot, Volume
+from moto.ec2.models.elastic_block_store import Snapshot, Volume, VolumeAttachment
 
 from holdfast.lab.block_store import BlockStore
 from holdfast.lab.records import NO_VOLUME, SnapshotRecord, VolumeRecord
@@ -37,8 +37,46 @@ class SnapshotVolume:
     size: int  # moto's name; in GiB
 
 
+class LabAttachment(VolumeAttachment):
+    """Where a volume is: `attaching` until one moment of the lab's time and, once that is set, gone from another."""
+
+    def __init__(self, volume: "LabVolume", instance: Any, device: str, now: Callable[[], float], attached_at: float):
+        super().__init__(volume, instance, device, "")
+        self.gone_at: float | None = None
+        self._now = now
+        self._attached_at = attached_at
+
+    @property
+    def status(self) -> str:
+        """As DescribeVolumes says it."""
+        if self.gone_at is not None:
+            return "detaching"
+        return "attaching" if self._now() < self._attached_at else "attached"
+
+    @status.setter
+    def status(self, value: str) -> None:
+        """moto sets what follows from the time."""
+
+    @property
+    def delete_on_termination(self) -> bool:
+        """Whether the volume goes with the instance."""
+        block = self.instance.block_device_mapping.get(self.device)
+        return bool(block and block.delete_on_termination)
+
+
 class LabVolume(Volume):
     """A volume that is `creating` for a moment."""
+
+    @property
+    def attachment(self) -> VolumeAttachment | None:
+        """Where it is attached; `detaching` lasts a moment."""
+        attachment = self._attachment
+        gone_at = attachment.gone_at if isinstance(attachment, LabAttachment) else None
+        return None if gone_at is not None and self.ec2_backend.service.now() >= gone_at else attachment
+
+    @attachment.setter
+    def attachment(self, attachment: VolumeAttachment | None) -> None:
+        self._attachment = attachment
 
     def __init__(self, backend: "LabEC2Backend", record: VolumeRecord) -> None:
         super().__init__(
@@ -54,7 +92,7 @@ class LabVolume(Volume):
             throughput=record.throughput,
             multi_attach_enabled=record.multi_attach_enabled,
         )
-        self.create_time = _datetime(record.created_at)
+        self.create_time = moto_time(record.created_at)
         self._available_at = record.available_at
 
     @property
@@ -79,7 +117,7 @@ class LabSnapshot(Snapshot):
             owner_id=record.account,
             from_ami=from_ami,
         )
-        self.start_time = _datetime(record.started_at)
+        self.start_time = moto_time(record.started_at)
         self.create_volume_permission_userids = set(record.shared_with)
         if record.archived:
             self.storage_tier = "archive"
@@ -133,7 +171,7 @@ class LabEC2Backend(EC2Backend):
 
     def create_volume(self, *arguments: Any, **options: Any) -> Volume:
         """Create a volume with a file behind it, and the snapshot's data in the file."""
-        source = self._usable_snapshot(options.get("snapshot_id"))
+        source = self.usable_snapshot(options.get("snapshot_id"))
         wanted_gib = options.get("size")
         if wanted_gib is not None and not 1 <= int(wanted_gib) <= MAX_VOLUME_GIB:
             raise EC2ClientError("InvalidParameterValue", f"A volume has 1 to {MAX_VOLUME_GIB} GiB.")
@@ -217,7 +255,7 @@ class LabEC2Backend(EC2Backend):
         """Copy a snapshot with its blocks, as the first of a lineage of its own."""
         made = super().copy_snapshot(source_snapshot_id, source_region, description, kms_key_id)
         del self.snapshots[made.id]
-        source = self._usable_snapshot(source_snapshot_id)
+        source = self.usable_snapshot(source_snapshot_id)
         if source is None:
             raise EC2ClientError("InvalidSnapshot.NotFound", f"The snapshot '{source_snapshot_id}' does not exist.")
         now = self.service.now()
@@ -270,7 +308,7 @@ class LabEC2Backend(EC2Backend):
         shared_with = self.get_snapshot(snapshot_id).create_volume_permission_userids
         self.service.store.amend(snapshot_id, shared_with=shared_with)
 
-    def _usable_snapshot(self, snapshot_id: str | None) -> SnapshotRecord | None:
+    def usable_snapshot(self, snapshot_id: str | None) -> SnapshotRecord | None:
         """The snapshot that a volume or a copy is made from; None where none is named or moto will refuse it."""
         record = self.service.store.snapshot(snapshot_id) if snapshot_id else None
         if record is not None and self.service.store.state(record) != "completed":
@@ -320,6 +358,6 @@ def show_snapshot(record: SnapshotRecord) -> None:
         backend.adopt(record)
 
 
-def _datetime(seconds: float) -> datetime:
+def moto_time(seconds: float) -> datetime:
     """moto's times have no zone and mean UTC."""
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)

@@ -51,16 +51,18 @@ class LabServer:
         # Every connection and every larger object of S3 costs a descriptor.
         resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
         with open_socket(host, port) as listening:
+            self.endpoint = _shown(host, listening.getsockname()[1])
+            # Instances live on this machine, whatever address the lab is reached by.
+            inside = "127.0.0.1" if host == "0.0.0.0" else "::1" if host == "::" else host  # noqa: S104 - compared
+            self._application = build(folder, plan, _shown(inside, listening.getsockname()[1]), keep_s3=keep_s3)
             self._server = make_server(
                 host,
                 port,
-                build(folder, plan, keep_s3=keep_s3),
+                self._application,
                 threaded=True,
                 request_handler=LabRequestHandler,
                 fd=listening.fileno(),
             )
-        shown = f"[{host}]" if ":" in host else host
-        self.endpoint = f"http://{shown}:{self._server.port}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), name="lab", daemon=True
         )
@@ -80,7 +82,8 @@ class LabServer:
             ) from None
 
     def close(self) -> None:
-        """Answer no more."""
+        """End the instances and answer no more."""
+        self._application.on_close()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -92,6 +95,10 @@ class LabServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _shown(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextmanager

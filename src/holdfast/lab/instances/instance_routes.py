@@ -1,0 +1,63 @@
+"""The lab's own routes about instances.
+
+GET /_lab/instances          every instance: {"instances": [{"instance_id", "account", "region", "state", "pids",
+                             "home", "console"}]}; `home` is the folder it runs in, `console` the file of its console
+PUT /_lab/instances/faults   {"boot": "never" | "always", "vcpus": N}, either or both
+"""
+
+from http import HTTPStatus
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+
+from holdfast.lab.instances.lab_instance import LabInstance
+from holdfast.lab.instances.power import InstanceFaults
+
+Result = tuple[HTTPStatus, dict[str, Any]]
+
+
+class InstanceRoutes:
+    """Answers for whoever runs the lab."""
+
+    def __init__(self, faults: InstanceFaults) -> None:
+        self._faults = faults
+
+    def instances(self, document: dict[str, Any]) -> Result:
+        """GET /_lab/instances"""
+        return HTTPStatus.OK, {"instances": [_shown(instance) for instance in all_instances()]}
+
+    def set_faults(self, document: dict[str, Any]) -> Result:
+        """PUT /_lab/instances/faults"""
+        boot, vcpus = document.get("boot"), document.get("vcpus")
+        if boot not in (None, "never", "always") or not (vcpus is None or (isinstance(vcpus, int) and vcpus >= 0)):
+            return HTTPStatus.BAD_REQUEST, {"message": 'boot is "never" or "always", vcpus a number'}
+        if boot is not None:
+            self._faults.boots = boot == "always"
+        if vcpus is not None:
+            self._faults.vcpus = vcpus
+        return HTTPStatus.OK, {"boot": "always" if self._faults.boots else "never", "vcpus": self._faults.vcpus}
+
+
+def all_instances() -> list[LabInstance]:
+    """Every instance of the lab, whatever its account and region."""
+    return [
+        instance
+        for regions in list(ec2_backends.values())
+        for backend in list(regions.values())
+        for reservation in list(backend.reservations.values())
+        for instance in list(reservation.instances)
+        if isinstance(instance, LabInstance)
+    ]
+
+
+def _shown(instance: LabInstance) -> dict[str, Any]:
+    machine = instance.power.machine
+    return {
+        "instance_id": instance.id,
+        "account": instance.owner_id,
+        "region": instance.region_name,
+        "state": instance.state,
+        "pids": machine.pids() if machine is not None else [],
+        "home": str(instance.power.folder.home),
+        "console": str(instance.power.folder.console),
+    }

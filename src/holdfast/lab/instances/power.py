@@ -1,0 +1,201 @@
+"""The states of an instance, and what happens between them.
+
+    run -> pending -> running -> stopping -> stopped -> pending -> ...
+                         `-----> shutting-down -> terminated
+
+An instance leaves `stopping` and `shutting-down` only when its last process is gone. Threads of its own do what takes
+time, so no request waits for it.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from holdfast.lab.faults import DEFAULT_VCPUS
+from holdfast.lab.instances.instance_folder import InstanceFolder
+from holdfast.lab.instances.machine import Machine
+from holdfast.lab.instances.metadata_server import Metadata, MetadataServer
+from holdfast.lab.instances.supervisor import REBOOT
+from holdfast.lab.instances.user_data import read_user_data
+
+PENDING, RUNNING, STOPPING, STOPPED = "pending", "running", "stopping", "stopped"
+SHUTTING_DOWN, TERMINATED = "shutting-down", "terminated"
+CODES = {PENDING: 0, RUNNING: 16, SHUTTING_DOWN: 32, TERMINATED: 48, STOPPING: 64, STOPPED: 80}
+_STEP_SECONDS = 0.02
+
+
+@dataclass(slots=True)
+class InstanceFaults:
+    """What goes wrong with instances from now on: `boots` off, and user data is never started; `vcpus` is the quota
+    of an account in a region.
+    """
+
+    boots: bool = True
+    vcpus: int = DEFAULT_VCPUS
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceWorld:
+    """What all instances of a lab share; `endpoint` is the lab's own, `now` its time in seconds."""
+
+    folder: Path
+    endpoint: str
+    now: Callable[[], float]
+    pending_seconds: float
+    faults: InstanceFaults = field(default_factory=InstanceFaults)
+
+    def let_pass(self, seconds: float) -> None:
+        """Wait until so much of the lab's time is gone."""
+        until = self.now() + seconds
+        while (left := until - self.now()) > 0:
+            time.sleep(min(left, _STEP_SECONDS))
+
+
+class Power:
+    """One instance from its launch to its end.
+
+    `user_data` is asked at every boot. `off_from_inside` is called when the instance powers itself off, `terminated`
+    once when its end is complete; both from a thread of the instance's own.
+    """
+
+    def __init__(
+        self,
+        world: InstanceWorld,
+        instance_id: str,
+        metadata: Metadata,
+        user_data: Callable[[], bytes],
+        off_from_inside: Callable[[], None],
+        terminated: Callable[[], None],
+    ) -> None:
+        self.folder = InstanceFolder(world.folder / instance_id)
+        self.state = PENDING
+        self._world = world
+        self._id = instance_id
+        self._metadata = metadata
+        self._user_data = user_data
+        self._off_from_inside = off_from_inside
+        self._terminated = terminated
+        self._lock = threading.RLock()
+        self._booted_before = False
+        self._rebooting = False
+        self._lab_ends = False
+        self._server: MetadataServer | None = None
+        self._machine: Machine | None = None
+        self._off = threading.Event()
+        self._off.set()
+
+    @property
+    def machine(self) -> Machine | None:
+        """What runs at this moment."""
+        return self._machine
+
+    def start(self) -> None:
+        """From nothing, or from `stopped`: to `running`."""
+        with self._lock:
+            self.state = PENDING
+        self._in_background(self._boot)
+
+    def stop(self) -> None:
+        """To `stopped`; anything but a running or pending instance is left alone."""
+        with self._lock:
+            if self.state not in (PENDING, RUNNING):
+                return
+            self.state = STOPPING
+        self._in_background(lambda: self._settle(STOPPED))
+
+    def terminate(self) -> None:
+        """To `terminated`, from wherever it is."""
+        with self._lock:
+            if self.state in (SHUTTING_DOWN, TERMINATED):
+                return
+            self.state = SHUTTING_DOWN
+        self._in_background(lambda: self._settle(TERMINATED))
+
+    def reboot(self) -> None:
+        """End all processes and boot again; the state stays `running`."""
+        with self._lock:
+            if self.state != RUNNING or self._machine is None:
+                return
+            self._rebooting = True
+            self._machine.switch_off()
+
+    def end(self) -> Machine | None:
+        """The lab ends, and so does everything that runs; what is ending is handed back, to be waited for."""
+        with self._lock:
+            self._lab_ends = True
+            machine = self._machine
+            if machine is not None:
+                machine.switch_off()
+        return machine
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        threading.Thread(target=work, name=f"power {self._id}", daemon=True).start()
+
+    def _boot(self) -> None:
+        self._world.let_pass(self._world.pending_seconds)
+        with self._lock:
+            if self.state == PENDING and not self._lab_ends:
+                self.state = RUNNING
+                self._server = MetadataServer(self._metadata)
+                self._switch_on(self._server.endpoint)
+
+    def _switch_on(self, metadata_endpoint: str) -> None:
+        first_boot = not self._booted_before
+        self.folder.make()
+        self.folder.note(f"[{self._id}] boots")
+        data = read_user_data(self._user_data())
+        for words in data.ignored:
+            self.folder.note(f"cloud-init: user data that the lab does not run: {words}")
+        programs = data.programs(first_boot)
+        if not self._world.faults.boots:
+            self.folder.note("a fault of the lab: this boot ends here")
+            return
+        self._booted_before = True
+        self._off.clear()
+        self._machine = Machine(
+            self.folder.path,
+            self.folder.write_programs(programs),
+            self.folder.environment(self._world.endpoint, metadata_endpoint),
+            self._on_wish,
+            self._on_machine_off,
+        )
+
+    def _on_wish(self, words: str) -> None:
+        """The supervisor ends its processes already; what is left is to say so."""
+        if words == REBOOT:
+            with self._lock:
+                self._rebooting = self.state == RUNNING
+        else:
+            self._off_from_inside()
+
+    def _on_machine_off(self) -> None:
+        with self._lock:
+            self._machine = None
+            self._off.set()
+            if self.state != RUNNING or self._lab_ends:
+                return
+            if self._rebooting and self._server is not None:
+                self._rebooting = False
+                self._switch_on(self._server.endpoint)
+                return
+        # Its supervisor was killed: a machine that goes dark.
+        self._off_from_inside()
+
+    def _settle(self, target: str) -> None:
+        with self._lock:
+            machine, server = self._machine, self._server
+            self._server = None
+            if machine is not None:
+                machine.switch_off()
+        self._world.let_pass(self._world.pending_seconds)
+        self._off.wait()
+        if server is not None:
+            server.close()
+        if target == TERMINATED:
+            self._terminated()
+            self.folder.forget_home()
+        with self._lock:
+            if self.state == (SHUTTING_DOWN if target == TERMINATED else STOPPING):
+                self.state = target
