@@ -19,7 +19,21 @@ from typing import Annotated, NoReturn
 import typer
 
 import holdfast
-from holdfast.cli import demo, image, lab, repository
+from holdfast.cli import (
+    account,
+    appliance,
+    demo,
+    image,
+    lab,
+    plugin,
+    point,
+    policy,
+    repository,
+    restore,
+    server,
+    session,
+    worker,
+)
 from holdfast.cli.options import Invocation
 from holdfast.cli.voice import show_error
 from holdfast.domain.errors import HoldfastError, InterruptedByUserError, OutOfSpaceError, UsageError
@@ -50,8 +64,21 @@ def program(
     """Backup and recovery of AWS workloads. Exit codes and examples: docs/cli.md."""
 
 
-for noun in (repository.app, image.app, lab.app):
-    app.add_typer(noun)
+for noun in (
+    server,
+    plugin,
+    appliance,
+    account,
+    repository,
+    policy,
+    session,
+    point,
+    restore,
+    image,
+    worker,
+    lab,
+):
+    app.add_typer(noun.app)
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
 
 

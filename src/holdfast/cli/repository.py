@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import repository_documents as documents
+from holdfast.cli import repository_names as names
 from holdfast.cli.options import (
     DebugOption,
     KdfMemoryOption,
@@ -22,6 +23,7 @@ from holdfast.domain.errors import IntegrityError
 
 app = typer.Typer(name="repository", help="Make, show and check repositories.", rich_markup_mode=None)
 app.add_typer(key_app)
+names.add_to(app)
 
 KmsKeyOption = Annotated[
     str | None,
@@ -64,10 +66,12 @@ def show(
     no_progress: NoProgressOption = False,
     debug: DebugOption = False,
 ) -> int:
-    """Show what the repository is."""
+    """Show what the repository is; a name instead of a URL asks the server."""
     from holdfast.wiring import local
 
     voice = Voice(output, no_progress=no_progress)
+    if names.is_name(url):
+        return names.show(url, voice)
     with local.opened(url, given_password(password_file), voice.warn, accept_ledger=accept_ledger) as opened:
         document = documents.repository(opened.repository)
         voice.document(document, lambda: facts_table(as_facts(document)))

@@ -3,15 +3,13 @@
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from holdfast.domain.errors import HoldfastError, PermissionDeniedError
 from holdfast.repository.memory_of_locations import LocationMemory, Remembered
+from holdfast.wiring.private_files import FOLDER_MODE, write_private
 
-FOLDER_MODE = 0o700
 DEFAULT_HOME = Path("~/.local/share/holdfast")
 
 
@@ -40,7 +38,11 @@ class FileLocationMemory:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _refused(path, error) from error
+            raise PermissionDeniedError(
+                f"{path} may not be used",
+                why=error.strerror or str(error),
+                cure="set HOLDFAST_HOME to a folder of your own",
+            ) from error
         except (ValueError, TypeError, KeyError) as error:
             raise HoldfastError(
                 f"what was remembered of {location} cannot be read",
@@ -57,12 +59,13 @@ class FileLocationMemory:
             self._folder.parent.parent.mkdir(parents=True, exist_ok=True)
             for folder in (self._folder.parent, self._folder):
                 folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
-            _replace(path, json.dumps(fields, indent=2).encode())
-        except OSError as error:
+            write_private(path, json.dumps(fields, indent=2).encode())
+        except (OSError, PermissionDeniedError) as error:
             if not self._warned:
                 self._warned = True
+                why = error.why if isinstance(error, PermissionDeniedError) else error.strerror or str(error)
                 self._warn(
-                    f"{self._folder} cannot be written ({error.strerror or error}): the next use of {location} will "
+                    f"{self._folder} cannot be written ({why}): the next use of {location} will "
                     "not notice if it was replaced or set back; set HOLDFAST_HOME to a folder of your own"
                 )
 
@@ -83,25 +86,3 @@ class ReadOnlyMemory:
 
     def remember(self, location: str, seen: Remembered) -> None:
         """Nothing is written."""
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """The new content whole or the old one; mkstemp makes files that only their owner may read."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
-def _refused(path: Path, error: OSError) -> PermissionDeniedError:
-    return PermissionDeniedError(
-        f"{path} may not be used",
-        why=error.strerror or str(error),
-        cure="set HOLDFAST_HOME to a folder of your own",
-    )

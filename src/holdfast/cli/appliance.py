@@ -1,0 +1,219 @@
+"""`holdfast appliance`: run one, deploy one, or take one on that runs already."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, YesOption, confirm
+from holdfast.cli.quantities import short_time
+from holdfast.cli.server_connection import NoWaitOption, connected, query
+from holdfast.cli.session_display import finish
+from holdfast.cli.tables import as_facts, facts_table, rows_table
+from holdfast.cli.voice import Output, Voice
+
+app = typer.Typer(name="appliance", help="Run, deploy and connect appliances.", rich_markup_mode=None)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The appliance's name.", show_default=False)]
+
+
+@app.command(epilog="Example: holdfast appliance run --home /var/lib/holdfast --listen 0.0.0.0:11005")
+def run(
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer; port 0 takes a free one.")
+    ] = "127.0.0.1:11005",
+    home: Annotated[
+        Path | None, typer.Option("--home", metavar="DIR", help="Where it keeps everything; else HOLDFAST_HOME.")
+    ] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", metavar="URL", help="A PostgreSQL URL; else a file in the home.")
+    ] = None,
+    trust_server: Annotated[
+        Path | None,
+        typer.Option("--trust-server", metavar="FILE", help="Certificate of the server that may manage it."),
+    ] = None,
+    announce_to: Annotated[
+        str | None,
+        typer.Option("--announce-to", metavar="S3-URL", help="Where it puts its own certificate for that server."),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Run an appliance until Ctrl-C, and print its address, its fingerprint and where its enrolment code is."""
+    from holdfast.wiring import appliance
+
+    voice = Voice(output, no_progress=no_progress)
+    order = appliance.RunOrder(listen, home, database, trust_server, announce_to)
+    appliance.run(order, lambda facts: voice.document(facts, lambda: facts_table(facts)))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast appliance deploy frankfurt --region eu-central-1 --allow 203.0.113.7/32")
+def deploy(
+    name: NameArgument,
+    region: Annotated[str | None, typer.Option("--region", metavar="REGION", help="Else the plug-in's.")] = None,
+    instance_type: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="The instance's type; t3.medium by default.")
+    ] = None,
+    vpc: Annotated[str | None, typer.Option("--vpc", metavar="ID", help="Else the region's default VPC.")] = None,
+    subnet: Annotated[str | None, typer.Option("--subnet", metavar="ID", help="Else one of the VPC's.")] = None,
+    security_group: Annotated[
+        str | None, typer.Option("--security-group", metavar="ID", help="Else one is made for it.")
+    ] = None,
+    key_pair: Annotated[str | None, typer.Option("--key-pair", metavar="NAME", help="For SSH; else none.")] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="CIDR", help="Who may reach it, this server among them; several times."),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="No public address; reach it by its private one.")] = False,
+    no_wait: NoWaitOption = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Launch an appliance as an EC2 instance. A failure midway leaves nothing."""
+    voice = Voice(output, no_progress=no_progress)
+    order = {
+        "name": name,
+        "region": region,
+        "instance_type": instance_type,
+        "vpc_id": vpc,
+        "subnet_id": subnet,
+        "security_group_id": security_group,
+        "key_name": key_pair,
+        "allowed_sources": allow or [],
+        "public_address": not private,
+    }
+    with connected() as client:
+        session = client.send("POST", "/appliances/deploy", order)
+        return finish(client, voice, session, wait=not no_wait)
+
+
+@app.command(
+    epilog="Example: holdfast appliance connect a --url https://10.0.0.7:11005 --fingerprint 3f… --code-file code"
+)
+def connect(
+    name: NameArgument,
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="https://HOST:PORT of the appliance.")],
+    fingerprint: Annotated[
+        str, typer.Option("--fingerprint", metavar="SHA256", help="Of its certificate, as the appliance printed it.")
+    ],
+    code_file: Annotated[
+        Path, typer.Option("--code-file", metavar="FILE", help="File with the appliance's enrolment code.")
+    ],
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Take on an appliance that runs already; each side remembers the other's certificate."""
+    from holdfast.cli.passwords import read_password_file
+
+    voice = Voice(output, no_progress=no_progress)
+    code = read_password_file(code_file).decode("ascii", errors="replace").strip()
+    order = {"name": name, "url": url, "fingerprint": fingerprint, "code": code}
+    with connected() as client:
+        appliance = client.send("POST", "/appliances/connect", order)
+    voice.document(appliance, lambda: facts_table(as_facts(appliance)))
+    return voice.status
+
+
+@app.command("list", epilog="Example: holdfast appliance list")
+def list_(
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """List appliances and how they stand."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        found = client.send("GET", "/appliances")
+    rows = [
+        (
+            one["name"],
+            one["state"],
+            one["url"],
+            one["region"],
+            one["version"],
+            short_time(one["synced_at"]) if one["synced_at"] else "never",
+            one["reason"],
+        )
+        for one in found
+    ]
+    headings = ("APPLIANCE", "STATE", "URL", "REGION", "VERSION", "SYNCED", "")
+    voice.document({"appliances": found}, lambda: rows_table(headings, rows))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast appliance show frankfurt")
+def show(
+    name: NameArgument,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Show an appliance, and each limit of its with what runs and waits there now."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        found = client.send("GET", f"/appliances/{name}")
+        limits = client.send("GET", "/limits", query=query(appliance=name)) if found["state"] == "available" else []
+    voice.document({"appliance": found, "limits": limits}, lambda: _shown(found, limits))
+    return voice.status
+
+
+def _shown(appliance: dict[str, Any], limits: list[dict[str, Any]]) -> str:
+    rows = [(one["queue"], one["partition"], one["limit"], one["running"], one["waiting"]) for one in limits]
+    text = facts_table(as_facts(appliance))
+    return text + ("\n" + rows_table(("LIMIT", "OF", "AT ONCE", "RUNNING", "WAITING"), rows) if rows else "")
+
+
+def _act(name: str, verb: str, output: Output, no_progress: bool) -> int:
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        appliance = client.send("POST", f"/appliances/{name}/{verb}")
+    voice.document(appliance, lambda: facts_table(as_facts(appliance)))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast appliance rescan frankfurt")
+def rescan(
+    name: NameArgument,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Forget what is known of an appliance's policies, sessions and points, and collect it anew."""
+    return _act(name, "rescan", output, no_progress)
+
+
+@app.command("accept-certificate", epilog="Example: holdfast appliance accept-certificate frankfurt --yes")
+def accept_certificate(
+    name: NameArgument,
+    yes: YesOption = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Say that the certificate which an appliance shows now is right."""
+    confirm(f"trust the certificate that {name} shows now", yes)
+    return _act(name, "accept-certificate", output, no_progress)
+
+
+@app.command(epilog="Example: holdfast appliance remove frankfurt --delete --yes")
+def remove(
+    name: NameArgument,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Terminate its instance and remove what was deployed with it, too.")
+    ] = False,
+    yes: YesOption = False,
+    no_wait: NoWaitOption = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Let go of an appliance. Snapshots and backups stay, and repositories open without it."""
+    voice = Voice(output, no_progress=no_progress)
+    confirm(f"remove appliance {name}" + (" and delete its instance" if delete else ""), yes)
+    with connected() as client:
+        session = client.send("DELETE", f"/appliances/{name}", query=query(delete=delete))
+        return finish(client, voice, session, wait=not no_wait)

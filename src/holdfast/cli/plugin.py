@@ -1,0 +1,93 @@
+"""`holdfast plugin`: what the server can protect, and what that needs on the server and in the cloud."""
+
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, YesOption, confirm
+from holdfast.cli.server_connection import NoWaitOption, connected
+from holdfast.cli.session_display import finish
+from holdfast.cli.tables import rows_table
+from holdfast.cli.voice import Output, Voice
+
+app = typer.Typer(name="plugin", help="Install, list and remove plug-ins.", rich_markup_mode=None)
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The plug-in, for example aws.", show_default=False)]
+
+
+@app.command("list", epilog="Example: holdfast plugin list")
+def list_(
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """List plug-ins with version, contract, services and what they have put into the cloud."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        found = client.send("GET", "/plugins")
+    voice.document({"plugins": found}, lambda: _table(found))
+    return voice.status
+
+
+def _table(plugins: list[dict[str, Any]]) -> str:
+    rows = [(one["name"], one["version"], one["contract"], one["state"], one["reason"]) for one in plugins]
+    text = rows_table(("PLUG-IN", "VERSION", "CONTRACT", "STATE", ""), rows)
+    parts: list[tuple[str, ...]] = []
+    for plugin in plugins:
+        parts += [
+            (one["where"], one["kind"], one["name"], "healthy" if one["healthy"] else "NOT HEALTHY", one["detail"])
+            for one in plugin["things"]
+        ]
+        parts += [
+            ("server", "service", one["name"], one["state"], f"pid {one['pid']}, {one['restarts']} restarts")
+            for one in plugin["services"]
+        ]
+    return text + ("\n" + rows_table(("WHERE", "WHAT", "NAME", "HEALTH", ""), parts) if parts else "")
+
+
+@app.command(epilog="Example: holdfast plugin install aws --set region=eu-central-1")
+def install(
+    name: NameArgument,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="FOLDER|WHEEL|URL", help="Where it is; else the one shipped with the server."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="An option of the plug-in, docs/plugins.md lists them."),
+    ] = None,
+    no_wait: NoWaitOption = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Install a plug-in, start what the integration needs on the server, and create what it needs in the cloud."""
+    voice = Voice(output, no_progress=no_progress)
+    options = dict(_pair(text) for text in settings or [])
+    with connected() as client:
+        session = client.send("POST", f"/plugins/{name}/install", {"source": source, "options": options})
+        return finish(client, voice, session, wait=not no_wait)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--set")
+    return name, value
+
+
+@app.command(epilog="Example: holdfast plugin remove aws --yes")
+def remove(
+    name: NameArgument,
+    yes: YesOption = False,
+    no_wait: NoWaitOption = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Take everything away that installing has made, in the cloud too. Backups and their buckets stay."""
+    voice = Voice(output, no_progress=no_progress)
+    confirm(f"remove plug-in {name} and all it has made in the cloud", yes)
+    with connected() as client:
+        session = client.send("DELETE", f"/plugins/{name}")
+        return finish(client, voice, session, wait=not no_wait)

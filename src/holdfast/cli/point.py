@@ -1,0 +1,127 @@
+"""`holdfast point`: restore points that the server knows, wherever they lie."""
+
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, YesOption, confirm
+from holdfast.cli.quantities import human_size, short_time
+from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, every, query
+from holdfast.cli.session_display import finish
+from holdfast.cli.tables import Cell, facts_table, rows_table
+from holdfast.cli.voice import Output, Voice
+
+app = typer.Typer(name="point", help="Restore points: snapshots and image-level backups.", rich_markup_mode=None)
+
+PointIdArgument = Annotated[
+    str, typer.Argument(metavar="POINT", help="The point's id, or its beginning.", show_default=False)
+]
+
+
+@app.command("list", epilog="Example: holdfast point list --workload i-0123456789abcdef0")
+def list_(
+    workload: Annotated[
+        str | None, typer.Option("--workload", metavar="ID", help="Only the points of this workload.")
+    ] = None,
+    last: Annotated[int | None, typer.Option("--last", metavar="N", help="At most so many.")] = None,
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """List restore points, newest first."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        found = every(client, "/points", query(appliance=appliance, workload=workload), most=last)
+    rows = [
+        (
+            one["id"][:12],
+            one["kind"],
+            one["workload"]["id"],
+            one["workload"]["name"],
+            short_time(one["created_at"]),
+            human_size(one["size_bytes"]),
+            one["repository"] or "-",
+            one["policy"] or "-",
+        )
+        for one in found
+    ]
+    headings = ("POINT", "KIND", "WORKLOAD", "NAME", "CREATED", "SIZE", "REPOSITORY", "POLICY")
+    voice.document({"points": found}, lambda: rows_table(headings, rows))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast point show 3fa91c")
+def show(
+    point: PointIdArgument,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Show a restore point and how its instance was made up."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        detail = client.send("GET", f"/points/{point}")
+    voice.document(detail, lambda: _table(detail))
+    return voice.status
+
+
+def _table(detail: dict[str, Any]) -> str:
+    point, made_of = detail["point"], detail["configuration"]
+    facts: dict[str, Cell] = {
+        "point": point["id"],
+        "kind": point["kind"],
+        "workload": f"{point['workload']['id']} ({point['workload']['name']})",
+        "account": point["workload"]["account"],
+        "region": point["workload"]["region"],
+        "created": short_time(point["created_at"]),
+        "policy": point["policy"] or None,
+        "repository": point["repository"],
+        "size": human_size(point["size_bytes"]),
+        "stored": None if point["stored_bytes"] is None else human_size(point["stored_bytes"]),
+        "snapshots": ", ".join(point["snapshots"].values()) or None,
+        "warnings": "; ".join(point["warnings"]) or None,
+        "type": made_of.get("instance_type"),
+        "zone": made_of.get("zone"),
+    }
+    volumes = [
+        (one["device"], one["volume_id"], f"{one['size_gib']} GiB", one["volume_type"], "root" if one["root"] else "")
+        for one in made_of.get("volumes", [])
+    ]
+    return facts_table(facts) + "\n" + rows_table(("DEVICE", "VOLUME", "SIZE", "TYPE", ""), volumes)
+
+
+@app.command(epilog="Example: holdfast point snapshot i-0123456789abcdef0 --account production --region eu-central-1")
+def snapshot(
+    instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's id, i-….", show_default=False)],
+    account: Annotated[str, typer.Option("--account", metavar="NAME", help="The account it is in.")],
+    region: Annotated[str, typer.Option("--region", metavar="REGION", help="The region it is in.")],
+    no_wait: NoWaitOption = False,
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Take a manual snapshot of all volumes now; no retention removes it."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        order = {"account": account, "region": region, "instance_id": instance}
+        session = client.send("POST", "/snapshots", order, query(appliance=appliance))
+        return finish(client, voice, session, wait=not no_wait)
+
+
+@app.command(epilog="Example: holdfast point delete 3fa91c --yes")
+def delete(
+    point: PointIdArgument,
+    yes: YesOption = False,
+    no_wait: NoWaitOption = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Delete a restore point, for good: its snapshots, or its place in the repository."""
+    voice = Voice(output, no_progress=no_progress)
+    confirm(f"delete restore point {point}", yes)
+    with connected() as client:
+        session = client.send("DELETE", f"/points/{point}")
+        return finish(client, voice, session, wait=not no_wait)

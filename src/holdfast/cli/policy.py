@@ -1,0 +1,232 @@
+"""`holdfast policy`: documents that say what is protected, and the runs they ask for."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, YesOption, confirm
+from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, query
+from holdfast.cli.session_display import finish
+from holdfast.cli.tables import facts_table, rows_table
+from holdfast.cli.voice import Output, Voice, say
+from holdfast.domain.errors import NotFoundError, UsageError
+
+app = typer.Typer(name="policy", help="What is protected, how often, for how long.", rich_markup_mode=None)
+
+LIMIT_BYTES = 1024 * 1024
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The policy's name.", show_default=False)]
+
+
+@app.command(epilog="Example: holdfast policy apply -f web.yaml --dry-run")
+def apply(
+    file: Annotated[Path, typer.Option("-f", "--file", metavar="FILE", help="The document; - is standard input.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Add a policy, or change it; applying the same document again changes nothing."""
+    from holdfast.wiring.server_client import policy_of
+
+    voice = Voice(output, no_progress=no_progress)
+    name, document = policy_of(_read(file))
+    with connected() as client:
+        applied = client.send("PUT", f"/policies/{name}", document, query(appliance=appliance, dry_run=dry_run))
+    for warning in applied["warnings"]:
+        voice.warn(warning)
+    voice.document(applied, lambda: _applied(applied, dry_run))
+    return voice.status
+
+
+def _read(file: Path) -> str:
+    try:
+        text = sys.stdin.read(LIMIT_BYTES + 1) if str(file) == "-" else file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise NotFoundError(f"{file} does not exist", why="there is no such file", cure="check -f") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is no text", why="it is not UTF-8", cure="name a YAML file") from error
+    if len(text) > LIMIT_BYTES:
+        raise UsageError(f"{file} is too large", why="a policy has at most 1 MiB", cure="name a policy document")
+    return text
+
+
+def _applied(applied: dict[str, Any], dry_run: bool) -> str:
+    change = f"would be {applied['change']}" if dry_run and applied["change"] != "unchanged" else applied["change"]
+    facts = facts_table(
+        {"policy": applied["policy"]["name"], "change": change, "protects": ", ".join(applied["matched"]) or "nothing"}
+    )
+    return facts + "".join(f"{line}\n" for line in applied["difference"])
+
+
+@app.command("list", epilog="Example: holdfast policy list")
+def list_(
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """List policies, in the order in which they take precedence."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        found = client.send("GET", "/policies", query=query(appliance=appliance))
+    rows = [
+        (
+            one["policy"]["name"],
+            "enabled" if one["enabled"] else "disabled",
+            one["policy"]["account"],
+            ", ".join(one["policy"]["regions"]),
+            _target(one["policy"]["snapshot"]),
+            _target(one["policy"]["backup"]),
+        )
+        for one in found
+    ]
+    headings = ("POLICY", "STATE", "ACCOUNT", "REGIONS", "SNAPSHOTS", "BACKUPS")
+    voice.document({"policies": found}, lambda: rows_table(headings, rows))
+    return voice.status
+
+
+def _target(target: dict[str, Any] | None) -> str | None:
+    if target is None:
+        return None
+    schedule = target["schedule"]
+    when = "by hand" if schedule is None else f"{schedule['cron']} {schedule['time_zone']}"
+    keep = target["keep"] if "keep" in target else target["retention"]["keep"]
+    return f"{when}, keeps {keep}"
+
+
+@app.command(epilog="Example: holdfast policy show web")
+def show(
+    name: NameArgument,
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.YAML,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Show a policy and whether it is enabled."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        stored = client.send("GET", f"/policies/{name}", query=query(appliance=appliance))
+    facts = {"policy": name, "enabled": str(stored["enabled"]).lower(), "changed": stored["changed_at"]}
+    voice.document(stored, lambda: facts_table(facts))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast policy export web > web.yaml")
+def export(
+    name: NameArgument,
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.YAML,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Print a policy as the document that `policy apply` takes."""
+    from holdfast.wiring.server_client import document_of
+
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        stored = client.send("GET", f"/policies/{name}", query=query(appliance=appliance))
+    document = document_of(stored["policy"])
+    voice.document(document, lambda: facts_table({"policy": name}))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast policy schema --output json > policy.schema.json")
+def schema(
+    output: OutputOption = Output.JSON,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Print the JSON Schema of policy documents, for editors and checks in git."""
+    from holdfast.wiring.server_client import policy_schema
+
+    voice = Voice(output, no_progress=no_progress)
+    document = policy_schema()
+    voice.document(document, lambda: facts_table({"schema": "add --output json"}))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast policy run web --target backup")
+def run(
+    name: NameArgument,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", metavar="TARGET", help="snapshot or backup; may be given twice. Else all it has."),
+    ] = None,
+    no_wait: NoWaitOption = False,
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Run a policy now, and follow it to its end."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        order = {"targets": target or []}
+        session = client.send("POST", f"/policies/{name}/run", order, query(appliance=appliance))
+        return finish(client, voice, session, wait=not no_wait)
+
+
+def _act(name: str, verb: str, appliance: str | None, output: Output, no_progress: bool) -> int:
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        answer = client.send("POST", f"/policies/{name}/{verb}", query=query(appliance=appliance))
+    voice.document(answer, lambda: facts_table({"policy": name, "done": verb}))
+    return voice.status
+
+
+@app.command(epilog="Example: holdfast policy stop web")
+def stop(
+    name: NameArgument,
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Cancel the runs of a policy that are under way."""
+    return _act(name, "stop", appliance, output, no_progress)
+
+
+@app.command(epilog="Example: holdfast policy enable web")
+def enable(
+    name: NameArgument,
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Let a policy's schedules start it."""
+    return _act(name, "enable", appliance, output, no_progress)
+
+
+@app.command(epilog="Example: holdfast policy disable web")
+def disable(
+    name: NameArgument,
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Keep a policy's schedules from starting it; a run by hand still works."""
+    return _act(name, "disable", appliance, output, no_progress)
+
+
+@app.command(epilog="Example: holdfast policy delete web --yes")
+def delete(
+    name: NameArgument,
+    yes: YesOption = False,
+    appliance: ApplianceOption = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Delete a policy. Its restore points stay until somebody deletes them."""
+    voice = Voice(output, no_progress=no_progress)
+    confirm(f"delete policy {name}", yes)
+    with connected() as client:
+        client.send("DELETE", f"/policies/{name}", query=query(appliance=appliance))
+    say("its restore points stay: no retention removes them any more")
+    voice.document({"policy": name, "deleted": True}, lambda: facts_table({"deleted": name}))
+    return voice.status

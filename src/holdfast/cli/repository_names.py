@@ -1,0 +1,110 @@
+"""Repositories by name, as the server and its appliances know them: added to the noun `repository`."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, PasswordFileOption, YesOption, confirm
+from holdfast.cli.passwords import given_password
+from holdfast.cli.server_connection import connected, query
+from holdfast.cli.tables import as_facts, facts_table, rows_table
+from holdfast.cli.voice import Output, Voice
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What it is called here.", show_default=False)]
+
+
+def is_name(text: str) -> bool:
+    """Whether a person means a repository that the server knows, not a location: no URL, no path, no folder here."""
+    return _NAME.fullmatch(text) is not None and not Path(text).exists()
+
+
+def add(
+    name: NameArgument,
+    url: Annotated[str, typer.Argument(metavar="URL", help="s3://bucket/prefix[?…].", show_default=False)],
+    password_file: PasswordFileOption = None,
+    kms: Annotated[bool, typer.Option("--kms", help="A KMS key slot opens it; no password is kept.")] = False,
+    task_limit: Annotated[
+        int, typer.Option("--task-limit", metavar="N", help="How many workers may use it at once.")
+    ] = 8,
+    description: Annotated[str, typer.Option("--description", metavar="TEXT", help="For people.")] = "",
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Make a repository known to the server and its appliances. It is opened before it is taken."""
+    voice = Voice(output, no_progress=no_progress)
+    password = None if kms else given_password(password_file)
+    definition = {"name": name, "location": url, "kms": kms, "description": description, "task_limit": task_limit}
+    order = {"repository": definition, "password": None if password is None else password.decode()}
+    with connected() as client:
+        added = client.send("PUT", f"/repositories/{name}", order)
+    voice.document(added, lambda: facts_table(as_facts(added)))
+    return voice.status
+
+
+def list_(
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """List the repositories that the server knows."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        found = client.send("GET", "/repositories")
+    rows = [(one["name"], one["location"], one["repository_id"], one["task_limit"]) for one in found]
+    voice.document({"repositories": found}, lambda: rows_table(("REPOSITORY", "LOCATION", "ID", "AT ONCE"), rows))
+    return voice.status
+
+
+def show(name: str, voice: Voice) -> int:
+    """What `repository show NAME` says."""
+    with connected() as client:
+        found = client.send("GET", f"/repositories/{name}")
+    voice.document(found, lambda: facts_table(as_facts(found)))
+    return voice.status
+
+
+def rescan(
+    name: NameArgument,
+    appliance: Annotated[
+        str | None, typer.Option("--appliance", metavar="NAME", help="Which appliance looks, where there are several.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Open a repository again and take on the restore points that are found in it."""
+    voice = Voice(output, no_progress=no_progress)
+    with connected() as client:
+        found = client.send("POST", f"/repositories/{name}/rescan", query=query(appliance=appliance))
+    voice.document(found, lambda: facts_table(as_facts(found)))
+    return voice.status
+
+
+def remove(
+    name: NameArgument,
+    yes: YesOption = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Forget a repository. What is stored in it stays. Refused while a policy names it."""
+    voice = Voice(output, no_progress=no_progress)
+    confirm(f"forget repository {name}", yes)
+    with connected() as client:
+        client.send("DELETE", f"/repositories/{name}")
+    voice.document({"repository": name, "removed": True}, lambda: facts_table({"removed": name}))
+    return voice.status
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give the noun these verbs."""
+    example = "holdfast repository"
+    app.command("add", epilog=f"Example: {example} add main s3://my-bucket/holdfast --password-file password")(add)
+    app.command("list", epilog=f"Example: {example} list")(list_)
+    app.command("rescan", epilog=f"Example: {example} rescan main")(rescan)
+    app.command("remove", epilog=f"Example: {example} remove main --yes")(remove)

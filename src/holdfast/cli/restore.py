@@ -1,0 +1,145 @@
+"""`holdfast restore`: an entire instance, or volumes, from any restore point; `--plan` shows every object first."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, confirm
+from holdfast.cli.point import PointIdArgument
+from holdfast.cli.server_connection import NoWaitOption, connected
+from holdfast.cli.session_display import finish
+from holdfast.cli.tables import rows_table
+from holdfast.cli.voice import Output, Voice, say
+from holdfast.domain.errors import ConflictError
+
+app = typer.Typer(name="restore", help="Bring instances and volumes back.", rich_markup_mode=None)
+
+PlanOption = Annotated[bool, typer.Option("--plan", help="Show every object that would be touched; touch none.")]
+WorkerModeOption = Annotated[
+    str, typer.Option("--worker-mode", metavar="MODE", help="Where data is moved: ec2 (an instance) or local.")
+]
+KmsKeyOption = Annotated[
+    str | None, typer.Option("--kms-key", metavar="KEY", help="Encrypt the volumes under this KMS key.")
+]
+
+
+@app.command(epilog="Example: holdfast restore instance 3fa91c --new --subnet subnet-0123456789abcdef0 --plan")
+def instance(
+    point: PointIdArgument,
+    new: Annotated[
+        bool, typer.Option("--new", help="Make another instance; without it the original place is meant.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Stop and replace the original instance where it still stands.")
+    ] = False,
+    plan: PlanOption = False,
+    region: Annotated[str | None, typer.Option("--region", metavar="REGION", help="Another region.")] = None,
+    zone: Annotated[str | None, typer.Option("--zone", metavar="ZONE", help="Another availability zone.")] = None,
+    subnet: Annotated[str | None, typer.Option("--subnet", metavar="ID", help="Another subnet.")] = None,
+    security_group: Annotated[
+        list[str] | None,
+        typer.Option("--security-group", metavar="ID", help="Other security groups; may be given several times."),
+    ] = None,
+    instance_type: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Another instance type.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Another tag Name.")] = None,
+    key_name: Annotated[str | None, typer.Option("--key-pair", metavar="NAME", help="Another key pair.")] = None,
+    profile: Annotated[
+        str | None, typer.Option("--instance-profile", metavar="ARN", help="Another instance profile.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option("--private-address", metavar="IP", help="This primary private address.")
+    ] = None,
+    kms_key: KmsKeyOption = None,
+    no_power_on: Annotated[bool, typer.Option("--no-power-on", help="Leave it stopped.")] = False,
+    worker_mode: WorkerModeOption = "ec2",
+    no_wait: NoWaitOption = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Bring an entire instance back: where it was, or somewhere new."""
+    changed = {
+        "region": region,
+        "zone": zone,
+        "subnet_id": subnet,
+        "security_group_ids": security_group,
+        "instance_type": instance_type,
+        "name": name,
+        "key_name": key_name,
+        "instance_profile_arn": profile,
+        "private_address": address,
+        "kms_key_id": kms_key,
+    }
+    order = {
+        "point": point,
+        "place": "new" if new else "original",
+        "new": {field: value for field, value in changed.items() if value is not None},
+        "replace": yes,
+        "power_on": not no_power_on,
+        "worker_mode": worker_mode,
+    }
+    return _restore("instance", order, plan, Voice(output, no_progress=no_progress), wait=not no_wait)
+
+
+@app.command(epilog="Example: holdfast restore volume 3fa91c --volume /dev/sdf --zone eu-central-1b")
+def volume(
+    point: PointIdArgument,
+    volume: Annotated[
+        list[str] | None,
+        typer.Option("--volume", metavar="ID|DEVICE", help="Which volumes; may be given several times. Else all."),
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", metavar="REGION", help="Another region.")] = None,
+    zone: Annotated[str | None, typer.Option("--zone", metavar="ZONE", help="Another availability zone.")] = None,
+    volume_type: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Another volume type.")] = None,
+    kms_key: KmsKeyOption = None,
+    plan: PlanOption = False,
+    worker_mode: WorkerModeOption = "ec2",
+    no_wait: NoWaitOption = False,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
+    debug: DebugOption = False,
+) -> int:
+    """Bring volumes back, attached to nothing."""
+    order = {
+        "point": point,
+        "volumes": volume or [],
+        "region": region,
+        "zone": zone,
+        "volume_type": volume_type,
+        "kms_key_id": kms_key,
+        "worker_mode": worker_mode,
+    }
+    return _restore("volumes", order, plan, Voice(output, no_progress=no_progress), wait=not no_wait)
+
+
+def _restore(what: str, order: dict[str, Any], plan_only: bool, voice: Voice, *, wait: bool) -> int:
+    with connected() as client:
+        plan = client.send("POST", f"/restores/{what}/plan", order)
+        if plan_only:
+            for warning in [*plan["warnings"], *plan["problems"]]:
+                voice.warn(warning)
+            voice.document(plan, lambda: _plan_table(plan))
+            return voice.status
+        if plan["problems"]:
+            raise ConflictError(
+                "the restore cannot begin",
+                why="; ".join(plan["problems"]),
+                cure="mend what is named, or choose another place; nothing was touched",
+            )
+        stops = [one for one in plan["objects"] if one["change"] == "stop"]
+        if stops and not order["replace"] and sys.stdin.isatty():
+            confirm(f"stop and replace {', '.join(one['name'] for one in stops)}", yes=False)
+            order["replace"] = True
+        for warning in plan["warnings"]:
+            say(f"note: {warning}")
+        session = client.send("POST", f"/restores/{what}", order)
+        return finish(client, voice, session, wait=wait)
+
+
+def _plan_table(plan: dict[str, Any]) -> str:
+    rows = [
+        (one["change"], one["kind"], one["name"], one["detail"], "removed afterwards" if one["temporary"] else "")
+        for one in plan["objects"]
+    ]
+    return rows_table(("CHANGE", "OBJECT", "NAME", "DETAIL", ""), rows)

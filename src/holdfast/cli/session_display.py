@@ -1,0 +1,126 @@
+"""A session as it runs, for a person: lines of its log, how far it is, and how it ended as an exit code."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from holdfast.cli.quantities import human_size, short_time
+from holdfast.cli.tables import Cell, facts_table, rows_table
+from holdfast.cli.voice import DONE, DONE_WITH_WARNINGS, Voice, say
+
+if TYPE_CHECKING:
+    from holdfast.rest.client.server import HoldfastClient
+
+FAILED = 1
+FINAL = frozenset({"succeeded", "warning", "failed", "cancelled"})
+
+
+def follow(client: "HoldfastClient", voice: Voice, session_id: str) -> Mapping[str, Any]:
+    """Show the session until it has ended; its last detail."""
+    detail: Mapping[str, Any] = client.send("GET", f"/sessions/{session_id}")
+    shown = 0
+    with voice.progress(detail["session"]["kind"]) as progress:
+        total_bytes = done_bytes = 0
+        for event in client.events(f"/sessions/{session_id}/events"):
+            if event["type"] == "log":
+                line = event["document"]
+                if line["sequence"] > shown:
+                    shown = line["sequence"]
+                    say(f"{short_time(line['time'])}  {line['message']}")
+                continue
+            detail = event["document"]
+            figures = [task["progress"] for task in detail["tasks"]]
+            now_total = sum(one["total_bytes"] for one in figures)
+            now_done = sum(one["done_bytes"] for one in figures)
+            if now_total != total_bytes:
+                total_bytes, done_bytes = now_total, 0
+                progress.total(total_bytes)
+            progress.advance(max(now_done - done_bytes, 0))
+            done_bytes = max(now_done, done_bytes)
+    if detail["session"]["state"] not in FINAL:
+        detail = client.send("GET", f"/sessions/{session_id}")
+    return detail
+
+
+def finish(client: "HoldfastClient", voice: Voice, session: Mapping[str, Any], *, wait: bool) -> int:
+    """Print a session that a command began: at once, or when it has ended; its exit code."""
+    if not wait:
+        document = {"session": session, "tasks": []}
+        voice.document(document, lambda: facts_table({"session": session["id"], "state": session["state"]}))
+        return DONE
+    detail = follow(client, voice, session["id"])
+    voice.document(detail, lambda: detail_table(detail))
+    return status_of(detail)
+
+
+def status_of(detail: Mapping[str, Any]) -> int:
+    """The exit code that a session's end means: that of its errors where they agree, else 1."""
+    session = detail["session"]
+    match session["state"]:
+        case "succeeded":
+            return DONE
+        case "warning":
+            return DONE_WITH_WARNINGS
+        case "failed":
+            errors = [one["error"] for one in (session, *detail["tasks"]) if one["error"]]
+            statuses = {error["exit_status"] for error in errors}
+            return int(statuses.pop()) if len(statuses) == 1 else FAILED
+        case _:
+            return FAILED
+
+
+def detail_table(detail: Mapping[str, Any]) -> str:
+    """A session and its tasks."""
+    session = detail["session"]
+    facts: dict[str, Cell] = {
+        "session": session["id"],
+        "kind": session["kind"],
+        "of": session["subject"],
+        "state": session["state"],
+        "started by": session["trigger"],
+        "created": short_time(session["created_at"]),
+        "ended": short_time(session["ended_at"]) if session["ended_at"] else None,
+    }
+    text = facts_table(facts | _error_facts(session["error"]))
+    for warning in session["warnings"]:
+        text += f"warning  {warning}\n"
+    for task in detail["tasks"]:
+        text += "\n" + facts_table(_task_facts(task) | _error_facts(task["error"]))
+    return text
+
+
+def _task_facts(task: Mapping[str, Any]) -> dict[str, Cell]:
+    workload, progress = task["workload"], task["progress"]
+    workers = [one["instance_id"] or "a process of the appliance" for one in task["workers"]]
+    return {
+        "task": workload["id"] + (f" ({workload['name']})" if workload["name"] else ""),
+        "state": task["state"] + ("" if task["state"] in FINAL else f", {task['stage']}"),
+        "done": f"{human_size(progress['done_bytes'])} of {human_size(progress['total_bytes'])}",
+        "read": human_size(progress["read_bytes"]) if progress["read_bytes"] else None,
+        "stored": human_size(progress["stored_bytes"]) if progress["stored_bytes"] else None,
+        "workers": ", ".join(workers) or None,
+        "result": ", ".join(f"{name} {value}" for name, value in task["result"].items()) or None,
+        "warnings": "; ".join(task["warnings"]) or None,
+    }
+
+
+def _error_facts(error: Mapping[str, Any] | None) -> dict[str, Cell]:
+    if error is None:
+        return {}
+    return {"error": f"{error['what']} [{error['code']}]", "why": error["why"], "cure": error["cure"]}
+
+
+def sessions_table(sessions: list[Mapping[str, Any]]) -> str:
+    """A line a session."""
+    rows = [
+        (
+            one["id"][:12],
+            one["kind"],
+            one["subject"],
+            one["state"],
+            one["trigger"],
+            short_time(one["created_at"]),
+            ", ".join(f"{count} {state}" for state, count in one["counts"].items()),
+        )
+        for one in sessions
+    ]
+    return rows_table(("SESSION", "KIND", "OF", "STATE", "STARTED BY", "CREATED", "TASKS"), rows)
