@@ -69,8 +69,8 @@ class BackupRepository(Protocol):
     def repository_id(self) -> str:
         """Its id, hex."""
 
-    def begin_backup(self, tenant: str, workload: str) -> str:
-        """Open a session (ordering rule 3); its id."""
+    def new_session(self) -> str:
+        """The id of a session that is not open yet; remembered before it is opened, so that none is ever lost."""
 
     def prepare_backup(
         self,
@@ -79,27 +79,30 @@ class BackupRepository(Protocol):
         tenant: str,
         workload: str,
         volumes: Sequence[SourceVolume],
-        configuration: bytes,
         compression: str,
     ) -> PreparedWork:
-        """Write the sealed task of that attempt. Parents are chosen here."""
+        """Write the sealed task of that attempt. Parents are chosen with the first attempt.
 
-    def accept_backup(self, session: str, attempt: int, tenant: str, workload: str) -> BackedUp | None:
-        """Check the worker's result and commit; None while there is none. Again after a commit: the same answer."""
+        Use the session of the answer from here on: one that was opened and then cut short is ended, and another begun.
+        """
 
-    def abandon(self, session: str, tenant: str, workload: str) -> None:
-        """The session will have no point: nobody can commit it any more, its scratch is removed."""
+    def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
+        """Check the worker's result and commit, with how the workload was made up in the point; None while there is no
+        result. Again after a commit: the same answer.
+        """
+
+    def abandon(self, session: str) -> str | None:
+        """The session is to have no point: nobody can commit it any more, its scratch is removed. Where a commit came
+        first, the id of its point.
+        """
 
     def point_volumes(self, point: str, tenant: str) -> tuple[list[PointVolume], bytes]:
         """The volumes of a point and the configuration that stands in it."""
 
-    def begin_restore(self, point: str, tenant: str) -> str:
-        """Pin the point (ordering rule 7); the reader's session."""
-
     def prepare_restore(
         self, session: str, attempt: int, point: str, tenant: str, volumes: Sequence[VolumeTarget]
     ) -> PreparedWork:
-        """Write the sealed task of that attempt."""
+        """Pin the point (ordering rule 7) and write the sealed task of that attempt."""
 
     def restored(self, session: str, attempt: int) -> Mapping[str, Mapping[str, str]] | None:
         """What the targets said, by volume: {"snapshot_id": …}; None while there is no result."""
