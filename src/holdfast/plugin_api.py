@@ -99,6 +99,7 @@ class DeployOrder:
     key_name: str | None = None
     allowed_sources: tuple[str, ...] = ()
     public_address: bool = True
+    port: int = 11005
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def deploy(
         list[str] | None,
         typer.Option("--allow", metavar="CIDR", help="Who may reach it, this server among them; several times."),
     ] = None,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", help="Where it answers.")] = 11005,
     private: Annotated[bool, typer.Option("--private", help="No public address; reach it by its private one.")] = False,
     no_wait: NoWaitOption = False,
     output: OutputOption = Output.TABLE,
@@ -84,6 +85,7 @@ def deploy(
         "key_name": key_pair,
         "allowed_sources": allow or [],
         "public_address": not private,
+        "port": port,
     }
     with connected() as client:
         session = client.send("POST", "/appliances/deploy", order)
