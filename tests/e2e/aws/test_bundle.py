@@ -35,13 +35,8 @@ def bare_pythons():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("bundles")
-
-
-@pytest.fixture(scope="module")
-def bundle(folder):
-    return build_bundle("worker", folder)
+def bundle(tmp_path_factory):
+    return build_bundle("worker", tmp_path_factory.mktemp("bundles"))
 
 
 @pytest.fixture(scope="module")
@@ -86,17 +81,3 @@ def test_it_says_what_it_is(bundle, unpacked):
     assert (description["kind"], description["python"]) == ("worker", running_python())
     assert {"holdfast", "boto3", "numpy"} <= set(description["distributions"])
     assert bundle.key.startswith(f"bundles/{bundle.version}/worker-{bundle.architecture}-{bundle.python}-")
-
-
-def test_the_same_gives_the_same_and_is_made_once(bundle, folder, tmp_path):
-    before = bundle.path.stat().st_mtime_ns
-    assert build_bundle("worker", folder) == bundle
-    assert bundle.path.stat().st_mtime_ns == before
-    assert build_bundle("worker", tmp_path).sha256 == bundle.sha256
-
-
-def test_a_damaged_one_is_made_again(bundle, folder):
-    whole = bundle.path.read_bytes()
-    bundle.path.write_bytes(whole[:-1])
-    assert build_bundle("worker", folder) == bundle
-    assert bundle.path.read_bytes() == whole

@@ -44,21 +44,38 @@ class Bundle:
         return f"bundles/{self.version}/{self.kind}-{self.architecture}-{self.python}-{self.sha256[:16]}.tar.gz"
 
 
+@dataclass(frozen=True, slots=True)
+class BundleContents:
+    """What a bundle is made of: its description, and files ascending by name."""
+
+    kind: Kind
+    description: bytes
+    files: tuple[InstalledFile, ...]
+
+
 def build_bundle(kind: Kind, folder: Path) -> Bundle:
     """The bundle of that kind of what is installed here, made in `folder` unless it is there already.
 
     It runs on the architecture and the minor version of Python that run here. Raises MissingExtraError, HoldfastError.
     """
+    return make_bundle(installed_contents(kind), folder)
+
+
+def installed_contents(kind: Kind) -> BundleContents:
+    """What such a bundle would hold today. Raises MissingExtraError, HoldfastError."""
     distributions = required_distributions(_ROOT, EXTRAS[kind])
     files: dict[str, InstalledFile] = {}
     for distribution in distributions:
         files |= {file.name: file for file in installed_files(distribution) if is_kept(file.name, kind)}
-    ordered = [files[name] for name in sorted(files)]
-    description = _description(kind, distributions)
-    content_key = _content_key(description, ordered)
+    return BundleContents(kind, _description(kind, distributions), tuple(files[name] for name in sorted(files)))
+
+
+def make_bundle(contents: BundleContents, folder: Path) -> Bundle:
+    """The bundle of these contents, made in `folder` unless a whole one is there already."""
+    content_key = _content_key(contents)
     folder.mkdir(parents=True, exist_ok=True)
-    made = _made_before(folder, content_key, kind)
-    return made if made is not None else _make(folder, content_key, kind, description, ordered)
+    made = _made_before(folder, content_key, contents.kind)
+    return made if made is not None else _make(folder, content_key, contents)
 
 
 def running_architecture() -> str:
@@ -84,10 +101,10 @@ def _description(kind: Kind, distributions: list[metadata.Distribution]) -> byte
     return json.dumps(fields, indent=2, sort_keys=True).encode() + b"\n"
 
 
-def _content_key(description: bytes, files: list[InstalledFile]) -> str:
+def _content_key(contents: BundleContents) -> str:
     """What a bundle is made of, without reading what the installer has hashed already."""
-    digest = hashlib.sha256(b"%d\0" % _RECIPE + description)
-    for file in files:
+    digest = hashlib.sha256(b"%d\0" % _RECIPE + contents.description)
+    for file in contents.files:
         fingerprint = file.fingerprint or hashlib.sha256(file.place.read_bytes()).hexdigest()
         digest.update(f"{file.name}\0{fingerprint}\0".encode())
     return digest.hexdigest()[:32]
@@ -107,32 +124,32 @@ def _made_before(folder: Path, content_key: str, kind: Kind) -> Bundle | None:
     return _bundle(path, sha256, kind)
 
 
-def _make(folder: Path, content_key: str, kind: Kind, description: bytes, files: list[InstalledFile]) -> Bundle:
+def _make(folder: Path, content_key: str, contents: BundleContents) -> Bundle:
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{content_key}.")
     path = folder / f"{content_key}.tar.gz"
     try:
         with os.fdopen(descriptor, "w+b") as file:
-            _write(file, description, files)
+            _write(file, contents)
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         os.replace(temporary, path)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
-    bundle = _bundle(path, sha256, kind)
+    bundle = _bundle(path, sha256, contents.kind)
     noted = asdict(bundle) | {"path": path.name}
     (folder / f"{content_key}.json").write_text(json.dumps(noted, indent=2) + "\n", encoding="utf-8")
     return bundle
 
 
-def _write(file: io.IOBase, description: bytes, files: list[InstalledFile]) -> None:
+def _write(file: io.IOBase, contents: BundleContents) -> None:
     """Files ascending by name behind the description: no owner, no time, one mode for all."""
     with (
         gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
     ):
-        archive.addfile(_entry(DESCRIPTION_NAME, len(description)), io.BytesIO(description))
-        for installed in files:
+        archive.addfile(_entry(DESCRIPTION_NAME, len(contents.description)), io.BytesIO(contents.description))
+        for installed in contents.files:
             with installed.place.open("rb") as content:
                 size_bytes = os.fstat(content.fileno()).st_size
                 archive.addfile(_entry(f"site-packages/{installed.name}", size_bytes), content)

@@ -52,9 +52,9 @@ class SnapshotRequest:
 
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    client_token: str = field(default_factory=lambda: str(uuid.uuid4()))
     least_volume_gib: int = 1
     kms_key_arn: str | None = None
-    client_token: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 @dataclass(slots=True)
