@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from holdfast.domain.errors import HoldfastError
+from holdfast.domain.errors import HoldfastError, IntegrityError
 from holdfast.domain.workload import Workload
 
 
@@ -59,10 +59,29 @@ class ItemError:
         """From the error itself."""
         return cls(error.code, error.what, error.why, error.cure, error.exit_status)
 
+    def as_error(self) -> HoldfastError:
+        """The error again: of the class that has this code."""
+        kind = _class_of(self.code, HoldfastError) or HoldfastError
+        error = kind.__new__(kind, self.what)
+        HoldfastError.__init__(error, self.what, why=self.why, cure=self.cure)
+        if isinstance(error, IntegrityError):
+            error.objects = ()
+        return error
+
+
+def _class_of(code: str, root: type[HoldfastError]) -> type[HoldfastError] | None:
+    if root.code == code:
+        return root
+    return next((found for kind in root.__subclasses__() if (found := _class_of(code, kind))), None)
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """The worker that a task has, or had. `instance_id` is empty where it is a local process."""
+    """The worker that a task has, or had. `instance_id` is empty where it is a local process.
+
+    `work` is the repository's session that it works for; by it and the attempt its reports are told apart. `outcome` is
+    what it reported at last, `done` or `failed`, with its error; `heard_at` when it was last heard of.
+    """
 
     mode: str
     instance_id: str = ""
@@ -70,6 +89,11 @@ class WorkerFacts:
     attempt: int = 1
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    work: str = ""
+    heard_at: datetime | None = None
+    reports: int = 0
+    outcome: str = ""
+    error: ItemError | None = None
 
 
 @dataclass(frozen=True, slots=True)
