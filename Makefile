@@ -3,7 +3,7 @@
 VENV      := .venv
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.holdfast-installed
-EXTRAS    := lab,testing,server,appliance,dev
+EXTRAS    := lab,testing,server,appliance,postgresql,dev
 WORKERS   ?= 2
 
 # mkfs and its kin live in sbin, which is not on everyone's PATH.
@@ -22,7 +22,7 @@ demo: $(INSTALLED)  ## the whole story in an AWS of its own: back up, destroy, r
 	$(BIN)/holdfast demo
 
 test: lint types imports  ## everything that must hold before a change is merged
-	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs mkfs.xfs:xfsprogs
+	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs mkfs.xfs:xfsprogs pg_ctlcluster:postgresql
 	$(BIN)/pytest -n $(WORKERS) tests
 
 check: lint types imports house  ## the quick part of `test`: style, types, imports, house rules

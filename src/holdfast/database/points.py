@@ -1,0 +1,93 @@
+"""Restore points."""
+
+from typing import Any
+
+from sqlalchemy import Select, delete, select, update
+
+from holdfast.database import tables
+from holdfast.database.connection import Database
+from holdfast.database.statements import add_row, by_prefix, count_change, cursor_of, missing, newest_first
+from holdfast.domain.restore_point import RestorePoint
+from holdfast.protocol.encoding import from_json, to_json
+
+_POINTS = tables.points
+
+
+class PointsTable:
+    """`Points` in SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, point: RestorePoint, sealed_configuration: bytes) -> None:
+        """Add; adding one again that is there changes nothing."""
+        with self._database.writing() as connection:
+            if add_row(connection, _POINTS, {**_row(point), "sealed_configuration": sealed_configuration}):
+                count_change(connection, "point", point.id)
+
+    def put(self, point: RestorePoint) -> None:
+        """Replace. Raises NotFoundError."""
+        with self._database.writing() as connection:
+            change = update(_POINTS).where(_POINTS.c.id == point.id).values(_row(point))
+            if connection.execute(change).rowcount == 0:
+                raise missing("point", point.id)
+            count_change(connection, "point", point.id)
+
+    def get(self, point_id: str) -> RestorePoint:
+        """By id or unique prefix. Raises NotFoundError, UsageError for a prefix of several."""
+        with self._database.reading() as connection:
+            row = by_prefix(connection, select(_POINTS.c.document), _POINTS.c.id, "point", point_id)
+        return _point(row.document)
+
+    def sealed_configuration(self, point_id: str) -> bytes:
+        """How the workload was made up, sealed. Raises NotFoundError."""
+        with self._database.reading() as connection:
+            row = by_prefix(connection, select(_POINTS.c.sealed_configuration), _POINTS.c.id, "point", point_id)
+        sealed: bytes = row.sealed_configuration
+        return sealed
+
+    def of_workload(self, account: str, region: str, workload_id: str) -> list[RestorePoint]:
+        """Oldest first."""
+        own = (_POINTS.c.workload_id == workload_id, _POINTS.c.account == account, _POINTS.c.region == region)
+        return self._oldest_first(select(_POINTS.c.document).where(*own))
+
+    def of_policy(self, policy: str) -> list[RestorePoint]:
+        """Oldest first."""
+        return self._oldest_first(select(_POINTS.c.document).where(_POINTS.c.policy == policy))
+
+    def page(self, *, before: str | None, limit: int, workload_id: str | None = None) -> list[RestorePoint]:
+        """Newest first, after the point `before`."""
+        query = select(_POINTS.c.document)
+        if workload_id is not None:
+            query = query.where(_POINTS.c.workload_id == workload_id)
+        with self._database.reading() as connection:
+            moment = select(_POINTS.c.created_at).where(_POINTS.c.id == before)
+            last = cursor_of(connection, moment, "point", before)
+            return [_point(text) for text in connection.execute(newest_first(query, _POINTS, last, limit)).scalars()]
+
+    def remove(self, point_id: str) -> None:
+        """Gone already is no error."""
+        with self._database.writing() as connection:
+            if connection.execute(delete(_POINTS).where(_POINTS.c.id == point_id)).rowcount == 1:
+                count_change(connection, "point", point_id)
+
+    def _oldest_first(self, query: Select[Any]) -> list[RestorePoint]:
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(_POINTS.c.created_at, _POINTS.c.id)).scalars()
+            return [_point(text) for text in rows]
+
+
+def _row(point: RestorePoint) -> dict[str, Any]:
+    return {
+        "id": point.id,
+        "account": point.workload.account,
+        "region": point.workload.region,
+        "workload_id": point.workload.id,
+        "policy": point.policy,
+        "created_at": point.created_at,
+        "document": to_json(point).decode(),
+    }
+
+
+def _point(text: str) -> RestorePoint:
+    return from_json(RestorePoint, text, "point")

@@ -1,0 +1,91 @@
+"""Statements that the records share: add or replace, the counter of changes, pages, unique prefixes."""
+
+import re
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, and_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import Insert
+
+from holdfast.database import tables
+from holdfast.domain.errors import NotFoundError, UsageError
+
+_ID_PREFIX = re.compile(r"[0-9a-f]{1,32}")
+
+
+def insert(connection: Connection, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT, which both databases spell alike."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def put_row(connection: Connection, table: Table, row: dict[str, Any], *, keep: frozenset[str] = frozenset()) -> None:
+    """Add the row, or replace the one with its primary key; columns in `keep` stay as they are there."""
+    key = [column.name for column in table.primary_key]
+    changed = {name: value for name, value in row.items() if name not in keep and name not in key}
+    connection.execute(insert(connection, table).values(row).on_conflict_do_update(index_elements=key, set_=changed))
+
+
+def add_row(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Add the row; False when one with its primary key is there."""
+    statement: Insert = insert(connection, table).values(row).on_conflict_do_nothing()
+    return connection.execute(statement).rowcount == 1
+
+
+def count_change(connection: Connection, kind: str, object_id: str) -> int:
+    """Give the change of an object the next number. It is seen when the transaction is, and in no other order."""
+    counters = tables.counters
+    usn: int = connection.execute(
+        update(counters).where(counters.c.name == "usn").values(value=counters.c.value + 1).returning(counters.c.value)
+    ).scalar_one()
+    put_row(connection, tables.changes, {"kind": kind, "id": object_id, "usn": usn})
+    return usn
+
+
+def missing(what: str, name: str) -> NotFoundError:
+    """The error that names what is not there."""
+    return NotFoundError(f"{what} {name} does not exist", why="nothing has this name or id", cure=f"list the {what}s")
+
+
+def newest_first(query: Select[Any], table: Table, last: tuple[datetime, str] | None, limit: int) -> Select[Any]:
+    """A page of `query`: by age, after the row that was created then and has that id."""
+    if last is not None:
+        moment, row_id = last
+        older = table.c.created_at < moment
+        query = query.where(older | and_(table.c.created_at == moment, table.c.id < row_id))
+    return query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
+
+
+def cursor_of(connection: Connection, query: Select[Any], what: str, before: str | None) -> tuple[datetime, str] | None:
+    """Where the page after `before` begins; `query` selects the time of that row."""
+    if before is None:
+        return None
+    moment = connection.execute(query).scalars().first()
+    if moment is None:
+        raise NotFoundError(
+            f"{what} {before} does not exist",
+            why="the page after it cannot be found; it may have been removed meanwhile",
+            cure="begin again with the first page",
+        )
+    return moment, before
+
+
+def by_prefix(connection: Connection, query: Select[Any], id_column: Any, what: str, text: str) -> Any:
+    """The one row of `query` whose id is `text`, or begins with it."""
+    exact = connection.execute(query.where(id_column == text)).first()
+    if exact is not None:
+        return exact
+    if not _ID_PREFIX.fullmatch(text):
+        raise missing(what, text)
+    # `g` comes after every digit of an id, so that the index finds the prefix.
+    found = connection.execute(query.where(id_column >= text, id_column < text + "g").limit(2)).all()
+    if not found:
+        raise missing(what, text)
+    if len(found) > 1:
+        raise UsageError(f"{text} is no single {what}", why="several ids begin with it", cure="write more of the id")
+    return found[0]
+
+
+def exists(connection: Connection, table: Table, key: str, value: str) -> bool:
+    """Whether a row has that value."""
+    return connection.execute(select(table.c[key]).where(table.c[key] == value)).first() is not None

@@ -1,0 +1,57 @@
+"""Tokens, by the SHA-256 of each."""
+
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+
+from holdfast.database import tables
+from holdfast.database.connection import Database
+from holdfast.database.statements import add_row, missing
+from holdfast.domain.errors import ConflictError
+from holdfast.server.ports.records import StoredToken, TokenKind
+
+_TOKENS = tables.tokens
+_FIELDS = [field.name for field in fields(StoredToken)]
+
+
+class TokensTable:
+    """`Tokens` in SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, token: StoredToken) -> None:
+        """Raises ConflictError when the id is taken."""
+        with self._database.writing() as connection:
+            if not add_row(connection, _TOKENS, {**asdict(token), "kind": token.kind.value}):
+                raise ConflictError(
+                    f"token {token.id} exists already", why="an id is given once", cure="make another token"
+                )
+
+    def get(self, token_id: str) -> StoredToken:
+        """Raises NotFoundError."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(_TOKENS).where(_TOKENS.c.id == token_id)).first()
+        if row is None:
+            raise missing("token", token_id)
+        return _read(row)
+
+    def all(self) -> list[StoredToken]:
+        """Oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(_TOKENS).order_by(_TOKENS.c.created_at, _TOKENS.c.id))
+            return [_read(row) for row in rows]
+
+    def revoke(self, token_id: str, now: datetime) -> None:
+        """Never to be accepted again; revoked twice, the first time stands. Raises NotFoundError."""
+        change = update(_TOKENS).where(_TOKENS.c.id == token_id)
+        with self._database.writing() as connection:
+            if connection.execute(change.values(revoked_at=func.coalesce(_TOKENS.c.revoked_at, now))).rowcount == 0:
+                raise missing("token", token_id)
+
+
+def _read(row: Row[Any]) -> StoredToken:
+    values = {name: getattr(row, name) for name in _FIELDS}
+    return StoredToken(**{**values, "kind": TokenKind(row.kind)})
