@@ -3,5 +3,5 @@
 It knows no cloud: what touches one is done by a plug-in. It must never know how it is asked (REST), nor where its
 records lie: that stands behind `ports/`.
 
-Read `ports/records.py` first.
+Read `service.py` first, then `composition.py`, which names the parts.
 """

@@ -55,6 +55,10 @@ class TokenBook:
             raise _refusal()
         return Principal(token.id, token.kind, token.appliance)
 
+    def revoke(self, text: str) -> None:
+        """That token opens nothing any more."""
+        self._tokens.revoke(text.split("_")[1], self._surroundings.now())
+
     def revoke_services(self, appliance: str) -> None:
         """The services of that appliance are to show new ones, or none."""
         for token in self._tokens.all():

@@ -25,3 +25,13 @@ class Processes(Protocol):
         """Run this Python with `arguments`. Its standard input ends when this process does, in whatever way; what it
         writes goes to a log of that name.
         """
+
+
+class ServiceDoor(Protocol):
+    """What a service is told of the server, and where its token lies."""
+
+    def arguments(self, appliance: str, service: str, token: str) -> tuple[str, ...]:
+        """Keep the token in a file that only this user reads; the words that name it, the server and its identity."""
+
+    def forget(self, appliance: str) -> None:
+        """Remove the tokens' files."""

@@ -1,0 +1,151 @@
+"""Appliances as the server knows them, and how each stands to it.
+
+An appliance is available until its service, or somebody's request, finds otherwise: unreachable, showing another
+certificate, or obeying another server. What it says comes from the plug-in's service that looks after it.
+"""
+
+from dataclasses import replace
+
+from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
+from holdfast.domain.identifiers import checked_name
+from holdfast.domain.infrastructure import Appliance, ApplianceState
+from holdfast.plugin_api import ConnectOrder
+from holdfast.protocol.appliance_answers import ChangePage
+from holdfast.server.connections import ApplianceConnections
+from holdfast.server.plugins import PluginShelf
+from holdfast.server.ports.records import Records
+from holdfast.server.ports.surroundings import Surroundings
+from holdfast.server.repositories import RepositoryShelf
+from holdfast.server.services import ApplianceServices
+
+# What a service may say. Deploying and removing are the server's own doing, and end by it.
+_TOLD = frozenset(
+    {
+        ApplianceState.AVAILABLE,
+        ApplianceState.UNAVAILABLE,
+        ApplianceState.CERTIFICATE_CHANGED,
+        ApplianceState.OWNED_BY_ANOTHER,
+    }
+)
+
+
+class ApplianceRegister:
+    """Connects appliances and follows their states."""
+
+    def __init__(
+        self,
+        records: Records,
+        plugins: PluginShelf,
+        connections: ApplianceConnections,
+        services: ApplianceServices,
+        repositories: RepositoryShelf,
+        surroundings: Surroundings,
+    ) -> None:
+        self._records = records
+        self._plugins = plugins
+        self._connections = connections
+        self._services = services
+        self._repositories = repositories
+        self._surroundings = surroundings
+
+    def reserve(self, name: str) -> None:
+        """Raises ConflictError where the name is taken, UsageError where it is none."""
+        checked_name(name, "an appliance")
+        try:
+            self._records.appliances.get(name)
+        except NotFoundError:
+            return
+        raise ConflictError(
+            f"there is an appliance {name} already", why="names are unique on a server", cure="choose another name"
+        )
+
+    def connect(self, order: ConnectOrder, plugin_name: str) -> Appliance:
+        """Take on an appliance that runs; one that another server had obeys this one from now on."""
+        checked_name(order.name, "an appliance")
+        plugin = self._plugins.installed(plugin_name)
+        try:
+            known = self._records.appliances.get(order.name)
+        except NotFoundError:
+            known = None
+        if known is not None and known.state != ApplianceState.OWNED_BY_ANOTHER:
+            self.reserve(order.name)
+        appliance = plugin.connect(order, self._plugins.context(plugin_name))
+        if known is not None and known.appliance_id != appliance.appliance_id:
+            raise ConflictError(
+                f"there is an appliance {order.name} already",
+                why=f"what answers at {order.url} is another one",
+                cure="choose another name",
+            )
+        return self.settled(appliance)
+
+    def settled(self, appliance: Appliance) -> Appliance:
+        """It answers: keep it, tell it what it needs to know, look after it."""
+        settled = replace(
+            appliance,
+            state=ApplianceState.AVAILABLE,
+            reason="",
+            offered_certificate=None,
+            added_at=appliance.added_at or self._surroundings.now(),
+        )
+        self._records.appliances.put(settled)
+        self._repositories.push_all(settled)
+        self._services.follow(settled)
+        return self._records.appliances.get(settled.name)
+
+    def told(self, name: str, state: ApplianceState, reason: str, offered_certificate: str | None) -> Appliance:
+        """What the service found. An appliance that is back gets the repositories that it may have missed."""
+        if state not in _TOLD:
+            raise UsageError(
+                f"{state} is no state to report",
+                why="it is of the server's own making",
+                cure="report one of " + ", ".join(sorted(_TOLD)),
+            )
+        known = self._records.appliances.get(name)
+        if known.state not in _TOLD:
+            return known
+        offered = offered_certificate if state == ApplianceState.CERTIFICATE_CHANGED else None
+        changed = replace(known, state=state, reason=reason, offered_certificate=offered)
+        if changed == known:
+            return known
+        self._records.appliances.put(changed)
+        if state == ApplianceState.AVAILABLE and known.state != state:
+            self._repositories.push_all(changed)
+        return changed
+
+    def synced(self, name: str, page: ChangePage) -> int:
+        """Take over what changed; the number reached."""
+        return self._records.mirror.apply(name, page, self._surroundings.now())
+
+    def accept_certificate(self, name: str) -> Appliance:
+        """A person says that the certificate it offers now is right. Raises ConflictError where it offers none."""
+        known = self._records.appliances.get(name)
+        if known.state != ApplianceState.CERTIFICATE_CHANGED or not known.offered_certificate:
+            raise ConflictError(
+                f"appliance {name} offers no other certificate",
+                why=f"it is {known.state}",
+                cure="see `holdfast appliance show`; nothing needs to be accepted",
+            )
+        plugin = self._plugins.installed(known.plugin)
+        accepted = plugin.accept_certificate(known, self._plugins.context(known.plugin))
+        self._connections.forget(name)
+        return self.settled(accepted)
+
+    def rescan(self, name: str) -> Appliance:
+        """Forget what was collected of it, and collect it anew."""
+        known = self._records.appliances.get(name)
+        if known.state in (ApplianceState.DEPLOYING, ApplianceState.REMOVING):
+            raise ConflictError(
+                f"appliance {name} is {known.state}", why="there is nothing to collect", cure="wait until that is done"
+            )
+        self._records.mirror.drop(name)
+        self._repositories.push_all(known)
+        return self._records.appliances.get(name)
+
+    def forget(self, name: str) -> None:
+        """It is none of ours any more; gone already is no error."""
+        self._services.leave(name)
+        self._connections.forget(name)
+        try:
+            self._records.appliances.remove(name)
+        except NotFoundError:
+            return

@@ -1,0 +1,118 @@
+"""Installing and removing plug-ins, each in a session of the server.
+
+What is run is known before: it comes from a place that a person named, or with this server; its SHA-256 is shown; and
+no index is asked for it or for anything that it might want.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from holdfast.domain.errors import CancelledError, ConflictError, NotFoundError, PluginMissingError
+from holdfast.domain.identifiers import checked_name
+from holdfast.domain.session import Session, SessionKind
+from holdfast.plugin_api import InstalledThing
+from holdfast.server.plugins import PluginShelf, missing
+from holdfast.server.ports.packages import PluginPackages
+from holdfast.server.ports.records import PluginState, Records, StoredPlugin
+from holdfast.server.sessions import OwnSessions, SessionVoice
+
+
+class PluginInstallation:
+    """Brings plug-ins here, and lets them install what they need."""
+
+    def __init__(self, records: Records, plugins: PluginShelf, packages: PluginPackages, sessions: OwnSessions) -> None:
+        self._records = records
+        self._plugins = plugins
+        self._packages = packages
+        self._sessions = sessions
+
+    def install(self, name: str, source: str | None, options: Mapping[str, str]) -> Session:
+        """Install its distribution, unless it is there and no other source is named, then what it needs."""
+        checked_name(name, "a plug-in")
+
+        def work(voice: SessionVoice) -> None:
+            where = self._bring(name, source, voice)
+            plugin = self._plugins.usable(name)
+            settings = self._settings(name)
+            started = StoredPlugin(name, plugin.facts.version, where, PluginState.INSTALLING, settings)
+            self._records.plugins.put(started)
+            try:
+                installation = plugin.install(self._plugins.context(name, voice, options))
+            except BaseException:
+                # What `install` made is gone again; what an earlier one made, if there was one, stands.
+                if settings:
+                    self._records.plugins.put(replace(started, state=PluginState.INSTALLED))
+                else:
+                    self._records.plugins.remove(name)
+                raise
+            for thing in installation.things:
+                voice.say(_line(thing))
+            self._records.plugins.put(replace(started, state=PluginState.INSTALLED, settings=installation.settings))
+
+        return self._sessions.start(SessionKind.INSTALL, name, work, {"plugin": name})
+
+    def remove(self, name: str) -> Session:
+        """Take all away that its `install` created, and its distribution. Raises ConflictError while it is needed."""
+        try:
+            stored = self._records.plugins.get(name)
+        except NotFoundError:
+            raise missing(name) from None
+        used = [appliance.name for appliance in self._records.appliances.all() if appliance.plugin == name]
+        if used:
+            raise ConflictError(
+                f"plug-in {name} is in use",
+                why="these appliances need it: " + ", ".join(used),
+                cure="remove them first: holdfast appliance remove NAME",
+            )
+
+        def work(voice: SessionVoice) -> None:
+            plugin = self._plugins.usable(name)
+            self._records.plugins.put(replace(stored, state=PluginState.REMOVING))
+            try:
+                plugin.uninstall(self._plugins.context(name, voice))
+            except BaseException:
+                self._records.plugins.put(stored)
+                raise
+            self._records.plugins.remove(name)
+            for entry in self._packages.found():
+                if entry.name == name:
+                    self._packages.uninstall(entry.distribution)
+                    voice.say(f"distribution {entry.distribution} {entry.version} is removed from this server")
+
+        return self._sessions.start(SessionKind.REMOVE, name, work, {"plugin": name})
+
+    def _bring(self, name: str, source: str | None, voice: SessionVoice) -> str:
+        """Have the distribution installed; where it came from."""
+        there = [entry for entry in self._packages.found() if entry.name == name]
+        if there and source is None:
+            voice.say(f"distribution {there[0].distribution} {there[0].version} is installed already")
+            return self._source(name)
+        wheel = self._packages.obtain(name, source)
+        voice.say(f"{wheel.distribution} {wheel.version} from {wheel.source}, SHA-256 {wheel.sha256}")
+        if voice.cancelled():
+            raise CancelledError("the installation was cancelled", why="somebody asked for it", cure="run it again")
+        self._packages.install(wheel)
+        if not any(entry.name == name for entry in self._packages.found()):
+            self._packages.uninstall(wheel.distribution)
+            raise PluginMissingError(
+                f"{wheel.distribution} brings no plug-in {name}",
+                why="its distribution announces none of that name (entry points of the group holdfast.plugins.v1)",
+                cure="name the folder, wheel or URL of the plug-in",
+            )
+        return wheel.source
+
+    def _source(self, name: str) -> str:
+        try:
+            return self._records.plugins.get(name).source
+        except NotFoundError:
+            return "installed before"
+
+    def _settings(self, name: str) -> Mapping[str, str]:
+        try:
+            return self._records.plugins.get(name).settings
+        except NotFoundError:
+            return {}
+
+
+def _line(thing: InstalledThing) -> str:
+    return f"{thing.where}: {thing.kind} {thing.name}" + (f" ({thing.detail})" if thing.detail else "")

@@ -1,0 +1,129 @@
+"""What a server that was killed has left: found at the next start, taken away, and said.
+
+The ledger names what was created, or may have been, for each session; the plug-in that did it removes it. A session
+that had done its work when the server went has succeeded: the records say so.
+"""
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+from holdfast.domain.errors import HoldfastError, NotFoundError, PluginMissingError
+from holdfast.domain.infrastructure import Appliance, ApplianceState
+from holdfast.domain.session import LogLevel, Session, SessionKind, State
+from holdfast.server.plugins import PluginShelf
+from holdfast.server.ports.records import PluginState, Records
+from holdfast.server.ports.surroundings import Surroundings
+from holdfast.server.sessions import OwnSessions
+
+FIRST_DELAY = timedelta(seconds=2)
+LONGEST_DELAY = timedelta(minutes=10)
+_CUT_SHORT = frozenset({SessionKind.INSTALL, SessionKind.DEPLOY, SessionKind.REMOVE})
+
+
+class Recovery:
+    """Ends what was cut short. `run` is done in a thread: a cloud may not be reachable at once."""
+
+    def __init__(
+        self, records: Records, plugins: PluginShelf, sessions: OwnSessions, surroundings: Surroundings
+    ) -> None:
+        self._records = records
+        self._plugins = plugins
+        self._sessions = sessions
+        self._surroundings = surroundings
+        self._left: list[Session] = []
+
+    def look(self) -> None:
+        """Find them, before anything new begins."""
+        known = {session.id: session for session in self._records.sessions.unfinished()}
+        for row in self._records.ledger.open_rows():
+            if row.session_id and row.session_id not in known:
+                session = self._session(row.session_id)
+                if session is not None and session.state in (State.FAILED, State.CANCELLED):
+                    known[session.id] = session
+        self._left = [session for session in known.values() if session.kind in _CUT_SHORT]
+
+    def start(self) -> None:
+        """Do it in a thread."""
+        threading.Thread(target=self.run, name="recovery", daemon=True).start()
+
+    def run(self) -> None:
+        """Clean until all is done, or the server ends; what fails is tried again, each time later."""
+        delay = FIRST_DELAY
+        while self._left:
+            self._left = [session for session in self._left if not self._done(session)]
+            if self._left and self._surroundings.wait(delay.total_seconds()):
+                return
+            delay = min(LONGEST_DELAY, 2 * delay)
+
+    def _done(self, session: Session) -> bool:
+        voice = self._sessions.voice(session.id)
+        if not session.state.final and self._had_succeeded(session):
+            self._sessions.end(session)
+            return True
+        plugin_name = str(self._records.sessions.details(session.id).get("plugin", ""))
+        try:
+            # A removal is no creation: nothing of it is to be cleaned, and the person asks for it again.
+            if session.kind != SessionKind.REMOVE:
+                plugin = self._plugins.usable(plugin_name)
+                plugin.clean(session.id, self._plugins.context(plugin_name, voice))
+        except PluginMissingError as error:
+            if not session.state.final:
+                self._settle(session, plugin_name)
+                self._sessions.end(session, error)
+            return True
+        except HoldfastError as error:
+            voice.say(f"what was left cannot be removed now: {error}; it is tried again", LogLevel.WARNING)
+            return False
+        if not session.state.final:
+            self._settle(session, plugin_name)
+            self._sessions.end(session, _cut_short())
+        return True
+
+    def _had_succeeded(self, session: Session) -> bool:
+        match session.kind:
+            case SessionKind.DEPLOY:
+                appliance = self._appliance(session.subject)
+                return appliance is not None and appliance.state != ApplianceState.DEPLOYING
+            case SessionKind.INSTALL:
+                return any(
+                    plugin.name == session.subject and plugin.state == PluginState.INSTALLED
+                    for plugin in self._records.plugins.all()
+                )
+        return False
+
+    def _settle(self, session: Session, plugin_name: str) -> None:
+        """Nothing in the records stays half-way."""
+        appliance = self._appliance(session.subject)
+        if appliance is not None and session.kind == SessionKind.DEPLOY:
+            self._records.appliances.remove(appliance.name)
+        elif appliance is not None and appliance.state == ApplianceState.REMOVING:
+            reason = "its removal was cut short"
+            self._records.appliances.put(replace(appliance, state=ApplianceState.UNAVAILABLE, reason=reason))
+        for plugin in self._records.plugins.all():
+            if plugin.name != plugin_name or plugin.state == PluginState.INSTALLED:
+                continue
+            if plugin.state == PluginState.INSTALLING and not plugin.settings:
+                self._records.plugins.remove(plugin_name)
+            else:
+                self._records.plugins.put(replace(plugin, state=PluginState.INSTALLED))
+
+    def _appliance(self, name: str) -> Appliance | None:
+        try:
+            return self._records.appliances.get(name)
+        except NotFoundError:
+            return None
+
+    def _session(self, session_id: str) -> Session | None:
+        try:
+            return self._records.sessions.get(session_id)
+        except NotFoundError:
+            return None
+
+
+def _cut_short() -> HoldfastError:
+    return HoldfastError(
+        "the session was cut short",
+        why="the server ended while it ran; what it had created is removed",
+        cure="run it again",
+    )

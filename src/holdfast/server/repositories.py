@@ -1,0 +1,81 @@
+"""Repositories by name: kept here with their sealed passwords, and known to every appliance.
+
+An appliance opens a repository before it takes it on; one that cannot be reached gets it when it is back.
+"""
+
+from holdfast.domain.errors import HoldfastError, UnavailableError, UsageError
+from holdfast.domain.identifiers import checked_name
+from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
+from holdfast.domain.secret_box import SecretBox
+from holdfast.protocol.appliance_answers import RepositoryOrder
+from holdfast.protocol.encoding import from_document, to_document
+from holdfast.server.connections import ApplianceConnections
+from holdfast.server.ports.records import Records
+
+_PURPOSE = "repository password"
+
+
+class RepositoryShelf:
+    """Keeps repositories and hands them to appliances."""
+
+    def __init__(self, records: Records, connections: ApplianceConnections, box: SecretBox) -> None:
+        self._records = records
+        self._connections = connections
+        self._box = box
+
+    def put(self, order: RepositoryOrder) -> RepositoryDefinition:
+        """Add or replace; the password None keeps the one that is there. The first refusal of an appliance that can be
+        reached is the answer, and nothing is kept.
+        """
+        definition = order.repository
+        checked_name(definition.name, "a repository")
+        if definition.kms and order.password is not None:
+            raise UsageError(
+                f"repository {definition.name} has two ways in",
+                why="a KMS key slot opens it, and a password is given",
+                cure="give one of them",
+            )
+        complete = RepositoryOrder(definition, order.password or self._password(definition))
+        for appliance in self._records.appliances.all():
+            if appliance.state == ApplianceState.AVAILABLE:
+                definition = self._push(appliance, complete)
+                complete = RepositoryOrder(definition, complete.password)
+        password = complete.password
+        sealed = self._box.seal(password.encode(), _PURPOSE) if password is not None else None
+        self._records.repositories.put(definition, sealed)
+        return definition
+
+    def push_all(self, appliance: Appliance) -> list[HoldfastError]:
+        """Let an appliance know all of them; what it refuses stands in its log, and keeps it from none of the rest."""
+        refused: list[HoldfastError] = []
+        for definition in self._records.repositories.all():
+            try:
+                self._push(appliance, RepositoryOrder(definition, self._password(definition)))
+            except UnavailableError as error:
+                return [*refused, error]
+            except HoldfastError as error:
+                refused.append(error)
+        return refused
+
+    def rescan(self, name: str) -> RepositoryDefinition:
+        """Let every appliance open it again. Raises what the first one answers that cannot."""
+        definition = self._records.repositories.get(name)
+        return self.put(RepositoryOrder(definition))
+
+    def remove(self, name: str) -> None:
+        """Forget it, here and on every appliance; its contents stay. Raises UnavailableError where one is not there."""
+        self._records.repositories.get(name)
+        for appliance in self._records.appliances.all():
+            self._connections.send(appliance, "DELETE", f"/repositories/{name}")
+        self._records.repositories.remove(name)
+
+    def _push(self, appliance: Appliance, order: RepositoryOrder) -> RepositoryDefinition:
+        name = order.repository.name
+        answer = self._connections.send(appliance, "PUT", f"/repositories/{name}", to_document(order))
+        return from_document(RepositoryDefinition, answer, f"repository {name}") if answer else order.repository
+
+    def _password(self, definition: RepositoryDefinition) -> str | None:
+        if definition.kms or definition.name not in {known.name for known in self._records.repositories.all()}:
+            return None
+        sealed = self._records.repositories.sealed_password(definition.name)
+        return self._box.open(sealed, _PURPOSE).decode() if sealed is not None else None

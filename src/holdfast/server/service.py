@@ -1,0 +1,248 @@
+"""Everything that can be asked of a management server, in one place; `rest/server_api/` is made of it.
+
+What appliances do is asked of them: `ask_appliance` passes a request on and gives back what they answer. Lists of
+sessions and restore points come from the mirror, so that they are there when an appliance is not.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast import __version__
+from holdfast.domain.errors import UnavailableError
+from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
+from holdfast.domain.session import LogLine, Session
+from holdfast.plugin_api import ConnectOrder, DeployOrder
+from holdfast.protocol.appliance_answers import API_VERSION, ChangePage, PointDetail, RepositoryOrder, SessionDetail
+from holdfast.protocol.encoding import from_document, to_document
+from holdfast.server.composition import Parts
+from holdfast.server.plugins import PluginReport
+from holdfast.server.ports.records import ListedPoint, ListedSession
+from holdfast.server.tokens import Principal
+
+DEFAULT_PLUGIN = "aws"
+_WATCH_SECONDS = 0.5
+_LOG_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """Who a server is."""
+
+    server_id: str
+    version: str
+    api: int
+
+
+class ManagementServer:
+    """The use cases of a management server. Threads may share it."""
+
+    def __init__(self, parts: Parts) -> None:
+        """Made by `composition.compose`."""
+        self._parts = parts
+        self._records = parts.records
+
+    def start(self) -> None:
+        """Take up what was running, and clean what was cut short."""
+        self._parts.recovery.look()
+        self._parts.services.follow_all()
+        self._parts.supervisor.start()
+        self._parts.recovery.start()
+
+    def stop(self) -> None:
+        """End the services and the connections."""
+        self._parts.sessions.stop()
+        self._parts.supervisor.stop()
+        self._parts.connections.close()
+
+    def facts(self) -> ServerFacts:
+        """Who this server is."""
+        return ServerFacts(self._parts.identity.server_id, __version__, API_VERSION)
+
+    def authenticate(self, token: str) -> Principal:
+        """Who shows this bearer token. Raises NotAuthenticatedError."""
+        return self._parts.tokens.authenticate(token)
+
+    # ------------------------------------------------------------------------------------------------------- plug-ins
+
+    def list_plugins(self) -> list[PluginReport]:
+        """Every plug-in that is here, with its services and what it has put somewhere."""
+        return self._parts.plugins.reports()
+
+    def install_plugin(self, name: str, source: str | None, options: Mapping[str, str]) -> Session:
+        """Install a plug-in and what it needs."""
+        return self._parts.installation.install(name, source, options)
+
+    def remove_plugin(self, name: str) -> Session:
+        """Take a plug-in away, and what it has installed."""
+        return self._parts.installation.remove(name)
+
+    # ----------------------------------------------------------------------------------------------------- appliances
+
+    def list_appliances(self) -> list[Appliance]:
+        """By name."""
+        return self._records.appliances.all()
+
+    def get_appliance(self, name: str) -> Appliance:
+        """Raises NotFoundError."""
+        return self._records.appliances.get(name)
+
+    def deploy_appliance(
+        self, order: DeployOrder, options: Mapping[str, str] | None = None, plugin: str = DEFAULT_PLUGIN
+    ) -> Session:
+        """Launch a new one."""
+        return self._parts.deployments.deploy(order, plugin, options or {})
+
+    def connect_appliance(self, order: ConnectOrder, plugin: str = DEFAULT_PLUGIN) -> Appliance:
+        """Take on one that runs."""
+        return self._parts.register.connect(order, plugin)
+
+    def accept_certificate(self, name: str) -> Appliance:
+        """The certificate that it offers now is right."""
+        return self._parts.register.accept_certificate(name)
+
+    def rescan_appliance(self, name: str) -> Appliance:
+        """Collect anew what it knows."""
+        return self._parts.register.rescan(name)
+
+    def remove_appliance(self, name: str, *, delete: bool) -> Session:
+        """Let go of it."""
+        return self._parts.deployments.remove(name, delete=delete)
+
+    # --------------------------------------------------------------------------------------------- asked of appliances
+
+    def ask_appliance(
+        self,
+        appliance: str | None,
+        method: str,
+        path: str,
+        document: object = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Pass a request on: accounts, policies, snapshots, restores, limits, deletion of points (docs/rest.md).
+
+        `appliance` None: the only one. Raises what the appliance answers, UnavailableError, CertificateError, …
+        """
+        return self._parts.connections.send(self._parts.connections.chosen(appliance), method, path, document, query)
+
+    # --------------------------------------------------------------------------------------------------- repositories
+
+    def put_repository(self, order: RepositoryOrder) -> RepositoryDefinition:
+        """Keep it, and let every appliance know it."""
+        return self._parts.repositories.put(order)
+
+    def list_repositories(self) -> list[RepositoryDefinition]:
+        """By name."""
+        return self._records.repositories.all()
+
+    def get_repository(self, name: str) -> RepositoryDefinition:
+        """Raises NotFoundError."""
+        return self._records.repositories.get(name)
+
+    def rescan_repository(self, name: str) -> RepositoryDefinition:
+        """Let every appliance open it again."""
+        return self._parts.repositories.rescan(name)
+
+    def remove_repository(self, name: str) -> None:
+        """Forget it; its contents stay."""
+        self._parts.repositories.remove(name)
+
+    # ------------------------------------------------------------------------------------------- sessions and points
+
+    def list_sessions(
+        self,
+        *,
+        before: str | None = None,
+        limit: int = 100,
+        appliance: str | None = None,
+        kind: str | None = None,
+        subject: str | None = None,
+    ) -> list[ListedSession]:
+        """Newest first, of every appliance and of the server itself."""
+        return self._records.mirror.sessions(
+            before=before, limit=limit, appliance=appliance, kind=kind, subject=subject
+        )
+
+    def get_session(self, session_id: str) -> tuple[str, SessionDetail]:
+        """Whose it is (empty: the server's) and how it stands: from its appliance, or the mirror when that is away."""
+        owner, detail = self._records.mirror.session(session_id)
+        if owner and not detail.session.state.final:
+            try:
+                answer = self.ask_appliance(owner, "GET", f"/sessions/{detail.session.id}")
+            except UnavailableError:
+                return owner, detail
+            detail = from_document(SessionDetail, answer, "the session")
+        return owner, detail
+
+    def session_log(self, session_id: str, after: int = 0, limit: int = _LOG_LIMIT) -> list[LogLine]:
+        """Its log, after line `after`. Raises UnavailableError while its appliance is away."""
+        owner, detail = self._records.mirror.session(session_id)
+        if not owner:
+            return self._records.sessions.lines(detail.session.id, after, limit)
+        query = {"after": str(after), "limit": str(limit)}
+        answer = self.ask_appliance(owner, "GET", f"/sessions/{detail.session.id}/log", query=query)
+        lines = answer["items"] if isinstance(answer, Mapping) else answer
+        return [from_document(LogLine, line, "a line of the log") for line in lines]
+
+    def cancel_session(self, session_id: str) -> SessionDetail:
+        """Ask for its end; how it stands now."""
+        owner, detail = self._records.mirror.session(session_id)
+        if not owner:
+            self._records.sessions.request_cancel(detail.session.id)
+            return self._records.mirror.session(detail.session.id)[1]
+        self.ask_appliance(owner, "POST", f"/sessions/{detail.session.id}/cancel")
+        return self.get_session(detail.session.id)[1]
+
+    def watch_session(self, session_id: str) -> Iterator[tuple[str, Any]]:
+        """(`session` or `log`, document) as it goes on, until it has ended."""
+        owner, detail = self._records.mirror.session(session_id)
+        if owner:
+            appliance = self._records.appliances.get(owner)
+            for event in self._parts.connections.events(appliance, f"/sessions/{detail.session.id}/events"):
+                yield str(event["event"]), event["data"]
+            return
+        after, shown = 0, None
+        while True:
+            detail = self._records.mirror.session(detail.session.id)[1]
+            for line in self._records.sessions.lines(detail.session.id, after, _LOG_LIMIT):
+                after = line.sequence
+                yield "log", to_document(line)
+            if detail != shown:
+                shown = detail
+                yield "session", to_document(detail)
+            if detail.session.state.final or self._parts.surroundings.wait(_WATCH_SECONDS):
+                return
+
+    def list_points(
+        self,
+        *,
+        before: str | None = None,
+        limit: int = 100,
+        appliance: str | None = None,
+        workload_id: str | None = None,
+    ) -> list[ListedPoint]:
+        """Newest first, of every appliance."""
+        return self._records.mirror.points(before=before, limit=limit, appliance=appliance, workload_id=workload_id)
+
+    def get_point(self, point_id: str, appliance: str | None = None) -> tuple[str, PointDetail]:
+        """Whose it is and what it holds. While its appliance is away, without how its workload was made up."""
+        listed = self._records.mirror.point(point_id, appliance)
+        try:
+            answer = self.ask_appliance(listed.appliance, "GET", f"/points/{listed.point.id}")
+        except UnavailableError:
+            return listed.appliance, PointDetail(listed.point, {})
+        return listed.appliance, from_document(PointDetail, answer, "the restore point")
+
+    # -------------------------------------------------------------------------------------------- told by services
+
+    def sync(self, appliance: str, page: ChangePage) -> int:
+        """Take over a page of an appliance's changes; the number reached."""
+        return self._parts.register.synced(appliance, page)
+
+    def synced_usn(self, appliance: str) -> int:
+        """The number reached."""
+        return self._records.mirror.synced_usn(appliance)
+
+    def report(self, appliance: str, state: ApplianceState, reason: str, offered_certificate: str | None) -> Appliance:
+        """What a service found out about its appliance."""
+        return self._parts.register.told(appliance, state, reason, offered_certificate)
