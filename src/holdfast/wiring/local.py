@@ -25,7 +25,6 @@ from holdfast.repository.key_slots import KeySlots, PasswordCost, Secret
 from holdfast.repository.memory_of_locations import LocationMemory, recognise, remember
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening import (
-    DEFAULT_TENANT,
     NewRepository,
     Repository,
     create_repository,
@@ -174,12 +173,12 @@ def restore(
 
 def find(opened: LocalRepository, point: str) -> PointSummary:
     """The point that a person named."""
-    return find_point(opened.repository, point, DEFAULT_TENANT)
+    return find_point(opened.repository, point, None)
 
 
 def points(opened: LocalRepository, workload: str | None) -> list[PointSummary]:
     """Restore points, oldest first."""
-    return list_points(opened.repository, DEFAULT_TENANT, workload)
+    return list_points(opened.repository, None, workload)
 
 
 def manifest(opened: LocalRepository, point: str) -> Manifest:
