@@ -7,12 +7,12 @@ no index is asked for it or for anything that it might want.
 from collections.abc import Mapping
 from dataclasses import replace
 
-from holdfast.domain.errors import CancelledError, ConflictError, NotFoundError, PluginMissingError
+from holdfast.domain.errors import CancelledError, ConflictError, NotFoundError, PluginContractError, PluginMissingError
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.session import Session, SessionKind
-from holdfast.plugin_api import InstalledThing
+from holdfast.plugin_api import CONTRACT, ENTRY_POINT_GROUP, InstalledThing
 from holdfast.server.plugins import PluginShelf, missing
-from holdfast.server.ports.packages import PluginPackages
+from holdfast.server.ports.packages import PluginPackages, Wheel
 from holdfast.server.ports.records import PluginState, Records, StoredPlugin
 from holdfast.server.sessions import OwnSessions, SessionVoice
 
@@ -91,14 +91,8 @@ class PluginInstallation:
         voice.say(f"{wheel.distribution} {wheel.version} from {wheel.source}, SHA-256 {wheel.sha256}")
         if voice.cancelled():
             raise CancelledError("the installation was cancelled", why="somebody asked for it", cure="run it again")
+        _check(name, wheel)
         self._packages.install(wheel)
-        if not any(entry.name == name for entry in self._packages.found()):
-            self._packages.uninstall(wheel.distribution)
-            raise PluginMissingError(
-                f"{wheel.distribution} brings no plug-in {name}",
-                why="its distribution announces none of that name (entry points of the group holdfast.plugins.v1)",
-                cure="name the folder, wheel or URL of the plug-in",
-            )
         return wheel.source
 
     def _source(self, name: str) -> str:
@@ -112,6 +106,22 @@ class PluginInstallation:
             return self._records.plugins.get(name).settings
         except NotFoundError:
             return {}
+
+
+def _check(name: str, wheel: Wheel) -> None:
+    """Nothing of a wheel is installed, let alone run, that this server would refuse."""
+    if name not in wheel.plugins:
+        raise PluginMissingError(
+            f"{wheel.distribution} brings no plug-in {name}",
+            why=f"it announces {', '.join(sorted(wheel.plugins)) or 'none'} (entry points {ENTRY_POINT_GROUP})",
+            cure="name the folder, wheel or URL of the plug-in",
+        )
+    if wheel.plugins[name] != CONTRACT:
+        raise PluginContractError(
+            f"plug-in {name} is refused",
+            why=f"it was made for version {wheel.plugins[name]} of the plug-in contract, this server has {CONTRACT}",
+            cure=f"install the {name} plug-in that belongs to this server: holdfast plugin install {name}",
+        )
 
 
 def _line(thing: InstalledThing) -> str:

@@ -1,6 +1,6 @@
 """The port to the distributions of the environment that the server runs in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -8,13 +8,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A distribution in one file, ready to be installed. `sha256` is the file's, in hex."""
+    """A distribution in one file, ready to be installed. `sha256` is the file's, in hex; `plugins` what it announces:
+    name -> number of the contract that it was made for.
+    """
 
     path: Path
     distribution: str
     version: str
     sha256: str
     source: str
+    plugins: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

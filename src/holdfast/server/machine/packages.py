@@ -1,0 +1,128 @@
+"""Distributions of the environment that runs here: found by their entry points, installed by pip from one file.
+
+pip is never given a name to look up: a wheel that was named, or made of a folder that was named, and no dependency.
+"""
+
+import hashlib
+import importlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import holdfast
+from holdfast.domain.errors import HoldfastError, NotFoundError, UsageError
+from holdfast.server.machine.wheels import download, plugins_of, wheel_name
+from holdfast.server.ports.packages import EntryPoint, Wheel
+
+_GROUP = re.compile(r"holdfast\.plugins\.v([0-9]+)")
+_PIP_SECONDS = 300
+_SHOWN_CHARACTERS = 300
+# As pip would read them from this user's settings: an index, a target folder.
+_QUIET = ("--isolated", "--disable-pip-version-check", "--no-input", "--quiet")
+
+
+class InstalledPackages:
+    """Implements PluginPackages. `folder` is where wheels are kept that were made or fetched here."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def found(self) -> list[EntryPoint]:
+        """Every entry point of a group of plug-ins."""
+        importlib.invalidate_caches()
+        entries: dict[tuple[str, str], EntryPoint] = {}
+        for distribution in metadata.distributions():
+            for point in distribution.entry_points:
+                group = _GROUP.fullmatch(point.group)
+                if group is not None:
+                    # Of a distribution that is there twice, the one that comes first on the path is imported.
+                    key = (distribution.name, point.name)
+                    one = EntryPoint(point.name, distribution.name, distribution.version, int(group[1]), point.load)
+                    entries.setdefault(key, one)
+        return list(entries.values())
+
+    def obtain(self, name: str, source: str | None) -> Wheel:
+        """The wheel that `source` names, or that came with this server."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if source is None:
+            place = shipped(name)
+            return _described(self._build(place), f"this installation of holdfast {holdfast.__version__}")
+        if urlsplit(source).scheme in ("http", "https"):
+            return _described(download(source, self._folder), source.partition("#")[0])
+        place = Path(source).expanduser()
+        if place.is_dir():
+            return _described(self._build(place.resolve()), str(place))
+        if place.is_file() and place.suffix == ".whl":
+            return _described(place.resolve(), str(place))
+        raise UsageError(
+            f"{source!r} is no source of a plug-in",
+            why="it is no folder or wheel that is there, and no https URL; names are not looked up anywhere",
+            cure="name a folder, a wheel file, or https://…/NAME.whl#sha256=CHECKSUM",
+        )
+
+    def install(self, wheel: Wheel) -> None:
+        """Install it, in place of another version."""
+        _pip("install", "--no-deps", "--no-index", "--force-reinstall", "--no-warn-script-location", str(wheel.path))
+        importlib.invalidate_caches()
+        for point in metadata.distribution(wheel.distribution).entry_points:
+            top = point.module.partition(".")[0]
+            # The code of an earlier version must not be taken for this one's.
+            for loaded in [module for module in sys.modules if module.partition(".")[0] == top]:
+                del sys.modules[loaded]
+
+    def uninstall(self, distribution: str) -> None:
+        """Remove it."""
+        _pip("uninstall", "--yes", distribution)
+
+    def _build(self, place: Path) -> Path:
+        """A wheel made of the folder, with the build tool that is installed here."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as new:
+            _pip("wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", new, str(place))
+            made = next(Path(new).glob("*.whl"))
+            return made.replace(self._folder / made.name)
+
+
+def shipped(name: str) -> Path:
+    """The folder of the plug-in that came with this server: in its installation, or in the checkout it runs from."""
+    package = Path(holdfast.__file__).resolve().parent
+    for place in (package / "shipped_plugins" / name, package.parents[1] / "plugins" / name):
+        if (place / "pyproject.toml").is_file():
+            return place
+    raise NotFoundError(
+        f"no plug-in {name} came with this server",
+        why=f"neither {package.name} holds one of that name, nor the checkout it runs from",
+        cure="say where it is: holdfast plugin install NAME --from FOLDER|WHEEL|URL",
+    )
+
+
+def _described(path: Path, source: str) -> Wheel:
+    distribution, version = wheel_name(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Wheel(path, distribution, version, digest, source, plugins_of(path, _GROUP))
+
+
+def _pip(verb: str, *words: str) -> None:
+    _run([sys.executable, "-m", "pip", verb, *_QUIET, *words], {**os.environ, "PIP_CONFIG_FILE": os.devnull})
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    what = f"pip {command[3]} failed"
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=_PIP_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HoldfastError(what, why=f"it took longer than {_PIP_SECONDS} s", cure="run it again") from error
+    if done.returncode != 0:
+        said = " ".join((done.stderr or done.stdout).split())
+        raise HoldfastError(
+            what,
+            why=said[-_SHOWN_CHARACTERS:] or f"it ended with status {done.returncode}",
+            cure="run the server in a virtual environment that has pip and that its user may write to",
+        )
