@@ -14,7 +14,6 @@ from holdfast.aws.worker_messages import SqsEventSinks, SqsTaskQueue
 from holdfast.domain.errors import UnsupportedFormatError
 from holdfast.repository.block_source import BlockSource, BlockTarget
 from holdfast.repository.delegation.facts import Facts
-from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.s3.session import AwsSession, utc_now
 from holdfast.repository.surroundings import Surroundings
@@ -65,7 +64,7 @@ def open_ordered_source(facts: Facts) -> BlockSource:
     return location.open_source(location.EbsSourceLocation(str(facts["snapshot"]), str(facts["region"])))
 
 
-def open_ordered_target(facts: Facts, volume: VolumeMap) -> BlockTarget:
+def open_ordered_target(facts: Facts) -> BlockTarget:
     """The place that an order says to restore to: a new snapshot, which bears the order's tags from its first moment.
 
     {"kind": "ebs", "region": "…", "description": "…", "tags": {…}, "volume_size_gib": …, "kms_key_arn": "…"}; all but

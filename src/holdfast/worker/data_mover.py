@@ -54,9 +54,9 @@ class DataMover:
         self, pointer: TaskPointer, store: ObjectStore, task: BackupTask | RestoreTask, progress: Progress
     ) -> Result:
         if isinstance(task, BackupTask) and pointer.kind is TaskKind.BACKUP:
-            return run_backup_task(store, self.surroundings, task, self.open_source, progress)
+            return run_backup_task(store, task, self.open_source, progress, self.surroundings)
         if isinstance(task, RestoreTask) and pointer.kind is TaskKind.RESTORE:
-            return run_restore_task(store, self.surroundings, task, self.open_target, progress)
+            return run_restore_task(store, task, self.open_target, progress, self.surroundings)
         raise FormatError(
             f"the task is no {pointer.kind}",
             why="pointer and task do not belong together",

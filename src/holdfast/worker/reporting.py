@@ -64,10 +64,9 @@ class EventReporter:
         self._thread.start()
 
     def total(self, size_bytes: int | None) -> None:
-        """How much there is to do; a further volume adds to it."""
+        """How much there is to do in all, as far as it is known by now."""
         with self._lock:
-            if size_bytes is not None:
-                self._total_bytes = (self._total_bytes or 0) + size_bytes
+            self._total_bytes = size_bytes
             self._moved = True
 
     def advance(self, size_bytes: int) -> None:
