@@ -32,12 +32,16 @@ class SortedRun:
 
     def find(self, chunk: bytes, chunk_type: int) -> Place | None:
         """The place of a chunk, None when this run does not know it."""
+        return next(self.places(chunk, chunk_type), None)
+
+    def places(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
+        """Every place of a chunk that this run knows."""
         prefix = np.uint64(int.from_bytes(chunk[:8], "big"))
         at = int(np.searchsorted(self.prefixes, prefix))
         while at < len(self.prefixes) and self.prefixes[at] == prefix:
             row = self.rows[at]
             if row["id"].tobytes() == chunk and row["type"] == chunk_type:
-                return Place(
+                yield Place(
                     pack=self.packs[int(row["pack"])],
                     number=int(row["number"]),
                     offset=int(row["offset"]),
@@ -46,7 +50,6 @@ class SortedRun:
                     compression=int(row["compression"]),
                 )
             at += 1
-        return None
 
 
 class ChunkIndex:
@@ -75,6 +78,12 @@ class ChunkIndex:
             if place is not None:
                 return place
         return None
+
+    def holds(self, chunk: bytes, chunk_type: int, place: Place) -> bool:
+        """Whether the chunk is known to lie at that very place."""
+        if self._recent.get((chunk, chunk_type)) == place:
+            return True
+        return any(place in run.places(chunk, chunk_type) for run in (*self._frozen, *self._loaded))
 
     def add(self, chunk: bytes, chunk_type: int, place: Place) -> None:
         """A chunk that this session stored."""

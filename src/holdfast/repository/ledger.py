@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 
 from holdfast.domain.errors import (
+    ConflictError,
     FormatError,
     IntegrityError,
     KeyPinError,
@@ -111,14 +112,21 @@ class Ledger:
             head = sha256
         self.state = form.apply(self.state, batches)
 
-    def append(self, *records: Record) -> None:
+    def append(self, *records: Record, opening: bytes | None = None) -> None:
         """Add records after whatever others have added meanwhile, and see them acknowledged.
 
-        Raises the IntegrityError of a damaged ledger, whose chain cannot be continued.
+        `opening`: a session that must not be known yet, so that of two who open it one does. Raises ConflictError where
+        it is, the IntegrityError of a damaged ledger, whose chain cannot be continued.
         """
         while True:
             if self.damage:
                 raise self.damage[0]
+            if opening is not None and (opening in self.state.open or opening in self.state.live):
+                raise ConflictError(
+                    f"session {opening.hex()} was opened already",
+                    why="somebody else did, or an answer was lost",
+                    cure="run it again",
+                )
             sequence = self.state.sequence + 1
             batch = Batch(sequence, self.state.head, self._sealed.surroundings.timestamp(), tuple(records))
             try:

@@ -13,6 +13,7 @@ from holdfast.domain.errors import (
     OutOfSpaceError,
     PermissionDeniedError,
     UnavailableError,
+    UsageError,
 )
 from holdfast.repository.format import acknowledgement as acknowledgement_form
 from holdfast.repository.format import ledger as ledger_form
@@ -64,19 +65,30 @@ def open_session(
 
     `session`: an id that was never used, where the caller has drawn one.
     """
+    _check_workload(workload)
     tenant = repository.ensure_tenant(tenant_name)
     tenant_id = repository.tenant_id(tenant_name)
     workload_id = tenant.keys.workload_id(workload)
     session = repository.surroundings.random_bytes(16) if session is None else session
     started = repository.surroundings.timestamp()
     point = names.point(tenant_id, workload_id, session)
-    repository.ledger.append({"type": ledger_form.OPEN, "session": session, "point": point, "time": started})
+    opening = {"type": ledger_form.OPEN, "session": session, "point": point, "time": started}
+    repository.ledger.append(opening, opening=session)
     plan = newest_plan(repository)
     if plan.epoch:
         acknowledgement = Acknowledgement(session, plan.epoch)
         key = names.acknowledgement(session, plan.epoch)
         repository.sealed.write(Kind.ACKNOWLEDGEMENT, key, acknowledgement_form.encode(acknowledgement))
     return WriterSession(repository, tenant, tenant_id, workload, workload_id, session, plan, started)
+
+
+def _check_workload(name: str) -> None:
+    if not name or not name.isprintable() or len(name.encode()) > 255 or name != name.strip():
+        raise UsageError(
+            f"{name!r} is no name for a workload",
+            why="it must be 1 to 255 bytes of printable text",
+            cure="choose another name",
+        )
 
 
 def newest_plan(repository: Repository) -> Plan:

@@ -120,6 +120,10 @@ class MasterKey:
         """SS of `session`."""
         return expand(self.sub("scratch"), session, KEY_BYTES)
 
+    def task_proof_key(self) -> bytes:
+        """The key of the appliance's mark on tasks; 4 bytes where a session has 16, so it is no session's SS."""
+        return expand(self.sub("scratch"), b"task", KEY_BYTES)
+
     def pin(self) -> bytes:
         """What a party remembers of the key; says nothing about it."""
         return expand(self.key, b"check", KEY_BYTES)

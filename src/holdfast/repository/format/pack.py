@@ -148,26 +148,48 @@ class OpenedPack:
     cipher: ChunkCipher
 
 
-def open_body(data: Buffer, key: AeadKey, object_key: str) -> OpenedPack:
-    """Check a whole pack's header, footer and directory; digest and chunks are the caller's to check.
+@dataclass(frozen=True, slots=True)
+class DirectorySpan:
+    """Where a pack's sealed directory lies, as its footer says: it ends at the footer."""
 
-    Raises IntegrityError naming the object for anything that is not as it was sealed.
-    """
-    header = read_header(data, object_key)
-    view = memoryview(data)
-    if len(view) < HEADER_BYTES + TAG_BYTES + FOOTER.size or len(view) > PACK_LIMIT_BYTES:
-        raise FormatError(f"{object_key} has {len(view)} bytes", why="no pack has that size", key=object_key)
-    offset, length, magic, _digest = FOOTER.unpack(view[-FOOTER.size :])
-    if magic != END_MAGIC or offset < HEADER_BYTES or offset + length + FOOTER.size != len(view):
+    offset: int
+    length: int
+
+
+def directory_span(footer_bytes: Buffer, size_bytes: int, object_key: str) -> DirectorySpan:
+    """From the last 48 bytes of a pack of `size_bytes`; FormatError for what no pack has."""
+    if not HEADER_BYTES + TAG_BYTES + FOOTER.size <= size_bytes <= PACK_LIMIT_BYTES or len(footer_bytes) != FOOTER.size:
+        raise FormatError(f"{object_key} has {size_bytes} bytes", why="no pack has that size", key=object_key)
+    offset, length, magic, _digest = FOOTER.unpack(footer_bytes)
+    if magic != END_MAGIC or offset < HEADER_BYTES or offset + length + FOOTER.size != size_bytes:
         raise FormatError(
             f"{object_key} has a bad footer", why="its directory does not end at the footer", key=object_key
         )
     if length < TAG_BYTES or (length - TAG_BYTES) % DIRECTORY_ENTRY.size:
         raise FormatError(f"{object_key} has a bad directory", why=f"it has {length} bytes", key=object_key)
+    return DirectorySpan(offset, length)
+
+
+def open_body(data: Buffer, key: AeadKey, object_key: str) -> OpenedPack:
+    """Check a whole pack's header, footer and directory; digest and chunks are the caller's to check.
+
+    Raises IntegrityError naming the object for anything that is not as it was sealed.
+    """
+    view = memoryview(data)
+    read_header(view[:HEADER_BYTES], object_key)
+    span = directory_span(view[-FOOTER.size :], len(view), object_key)
+    return open_parts(view[:HEADER_BYTES], span, view[span.offset : span.offset + span.length], key, object_key)
+
+
+def open_parts(
+    header_bytes: Buffer, span: DirectorySpan, directory: Buffer, key: AeadKey, object_key: str
+) -> OpenedPack:
+    """The same of header and sealed directory alone, which say everything of a pack but its data."""
+    header = read_header(header_bytes, object_key)
     if not hmac.compare_digest(header.commitment, key.commitment):
         raise damaged(object_key, "it was not sealed under the key of its session")
     cipher = ChunkCipher(key, header.repository, header.pack)
-    entries = cipher.open_directory(bytes(view[:HEADER_BYTES]), offset, view[offset : offset + length])
+    entries = cipher.open_directory(bytes(header_bytes), span.offset, directory)
     if entries is None:
         raise damaged(object_key, "the seal of its directory is broken")
     end = HEADER_BYTES
@@ -182,7 +204,7 @@ def open_body(data: Buffer, key: AeadKey, object_key: str) -> OpenedPack:
                 f"{object_key} has a bad directory", why="its chunks do not follow one another", key=object_key
             )
         end += entry.length
-    if end != offset:
+    if end != span.offset:
         raise FormatError(f"{object_key} has a bad directory", why="its chunks do not fill the pack", key=object_key)
     return OpenedPack(header, entries, cipher)
 

@@ -66,7 +66,6 @@ def backup_volume(
 
     Raises UsageError for a list without a parent; anything that fails leaves no point.
     """
-    _check_workload(order.workload)
     session = open_session(repository, order.tenant, order.workload)
     backup = BackupSession.begin(repository.access(order.tenant), terms_of(session, order.level))
     try:
@@ -90,7 +89,6 @@ def backup_volume(
 
 def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, progress: Progress) -> BackupReport:
     """Back up everything a stream gives, cut by content. Raises UsageError where a parent is asked for."""
-    _check_workload(order.workload)
     if order.parent not in (None, NO_PARENT):
         raise UsageError("a stream has no parent", why="its chunks are found by content", cure="leave --parent out")
     session = open_session(repository, order.tenant, order.workload)
@@ -101,15 +99,6 @@ def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, 
     finally:
         backup.abandon()
     return BackupReport(finished, Method.STREAM, ())
-
-
-def _check_workload(name: str) -> None:
-    if not name or not name.isprintable() or len(name.encode()) > 255 or name != name.strip():
-        raise UsageError(
-            f"{name!r} is no name for a workload",
-            why="it must be 1 to 255 bytes of printable text",
-            cure="choose another name",
-        )
 
 
 def _commit(

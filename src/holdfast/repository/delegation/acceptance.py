@@ -1,0 +1,118 @@
+"""The appliance makes a point of a worker's result, or refuses it: ordering rule 2, by who holds the point key.
+
+Nothing that the worker says is believed: its packs are found and their directories opened, its maps are walked where
+they are new. Refused results leave no point. Running it again, after a crash anywhere or for another attempt, gives the
+point that stands.
+"""
+
+import dataclasses
+
+from holdfast.domain.errors import ConflictError, IntegrityError
+from holdfast.repository.access import TenantAccess
+from holdfast.repository.chunk_index import ChunkIndex
+from holdfast.repository.delegation.backup_side import open_point_key, ordered_task
+from holdfast.repository.delegation.new_maps import check_new_map
+from holdfast.repository.delegation.new_packs import index_new_packs
+from holdfast.repository.delegation.results import BackupResult
+from holdfast.repository.delegation.tasks import BackupTask, VolumeOrder
+from holdfast.repository.format import cbor, names
+from holdfast.repository.format.manifest import IMAGE, VOLUME_LIMIT_BYTES, Manifest, VolumeMap
+from holdfast.repository.format.plan import NO_PLAN
+from holdfast.repository.opening import Repository
+from holdfast.repository.sessions import WriterSession, read_point, record_commit
+from holdfast.repository.writing.backup_session import Counters
+from holdfast.repository.writing.commit import WrittenVolumes, commit_point
+
+_SOURCE_LIMIT_BYTES = 16 * 1024
+
+
+def accept_backup(
+    repository: Repository, session: bytes, result: BackupResult, configuration: bytes | None = None
+) -> Manifest:
+    """The session's point: made of this result, or the one that it has already.
+
+    `configuration` goes into the manifest as it is. Raises IntegrityError for a result that does not fit its task,
+    ConflictError where the session was ended.
+    """
+    point_key = open_point_key(repository, session)
+    stored = read_point(repository, point_key)
+    if stored is not None:
+        record_commit(repository, point_key, stored)
+        return stored
+    if result.session != session:
+        raise IntegrityError("a result of another session", why=f"it names {result.session.hex()}", cure="read it anew")
+    task = ordered_task(repository, session, result.attempt)
+    writer = _writer(repository, point_key, task)
+    access = repository.access_with(writer.tenant_id, writer.tenant.keys)
+    index = ChunkIndex(task.terms.condemned)
+    index_new_packs(access, session, result.packs, index)
+    _load_runs(access, task, result, index)
+    for order, volume in _paired(task, result):
+        check_new_map(access, index, volume, order.parent)
+    written = WrittenVolumes(
+        kind=IMAGE,
+        volumes=result.volumes,
+        packs=result.packs,
+        index=index,
+        verified=False,
+        parent=task.parent,
+        statistics=_statistics(result),
+        configuration=configuration,
+    )
+    return commit_point(writer, written)
+
+
+def _writer(repository: Repository, point_key: str, task: BackupTask) -> WriterSession:
+    """The session as it was opened, under the one plan that it acknowledged."""
+    tenant = repository.tenant_by_id(task.owner.tenant)
+    record = repository.ledger.state.open.get(task.session)
+    if record is None or point_key != names.point(task.owner.tenant, task.terms.workload_id, task.session):
+        raise ConflictError(
+            f"session {task.session.hex()} is not open", why="the ledger says so", cure="run the backup again"
+        )
+    return WriterSession(
+        repository=repository,
+        tenant=tenant,
+        tenant_id=task.owner.tenant,
+        workload=task.workload,
+        workload_id=task.terms.workload_id,
+        session=task.session,
+        plan=dataclasses.replace(NO_PLAN, epoch=task.terms.plan_epoch),
+        started=record["time"],
+    )
+
+
+def _statistics(result: BackupResult) -> dict[str, int]:
+    """The counters that a manifest keeps, as far as the worker gave numbers that can be."""
+    given = {key: result.statistics.get(key, 0) for key in Counters().statistics()}
+    return {key: value if 0 <= value <= VOLUME_LIMIT_BYTES else 0 for key, value in given.items()}
+
+
+def _load_runs(access: TenantAccess, task: BackupTask, result: BackupResult, index: ChunkIndex) -> None:
+    """Know what the worker knew: the runs that it built upon, of those that it was offered, under the same terms."""
+    built_upon = frozenset(result.loaded_runs)
+    for offer in task.terms.index_runs:
+        if offer.key in built_upon:
+            task.terms.load(offer, index, access)
+
+
+def _paired(task: BackupTask, result: BackupResult) -> list[tuple[VolumeOrder, VolumeMap]]:
+    """Every volume that was ordered with what came of it, and no other."""
+    if [order.name for order in task.volumes] != [volume.name for volume in result.volumes]:
+        raise IntegrityError(
+            "the result has other volumes than its task",
+            why=f"it has {', '.join(volume.name for volume in result.volumes)}",
+            cure="run the backup again",
+        )
+    pairs = list(zip(task.volumes, result.volumes, strict=True))
+    for order, volume in pairs:
+        wrong = [key for key, value in volume.source.items() if order.source.get(key, value) != value]
+        if len(cbor.encode(volume.source)) > _SOURCE_LIMIT_BYTES:
+            wrong = ["amount of facts"]
+        if wrong or (order.size_bytes is not None and volume.size_bytes != order.size_bytes):
+            raise IntegrityError(
+                f"volume {order.name} is not of the source that was ordered",
+                why=f"other {', '.join(wrong) or 'size'}",
+                cure="run the backup again",
+            )
+    return pairs

@@ -1,0 +1,191 @@
+"""The appliance's half of a delegated backup: open the session, choose parents, order, and give up what died.
+
+Ordering rule 3 up to the acknowledgement is done here. A session acknowledges ONE plan, by who opened it, and all its
+attempts work under that plan; so a result of an earlier attempt is never accepted under a plan that it did not know.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from holdfast.domain.errors import ConflictError, NotFoundError, ObjectNotFoundError, UsageError
+from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.delegation.facts import Facts
+from holdfast.repository.delegation.orders import order, ordered
+from holdfast.repository.delegation.tasks import VOLUMES_LIMIT, BackupTask, Task, TenantPart, VolumeOrder
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.listing import objects_under
+from holdfast.repository.opening import Repository
+from holdfast.repository.sessions import WriterSession, end_without_point, open_session
+from holdfast.repository.writing.parents import fixed_volumes, newest_parent
+from holdfast.repository.writing.terms import WritingTerms, terms_of
+
+FIRST_ATTEMPT = 1
+_RUNS_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSource:
+    """A volume to back up under a name that stays the same from point to point; `source` is for who opens it."""
+
+    name: str
+    source: Facts
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PreparedBackup:
+    """An open session and what its workers are to do. `warnings` are lines for a person."""
+
+    repository: Repository
+    task: BackupTask
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def session(self) -> bytes:
+        """The session's id, and the point's."""
+        return self.task.session
+
+    @property
+    def scratch_key(self) -> bytes:
+        """SS: the one key that is wrapped for a worker."""
+        return self.repository.master.scratch_key(self.session)
+
+
+def prepare_backup(
+    repository: Repository,
+    tenant: str,
+    workload: str,
+    volumes: Sequence[VolumeSource],
+    level: CompressionLevel = CompressionLevel.DEFAULT,
+    *,
+    with_parent: bool = True,
+    session: bytes | None = None,
+    limits: Mapping[str, int] | None = None,
+) -> PreparedBackup:
+    """Open a session and choose the parent of each volume, by name, in the newest point that may be inherited from.
+
+    `session`: the caller's own random id, so that running this again after a crash finds what it began. A session that
+    was opened and never ordered is ended and another one begun: the one that counts is the answer's.
+    Raises ConflictError for a session that has ended.
+    """
+    _check_volumes(volumes)
+    if session is not None and _is_known(repository, session):
+        try:
+            return reprepare(repository, session)
+        except ObjectNotFoundError:
+            # Who opened it may still live and have acknowledged any plan: only an end is safe.
+            abandon(repository, session)
+            session = None
+    writer = open_session(repository, tenant, workload, session)
+    manifest, warnings = newest_parent(writer, only_volume=False) if with_parent else (None, ())
+    parents = {} if manifest is None else fixed_volumes(manifest)
+    orders = tuple(
+        VolumeOrder(volume.name, volume.source, parents.get(volume.name), volume.size_bytes) for volume in volumes
+    )
+    inherits = any(one.parent is not None for one in orders)
+    terms = terms_of(writer, level)
+    terms = dataclasses.replace(terms, index_runs=terms.index_runs[:_RUNS_LIMIT])
+    master = repository.master
+    task = BackupTask(
+        owner=TenantPart.of(master.key_ring(writer.tenant_id, writer.tenant.keys.id_key)),
+        session=writer.session,
+        attempt=FIRST_ATTEMPT,
+        data_key=master.data_key(writer.session),
+        pack_size_bytes=repository.config.pack_size_bytes,
+        workload=workload,
+        terms=terms,
+        volumes=orders,
+        parent=manifest.session if manifest is not None and inherits else None,
+        further_runs=_further_runs(writer, terms),
+        limits=dict(limits or {}),
+    )
+    return PreparedBackup(repository, task, warnings)
+
+
+def reprepare(repository: Repository, session: bytes) -> PreparedBackup:
+    """The same for a further attempt of a session: what its first task said, whatever happened since.
+
+    Raises ObjectNotFoundError where no task was ever written, ConflictError where the session has ended.
+    """
+    point_key = open_point_key(repository, session)
+    if _has_ended(repository, point_key):
+        raise ConflictError(
+            f"session {session.hex()} has ended", why="its name bears a point or a tombstone", cure="begin another"
+        )
+    return PreparedBackup(repository, ordered_task(repository, session, FIRST_ATTEMPT))
+
+
+def write_task(prepared: PreparedBackup, attempt: int) -> BackupTask:
+    """Leave the task of that attempt, of 1 and up, in the session's scratch. Running it again is safe: what stands, and
+    bears the appliance's mark, stands.
+    """
+    task = dataclasses.replace(prepared.task, attempt=attempt)
+    return _backup(order(prepared.repository, task))
+
+
+def ordered_task(repository: Repository, session: bytes, attempt: int) -> BackupTask:
+    """The backup task of that attempt, as the appliance wrote it. Raises ObjectNotFoundError, IntegrityError."""
+    return _backup(ordered(repository, session, attempt))
+
+
+def _backup(task: Task) -> BackupTask:
+    if not isinstance(task, BackupTask):
+        raise UsageError(f"{task.session.hex()} is a restore", why="its task says so", cure="name a backup's session")
+    return task
+
+
+def abandon(repository: Repository, session: bytes) -> Manifest | None:
+    """End a session without a point, for ever: a tombstone takes its name (rule 4). Where a commit came first, its
+    manifest is given back, and the ledger told.
+
+    What was uploaded is unreferenced. The ledger counts the session as open until a collection closes it.
+    """
+    return end_without_point(repository, session, open_point_key(repository, session))
+
+
+def open_point_key(repository: Repository, session: bytes) -> str:
+    """Where the session's point stands or would, as its `open` says. Raises NotFoundError for a session that the
+    ledger does not know, or whose point is retired.
+    """
+    state = repository.ledger.refresh()
+    record = state.open.get(session) or state.live.get(session)
+    if record is None:
+        raise NotFoundError(
+            f"there is no session {session.hex()}", why="the ledger has no such session", cure="begin another"
+        )
+    return str(record["point"])
+
+
+def _is_known(repository: Repository, session: bytes) -> bool:
+    state = repository.ledger.refresh()
+    return session in state.open or session in state.live
+
+
+def _has_ended(repository: Repository, point_key: str) -> bool:
+    try:
+        repository.store.head(point_key)
+    except ObjectNotFoundError:
+        return False
+    return True
+
+
+def _further_runs(writer: WriterSession, terms: WritingTerms) -> tuple[str, ...]:
+    """Nothing moves before there is a plan."""
+    if not writer.plan.epoch:
+        return ()
+    listed = objects_under(writer.repository.store, names.index_runs(writer.tenant_id))
+    offered = {offer.key for offer in terms.index_runs}
+    return tuple(info.key for info in listed if info.key not in offered)[-_RUNS_LIMIT:]
+
+
+def _check_volumes(volumes: Sequence[VolumeSource]) -> None:
+    wanted = [volume.name for volume in volumes]
+    bad = [name for name in wanted if not name or not name.isprintable() or len(name.encode()) > 255]
+    if bad or len(set(wanted)) != len(wanted) or not 1 <= len(wanted) <= VOLUMES_LIMIT:
+        raise UsageError(
+            "these volumes cannot be one point",
+            why=f"a point has 1 to {VOLUMES_LIMIT} volumes with names of their own, of 1 to 255 bytes",
+            cure="name each volume once",
+        )

@@ -1,0 +1,83 @@
+"""Tasks left by the appliance in a session's scratch, and believed again only with its mark.
+
+A worker can write into its session's scratch, so what is read back from there counts only with a mark that nobody can
+make but who holds the master key.
+"""
+
+import dataclasses
+import hmac
+
+from holdfast.domain.errors import IntegrityError, ObjectExistsError
+from holdfast.repository.crypto.keyed_hash import keyed_hash
+from holdfast.repository.crypto.keys import MasterKey
+from holdfast.repository.delegation.results import Result
+from holdfast.repository.delegation.scratch import SessionScratch
+from holdfast.repository.delegation.task_form import encode_task
+from holdfast.repository.delegation.tasks import Task
+from holdfast.repository.format import names
+from holdfast.repository.listing import objects_under
+from holdfast.repository.opening import Repository
+
+_UNMARKED = bytes(32)
+
+
+def scratch_of(repository: Repository, session: bytes) -> SessionScratch:
+    """The session's scratch, as its worker sees it."""
+    master = repository.master
+    return SessionScratch(
+        store=repository.store,
+        session=session,
+        key=master.scratch_key(session),
+        repository=master.repository,
+        kid=master.kid,
+        random_bytes=repository.surroundings.random_bytes,
+    )
+
+
+def order(repository: Repository, task: Task) -> Task:
+    """Leave the task for its attempt. Running it again is safe: what stands there, and bears the mark, stands.
+
+    Raises IntegrityError where a task stands that the appliance did not make.
+    """
+    ready = marked(task, repository.master)
+    try:
+        scratch_of(repository, task.session).write_task(ready)
+    except ObjectExistsError:
+        return ordered(repository, task.session, task.attempt)
+    return ready
+
+
+def ordered(repository: Repository, session: bytes, attempt: int) -> Task:
+    """The task of that attempt, as the appliance left it. Raises ObjectNotFoundError, IntegrityError."""
+    task = scratch_of(repository, session).read_task(attempt)
+    if not hmac.compare_digest(task.proof, marked(task, repository.master).proof):
+        key = names.task(session, attempt)
+        raise IntegrityError(
+            f"{key} is not of the appliance",
+            why="it does not bear its mark: a worker wrote it",
+            cure="give the session up; find out what ran on that worker",
+            objects=(key,),
+        )
+    return task
+
+
+def marked(task: Task, master: MasterKey) -> Task:
+    """The task with the appliance's mark (section 16)."""
+    bare = dataclasses.replace(task, proof=_UNMARKED)
+    return dataclasses.replace(task, proof=keyed_hash(master.task_proof_key(), encode_task(bare)))
+
+
+def read_result(repository: Repository, session: bytes, attempt: int) -> Result:
+    """What a worker left. Raises ObjectNotFoundError where there is nothing (yet), IntegrityError."""
+    return scratch_of(repository, session).read_result(attempt)
+
+
+def delete_scratch(repository: Repository, session: bytes) -> None:
+    """Remove tasks and results of a session that has ended; its acknowledgement stays, a collection may ask for it.
+
+    What a LIST does not show stays too, and is in nobody's way.
+    """
+    prefix = names.scratch(session)
+    for info in list(objects_under(repository.store, prefix)):
+        if not info.key.startswith(prefix + names.ACKNOWLEDGEMENT):
+            repository.store.delete(info.key)

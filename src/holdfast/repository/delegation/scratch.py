@@ -1,0 +1,82 @@
+"""A session's scratch, seen with its one key SS: where appliance and worker leave each other tasks and results.
+
+A worker is given SS, the repository's id and the key epoch, and nothing else; everything more is inside the sealed
+task.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from holdfast.domain.errors import ConflictError, FormatError, ObjectExistsError
+from holdfast.repository.delegation.results import Result, decode_result, encode_result
+from holdfast.repository.delegation.task_form import decode_task, encode_task
+from holdfast.repository.delegation.tasks import Task
+from holdfast.repository.format import envelope, names
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.object_store import ObjectStore
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SessionScratch:
+    """`key` is SS of `session`; every attempt has names of its own, each written once."""
+
+    store: ObjectStore
+    session: bytes
+    key: bytes
+    repository: bytes
+    kid: int
+    random_bytes: Callable[[int], bytes]
+
+    def write_task(self, task: Task) -> None:
+        """Leave a task for the attempt that it names. Raises ObjectExistsError where one is there."""
+        self._write(Kind.TASK, names.task(self.session, task.attempt), encode_task(task))
+
+    def read_task(self, attempt: int) -> Task:
+        """The task of that attempt. Raises ObjectNotFoundError, IntegrityError."""
+        key = names.task(self.session, attempt)
+        task = decode_task(self._read(Kind.TASK, key))
+        if (task.session, task.attempt) != (self.session, attempt):
+            raise FormatError(f"{key} is of another attempt", why="it names another session or attempt", key=key)
+        return task
+
+    def write_result(self, result: Result) -> None:
+        """Leave what came of the attempt that it names; an equal one that is there is our own lost answer (rule 1).
+
+        Raises ConflictError where another result is there.
+        """
+        try:
+            self._write(Kind.RESULT, names.result(self.session, result.attempt), encode_result(result))
+        except ObjectExistsError as error:
+            if self.read_result(result.attempt) != result:
+                raise ConflictError(
+                    f"attempt {result.attempt} has a result already",
+                    why="two workers did the same attempt",
+                    cure="nothing: the first result stands",
+                ) from error
+
+    def read_result(self, attempt: int) -> Result:
+        """The result of that attempt. Raises ObjectNotFoundError where there is none (yet), IntegrityError."""
+        key = names.result(self.session, attempt)
+        result = decode_result(self._read(Kind.RESULT, key))
+        if (result.session, result.attempt) != (self.session, attempt):
+            raise FormatError(f"{key} is of another attempt", why="it names another session or attempt", key=key)
+        return result
+
+    def _write(self, kind: Kind, key: str, body: bytes) -> None:
+        data = envelope.seal(
+            kind,
+            body,
+            kind_key=self.key,
+            object_key=key,
+            repository=self.repository,
+            kid=self.kid,
+            salt=self.random_bytes(envelope.SALT_BYTES),
+        )
+        self.store.create(key, data, hashlib.sha256(data).digest())
+
+    def _read(self, kind: Kind, key: str) -> bytes:
+        data = self.store.get(key)
+        return envelope.open_object(data, kinds=(kind,), kind_key=self.key, object_key=key, repository=self.repository)[
+            1
+        ]

@@ -1,0 +1,203 @@
+"""Tasks as bytes (section 16): deterministic CBOR, bounded on the way back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.domain.errors import FormatError
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.crypto.keys import KEY_BYTES
+from holdfast.repository.delegation.facts import facts_of
+from holdfast.repository.delegation.tasks import (
+    VOLUMES_LIMIT,
+    BackupTask,
+    RestoreOrder,
+    RestoreTask,
+    Task,
+    TenantPart,
+    VolumeOrder,
+)
+from holdfast.repository.format import cbor, manifest, names
+from holdfast.repository.format.cbor import Fields
+from holdfast.repository.format.config import PACK_SIZE_LIMIT_BYTES
+from holdfast.repository.format.envelope import check_version
+from holdfast.repository.format.manifest import VOLUME_LIMIT_BYTES
+from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
+
+FORMAT = 1
+BACKUP, RESTORE = "backup", "restore"
+KID_LIMIT = (1 << 32) - 1
+
+
+def encode_task(task: Task) -> bytes:
+    """Object to bytes."""
+    common = {
+        "format": FORMAT,
+        "session": task.session,
+        "attempt": task.attempt,
+        "limits": dict(task.limits),
+        "proof": task.proof,
+        **_owner_fields(task.owner),
+    }
+    if isinstance(task, RestoreTask):
+        return cbor.encode(
+            {
+                **common,
+                "work": RESTORE,
+                "data_keys": b"".join(session + key for session, key in sorted(task.data_keys.items())),
+                "index_runs": list(task.index_runs),
+                "volumes": [
+                    {"volume": manifest.volume_fields(order.volume), "target": dict(order.target)}
+                    for order in task.volumes
+                ],
+            }
+        )
+    return cbor.encode(
+        {
+            **common,
+            "work": BACKUP,
+            "data_key": task.data_key,
+            "pack_size": task.pack_size_bytes,
+            "workload": task.workload,
+            "parent": task.parent,
+            "further_runs": list(task.further_runs),
+            "volumes": [_order_fields(order) for order in task.volumes],
+            **_terms_fields(task.terms),
+        }
+    )
+
+
+def decode_task(body: bytes) -> Task:
+    """Bytes to object; FormatError for anything that is no task of this version."""
+    fields = cbor.decode(body, "task")
+    check_version(fields.natural("format"), FORMAT, "task")
+    work = fields.get("work", str)
+    if work == BACKUP:
+        return _backup_task(fields)
+    if work == RESTORE:
+        return _restore_task(fields)
+    raise FormatError(f"task: unknown work {work}", why=f"expected {BACKUP} or {RESTORE}")
+
+
+def _owner_fields(owner: TenantPart) -> dict[str, Any]:
+    return {
+        "repository": owner.repository,
+        "kid": owner.kid,
+        "tenant": owner.tenant,
+        "id_key": owner.id_key,
+        "map_key": owner.map_key,
+        "index_key": owner.index_key,
+    }
+
+
+def _owner(fields: Fields) -> TenantPart:
+    return TenantPart(
+        repository=fields.sized("repository", 16),
+        kid=fields.natural("kid", KID_LIMIT),
+        tenant=fields.sized("tenant", 16),
+        id_key=fields.sized("id_key", KEY_BYTES),
+        map_key=fields.sized("map_key", KEY_BYTES),
+        index_key=fields.sized("index_key", KEY_BYTES),
+    )
+
+
+def _order_fields(order: VolumeOrder) -> dict[str, Any]:
+    return {
+        "name": order.name,
+        "source": dict(order.source),
+        "parent": None if order.parent is None else manifest.volume_fields(order.parent),
+        "size": order.size_bytes,
+    }
+
+
+def _terms_fields(terms: WritingTerms) -> dict[str, Any]:
+    return {
+        "workload_id": terms.workload_id,
+        "plan_epoch": terms.plan_epoch,
+        "condemned": b"".join(sorted(terms.condemned)),
+        "index_runs": [
+            {"key": offer.key, "size": offer.size_bytes, "in_force": offer.in_force} for offer in terms.index_runs
+        ],
+        "level": int(terms.level),
+    }
+
+
+def _backup_task(fields: Fields) -> BackupTask:
+    session = fields.sized("session", 16)
+    level = fields.natural("level")
+    if level not in [int(known) for known in CompressionLevel]:
+        raise FormatError(f"task: unknown level {level}", why="expected a level that is on offer")
+    return BackupTask(
+        owner=_owner(fields),
+        session=session,
+        attempt=fields.natural("attempt", names.ATTEMPT_LIMIT),
+        data_key=fields.sized("data_key", KEY_BYTES),
+        pack_size_bytes=fields.natural("pack_size", PACK_SIZE_LIMIT_BYTES),
+        workload=fields.get("workload", str),
+        terms=WritingTerms(
+            session=session,
+            workload_id=fields.sized("workload_id", 16),
+            plan_epoch=fields.natural("plan_epoch"),
+            condemned=frozenset(fields.rows("condemned", 16)),
+            index_runs=tuple(
+                IndexRunOffer(item.get("key", str), item.natural("size"), item.get("in_force", bool))
+                for item in fields.maps("index_runs")
+            ),
+            level=CompressionLevel(level),
+        ),
+        volumes=tuple(_order(item) for item in _volumes(fields)),
+        parent=None if fields.optional("parent", bytes) is None else fields.sized("parent", 16),
+        further_runs=tuple(fields.texts("further_runs")),
+        limits=_limits(fields),
+        proof=fields.sized("proof", 32),
+    )
+
+
+def _restore_task(fields: Fields) -> RestoreTask:
+    keys = fields.rows("data_keys", 16 + KEY_BYTES)
+    return RestoreTask(
+        owner=_owner(fields),
+        session=fields.sized("session", 16),
+        attempt=fields.natural("attempt", names.ATTEMPT_LIMIT),
+        data_keys={row[:16]: row[16:] for row in keys},
+        index_runs=tuple(fields.texts("index_runs")),
+        volumes=tuple(
+            RestoreOrder(manifest.volume_of(_inner(item, "volume")), facts_of(item, "target"))
+            for item in _volumes(fields)
+        ),
+        limits=_limits(fields),
+        proof=fields.sized("proof", 32),
+    )
+
+
+def _order(fields: Fields) -> VolumeOrder:
+    parent = fields.optional("parent", dict)
+    size = fields.optional("size", int)
+    order = VolumeOrder(
+        name=fields.get("name", str),
+        source=facts_of(fields, "source"),
+        parent=None if parent is None else manifest.volume_of(_inner(fields, "parent")),
+        size_bytes=None if size is None else fields.natural("size", VOLUME_LIMIT_BYTES),
+    )
+    if order.parent is not None and order.parent.block_size_bytes != BLOCK_SIZE_BYTES:
+        raise FormatError("task: a parent of other blocks", why=f"blocks of {order.parent.block_size_bytes} bytes")
+    return order
+
+
+def _inner(fields: Fields, key: str) -> Fields:
+    value: dict[str, Any] = fields.get(key, dict)
+    return Fields(value, f"{fields.structure}.{key}")
+
+
+def _volumes(fields: Fields) -> list[Fields]:
+    volumes = fields.maps("volumes")
+    if not 1 <= len(volumes) <= VOLUMES_LIMIT:
+        raise FormatError(f"task: {len(volumes)} volumes", why=f"expected 1 to {VOLUMES_LIMIT}")
+    return volumes
+
+
+def _limits(fields: Fields) -> Mapping[str, int]:
+    limits = fields.get("limits", dict)
+    if not all(isinstance(key, str) and isinstance(value, int) for key, value in limits.items()):
+        raise FormatError("task: bad limits", why="expected integers under texts")
+    return limits

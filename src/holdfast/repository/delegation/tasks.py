@@ -1,0 +1,132 @@
+"""What a worker is given to do (section 16): keys, places and orders, sealed as one scratch object.
+
+A backup task holds the tenant's id, index and map keys and ONE session's data key: it names and finds chunks, and opens
+no data but its own. A restore task holds the data keys of exactly the sessions whose packs its volumes need.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from holdfast.repository.access import TenantAccess
+from holdfast.repository.crypto.keys import KeyRing
+from holdfast.repository.delegation.facts import Facts
+from holdfast.repository.format.manifest import VolumeMap
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.writing.terms import WritingTerms
+
+VOLUMES_LIMIT = 1024
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TenantPart:
+    """Whose data it is, and the keys that every worker of the tenant's holds: ids, places and maps, no data."""
+
+    repository: bytes
+    kid: int
+    tenant: bytes
+    id_key: bytes
+    map_key: bytes
+    index_key: bytes
+
+    @classmethod
+    def of(cls, ring: KeyRing) -> "TenantPart":
+        """All of a ring but its data keys."""
+        return cls(ring.repository, ring.kid, ring.tenant, ring.id_key, ring.map_key, ring.index_key)
+
+    def access(
+        self,
+        store: ObjectStore,
+        surroundings: Surroundings,
+        data_keys: Mapping[bytes, bytes],
+        index_runs: tuple[str, ...],
+        pack_size_bytes: int,
+    ) -> TenantAccess:
+        """The way to the tenant's data with these data keys and no others."""
+        ring = KeyRing(
+            repository=self.repository,
+            kid=self.kid,
+            tenant=self.tenant,
+            id_key=self.id_key,
+            map_key=self.map_key,
+            index_key=self.index_key,
+            data_key=partial(_held, dict(data_keys)),
+        )
+        return TenantAccess(store, surroundings, ring, pack_size_bytes, lambda: index_runs)
+
+
+def _held(data_keys: Mapping[bytes, bytes], session: bytes) -> bytes | None:
+    return data_keys.get(session)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeOrder:
+    """A volume to back up: `source` says what to read, e.g. {"kind": "ebs", "snapshot": "snap-...", "region": "..."};
+    `parent` is its map in the earlier point, whose `source` facts say since when changes are asked for. With
+    `size_bytes` a source of another size is refused.
+    """
+
+    name: str
+    source: Facts
+    parent: VolumeMap | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BackupTask:
+    """A session's writing, done by a worker. `data_key` is SD of that session. `further_runs`: index runs that say
+    where nodes of the parent's map lie now, and are not built upon. `limits` are for who reads the source.
+
+    `proof` is the appliance's mark that it made the task: a worker can write scratch objects, but none that bear it.
+    """
+
+    owner: TenantPart
+    session: bytes
+    attempt: int
+    data_key: bytes
+    pack_size_bytes: int
+    workload: str
+    terms: WritingTerms
+    volumes: tuple[VolumeOrder, ...]
+    parent: bytes | None
+    further_runs: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    proof: bytes = bytes(32)
+
+    def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
+        """What this worker may open and write."""
+        runs = (*(offer.key for offer in self.terms.index_runs), *self.further_runs)
+        data_keys = {self.session: self.data_key}
+        return self.owner.access(store, surroundings, data_keys, runs, self.pack_size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreOrder:
+    """A volume to restore, and where to: `target` e.g. {"kind": "ebs", "region": "...", "description": "..."}."""
+
+    volume: VolumeMap
+    target: Facts
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RestoreTask:
+    """Volumes of one point to be restored by a worker; `session` is the reader's own id, under which the point is
+    pinned; `data_keys` are SD by session; `index_runs` say where chunks that moved lie now.
+    """
+
+    owner: TenantPart
+    session: bytes
+    attempt: int
+    data_keys: Mapping[bytes, bytes]
+    index_runs: tuple[str, ...]
+    volumes: tuple[RestoreOrder, ...]
+    limits: Mapping[str, int] = field(default_factory=dict)
+    proof: bytes = bytes(32)
+
+    def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
+        """What this worker may open."""
+        return self.owner.access(store, surroundings, self.data_keys, self.index_runs, 0)
+
+
+Task = BackupTask | RestoreTask

@@ -1,0 +1,107 @@
+"""What a worker does with its task: the same writing and reading as without one, with the task's keys."""
+
+from collections.abc import Callable
+from contextlib import closing
+
+from holdfast.domain.errors import ConflictError
+from holdfast.repository.block_source import BlockSource, BlockTarget
+from holdfast.repository.delegation.facts import Facts
+from holdfast.repository.delegation.results import BackupResult, RestoredVolume, RestoreResult
+from holdfast.repository.delegation.tasks import BackupTask, RestoreTask, VolumeOrder
+from holdfast.repository.format.manifest import VolumeMap
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.progress import Progress
+from holdfast.repository.reading.restore import restore_to
+from holdfast.repository.stores.counting import CountingStore, RequestCounts
+from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.writing.backup_session import BackupSession
+from holdfast.repository.writing.parents import Method, changes_since
+from holdfast.repository.writing.volume_writer import write_volume
+
+OpenSource = Callable[[Facts], BlockSource]
+OpenTarget = Callable[[Facts], BlockTarget]
+
+
+def run_backup_task(
+    store: ObjectStore, task: BackupTask, open_source: OpenSource, progress: Progress, surroundings: Surroundings
+) -> BackupResult:
+    """Write every volume of the task; all packs are acknowledged and were found again when this returns.
+
+    What fails is raised, and leaves packs that nothing refers to.
+    """
+    backup = BackupSession.begin(task.access(store, surroundings), task.terms)
+    volumes: list[VolumeMap] = []
+    methods: list[Method] = []
+    warnings: list[str] = []
+    together = _AllVolumes(progress)
+    try:
+        for order in task.volumes:
+            volume, method, said = _write(backup, order, open_source, together)
+            volumes.append(volume)
+            methods.append(method)
+            warnings += [f"{order.name}: {line}" for line in said]
+        packs = backup.finish()
+    finally:
+        backup.abandon()
+    return BackupResult(
+        session=task.session,
+        attempt=task.attempt,
+        volumes=tuple(volumes),
+        methods=tuple(methods),
+        packs=packs,
+        loaded_runs=tuple(backup.loaded_runs),
+        statistics=backup.counters.statistics(),
+        warnings=tuple(warnings),
+    )
+
+
+def _write(
+    backup: BackupSession, order: VolumeOrder, open_source: OpenSource, progress: Progress
+) -> tuple[VolumeMap, Method, tuple[str, ...]]:
+    with closing(open_source(order.source)) as source:
+        if order.size_bytes is not None and source.size_bytes != order.size_bytes:
+            raise ConflictError(
+                f"the source of {order.name} is not the one that was ordered",
+                why=f"it has {source.size_bytes} bytes where {order.size_bytes} were expected",
+                cure="run the backup again",
+            )
+        changed, warnings = changes_since(source, order.parent)
+        volume = write_volume(backup, source, name=order.name, parent=order.parent, changed=changed, progress=progress)
+    return volume, Method.of(order.parent, changed), warnings
+
+
+def run_restore_task(
+    store: ObjectStore, task: RestoreTask, open_target: OpenTarget, progress: Progress, surroundings: Surroundings
+) -> RestoreResult:
+    """Restore every volume of the task, one after the other. Raises PermissionDeniedError where chunks have moved to a
+    session whose key the task does not hold: it is to be prepared again.
+    """
+    counts = RequestCounts()
+    access = task.access(CountingStore(store, counts), surroundings)
+    together = _AllVolumes(progress)
+    restored = []
+    for order in task.volumes:
+        facts = restore_to(access, order.volume, open_target(order.target), together)
+        restored.append(RestoredVolume(order.volume.name, order.volume.size_bytes, facts))
+    return RestoreResult(task.session, task.attempt, tuple(restored), counts.snapshot())
+
+
+class _AllVolumes:
+    """One volume's progress after the other's, told as one: the total grows as each begins."""
+
+    def __init__(self, listener: Progress) -> None:
+        self._listener = listener
+        self._total_bytes = 0
+
+    def total(self, size_bytes: int | None) -> None:
+        """A further volume."""
+        self._total_bytes += size_bytes or 0
+        self._listener.total(self._total_bytes)
+
+    def advance(self, size_bytes: int) -> None:
+        """So much more of all."""
+        self._listener.advance(size_bytes)
+
+    def note(self, text: str) -> None:
+        """Said as it is."""
+        self._listener.note(text)
