@@ -174,13 +174,16 @@ class RestoreSite(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerOrder:
-    """A worker instance to be launched. `reads` are snapshots; `writes_snapshots`: it makes new ones (a restore)."""
+    """A worker instance to be launched. `writes_snapshots`: it makes new ones (a restore), encrypted under the KMS keys
+    of `kms_key_arns` where there are any; the keys of snapshots that it reads are found out.
+    """
 
     owner: Ownership
     repository_location: str
     repository_session: str
     reads_snapshots: tuple[str, ...] = ()
     writes_snapshots: bool = False
+    kms_key_arns: tuple[str, ...] = ()
     instance_type: str | None = None
     volume_bytes: int = 0
     subnet_id: str | None = None

@@ -1,13 +1,14 @@
 """Crash-consistent snapshots of the volumes of one instance: CreateSnapshots, exactly once as far as tags can tell."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.configuration import describe_instance
 from holdfast.aws.ec2.discovery import mappings_of
-from holdfast.aws.ownership import as_list, owned_by, people_tags, tags_of
+from holdfast.aws.ownership import as_list, as_map, owned_by, people_tags, tags_of
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import ConflictError, NotFoundError, SourceGoneError, UnavailableError, UsageError
 from holdfast.signed_http.aws_answers import Refusal
@@ -36,20 +37,18 @@ def create_snapshots(
     instance = describe_instance(ec2, instance_id)
     excluded = _left_out(instance, volume_ids)
     made = _made_before(ec2, owner)
+    all_tags = people_tags(tags) | tags_of(owner)
     if set(made) == set(volume_ids):
-        return _noted(book, owner, made)
+        return _finished(ec2, book, owner, made, all_tags if copy_tags else None)
     delete_snapshots(ec2, book, tuple(made.values()))
     for volume_id in volume_ids:
         book.intend("snapshot", owner, volume_id)
-    all_tags = people_tags(tags) | tags_of(owner)
     answer = ec2.call(
         "CreateSnapshots",
         instance_id,
         InstanceSpecification={"InstanceId": instance_id, **excluded},
         Description=description[:MAX_DESCRIPTION_CHARACTERS],
         TagSpecifications=[{"ResourceType": "snapshot", "Tags": as_list(all_tags)}],
-        # With too many tags on a volume EC2 would refuse the whole set; ours must be there.
-        **({"CopyTagsFromSource": "volume"} if copy_tags and _tags_fit(ec2, volume_ids, all_tags) else {}),
     )
     made = {str(one["VolumeId"]): str(one["SnapshotId"]) for one in answer["Snapshots"]}
     if set(made) != set(volume_ids):
@@ -59,7 +58,7 @@ def create_snapshots(
             why=f"asked for {sorted(volume_ids)}, EC2 made {sorted(made)}: a volume was attached or detached meanwhile",
             cure="run it again",
         )
-    return _noted(book, owner, made)
+    return _finished(ec2, book, owner, made, all_tags if copy_tags else None)
 
 
 def snapshots_completed(ec2: PatientClient, snapshot_ids: tuple[str, ...]) -> bool:
@@ -137,12 +136,28 @@ def _made_before(ec2: PatientClient, owner: Ownership) -> dict[str, str]:
     return {str(one["VolumeId"]): str(one["SnapshotId"]) for one in found if one["State"] != "error"}
 
 
-def _noted(book: Book, owner: Ownership, made: dict[str, str]) -> dict[str, str]:
+def _finished(
+    ec2: PatientClient, book: Book, owner: Ownership, made: dict[str, str], given: Mapping[str, str] | None
+) -> dict[str, str]:
+    """Complete the ledger; with `given`, the tags that the snapshots have already, copy those of the volumes, too."""
     for volume_id, snapshot_id in made.items():
-        book.create("snapshot", owner, volume_id, lambda token, made_id=snapshot_id: str(made_id))
+        book.create("snapshot", owner, volume_id, partial(_known, snapshot_id))
+    if given is not None:
+        _copy_tags(ec2, made, given)
     return made
 
 
-def _tags_fit(ec2: PatientClient, volume_ids: tuple[str, ...], more: Mapping[str, str]) -> bool:
-    volumes = ec2.call("DescribeVolumes", ", ".join(volume_ids), VolumeIds=list(volume_ids))["Volumes"]
-    return all(len({tag["Key"] for tag in volume.get("Tags", ())} | set(more)) <= MAX_TAGS for volume in volumes)
+def _known(snapshot_id: str, token: str) -> str:
+    return snapshot_id
+
+
+def _copy_tags(ec2: PatientClient, made: Mapping[str, str], given: Mapping[str, str]) -> None:
+    """EC2's own CopyTagsFromSource would bring along the tags of a restored volume that say whose it is, and refuse the
+    set where a volume has many tags; so people's tags are copied, as many as there is room for.
+    """
+    for volume in ec2.call("DescribeVolumes", ", ".join(made), VolumeIds=list(made))["Volumes"]:
+        wanted = {key: value for key, value in people_tags(as_map(volume.get("Tags"))).items() if key not in given}
+        room = MAX_TAGS - len(given)
+        if wanted:
+            snapshot_id = made[volume["VolumeId"]]
+            ec2.call("CreateTags", snapshot_id, Resources=[snapshot_id], Tags=as_list(wanted)[:room])

@@ -1,0 +1,218 @@
+"""What one worker may do: read or write the snapshots of its task, its session in one repository, its queue."""
+
+from dataclasses import dataclass
+
+from holdfast.aws.policies.grants import Grant
+from holdfast.domain.ownership import SESSION
+
+# A write that could replace an object is refused (docs/format, write-once names).
+WRITE_ONCE = {"Null": {"s3:if-none-match": "false"}}
+_ENCRYPTING = ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerScope:
+    """What a worker works on. `prefix` is the repository's, without slashes at its ends; `session` the repository's.
+
+    `region` is where its snapshots are; queues and the key are named by their ARNs and may be elsewhere.
+    """
+
+    partition: str
+    region: str
+    bucket: str
+    prefix: str
+    session: str
+    task_queue_arn: str
+    event_queue_arn: str
+    kms_key_arn: str
+    bundle_bucket: str
+    bundle_key: str
+
+    def objects(self, name: str) -> str:
+        """The ARN of objects of the repository."""
+        path = f"{self.prefix}/{name}" if self.prefix else name
+        return f"arn:{self.partition}:s3:::{self.bucket}/{path}"
+
+    def snapshot(self, snapshot_id: str) -> str:
+        """The ARN of a snapshot: it names no account."""
+        return f"arn:{self.partition}:ec2:{self.region}::snapshot/{snapshot_id}"
+
+
+def worker_backup_grants(
+    scope: WorkerScope, snapshot_ids: tuple[str, ...], snapshot_key_arns: tuple[str, ...] = ()
+) -> list[Grant]:
+    """A worker that reads these snapshots; `snapshot_key_arns` are the KMS keys that some are encrypted under."""
+    grants = [
+        *_of_every_worker(scope),
+        Grant(
+            "ReadSnapshots",
+            "the blocks of this task's snapshots, and what changed since the last",
+            ("ebs:GetSnapshotBlock", "ebs:ListChangedBlocks", "ebs:ListSnapshotBlocks"),
+            tuple(scope.snapshot(one) for one in snapshot_ids),
+        ),
+        Grant(
+            "WritePacks",
+            "new packs; never one that is there",
+            ("s3:PutObject",),
+            (scope.objects("packs/*"),),
+            WRITE_ONCE,
+        ),
+    ]
+    if snapshot_key_arns:
+        grants.append(
+            Grant(
+                "OpenSnapshots",
+                "blocks of encrypted snapshots come decrypted, as EBS's client",
+                ("kms:Decrypt",),
+                snapshot_key_arns,
+            )
+        )
+    return grants
+
+
+def worker_restore_grants(
+    scope: WorkerScope, owner_session: str, snapshot_key_arns: tuple[str, ...] = ()
+) -> list[Grant]:
+    """A worker that writes new snapshots; they bear `owner_session`, the session of the appliance, and are encrypted
+    under `snapshot_key_arns` where there are any.
+    """
+    snapshots = (scope.snapshot("*"),)
+    grants = [
+        *_of_every_worker(scope),
+        Grant(
+            "StartSnapshots",
+            "a new snapshot for each volume, which must bear the session's tag; none has an id yet",
+            ("ebs:StartSnapshot",),
+            snapshots,
+            {"StringEquals": {f"aws:RequestTag/{SESSION}": owner_session}},
+        ),
+        Grant(
+            "TagStartedSnapshots",
+            "StartSnapshot with tags asks for this, too",
+            ("ec2:CreateTags",),
+            snapshots,
+            {"StringEquals": {"ec2:CreateAction": "StartSnapshot", f"aws:RequestTag/{SESSION}": owner_session}},
+        ),
+        Grant(
+            "WriteSnapshots",
+            "blocks of the snapshots of this session, and no other's; delete: only what it could not finish",
+            ("ebs:CompleteSnapshot", "ebs:PutSnapshotBlock", "ec2:DeleteSnapshot"),
+            snapshots,
+            {"StringEquals": {f"aws:ResourceTag/{SESSION}": owner_session}},
+        ),
+        Grant(
+            "SeeSnapshots",
+            "whether a snapshot that was completed is there; EC2 knows no resource for this",
+            ("ec2:DescribeSnapshots",),
+            ("*",),
+        ),
+    ]
+    if snapshot_key_arns:
+        grants += _keys_of_new_snapshots(snapshot_key_arns)
+    return grants
+
+
+def _keys_of_new_snapshots(key_arns: tuple[str, ...]) -> list[Grant]:
+    return [
+        Grant("EncryptSnapshots", "blocks are sealed by EBS, as the one who writes them", _ENCRYPTING, key_arns),
+        Grant(
+            "LendKeys",
+            "EBS itself goes on using the key of an encrypted snapshot",
+            ("kms:CreateGrant",),
+            key_arns,
+            {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+    ]
+
+
+def worker_boundary_grants(partition: str, account_id: str, kms_key_arn: str, event_queue_arn: str) -> list[Grant]:
+    """What no worker may go beyond, whatever its role says: the permissions boundary of all."""
+    snapshots = (f"arn:{partition}:ec2:*::snapshot/*",)
+    return [
+        Grant("Read", "the bundle, and repositories", ("s3:GetObject",), (f"arn:{partition}:s3:::*/*",)),
+        Grant("Write", "repositories", ("s3:PutObject",), (f"arn:{partition}:s3:::*/*",), WRITE_ONCE),
+        Grant(
+            "Snapshots",
+            "reading and writing blocks",
+            (
+                "ebs:CompleteSnapshot",
+                "ebs:GetSnapshotBlock",
+                "ebs:ListChangedBlocks",
+                "ebs:ListSnapshotBlocks",
+                "ebs:PutSnapshotBlock",
+                "ebs:StartSnapshot",
+            ),
+            snapshots,
+        ),
+        Grant(
+            "TagSnapshots",
+            "snapshots of restores",
+            ("ec2:CreateTags",),
+            snapshots,
+            {"StringEquals": {"ec2:CreateAction": "StartSnapshot"}},
+        ),
+        Grant(
+            "DropSnapshots",
+            "unfinished snapshots of restores",
+            ("ec2:DeleteSnapshot",),
+            snapshots,
+            {"Null": {f"aws:ResourceTag/{SESSION}": "false"}},
+        ),
+        Grant("SeeSnapshots", "snapshots of restores", ("ec2:DescribeSnapshots",), ("*",)),
+        Grant(
+            "Queues",
+            "the task, and events",
+            ("sqs:DeleteMessage", "sqs:ReceiveMessage", "sqs:SendMessage"),
+            (f"arn:{partition}:sqs:*:{account_id}:holdfast-worker-*", event_queue_arn),
+        ),
+        Grant(
+            "Keys",
+            "the task's key and those of encrypted snapshots; the role of each worker names its own",
+            _ENCRYPTING,
+            (kms_key_arn, f"arn:{partition}:kms:*:*:key/*"),
+        ),
+        Grant(
+            "LendKeys",
+            "keys of encrypted snapshots, to AWS's services alone",
+            ("kms:CreateGrant",),
+            (f"arn:{partition}:kms:*:*:key/*",),
+            {"Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+    ]
+
+
+def _of_every_worker(scope: WorkerScope) -> list[Grant]:
+    bound = {
+        "kms:EncryptionContext:holdfast:session": scope.session,
+        # The role's id and the instance's: what was wrapped for another worker stays closed.
+        "kms:EncryptionContext:holdfast:userid": "${aws:userid}",
+    }
+    return [
+        Grant(
+            "FetchBundle",
+            "the program itself, at boot",
+            ("s3:GetObject",),
+            (f"arn:{scope.partition}:s3:::{scope.bundle_bucket}/{scope.bundle_key}",),
+        ),
+        Grant(
+            "TakeTask",
+            "the pointer to its one task, from the queue that only it reads",
+            ("sqs:DeleteMessage", "sqs:ReceiveMessage"),
+            (scope.task_queue_arn,),
+        ),
+        Grant("Report", "events to the appliance", ("sqs:SendMessage",), (scope.event_queue_arn,)),
+        Grant("OpenTask", "the key of its task", ("kms:Decrypt",), (scope.kms_key_arn,), {"StringEquals": bound}),
+        Grant(
+            "ReadRepository",
+            "packs and index runs of parents, and its own task; each sealed, with keys that only the task holds",
+            ("s3:GetObject",),
+            (scope.objects("packs/*"), scope.objects("index/*"), scope.objects(f"sessions/{scope.session}/*")),
+        ),
+        Grant(
+            "WriteSession",
+            "the result of its own session; never over one that is there",
+            ("s3:PutObject",),
+            (scope.objects(f"sessions/{scope.session}/*"),),
+            WRITE_ONCE,
+        ),
+    ]

@@ -1,0 +1,221 @@
+"""Workers on instances of their own: each with a role, a profile, a queue and no way in. The port `WorkerInstances`."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from holdfast.appliance.ports.cloud import Ownership, Worker, WorkerOrder
+from holdfast.aws.bundle.user_data import BootOrder, user_data
+from holdfast.aws.clients import PatientClient
+from holdfast.aws.kms import KmsKeyWrapper
+from holdfast.aws.ownership import as_list, people_tags, tags_of
+from holdfast.aws.policies.grants import as_text
+from holdfast.aws.queues import TaskQueues
+from holdfast.aws.worker_places import WorkerPlaces, architecture_of, instance_type_for, stock_image
+from holdfast.aws.worker_rights import bundle_of, grants_of
+from holdfast.aws.worker_roles import WorkerRoles
+from holdfast.aws.written_down import Book
+from holdfast.domain.errors import HoldfastError, UnavailableError
+from holdfast.protocol.appliance_answers import AwsSettings
+from holdfast.protocol.worker_messages import CONTEXT_USER_ID
+from holdfast.signed_http.aws_answers import Refusal
+from holdfast.signed_http.patience import REAL_WAITING, Patience, RetryPolicy, Waiting
+
+# The bundle, the system, and what a command writes: a worker keeps nothing on its disk.
+ROOT_GIB = 8
+CONSOLE_CHARACTERS = 4000
+# A profile, a group or an instance that was made a moment ago is not known everywhere in EC2.
+NEW_THINGS_POLICY = RetryPolicy(attempts=40, first_delay_seconds=0.5, longest_delay_seconds=5.0, total_seconds=120.0)
+NAME_PREFIX = "holdfast-worker-"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerServices:
+    """Clients of the appliance's own account: EC2 in the workers' region, the others where the stack stands."""
+
+    ec2: PatientClient
+    iam: PatientClient
+    sqs: PatientClient
+    kms: PatientClient
+
+
+class Ec2WorkerInstances:
+    """Fits `holdfast.appliance.ports.cloud.WorkerInstances`, which says what each method promises."""
+
+    def __init__(
+        self,
+        services: WorkerServices,
+        books: tuple[Book, Book],
+        settings: AwsSettings,
+        appliance_id: str,
+        waiting: Waiting = REAL_WAITING,
+    ) -> None:
+        """`books` are the ledgers of the workers' region and of the stack's."""
+        self._ec2 = services.ec2
+        self._book, self._home_book = books
+        self._settings = settings
+        self._waiting = waiting
+        self._roles = WorkerRoles(services.iam, appliance_id)
+        self._queues = TaskQueues(services.sqs)
+        self._keys = KmsKeyWrapper(client=services.kms)
+        self._places = WorkerPlaces(services.ec2, self._book)
+
+    def launch(self, order: WorkerOrder) -> Worker:
+        """Role, profile, queue and instance; asked again for the same attempt it hands back the same worker.
+
+        What cannot be launched leaves nothing; where AWS gave no answer, asking again or the reaper settles it.
+        """
+        name = name_of(order.owner)
+        try:
+            return self._launch(order, name)
+        except UnavailableError:
+            raise
+        except HoldfastError:
+            self._remove_surroundings(name, self._queue_url(name))
+            raise
+
+    def send(self, worker: Worker, message: str) -> None:
+        """Put the one message into its queue."""
+        self._queues.send(worker.queue_url, message)
+
+    def wrap_key(self, worker: Worker, key: bytes, context: Mapping[str, str]) -> tuple[str, bytes]:
+        """(KMS key, the key wrapped); the context names the worker's `aws:userid`, whatever was handed in."""
+        bound = {**context, CONTEXT_USER_ID: worker.user_id}
+        return self._settings.kms_key_arn, self._keys.wrap(self._settings.kms_key_arn, key, bound)
+
+    def state(self, worker: Worker) -> str | None:
+        """AWS's word for the instance."""
+        state = self._state(worker.instance_id)
+        return None if state == "terminated" else state
+
+    def console(self, worker: Worker) -> str:
+        """The end of its console; the newest that there is, where the type of instance allows that."""
+        answer = self._console(worker, Latest=True)
+        if isinstance(answer, Refusal) and answer.code == "UnsupportedOperation":
+            answer = self._console(worker)
+        if isinstance(answer, Refusal):
+            if answer.code == "InvalidInstanceID.NotFound":
+                return ""
+            raise self._ec2.meaning(answer, "GetConsoleOutput", worker.instance_id)
+        return str(answer.get("Output") or "")[-CONSOLE_CHARACTERS:]
+
+    def terminate(self, worker: Worker) -> None:
+        """End the instance and remove queue, profile and role."""
+        answer = self._ec2.try_call("TerminateInstances", worker.instance_id, InstanceIds=[worker.instance_id])
+        if isinstance(answer, Refusal) and answer.code != "InvalidInstanceID.NotFound":
+            raise self._ec2.meaning(answer, "TerminateInstances", worker.instance_id)
+        self._book.gone("instance", worker.instance_id)
+        self._remove_surroundings(worker.role_name, worker.queue_url)
+
+    def _launch(self, order: WorkerOrder, name: str) -> Worker:
+        owner, settings = order.owner, self._settings
+        instance_type = instance_type_for(order)
+        architecture = architecture_of(instance_type)
+        bundle_key, bundle_sha256 = bundle_of(settings, architecture)
+        image_id = stock_image(self._ec2, architecture)
+        subnet_id, group_ids = self._places.find(order)
+        tags = tags_of(owner)
+        queue_url = self._home_book.create(
+            "queue", owner, "task", lambda token: self._queues.create(name, tags, order.lifetime_seconds)
+        )
+        policy = as_text(grants_of(self._ec2, settings, order, queue_url, bundle_key))
+        self._home_book.intend("role", owner, "worker")
+        self._home_book.intend("instance-profile", owner, "worker")
+        role_id = self._roles.create(name, policy, settings.worker_boundary_arn, tags)
+        self._home_book.create("role", owner, "worker", lambda token: name)
+        self._home_book.create("instance-profile", owner, "worker", lambda token: name)
+        boot = BootOrder(
+            bucket=settings.bundle_bucket,
+            key=bundle_key,
+            sha256=bundle_sha256,
+            region=settings.region,
+            command=("worker", "run", "--queue", queue_url, "--region", settings.region),
+            lifetime_seconds=order.lifetime_seconds,
+        )
+        request = _request(order, name, boot) | {
+            "ImageId": image_id,
+            "InstanceType": instance_type,
+            "SubnetId": subnet_id,
+            "SecurityGroupIds": group_ids,
+        }
+        instance_id = self._book.create("instance", owner, "worker", lambda token: self._run(request, token))
+        return Worker(instance_id, instance_type, name, role_id, queue_url, self._ec2.region)
+
+    def _console(self, worker: Worker, **how: bool) -> dict[str, Any] | Refusal:
+        return self._ec2.try_call("GetConsoleOutput", worker.instance_id, InstanceId=worker.instance_id, **how)
+
+    def _run(self, request: Mapping[str, Any], token: str) -> str:
+        patience = Patience(NEW_THINGS_POLICY, self._waiting)
+        while isinstance(
+            answer := self._ec2.try_call("RunInstances", "a worker", **request, ClientToken=token), Refusal
+        ):
+            error = self._ec2.meaning(answer, "RunInstances", "a worker")
+            if not _too_new(answer):
+                raise error
+            patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
+        instance_id = str(answer["Instances"][0]["InstanceId"])
+        while self._state(instance_id) is None:
+            patience.wait_or_raise(
+                UnavailableError(
+                    f"instance {instance_id} cannot be seen",
+                    why="EC2 has launched it and does not list it",
+                    cure="run it again",
+                )
+            )
+        return instance_id
+
+    def _state(self, instance_id: str) -> str | None:
+        answer = self._ec2.try_call("DescribeInstances", instance_id, InstanceIds=[instance_id])
+        if isinstance(answer, Refusal):
+            if answer.code == "InvalidInstanceID.NotFound":
+                return None
+            raise self._ec2.meaning(answer, "DescribeInstances", instance_id)
+        found = [one for reservation in answer["Reservations"] for one in reservation["Instances"]]
+        return str(found[0]["State"]["Name"]) if found else None
+
+    def _queue_url(self, name: str) -> str | None:
+        return next((url for url in self._queues.names_beginning(name) if url.endswith(f"/{name}")), None)
+
+    def _remove_surroundings(self, name: str, queue_url: str | None) -> None:
+        if queue_url is not None:
+            self._queues.delete(queue_url)
+            self._home_book.gone("queue", queue_url)
+        self._roles.remove(name)
+        self._home_book.gone("instance-profile", name)
+        self._home_book.gone("role", name)
+
+
+def name_of(owner: Ownership) -> str:
+    """Role, profile and queue of a worker have this name: one for each attempt at a task."""
+    text = "\n".join((owner.appliance_id, owner.session_id, owner.task_id, str(owner.attempt)))
+    return f"{NAME_PREFIX}{owner.appliance_id[:8]}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+def _request(order: WorkerOrder, name: str, boot: BootOrder) -> dict[str, Any]:
+    tags = as_list(
+        people_tags(order.tags) | {"Name": f"holdfast worker {order.owner.task_id[:8]}"} | tags_of(order.owner)
+    )
+    return {
+        "MinCount": 1,
+        "MaxCount": 1,
+        "IamInstanceProfile": {"Name": name},
+        "UserData": user_data(boot),
+        "InstanceInitiatedShutdownBehavior": "terminate",
+        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": "/dev/xvda",
+                "Ebs": {"VolumeSize": ROOT_GIB, "VolumeType": "gp3", "DeleteOnTermination": True, "Encrypted": True},
+            }
+        ],
+        "TagSpecifications": [
+            {"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume", "network-interface")
+        ],
+    }
+
+
+def _too_new(refusal: Refusal) -> bool:
+    """Whether EC2 does not know yet what was made a moment ago."""
+    profile = refusal.code == "InvalidParameterValue" and "Invalid IAM Instance Profile" in refusal.message
+    return profile or refusal.code in ("InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound")
