@@ -11,9 +11,9 @@ from holdfast.database import tables
 from holdfast.database.appliances import put_synced_usn, synced_usn_of
 from holdfast.database.connection import Database
 from holdfast.database.sessions import read_session
-from holdfast.database.statements import by_prefix, cursor_of, missing, newest_first, put_row
+from holdfast.database.statements import by_prefix, cursor_of, matching, missing, newest_first, put_row, the_only_one
 from holdfast.database.tasks import tasks_of
-from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
+from holdfast.domain.errors import ConflictError, UsageError
 from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.session import Task
 from holdfast.domain.time import parse_time
@@ -100,15 +100,15 @@ class MirrorTable:
     def session(self, session_id: str) -> tuple[str, SessionDetail]:
         """A session by id or unique prefix, and whose it is; the server's own too."""
         with self._database.reading() as connection:
-            try:
-                own = by_prefix(connection, select(_SESSIONS), _SESSIONS.c.id, "session", session_id)
-            except NotFoundError:
-                row = by_prefix(connection, _of("session", None), _MIRRORED.c.id, "session", session_id)
-                tasks = _of("task", row.appliance).where(_MIRRORED.c.subject == row.id)
-                found = [from_json(Task, task.document, "task") for task in connection.execute(tasks)]
-                found.sort(key=lambda task: (task.workload.region, task.workload.id))
-                return row.appliance, SessionDetail(read_session(row.document), tuple(found))
-            return "", SessionDetail(read_session(own.document), tuple(tasks_of(connection, own.id)))
+            own = matching(connection, select(_SESSIONS), _SESSIONS.c.id, session_id)
+            theirs = matching(connection, _of("session", None), _MIRRORED.c.id, session_id)
+            row = the_only_one(own + theirs, "session", session_id)
+            if own:
+                return "", SessionDetail(read_session(row.document), tuple(tasks_of(connection, row.id)))
+            tasks = _of("task", row.appliance).where(_MIRRORED.c.subject == row.id)
+            found = [from_json(Task, task.document, "task") for task in connection.execute(tasks)]
+        found.sort(key=lambda task: (task.workload.region, task.workload.id))
+        return row.appliance, SessionDetail(read_session(row.document), tuple(found))
 
     def points(
         self, *, before: str | None, limit: int, appliance: str | None = None, workload_id: str | None = None

@@ -4,9 +4,8 @@ import re
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, select, update
+from sqlalchemy import Connection, Select, Table, and_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.dml import Insert
 
 from holdfast.database import tables
 from holdfast.domain.errors import NotFoundError, UsageError
@@ -28,8 +27,8 @@ def put_row(connection: Connection, table: Table, row: dict[str, Any], *, keep: 
 
 def add_row(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Add the row; False when one with its primary key is there."""
-    statement: Insert = insert(connection, table).values(row).on_conflict_do_nothing()
-    return connection.execute(statement).rowcount == 1
+    statement = insert(connection, table).values(row).on_conflict_do_nothing()
+    return connection.execute(statement.returning(*table.primary_key)).first() is not None
 
 
 def count_change(connection: Connection, kind: str, object_id: str) -> int:
@@ -72,20 +71,22 @@ def cursor_of(connection: Connection, query: Select[Any], what: str, before: str
 
 def by_prefix(connection: Connection, query: Select[Any], id_column: Any, what: str, text: str) -> Any:
     """The one row of `query` whose id is `text`, or begins with it."""
-    exact = connection.execute(query.where(id_column == text)).first()
-    if exact is not None:
-        return exact
-    if not _ID_PREFIX.fullmatch(text):
-        raise missing(what, text)
+    return the_only_one(matching(connection, query, id_column, text), what, text)
+
+
+def matching(connection: Connection, query: Select[Any], id_column: Any, text: str) -> list[Any]:
+    """The row whose id is `text`, else the first two whose ids begin with it."""
+    exact = connection.execute(query.where(id_column == text)).all()
+    if exact or not _ID_PREFIX.fullmatch(text):
+        return list(exact)
     # `g` comes after every digit of an id, so that the index finds the prefix.
-    found = connection.execute(query.where(id_column >= text, id_column < text + "g").limit(2)).all()
+    return list(connection.execute(query.where(id_column >= text, id_column < text + "g").limit(2)).all())
+
+
+def the_only_one(found: list[Any], what: str, text: str) -> Any:
+    """Raises NotFoundError where there is none, UsageError where there are several."""
     if not found:
         raise missing(what, text)
     if len(found) > 1:
         raise UsageError(f"{text} is no single {what}", why="several ids begin with it", cure="write more of the id")
     return found[0]
-
-
-def exists(connection: Connection, table: Table, key: str, value: str) -> bool:
-    """Whether a row has that value."""
-    return connection.execute(select(table.c[key]).where(table.c[key] == value)).first() is not None

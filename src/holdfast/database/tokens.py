@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, select, update
 
 from holdfast.database import tables
 from holdfast.database.connection import Database
@@ -46,10 +46,10 @@ class TokensTable:
 
     def revoke(self, token_id: str, now: datetime) -> None:
         """Never to be accepted again; revoked twice, the first time stands. Raises NotFoundError."""
-        change = update(_TOKENS).where(_TOKENS.c.id == token_id)
+        change = update(_TOKENS).where(_TOKENS.c.id == token_id, _TOKENS.c.revoked_at.is_(None))
         with self._database.writing() as connection:
-            if connection.execute(change.values(revoked_at=func.coalesce(_TOKENS.c.revoked_at, now))).rowcount == 0:
-                raise missing("token", token_id)
+            connection.execute(change.values(revoked_at=now))
+        self.get(token_id)
 
 
 def _read(row: Row[Any]) -> StoredToken:

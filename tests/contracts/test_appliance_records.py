@@ -1,0 +1,373 @@
+"""The records of an appliance over every database that may hold them."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from holdfast.database.appliance_records import appliance_records
+from holdfast.domain.errors import NotFoundError, UsageError
+from holdfast.domain.infrastructure import Account, RepositoryDefinition
+from holdfast.domain.session import State, TaskProgress
+from holdfast.protocol.encoding import to_document
+from holdfast.testing.sample_records import (
+    hex_id,
+    ledger_row,
+    line,
+    moment,
+    point,
+    policy,
+    session,
+    task,
+    workload,
+)
+
+
+@pytest.fixture
+def records(open_database):
+    return appliance_records(open_database("appliance"))
+
+
+def test_accounts(records):
+    records.accounts.put(Account("b", "arn:b", external_id="e"))
+    records.accounts.put(Account("a"))
+    records.accounts.put(Account("a", account_id="123456789012"))
+    assert records.accounts.get("a").account_id == "123456789012"
+    assert [one.name for one in records.accounts.all()] == ["a", "b"]
+    assert records.accounts.get("b").external_id == "e"
+    records.accounts.remove("a")
+    for call in (records.accounts.get, records.accounts.remove):
+        with pytest.raises(NotFoundError):
+            call("a")
+
+
+def test_repository_keeps_a_password_that_is_not_given_again(records):
+    vault = RepositoryDefinition("vault", "s3://bucket/prefix")
+    records.repositories.put(vault, b"\x00sealed\xff")
+    records.repositories.put(replace(vault, description="changed"), None)
+    assert records.repositories.sealed_password("vault") == b"\x00sealed\xff"
+    assert records.repositories.get("vault").description == "changed"
+    records.repositories.put(RepositoryDefinition("kms", "s3://b", kms=True), None)
+    assert records.repositories.sealed_password("kms") is None
+    with pytest.raises(NotFoundError):
+        records.repositories.sealed_password("none")
+
+
+def test_policies_come_by_priority_then_age_and_stay_as_they_were(records):
+    for number, (name, priority) in enumerate([("late", 1), ("b", 5), ("a", 5)]):
+        records.policies.put(policy(name, priority), moment(number))
+    assert [one.policy.name for one in records.policies.all()] == ["late", "b", "a"]
+    records.policies.enable("b", False, moment(10))
+    records.policies.put(policy("b", 0), moment(20))
+    stored = records.policies.get("b")
+    assert (stored.enabled, stored.created_at, stored.changed_at) == (False, moment(1), moment(20))
+    assert records.policies.all()[0].policy.name == "b"
+    with pytest.raises(NotFoundError):
+        records.policies.enable("none", True, moment(0))
+
+
+def test_a_moment_falls_due_once(records):
+    assert records.policies.fell_due("daily", "backup") is None
+    assert records.policies.remember_due("daily", "backup", moment(60))
+    assert not records.policies.remember_due("daily", "backup", moment(60))
+    assert not records.policies.remember_due("daily", "backup", moment(59))
+    assert records.policies.remember_due("daily", "backup", moment(61))
+    assert records.policies.remember_due("daily", "snapshot", moment(60))
+    assert records.policies.fell_due("daily", "backup") == moment(61)
+
+
+def test_of_many_threads_one_starts_what_fell_due(records):
+    answers = []
+    barrier = threading.Barrier(8)
+
+    def claim():
+        barrier.wait()
+        answers.append(records.policies.remember_due("daily", "backup", moment(1)))
+
+    run_all([claim] * 8)
+    assert sorted(answers) == [False] * 7 + [True]
+
+
+def test_session_opened_again_stays_as_it_is(records):
+    records.sessions.open(session(1), [task(10, 1), task(9, 1)], {"targets": ["backup"]})
+    records.sessions.put(session(1, State.SUCCEEDED))
+    records.sessions.open(session(1), [task(11, 1)], {})
+    assert records.sessions.get(hex_id(1)).state is State.SUCCEEDED
+    assert [one.id for one in records.sessions.tasks(hex_id(1))] == [hex_id(10), hex_id(9)]
+    assert records.sessions.details(hex_id(1)) == {"targets": ["backup"]}
+
+
+def test_final_states_are_never_left(records):
+    records.sessions.open(session(1), [task(2, 1)], {})
+    records.sessions.put_task(task(2, 1, State.FAILED))
+    records.sessions.put_task(task(2, 1, State.RUNNING))
+    records.sessions.put(session(1, State.CANCELLED))
+    records.sessions.put(session(1, State.SUCCEEDED))
+    assert records.sessions.task(hex_id(2)).state is State.FAILED
+    assert records.sessions.get(hex_id(1)).state is State.CANCELLED
+    assert records.sessions.unfinished() == []
+    assert records.sessions.running_tasks() == []
+
+
+def test_unfinished_come_oldest_first(records):
+    for number, state in [(3, State.RUNNING), (1, State.QUEUED), (2, State.WARNING)]:
+        records.sessions.open(session(number, state), [task(number + 10, number, state)], {})
+    assert [one.id for one in records.sessions.unfinished()] == [hex_id(1), hex_id(3)]
+    assert [one.id for one in records.sessions.running_tasks()] == [hex_id(13), hex_id(11)]
+
+
+def test_tasks_added_later_come_last_and_those_there_stay(records):
+    records.sessions.open(session(1), [task(5, 1)], {})
+    records.sessions.put_task(task(5, 1, State.RUNNING))
+    records.sessions.add_tasks(hex_id(1), [task(5, 1), task(4, 1)])
+    assert [(one.id, one.state) for one in records.sessions.tasks(hex_id(1))] == [
+        (hex_id(5), State.RUNNING),
+        (hex_id(4), State.QUEUED),
+    ]
+
+
+def test_cancelling(records):
+    records.sessions.open(session(1), [], {})
+    assert not records.sessions.cancel_requested(hex_id(1))
+    assert records.sessions.request_cancel(hex_id(1)) is State.CANCELLING
+    assert records.sessions.cancel_requested(hex_id(1))
+    records.sessions.put(session(1, State.RUNNING))
+    assert records.sessions.get(hex_id(1)).state is State.CANCELLING
+    records.sessions.put(session(1, State.CANCELLED))
+    assert records.sessions.request_cancel(hex_id(1)) is State.CANCELLED
+    records.sessions.open(session(2, State.SUCCEEDED), [], {})
+    assert records.sessions.request_cancel(hex_id(2)) is State.SUCCEEDED
+    assert not records.sessions.cancel_requested(hex_id(2))
+    with pytest.raises(NotFoundError):
+        records.sessions.request_cancel(hex_id(3))
+
+
+@pytest.mark.parametrize("call", ["get", "details", "task"])
+def test_what_is_not_there_is_not_found(records, call):
+    with pytest.raises(NotFoundError):
+        getattr(records.sessions, call)(hex_id(1))
+
+
+def test_what_is_not_there_cannot_be_replaced(records):
+    with pytest.raises(NotFoundError):
+        records.sessions.put(session(1))
+    with pytest.raises(NotFoundError):
+        records.sessions.put_task(task(1, 1))
+    with pytest.raises(NotFoundError):
+        records.sessions.log(line(1, "nobody hears"))
+    with pytest.raises(NotFoundError):
+        records.points.put(point(1))
+
+
+def test_lines_are_numbered_within_their_session(records):
+    records.sessions.open(session(1), [], {})
+    records.sessions.open(session(2), [], {})
+    for message in ("one", "two", "three"):
+        records.sessions.log(line(1, message))
+    records.sessions.log(line(2, "other"))
+    assert [(one.sequence, one.message) for one in records.sessions.lines(hex_id(1), 1, 10)] == [
+        (2, "two"),
+        (3, "three"),
+    ]
+    assert [one.sequence for one in records.sessions.lines(hex_id(2), 0, 10)] == [1]
+    assert len(records.sessions.lines(hex_id(1), 0, 2)) == 2
+
+
+def pages(page, limit):
+    found, before = [], None
+    while batch := page(before=before, limit=limit):
+        found += batch
+        before = batch[-1].id
+    return found
+
+
+def test_session_pages_cut_nothing_at_equal_times(records):
+    for number in range(10):
+        records.sessions.open(replace(session(number), created_at=moment(number // 4)), [], {})
+    found = pages(records.sessions.page, 3)
+    assert [one.id for one in found] == [hex_id(number) for number in range(9, -1, -1)]
+
+
+def test_session_pages_can_be_of_one_subject(records):
+    for number in range(6):
+        records.sessions.open(session(number, subject="odd" if number % 2 else "even"), [], {})
+    found = records.sessions.page(before=hex_id(5), limit=10, kind="policy", subject="odd")
+    assert [one.id for one in found] == [hex_id(3), hex_id(1)]
+    assert records.sessions.page(before=None, limit=10, kind="restore") == []
+    with pytest.raises(NotFoundError):
+        records.sessions.page(before=hex_id(99), limit=10)
+
+
+def test_points(records):
+    for number, workload_number in [(3, 1), (1, 1), (2, 2)]:
+        records.points.add(point(number, workload_number), f"sealed {number}".encode())
+    records.points.add(replace(point(3), size_bytes=0), b"other")
+    assert records.points.get(hex_id(3)).size_bytes == 1024
+    assert records.points.sealed_configuration(hex_id(3)) == b"sealed 3"
+    one = workload(1)
+    assert [p.id for p in records.points.of_workload(one.account, one.region, one.id)] == [hex_id(1), hex_id(3)]
+    assert records.points.of_workload(one.account, "eu-west-1", one.id) == []
+    assert [p.id for p in records.points.of_policy("daily")] == [hex_id(1), hex_id(2), hex_id(3)]
+    assert [p.id for p in pages(records.points.page, 2)] == [hex_id(3), hex_id(2), hex_id(1)]
+    assert [p.id for p in records.points.page(before=None, limit=5, workload_id=workload(2).id)] == [hex_id(2)]
+    records.points.put(replace(point(1), snapshots={"vol-1": "snap-1"}))
+    assert records.points.get(hex_id(1)).snapshots == {"vol-1": "snap-1"}
+    assert records.points.sealed_configuration(hex_id(1)) == b"sealed 1"
+    records.points.remove(hex_id(1))
+    records.points.remove(hex_id(1))
+    with pytest.raises(NotFoundError):
+        records.points.get(hex_id(1))
+
+
+def test_a_point_is_found_by_a_prefix_that_only_it_has(records):
+    for start in ("aa1", "aa2", "b"):
+        records.points.add(replace(point(1), id=start.ljust(32, "0")), b"")
+    assert records.points.get("aa2").id.startswith("aa2")
+    assert records.points.get("b").id.startswith("b")
+    with pytest.raises(UsageError):
+        records.points.get("aa")
+    for text in ("c", "a%", "", "_", "B"):
+        with pytest.raises(NotFoundError):
+            records.points.get(text)
+
+
+def test_changes_come_in_order_and_of_each_object_the_latest(records):
+    records.accounts.put(Account("main"))
+    records.repositories.put(RepositoryDefinition("vault", "memory:"), b"secret")
+    records.policies.put(policy(), moment(1))
+    records.sessions.open(session(1), [task(2, 1)], {"hidden": 1})
+    records.points.add(point(3), b"secret")
+    records.accounts.put(Account("main", description="new"))
+    records.points.remove(hex_id(3))
+    found = records.changes.after(0, 100)
+    assert [(one.kind, one.id) for one in found] == [
+        ("repository", "vault"),
+        ("policy", "daily"),
+        ("session", hex_id(1)),
+        ("task", hex_id(2)),
+        ("account", "main"),
+        ("point", hex_id(3)),
+    ]
+    documents = {one.kind: one.document for one in found}
+    assert documents["point"] is None
+    assert documents["account"]["description"] == "new"
+    assert documents["policy"] == to_document(records.policies.get("daily"))
+    assert documents["session"] == to_document(session(1))
+    assert documents["task"] == to_document(task(2, 1))
+    assert "secret" not in str(documents)
+    assert found[-1].usn == records.changes.newest() == 8
+    assert records.changes.after(found[1].usn, 2) == found[2:4]
+    assert records.changes.after(8, 10) == []
+
+
+def test_no_change_is_counted_where_nothing_changed(records):
+    records.sessions.open(session(1, State.FAILED), [task(2, 1, State.FAILED)], {})
+    records.points.add(point(3), b"")
+    newest = records.changes.newest()
+    records.sessions.open(session(1), [], {})
+    records.sessions.put(session(1))
+    records.sessions.put_task(task(2, 1))
+    records.sessions.request_cancel(hex_id(1))
+    records.points.add(point(3), b"")
+    records.points.remove(hex_id(4))
+    records.settings.put("region", "us-east-1")
+    assert records.changes.newest() == newest
+
+
+def test_ledger(records):
+    first = records.ledger.intend(ledger_row(1, "same"))
+    assert records.ledger.intend(ledger_row(2, "same")) == first == ledger_row(1, "same")
+    second = records.ledger.intend(ledger_row(3))
+    assert [row.id for row in records.ledger.open_rows()] == [first.id, second.id]
+    records.ledger.created(first.id, "i-1", moment(5))
+    assert records.ledger.intend(ledger_row(4, "same")).object_id == "i-1"
+    records.ledger.gone("instance", "i-2", moment(6))
+    records.ledger.gone("volume", "i-1", moment(6))
+    assert len(records.ledger.open_rows(session_id=hex_id(1))) == 2
+    records.ledger.gone("instance", "i-1", moment(6))
+    records.ledger.dropped(second.id, moment(7))
+    assert records.ledger.open_rows() == []
+    assert records.ledger.open_rows(session_id=hex_id(9)) == []
+    with pytest.raises(NotFoundError):
+        records.ledger.created(hex_id(9), "i-3", moment(8))
+
+
+def test_settings(records):
+    assert records.settings.get("a") is None
+    assert records.settings.sealed("a") is None
+    records.settings.put("a", {"x": [1, None, "ü"]})
+    records.settings.put_sealed("a", b"\x00")
+    records.settings.put("a", False)
+    assert records.settings.get("a") is False
+    assert records.settings.sealed("a") == b"\x00"
+    records.settings.put_sealed("a", None)
+    assert records.settings.sealed("a") is None
+
+
+def run_all(calls):
+    errors = []
+
+    def run(call):
+        try:
+            call()
+        except BaseException as error:
+            errors.append(error)
+            raise
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
+def test_sixteen_threads_write_at_once_and_none_is_refused(open_database):
+    """Through two openings of one database, as two processes have it; numbers stay in order and none is given twice."""
+    sides = [appliance_records(open_database("appliance")) for _ in range(2)]
+    sides[0].sessions.open(session(1), [task(100 + n, 1) for n in range(16)], {})
+
+    def work(number):
+        records = sides[number % 2]
+        for step in range(10):
+            progress = TaskProgress(step, 10)
+            records.sessions.put_task(replace(task(100 + number, 1, State.RUNNING), progress=progress))
+            records.sessions.log(line(1, f"{number} {step}"))
+            records.ledger.intend(ledger_row(1000 + number * 10 + step))
+
+    run_all([lambda number=number: work(number) for number in range(16)])
+    assert [one.sequence for one in sides[1].sessions.lines(hex_id(1), 0, 1000)] == list(range(1, 161))
+    assert len(sides[0].ledger.open_rows()) == 160
+    assert sides[0].changes.newest() == 1 + 16 + 160
+    assert {one.progress.done_bytes for one in sides[0].sessions.tasks(hex_id(1))} == {9}
+
+
+def test_a_reader_of_changes_misses_nothing_while_others_write(records):
+    records.sessions.open(session(1), [task(100 + n, 1) for n in range(8)], {})
+    stop = threading.Event()
+    seen: dict[str, int] = {}
+
+    def read():
+        usn = 0
+        while True:
+            ended = stop.is_set()
+            page = records.changes.after(usn, 5)
+            for one in page:
+                usn = one.usn
+                if one.kind == "task":
+                    seen[one.id] = one.document["progress"]["done_bytes"]
+            if ended and not page:
+                return
+
+    def write(number):
+        for step in range(1, 16):
+            records.sessions.put_task(replace(task(100 + number, 1, State.RUNNING), progress=TaskProgress(step)))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        run_all([lambda number=number: write(number) for number in range(8)])
+    finally:
+        stop.set()
+        reader.join()
+    assert seen == {hex_id(100 + number): 15 for number in range(8)}
