@@ -8,6 +8,7 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from moto.s3.models import FakeKey
 
+from holdfast.lab import service_quotas
 from holdfast.lab.access.enforcing import account_of, enforce
 from holdfast.lab.application import LabApplication
 from holdfast.lab.block_store import BlockStore
@@ -27,6 +28,7 @@ from holdfast.lab.request_scope import scope_of
 from holdfast.lab.s3_keeping import KeepingS3
 from holdfast.lab.s3_order import OneRequestPerKey
 from holdfast.lab.s3_state import S3State
+from holdfast.lab.stacks import lab_stack as stacks
 from holdfast.lab.tokens import TokenIssuer, load_or_make_key
 
 
@@ -41,6 +43,8 @@ def build(folder: Path, plan: FaultPlan, endpoint: str, *, keep_s3: bool) -> Lab
     pending_seconds = plan.spec.pending_seconds
     install(BlockService(store, clock.now, pending_seconds))
     enforcement = enforce(clock.now, plan.spec.iam_seconds)
+    stacks.install(stacks.StackTime(clock.now, pending_seconds))
+    service_quotas.install(plan.spec.vcpus)
     tokens = TokenIssuer(load_or_make_key(folder / "token.key"), clock.now)
     direct = EbsDirect(store, tokens, clock.now, pending_seconds, show_snapshot)
     quotas = EbsQuotas(time.monotonic) if plan.spec.quotas else None

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 from wsgiref.types import WSGIEnvironment
 
+from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationNotFoundError
 from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.request import Request
@@ -81,7 +82,15 @@ class Call:
         try:
             operation = get_service_model(_MODEL_NAMES.get(self.service, self.service)).operation_model(self.operation)
             parsed: Mapping[str, Any] = PROTOCOL_PARSERS[protocol](operation).parse(request)
-        except (RequestParserError, OperationNotFoundError, LookupError, ValueError, TypeError, AttributeError):
+        except (
+            RequestParserError,
+            OperationNotFoundError,
+            UnknownServiceError,
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+        ):
             return {}
         return parsed or {}
 
@@ -130,7 +139,7 @@ def _routed(service: str, environ: WSGIEnvironment) -> str:
     """The operation of a service whose requests are told apart by method and path."""
     try:
         operation, _ = get_service_router(_MODEL_NAMES.get(service, service)).match(Request(environ))
-    except (NotFound, NotImplementedError, LookupError, ValueError, OSError):
+    except (NotFound, NotImplementedError, UnknownServiceError, LookupError, ValueError):
         return UNKNOWN
     return str(operation.name)
 

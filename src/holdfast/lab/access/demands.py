@@ -1,7 +1,6 @@
 """What a request demands: the tables of the services that have one, `service:Operation` on all for the others."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from moto.sqs.models import sqs_backends
 
@@ -12,7 +11,7 @@ from holdfast.lab.access.demands_kms import of_kms
 from holdfast.lab.access.demands_s3 import of_s3
 from holdfast.lab.access.evaluator import Demand, Principal, ResourceRule
 from holdfast.lab.access.identities import Identities
-from holdfast.lab.access.policy import MalformedPolicyError, parse
+from holdfast.lab.access.policy import read
 
 # Services whose actions have another prefix than the name that requests are signed for.
 _PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}
@@ -54,19 +53,11 @@ def _of_sqs(call: Call, identities: Identities) -> Iterator[Demand]:
         context["aws:tagkeys"] = tuple(tags)
     if queue is not None:
         context |= {f"aws:resourcetag/{key.lower()}": (value,) for key, value in (queue.tags or {}).items()}
-    rule = _queue_rule(account, queue)
+    rule = ResourceRule(account, read(queue.policy) if queue is not None else None)
     resource = f"arn:{call.partition}:sqs:{call.region}:{account}:{name}"
     yield Demand(action, resource, context, rule)
     if call.operation == "CreateQueue" and tags:
         yield Demand("sqs:TagQueue", resource, context, rule)
-
-
-def _queue_rule(account: str, queue: Any) -> ResourceRule:
-    text = queue.policy if queue is not None else None
-    try:
-        return ResourceRule(account, parse(text) if text else None)
-    except MalformedPolicyError:
-        return ResourceRule(account)
 
 
 def _of_cloudformation(call: Call, identities: Identities) -> Iterator[Demand]:

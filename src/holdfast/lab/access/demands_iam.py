@@ -8,7 +8,7 @@ from moto.iam.models import iam_backends
 from holdfast.lab.access.calls import Call
 from holdfast.lab.access.evaluator import Demand, ResourceRule
 from holdfast.lab.access.identities import Identities
-from holdfast.lab.access.policy import MalformedPolicyError, Policy, parse
+from holdfast.lab.access.policy import Policy, read
 
 _ON_ROLES = (
     "CreateRole", "DeleteRole", "GetRole", "UpdateRole", "UpdateRoleDescription", "UpdateAssumeRolePolicy",
@@ -80,17 +80,10 @@ def of_sts(call: Call, identities: Identities) -> Iterator[Demand]:
     context |= _request_tags(call)
     account = arn.split(":")[4] if arn.count(":") >= 5 else call.account
     # A role that is not there, or not yet, is one that trusts nobody: AWS does not say which it is.
-    rule = ResourceRule(account, _trust(state.trust) if state is not None else _NOBODY, decides_alone=True)
+    rule = ResourceRule(account, (read(state.trust) if state is not None else None) or _NOBODY, decides_alone=True)
     yield Demand("sts:AssumeRole", arn, context, rule)
     if "Tags" in asked:
         yield Demand("sts:TagSession", arn, context, rule)
-
-
-def _trust(text: str) -> Policy:
-    try:
-        return parse(text)
-    except MalformedPolicyError:
-        return _NOBODY
 
 
 def _arn(call: Call, kind: str, name: str) -> str:

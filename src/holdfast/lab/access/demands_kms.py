@@ -7,7 +7,7 @@ from moto.kms.models import kms_backends
 
 from holdfast.lab.access.calls import Call
 from holdfast.lab.access.evaluator import Demand, Principal, ResourceRule
-from holdfast.lab.access.policy import MalformedPolicyError, Policy, parse
+from holdfast.lab.access.policy import Policy, read
 
 # moto puts the id of the key in front of what it encrypts.
 _KEY_ID_BYTES = 36
@@ -47,7 +47,7 @@ def _on_key(call: Call, principal: Principal, action: str, field: str, context_f
     if action == "RetireGrant":
         granted = granted or any(grant.retiring_principal in (principal.arn, principal.role_arn)
                                  for grant in key.grants.values() if grant.retiring_principal)  # fmt: skip
-    rule = ResourceRule(key.account_id, _policy(key.policy), decides_alone=True)
+    rule = ResourceRule(key.account_id, read(key.policy) or Policy(()), decides_alone=True)
     yield Demand(f"kms:{action}", key.arn, context, rule, granted)
 
 
@@ -70,13 +70,6 @@ def _key(call: Call, name: str, blob: bytes) -> Any:
         if found is not None:
             return found
     return None
-
-
-def _policy(text: str) -> Policy:
-    try:
-        return parse(text)
-    except MalformedPolicyError:
-        return Policy(())
 
 
 def _gives(grant: Any, principal: Principal, action: str, encryption: Mapping[str, str]) -> bool:

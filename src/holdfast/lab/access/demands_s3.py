@@ -13,7 +13,7 @@ from moto.s3.models import s3_backends
 from holdfast.lab.access.calls import Call
 from holdfast.lab.access.evaluator import Demand, ResourceRule
 from holdfast.lab.access.identities import Identities
-from holdfast.lab.access.policy import MalformedPolicyError, Policy, parse
+from holdfast.lab.access.policy import read
 
 _BUCKET_QUERIES = {
     "acl": ("GetBucketAcl", "PutBucketAcl", ""),
@@ -134,16 +134,7 @@ def rule_of(bucket: str) -> ResourceRule | None:
         return None
     partition, account = owner
     found = s3_backends[account][partition].buckets.get(bucket)
-    return ResourceRule(account, _policy(found.policy if found is not None else None))
-
-
-def _policy(text: bytes | str | None) -> Policy | None:
-    if not text:
-        return None
-    try:
-        return parse(text.decode() if isinstance(text, bytes) else text)
-    except MalformedPolicyError:
-        return None
+    return ResourceRule(account, read(found.policy) if found is not None else None)
 
 
 def _bucket_action(method: str, call: Call) -> str:

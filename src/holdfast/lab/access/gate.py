@@ -31,6 +31,8 @@ ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 _OLD_KEY = re.compile(r"AWS ([^:\s]+):")
 # What is asked of another account's queue or key is done in that account.
 _DONE_BY_OWNER = ("sqs", "kms")
+# What a request leads to whose parameters are of the wrong kind; it must not pass unjudged.
+_UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 _CHANGES_IAM = ("iam", "cloudformation")
 _READING = ("Get", "List", "Describe", "Simulate")
 
@@ -60,14 +62,17 @@ class Gate:
         if doubt is not None:
             return self._refuse(not_authenticated(protocol, doubt), protocol, environ, start_response)
         environ[ACCOUNT_HEADER] = caller.principal.account
-        error = self._judged(caller, call, protocol)
+        try:
+            error = self._judged(caller, call, protocol)
+        except _UNREADABLE as cause:
+            error = aws_errors.internal(protocol, f"{type(cause).__name__}: {cause}")
         if error is not None:
             return self._refuse(error, protocol, environ, start_response)
         return self._passed(caller, call, start_response)
 
-    def may(self, caller: Caller, demand: Demand) -> Verdict:
+    def _may(self, caller: Caller, call: Call, demand: Demand) -> Verdict:
         """Judge one demand, and let it be seen."""
-        context = {**self._surroundings(), **caller.context, **demand.context}
+        context = {**self._surroundings(call), **caller.context, **demand.context}
         if demand.rule is not None:
             context["aws:resourceaccount"] = (demand.rule.account,)
         verdict = authorize(caller.principal, caller.permissions, replace(demand, context=context))
@@ -125,7 +130,7 @@ class Gate:
             return aws_errors.not_implemented(protocol, call.operation)
         demands = demands_of(call, caller.principal, self._identities)
         for demand in demands:
-            verdict = self.may(caller, demand)
+            verdict = self._may(caller, call, demand)
             if not verdict.allowed:
                 return not_authorized(protocol, caller.principal, demand, verdict)
             if demand.rule is not None and call.service in _DONE_BY_OWNER:
@@ -157,24 +162,30 @@ class Gate:
         bucket, key = parts_of(call)
         method = call.environ["REQUEST_METHOD"]
         if method == "POST" and bucket and not key and "delete" in call.query:
-            return delete_what_may_be(call, lambda demand: self.may(caller, demand), self._services, start_response)
+            return delete_what_may_be(
+                call, lambda demand: self._may(caller, call, demand), self._services, start_response
+            )
         if caller.secret is None or not key or method not in ("GET", "HEAD"):
             return self._services(call.environ, start_response)
         status, headers, body = run(self._services, call.environ)
         if status.startswith("404"):
             # Whether a key is there, S3 tells only those who may list the bucket.
             demand = Demand("s3:ListBucket", f"arn:{call.partition}:s3:::{bucket}", {}, rule_of(bucket))
-            verdict = self.may(caller, demand)
+            verdict = self._may(caller, call, demand)
             if not verdict.allowed:
                 error = not_authorized("s3", caller.principal, demand, verdict)
                 return self._refuse(error, "s3", call.environ, start_response)
         start_response(status, headers)
         return body
 
-    def _surroundings(self) -> dict[str, tuple[str, ...]]:
+    def _surroundings(self, call: Call) -> dict[str, tuple[str, ...]]:
         """The keys that every request has. Within a machine nobody listens: that counts as transport by TLS."""
         now = self._now()
+        environ = call.environ
         return {
+            "aws:requestedregion": (call.region,),
+            "aws:sourceip": (environ.get("REMOTE_ADDR", ""),),
+            "aws:useragent": (environ.get("HTTP_USER_AGENT", ""),),
             "aws:currenttime": (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),),
             "aws:epochtime": (str(int(now)),),
             "aws:securetransport": ("true",),

@@ -75,6 +75,17 @@ def parse(text: str) -> Policy:
         raise MalformedPolicyError(f"no policy document: {error!r}") from None
 
 
+def read(document: object) -> Policy | None:
+    """A policy as a service keeps it: text, bytes or a document; None for none, or for something else."""
+    if not document:
+        return None
+    text = document.decode("utf-8", "replace") if isinstance(document, bytes) else document
+    try:
+        return parse(text if isinstance(text, str) else json.dumps(text, default=str))
+    except (MalformedPolicyError, TypeError):
+        return None
+
+
 def _statement(document: Mapping[str, Any], variables: bool) -> Statement:
     not_action, not_resource = "NotAction" in document, "NotResource" in document
     actions = _texts(document["NotAction" if not_action else "Action"])
