@@ -90,7 +90,9 @@ def _readable_point(repository: Repository, key: str) -> Manifest | None:
 
 
 def find_point(repository: Repository, text: str, tenant: str | None) -> PointSummary:
-    """The one point, of that tenant or (None) of any, that `text` names: an id, a unique prefix of one, or `latest:WORKLOAD[@TIME]`."""
+    """The one point (of any tenant where `tenant` is None) that `text` names: an id, a unique prefix of one, or
+    `latest:WORKLOAD[@TIME]`.
+    """
     points = list_points(repository, tenant)
     if text.startswith(LATEST):
         return _latest(points, text.removeprefix(LATEST))
