@@ -85,6 +85,10 @@ class BlockStore:
         found = [s for s in list(self._snapshots.records.values()) if (s.account, s.region) == (account, region)]
         return sorted(found, key=lambda snapshot: snapshot.started_at)
 
+    def shared_snapshots(self, account: str, region: str) -> list[SnapshotRecord]:
+        """All snapshots in a region that others share with an account."""
+        return [s for s in list(self._snapshots.records.values()) if s.region == region and account in s.shared_with]
+
     def snapshot(self, snapshot_id: str) -> SnapshotRecord | None:
         """The snapshot, or None."""
         return self._snapshots.records.get(snapshot_id)

@@ -3,10 +3,16 @@
 from collections.abc import Iterable
 from typing import Any
 
-from moto.ec2.exceptions import EC2ClientError, InvalidAMIIdError, InvalidSnapshotInUse, UnvailableAMIIdError
+from moto.ec2.exceptions import (
+    EC2ClientError,
+    InvalidAMIIdError,
+    InvalidSnapshotIdError,
+    InvalidSnapshotInUse,
+    UnvailableAMIIdError,
+)
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.elastic_block_store import Snapshot
-from moto.ec2.utils import random_ami_id
+from moto.ec2.utils import generic_filter, random_ami_id
 
 from holdfast.lab.ec2_volumes import LabEC2Backend, LabSnapshot, moto_time
 from holdfast.lab.instances.block_devices import DEFAULT_ROOT_GIB, BlockDevice, merged
@@ -68,6 +74,16 @@ class ImageOperations(LabEC2Backend):
         if record is not None and record.region == self.region_name and self._may_use(record):
             return LabSnapshot(self, record)
         return super().get_snapshot(snapshot_id)
+
+    def describe_snapshots(self, snapshot_ids: list[str] | None = None, filters: Any = None) -> list[Snapshot]:
+        """Snapshots of the account, and those that others share with it."""
+        shared = self.service.store.shared_snapshots(self.account_id, self.region_name)
+        found = {**self.snapshots, **{r.id: LabSnapshot(self, r) for r in shared if r.id not in self.snapshots}}
+        if snapshot_ids:
+            if not found.keys() >= set(snapshot_ids):
+                raise InvalidSnapshotIdError()
+            found = {snapshot_id: found[snapshot_id] for snapshot_id in snapshot_ids}
+        return generic_filter(filters, list(found.values()))
 
     def _may_use(self, record: SnapshotRecord) -> bool:
         return record.id in self._stock or self.account_id in record.shared_with

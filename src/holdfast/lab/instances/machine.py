@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from holdfast.lab.instances import supervisor
 
 # The plain interpreter: an instance must not find what is installed in the environment that the lab runs in.
 INTERPRETER: str = getattr(sys, "_base_executable", sys.executable)
+
+FREEZE_SECONDS = 1.0
 
 
 class Machine:
@@ -63,12 +66,15 @@ class Machine:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """No process of the instance runs meanwhile."""
-        pids = self.pids()
-        supervisor.signal_all(pids, signal.SIGSTOP)
+        deadline = time.monotonic() + FREEZE_SECONDS
+        # Signals take effect when the process next leaves the kernel, and a process may have forked before that.
+        while (running := [p for p in self.pids() if not _stands_still(p)]) and time.monotonic() < deadline:
+            supervisor.signal_all(running, signal.SIGSTOP)
+            time.sleep(0.001)
         try:
             yield
         finally:
-            supervisor.signal_all(pids, signal.SIGCONT)
+            supervisor.signal_all(self.pids(), signal.SIGCONT)
 
     def _watch(self) -> None:
         if self._process.stdout is not None:
@@ -80,6 +86,14 @@ class Machine:
         supervisor.signal_all(_with_home(self._home), signal.SIGKILL)
         self.switch_off()
         self._ended()
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether a process is stopped, ended or gone."""
+    try:
+        return Path("/proc", str(pid), "stat").read_bytes().rpartition(b")")[2].split()[0] in (b"T", b"Z")
+    except OSError:
+        return True
 
 
 def _with_home(home: str) -> list[int]:

@@ -145,6 +145,13 @@ class LabEC2Response(EC2Response):
             if asked and instance.state != STOPPED:
                 words = f"The instance '{instance.id}' is not in the 'stopped' state."
                 raise EC2ClientError("IncorrectInstanceState", words)
+        text = self._get_param("UserData.Value")
+        if text is not None:
+            self.error_on_dryrun()
+            # The parser has decoded it already, as a blob of EC2's model.
+            encoded = base64.b64encode(text).decode() if isinstance(text, bytes) else str(text)
+            instance.user_data = parse_user_data(encoded)
+            return EmptyResult()
         behavior = self._get_param("InstanceInitiatedShutdownBehavior.Value")
         if behavior is None:
             return super().modify_instance_attribute()
