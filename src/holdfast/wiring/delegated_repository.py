@@ -1,0 +1,180 @@
+"""Implements the appliance's port to repositories: `holdfast.repository` around the work of a worker.
+
+One open repository serves every task of the appliance; what it does is short (orders, checks of directories and maps,
+commits), so its callers take turns.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from holdfast.appliance.ports.repositories import (
+    BackedUp,
+    PointVolume,
+    PreparedWork,
+    SourceVolume,
+    VolumeTarget,
+)
+from holdfast.domain.errors import NotFoundError, ObjectNotFoundError
+from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.delegation import backup_side, orders, restore_side
+from holdfast.repository.delegation.acceptance import accept_backup
+from holdfast.repository.delegation.results import BackupResult, RestoreResult
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary, find_point, list_points, load_manifest
+from holdfast.repository.progress import Silence
+from holdfast.repository.sessions import read_point, retire
+from holdfast.repository.writing.parents import Method
+
+
+class DelegatedRepository:
+    """Implements BackupRepository. `location` is where a worker finds it."""
+
+    def __init__(self, repository: Repository, location: str) -> None:
+        self._repository = repository
+        self._location = location
+        self._turn = threading.RLock()
+
+    @contextmanager
+    def turn(self) -> Iterator[Repository]:
+        """The repository, while nobody else uses it."""
+        with self._turn:
+            yield self._repository
+
+    @property
+    def repository_id(self) -> str:
+        """Its id, hex."""
+        return self._repository.master.repository.hex()
+
+    def new_session(self) -> str:
+        """The id of a session that is not open yet."""
+        return self._repository.surroundings.random_bytes(16).hex()
+
+    def prepare_backup(
+        self,
+        session: str,
+        attempt: int,
+        tenant: str,
+        workload: str,
+        volumes: Sequence[SourceVolume],
+        compression: str,
+    ) -> PreparedWork:
+        """Open the session with its first attempt, and leave the task of this one."""
+        sources = [backup_side.VolumeSource(volume.name, dict(volume.source)) for volume in volumes]
+        level = CompressionLevel[compression.upper()]
+        with self.turn() as repository:
+            prepared = backup_side.prepare_backup(
+                repository, tenant, workload, sources, level, session=bytes.fromhex(session)
+            )
+            backup_side.write_task(prepared, attempt)
+            return self._work(prepared.session, prepared.scratch_key)
+
+    def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
+        """Check the worker's result and commit; None while there is none."""
+        identifier = bytes.fromhex(session)
+        with self.turn() as repository:
+            try:
+                result = backup_side.read_result(repository, identifier, attempt)
+            except ObjectNotFoundError:
+                # The scratch of a session that has its point may be gone already.
+                stored = read_point(repository, backup_side.open_point_key(repository, identifier))
+                return None if stored is None else _backed_up(stored, None)
+            if not isinstance(result, BackupResult):
+                return None
+            return _backed_up(accept_backup(repository, identifier, result, configuration), result)
+
+    def abandon(self, session: str) -> str | None:
+        """End the session without a point, where it has none yet, and remove its scratch."""
+        identifier = bytes.fromhex(session)
+        with self.turn() as repository:
+            try:
+                stored = backup_side.abandon(repository, identifier)
+            except NotFoundError:
+                stored = None  # never opened
+            orders.delete_scratch(repository, identifier)
+            return None if stored is None else stored.session.hex()
+
+    def point_volumes(self, point: str, tenant: str) -> tuple[list[PointVolume], bytes]:
+        """The volumes of a point and the configuration that stands in it."""
+        with self.turn() as repository:
+            manifest = load_manifest(repository, find_point(repository, point, tenant))
+        volumes = [PointVolume(one.name, one.size_bytes, dict(one.source)) for one in manifest.volumes]
+        return volumes, manifest.configuration or b""
+
+    def prepare_restore(
+        self, session: str, attempt: int, point: str, tenant: str, volumes: Sequence[VolumeTarget]
+    ) -> PreparedWork:
+        """Pin the point and leave the task of that attempt."""
+        targets = [restore_side.VolumeTarget(one.name, dict(one.target)) for one in volumes]
+        with self.turn() as repository:
+            found = find_point(repository, point, tenant)
+            prepared = restore_side.prepare_restore(
+                repository, found, targets, Silence(), session=bytes.fromhex(session)
+            )
+            restore_side.write_restore_task(prepared, attempt)
+            return self._work(prepared.session, prepared.scratch_key)
+
+    def restored(self, session: str, attempt: int) -> Mapping[str, Mapping[str, str]] | None:
+        """What the targets said, by volume; None while there is no result."""
+        with self.turn() as repository:
+            try:
+                result = orders.read_result(repository, bytes.fromhex(session), attempt)
+            except ObjectNotFoundError:
+                return None
+        if not isinstance(result, RestoreResult):
+            return None
+        return {volume.name: {key: str(value) for key, value in volume.facts.items()} for volume in result.volumes}
+
+    def end_restore(self, session: str) -> None:
+        """Unpin, and remove the scratch."""
+        with self.turn() as repository:
+            restore_side.finish_restore(repository, bytes.fromhex(session), Silence())
+
+    def retire(self, point: str, tenant: str) -> None:
+        """The point is no more; gone already is no error."""
+        with self.turn() as repository:
+            try:
+                found = find_point(repository, point, tenant)
+            except NotFoundError:
+                return
+            retire(repository, found.session, found.key)
+
+    def points(self, tenant: str) -> list[Mapping[str, str | int]]:
+        """Every live point of the tenant, oldest first."""
+        with self.turn() as repository:
+            return [_summary(point) for point in list_points(repository, tenant)]
+
+    def remove_stale_scratch(self, sessions: Sequence[str]) -> None:
+        """Remove what these sessions left."""
+        with self.turn() as repository:
+            for session in sessions:
+                orders.delete_scratch(repository, bytes.fromhex(session))
+
+    def _work(self, session: bytes, scratch_key: bytes) -> PreparedWork:
+        master = self._repository.master
+        return PreparedWork(session.hex(), master.repository.hex(), self._location, master.kid, scratch_key)
+
+
+def _backed_up(manifest: Manifest, result: BackupResult | None) -> BackedUp:
+    statistics = manifest.statistics
+    return BackedUp(
+        point=manifest.session.hex(),
+        parent=None if manifest.parent is None else manifest.parent.hex(),
+        size_bytes=manifest.size_bytes,
+        read_bytes=statistics.get("read_bytes", 0),
+        changed_bytes=statistics.get("changed_bytes", 0),
+        stored_bytes=sum(pack.size_bytes for pack in manifest.packs),
+        compared_everything=result is not None and Method.COMPARED in result.methods,
+        warnings=() if result is None else result.warnings,
+    )
+
+
+def _summary(point: PointSummary) -> Mapping[str, str | int]:
+    return {
+        "id": point.id,
+        "workload": point.workload,
+        "created": point.created,
+        "size_bytes": point.size_bytes,
+        "parent": "" if point.parent is None else point.parent.hex(),
+    }

@@ -1,0 +1,93 @@
+"""Repositories of an appliance, opened by name and kept open: a password costs a third of a second each time."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+
+from holdfast.appliance.ports.records import Repositories
+from holdfast.domain.errors import HoldfastError
+from holdfast.domain.infrastructure import RepositoryDefinition
+from holdfast.domain.secret_box import SecretBox
+from holdfast.repository.key_slots import Secret
+from holdfast.repository.memory_of_locations import LocationMemory, recognise, remember
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.opening import open_repository
+from holdfast.repository.stores.location import open_store
+from holdfast.repository.surroundings import Surroundings
+from holdfast.wiring.delegated_repository import DelegatedRepository
+from holdfast.wiring.key_service import LazyKeyService
+
+PASSWORD_PURPOSE = "repository-password:"  # noqa: S105 - what a seal is for
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    definition: RepositoryDefinition
+    sealed_password: bytes | None
+    store: ObjectStore
+    opened: DelegatedRepository
+
+
+class KeptOpenRepositories:
+    """Implements OpenRepositories. A definition or password that was changed opens anew; every opening and every use
+    compares with what this appliance remembers of the place (ordering rule 10).
+    """
+
+    def __init__(
+        self, definitions: Repositories, box: SecretBox, memory: LocationMemory, surroundings: Surroundings
+    ) -> None:
+        self._definitions = definitions
+        self._box = box
+        self._memory = memory
+        self._surroundings = surroundings
+        self._lock = threading.Lock()
+        self._kept: dict[str, _Kept] = {}
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[DelegatedRepository]:
+        """The repository of that name."""
+        opened = self._current(name)
+        yield opened
+        with opened.turn() as repository:
+            remember(repository, self._memory)
+
+    def examine(self, location: str, password: bytes | None) -> str:
+        """The id of the repository there, if it opens with that password."""
+        with closing(open_store(location)) as store:
+            repository = open_repository(store, Secret(password, LazyKeyService()), self._surroundings)
+            recognise(repository, self._memory)
+            remember(repository, self._memory)
+            return repository.master.repository.hex()
+
+    def close(self) -> None:
+        """Release the connections of all."""
+        with self._lock:
+            for kept in self._kept.values():
+                kept.store.close()
+            self._kept.clear()
+
+    def _current(self, name: str) -> DelegatedRepository:
+        definition = self._definitions.get(name)
+        sealed = self._definitions.sealed_password(name)
+        with self._lock:
+            kept = self._kept.get(name)
+            if kept is not None and (kept.definition, kept.sealed_password) == (definition, sealed):
+                return kept.opened
+            made = self._open(definition, sealed)
+            if kept is not None:
+                kept.store.close()
+            self._kept[name] = made
+            return made.opened
+
+    def _open(self, definition: RepositoryDefinition, sealed: bytes | None) -> _Kept:
+        password = None if sealed is None else self._box.open(sealed, PASSWORD_PURPOSE + definition.name)
+        store = open_store(definition.location)
+        try:
+            repository = open_repository(store, Secret(password, LazyKeyService()), self._surroundings)
+            recognise(repository, self._memory)
+        except HoldfastError:
+            with suppress(HoldfastError):
+                store.close()
+            raise
+        return _Kept(definition, sealed, store, DelegatedRepository(repository, definition.location))
