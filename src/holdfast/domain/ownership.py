@@ -1,5 +1,6 @@
 """The tags by which everything we make in a cloud is known as ours, and what each thing is for."""
 
+SERVER = "holdfast:server"
 APPLIANCE = "holdfast:appliance"
 SESSION = "holdfast:session"
 TASK = "holdfast:task"

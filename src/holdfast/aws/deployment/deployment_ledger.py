@@ -1,0 +1,65 @@
+"""The server's ledger as a deployment writes it: what it makes, for which session, and the tags that say so."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from holdfast.appliance.ports.cloud import Ownership
+from holdfast.aws.written_down import token_of
+from holdfast.domain.cloud_ledger import CloudLedger, LedgerRow
+from holdfast.domain.ownership import DEPLOYMENT, PURPOSE, SERVER, SESSION
+
+# Deployments are made with the server's own credentials, in no registered account.
+OWN_ACCOUNT = ""
+
+
+class DeploymentLedger:
+    """Rows of one session in one region."""
+
+    def __init__(
+        self, ledger: CloudLedger, server_id: str, session_id: str, region: str, now: Callable[[], datetime]
+    ) -> None:
+        self._ledger = ledger
+        self._server_id = server_id
+        self._session_id = session_id
+        self._region = region
+        self._now = now
+
+    def tags(self, name: str) -> dict[str, str]:
+        """The tags of what this session makes. An appliance looks after none of it: they name none."""
+        return {SERVER: self._server_id, SESSION: self._session_id, PURPOSE: DEPLOYMENT, "Name": f"holdfast {name}"}
+
+    def create(self, kind: str, name: str, make: Callable[[str], str]) -> str:
+        """The id of what `make` creates with the client token that it is handed; written down before and after."""
+        token = token_of(Ownership(self._server_id, self._session_id, name, 1, DEPLOYMENT), kind, name)
+        row = self._ledger.intend(
+            LedgerRow(
+                id=token,
+                kind=kind,
+                account=OWN_ACCOUNT,
+                region=self._region,
+                session_id=self._session_id,
+                task_id=name,
+                attempt=1,
+                purpose=DEPLOYMENT,
+                token=token,
+                object_id="",
+                intended_at=self._now(),
+                created_at=None,
+                gone_at=None,
+            )
+        )
+        object_id = make(token)
+        self._ledger.created(row.id, object_id, self._now())
+        return object_id
+
+    def gone(self, kind: str, object_id: str) -> None:
+        """It exists no more."""
+        self._ledger.gone(kind, object_id, self._now())
+
+    def dropped(self, row_id: str) -> None:
+        """It was never created."""
+        self._ledger.dropped(row_id, self._now())
+
+    def open_rows(self) -> list[LedgerRow]:
+        """What this session made, or may have made, and what is still there."""
+        return self._ledger.open_rows(session_id=self._session_id)
