@@ -1,7 +1,7 @@
 """The one key of a task, unwrapped by KMS for this instance and no other."""
 
 from holdfast.aws.clients import PatientClient
-from holdfast.domain.errors import PermissionDeniedError
+from holdfast.domain.errors import WrongKeyError
 from holdfast.protocol.worker_messages import CONTEXT_ATTEMPT, CONTEXT_SESSION, CONTEXT_USER_ID, TaskPointer
 from holdfast.repository.stores.s3.session import AwsSession
 
@@ -23,7 +23,7 @@ class InstanceKeyUnwrapper:
             CONTEXT_USER_ID: _user_id(session),
         }
         if context != dict(pointer.encryption_context or {}):
-            raise PermissionDeniedError(
+            raise WrongKeyError(
                 f"{pointer.name} is not for this worker",
                 why=f"its key was not wrapped for {context[CONTEXT_USER_ID]} and this attempt",
                 cure="nothing was changed; whoever sent it starts another attempt",

@@ -35,5 +35,5 @@ class KeyUnwrapper(Protocol):
     def unwrap(self, pointer: TaskPointer) -> bytes:
         """The scratch key of the pointer's session.
 
-        Raises PermissionDeniedError when the task is another worker's or the right is missing, WrongKeyError.
+        Raises WrongKeyError when the task is another worker's, PermissionDeniedError when the right is missing.
         """

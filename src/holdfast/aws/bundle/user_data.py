@@ -29,6 +29,7 @@ class BootOrder:
     """Which bundle an instance fetches and which `holdfast` command it runs.
 
     `command` is what would stand behind `holdfast`; it holds no secret. `lifetime_seconds` None: until it is stopped.
+    `files` (name, text) lie in the home of root, where the command runs; none holds a secret.
     """
 
     bucket: str
@@ -37,10 +38,14 @@ class BootOrder:
     region: str
     command: tuple[str, ...]
     lifetime_seconds: int | None
+    files: tuple[tuple[str, str], ...] = ()
 
 
 def user_data(order: BootOrder) -> str:
-    """The script; raises UsageError where it would be longer than EC2 takes, or the order cannot be meant."""
+    """The script, for an appliance in the wrapping that runs it at every boot.
+
+    Raises UsageError where it would be longer than EC2 takes, or the order cannot be meant.
+    """
     if not _SHA256.fullmatch(order.sha256) or (order.lifetime_seconds is not None and order.lifetime_seconds < 1):
         raise UsageError(
             "no instance can be booted so",
@@ -55,9 +60,11 @@ def user_data(order: BootOrder) -> str:
         "command": list(order.command),
     }
     lifetime = order.lifetime_seconds
-    script = _HEAD + (_APPLIANCE_TIMER if lifetime is None else _WORKER_TIMER.replace("@LIFETIME@", str(lifetime)))
-    script += _WRITE_BOOT.replace("@BOOTSTRAP@", _embedded_bootstrap()).replace("@ORDER@", _quoted(fields))
-    script += _APPLIANCE_RUN if lifetime is None else _WORKER_RUN
+    boot = _in_home(order.files) + _WRITE_BOOT.replace("@BOOTSTRAP@", _embedded_bootstrap()).replace("@ORDER@", _quoted(fields))
+    if lifetime is None:
+        script = _AT_EVERY_BOOT.replace("@SCRIPT@", _HEAD + boot + _APPLIANCE_RUN)
+    else:
+        script = _HEAD + _WORKER_TIMER.replace("@LIFETIME@", str(lifetime)) + boot + _WORKER_RUN
     size_bytes = len(script.encode())
     if size_bytes > MAX_USER_DATA_BYTES:
         raise UsageError(
@@ -66,6 +73,11 @@ def user_data(order: BootOrder) -> str:
             cure="shorten the command of the instance",
         )
     return script
+
+
+def _in_home(files: tuple[tuple[str, str], ...]) -> str:
+    lines = [f"printf %s {shlex.quote(text)} > {shlex.quote(name)}" for name, text in files]
+    return "\n".join(["", 'cd "$HOME"', *lines, ""])
 
 
 def _quoted(fields: Mapping[str, object]) -> str:
@@ -90,12 +102,23 @@ _WORKER_TIMER = """
 ( trap '' HUP; sleep @LIFETIME@; say "lifetime of @LIFETIME@ s is over"; end ) &
 """
 
-# Scripts in this folder are run by cloud-init at every boot, user data only at the first.
-_APPLIANCE_TIMER = """
-again=/var/lib/cloud/scripts/per-boot
-if [ -d "$again" ] && [ -w "$again" ] && [ "$0" != "$again/holdfast" ]; then
-    cp "$0" "$again/holdfast" && chmod 700 "$again/holdfast"
-fi
+# cloud-init runs user data at the first boot only, unless it is told so (AWS Knowledge Center, "How can I use user data
+# to automatically run a script with every restart of my EC2 Linux instance?").
+_AT_EVERY_BOOT = """MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="//"
+
+--//
+Content-Type: text/cloud-config; charset="us-ascii"
+
+#cloud-config
+cloud_final_modules:
+- [scripts-user, always]
+
+--//
+Content-Type: text/x-shellscript; charset="us-ascii"
+
+@SCRIPT@
+--//--
 """
 
 _WRITE_BOOT = """

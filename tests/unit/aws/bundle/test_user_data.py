@@ -1,5 +1,6 @@
 """User data as an instance runs it: a whole boot in a shell, with everything but the standard library stood in for."""
 
+import email
 import json
 import os
 import signal
@@ -125,9 +126,18 @@ def test_lifetime_ends_whatever_hangs(machine):
     assert "lifetime of 1 s is over" in text_of(machine)
 
 
+def script_for_every_boot(text):
+    """What cloud-init makes of it: a script, and the word that it runs at every boot."""
+    config, script = [part for part in email.message_from_string(text).walk() if not part.is_multipart()]
+    assert config.get_content_type() == "text/cloud-config"
+    assert "- [scripts-user, always]" in str(config.get_payload())
+    assert script.get_content_type() == "text/x-shellscript"
+    return str(script.get_payload())
+
+
 def test_appliance_is_started_again_and_its_bundle_is_fetched_once(machine):
     with small_cloud() as cloud:
-        script = user_data(order(("3",), lifetime_seconds=None, sha256=cloud.sha256))
+        script = script_for_every_boot(user_data(order(("3",), lifetime_seconds=None, sha256=cloud.sha256)))
         with booted(machine, cloud, script):
             wait_until(lambda: text_of(machine).count("PROGRAM") >= 2)
         assert len([path for method, path in cloud.asked if path.startswith("/bundles-1/")]) == 1
