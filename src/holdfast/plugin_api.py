@@ -67,6 +67,7 @@ class ServerIdentity:
 class PluginContext:
     """What the server hands to every call. `say` shows a line of progress to whoever asked; `cancelled` says whether to
     stop. `settings` is what this plug-in's `install` gave back; `options` are the words of the person, checked by it.
+    `folder` is its own on the server, for what it can make again.
     """
 
     identity: ServerIdentity
@@ -74,6 +75,7 @@ class PluginContext:
     say: Callable[[str], None]
     cancelled: Callable[[], bool]
     session_id: str
+    folder: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
 

@@ -113,8 +113,12 @@ class ApplianceRegister:
         return changed
 
     def synced(self, name: str, page: ChangePage) -> int:
-        """Take over what changed; the number reached."""
-        return self._records.mirror.apply(name, page, self._surroundings.now())
+        """Take over what changed; the number reached. One that counts less than it did is read from the beginning."""
+        try:
+            return self._records.mirror.apply(name, page, self._surroundings.now())
+        except ConflictError:
+            self._records.mirror.drop(name)
+            return 0
 
     def accept_certificate(self, name: str) -> Appliance:
         """A person says that the certificate it offers now is right. Raises ConflictError where it offers none."""

@@ -1,6 +1,7 @@
 """The parts of a server, put together over its ports."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from holdfast.domain.secret_box import SecretBox
 from holdfast.plugin_api import ServerIdentity
@@ -23,7 +24,7 @@ from holdfast.server.tokens import TokenBook
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a server needs of the world."""
+    """What a server needs of the world. `plugin_folder` is where plug-ins keep what they can make again."""
 
     records: Records
     packages: PluginPackages
@@ -31,6 +32,7 @@ class Outside:
     door: ServiceDoor
     box: SecretBox
     identity: ServerIdentity
+    plugin_folder: Path
     surroundings: Surroundings
 
 
@@ -63,7 +65,7 @@ def compose(outside: Outside) -> Parts:
         return tuple(state for owner, state in supervisor.states() if owner == plugin)
 
     tokens = TokenBook(records.tokens, surroundings)
-    plugins = PluginShelf(records, outside.packages, outside.identity, services_of)
+    plugins = PluginShelf(records, outside.packages, outside.identity, outside.plugin_folder, services_of)
     connections = ApplianceConnections(records, plugins)
     services = ApplianceServices(records, plugins, supervisor, tokens, outside.door)
     repositories = RepositoryShelf(records, connections, outside.box)

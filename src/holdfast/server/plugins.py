@@ -8,6 +8,7 @@ import importlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from holdfast.domain.errors import HoldfastError, NotFoundError, PluginContractError, PluginMissingError
@@ -61,12 +62,14 @@ class PluginShelf:
         records: Records,
         packages: PluginPackages,
         identity: ServerIdentity,
+        folder: Path,
         services_of: Callable[[str], tuple[ServiceState, ...]],
     ) -> None:
-        """`services_of` says how the processes of a plug-in do."""
+        """`folder` is where plug-ins keep what they can make again; `services_of` says how the processes of a plug-in do."""
         self._records = records
         self._packages = packages
         self._identity = identity
+        self._folder = folder
         self._services_of = services_of
         self._looked: dict[tuple[str, str, str, int], _Looked] = {}
         self._lock = threading.Lock()
@@ -113,6 +116,7 @@ class PluginShelf:
             voice.say if voice else _silent,
             voice.cancelled if voice else _never,
             voice.session_id if voice else "",
+            self._folder / name,
             settings,
             options or {},
         )
