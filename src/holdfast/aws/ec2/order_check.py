@@ -1,0 +1,91 @@
+"""What stands in the way of an order, told before anything is touched."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder
+from holdfast.aws.clients import PatientClient
+from holdfast.aws.ownership import people_tags
+from holdfast.signed_http.aws_answers import Refusal
+
+# EC2's bound, and the tags of ours that have to fit under it.
+MAX_TAGS, OUR_TAGS = 50, 5
+
+
+def problems_of(ec2: PatientClient, order: InstanceOrder, standing: str | None) -> Iterator[str]:
+    """A line for each thing that is missing, taken or cannot be; none means that nothing known is in the way."""
+    for interface in order.interfaces:
+        yield from _network(ec2, order, interface, standing)
+        if interface.allocation_id:
+            yield from _elastic_address(ec2, interface.allocation_id, standing)
+    if order.key_name:
+        answer = ec2.try_call("DescribeKeyPairs", f"key pair {order.key_name}", KeyNames=[order.key_name])
+        if isinstance(answer, Refusal):
+            yield f"key pair {order.key_name}: {answer.message or answer.code}"
+    if order.root_device not in order.volumes:
+        yield f"the root volume {order.root_device} is not among the volumes of the point"
+    yield from _snapshots(ec2, order)
+    for what, tags in [("the instance", order.tags), *((f"volume {d}", v.tags) for d, v in order.volumes.items())]:
+        if len(people_tags(tags)) > MAX_TAGS - OUR_TAGS:
+            yield f"{what} has {len(people_tags(tags))} tags, and {OUR_TAGS} more are needed; AWS allows {MAX_TAGS}"
+
+
+def _network(
+    ec2: PatientClient, order: InstanceOrder, interface: InterfaceOrder, standing: str | None
+) -> Iterator[str]:
+    subnets = ec2.try_call("DescribeSubnets", interface.subnet_id, SubnetIds=[interface.subnet_id])
+    if isinstance(subnets, Refusal):
+        yield f"subnet {interface.subnet_id}: {subnets.message or subnets.code}"
+        return
+    subnet = subnets["Subnets"][0]
+    if subnet["AvailabilityZone"] != order.zone:
+        yield f"subnet {interface.subnet_id} is in {subnet['AvailabilityZone']}, the instance is to be in {order.zone}"
+    for group_id in interface.security_group_ids:
+        groups = ec2.try_call("DescribeSecurityGroups", group_id, GroupIds=[group_id])
+        if isinstance(groups, Refusal):
+            yield f"security group {group_id}: {groups.message or groups.code}"
+        elif groups["SecurityGroups"][0]["VpcId"] != subnet["VpcId"]:
+            yield f"security group {group_id} is not in the VPC of subnet {interface.subnet_id}"
+    yield from _addresses(ec2, interface, str(subnet["CidrBlock"]), standing)
+
+
+def _addresses(ec2: PatientClient, interface: InterfaceOrder, block: str, standing: str | None) -> Iterator[str]:
+    for address in interface.private_addresses:
+        if ip_address(address) not in ip_network(block):
+            yield f"address {address} is not in subnet {interface.subnet_id} ({block})"
+    if not interface.private_addresses:
+        return
+    filters: list[dict[str, Any]] = [
+        {"Name": "subnet-id", "Values": [interface.subnet_id]},
+        {"Name": "addresses.private-ip-address", "Values": list(interface.private_addresses)},
+    ]
+    for taken in ec2.pages("DescribeNetworkInterfaces", interface.subnet_id, "NetworkInterfaces", Filters=filters):
+        holder = taken.get("Attachment", {}).get("InstanceId")
+        if standing is None or holder != standing:
+            addresses = {str(one["PrivateIpAddress"]) for one in taken.get("PrivateIpAddresses", ())}
+            wanted = ", ".join(sorted(addresses & set(interface.private_addresses)))
+            yield f"address {wanted} is in use by {holder or taken['NetworkInterfaceId']}"
+
+
+def _elastic_address(ec2: PatientClient, allocation_id: str, standing: str | None) -> Iterator[str]:
+    answer = ec2.try_call("DescribeAddresses", allocation_id, AllocationIds=[allocation_id])
+    if isinstance(answer, Refusal):
+        yield f"elastic address {allocation_id}: {answer.message or answer.code}"
+        return
+    address = answer["Addresses"][0]
+    holder = address.get("InstanceId") or address.get("NetworkInterfaceId")
+    if holder and (standing is None or holder != standing):
+        yield f"elastic address {address.get('PublicIp', allocation_id)} is in use by {holder}"
+
+
+def _snapshots(ec2: PatientClient, order: InstanceOrder) -> Iterator[str]:
+    wanted = {volume.snapshot_id for volume in order.volumes.values() if volume.snapshot_id}
+    if not wanted:
+        return
+    filters: list[dict[str, Any]] = [{"Name": "snapshot-id", "Values": sorted(wanted)}]
+    found = {
+        str(one["SnapshotId"]) for one in ec2.pages("DescribeSnapshots", "snapshots", "Snapshots", Filters=filters)
+    }
+    for snapshot_id in sorted(wanted - found):
+        yield f"snapshot {snapshot_id} does not exist any more"

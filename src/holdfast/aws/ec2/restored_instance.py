@@ -1,0 +1,205 @@
+"""An instance made again from snapshots: temporary image, launch, and what can only be said afterwards."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownership
+from holdfast.aws.clients import PatientClient
+from holdfast.aws.ec2.discovery import mappings_of, standing_instances
+from holdfast.aws.ec2.launch_request import deletes_with_instance, image_request, launch_request
+from holdfast.aws.ec2.states import stop_instance, wait_for_instance, wait_until
+from holdfast.aws.ownership import as_list, owned_by, people_tags
+from holdfast.aws.written_down import Book, token_of
+from holdfast.domain.errors import ConflictError, HoldfastError
+from holdfast.domain.ownership import PURPOSE, RESTORE, RESTORED
+from holdfast.signed_http.aws_answers import Refusal
+from holdfast.signed_http.patience import Waiting
+
+IMAGE_TIMEOUT_SECONDS = 30 * 60.0
+
+
+class InstanceMaker:
+    """Makes one instance. While it is unfinished it bears the purpose `restore`, so that it is cleared away if its
+    maker dies; finished, `restored`.
+    """
+
+    def __init__(self, ec2: PatientClient, book: Book, waiting: Waiting, owner: Ownership) -> None:
+        self._ec2 = ec2
+        self._book = book
+        self._waiting = waiting
+        self._unfinished = replace(owner, purpose=RESTORE)
+        self._finished = replace(owner, purpose=RESTORED)
+
+    def make(self, order: InstanceOrder) -> MadeInstance:
+        """Make it, or go on where an earlier call was cut off; nothing is left when it fails."""
+        for instance in self._standing(RESTORED):
+            self._drop_left_image()
+            return _made(instance)
+        try:
+            image_id = self._image(order)
+            instance_id = self._launch(order, image_id)
+            instance = wait_for_instance(self._ec2, self._waiting, instance_id, "running")
+            made = self._complete(order, instance)
+            if not order.power_on:
+                stop_instance(self._ec2, self._waiting, instance_id)
+            self._protect(order, instance_id)
+            self._finish(made)
+        except HoldfastError:
+            # What cannot be cleared away now bears our tags: the reaper finds it. The first error is what matters.
+            with suppress(HoldfastError):
+                self._clear_away()
+            raise
+        self._drop_image(image_id)
+        return made
+
+    def _image(self, order: InstanceOrder) -> str:
+        """RegisterImage knows no client token; its name is the token."""
+        name = f"holdfast-{token_of(self._unfinished, 'image', 'root')}"
+        found = self._find_image(name)
+        request = image_request(self._unfinished, order, name)
+        if found is None:
+            found = self._book.create(
+                "image",
+                self._unfinished,
+                "root",
+                lambda token: str(self._ec2.call("RegisterImage", f"image {name}", **request)["ImageId"]),
+            )
+        image_id = found
+        wait_until(self._waiting, f"image {image_id}", IMAGE_TIMEOUT_SECONDS, lambda: self._image_available(image_id))
+        return image_id
+
+    def _find_image(self, name: str) -> str | None:
+        filters = [{"Name": "name", "Values": [name]}]
+        images = self._ec2.call("DescribeImages", f"image {name}", Owners=["self"], Filters=filters)["Images"]
+        return str(images[0]["ImageId"]) if images else None
+
+    def _image_available(self, image_id: str) -> bool:
+        answer = self._ec2.try_call("DescribeImages", image_id, ImageIds=[image_id])
+        if isinstance(answer, Refusal) or not answer["Images"]:
+            return False
+        image = answer["Images"][0]
+        if image["State"] not in ("available", "pending"):
+            raise ConflictError(
+                f"image {image_id} could not be registered",
+                why=str(image.get("StateReason", {}).get("Message") or image["State"]),
+                cure="check the snapshot of the root volume, and restore again",
+            )
+        return bool(image["State"] == "available")
+
+    def _launch(self, order: InstanceOrder, image_id: str) -> str:
+        """The image's id is part of the token: a launch that was cleared away is not handed back as terminated."""
+        request = launch_request(self._unfinished, order, image_id)
+        what = f"an instance like {order.configuration.instance_id}"
+
+        def run(token: str) -> str:
+            answer = self._ec2.call("RunInstances", what, **request, ClientToken=token)
+            return str(answer["Instances"][0]["InstanceId"])
+
+        return self._book.create("instance", self._unfinished, f"restored from {image_id}", run)
+
+    def _complete(self, order: InstanceOrder, instance: Mapping[str, Any]) -> MadeInstance:
+        """What RunInstances has no word for: tags of each volume and interface, and what may stay after the end."""
+        instance_id = str(instance["InstanceId"])
+        made = _made(instance)
+        missing = sorted(set(order.volumes) - set(made.volumes))
+        if missing:
+            raise ConflictError(
+                f"instance {instance_id} lacks volumes",
+                why=f"EC2 has attached nothing at {', '.join(missing)}",
+                cure="restore again",
+            )
+        for device, volume_id in made.volumes.items():
+            if device in order.volumes:
+                self._tag(volume_id, order.volumes[device].tags)
+        staying = [device for device in order.volumes if not deletes_with_instance(order, device)]
+        if staying:
+            mappings = [{"DeviceName": device, "Ebs": {"DeleteOnTermination": False}} for device in staying]
+            self._modify(instance_id, BlockDeviceMappings=mappings)
+        self._interfaces(order, instance)
+        return made
+
+    def _interfaces(self, order: InstanceOrder, instance: Mapping[str, Any]) -> None:
+        made = _by_index(instance)
+        for wanted in order.interfaces:
+            interface = made[wanted.device_index]
+            interface_id = str(interface["NetworkInterfaceId"])
+            self._tag(interface_id, wanted.tags)
+            modify = {"NetworkInterfaceId": interface_id}
+            if not wanted.source_dest_check:
+                self._ec2.call(
+                    "ModifyNetworkInterfaceAttribute", interface_id, **modify, SourceDestCheck={"Value": False}
+                )
+            if not wanted.delete_on_termination:
+                attachment = {"AttachmentId": interface["Attachment"]["AttachmentId"], "DeleteOnTermination": False}
+                self._ec2.call("ModifyNetworkInterfaceAttribute", interface_id, **modify, Attachment=attachment)
+            if wanted.allocation_id:
+                self._ec2.call(
+                    "AssociateAddress",
+                    wanted.allocation_id,
+                    AllocationId=wanted.allocation_id,
+                    NetworkInterfaceId=interface_id,
+                    AllowReassociation=False,
+                )
+
+    def _protect(self, order: InstanceOrder, instance_id: str) -> None:
+        """Last of all: a protected instance could not be cleared away."""
+        if order.configuration.termination_protection:
+            self._modify(instance_id, DisableApiTermination={"Value": True})
+        if order.configuration.stop_protection:
+            self._modify(instance_id, DisableApiStop={"Value": True})
+
+    def _finish(self, made: MadeInstance) -> None:
+        """It is the customer's now. The ledger's row of the unfinished one is closed before that of the finished one is
+        written: a row that says `restore` would be cleared away.
+        """
+        interfaces = standing_instances(self._ec2, {"Name": "instance-id", "Values": [made.instance_id]})
+        ids = [str(one["NetworkInterfaceId"]) for found in interfaces for one in found.get("NetworkInterfaces", ())]
+        everything = [made.instance_id, *made.volumes.values(), *ids]
+        self._ec2.call("CreateTags", made.instance_id, Resources=everything, Tags=[{"Key": PURPOSE, "Value": RESTORED}])
+        self._book.gone("instance", made.instance_id)
+        self._book.create("instance", self._finished, "finished", lambda token: made.instance_id)
+
+    def _clear_away(self) -> None:
+        for instance in self._standing(RESTORE):
+            instance_id = str(instance["InstanceId"])
+            self._modify(instance_id, DisableApiTermination={"Value": False})
+            self._ec2.call("TerminateInstances", instance_id, InstanceIds=[instance_id])
+            wait_for_instance(self._ec2, self._waiting, instance_id, "terminated")
+            self._book.gone("instance", instance_id)
+        self._drop_left_image()
+
+    def _standing(self, purpose: str) -> list[dict[str, Any]]:
+        """What this task and attempt has made, by its purpose."""
+        purposes = {"Name": f"tag:{PURPOSE}", "Values": [purpose]}
+        return list(standing_instances(self._ec2, *owned_by(self._unfinished), purposes))
+
+    def _drop_left_image(self) -> None:
+        image_id = self._find_image(f"holdfast-{token_of(self._unfinished, 'image', 'root')}")
+        if image_id is not None:
+            self._drop_image(image_id)
+
+    def _drop_image(self, image_id: str) -> None:
+        answer = self._ec2.try_call("DeregisterImage", image_id, ImageId=image_id)
+        if isinstance(answer, Refusal) and not answer.code.startswith("InvalidAMIID"):
+            raise self._ec2.meaning(answer, "DeregisterImage", image_id)
+        self._book.gone("image", image_id)
+
+    def _tag(self, resource_id: str, tags: Mapping[str, str]) -> None:
+        if wanted := people_tags(tags):
+            self._ec2.call("CreateTags", resource_id, Resources=[resource_id], Tags=as_list(wanted))
+
+    def _modify(self, instance_id: str, **attribute: Any) -> None:
+        self._ec2.call("ModifyInstanceAttribute", instance_id, InstanceId=instance_id, **attribute)
+
+
+def _made(instance: Mapping[str, Any]) -> MadeInstance:
+    volumes = {str(one["DeviceName"]): str(one["Ebs"]["VolumeId"]) for one in mappings_of(instance)}
+    addresses = tuple(str(one["PrivateIpAddress"]) for one in _by_index(instance).values())
+    return MadeInstance(str(instance["InstanceId"]), volumes, addresses)
+
+
+def _by_index(instance: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    interfaces = sorted(instance.get("NetworkInterfaces", ()), key=lambda one: int(one["Attachment"]["DeviceIndex"]))
+    return {int(one["Attachment"]["DeviceIndex"]): one for one in interfaces}

@@ -1,0 +1,103 @@
+"""Waiting for EC2 to come where it was told to go."""
+
+from collections.abc import Callable
+from typing import Any
+
+from holdfast.aws.clients import PatientClient
+from holdfast.domain.errors import ConflictError, UnavailableError
+from holdfast.signed_http.aws_answers import Refusal
+from holdfast.signed_http.patience import Waiting
+
+FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 10.0
+# A large instance with much memory takes minutes to stop, and EC2 helps after some more.
+INSTANCE_TIMEOUT_SECONDS = 20 * 60.0
+VOLUME_TIMEOUT_SECONDS = 10 * 60.0
+
+
+def wait_until(waiting: Waiting, what: str, timeout_seconds: float, reached: Callable[[], bool]) -> None:
+    """Ask until `reached` says so. Raises UnavailableError when it does not in time, and what it raises."""
+    deadline_seconds = waiting.monotonic() + timeout_seconds
+    poll_seconds = FIRST_POLL_SECONDS
+    while not reached():
+        if waiting.monotonic() > deadline_seconds:
+            raise UnavailableError(
+                f"{what} takes too long", why=f"EC2 has had {timeout_seconds:.0f} s for it", cure="run it again"
+            )
+        waiting.sleep(poll_seconds)
+        poll_seconds = min(LONGEST_POLL_SECONDS, poll_seconds * 1.5)
+
+
+def find_instance(ec2: PatientClient, instance_id: str) -> dict[str, Any] | None:
+    """EC2's description, also of one that is terminated; None when there is none."""
+    answer = ec2.try_call("DescribeInstances", instance_id, InstanceIds=[instance_id])
+    if isinstance(answer, Refusal):
+        if answer.code == "InvalidInstanceID.NotFound":
+            return None
+        raise ec2.meaning(answer, "DescribeInstances", instance_id)
+    found: list[dict[str, Any]] = [one for group in answer["Reservations"] for one in group["Instances"]]
+    return found[0] if found else None
+
+
+def instance_state(ec2: PatientClient, instance_id: str) -> str | None:
+    """AWS's word; None when it is gone or terminated."""
+    instance = find_instance(ec2, instance_id)
+    state = None if instance is None else str(instance["State"]["Name"])
+    return None if state == "terminated" else state
+
+
+def wait_for_instance(ec2: PatientClient, waiting: Waiting, instance_id: str, state: str) -> dict[str, Any]:
+    """The description of the instance once it is in that state; ConflictError when it ends instead."""
+    seen: dict[str, Any] = {}
+
+    def reached() -> bool:
+        instance = find_instance(ec2, instance_id)
+        if instance is None:
+            return state == "terminated"
+        now = str(instance["State"]["Name"])
+        if now != state and (now == "terminated" or (state == "running" and now == "shutting-down")):
+            reason = instance.get("StateReason", {}).get("Message") or "EC2 gives no reason"
+            raise ConflictError(
+                f"instance {instance_id} has ended", why=str(reason), cure="mend that, and run it again"
+            )
+        seen.update(instance)
+        return now == state
+
+    wait_until(waiting, f"instance {instance_id}, which is to be {state},", INSTANCE_TIMEOUT_SECONDS, reached)
+    return seen
+
+
+def wait_for_volume(ec2: PatientClient, waiting: Waiting, volume_id: str, state: str) -> None:
+    """Until the volume is `available` or `in-use`; ConflictError when EBS could not make it."""
+
+    def reached() -> bool:
+        answer = ec2.try_call("DescribeVolumes", volume_id, VolumeIds=[volume_id])
+        if isinstance(answer, Refusal):
+            if answer.code == "InvalidVolume.NotFound":
+                # It was made a moment ago: EC2 does not know it everywhere.
+                return False
+            raise ec2.meaning(answer, "DescribeVolumes", volume_id)
+        volume = answer["Volumes"][0]
+        if volume["State"] == "error":
+            raise ConflictError(
+                f"volume {volume_id} could not be made",
+                why="EBS says no more; mostly the KMS key may not be used",
+                cure="check the snapshot and the key, and restore again",
+            )
+        attached = [one.get("State") for one in volume.get("Attachments", ())]
+        return volume["State"] == state and all(one == "attached" for one in attached)
+
+    wait_until(waiting, f"volume {volume_id}, which is to be {state},", VOLUME_TIMEOUT_SECONDS, reached)
+
+
+def stop_instance(ec2: PatientClient, waiting: Waiting, instance_id: str) -> None:
+    """Stop it and see it stopped. Raises ConflictError when it is protected against that."""
+    if instance_state(ec2, instance_id) != "stopped":
+        ec2.call("StopInstances", instance_id, InstanceIds=[instance_id])
+        wait_for_instance(ec2, waiting, instance_id, "stopped")
+
+
+def start_instance(ec2: PatientClient, waiting: Waiting, instance_id: str) -> None:
+    """Start it and see it run."""
+    if instance_state(ec2, instance_id) not in ("running", "pending"):
+        ec2.call("StartInstances", instance_id, InstanceIds=[instance_id])
+    wait_for_instance(ec2, waiting, instance_id, "running")
