@@ -1,6 +1,6 @@
 """GET /_lab/census: everything that exists in a lab at this moment, by account, for tests that look for leaks.
 
-What is there without anybody having made it (default networks, stock images, keys that AWS owns) is not counted.
+What is there without anybody having made it (networks and groups by default, stock images) is not counted.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from moto.sqs.models import sqs_backends
 
 _ENDED = "terminated"
 KINDS = (
-    "instances", "volumes", "snapshots", "images", "network_interfaces",
+    "instances", "volumes", "snapshots", "images", "network_interfaces", "security_groups", "addresses", "key_pairs",
     "roles", "instance_profiles", "queues", "grants",
 )  # fmt: skip
 
@@ -58,4 +58,11 @@ def _of_ec2(backend: EC2Backend) -> dict[str, list[str]]:
         "snapshots": [s.id for s in list(backend.snapshots.values()) if s.owner_id == own],
         "images": [i.id for i in list(backend.amis.values()) if i.owner_id == own],
         "network_interfaces": list(backend.enis),
+        "security_groups": [g.id for groups in list(backend.groups.values()) for g in _made(groups)],
+        "addresses": [address.allocation_id or address.public_ip or "" for address in list(backend.addresses)],
+        "key_pairs": list(backend.key_pairs),
     }
+
+
+def _made(groups: dict[str, Any]) -> list[Any]:
+    return [group for group in list(groups.values()) if group.name != "default"]

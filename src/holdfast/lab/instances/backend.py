@@ -15,7 +15,7 @@ from moto.ec2.exceptions import (
 )
 from moto.ec2.models import ec2_backends, elastic_network_interfaces, instances
 from moto.ec2.models.instance_types import INSTANCE_TYPES
-from moto.ec2.models.instances import Instance, InstanceState, Reservation
+from moto.ec2.models.instances import Instance, InstanceState, MetadataOptions, Reservation
 from moto.ec2.utils import filter_dict_attribute_mapping, filter_iam_instance_profiles
 from moto.iam.exceptions import NotFoundException
 
@@ -221,13 +221,36 @@ class InstancesBackend(AttachmentOperations):
         now = self.service.now()
         for reservation in list(self.reservations.values()):
             gone = [i for i in reservation.instances if _terminated_before(i, now - SHOWN_SECONDS)]
+            # Not in place: other requests look at the list meanwhile.
+            reservation.instances = [i for i in reservation.instances if i not in gone]
             for instance in gone:
-                reservation.instances.remove(instance)
                 self.tags.pop(instance.id, None)
                 _power(instance).folder.remove()
             if not reservation.instances:
                 self.reservations.pop(reservation.id, None)
         return super().all_reservations(filters)
+
+    def modify_instance_metadata_options(self, instance_id: str, *arguments: Any, **asked: Any) -> MetadataOptions:
+        """Change how the metadata service answers; what is not named stays."""
+        instance = self.get_instance(instance_id)
+        names = {
+            "http_tokens": "HttpTokens",
+            "hop_limit": "HttpPutResponseHopLimit",
+            "http_endpoint": "HttpEndpoint",
+            "http_protocol": "HttpProtocolIpv6",
+            "metadata_tags": "InstanceMetadataTags",
+        }
+        had = instance.metadata_options
+        options = {
+            "HttpTokens": had.http_tokens,
+            "HttpPutResponseHopLimit": had.http_put_response_hop_limit,
+            "HttpEndpoint": had.http_endpoint,
+            "HttpProtocolIpv6": had.http_protocol_ipv6,
+            "InstanceMetadataTags": had.instance_metadata_tags,
+        }
+        options |= {name: asked[word] for word, name in names.items() if asked.get(word) is not None}
+        instance.metadata_options = MetadataOptions(options)
+        return instance.metadata_options
 
     def lab_instance(self, instance_id: str) -> LabInstance:
         """The instance, or EC2's error."""

@@ -81,7 +81,7 @@ class ImageOperations(LabEC2Backend):
         found = {**self.snapshots, **{r.id: LabSnapshot(self, r) for r in shared if r.id not in self.snapshots}}
         if snapshot_ids:
             if not found.keys() >= set(snapshot_ids):
-                raise InvalidSnapshotIdError()
+                raise InvalidSnapshotIdError
             found = {snapshot_id: found[snapshot_id] for snapshot_id in snapshot_ids}
         return generic_filter(filters, list(found.values()))
 

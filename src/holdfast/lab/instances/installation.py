@@ -1,5 +1,6 @@
 """Instances put into a lab: what moto builds its EC2 from, the lab's routes about them, and their end with the lab."""
 
+import shutil
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ END_SECONDS = 5
 
 def add_instances(world: InstanceWorld, routes: LabRoutes) -> Callable[[], None]:
     """Instances from now on; the function handed back ends every one of them and waits until they are gone."""
+    # Instances are not kept; what they left on a lab's earlier run is nobody's.
+    shutil.rmtree(world.folder, ignore_errors=True)
     install_instances(world)
     install_responses()
     install_parameters()
