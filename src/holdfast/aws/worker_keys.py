@@ -15,8 +15,9 @@ class InstanceKeyUnwrapper:
     """
 
     def unwrap(self, pointer: TaskPointer) -> bytes:
-        """kms:Decrypt under the pointer's key."""
-        session = AwsSession(pointer.region)
+        """kms:Decrypt under the pointer's key, in the region that its ARN names; the task's may be another."""
+        arn = pointer.kms_key_id.split(":")
+        session = AwsSession(arn[3] if len(arn) > 5 else pointer.region)
         context = {
             CONTEXT_SESSION: pointer.session,
             CONTEXT_ATTEMPT: str(pointer.attempt),

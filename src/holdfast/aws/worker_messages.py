@@ -50,8 +50,11 @@ class SqsEventSink:
 
 
 class SqsEventSinks:
-    """Implements EventSinks: each pointer names its queue, in its own region."""
+    """Implements EventSinks: each pointer names its queue; all queues of an appliance are in one region."""
+
+    def __init__(self, session: AwsSession) -> None:
+        self._session = session
 
     def of(self, pointer: TaskPointer) -> EventSink:
         """The sink over the pointer's queue of events."""
-        return SqsEventSink(AwsSession(pointer.region), pointer.events_queue_url)
+        return SqsEventSink(self._session, pointer.events_queue_url)

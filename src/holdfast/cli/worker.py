@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.options import DebugOption
-from holdfast.cli.voice import say
+from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption
+from holdfast.cli.voice import Output, say
 from holdfast.domain.errors import UsageError
 
 app = typer.Typer(name="worker", help="Does one task of an appliance.", rich_markup_mode=None)
@@ -25,11 +25,13 @@ def run(
         bool, typer.Option("--stdin", help="The task is the first line of standard input; events go to its output.")
     ] = False,
     region: Annotated[
-        str | None, typer.Option("--region", metavar="REGION", help="The region of the queue; else AWS's own rules.")
+        str | None, typer.Option("--region", metavar="REGION", help="The region of the queues; else AWS's own rules.")
     ] = None,
     idle_timeout_seconds: Annotated[
         int, typer.Option("--idle-timeout", metavar="SECONDS", min=1, help="End when no task came for so long.")
     ] = 300,
+    output: OutputOption = Output.TABLE,
+    no_progress: NoProgressOption = False,
     debug: DebugOption = False,
 ) -> int:
     """Take one task, do it, report, and end. It asks for no secret: keys come wrapped for this instance."""

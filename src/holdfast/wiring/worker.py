@@ -31,8 +31,9 @@ Say = Callable[[str], None]
 
 def run_on_instance(queue_url: str, region: str | None, idle_timeout_seconds: float, say: Say) -> int:
     """Take one task from the queue with the role of this instance, do it; its exit code."""
-    with closing(SqsTaskQueue(AwsSession(region), queue_url)) as queue, machine_surroundings() as surroundings:
-        surface = Surface(queue, SqsEventSinks(), utc_now, REAL_WAITING, say)
+    session = AwsSession(region)
+    with closing(SqsTaskQueue(session, queue_url)) as queue, machine_surroundings() as surroundings:
+        surface = Surface(queue, SqsEventSinks(session), utc_now, REAL_WAITING, say)
         mover = _mover(InstanceKeyUnwrapper(), surroundings)
         return TaskRunner(surface, mover.move, idle_timeout_seconds=idle_timeout_seconds).run()
 

@@ -22,6 +22,8 @@ FAILED_BOOT_SECONDS = 60
 FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 2, 60
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_END_OF_FILE = "HOLDFAST-FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,7 @@ def user_data(order: BootOrder) -> str:
 
     Raises UsageError where it would be longer than EC2 takes, or the order cannot be meant.
     """
-    if not _SHA256.fullmatch(order.sha256) or (order.lifetime_seconds is not None and order.lifetime_seconds < 1):
-        raise UsageError(
-            "no instance can be booted so",
-            why="the bundle has no SHA-256, or the lifetime is no positive number of seconds",
-            cure="name a bundle that was built, and a lifetime of some minutes at least",
-        )
+    _check(order)
     fields = {
         "bucket": order.bucket,
         "key": order.key,
@@ -60,7 +57,13 @@ def user_data(order: BootOrder) -> str:
         "command": list(order.command),
     }
     lifetime = order.lifetime_seconds
-    boot = _in_home(order.files) + _WRITE_BOOT.replace("@BOOTSTRAP@", _embedded_bootstrap()).replace("@ORDER@", _quoted(fields))
+    files = "".join(_FILE.replace("@NAME@", name).replace("@TEXT@", text) for name, text in order.files)
+    boot = (
+        _WRITE_BOOT.replace("@FILES@", files)
+        .replace("@BOOTSTRAP@", _embedded_bootstrap())
+        .replace("@ORDER@", _quoted(fields))
+    )
+    boot = _in_home(order.files) + boot
     if lifetime is None:
         script = _AT_EVERY_BOOT.replace("@SCRIPT@", _HEAD + boot + _APPLIANCE_RUN)
     else:
@@ -78,6 +81,23 @@ def user_data(order: BootOrder) -> str:
 def _in_home(files: tuple[tuple[str, str], ...]) -> str:
     lines = [f"printf %s {shlex.quote(text)} > {shlex.quote(name)}" for name, text in files]
     return "\n".join(["", 'cd "$HOME"', *lines, ""])
+
+
+def _check(order: BootOrder) -> None:
+    if not _SHA256.fullmatch(order.sha256) or (order.lifetime_seconds is not None and order.lifetime_seconds < 1):
+        raise UsageError(
+            "no instance can be booted so",
+            why="the bundle has no SHA-256, or the lifetime is no positive number of seconds",
+            cure="name a bundle that was built, and a lifetime of some minutes at least",
+        )
+    for name, text in order.files:
+        lines = text.splitlines()
+        if not _FILE_NAME.fullmatch(name) or not text.isascii() or not text.endswith("\n") or _END_OF_FILE in lines:
+            raise UsageError(
+                f"{name[:40]!r} cannot be handed to an instance",
+                why="a plain name is expected, and a text of ASCII whose last line ends",
+                cure="hand in another file, or put it into the bucket",
+            )
 
 
 def _quoted(fields: Mapping[str, object]) -> str:
@@ -121,8 +141,13 @@ Content-Type: text/x-shellscript; charset="us-ascii"
 --//--
 """
 
+_FILE = f"""cat > "$HOME/@NAME@" <<'{_END_OF_FILE}'
+@TEXT@{_END_OF_FILE}
+"""
+
 _WRITE_BOOT = """
-boot="$HOME/holdfast-boot.py"
+cd "$HOME"
+@FILES@boot="$HOME/holdfast-boot.py"
 cat > "$boot" <<'HOLDFAST-BOOT'
 @BOOTSTRAP@HOLDFAST-BOOT
 run() { python3 -I -S "$boot" @ORDER@ < /dev/null; }

@@ -16,7 +16,7 @@ ROLE = "/latest/meta-data/iam/security-credentials/"
 PROGRAM = """import json, os, sys
 def main():
     answer = {"argv": sys.argv, "path": sys.path, "region": os.environ["AWS_REGION"],
-              "isolated": sys.flags.isolated, "no_site": sys.flags.no_site}
+              "isolated": sys.flags.isolated, "no_site": sys.flags.no_site, "folder": os.getcwd()}
     print("PROGRAM " + json.dumps(answer), flush=True)
     if "hang" in sys.argv:
         import time

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -41,7 +42,7 @@ def machine(tmp_path):
 
 
 @contextmanager
-def booted(machine, cloud, script, **environment):
+def booted(machine, cloud, script, cwd=None, **environment):
     """The script running as cloud-init runs it; every process of it ends with the block."""
     path = machine / "part-001"
     executable(path, script)
@@ -55,7 +56,7 @@ def booted(machine, cloud, script, **environment):
         process = subprocess.Popen(
             [str(path)],
             env=variables | environment,
-            cwd=machine,
+            cwd=cwd or machine,
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
@@ -144,6 +145,17 @@ def test_appliance_is_started_again_and_its_bundle_is_fetched_once(machine):
     assert not text_of(machine, "shut-down")
 
 
+def test_files_lie_where_the_command_runs(machine):
+    text = "-----BEGIN CERTIFICATE-----\n$HOME `x` 'y' \\\\n\n"
+    with small_cloud() as cloud:
+        ordered = replace(order(("0",), sha256=cloud.sha256), files=(("server.pem", text),))
+        with booted(machine, cloud, user_data(ordered), cwd="/"):
+            wait_until(lambda: text_of(machine, "shut-down"))
+        started, _ = program_of(machine)
+    assert (machine / "server.pem").read_text() == text
+    assert started["folder"] == str(machine)
+
+
 def test_variables_of_python_change_nothing(machine):
     bad = machine / "bad"
     bad.mkdir()
@@ -162,7 +174,17 @@ def test_it_fits_and_holds_what_was_ordered():
     assert "@" not in "".join(line for line in script.splitlines() if line.startswith("run()"))
 
 
-@pytest.mark.parametrize("wrong", [order(sha256="x"), order(lifetime_seconds=0), order(("x" * MAX_USER_DATA_BYTES,))])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        order(sha256="x"),
+        order(lifetime_seconds=0),
+        order(("x" * MAX_USER_DATA_BYTES,)),
+        replace(order(), files=(("../x", "a\n"),)),
+        replace(order(), files=(("x", "no end"),)),
+        replace(order(), files=(("x", "a\nHOLDFAST-FILE\nrm -r /\n"),)),
+    ],
+)
 def test_what_cannot_boot_is_refused(wrong):
     with pytest.raises(UsageError):
         user_data(wrong)
