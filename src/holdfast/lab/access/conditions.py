@@ -129,9 +129,11 @@ def glob(pattern: str, ignore_case: bool = False) -> re.Pattern[str]:
 def arn_matches(value: str, pattern: str) -> bool:
     """ARNs are compared part by part: a `*` does not reach beyond its colon, but for the last part."""
     parts, wanted = value.split(":", _ARN_PARTS - 1), pattern.split(":", _ARN_PARTS - 1)
-    if len(wanted) != _ARN_PARTS:
-        return glob(pattern).fullmatch(value) is not None
-    return len(parts) == _ARN_PARTS and all(glob(p).fullmatch(v) for v, p in zip(parts, wanted, strict=True))
+    if pattern == "*":
+        return True
+    if not len(parts) == len(wanted) == _ARN_PARTS:
+        return False
+    return all(glob(one).fullmatch(part) for part, one in zip(parts, wanted, strict=True))
 
 
 def _plain(pattern: str) -> str:

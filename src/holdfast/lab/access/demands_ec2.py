@@ -139,7 +139,7 @@ def of_ebs(call: Call, identities: Identities) -> Iterator[Demand]:
         snapshots = [parts[3] if call.operation == "CompleteSnapshot" else parts[2]] if len(parts) > 2 else []
         if call.operation == "ListChangedBlocks" and "firstSnapshotId" in call.query:
             snapshots.append(call.query["firstSnapshotId"])
-        yield from (_existing(call, action, one, {}) for one in snapshots)
+        yield from (_existing(call, action, one, {}, "snapshot") for one in snapshots)
         return
     document = document_of(call)
     raw = document.get("Tags")
@@ -170,9 +170,10 @@ def arn(call: Call, kind: str, name: str) -> str:
     return f"arn:{call.partition}:ec2:{call.region}:{account}:{kind}/{name}"
 
 
-def _existing(call: Call, action: str, resource_id: str, more: Pairs) -> Demand:
+def _existing(call: Call, action: str, resource_id: str, more: Pairs, kind: str = "") -> Demand:
+    """A demand on a thing that is there, with its tags; the kind follows from the id where it is not given."""
     match = _ID.fullmatch(resource_id)
-    kind = _TYPES.get(match.group(1), match.group(1)) if match else "*"
+    kind = kind or (_TYPES.get(match.group(1), match.group(1)) if match else "*")
     tags = ec2_backends[call.account][call.region].tags.get(resource_id, {})
     context = {f"{prefix}:resourcetag/{key.lower()}": (value,) for key, value in tags.items() for prefix in
                ("aws", "ec2")}  # fmt: skip
