@@ -65,7 +65,7 @@ class PluginShelf:
         folder: Path,
         services_of: Callable[[str], tuple[ServiceState, ...]],
     ) -> None:
-        """`folder` is where plug-ins keep what they can make again; `services_of` says how the processes of a plug-in do."""
+        """`folder` is where plug-ins keep what they can make again; `services_of` says how the processes of one do."""
         self._records = records
         self._packages = packages
         self._identity = identity

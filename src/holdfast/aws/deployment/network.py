@@ -98,9 +98,8 @@ def _subnet(ec2: PatientClient, order: DeployOrder) -> dict[str, Any]:
     found = ec2.call("DescribeSubnets", f"subnets of {vpc_id}", Filters=filters)["Subnets"]
     if not found:
         raise NotFoundError(f"{vpc_id} has no subnet", why="none is available", cure="name one: --subnet")
-    return dict(
-        min(found, key=lambda one: (not one.get("DefaultForAz", False), one["AvailabilityZone"], one["SubnetId"]))
-    )
+    first: dict[str, Any] = min(found, key=_preference)
+    return first
 
 
 def _preference(subnet: Mapping[str, Any]) -> tuple[bool, str, str]:
