@@ -105,21 +105,36 @@ def test_credentials_are_a_session_of_the_role_named_by_the_instance(new_account
     assert (said["role"], keys["Code"], keys["AccessKeyId"][:4]) == ("worker", "Success", "ASIA")
     assert said["info"]["InstanceProfileArn"].endswith(":instance-profile/worker")
     role_id = fleet.account.client("iam").get_role(RoleName="worker")["Role"]["RoleId"]
-    identity = _sts(fleet, keys).get_caller_identity()
+    identity = _client(fleet, keys, "sts").get_caller_identity()
     assert identity["UserId"] == f"{role_id}:{instance_id}"
     assert identity["Arn"] == f"arn:aws:sts::123456789012:assumed-role/worker/{instance_id}"
     assert fleet.instance(instance_id)["IamInstanceProfile"]["Arn"] == said["info"]["InstanceProfileArn"]
 
 
-def _sts(fleet, keys):
+def _client(fleet, keys, service):
     return boto3.client(
-        "sts",
+        service,
         endpoint_url=fleet.account.endpoint,
         region_name="us-east-1",
         aws_access_key_id=keys["AccessKeyId"],
         aws_secret_access_key=keys["SecretAccessKey"],
         aws_session_token=keys["Token"],
     )
+
+
+def test_role_may_what_its_policies_allow(new_account):
+    fleet = Fleet(new_account())
+    instance_id = fleet.launch(READING_ROLE, IamInstanceProfile=fleet.role("worker"))
+    s3 = _client(fleet, fleet.says(instance_id)["keys"], "s3")
+    with pytest.raises(s3.exceptions.ClientError, match="AccessDenied"):
+        s3.list_buckets()
+    own = {"StringLike": {"aws:userid": f"*:{instance_id}"}}
+    allowed = [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*", "Condition": own}]
+    fleet.account.client("iam").put_role_policy(
+        RoleName="worker", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": allowed})
+    )
+    fleet.account.advance(60)
+    assert s3.list_buckets()["Buckets"] == []
 
 
 def test_credentials_are_renewed_before_they_expire(new_account):
@@ -145,7 +160,7 @@ def test_botocore_finds_the_credentials_unmodified(new_account):
     credentials = InstanceMetadataProvider(fetcher).load()
     frozen = credentials.get_frozen_credentials()
     keys = {"AccessKeyId": frozen.access_key, "SecretAccessKey": frozen.secret_key, "Token": frozen.token}
-    assert _sts(fleet, keys).get_caller_identity()["Arn"].endswith(f"/worker/{instance_id}")
+    assert _client(fleet, keys, "sts").get_caller_identity()["Arn"].endswith(f"/worker/{instance_id}")
 
 
 def test_profile_that_is_not_there_is_refused(fleet):

@@ -205,3 +205,15 @@ def test_status_checks_are_of_running_instances(fleet):
     assert ec2.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"] == []
     everything = ec2.describe_instance_status(InstanceIds=[instance_id], IncludeAllInstances=True)
     assert everything["InstanceStatuses"][0]["InstanceState"]["Name"] == "stopped"
+
+
+def test_instances_are_not_kept_with_the_state_but_their_volumes_are(new_account, tmp_path):
+    with start_lab(tmp_path, "pending=50ms") as lab:
+        fleet = Fleet(Account(lab.endpoint))
+        instance_id = fleet.launched("#!/bin/sh\necho kept > file\n")
+        (root,) = fleet.volumes(instance_id).values()
+    account = new_account(state=tmp_path)
+    assert account.ec2.describe_instances()["Reservations"] == []
+    assert account.volume(root)["State"] == "available"
+    assert account.content(root, 0).startswith(b"debian-12")
+    assert not list(tmp_path.glob("instances/*"))

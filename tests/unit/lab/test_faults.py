@@ -31,6 +31,8 @@ def test_example_of_the_grammar():
 def test_settings_besides_faults():
     spec = parse_faults(" pending=1.5s , quota=off,seed=-3,")
     assert (spec.pending_seconds, spec.quotas, spec.seed) == (1.5, False, -3)
+    spec = parse_faults("vcpus=8,boot=never")
+    assert (spec.vcpus, spec.boots) == (8, False)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def test_settings_besides_faults():
         "ebs", "ebs:", "ebs:throttle", "ebs:throttle=", "ebs:throttle=x", "ebs:throttle=1.1", "ebs:throttle=-0.1",
         "ebs:throttle=nan", "ebs:throttle=inf", "ebs:explode=0.5", ":throttle=0.5", "EBS:throttle=0.5",
         "ebs:slow=200", "ebs:slow=ms", "ebs:slow=-1s", "ebs:slow=1h", "seed=x", "seed=1,seed=2", "pending=1",
-        "quota=maybe", "colour=red", "a:b:throttle=1", "=", "ebs throttle=0.5",
+        "quota=maybe", "boot=off", "vcpus=many", "colour=red", "a:b:throttle=1", "=", "ebs throttle=0.5",
     ],
 )  # fmt: skip
 def test_what_is_no_spec_is_refused_with_the_grammar(text):

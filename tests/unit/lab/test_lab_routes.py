@@ -2,6 +2,7 @@
 
 import io
 import json
+from http import HTTPStatus
 
 import pytest
 
@@ -66,3 +67,10 @@ def test_faults_are_replaced_as_a_whole(world):
     for body in (b'{"spec": "s3:lost=2"}', b'{"spec": 1}', b"{}"):
         assert world.ask("PUT", "/_lab/faults", body)[0] == 400
     assert world.plans == [plan]
+
+
+def test_parts_of_the_lab_add_routes_of_their_own(world):
+    world.routes.add("PUT", "things/faults", lambda document: (HTTPStatus.OK, {"was": document}))
+    assert world.ask("PUT", "/_lab/things/faults", b'{"a": 1}') == (200, {"was": {"a": 1}})
+    assert world.ask("GET", "/_lab/things/faults")[0] == 404
+    assert world.ask("PUT", "/_lab/things/faults", sender="192.0.2.7")[0] == 403
