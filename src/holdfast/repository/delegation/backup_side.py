@@ -119,10 +119,13 @@ def reprepare(repository: Repository, session: bytes) -> PreparedBackup:
 
 def write_task(prepared: PreparedBackup, attempt: int) -> BackupTask:
     """Leave the task of that attempt, of 1 and up, in the session's scratch. Running it again is safe: what stands, and
-    bears the appliance's mark, stands.
+    bears the appliance's mark, stands. Every attempt does what the first task says, which is left too if it is not
+    there.
     """
-    task = dataclasses.replace(prepared.task, attempt=attempt)
-    return _backup(order(prepared.repository, task))
+    first = _backup(order(prepared.repository, dataclasses.replace(prepared.task, attempt=FIRST_ATTEMPT)))
+    if attempt == FIRST_ATTEMPT:
+        return first
+    return _backup(order(prepared.repository, dataclasses.replace(first, attempt=attempt)))
 
 
 def ordered_task(repository: Repository, session: bytes, attempt: int) -> BackupTask:
