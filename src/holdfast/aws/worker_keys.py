@@ -23,7 +23,7 @@ class InstanceKeyUnwrapper:
             CONTEXT_ATTEMPT: str(pointer.attempt),
             CONTEXT_USER_ID: _user_id(session),
         }
-        if context != dict(pointer.encryption_context or {}):
+        if context != dict(pointer.encryption_context):
             raise WrongKeyError(
                 f"{pointer.name} is not for this worker",
                 why=f"its key was not wrapped for {context[CONTEXT_USER_ID]} and this attempt",

@@ -10,7 +10,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -19,8 +19,8 @@ from holdfast.domain.errors import FormatError, HoldfastError, UnsupportedFormat
 FORMAT = 1
 # What a message of SQS may hold (Amazon SQS Developer Guide, "Quotas").
 MAX_MESSAGE_BYTES = 256 * 1024
-# Longer texts are cut where an event is made, so that every event fits.
-MAX_TEXT_CHARACTERS = 4000
+# Longer texts are cut where an event is made: a line that is read from a pipe has at most 64 KiB, a message more.
+MAX_TEXT_CHARACTERS = 1000
 # The names in the encryption context of a wrapped key; KMS compares them exactly.
 CONTEXT_SESSION, CONTEXT_ATTEMPT, CONTEXT_USER_ID = "holdfast:session", "holdfast:attempt", "holdfast:userid"
 
@@ -62,7 +62,7 @@ class TaskPointer:
     region: str
     kms_key_id: str = ""
     wrapped_key: bytes = b""
-    encryption_context: Mapping[str, str] | None = None
+    encryption_context: Mapping[str, str] = field(default_factory=dict)
     events_queue_url: str = ""
 
     @property
@@ -130,7 +130,7 @@ def encode_pointer(pointer: TaskPointer) -> str:
         "region": pointer.region,
         "kms_key_id": pointer.kms_key_id,
         "wrapped_key": base64.b64encode(pointer.wrapped_key).decode(),
-        "encryption_context": dict(pointer.encryption_context or {}),
+        "encryption_context": dict(pointer.encryption_context),
         "events_queue_url": pointer.events_queue_url,
     }
     return json.dumps(fields, sort_keys=True)

@@ -3,17 +3,17 @@
 import asyncio
 import json
 import os
-import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable
 from contextlib import suppress
 
 from holdfast.domain.errors import WorkerLostError
+from holdfast.wiring.own_program import own_command
 from holdfast.wiring.worker_streams import SCRATCH_KEY
 
 CANCEL_POLL_SECONDS = 0.5
 KILL_AFTER_SECONDS = 10.0
-COMMAND = ("-m", "holdfast.cli.main", "worker", "run", "--stdin", "--no-progress")
+WORDS = ("worker", "run", "--stdin")
 
 
 class LocalWorkerProcesses:
@@ -25,7 +25,7 @@ class LocalWorkerProcesses:
     async def run(self, pointer: str, key: bytes, report: Callable[[str], None], cancelled: Callable[[], bool]) -> None:
         """Give it the task, hand on what it says, and see it end. Raises WorkerLostError for one that died."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *COMMAND, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=dict(os.environ)
+            *own_command(*WORDS), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=dict(os.environ)
         )
         line = json.dumps({**json.loads(pointer), SCRATCH_KEY: key.hex()}) + "\n"
         ender = asyncio.create_task(_end_when(cancelled, process))
