@@ -49,9 +49,11 @@ class LocalWorkerProcesses:
 
 
 async def _end_when(cancelled: Callable[[], bool], process: Process) -> None:
-    while not await asyncio.to_thread(cancelled):
+    while True:
+        if await asyncio.to_thread(cancelled):
+            await _end(process)
+            return
         await asyncio.sleep(CANCEL_POLL_SECONDS)
-    await _end(process)
 
 
 async def _end(process: Process) -> None:
