@@ -23,7 +23,15 @@ class Book:
 
         The row's token is the same whenever the same is asked again, and fits every service's client token.
         """
-        token = token_of(owner, kind, name)
+        row = self._intend(kind, owner, token_of(owner, kind, name))
+        again = 0
+        while row.gone_at is not None:
+            # It was there and was removed: what is made now is another thing, and needs a row that is open.
+            again += 1
+            row = self._intend(kind, owner, token_of(owner, kind, f"{name}, again {again}"))
+        return row
+
+    def _intend(self, kind: str, owner: Ownership, token: str) -> LedgerRow:
         return self.ledger.intend(
             LedgerRow(
                 id=token,

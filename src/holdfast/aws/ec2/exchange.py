@@ -59,9 +59,12 @@ class VolumeExchange:
         return MadeInstance(self._instance_id, volumes, addresses)
 
     def put_back(self) -> None:
-        """The volumes that were kept are attached again, those that were made are deleted, the instance is started."""
+        """The volumes that were kept are attached again, those that were made are deleted, the instance is started.
+
+        Where nothing is kept any more, finished volumes are the only ones that the instance has, and stay.
+        """
         kept = kept_volumes(self._ec2, self._unfinished, self._instance_id)
-        made = self._made_volumes()
+        made = self._made_volumes() | (self._made_volumes(RESTORED) if kept else {})
         if any(volume.state != "in-use" for volume in kept) or made:
             stop_instance(self._ec2, self._waiting, self._instance_id)
         for volume_id, attached in made.items():

@@ -38,10 +38,10 @@ class Grant:
     conditions: Conditions = field(default_factory=dict)
 
 
-def reads(*actions: str) -> Grant:
+def reads(name: str, *actions: str) -> Grant:
     """The grant of actions of `LIST_READS`."""
     why = "; ".join(f"{action}: {LIST_READS[action]}" for action in actions)
-    return Grant("Look", why, actions, ("*",))
+    return Grant(name, why, actions, ("*",))
 
 
 def document(grants: Iterable[Grant]) -> dict[str, Any]:

@@ -1,0 +1,176 @@
+"""What an appliance may do in its own account: backups, restores, and workers, each bounded."""
+
+from dataclasses import dataclass
+
+from holdfast.aws.policies.grants import Grant, reads
+from holdfast.aws.policies.instances import (
+    Ec2Names,
+    birth_grants,
+    discovery_grants,
+    restore_grants,
+    snapshot_grants,
+)
+from holdfast.domain.ownership import APPLIANCE, PURPOSE, WORKER
+
+_EC2 = {"iam:PassedToService": "ec2.amazonaws.com"}
+_OURS = {"Null": {f"aws:ResourceTag/{APPLIANCE}": "false"}}
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryPlace:
+    """A repository's bucket and prefix, without slashes at its ends."""
+
+    bucket: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplianceScope:
+    """What an appliance works on. Texts may be a template's words for what does not exist yet.
+
+    `restored_role_arns`: roles that restored instances may have, None for every role of the account;
+    `production_role_arns`: roles of other accounts that it may assume.
+    """
+
+    partition: str
+    account_id: str
+    kms_key_arn: str
+    event_queue_arn: str
+    worker_boundary_arn: str
+    repositories: tuple[RepositoryPlace, ...] = ()
+    restored_role_arns: tuple[str, ...] | None = None
+    production_role_arns: tuple[str, ...] = ()
+
+
+def appliance_grants(scope: ApplianceScope) -> list[Grant]:
+    """All of it; IAM's bound of 10,240 characters for the policies of a role leaves room for some repositories."""
+    names = Ec2Names(scope.partition, scope.account_id)
+    roles = scope.restored_role_arns if scope.restored_role_arns is not None else names.roles("*")
+    grants = [
+        *discovery_grants(),
+        *snapshot_grants(names),
+        *birth_grants(names),
+        *restore_grants(names, roles),
+        *_worker_instances(names),
+        *_worker_roles(scope, names),
+        *_worker_queues(scope),
+    ]
+    if scope.production_role_arns:
+        why = "other accounts, by roles that trust this one"
+        grants.append(Grant("OtherAccounts", why, ("sts:AssumeRole",), scope.production_role_arns))
+    if scope.repositories:
+        grants += repository_grants(scope.partition, scope.repositories)
+    return grants
+
+
+def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Grant]:
+    """Whoever keeps repositories reads, writes, lists and deletes in them."""
+    return [
+        Grant(
+            "Repositories",
+            "sessions, points, retention",
+            ("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
+            tuple(f"arn:{partition}:s3:::{one.bucket}/{one.prefix + '/' if one.prefix else ''}*" for one in places),
+        ),
+        Grant(
+            "ListRepositories",
+            "points, packs and ledgers are found by listing",
+            ("s3:ListBucket",),
+            tuple(sorted({f"arn:{partition}:s3:::{one.bucket}" for one in places})),
+            {"StringLike": {"s3:prefix": tuple(f"{one.prefix + '/' if one.prefix else ''}*" for one in places)}},
+        ),
+    ]
+
+
+def _worker_instances(names: Ec2Names) -> list[Grant]:
+    born = {f"aws:RequestTag/{PURPOSE}": WORKER}
+    return [
+        Grant(
+            "LaunchWorkers",
+            "with a metadata service that asks for tokens",
+            ("ec2:RunInstances",),
+            names.all("instance"),
+            {"StringEquals": {**born, "ec2:MetadataHttpTokens": "required"}},
+        ),
+        Grant(
+            "WorkerParts",
+            "disk and interface of a worker",
+            ("ec2:RunInstances",),
+            names.all("volume"),
+            {"StringEquals": born},
+        ),
+        reads(
+            "LookAfterWorkers", "ec2:GetConsoleOutput", "iam:ListInstanceProfiles", "iam:ListRoles", "sqs:ListQueues"
+        ),
+        Grant(
+            "WorkerGroup",
+            "a group that lets nothing in",
+            ("ec2:CreateSecurityGroup",),
+            names.all("security-group"),
+            {"Null": {f"aws:RequestTag/{APPLIANCE}": "false"}},
+        ),
+        Grant("WorkerNetwork", "in this network", ("ec2:CreateSecurityGroup",), names.all("vpc")),
+        Grant("DropGroup", "when it goes", ("ec2:DeleteSecurityGroup",), names.all("security-group"), _OURS),
+    ]
+
+
+def _worker_roles(scope: ApplianceScope, names: Ec2Names) -> list[Grant]:
+    roles = names.roles("holdfast/worker/*")
+    profiles = (f"arn:{scope.partition}:iam::{scope.account_id}:instance-profile/holdfast/worker/*",)
+    return [
+        Grant(
+            "MakeWorkerRoles",
+            "a role for each worker, never beyond the boundary",
+            ("iam:CreateRole", "iam:PutRolePolicy"),
+            roles,
+            {"StringEquals": {"iam:PermissionsBoundary": scope.worker_boundary_arn}},
+        ),
+        Grant(
+            "KeepWorkerRoles",
+            "found again after a lost answer, removed with the worker",
+            (
+                "iam:DeleteRole",
+                "iam:DeleteRolePolicy",
+                "iam:GetRole",
+                "iam:ListRolePolicies",
+                "iam:ListRoleTags",
+                "iam:TagRole",
+            ),
+            roles,
+        ),
+        Grant(
+            "WorkerProfiles",
+            "how an instance gets its role",
+            (
+                "iam:AddRoleToInstanceProfile",
+                "iam:CreateInstanceProfile",
+                "iam:DeleteInstanceProfile",
+                "iam:GetInstanceProfile",
+                "iam:ListInstanceProfileTags",
+                "iam:RemoveRoleFromInstanceProfile",
+                "iam:TagInstanceProfile",
+            ),
+            profiles,
+        ),
+        Grant("GiveWorkerRoles", "to instances alone", ("iam:PassRole",), roles, {"StringEquals": _EC2}),
+    ]
+
+
+def _worker_queues(scope: ApplianceScope) -> list[Grant]:
+    tasks = (f"arn:{scope.partition}:sqs:*:{scope.account_id}:holdfast-worker-*",)
+    return [
+        Grant(
+            "TaskQueues",
+            "a queue for each worker's one task",
+            ("sqs:CreateQueue", "sqs:DeleteQueue", "sqs:ListQueueTags", "sqs:SendMessage", "sqs:TagQueue"),
+            tasks,
+        ),
+        Grant("Events", "what workers report", ("sqs:DeleteMessage", "sqs:ReceiveMessage"), (scope.event_queue_arn,)),
+        Grant(
+            "WrapKeys",
+            "the key of a task, for one worker and no other",
+            ("kms:Encrypt",),
+            (scope.kms_key_arn,),
+            {"Null": {"kms:EncryptionContext:holdfast:userid": "false"}},
+        ),
+    ]

@@ -1,0 +1,145 @@
+"""What backups and restores of EC2 instances need in the account where the instances are."""
+
+from dataclasses import dataclass
+
+from holdfast.aws.policies.grants import Grant, reads
+from holdfast.domain.ownership import APPLIANCE, PURPOSE, RESTORE
+
+_BORN_OURS = {"Null": {f"aws:RequestTag/{APPLIANCE}": "false"}}
+_OURS = {"Null": {f"aws:ResourceTag/{APPLIANCE}": "false"}}
+_KEPT = {"Null": {"aws:ResourceTag/holdfast:kept-by": "false"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Ec2Names:
+    """ARNs of EC2 in one account; every region unless one is named. Snapshots and images name no account."""
+
+    partition: str
+    account_id: str
+    region: str = "*"
+
+    def all(self, *kinds: str) -> tuple[str, ...]:
+        """Everything of these kinds."""
+        owners = {kind: "" if kind in ("image", "snapshot") else self.account_id for kind in kinds}
+        return tuple(f"arn:{self.partition}:ec2:{self.region}:{owner}:{kind}/*" for kind, owner in owners.items())
+
+    def roles(self, path: str) -> tuple[str, ...]:
+        """Roles of the account under a path, which ends with what stands for their names."""
+        return (f"arn:{self.partition}:iam::{self.account_id}:role/{path}",)
+
+
+def discovery_grants() -> list[Grant]:
+    """Seeing what there is."""
+    return [
+        reads(
+            "LookAround",
+            "ec2:DescribeAddresses",
+            "ec2:DescribeIamInstanceProfileAssociations",
+            "ec2:DescribeImages",
+            "ec2:DescribeInstanceAttribute",
+            "ec2:DescribeInstances",
+            "ec2:DescribeKeyPairs",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSnapshots",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVolumes",
+        )
+    ]
+
+
+def snapshot_grants(names: Ec2Names) -> list[Grant]:
+    """Snapshots of any instance; what is changed or deleted must be our own."""
+    snapshots = names.all("snapshot")
+    return [
+        Grant("Snapshot", "whatever a policy protects", ("ec2:CreateSnapshots",), names.all("instance", "volume")),
+        Grant("BearSnapshots", "each bears our tags at once", ("ec2:CreateSnapshots",), snapshots, _BORN_OURS),
+        Grant(
+            "KeepSnapshots",
+            "tags of volumes are copied; expired ones go; workers of another account read them",
+            ("ec2:CreateTags", "ec2:DeleteSnapshot", "ec2:ModifySnapshotAttribute"),
+            snapshots,
+            _OURS,
+        ),
+    ]
+
+
+def birth_grants(names: Ec2Names) -> list[Grant]:
+    """Tags at the moment of creation, which AWS asks for on their own."""
+    creations = ("CreateSecurityGroup", "CreateSnapshots", "CreateVolume", "RegisterImage", "RunInstances")
+    kinds = names.all("image", "instance", "network-interface", "security-group", "snapshot", "volume")
+    born = {"StringEquals": {"ec2:CreateAction": creations}}
+    return [Grant("TagAtBirth", "nothing is made without our tags", ("ec2:CreateTags",), kinds, born)]
+
+
+def restore_grants(names: Ec2Names, role_arns: tuple[str, ...]) -> list[Grant]:
+    """Instances made again, or restored into where they stand; `role_arns` are roles that they may have."""
+    standing = names.all("instance", "volume")
+    return [
+        Grant(
+            "RestoreVolumes",
+            "volumes from snapshots, and the temporary image of a root volume",
+            ("ec2:CreateVolume", "ec2:RegisterImage"),
+            names.all("image", "volume"),
+            _BORN_OURS,
+        ),
+        Grant("FromSnapshots", "out of these", ("ec2:CreateVolume", "ec2:RegisterImage"), names.all("snapshot")),
+        Grant(
+            "RestoreInstance",
+            "an instance that is unfinished until it runs",
+            ("ec2:RunInstances",),
+            names.all("instance", "network-interface", "volume"),
+            {"StringEquals": {f"aws:RequestTag/{PURPOSE}": RESTORE}},
+        ),
+        Grant(
+            "InItsPlace",
+            "network, key pair, image and snapshots that it is made of",
+            ("ec2:RunInstances",),
+            names.all("image", "key-pair", "network-interface", "security-group", "snapshot", "subnet"),
+        ),
+        Grant(
+            "Exchange",
+            "a standing instance is stopped, gets other volumes and the configuration of the point, and is started",
+            (
+                "ec2:AssociateIamInstanceProfile",
+                "ec2:AttachVolume",
+                "ec2:CreateTags",
+                "ec2:DeleteTags",
+                "ec2:DetachVolume",
+                "ec2:DisassociateIamInstanceProfile",
+                "ec2:ModifyInstanceAttribute",
+                "ec2:ModifyInstanceMetadataOptions",
+                "ec2:MonitorInstances",
+                "ec2:StartInstances",
+                "ec2:StopInstances",
+                "ec2:UnmonitorInstances",
+            ),
+            standing,
+        ),
+        Grant(
+            "Addresses",
+            "groups, tags, secondary and elastic addresses of restored interfaces",
+            (
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:AssociateAddress",
+                "ec2:CreateTags",
+                "ec2:ModifyNetworkInterfaceAttribute",
+            ),
+            names.all("elastic-ip", "instance", "network-interface", "security-group"),
+        ),
+        Grant(
+            "ClearAway",
+            "what of ours was left unfinished or is not needed any more",
+            ("ec2:DeleteNetworkInterface", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:TerminateInstances"),
+            names.all("image", "instance", "network-interface", "volume"),
+            _OURS,
+        ),
+        Grant("DropKept", "volumes that a restore replaced", ("ec2:DeleteVolume",), names.all("volume"), _KEPT),
+        Grant(
+            "GiveRoles",
+            "restored instances have the role that they had",
+            ("iam:PassRole",),
+            role_arns,
+            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        ),
+    ]
