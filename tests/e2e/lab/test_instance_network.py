@@ -138,6 +138,38 @@ def test_group_that_is_not_there_is_refused_and_leaves_nothing(fleet, network):
     assert fleet.account.lab("census") == before
 
 
+def test_groups_and_subnets_in_use_are_not_deleted(fleet, network):
+    ec2, group = fleet.account.ec2, network["groups"][0]
+    instance_id = fleet.launched(SubnetId=network["subnet"], SecurityGroupIds=[group])
+    refused("DependencyViolation", ec2.delete_security_group, GroupId=group)
+    refused("DependencyViolation", ec2.delete_subnet, SubnetId=network["subnet"])
+    fleet.terminated(instance_id)
+    ec2.delete_security_group(GroupId=group)
+    ec2.delete_subnet(SubnetId=network["subnet"])
+
+
+def test_elastic_address_stays_over_a_stop_and_is_free_at_the_end(fleet):
+    """A public address that came by itself is another one after a stop."""
+    ec2 = fleet.account.ec2
+    instance_id = fleet.launched()
+    own = fleet.instance(instance_id)["PublicIpAddress"]
+    address = ec2.allocate_address(Domain="vpc")
+    for elastic in (False, True):
+        if elastic:
+            ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance_id)
+        ec2.stop_instances(InstanceIds=[instance_id])
+        fleet.reaches(instance_id, "stopped")
+        assert fleet.instance(instance_id).get("PublicIpAddress") == (address["PublicIp"] if elastic else None)
+        ec2.start_instances(InstanceIds=[instance_id])
+        fleet.reaches(instance_id, "running")
+        now = fleet.instance(instance_id)["PublicIpAddress"]
+        assert (now == address["PublicIp"]) if elastic else (now != own)
+    fleet.terminated(instance_id)
+    (shown,) = ec2.describe_addresses(AllocationIds=[address["AllocationId"]])["Addresses"]
+    assert not shown.get("AssociationId")
+    ec2.release_address(AllocationId=address["AllocationId"])
+
+
 def test_groups_of_an_instance_are_those_of_its_primary_interface(fleet, network):
     instance_id = fleet.launched(SubnetId=network["subnet"], SecurityGroupIds=network["groups"][:1])
     fleet.account.ec2.modify_instance_attribute(InstanceId=instance_id, Groups=network["groups"])

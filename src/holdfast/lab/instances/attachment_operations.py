@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import (
+    DependencyViolationError,
     EC2ClientError,
     InvalidNetworkInterfaceIdError,
     InvalidSecurityGroupNotFoundError,
@@ -186,6 +187,24 @@ class AttachmentOperations(ImageOperations):
             raise EC2ClientError("OperationNotPermitted", words)
         super().detach_network_interface(attachment_id)
 
+    def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
+        """Delete a group that no interface has."""
+        group = (
+            self.get_security_group_from_id(group_id) if group_id else self.get_security_group_by_name_or_id(name or "")
+        )
+        if group is not None and group.name == "default":
+            words = f'the specified group: "{group.id}" name: "default" cannot be deleted by a user'
+            raise EC2ClientError("CannotDelete", words)
+        if group is not None and any(group in i._group_set for i in list(self.enis.values())):
+            raise DependencyViolationError(f"resource {group.id} has a dependent object")
+        super().delete_security_group(name, group_id)
+
+    def delete_subnet(self, subnet_id: str) -> Any:
+        """Delete a subnet that no interface is in."""
+        if any(interface.subnet.id == subnet_id for interface in list(self.enis.values())):
+            raise DependencyViolationError(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
+        return super().delete_subnet(subnet_id)
+
     # ---------------------------------------------------------------------------------------------------- termination
 
     def on_terminated(self, instance: LabInstance) -> None:
@@ -198,6 +217,10 @@ class AttachmentOperations(ImageOperations):
                 if block.delete_on_termination:
                     self.delete_volume(volume.id)
         for interface in list(instance.nics.values()):
+            address = cast(LabNetworkInterface, interface).elastic_address
+            if address is not None:
+                address.eni = address.instance = address.association_id = None
+            interface.public_ip = None
             instance.detach_eni(interface)
             if interface.delete_on_termination and isinstance(interface, LabNetworkInterface):
                 interface.delete()

@@ -31,6 +31,21 @@ class LabNetworkInterface(NetworkInterface):
         listed = sorted(self.private_ip_addresses, key=lambda address: not address.get("Primary"))
         return tuple(address["PrivateIpAddress"] for address in listed)
 
+    @property
+    def elastic_address(self) -> Any:
+        """The elastic address that is associated with it, if one is."""
+        return next((a for a in list(self.ec2_backend.addresses) if a.eni is self), None)
+
+    def start(self) -> None:
+        """Its instance starts: a public address that comes by itself is another one each time."""
+        if self.elastic_address is None:
+            super().start()
+
+    def stop(self) -> None:
+        """Its instance stops: an elastic address stays."""
+        if self.elastic_address is None:
+            super().stop()
+
     def delete(self) -> None:
         """Away with it; its addresses are free."""
         self.ec2_backend.enis.pop(self.id, None)

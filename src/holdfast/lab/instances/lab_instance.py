@@ -77,6 +77,8 @@ class LabInstance(Instance):
         if before.name == STOPPED:
             self._reason, self.state_reason = "", StateReason()
             self.launch_time = _moment(self.ec2_backend.world.now())
+            for interface in self.network_interfaces:
+                interface.start()
             self.power.start()
         return before
 
@@ -84,8 +86,13 @@ class LabInstance(Instance):
         """Switch off; the volumes stay."""
         before = self._before()
         self._because(USER_INITIATED)
-        self.power.stop()
+        self._stop()
         return before
+
+    def _stop(self) -> None:
+        for interface in self.network_interfaces:
+            interface.stop()
+        self.power.stop()
 
     def terminate(self) -> InstanceState:
         """Switch off for ever."""
@@ -106,7 +113,7 @@ class LabInstance(Instance):
             if self.instance_initiated_shutdown_behavior == "terminate":
                 self.power.terminate()
             else:
-                self.power.stop()
+                self._stop()
 
     def _before(self) -> InstanceState:
         return InstanceState(self._state.name, self._state.code)

@@ -174,10 +174,10 @@ class Power:
         with self._lock:
             self._machine = None
             self._off.set()
+            rebooting, self._rebooting = self._rebooting, False
             if self.state != RUNNING or self._lab_ends:
                 return
-            if self._rebooting and self._server is not None:
-                self._rebooting = False
+            if rebooting and self._server is not None:
                 self._switch_on(self._server.endpoint)
                 return
         # Its supervisor was killed: a machine that goes dark.
