@@ -51,8 +51,13 @@ class Book:
         )
 
     def create(self, kind: str, owner: Ownership, name: str, make: Callable[[str], str]) -> str:
-        """The id of what `make` creates with the client token it is handed; a refusal leaves the row to the reaper."""
+        """The id of what `make` creates with the client token it is handed, or of what it created before.
+
+        A refusal leaves the row to the reaper.
+        """
         row = self.intend(kind, owner, name)
+        if row.object_id:
+            return row.object_id
         object_id = make(row.token)
         self.ledger.created(row.id, object_id, self.now())
         return object_id

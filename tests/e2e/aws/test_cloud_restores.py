@@ -1,0 +1,227 @@
+"""What restores need of EC2, through the adapters, in the lab: made again, or restored into where it stands."""
+
+from dataclasses import replace
+
+import pytest
+
+from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder, VolumeOrder
+from holdfast.domain.errors import ConflictError, HoldfastError, QuotaReachedError
+from holdfast.domain.ownership import RESTORED
+from holdfast.lab.process import start_lab
+from tests.e2e.aws.cloud_in_lab import APPLIANCE, OWN, REGION, CloudInLab, owner
+from tests.e2e.lab.account import Account
+
+FAULTS = "quota=off,pending=50ms"
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with start_lab(faults=FAULTS) as process:
+        yield process
+
+
+@pytest.fixture
+def world(lab, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", lab.endpoint)
+    return CloudInLab(Account(lab.endpoint))
+
+
+def customer(world, last):
+    """An instance with two interfaces, addresses of its own, a group, a key pair, tags everywhere."""
+    subnet, ec2 = world.subnet(), world.account.ec2
+    group = ec2.create_security_group(GroupName=f"shop-{last}", Description="shop", VpcId=subnet["VpcId"])["GroupId"]
+    ec2.create_key_pair(KeyName=f"shop-{last}")
+    addresses = [_address(subnet, last + n) for n in range(3)]
+    interfaces = [
+        {
+            "DeviceIndex": 0,
+            "SubnetId": subnet["SubnetId"],
+            "Groups": [group],
+            "PrivateIpAddresses": [
+                {"PrivateIpAddress": addresses[0], "Primary": True},
+                {"PrivateIpAddress": addresses[1], "Primary": False},
+            ],
+        },
+        {"DeviceIndex": 1, "SubnetId": subnet["SubnetId"], "Groups": [group], "PrivateIpAddress": addresses[2]},
+    ]
+    tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": f"shop-{last}"}]}]
+    made = world.run(
+        NetworkInterfaces=interfaces, KeyName=f"shop-{last}", TagSpecifications=tags, UserData="#!/bin/sh\ntrue\n"
+    )
+    instance_id = made["InstanceId"]
+    for device, volume_id in world.volumes(instance_id).items():
+        ec2.create_tags(Resources=[volume_id], Tags=[{"Key": "disk", "Value": device}])
+    world.write(instance_id, last)
+    return instance_id
+
+
+def order_of(world, configuration, snapshots, **changes):
+    """As it was: every volume out of its snapshot, every interface with its addresses."""
+    volumes = {
+        one.device: VolumeOrder(
+            snapshots[one.volume_id], one.size_gib, one.volume_type, configuration.zone, one.iops, tags=one.tags
+        )
+        for one in configuration.volumes
+    }
+    interfaces = tuple(
+        InterfaceOrder(
+            one.device_index, one.subnet_id, one.security_groups, one.private_addresses, one.description,
+            one.source_dest_check, one.delete_on_termination, one.allocation_id, one.tags,
+        )
+        for one in configuration.interfaces
+    )  # fmt: skip
+    order = InstanceOrder(
+        configuration, configuration.zone, configuration.instance_type, configuration.root_device, volumes, interfaces,
+        configuration.tags, configuration.key_name, configuration.instance_profile_arn,
+    )  # fmt: skip
+    return replace(order, **changes)
+
+
+def backed_up(world, instance_id, task):
+    configuration = world.compute.configuration(instance_id)
+    volume_ids = tuple(one.volume_id for one in configuration.volumes)
+    snapshots = world.compute.create_snapshots(owner(task), instance_id, volume_ids, {}, "", copy_tags=True)
+    return configuration, world.completed(snapshots)
+
+
+def shape(configuration):
+    """What must be the same after a restore: everything but ids, and addresses that AWS lends."""
+    return replace(
+        configuration,
+        instance_id="",
+        image_id="",
+        tags={key: value for key, value in configuration.tags.items() if not key.startswith("holdfast:")},
+        volumes=tuple(
+            replace(one, volume_id="", tags={k: v for k, v in one.tags.items() if not k.startswith("holdfast:")})
+            for one in sorted(configuration.volumes, key=lambda one: one.device)
+        ),
+        interfaces=tuple(replace(one, tags={}, public_address=None) for one in configuration.interfaces),
+    )
+
+
+def test_an_instance_that_is_gone_is_made_again_as_it_was(world):
+    old = customer(world, 60)
+    contents = world.contents(old)
+    before, snapshots = backed_up(world, old, "a")
+    order = order_of(world, before, snapshots)
+    assert any("is in use by" in line for line in world.site.problems(order)), "the old one has the addresses"
+    world.account.ec2.terminate_instances(InstanceIds=[old])
+    world.in_state(old, "terminated")
+    assert world.site.instance_state(old) is None
+    assert world.site.problems(order) == []
+
+    made = world.site.make_instance(owner("a"), order)
+    assert world.site.make_instance(owner("a"), order) == made, "its answer was lost: it is not made twice"
+    assert world.contents(made.instance_id) == contents
+    assert shape(world.compute.configuration(made.instance_id)) == shape(before)
+    assert made.private_addresses[0] == before.interfaces[0].private_addresses[0]
+    assert world.account.ec2.describe_images(Owners=["self"])["Images"] == []
+    rows = {(row.kind, row.purpose) for row in world.ledger.open_rows() if row.kind != "snapshot"}
+    assert rows == {("instance", RESTORED)}, "nothing that a reaper would clear away"
+
+
+def test_a_restore_that_fails_leaves_nothing(world):
+    old = customer(world, 70)
+    before, snapshots = backed_up(world, old, "b")
+    order = order_of(world, before, snapshots, instance_profile_arn="arn:aws:iam::123456789012:instance-profile/none")
+    world.account.ec2.terminate_instances(InstanceIds=[old])
+    world.in_state(old, "terminated")
+    with pytest.raises(HoldfastError):
+        world.site.make_instance(owner("b"), order)
+    left = {one.kind for one in world.cloud.belongings(OWN, REGION).owned() if one.ownership.task_id == "b" * 32}
+    assert left == {"snapshot"}
+
+
+def test_stopped_is_how_it_ends_when_it_is_asked_for(world):
+    old = customer(world, 80)
+    before, snapshots = backed_up(world, old, "c")
+    interfaces = tuple(replace(one, private_addresses=()) for one in order_of(world, before, snapshots).interfaces)
+    made = world.site.make_instance(
+        owner("c"), order_of(world, before, snapshots, interfaces=interfaces, power_on=False)
+    )
+    assert world.site.instance_state(made.instance_id) == "stopped"
+    world.site.stop_instance(made.instance_id)
+
+
+def test_into_a_standing_instance(world):
+    old = customer(world, 90)
+    contents = world.contents(old)
+    before, snapshots = backed_up(world, old, "d")
+    world.write(old, 91)
+    lost = world.contents(old)
+    world.account.ec2.create_tags(Resources=[old], Tags=[{"Key": "Name", "Value": "spoilt"}])
+    order, site = order_of(world, before, snapshots), world.site
+    assert site.problems(order, standing=old) == []
+    with pytest.raises(ConflictError, match="running"):
+        site.exchange_volumes(owner("d"), old, order)
+    assert (site.instance_state(old), world.contents(old)) == ("running", lost), "nothing was changed"
+
+    site.stop_instance(old)
+    old_volumes = world.volumes(old)
+    made = site.exchange_volumes(owner("d"), old, order)
+    assert made.instance_id == old
+    assert world.contents(old) == contents
+    assert shape(world.compute.configuration(old)) == shape(before)
+    assert {world.account.volume(one)["State"] for one in old_volumes.values()} == {"available"}, "kept until it runs"
+    assert site.exchange_volumes(owner("d"), old, order) == made, "its answer was lost"
+
+    site.discard_kept_volumes(owner("d"), old)
+    site.discard_kept_volumes(owner("d"), old)
+    remaining = {one["VolumeId"] for one in world.account.ec2.describe_volumes()["Volumes"]}
+    assert not remaining & set(old_volumes.values())
+    site.put_back_volumes(owner("d"), old)
+    assert world.contents(old) == contents, "what is finished is not undone"
+
+
+def test_an_exchange_is_undone(world):
+    old = customer(world, 100)
+    before, snapshots = backed_up(world, old, "e")
+    world.write(old, 101)
+    as_it_stood, volumes = world.contents(old), world.volumes(old)
+    order = order_of(world, before, snapshots, instance_type="t3.large")
+    world.site.stop_instance(old)
+    world.site.exchange_volumes(owner("e"), old, order)
+    world.site.put_back_volumes(owner("e"), old)
+    world.site.put_back_volumes(owner("e"), old)
+    assert (world.volumes(old), world.contents(old)) == (volumes, as_it_stood)
+    assert world.instance(old)["InstanceType"] == before.instance_type
+    assert world.site.instance_state(old) == "running"
+    tags = {tag["Key"] for one in volumes.values() for tag in world.account.volume(one)["Tags"]}
+    assert tags == {"disk"}, "nothing says that it was kept"
+    owned = [one for one in world.cloud.belongings(OWN, REGION).owned() if one.ownership.task_id == "e" * 32]
+    assert {one.kind for one in owned} == {"snapshot"}
+
+
+def test_an_exchange_that_fails_puts_everything_back(monkeypatch):
+    """A quota is reached when the restored instance is to be started: the old one runs again."""
+    with start_lab(faults=f"{FAULTS},vcpus=16") as lab:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", lab.endpoint)
+        world = CloudInLab(Account(lab.endpoint))
+        old = customer(world, 60)
+        before, snapshots = backed_up(world, old, "f")
+        world.write(old, 61)
+        as_it_stood, volumes = world.contents(old), world.volumes(old)
+        world.site.stop_instance(old)
+        with pytest.raises(QuotaReachedError, match="ec2:StartInstances"):
+            world.site.exchange_volumes(
+                owner("f"), old, order_of(world, before, snapshots, instance_type="m5.24xlarge")
+            )
+        assert (world.volumes(old), world.contents(old)) == (volumes, as_it_stood)
+        assert (world.site.instance_state(old), world.instance(old)["InstanceType"]) == ("running", "t3.small")
+
+
+def test_volumes_alone(world):
+    old = customer(world, 110)
+    contents = world.contents(old)
+    before, snapshots = backed_up(world, old, "7")
+    orders = order_of(world, before, snapshots).volumes
+    whose = replace(owner("7"), purpose=RESTORED)
+    made = {device: world.site.create_volume(whose, order) for device, order in orders.items()}
+    assert {device: world.account.content(one, 3) for device, one in made.items()} == contents
+    assert {device: world.site.create_volume(whose, order) for device, order in orders.items()} == made
+    tags = {tag["Key"]: tag["Value"] for tag in world.account.volume(made["/dev/sdf"])["Tags"]}
+    assert tags.items() >= {"disk": "/dev/sdf", "holdfast:appliance": APPLIANCE, "holdfast:purpose": RESTORED}.items()
+
+
+def _address(subnet, last):
+    return subnet["CidrBlock"].rsplit(".", 1)[0] + f".{last}"
