@@ -52,6 +52,14 @@ class Stack:
             )
         return {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", ())}
 
+    def resource(self, name: str) -> str | None:
+        """AWS's name of a resource of the template; None while, or after, there is none."""
+        answer = self._client.try_call("DescribeStackResources", f"stack {self._name}", StackName=self._name)
+        if isinstance(answer, Refusal):
+            return None
+        found = [one for one in answer["StackResources"] if one["LogicalResourceId"] == name]
+        return str(found[0]["PhysicalResourceId"]) if found and found[0].get("PhysicalResourceId") else None
+
     def ensure(
         self, template: str, tags: Mapping[str, str], say: Callable[[str], None], cancelled: Callable[[], bool]
     ) -> dict[str, str]:

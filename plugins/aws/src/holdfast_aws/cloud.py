@@ -1,0 +1,27 @@
+"""Clients of one account and region: the server's own AWS credentials, as botocore finds them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from holdfast.aws.clients import PatientClient
+from holdfast.repository.stores.s3.session import AwsSession
+from holdfast.signed_http.patience import REAL_WAITING, Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """AWS as the plug-in uses it; a test hands in clients that fail."""
+
+    client: Callable[[str, str | None], PatientClient]
+    now: Callable[[], datetime]
+    waiting: Waiting = REAL_WAITING
+
+
+def real_cloud() -> Cloud:
+    """AWS, or what AWS_ENDPOINT_URL names."""
+
+    def client(service: str, region: str | None) -> PatientClient:
+        return PatientClient(AwsSession(region), service)
+
+    return Cloud(client, lambda: datetime.now(UTC))

@@ -1,0 +1,161 @@
+"""The stack of a server and the bundles in it: installed, looked at, taken away."""
+
+from collections.abc import Mapping
+
+from holdfast.aws.bundle.building import Bundle, build_bundle
+from holdfast.aws.deployment.bundle_store import BundleStore
+from holdfast.aws.deployment.deployment_ledger import DeploymentLedger
+from holdfast.aws.deployment.policies import stack_plan
+from holdfast.aws.deployment.stack import Stack
+from holdfast.aws.deployment.stack_template import StackPlan, template_text
+from holdfast.domain.errors import ConflictError, HoldfastError, UsageError
+from holdfast.domain.ownership import SERVER
+from holdfast.plugin_api import InstalledThing, Installation, PluginContext
+from holdfast_aws.cloud import Cloud
+from holdfast_aws.settings import Settings, checked_options
+
+# Debian 12's, on which appliances and workers run.
+INSTANCE_PYTHON = "cp311"
+STACK = "stack"
+_GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+
+
+def install(cloud: Cloud, context: PluginContext) -> Installation:
+    """Stack and bundles; what stands already is brought up to date. A first installation that fails leaves nothing."""
+    region, reach_at = _place(cloud, context)
+    identity = cloud.client("sts", region).call("GetCallerIdentity", "the server's AWS credentials")
+    context.say(f"working in account {identity['Account']}, region {region}, as {identity['Arn']}")
+    bundles = [_bundle(kind, context) for kind in ("appliance", "worker")]
+    plan = stack_plan(context.identity.server_id)
+    stack = Stack(cloud.client("cloudformation", region), plan.stack_name, cloud.waiting)
+    ledger = _ledger(cloud, context, region)
+    new = stack.status() is None
+    try:
+        outputs = _ensure(stack, plan, ledger, context, new=new)
+        store = BundleStore(cloud.client("s3", region), outputs["BundleBucket"])
+        for bundle in bundles:
+            store.put(bundle, context.say)
+    except HoldfastError:
+        if new:
+            _remove(cloud, context, stack, region)
+            ledger.gone(STACK, plan.stack_name)
+        raise
+    appliance, worker = bundles
+    settings = Settings(
+        region=region,
+        account_id=str(identity["Account"]),
+        stack=plan.stack_name,
+        bundle_bucket=outputs["BundleBucket"],
+        kms_key_arn=outputs["KeyArn"],
+        event_queue_url=outputs["EventQueueUrl"],
+        worker_boundary_arn=outputs["WorkerBoundaryArn"],
+        appliance_profile=outputs["ApplianceProfile"],
+        architecture=appliance.architecture,
+        appliance_bundle=appliance.key,
+        appliance_sha256=appliance.sha256,
+        worker_bundle=worker.key,
+        worker_sha256=worker.sha256,
+        reach_at=reach_at,
+    )
+    return Installation(_things(settings, outputs, "CREATE_COMPLETE"), settings.kept())
+
+
+def things(cloud: Cloud, context: PluginContext) -> tuple[InstalledThing, ...]:
+    """What is there now."""
+    settings = Settings.of(context.settings)
+    stack = Stack(cloud.client("cloudformation", settings.region), settings.stack, cloud.waiting)
+    status = stack.status()
+    outputs = stack.outputs() if status in _GOOD else {}
+    return _things(settings, outputs, status or "gone")
+
+
+def uninstall(cloud: Cloud, context: PluginContext) -> None:
+    """Bundles, certificates, stack. What is gone already is no error."""
+    settings = Settings.of(context.settings)
+    stack = Stack(cloud.client("cloudformation", settings.region), settings.stack, cloud.waiting)
+    _remove(cloud, context, stack, settings.region)
+    context.ledger.gone(STACK, settings.stack, cloud.now())
+
+
+def clean(cloud: Cloud, context: PluginContext, regions: Mapping[str, str]) -> None:
+    """Stacks (name -> region) of an installation that was cut short."""
+    for name, region in regions.items():
+        _remove(cloud, context, Stack(cloud.client("cloudformation", region), name, cloud.waiting), region)
+        context.ledger.gone(STACK, name, cloud.now())
+
+
+def _ensure(
+    stack: Stack, plan: StackPlan, ledger: DeploymentLedger, context: PluginContext, *, new: bool
+) -> dict[str, str]:
+    def ensured() -> dict[str, str]:
+        return stack.ensure(template_text(plan), {SERVER: plan.server_id}, context.say, context.cancelled)
+
+    if not new:
+        return ensured()
+    outputs: dict[str, str] = {}
+
+    def make(token: str) -> str:
+        outputs.update(ensured())
+        return plan.stack_name
+
+    ledger.create(STACK, plan.stack_name, make)
+    return outputs
+
+
+def _remove(cloud: Cloud, context: PluginContext, stack: Stack, region: str) -> None:
+    """The bucket's contents first: CloudFormation removes no bucket that holds something."""
+    if stack.status() is None:
+        return
+    bucket = stack.resource("BundleBucket")
+    if bucket:
+        BundleStore(cloud.client("s3", region), bucket).empty(context.say)
+    stack.delete(context.say)
+    context.say("the stack is removed; its key is deleted by AWS after a waiting time, and no backup depends on it")
+
+
+def _place(cloud: Cloud, context: PluginContext) -> tuple[str, str]:
+    """The region to install in, and the host that stands for appliances' addresses."""
+    options = checked_options(context.options)
+    before = Settings.of(context.settings) if context.settings else None
+    region = options.get("region") or (before.region if before else cloud.client("sts", None).region)
+    if before is not None and region != before.region:
+        raise ConflictError(
+            f"the AWS plug-in is installed in region {before.region}",
+            why=f"one server has one stack, and {region} is another region",
+            cure="remove the plug-in first (holdfast plugin remove aws), or keep the region",
+        )
+    return region, options.get("reach-at", before.reach_at if before else "")
+
+
+def _bundle(kind: str, context: PluginContext) -> Bundle:
+    context.say(f"making the bundle of the {kind}")
+    bundle = build_bundle("appliance" if kind == "appliance" else "worker", context.folder)
+    if bundle.python != INSTANCE_PYTHON:
+        raise UsageError(
+            "no bundle can be made that runs on Debian 12",
+            why=f"it has Python {INSTANCE_PYTHON}, and this server runs on {bundle.python}",
+            cure="run the server with Python 3.11",
+        )
+    return bundle
+
+
+def _ledger(cloud: Cloud, context: PluginContext, region: str) -> DeploymentLedger:
+    return DeploymentLedger(context.ledger, context.identity.server_id, context.session_id, region, cloud.now)
+
+
+def _things(settings: Settings, outputs: Mapping[str, str], status: str) -> tuple[InstalledThing, ...]:
+    good = status in _GOOD
+    of_stack = {
+        "bucket": settings.bundle_bucket,
+        "KMS key": settings.kms_key_arn,
+        "queue": settings.event_queue_url,
+        "role": outputs.get("ApplianceRoleArn", settings.appliance_profile),
+        "permissions boundary": settings.worker_boundary_arn,
+    }
+    bundles = {"appliance's bundle": settings.appliance_bundle, "worker's bundle": settings.worker_bundle}
+    place = f"account {settings.account_id}, {settings.region}"
+    return (
+        InstalledThing("aws", "stack", settings.stack, f"{place}: {status}", good),
+        *(InstalledThing("aws", kind, name, "", good) for kind, name in of_stack.items()),
+        *(InstalledThing("aws", kind, name, f"s3://{settings.bundle_bucket}", good) for kind, name in bundles.items()),
+    )

@@ -1,0 +1,267 @@
+"""A server whose records are real (SQLite in a folder) and whose world is made up: plug-in, processes, packages."""
+
+import itertools
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from holdfast.database.connection import Database
+from holdfast.database.server_records import server_records
+from holdfast.domain.cloud_ledger import LedgerRow
+from holdfast.domain.errors import ConflictError, HoldfastError, UnavailableError
+from holdfast.domain.infrastructure import Appliance, ApplianceState
+from holdfast.plugin_api import CONTRACT, Installation, InstalledThing, PluginFacts, ServerIdentity, ServiceSpec
+from holdfast.server.composition import Outside, compose
+from holdfast.server.ports.packages import EntryPoint, Wheel
+from holdfast.server.ports.surroundings import Surroundings
+from holdfast.server.service import ManagementServer
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class ReversingBox:
+    """Seals by turning round: enough to see that nothing is kept in clear."""
+
+    def seal(self, plain, purpose):
+        return purpose.encode() + b":" + plain[::-1]
+
+    def open(self, sealed, purpose):
+        assert sealed.startswith(purpose.encode() + b":")
+        return sealed[len(purpose) + 1 :][::-1]
+
+
+class FakeConnection:
+    """An appliance that knows repositories and answers what it was told to."""
+
+    def __init__(self, plugin, appliance):
+        self.plugin, self.appliance, self.closed = plugin, appliance, False
+
+    def send(self, method, path, document=None, query=None):
+        self.plugin.asked.append((self.appliance.name, method, path, document))
+        answer = self.plugin.answers.get((method, path))
+        if isinstance(answer, HoldfastError):
+            raise answer
+        if answer is not None:
+            return answer
+        if method == "PUT" and path.startswith("/repositories/"):
+            return document["repository"] | {"repository_id": "r" * 8}
+        return {}
+
+    def events(self, path):
+        yield {"event": "session", "data": {}}
+
+    def close(self):
+        self.closed = True
+
+
+class FakePlugin:
+    """A plug-in that makes things in a cloud that is a set of names. `trouble`: method -> error to raise."""
+
+    def __init__(self, name="aws", contract=CONTRACT):
+        self.name, self.contract = name, contract
+        self.cloud, self.trouble, self.asked, self.answers, self.calls = set(), {}, [], {}, []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def _begin(self, method):
+        self.calls.append(method)
+        assert self.gate.wait(20)
+        if method in self.trouble:
+            raise self.trouble[method]
+
+    @property
+    def facts(self):
+        return PluginFacts(self.name, "1.0", self.contract, "a fake", ("EC2Policy",))
+
+    def install(self, context):
+        self._begin("install")
+        context.say("making the stack")
+        self.cloud.add("stack")
+        return Installation((InstalledThing("aws", "stack", "holdfast-1"),), {"stack": "holdfast-1"})
+
+    def things(self, context):
+        self._begin("things")
+        return [InstalledThing("aws", "stack", context.settings["stack"])]
+
+    def uninstall(self, context):
+        self._begin("uninstall")
+        self.cloud.discard("stack")
+
+    def services(self, appliance):
+        return (ServiceSpec("sync", ("-m", "fake.sync")),)
+
+    def deploy(self, order, context):
+        row = LedgerRow(
+            context.session_id, "instance", "", "eu-west-1", context.session_id, order.name, 1, "deployment",
+            context.session_id, "", START, None, None,
+        )  # fmt: skip
+        context.ledger.intend(row)
+        self.cloud.add(order.name)
+        try:
+            self._begin("deploy")
+        except HoldfastError:
+            self.clean(context.session_id, context)
+            raise
+        context.ledger.created(row.id, f"i-{order.name}", START)
+        return self.appliance(order.name, instance_id=f"i-{order.name}")
+
+    def connect(self, order, context):
+        self._begin("connect")
+        return self.appliance(order.name)
+
+    def accept_certificate(self, appliance, context):
+        self._begin("accept_certificate")
+        return replace(appliance, certificate=appliance.offered_certificate)
+
+    def disconnect(self, appliance, context, *, delete):
+        self._begin("disconnect")
+        if delete:
+            self.cloud.discard(appliance.name)
+
+    def clean(self, session_id, context):
+        self._begin("clean")
+        for row in context.ledger.open_rows(session_id=session_id):
+            self.cloud.discard(row.task_id)
+            context.ledger.dropped(row.id, START)
+
+    def connection(self, appliance, context):
+        return FakeConnection(self, appliance)
+
+    def appliance(self, name, instance_id=""):
+        return Appliance(
+            name, self.name, f"https://{name}:11005", ApplianceState.AVAILABLE, "PEM of " + name,
+            appliance_id=name * 2, version="0.1.0", region="eu-west-1", instance_id=instance_id,
+        )  # fmt: skip
+
+
+class FakePackages:
+    """Distributions are entries of a dict."""
+
+    def __init__(self):
+        self.plugins, self.shelf, self.loaded = {}, {}, []
+
+    def put(self, plugin, contract=CONTRACT, version="1.0"):
+        def load():
+            self.loaded.append(plugin.name)
+            return plugin
+
+        self.plugins[plugin.name] = EntryPoint(plugin.name, f"holdfast-{plugin.name}", version, contract, load)
+
+    def found(self):
+        return list(self.plugins.values())
+
+    def obtain(self, name, source):
+        if name not in self.shelf:
+            raise UnavailableError("no wheel", why="none", cure="none")
+        contract = self.shelf[name][1]
+        return Wheel(
+            Path(f"{name}.whl"), f"holdfast-{name}", "1.0", "ab" * 32, source or "this server", {name: contract}
+        )
+
+    def install(self, wheel):
+        name = wheel.distribution.removeprefix("holdfast-")
+        self.put(*self.shelf[name])
+
+    def uninstall(self, distribution):
+        self.plugins = {name: one for name, one in self.plugins.items() if one.distribution != distribution}
+
+
+class FakeProcess:
+    def __init__(self, pid, arguments):
+        self.pid, self.arguments, self.status, self.stops = pid, arguments, None, 0
+
+    def ended(self):
+        return self.status
+
+    def stop(self):
+        self.stops += 1
+        if self.status is None:
+            self.status = -15
+
+
+class FakeProcesses:
+    def __init__(self):
+        self.started = []
+
+    def start(self, name, arguments):
+        process = FakeProcess(100 + len(self.started), arguments)
+        self.started.append(process)
+        return process
+
+    @property
+    def running(self):
+        return [one for one in self.started if one.status is None]
+
+
+class FakeDoor:
+    def __init__(self):
+        self.tokens, self.forgotten = {}, []
+
+    def arguments(self, appliance, service, token):
+        self.tokens[appliance, service] = token
+        return ("--appliance", appliance)
+
+    def forget(self, appliance):
+        self.forgotten.append(appliance)
+
+
+class SmallServer:
+    """One server over a folder; `again` is the same after its process was killed."""
+
+    def __init__(self, folder, plugin=None, packages=None):
+        self.folder = folder
+        self.now = START
+        self.plugin = plugin or FakePlugin()
+        self.packages = packages or FakePackages()
+        self.processes, self.door = FakeProcesses(), FakeDoor()
+        self.ending = threading.Event()
+        self.database = Database.open(folder / "server.sqlite", "server")
+        self.records = server_records(self.database)
+        counter = itertools.count(int.from_bytes(folder.name.encode()[-2:], "big"))
+        lock = threading.Lock()
+
+        def random_bytes(count):
+            with lock:
+                number = next(counter)
+            return (number + time.monotonic_ns()).to_bytes(max(count, 9), "big")[-count:]
+
+        self.surroundings = Surroundings(
+            lambda: self.now, random_bytes, lambda seconds: self.ending.wait(min(seconds, 0.01))
+        )
+        identity = ServerIdentity(folder / "certificate.pem", folder / "private-key.pem", "5" * 32)
+        outside = Outside(
+            self.records, self.packages, self.processes, self.door, ReversingBox(), identity, folder, self.surroundings
+        )
+        self.parts = compose(outside)
+        self.server = ManagementServer(self.parts)
+
+    def later(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+    def with_plugin(self):
+        """The plug-in is there and installed."""
+        self.packages.put(self.plugin)
+        self.wait(self.server.install_plugin("aws", None, {}))
+        return self
+
+    def wait(self, session, seconds=20):
+        """The session when it has ended."""
+        deadline = time.monotonic() + seconds
+        while not (found := self.records.sessions.get(session.id)).state.final:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.005)
+        return found
+
+    def log(self, session):
+        return [line.message for line in self.server.session_log(session.id)]
+
+    def again(self):
+        """Killed: nothing was ended, its threads are of no effect any more."""
+        self.ending.set()
+        return SmallServer(self.folder, self.plugin, self.packages)
+
+
+def owned_by_another():
+    return ConflictError("owned by another server", why="somebody connected it elsewhere", cure="connect it again")

@@ -1,0 +1,170 @@
+"""Appliances: deployed, connected, their states, removed; and what stays when it fails."""
+
+import pytest
+
+from holdfast.domain.errors import (
+    CancelledError,
+    CertificateError,
+    ConflictError,
+    NotFoundError,
+    QuotaReachedError,
+    UnavailableError,
+    UsageError,
+)
+from holdfast.domain.infrastructure import ApplianceState
+from holdfast.domain.session import State
+from holdfast.plugin_api import ConnectOrder, DeployOrder
+from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord
+from tests.unit.server.small_server import owned_by_another
+
+ORDER = ConnectOrder("a", "https://a:11005", "ff", "code")
+
+
+@pytest.fixture
+def connected(ready):
+    ready.server.connect_appliance(ORDER)
+    return ready
+
+
+def policy_change(usn, name="p"):
+    return ChangeRecord(usn, "policy", name, {"name": name})
+
+
+def test_deploying_takes_the_name_at_once(ready):
+    ready.plugin.gate.clear()
+    session = ready.server.deploy_appliance(DeployOrder("a"))
+    assert ready.server.get_appliance("a").state == ApplianceState.DEPLOYING
+    with pytest.raises(ConflictError):
+        ready.server.deploy_appliance(DeployOrder("a"))
+    with pytest.raises(UnavailableError):
+        ready.server.ask_appliance("a", "GET", "/policies")
+    ready.plugin.gate.set()
+    assert ready.wait(session).state == State.SUCCEEDED
+    appliance = ready.server.get_appliance("a")
+    assert (appliance.state, appliance.instance_id) == (ApplianceState.AVAILABLE, "i-a")
+    assert ready.server.ask_appliance(None, "GET", "/policies") == {}
+
+
+@pytest.mark.parametrize("error", [QuotaReachedError, CancelledError])
+def test_a_deployment_that_fails_leaves_nothing(ready, error):
+    ready.plugin.trouble["deploy"] = error("no room", why="VcpuLimitExceeded", cure="ask for more")
+    session = ready.wait(ready.server.deploy_appliance(DeployOrder("a")))
+    assert session.state == (State.CANCELLED if error is CancelledError else State.FAILED)
+    assert session.error.cure == "ask for more"
+    assert ready.plugin.cloud == {"stack"}
+    assert ready.server.list_appliances() == []
+    assert ready.records.ledger.open_rows() == []
+
+
+def test_a_cancelled_deployment_hears_it(ready):
+    heard = []
+    ready.plugin.gate.clear()
+    deploy = ready.plugin.deploy
+
+    def listening(order, context):
+        heard.append(context.cancelled)
+        return deploy(order, context)
+
+    ready.plugin.deploy = listening
+    session = ready.server.deploy_appliance(DeployOrder("a"))
+    ready.server.cancel_session(session.id)
+    ready.plugin.gate.set()
+    ready.wait(session)
+    assert heard[0]()
+
+
+def test_names_are_checked(ready):
+    with pytest.raises(UsageError):
+        ready.server.deploy_appliance(DeployOrder("../a"))
+
+
+def test_connecting_pins_and_follows(connected):
+    appliance = connected.server.get_appliance("a")
+    assert (appliance.state, appliance.certificate) == (ApplianceState.AVAILABLE, "PEM of a")
+    connected.parts.supervisor.look()
+    assert [one.arguments for one in connected.processes.running] == [("-m", "fake.sync", "--appliance", "a")]
+    with pytest.raises(ConflictError):
+        connected.server.connect_appliance(ORDER)
+
+
+def test_a_certificate_that_changed_closes_the_way_until_it_is_accepted(connected):
+    report = connected.server.report
+    report("a", ApplianceState.CERTIFICATE_CHANGED, "it changed", "NEW")
+    with pytest.raises(CertificateError) as refused:
+        connected.server.ask_appliance("a", "GET", "/policies")
+    assert "accept-certificate a" in refused.value.cure
+    assert connected.server.accept_certificate("a").certificate == "NEW"
+    assert connected.server.get_appliance("a").state == ApplianceState.AVAILABLE
+    assert connected.server.ask_appliance("a", "GET", "/policies") == {}
+    with pytest.raises(ConflictError):
+        connected.server.accept_certificate("a")
+
+
+def test_unavailable_is_told_and_left(connected):
+    connected.server.report("a", ApplianceState.UNAVAILABLE, "no route", None)
+    assert connected.server.get_appliance("a").reason == "no route"
+    connected.server.report("a", ApplianceState.AVAILABLE, "", None)
+    assert connected.server.get_appliance("a").state == ApplianceState.AVAILABLE
+
+
+def test_one_that_obeys_another_server_can_be_connected_again(connected):
+    connected.server.report("a", ApplianceState.OWNED_BY_ANOTHER, str(owned_by_another()), None)
+    with pytest.raises(ConflictError):
+        connected.server.ask_appliance("a", "GET", "/policies")
+    assert connected.server.connect_appliance(ORDER).state == ApplianceState.AVAILABLE
+
+
+def test_a_service_cannot_say_what_only_the_server_does(connected):
+    with pytest.raises(UsageError):
+        connected.server.report("a", ApplianceState.REMOVING, "", None)
+
+
+def test_changes_are_mirrored_and_collected_anew(connected):
+    server = connected.server
+    assert server.sync("a", ChangePage((policy_change(1), policy_change(2, "q")), 2)) == 2
+    assert server.synced_usn("a") == 2
+    assert len(connected.records.mirror.documents("policy", "a")) == 2
+    server.rescan_appliance("a")
+    assert server.synced_usn("a") == 0
+    assert connected.records.mirror.documents("policy", "a") == []
+
+
+def test_an_appliance_that_counts_less_is_read_from_the_beginning(connected):
+    connected.server.sync("a", ChangePage((policy_change(7),), 7))
+    assert connected.server.sync("a", ChangePage((), 3)) == 0
+
+
+def test_which_appliance_is_meant(connected):
+    connected.server.connect_appliance(ConnectOrder("b", "https://b:11005", "ff", "code"))
+    with pytest.raises(UsageError, match="not said") as refused:
+        connected.server.ask_appliance(None, "GET", "/policies")
+    assert "a, b" in refused.value.why
+
+
+def test_removing_lets_go(connected):
+    connected.parts.supervisor.look()
+    token = connected.door.tokens["a", "sync"]
+    assert connected.server.authenticate(token).appliance == "a"
+    assert connected.wait(connected.server.remove_appliance("a", delete=False)).state == State.SUCCEEDED
+    with pytest.raises(NotFoundError):
+        connected.server.get_appliance("a")
+    assert connected.processes.running == []
+    assert connected.door.forgotten == ["a"]
+    with pytest.raises(Exception, match="does not know"):
+        connected.server.authenticate(token)
+
+
+def test_only_what_was_deployed_from_here_is_deleted(ready):
+    ready.server.connect_appliance(ORDER)
+    with pytest.raises(ConflictError):
+        ready.server.remove_appliance("a", delete=True)
+    ready.wait(ready.server.deploy_appliance(DeployOrder("b")))
+    ready.wait(ready.server.remove_appliance("b", delete=True))
+    assert ready.plugin.cloud == {"stack"}
+
+
+def test_a_removal_that_fails_changes_nothing(connected):
+    connected.plugin.trouble["disconnect"] = UnavailableError("no answer", why="AWS is away", cure="later")
+    session = connected.wait(connected.server.remove_appliance("a", delete=False))
+    assert session.state == State.FAILED
+    assert connected.server.get_appliance("a").state == ApplianceState.AVAILABLE

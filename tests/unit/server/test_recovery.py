@@ -1,0 +1,96 @@
+"""A server that is killed leaves nothing that the next one does not find."""
+
+import threading
+
+from holdfast.domain.errors import UnavailableError
+from holdfast.domain.infrastructure import ApplianceState
+from holdfast.domain.session import Session, SessionKind, State
+from holdfast.plugin_api import ConnectOrder, DeployOrder
+from tests.unit.server.small_server import START
+
+
+def killed_while(small, begin):
+    """Begin something that hangs in the plug-in, and kill the server."""
+    small.plugin.gate.clear()
+    session = begin()
+    calls = len(small.plugin.calls)
+    while len(small.plugin.calls) == calls:
+        pass
+    # The thread of the killed server hangs for ever; the plug-in of the next one is the same but for that.
+    small.plugin.gate = threading.Event()
+    small.plugin.gate.set()
+    return session, small.again()
+
+
+def recovered(again):
+    again.parts.recovery.look()
+    again.parts.recovery.run()
+
+
+def test_a_deployment_cut_short_is_cleaned_and_its_session_has_failed(ready):
+    session, again = killed_while(ready, lambda: ready.server.deploy_appliance(DeployOrder("a")))
+    assert "a" in again.plugin.cloud
+    recovered(again)
+    assert again.plugin.cloud == {"stack"}
+    assert again.server.list_appliances() == []
+    ended = again.records.sessions.get(session.id)
+    assert (ended.state, ended.error.what) == (State.FAILED, "the session was cut short")
+    assert again.records.ledger.open_rows() == []
+
+
+def test_cleaning_is_tried_until_the_cloud_answers(ready):
+    session, again = killed_while(ready, lambda: ready.server.deploy_appliance(DeployOrder("a")))
+    again.plugin.trouble["clean"] = UnavailableError("AWS is away", why="no route", cure="later")
+    again.parts.recovery.look()
+    again.parts.recovery.start()
+    while not any("tried again" in line for line in again.log(session)):
+        pass
+    del again.plugin.trouble["clean"]
+    again.wait(session)
+    assert again.plugin.cloud == {"stack"}
+
+
+def test_what_a_failed_session_could_not_remove_is_removed_at_the_next_start(ready):
+    ready.plugin.trouble |= {
+        "deploy": UnavailableError("no answer", why="x", cure="y"),
+        "clean": UnavailableError("no answer", why="x", cure="y"),
+    }
+    ready.wait(ready.server.deploy_appliance(DeployOrder("a")))
+    ready.plugin.trouble.clear()
+    assert "a" in ready.plugin.cloud
+    recovered(ready.again())
+    assert ready.plugin.cloud == {"stack"}
+
+
+def test_a_deployment_that_was_done_has_succeeded(ready):
+    # All is written but the last line: the session's end.
+    session = Session("a" * 32, SessionKind.DEPLOY, "a", State.RUNNING, "person", START)
+    ready.records.sessions.open(session, (), {"plugin": "aws"})
+    voice = ready.parts.sessions.voice(session.id)
+    appliance = ready.plugin.deploy(DeployOrder("a"), ready.parts.plugins.context("aws", voice))
+    ready.records.appliances.put(appliance)
+    again = ready.again()
+    recovered(again)
+    assert again.records.sessions.get(session.id).state == State.SUCCEEDED
+    assert again.server.get_appliance("a").state == ApplianceState.AVAILABLE
+    assert "a" in again.plugin.cloud
+
+
+def test_an_installation_cut_short_can_be_done_again(small):
+    small.packages.put(small.plugin)
+    session, again = killed_while(small, lambda: small.server.install_plugin("aws", None, {}))
+    recovered(again)
+    assert again.records.sessions.get(session.id).state == State.FAILED
+    assert again.records.plugins.all() == []
+    again.with_plugin()
+    assert again.records.plugins.get("aws").state == "installed"
+
+
+def test_a_removal_cut_short_leaves_an_appliance_that_can_be_removed_again(ready):
+    ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
+    session, again = killed_while(ready, lambda: ready.server.remove_appliance("a", delete=False))
+    recovered(again)
+    assert again.records.sessions.get(session.id).state == State.FAILED
+    assert again.server.get_appliance("a").state == ApplianceState.UNAVAILABLE
+    again.wait(again.server.remove_appliance("a", delete=False))
+    assert again.server.list_appliances() == []

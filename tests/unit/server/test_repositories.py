@@ -1,0 +1,77 @@
+"""Repositories: sealed here, known to every appliance, also to those that were away."""
+
+import pytest
+
+from holdfast.domain.errors import NotFoundError, UnavailableError, UsageError, WrongKeyError
+from holdfast.domain.infrastructure import ApplianceState, RepositoryDefinition
+from holdfast.plugin_api import ConnectOrder
+from holdfast.protocol.appliance_answers import RepositoryOrder
+
+ORDER = RepositoryOrder(RepositoryDefinition("r", "s3://bucket/r"), "secret")
+
+
+@pytest.fixture
+def connected(ready):
+    ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
+    return ready
+
+
+def pushed(small, name="r"):
+    return [asked[3] for asked in small.plugin.asked if asked[1:3] == ("PUT", f"/repositories/{name}")]
+
+
+def test_a_password_is_kept_sealed_and_pushed(connected):
+    kept = connected.server.put_repository(ORDER)
+    assert kept.repository_id == "r" * 8
+    assert connected.records.repositories.sealed_password("r") == b"repository password:terces"
+    assert pushed(connected)[-1]["password"] == "secret"
+    for file in connected.folder.glob("server.sqlite*"):
+        assert b"secret" not in file.read_bytes()
+
+
+def test_one_that_does_not_open_is_not_kept(connected):
+    connected.plugin.answers["PUT", "/repositories/r"] = WrongKeyError(
+        "wrong", why="no slot opens", cure="the right one"
+    )
+    with pytest.raises(WrongKeyError):
+        connected.server.put_repository(ORDER)
+    assert connected.server.list_repositories() == []
+
+
+def test_an_appliance_that_comes_later_learns_of_it(ready):
+    ready.server.put_repository(ORDER)
+    ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
+    assert pushed(ready)[-1]["password"] == "secret"
+
+
+def test_one_that_was_away_learns_of_it_when_it_is_back(connected):
+    connected.server.report("a", ApplianceState.UNAVAILABLE, "no route", None)
+    connected.server.put_repository(ORDER)
+    assert pushed(connected) == []
+    connected.server.report("a", ApplianceState.AVAILABLE, "", None)
+    assert len(pushed(connected)) == 1
+
+
+def test_editing_keeps_the_password(connected):
+    connected.server.put_repository(ORDER)
+    changed = RepositoryDefinition("r", "s3://bucket/r", description="of the north", task_limit=2)
+    connected.server.put_repository(RepositoryOrder(changed))
+    assert pushed(connected)[-1]["password"] == "secret"
+    assert connected.server.get_repository("r").task_limit == 2
+
+
+def test_removing_asks_every_appliance_first(connected):
+    connected.server.put_repository(ORDER)
+    connected.plugin.answers["DELETE", "/repositories/r"] = UnavailableError("away", why="no route", cure="later")
+    with pytest.raises(UnavailableError):
+        connected.server.remove_repository("r")
+    assert connected.server.get_repository("r")
+    del connected.plugin.answers["DELETE", "/repositories/r"]
+    connected.server.remove_repository("r")
+    with pytest.raises(NotFoundError):
+        connected.server.get_repository("r")
+
+
+def test_two_ways_in_are_refused(connected):
+    with pytest.raises(UsageError):
+        connected.server.put_repository(RepositoryOrder(RepositoryDefinition("r", "s3://b/r", kms=True), "secret"))
