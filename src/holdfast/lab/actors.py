@@ -1,6 +1,6 @@
-"""The people of the demo: an administrator who owns a volume with a real file system, and an accident that destroys it.
+"""The people of the demo: an administrator who owns an instance with real data, and an accident that destroys it.
 
-They speak to the lab by boto3 and to the volume by mkfs and debugfs, as an attached instance would; nothing here passes
+They speak to the lab by boto3 and to volumes by mkfs and debugfs, as the instance itself would; nothing here passes
 through Holdfast's data path, so what they hash is a witness of its own.
 """
 
@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ from holdfast.domain.errors import HoldfastError, NotFoundError
 
 REGION = "eu-central-1"
 GIB = 1024**3
+DATA_DEVICE = "/dev/sdf"
+DEBIAN_ACCOUNT = "136693071363"
 _FILE_BYTES = 2 * 1024 * 1024
 _FILLED_SHARE = 4
+_WAIT = {"Delay": 1, "MaxAttempts": 120}
 # Debian keeps the tools of file systems where only root's PATH leads.
 _TOOL_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 def credentials(endpoint: str) -> dict[str, str]:
-    """The environment in which any AWS client finds the lab; the lab takes every key."""
+    """The environment in which any AWS client finds the lab; the lab takes every key that it did not issue."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
@@ -37,7 +41,9 @@ def credentials(endpoint: str) -> dict[str, str]:
 
 
 class Administrator:
-    """Owns volumes in a lab: fills, changes, snapshots and loses them. `folder` is for files on their way to a disk."""
+    """Owns an instance in a lab: starts it, fills and changes its disks, loses it. `folder` is for files on their way
+    to a disk.
+    """
 
     def __init__(self, endpoint: str, folder: Path) -> None:
         self._endpoint = endpoint
@@ -50,21 +56,41 @@ class Administrator:
         """A bucket for the repository."""
         self._s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
 
-    def make_disk(self, size_bytes: int) -> str:
-        """A volume with an ext4 file system, a quarter full of files, half of them incompressible; its id."""
-        volume = self._ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=-(-size_bytes // GIB), VolumeType="gp3")
-        volume_id: str = volume["VolumeId"]
-        self._ec2.get_waiter("volume_available").wait(VolumeIds=[volume_id], WaiterConfig={"Delay": 1})
+    def start_instance(self, name: str, size_bytes: int, tags: Mapping[str, str]) -> str:
+        """A running Debian with a data disk of that size, a quarter full of files; its id."""
+        images = self._ec2.describe_images(
+            Owners=[DEBIAN_ACCOUNT], Filters=[{"Name": "name", "Values": ["debian-12-amd64-*"]}]
+        )["Images"]
+        data_disk = {"VolumeSize": -(-size_bytes // GIB), "VolumeType": "gp3", "DeleteOnTermination": False}
+        made = self._ec2.run_instances(
+            ImageId=max(images, key=lambda image: str(image["CreationDate"]))["ImageId"],
+            InstanceType="t3.small",
+            MinCount=1,
+            MaxCount=1,
+            BlockDeviceMappings=[{"DeviceName": DATA_DEVICE, "Ebs": data_disk}],
+            UserData="#!/bin/sh\necho the application runs\n",
+            TagSpecifications=[
+                {
+                    "ResourceType": "instance",
+                    "Tags": [{"Key": key, "Value": value} for key, value in {"Name": name, **tags}.items()],
+                }
+            ],
+        )
+        instance_id: str = made["Instances"][0]["InstanceId"]
+        self._ec2.get_waiter("instance_running").wait(InstanceIds=[instance_id], WaiterConfig=_WAIT)
+        self._fill(self.disks(instance_id)[DATA_DEVICE], size_bytes)
+        return instance_id
+
+    def _fill(self, disk: Path, size_bytes: int) -> None:
         files = self._folder / "files"
         files.mkdir()
         for number in range(size_bytes // _FILLED_SHARE // _FILE_BYTES):
             (files / f"{number:05}.bin").write_bytes(_content(number))
-        self._tool("mkfs.ext4", "-q", "-F", "-d", str(files), str(self.disk(volume_id)))
+        self._tool("mkfs.ext4", "-q", "-F", "-d", str(files), str(disk))
         shutil.rmtree(files)
-        return volume_id
 
-    def change_disk(self, volume_id: str, count: int) -> None:
-        """Write `count` new files and remove one."""
+    def change_files(self, instance_id: str, count: int) -> None:
+        """Write `count` new files to the data disk and remove one."""
         commands = ["rm 00000.bin"]
         for number in range(count):
             source = self._folder / f"new-{number}.bin"
@@ -72,38 +98,54 @@ class Administrator:
             commands.append(f"write {source} new-{number}.bin")
         script = self._folder / "changes"
         script.write_text("\n".join(commands) + "\n", encoding="utf-8")
-        self._tool("debugfs", "-w", "-f", str(script), str(self.disk(volume_id)))
+        self._tool("debugfs", "-w", "-f", str(script), str(self.disks(instance_id)[DATA_DEVICE]))
 
-    def snapshot(self, volume_id: str) -> str:
-        """A completed snapshot of the volume; its id."""
-        snapshot_id: str = self._ec2.create_snapshot(VolumeId=volume_id, Description="demo")["SnapshotId"]
-        self._ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot_id], WaiterConfig={"Delay": 1})
-        return snapshot_id
+    def destroy(self, instance_id: str) -> None:
+        """The accident: the instance, its volumes and every snapshot of the account are gone."""
+        volumes = list(self._volumes(instance_id).values())
+        self._ec2.terminate_instances(InstanceIds=[instance_id])
+        self._ec2.get_waiter("instance_terminated").wait(InstanceIds=[instance_id], WaiterConfig=_WAIT)
+        left = self._ec2.describe_volumes(Filters=[{"Name": "volume-id", "Values": volumes}])["Volumes"]
+        for volume in left:
+            self._ec2.delete_volume(VolumeId=volume["VolumeId"])
+        for snapshot in self._ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]:
+            self._ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
 
-    def lose(self, volume_id: str, snapshots: list[str]) -> None:
-        """The accident: the volume and every snapshot of it are gone."""
-        self._ec2.delete_volume(VolumeId=volume_id)
-        for snapshot_id in snapshots:
-            self._ec2.delete_snapshot(SnapshotId=snapshot_id)
+    def instance(self, instance_id: str) -> dict[str, Any]:
+        """What EC2 says of it."""
+        found = self._ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+        return dict(found)
 
-    def volume_from(self, snapshot_id: str) -> str:
-        """A new volume made from a snapshot; its id."""
-        volume_id: str = self._ec2.create_volume(AvailabilityZone=f"{REGION}a", SnapshotId=snapshot_id)["VolumeId"]
-        self._ec2.get_waiter("volume_available").wait(VolumeIds=[volume_id], WaiterConfig={"Delay": 1})
-        return volume_id
+    def running_instances(self) -> list[str]:
+        """Every instance that is not terminated."""
+        answer = self._ec2.describe_instances(
+            Filters=[{"Name": "instance-state-name", "Values": ["pending", "running", "stopping", "stopped"]}]
+        )
+        return [one["InstanceId"] for reservation in answer["Reservations"] for one in reservation["Instances"]]
 
-    def check_file_system(self, volume_id: str) -> None:
+    def disks(self, instance_id: str) -> dict[str, Path]:
+        """Device name -> where the lab keeps that volume's raw content."""
+        return {device: self._path(volume_id) for device, volume_id in self._volumes(instance_id).items()}
+
+    def hashes(self, instance_id: str) -> dict[str, str]:
+        """Device name -> SHA-256 of the whole disk as it lies there."""
+        return {device: disk_sha256(path) for device, path in sorted(self.disks(instance_id).items())}
+
+    def check_file_system(self, disk: Path) -> None:
         """e2fsck finds nothing to mend. Raises HoldfastError otherwise."""
-        self._tool("e2fsck", "-f", "-n", str(self.disk(volume_id)))
-
-    def disk(self, volume_id: str) -> Path:
-        """Where the lab keeps the volume's raw content."""
-        return Path(self._ask(f"/_lab/volumes/{volume_id}")["path"])
+        self._tool("e2fsck", "-f", "-n", str(disk))
 
     def blocks_read(self) -> int:
         """How many blocks anybody has read from snapshots in this lab so far."""
         count: int = self._ask("/_lab/requests").get("ebs", {}).get("GetSnapshotBlock", 0)
         return count
+
+    def _volumes(self, instance_id: str) -> dict[str, str]:
+        mappings = self.instance(instance_id)["BlockDeviceMappings"]
+        return {one["DeviceName"]: one["Ebs"]["VolumeId"] for one in mappings}
+
+    def _path(self, volume_id: str) -> Path:
+        return Path(self._ask(f"/_lab/volumes/{volume_id}")["path"])
 
     def _ask(self, path: str) -> dict[str, Any]:
         with urllib.request.urlopen(self._endpoint + path) as answer:  # noqa: S310 - the lab's own loopback address

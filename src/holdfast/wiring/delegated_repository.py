@@ -75,7 +75,7 @@ class DelegatedRepository:
         identifier = bytes.fromhex(session)
         with self.turn() as repository:
             try:
-                result = backup_side.read_result(repository, identifier, attempt)
+                result = orders.read_result(repository, identifier, attempt)
             except ObjectNotFoundError:
                 # The scratch of a session that has its point may be gone already.
                 stored = read_point(repository, backup_side.open_point_key(repository, identifier))

@@ -1,39 +1,48 @@
-"""The whole story in an AWS of its own: back up a volume, change it, back up the change, lose it, restore it, compare.
+"""The whole story in an AWS of its own: protect an instance, let it work, lose it, restore it, compare.
 
 Holdfast runs as a person would run it, one process a command; what proves it is hashed outside its data path, before
-the
-loss and after the restore.
+the loss and after the restore.
 """
 
-import json
-import os
 import shutil
-import subprocess
-import sys
+import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from holdfast.domain.errors import HoldfastError, UsageError
-from holdfast.lab.actors import GIB, Administrator, credentials, disk_sha256
+from holdfast.domain.errors import UsageError
+from holdfast.lab.actors import DATA_DEVICE, GIB, REGION, Administrator, credentials, disk_sha256
 from holdfast.lab.process import start_lab
+from holdfast.wiring.demo_processes import Commands, RunningServer, Say, environment_of
 
-BLOCK_BYTES = 512 * 1024
 MIB = 1024**2
+BLOCK_BYTES = 512 * 1024
 LEAST_BYTES = 64 * MIB
 CHANGED_FILES = 3
-WORKLOAD = "demo-volume"
-
-Say = Callable[[str], None]
+POLICY = """\
+apiVersion: holdfast/v1
+kind: EC2Policy
+metadata:
+  name: demo
+spec:
+  account: own
+  regions: [{region}]
+  select: {{tags: {{backup: daily}}}}
+  snapshot: {{keep: 2}}
+  backup:
+    repository: main
+    schedule: {{cron: "0 2 * * *", time_zone: Europe/Berlin}}
+    retention: {{keep: 7}}
+"""
 
 
 def run(size_bytes: int, keep: bool, say: Say) -> dict[str, Any]:
-    """Tell the story with a file system of `size_bytes` and return the document of docs/cli.md; `say` gets a line a
-    step.
+    """Tell the story with a data disk of `size_bytes` and return the document of docs/cli.md; `say` gets a line a step.
 
-    With `keep` the lab goes on running and its folder stays, and what ends them is said.
+    With `keep` lab and server go on running and their folder stays, and what ends them is said.
     """
     if size_bytes < LEAST_BYTES or size_bytes > 64 * GIB:
         raise UsageError(
@@ -42,119 +51,163 @@ def run(size_bytes: int, keep: bool, say: Say) -> dict[str, Any]:
     began_seconds = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
     lab = start_lab(state=folder / "lab", attached=not keep)
+    server: RunningServer | None = None
     try:
         say(f"an AWS of its own answers at {lab.endpoint}")
-        document = _Story(lab.endpoint, folder, say).tell(size_bytes)
+        environment = environment_of(folder, credentials(lab.endpoint))
+        server = RunningServer(environment, folder / "server.log")
+        say(f"the management server answers at {server.facts['url']}, its token lies in {server.facts['token_file']}")
+        document = _Story(lab.endpoint, folder, environment, say).tell(size_bytes)
     finally:
         if keep:
-            say(f"kept: the lab at {lab.endpoint} and {folder}")
-            say(f"to end and remove them: kill {lab.pid}; rm -r {folder}")
+            say(f"kept: the lab at {lab.endpoint}, everything in {folder}")
+            say(f"to use it: export HOLDFAST_HOME={folder / 'home'} AWS_ENDPOINT_URL={lab.endpoint}")
+            pids = " ".join(str(one.pid) for one in (server, lab) if one is not None)
+            say(f"to end and remove it: kill {pids}; rm -r {folder}")
         else:
+            if server is not None:
+                server.stop()
             lab.stop()
             shutil.rmtree(folder)
     if not keep:
-        say("the lab and everything in it were ended and removed")
+        say("server, lab, appliance and everything in them were ended and removed")
     return document | {"duration_seconds": round(time.monotonic() - began_seconds, 1)}
 
 
 class _Story:
     """One telling, in one folder, against one lab."""
 
-    def __init__(self, endpoint: str, folder: Path, say: Say) -> None:
+    def __init__(self, endpoint: str, folder: Path, environment: Mapping[str, str], say: Say) -> None:
         self._folder = folder
         self._say = say
-        self._administrator = Administrator(endpoint, folder)
-        self._password = folder / "password"
-        self._password.write_text("the demo's password\n", encoding="utf-8")
-        self._environment = os.environ | credentials(endpoint) | {"HOLDFAST_HOME": str(folder / "home")}
-        self._repository = "s3://holdfast-demo/backups"
+        self._people = Administrator(endpoint, folder)
+        password = folder / "password"
+        password.write_text("the demo's password\n", encoding="utf-8")
+        self._commands = Commands(environment, password, say)
 
     def tell(self, size_bytes: int) -> dict[str, Any]:
         """Every step; the document says whether what came back is what was lost."""
-        people, say = self._administrator, self._say
-        people.make_bucket("holdfast-demo")
-        self._holdfast("repository", "init", self._repository)
-        say(f"made an encrypted repository at {self._repository}")
-
-        volume = people.make_disk(size_bytes)
-        first = people.snapshot(volume)
-        say(f"{volume} holds an ext4 file system with files; {first} is its first snapshot")
-        full = self._back_up(first)
-        say(f"full backup: {_sizes(full)}")
-
-        people.change_disk(volume, CHANGED_FILES)
-        expected = disk_sha256(people.disk(volume))
-        second = people.snapshot(volume)
+        people, say = self._people, self._say
+        self._prepare()
+        instance = people.start_instance("web-1", size_bytes, {"backup": "daily"})
+        address = people.instance(instance)["PrivateIpAddress"]
+        say(f"{instance} (web-1, {address}) runs with a root disk and an ext4 file system on {DATA_DEVICE}")
+        self._protect()
+        full = self._back_up(instance)
+        people.change_files(instance, CHANGED_FILES)
+        expected = people.hashes(instance)
         before = people.blocks_read()
-        incremental = self._back_up(second)
+        incremental = self._back_up(instance)
         blocks = people.blocks_read() - before
-        say(f"{CHANGED_FILES} files written, one removed; incremental backup: {_sizes(incremental)}")
-        say(f"the incremental asked AWS for {blocks} blocks of {size_bytes // BLOCK_BYTES}: only what changed")
+        say(f"{CHANGED_FILES} files were written and one removed: the incremental asked AWS for {blocks} blocks")
 
-        people.lose(volume, [first, second])
-        say(f"{volume} and its snapshots are destroyed")
-        restored = self._holdfast(
-            "image", "restore", f"latest:{WORKLOAD}", "--repository", self._repository, "--to", "ebs:"
-        )
-        again = people.volume_from(restored["snapshot_id"])
-        actual = disk_sha256(people.disk(again))
-        people.check_file_system(again)
-        say(f"restored to {restored['snapshot_id']}, {again} was made from it, its file system is sound")
-        say(f"restore: {restored['read_bytes'] / MIB:.1f} MiB fetched in {restored['duration_seconds']:.1f} s")
-        say(f"before the loss   sha256 {expected}")
-        say(f"after the restore sha256 {actual}")
-        equal = expected == actual and blocks * BLOCK_BYTES == incremental["read_bytes"] < full["read_bytes"]
+        people.destroy(instance)
+        say(f"{instance}, its volumes and every snapshot of the account are destroyed")
+        point = incremental["result"]["restore_point"]
+        self._commands.run("restore", "instance", point, "--plan")
+        restored = self._restore(point)
+        again = restored["result"]["instance_id"]
+        actual = people.hashes(again)
+        people.check_file_system(people.disks(again)[DATA_DEVICE])
+        facts = people.instance(again)
+        say(f"{again} runs at {facts['PrivateIpAddress']}, its file system is sound")
+        say(f"before the loss   {_shown(expected)}")
+        say(f"after the restore {_shown(actual)}")
+        workers = [*full["workers"], *incremental["workers"], *restored["workers"]]
+        alive = {one["instance_id"] for one in workers} & set(people.running_instances())
+        same_place = facts["PrivateIpAddress"] == address and set(actual) == set(expected)
+        proofs = [
+            _proof("ec2-instance", expected, actual, point, workers, equal=same_place and not alive),
+            self._without_server(point, expected[DATA_DEVICE]),
+        ]
+        frugal = int(incremental["progress"]["read_bytes"]) < int(full["progress"]["read_bytes"])
         return {
-            "proved": equal,
-            "proofs": [
-                {
-                    "workload": "ec2-volume",
-                    "equal": equal,
-                    "evidence": {
-                        "restore_point": incremental["restore_point"],
-                        "expected": expected,
-                        "actual": actual,
-                        "workers": [],
-                        "requests": restored["requests"],
-                    },
-                }
-            ],
+            "proved": frugal and all(proof["equal"] for proof in proofs),
+            "proofs": proofs,
             "full": full,
-            "incremental": incremental | {"blocks_asked_of_aws": blocks},
+            "incremental": {**incremental, "blocks_asked_of_aws": blocks},
             "restore": restored,
         }
 
-    def _back_up(self, snapshot_id: str) -> dict[str, Any]:
-        source = f"ebs:{snapshot_id}"
-        return self._holdfast("image", "backup", source, "--repository", self._repository, "--workload", WORKLOAD)
+    def _prepare(self) -> None:
+        """Repository, plug-in, appliance."""
+        self._people.make_bucket("holdfast-demo")
+        location = "s3://holdfast-demo/backups"
+        self._commands.run("repository", "init", location)
+        self._commands.run("plugin", "install", "aws", "--set", f"region={REGION}", "--set", "reach-at=127.0.0.1")
+        self._commands.run("plugin", "list")
+        self._commands.run("appliance", "deploy", "demo", "--allow", "127.0.0.1/32", "--port", str(_free_port()))
+        self._commands.run("repository", "add", "main", location)
+        self._commands.run("account", "add", "own")
 
-    def _holdfast(self, *words: str) -> dict[str, Any]:
-        """Run one command of Holdfast and return its document. Raises HoldfastError with what it said when it
-        failed.
-        """
-        self._say(f"$ holdfast {' '.join(words)}")
-        given = ["--password-file", str(self._password), "--output", "json"]
-        done = subprocess.run(
-            [sys.executable, "-m", "holdfast.cli.main", *words, *given],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise HoldfastError(
-                f"`holdfast {words[0]} {words[1]}` ended with {done.returncode}",
-                why=done.stderr.strip()[-500:] or "it said nothing",
-                cure="run the demo again with --keep and look at its lab",
-            )
-        document: dict[str, Any] = json.loads(done.stdout)
-        return document
+    def _protect(self) -> None:
+        document = self._folder / "policy.yaml"
+        document.write_text(POLICY.format(region=REGION), encoding="utf-8")
+        applied = self._commands.run("policy", "apply", "-f", str(document))
+        self._say(f"the policy protects {', '.join(applied['matched'])}")
+
+    def _back_up(self, instance: str) -> dict[str, Any]:
+        task = self._one_task(self._commands.run("policy", "run", "demo"))
+        self._tell_workers(task)
+        progress, seconds = task["progress"], _seconds(task)
+        read, stored = progress["read_bytes"], progress["stored_bytes"]
+        rate = read / MIB / max(seconds, 0.001)
+        self._say(f"backed up {instance}: read {read / MIB:.1f} MiB, stored {stored / MIB:.1f} MiB, {rate:.1f} MiB/s")
+        return task
+
+    def _restore(self, point: str) -> dict[str, Any]:
+        task = self._one_task(self._commands.run("restore", "instance", point, "--yes"))
+        self._tell_workers(task)
+        return task
+
+    def _one_task(self, detail: Mapping[str, Any]) -> dict[str, Any]:
+        (task,) = detail["tasks"]
+        return dict(task)
+
+    def _tell_workers(self, task: Mapping[str, Any]) -> None:
+        for worker in task["workers"]:
+            self._say(f"worker {worker['instance_id']} came at {worker['started_at']} and went at {worker['ended_at']}")
+
+    def _without_server(self, point: str, expected: str) -> dict[str, Any]:
+        """The same data disk, with nothing but this program, the location and the password."""
+        target = self._folder / "rescued.raw"
+        words = ("--repository", "s3://holdfast-demo/backups", "--volume", DATA_DEVICE, "--to", str(target))
+        done = self._commands.run("image", "restore", point, *words)
+        actual = disk_sha256(target)
+        target.unlink()
+        self._say(f"without server and appliance, {DATA_DEVICE} alone: sha256 {actual}")
+        evidence = {"restore_point": point, "expected": expected, "actual": actual, "workers": []}
+        return {
+            "workload": "ec2-volume",
+            "equal": expected == actual,
+            "evidence": {**evidence, "requests": done["requests"]},
+        }
 
 
-def _sizes(backup: dict[str, Any]) -> str:
-    read, stored = backup["read_bytes"], backup["stored_bytes"]
-    return f"read {read / MIB:.1f} MiB, stored {stored / MIB:.1f} MiB, {_rate(read, backup['duration_seconds'])}"
+def _proof(
+    workload: str,
+    expected: Mapping[str, str],
+    actual: Mapping[str, str],
+    point: str,
+    workers: list[Any],
+    *,
+    equal: bool,
+) -> dict[str, Any]:
+    evidence = {"restore_point": point, "expected": dict(expected), "actual": dict(actual), "workers": workers}
+    return {"workload": workload, "equal": equal and expected == actual, "evidence": evidence}
 
 
-def _rate(size_bytes: int, seconds: float) -> str:
-    return f"{size_bytes / MIB / max(seconds, 0.001):.0f} MiB/s"
+def _shown(hashes: Mapping[str, str]) -> str:
+    return ", ".join(f"{device} {sha256}" for device, sha256 in hashes.items())
+
+
+def _seconds(task: Mapping[str, Any]) -> float:
+    began, ended = (datetime.fromisoformat(task[name]) for name in ("started_at", "ended_at"))
+    return (ended - began).total_seconds()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
