@@ -4,14 +4,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from holdfast.domain.errors import PermissionDeniedError
+from holdfast.domain.errors import HoldfastError, ObjectNotFoundError, PermissionDeniedError
 from holdfast.repository.format import names
 from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
 
 
 @dataclass(frozen=True, slots=True)
 class NarrowStore:
-    """An ObjectStore that refuses what the rights of a worker's role refuse, also where there is no role."""
+    """An ObjectStore that refuses what the rights of a worker's role refuse, also where there is no role.
+
+    A role that may not list a bucket hears "denied" of an object that is not there (S3 API reference, GetObject). The
+    task was read with the same right; so a pack or index run that is denied afterwards is one that is gone.
+    """
 
     inner: ObjectStore
     session: bytes
@@ -28,12 +32,18 @@ class NarrowStore:
         self.inner.create(key, body, sha256)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
-        """As the store inside."""
-        return self.inner.get(key, offset, length)
+        """As the store inside; ObjectNotFoundError for a pack or index run that is denied."""
+        try:
+            return self.inner.get(key, offset, length)
+        except PermissionDeniedError as refusal:
+            raise _of_denied(key, refusal) from None
 
     def head(self, key: str) -> ObjectInfo:
-        """As the store inside."""
-        return self.inner.head(key)
+        """As the store inside; ObjectNotFoundError for a pack or index run that is denied."""
+        try:
+            return self.inner.head(key)
+        except PermissionDeniedError as refusal:
+            raise _of_denied(key, refusal) from None
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """Refused."""
@@ -53,3 +63,13 @@ class NarrowStore:
             why="it reads, and creates packs and what belongs to its own session",
             cure="this is a defect in Holdfast, please report it",
         )
+
+
+def _of_denied(key: str, refusal: PermissionDeniedError) -> HoldfastError:
+    if not key.startswith((names.PACKS, names.INDEX)):
+        return refusal
+    return ObjectNotFoundError(
+        key,
+        why=f"it is not there, or the worker may not read it: {refusal.why}",
+        cure="run `holdfast repository check`; when it is there, look at the rights of the worker's role",
+    )

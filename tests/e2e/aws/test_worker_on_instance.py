@@ -1,7 +1,6 @@
 """A worker on an instance of its own, from a stock image to a restore point and back, with no right too many."""
 
 import base64
-import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,9 @@ import pytest
 
 from holdfast.aws.bundle.building import Bundle, build_bundle
 from holdfast.aws.bundle.user_data import BootOrder, user_data
+from holdfast.aws.policies.grants import as_text
+from holdfast.aws.policies.worker import WorkerScope, worker_backup_grants, worker_restore_grants
+from holdfast.domain.ownership import SESSION
 from holdfast.lab.process import start_lab
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer, WorkerEvent, decode_event, encode_pointer
 from holdfast.repository.delegation.acceptance import accept_backup
@@ -25,7 +27,7 @@ from holdfast.repository.delegation.results import BackupResult, RestoredVolume
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
 from holdfast.wiring import local
-from tests.e2e.lab.account import Account, block
+from tests.e2e.lab.account import BLOCK_BYTES, Account, block
 from tests.e2e.lab.fleet import Fleet
 
 REGION = "us-east-1"
@@ -34,27 +36,7 @@ LOCATION = f"s3://{BUCKET}/backups"
 PASSWORD = b"password"
 PATIENCE_SECONDS = 120
 OLD_BLOCKS = {0: block(0), 7: block(7), 1500: block(1500)}
-
-
-def rights(queue_arns, key_arn):
-    """What the role of a worker may do: read its bundle and the repository, create there, and no more."""
-    objects = f"arn:aws:s3:::{BUCKET}"
-    snapshots = f"arn:aws:ec2:{REGION}::snapshot/*"
-    blocks = ["ListSnapshotBlocks", "ListChangedBlocks", "GetSnapshotBlock"]
-    blocks += ["StartSnapshot", "PutSnapshotBlock", "CompleteSnapshot"]
-    statements = [
-        (["s3:GetObject"], [f"{objects}/bundles/*", f"{objects}/backups/*"]),
-        (["s3:PutObject"], [f"{objects}/backups/packs/*", f"{objects}/backups/sessions/*"]),
-        (["s3:ListBucket"], [objects]),
-        (["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SendMessage"], queue_arns),
-        (["kms:Decrypt"], [key_arn]),
-        ([f"ebs:{name}" for name in blocks], [snapshots]),
-        (["ec2:DescribeSnapshots", "ec2:CreateTags"], ["*"]),
-    ]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Action": actions, "Resource": on} for actions, on in statements],
-    }
+NEW_BLOCKS = {7: block(7, seed=1), 9: block(9)}
 
 
 @dataclass
@@ -73,12 +55,27 @@ class Site:
         self.tasks, self.events = (self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("tasks", "events"))
         self.key_arn = self.kms.create_key()["KeyMetadata"]["Arn"]
         self.profile = self.fleet.role("worker")
-        arns = [f"arn:aws:sqs:{REGION}:123456789012:{name}" for name in ("tasks", "events")]
-        policy = json.dumps(rights(arns, self.key_arn))
-        self.iam.put_role_policy(RoleName="worker", PolicyName="worker", PolicyDocument=policy)
         self.role_id = self.iam.get_role(RoleName="worker")["Role"]["RoleId"]
 
-    def launch(self, *words):
+    def scope(self, prepared=None):
+        """What the worker of that task works on."""
+        queues = f"arn:aws:sqs:{REGION}:123456789012:"
+        return WorkerScope(
+            partition="aws",
+            region=REGION,
+            bucket=BUCKET,
+            prefix="backups",
+            session=prepared.session.hex() if prepared else "0" * 32,
+            task_queue_arn=f"{queues}tasks",
+            event_queue_arn=f"{queues}events",
+            kms_key_arn=self.key_arn,
+            bundle_bucket=BUCKET,
+            bundle_key=self.bundle.key,
+        )
+
+    def launch(self, grants, *words):
+        """An instance whose role has exactly these rights."""
+        self.iam.put_role_policy(RoleName="worker", PolicyName="worker", PolicyDocument=as_text(grants))
         command = ("worker", "run", "--queue", self.tasks, *words)
         bundle = self.bundle
         order = BootOrder(BUCKET, bundle.key, bundle.sha256, REGION, command, lifetime_seconds=600)
@@ -124,9 +121,9 @@ class Site:
                 self.sqs.delete_message(QueueUrl=self.events, ReceiptHandle=message["ReceiptHandle"])
         return sorted(events, key=lambda event: event.sequence)
 
-    def work(self, prepared, kind):
+    def work(self, prepared, kind, grants):
         """A new worker does the task and is gone; its events."""
-        instance_id = self.launch()
+        instance_id = self.launch(grants)
         self.send(instance_id, prepared, kind)
         events = self.heard(instance_id)
         self.fleet.reaches(instance_id, "terminated")
@@ -151,38 +148,49 @@ def quiet(line):
     raise AssertionError(line)
 
 
-def test_backup_and_restore_by_workers(site):
+def backed_up(site, repository, snapshot_id, base=()):
+    """A backup of the snapshot by a worker that may read it, and `base`; the point's manifest and the last event."""
+    source = {"kind": "ebs", "snapshot": snapshot_id, "region": REGION}
+    backup = prepare_backup(repository, "default", "machine", [VolumeSource("/dev/xvda", source)])
+    write_task(backup, 1)
+    events = site.work(backup, TaskKind.BACKUP, worker_backup_grants(site.scope(backup), (snapshot_id, *base)))
+    result = read_result(repository, backup.session, 1)
+    assert isinstance(result, BackupResult)
+    accept_backup(repository, backup.session, result)
+    return result, events[-1]
+
+
+def test_backups_and_restore_by_workers_with_the_rights_that_they_get(site):
     account = site.account
     volume_id = account.new_volume()
     account.write(volume_id, OLD_BLOCKS)
-    snapshot_id = account.snapshot(volume_id)
+    first = account.snapshot(volume_id)
     with local.initialised(LOCATION, quiet, PASSWORD, None, 64 * 1024**2):
         pass
     with local.opened(LOCATION, PASSWORD, quiet) as opened:
         repository = opened.repository
-        source = {"kind": "ebs", "snapshot": snapshot_id, "region": REGION}
-        backup = prepare_backup(repository, "default", "machine", [VolumeSource("/dev/xvda", source)])
-        write_task(backup, 1)
-        events = site.work(backup, TaskKind.BACKUP)
-        assert events[-1].done_bytes == events[-1].total_bytes
-        result = read_result(repository, backup.session, 1)
-        assert isinstance(result, BackupResult)
-        accept_backup(repository, backup.session, result)
+        _, last = backed_up(site, repository, first)
+        assert last.done_bytes == last.total_bytes
+        account.write(volume_id, NEW_BLOCKS)
+        second = account.snapshot(volume_id)
+        result, last = backed_up(site, repository, second, base=(first,))
+        assert result.statistics["read_bytes"] == len(NEW_BLOCKS) * BLOCK_BYTES
+        assert not result.warnings
 
-        (point,) = list_points(repository, "default", "machine")
+        point = list_points(repository, "default", "machine")[-1]
         target: dict[str, Any] = {"kind": "ebs", "region": REGION, "description": "again", "volume_size_gib": 2}
-        target["tags"] = {"holdfast:test": "1"}
+        target["tags"] = {SESSION: "session-1"}
         restore = prepare_restore(repository, point, [VolumeTarget("/dev/xvda", target)], Silence())
         write_restore_task(restore, 1)
-        site.work(restore, TaskKind.RESTORE)
+        site.work(restore, TaskKind.RESTORE, worker_restore_grants(site.scope(restore), "session-1"))
         (restored,) = read_result(repository, restore.session, 1).volumes
         assert isinstance(restored, RestoredVolume)
         finish_restore(repository, restore.session, Silence())
     (new,) = account.ec2.describe_snapshots(SnapshotIds=[restored.facts["snapshot_id"]])["Snapshots"]
     assert (new["Description"], new["VolumeSize"], new["State"]) == ("again", 2, "completed")
-    assert {"Key": "holdfast:test", "Value": "1"} in new["Tags"]
+    assert {"Key": SESSION, "Value": "session-1"} in new["Tags"]
     again = account.new_volume(2, new["SnapshotId"])
-    for number in (0, 1, 7, 8, 1499, 1500, 2047):
+    for number in (0, 1, 7, 8, 9, 1499, 1500, 2047):
         assert account.content(again, number) == account.content(volume_id, number)
 
 
@@ -191,7 +199,7 @@ def test_a_key_of_another_instance_opens_nothing_and_the_worker_says_so(site):
         source = {"kind": "ebs", "snapshot": "snap-0", "region": REGION}
         backup = prepare_backup(new.repository, "default", "machine", [VolumeSource("/dev/xvda", source)])
         write_task(backup, 1)
-    instance_id = site.launch()
+    instance_id = site.launch(worker_backup_grants(site.scope(backup), ("snap-0",)))
     site.send(instance_id, backup, TaskKind.BACKUP, key_for="i-0123456789abcdef0")
     last = site.heard(instance_id)[-1]
     assert last.error is not None
@@ -200,7 +208,7 @@ def test_a_key_of_another_instance_opens_nothing_and_the_worker_says_so(site):
 
 
 def test_a_worker_without_a_task_ends_its_machine(site):
-    instance_id = site.launch("--idle-timeout", "2")
+    instance_id = site.launch(worker_backup_grants(site.scope(), ("snap-0",)), "--idle-timeout", "2")
     deadline_seconds = time.monotonic() + PATIENCE_SECONDS
     while site.fleet.state(instance_id) != "terminated":
         assert time.monotonic() < deadline_seconds

@@ -167,3 +167,24 @@ def test_a_worker_writes_packs_and_its_own_session_alone():
         store.delete("packs/ab/" + "ab" * 16)
     with pytest.raises(PermissionDeniedError, match="may not list"):
         store.list("packs/")
+
+
+class Denying(MemoryStore):
+    """Says of every object that it is denied, as S3 does to who may not list."""
+
+    def get(self, key, offset=0, length=None):
+        raise PermissionDeniedError("s3:GetObject was refused", why="AccessDenied", cure="c")
+
+    def head(self, key):
+        raise PermissionDeniedError("s3:GetObject was refused", why="HTTP 403", cure="c")
+
+
+def test_a_denied_pack_or_index_run_is_one_that_is_gone_and_says_why():
+    store = NarrowStore(Denying(), bytes(16))
+    for ask in (store.get, store.head):
+        for key in ("packs/ab/" + "ab" * 16, "index/x"):
+            with pytest.raises(ObjectNotFoundError) as gone:
+                ask(key)
+            assert "may not read it" in gone.value.why
+        with pytest.raises(PermissionDeniedError):
+            ask(f"sessions/{'00' * 16}/task-1")
