@@ -199,7 +199,7 @@ class ManagementServer:
         if owner:
             appliance = self._records.appliances.get(owner)
             for event in self._parts.connections.events(appliance, f"/sessions/{detail.session.id}/events"):
-                yield str(event["event"]), event["data"]
+                yield str(event["type"]), event["document"]
             return
         after, shown = 0, None
         while True:

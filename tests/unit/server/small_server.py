@@ -50,7 +50,7 @@ class FakeConnection:
         return {}
 
     def events(self, path):
-        yield {"event": "session", "data": {}}
+        yield {"type": "session", "document": {}}
 
     def close(self):
         self.closed = True

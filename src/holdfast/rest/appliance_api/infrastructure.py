@@ -1,0 +1,72 @@
+"""Routes: accounts and repositories."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from holdfast.domain.infrastructure import Account, RepositoryDefinition
+from holdfast.protocol.appliance_answers import AccountCheck, RepositoryOrder
+from holdfast.rest.appliance_api.use_cases import Infrastructure
+from holdfast.rest.authentication import Permission
+from holdfast.rest.routes import Body, Door, same_name
+
+
+def add_infrastructure(door: Door, appliance: Infrastructure) -> None:
+    """Add them."""
+    _add_accounts(door, appliance)
+    _add_repositories(door, appliance)
+
+
+def _add_accounts(door: Door, appliance: Infrastructure) -> None:
+    def list_accounts() -> list[Account]:
+        """Registered accounts, by name."""
+        return list(appliance.list_accounts())
+
+    def get_account(name: str) -> Account:
+        """One account."""
+        return appliance.get_account(name)
+
+    def put_account(name: str, account: Annotated[Account, Depends(Body(Account, "the account"))]) -> Account:
+        """Add an account, or replace it."""
+        same_name(name, account.name)
+        return appliance.put_account(account)
+
+    def remove_account(name: str) -> None:
+        """Forget an account."""
+        appliance.remove_account(name)
+
+    def check_account(name: str) -> AccountCheck:
+        """Who answers in the account, and which actions its policies lack."""
+        return appliance.check_account(name)
+
+    door.add("GET", "/accounts", Permission.OWNER, list_accounts)
+    door.add("GET", "/accounts/{name}", Permission.OWNER, get_account)
+    door.add("PUT", "/accounts/{name}", Permission.OWNER, put_account)
+    door.add("DELETE", "/accounts/{name}", Permission.OWNER, remove_account)
+    door.add("POST", "/accounts/{name}/check", Permission.OWNER, check_account)
+
+
+def _add_repositories(door: Door, appliance: Infrastructure) -> None:
+    def list_repositories() -> list[RepositoryDefinition]:
+        """Repositories, by name."""
+        return list(appliance.list_repositories())
+
+    def get_repository(name: str) -> RepositoryDefinition:
+        """One repository; never its password."""
+        return appliance.get_repository(name)
+
+    def put_repository(
+        name: str, order: Annotated[RepositoryOrder, Depends(Body(RepositoryOrder, "the repository"))]
+    ) -> RepositoryDefinition:
+        """Add a repository, or replace it; refused when it does not open."""
+        same_name(name, order.repository.name)
+        return appliance.put_repository(order.repository, order.password)
+
+    def remove_repository(name: str) -> None:
+        """Forget a repository; its contents stay."""
+        appliance.remove_repository(name)
+
+    door.add("GET", "/repositories", Permission.OWNER, list_repositories)
+    door.add("GET", "/repositories/{name}", Permission.OWNER, get_repository)
+    door.add("PUT", "/repositories/{name}", Permission.OWNER, put_repository)
+    door.add("DELETE", "/repositories/{name}", Permission.OWNER, remove_repository)

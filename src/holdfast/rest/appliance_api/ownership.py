@@ -1,0 +1,43 @@
+"""Routes: who the appliance is, and whose."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends
+
+from holdfast.protocol.appliance_answers import ApplianceFacts, AwsSettings
+from holdfast.rest.appliance_api.authentication import EnrolmentTries
+from holdfast.rest.appliance_api.orders import Enrolment
+from holdfast.rest.appliance_api.use_cases import Ownership
+from holdfast.rest.authentication import Permission
+from holdfast.rest.routes import Body, Door
+from holdfast.rest.tls import fingerprint_of
+
+
+def add_ownership(door: Door, appliance: Ownership, trust: Callable[[str], None], tries: EnrolmentTries) -> None:
+    """Add them."""
+
+    def get_appliance() -> ApplianceFacts:
+        """Who the appliance is, whose, and the number of its newest change."""
+        return appliance.facts()
+
+    def put_settings(settings: Annotated[AwsSettings, Depends(Body(AwsSettings, "the settings"))]) -> None:
+        """Take over what the plug-in has made in AWS."""
+        appliance.configure(settings)
+
+    def enrol(order: Annotated[Enrolment, Depends(Body(Enrolment, "the enrolment"))]) -> ApplianceFacts:
+        """Belong to another server from now on; needs the one-time code, ten tries a minute at most."""
+        tries.one_more()
+        fingerprint_of(order.certificate)
+        facts = appliance.enrol(order.code, order.server_id, order.certificate)
+        trust(order.certificate)
+        return facts
+
+    def release() -> None:
+        """Belong to nobody; a new enrolment needs a new code."""
+        appliance.release()
+
+    door.add("GET", "/appliance", Permission.OWNER, get_appliance)
+    door.add("PUT", "/settings", Permission.OWNER, put_settings)
+    door.add("POST", "/enrolment", Permission.ENROLMENT, enrol)
+    door.add("DELETE", "/enrolment", Permission.OWNER, release)
