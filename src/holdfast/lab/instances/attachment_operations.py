@@ -199,6 +199,18 @@ class AttachmentOperations(ImageOperations):
             raise DependencyViolationError(f"resource {group.id} has a dependent object")
         super().delete_security_group(name, group_id)
 
+    def delete_vpc(self, vpc_id: str) -> Any:
+        """Delete a VPC; its default group, which nobody can delete, goes with it."""
+        groups = self.groups.get(vpc_id, {})
+        default = {group_id: group for group_id, group in groups.items() if group.name == "default"}
+        for group_id in default:
+            del groups[group_id]
+        try:
+            return super().delete_vpc(vpc_id)
+        except EC2ClientError:
+            groups.update(default)
+            raise
+
     def delete_subnet(self, subnet_id: str) -> Any:
         """Delete a subnet that no interface is in."""
         if any(interface.subnet.id == subnet_id for interface in list(self.enis.values())):
