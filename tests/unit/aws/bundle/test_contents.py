@@ -1,12 +1,17 @@
 """What belongs into a bundle, decided without making one."""
 
+import ast
 from importlib import metadata
 
 import pytest
+from botocore.session import Session
 
-from holdfast.aws.bundle.contents import is_kept
+from holdfast.aws.bundle.contents import SERVICES, is_kept
 from holdfast.aws.bundle.distributions import installed_files, required_distributions
 from holdfast.domain.errors import MissingExtraError
+from tests.house.tree import SOURCE, syntax_tree
+
+MAKERS = {"PatientClient", "client", "create_client"}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +52,25 @@ def test_what_developers_need_is_not(name):
 def test_an_appliance_may_ask_more_services():
     assert is_kept("botocore/data/rds/2014-10-31/service-2.json.gz", "appliance")
     assert not is_kept("botocore/data/rds/2014-10-31/service-2.json.gz", "worker")
+
+
+def asked_services():
+    """Every service that some adapter makes a client of, by the text in the call."""
+    found = set()
+    for path in (*(SOURCE / "aws").rglob("*.py"), *(SOURCE / "repository" / "stores" / "s3").rglob("*.py")):
+        for node in ast.walk(syntax_tree(path)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in MAKERS:
+                texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
+                found |= {text for text in texts if isinstance(text, str)}
+    return found
+
+
+def test_every_service_that_is_asked_has_its_description():
+    known = set(Session().get_available_services())
+    assert known >= SERVICES["worker"] | SERVICES["appliance"]
+    assert {"s3", "ebs", "sqs", "kms", "sts"} <= asked_services()
+    assert asked_services() & known <= SERVICES["appliance"]
+    assert SERVICES["worker"] <= SERVICES["appliance"]
 
 
 def names(extras):
