@@ -118,7 +118,43 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
         "checkpoint": (8, "ledger", f"ledger/checkpoints/{1000:020d}", checkpoint),
         "plan": (9, "plan", f"plan/{7:020d}", plan),
         "acknowledgement": (10, "", f"sessions/{session}/ack-{7:020d}", {"session": SESSION, "epoch": 7}),
+        **work(f"sessions/{session}/"),
     }
+
+
+def work(scratch: str) -> dict[str, tuple[int, str, str, dict[str, Any]]]:
+    """What a worker is given to do, and its answers: of a backup at the first attempt, of a restore at the second."""
+    owner = {"repository": REPOSITORY, "kid": KID, "tenant": TENANT, "id_key": ID_KEY}
+    owner |= {f"{name}_key": plain.tenant_key(MASTER, REPOSITORY, KID, name, TENANT) for name in ("map", "index")}
+    first: dict[str, Any] = {"format": 1, "session": SESSION, "attempt": 1}
+    second = first | {"attempt": 2}
+    volume = manifest()["volumes"][0]
+    order = {"name": "volume", "source": {"kind": "ebs", "snapshot": "snap-1"}, "parent": volume, "size": 2**40}
+    fresh = {"name": "new", "source": {"tags": {"a": [1, None, True]}}, "parent": None, "size": None}
+    data_keys = [plain.session_data_key(MASTER, REPOSITORY, KID, session) for session in (SESSION, OTHER_SESSION)]
+    backup = first | owner | {"work": "backup", "limits": {"requests": 500}, "data_key": data_keys[0]}
+    backup |= {"pack_size": 16777216, "workload": "web", "workload_id": WORKLOAD, "level": 3, "plan_epoch": 7}
+    backup |= {"condemned": PACK + OTHER_PACK, "index_runs": [{"key": RUN, "size": 5000, "in_force": True}]}
+    backup |= {"further_runs": [RUN], "parent": OTHER_SESSION, "volumes": [order, fresh]}
+    restore = second | owner | {"work": "restore", "limits": {}, "index_runs": [RUN]}
+    restore |= {"data_keys": SESSION + data_keys[0] + OTHER_SESSION + data_keys[1]}
+    restore |= {"volumes": [{"volume": volume, "target": {"kind": "ebs", "region": "eu-west-1"}}]}
+    done = first | {"work": "backup", "statistics": {"read_bytes": 2**40}, "warnings": ["volume: all was read"]}
+    done |= {"volumes": [volume], "methods": ["compared"], "packs": manifest()["packs"], "index_runs": [RUN]}
+    restored = second | {"work": "restore", "statistics": {"get": 3}, "warnings": []}
+    restored |= {"volumes": [{"name": "volume", "size": 600_000_000_000, "facts": {"snapshot_id": "snap-2"}}]}
+    return {
+        "backup task": (11, "", f"{scratch}task-0001", marked(backup)),
+        "restore task": (11, "", f"{scratch}task-0002", marked(restore)),
+        "backup result": (12, "", f"{scratch}result-0001", done),
+        "restore result": (12, "", f"{scratch}result-0002", restored),
+    }
+
+
+def marked(task: dict[str, Any]) -> dict[str, Any]:
+    """The task with the appliance's mark."""
+    key = plain.expand(plain.sub(MASTER, REPOSITORY, KID, "scratch"), b"task")
+    return task | {"proof": plain.keyed_hash(key, plain.cbor(task | {"proof": bytes(32)}))}
 
 
 def manifest() -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from holdfast.repository.crypto.keys import TenantKeys
+from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.crypto.keys import MasterKey, TenantKeys
+from holdfast.repository.delegation.results import BackupResult, RestoredVolume, RestoreResult
+from holdfast.repository.delegation.tasks import BackupTask, RestoreOrder, RestoreTask, TenantPart, VolumeOrder
 from holdfast.repository.format.acknowledgement import Acknowledgement
 from holdfast.repository.format.config import Config
 from holdfast.repository.format.index_run import ROW, IndexRun
@@ -12,8 +15,22 @@ from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.tenant import Tenant
+from holdfast.repository.format.tombstone import Tombstone
+from holdfast.repository.writing.parents import Method
+from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
 from tests.golden import make_structures as made
-from tests.golden.make_vectors import CHUNKING_KEY, ID_KEY, NAME_KEY, PACK, REPOSITORY, SALT, SESSION, SLOT
+from tests.golden.make_vectors import (
+    CHUNKING_KEY,
+    ID_KEY,
+    MASTER,
+    NAME_KEY,
+    PACK,
+    REPOSITORY,
+    SALT,
+    SESSION,
+    SLOT,
+)
+from tests.golden.make_vectors import TENANT as TENANT_ID
 
 ROW_OF_PACK = PackRow(1, SESSION, PACK)
 ROW_OF_OTHER = PackRow(1, made.OTHER_SESSION, made.OTHER_PACK)
@@ -21,6 +38,7 @@ GIB_NODE = Located(SALT, Place(ROW_OF_PACK, 2, 200, 300, 6652, 1))
 
 CONFIG = Config(REPOSITORY, NAME_KEY, made.TIME, 524288)
 TENANT = Tenant("default", TenantKeys(ID_KEY, CHUNKING_KEY), made.TIME)
+TOMBSTONE = Tombstone(SESSION, made.LATER)
 RETIREMENT = Retirement(SESSION, made.POINT, made.LATER)
 ACKNOWLEDGEMENT = Acknowledgement(SESSION, 7)
 PLAN = Plan(7, frozenset({SESSION, made.OTHER_SESSION}), frozenset({PACK}), frozenset({made.RUN}))
@@ -63,6 +81,56 @@ MANIFEST = Manifest(
     keep_until=None,
     writer="holdfast 0.1.0",
     statistics={"read_bytes": 2**40, "new": 0},
+)
+
+OWNER = TenantPart.of(MasterKey(MASTER, REPOSITORY).key_ring(TENANT_ID, ID_KEY))
+VOLUME = MANIFEST.volumes[0]
+BACKUP_TASK = BackupTask(
+    owner=OWNER,
+    session=SESSION,
+    attempt=1,
+    data_key=MasterKey(MASTER, REPOSITORY).data_key(SESSION),
+    pack_size_bytes=16_777_216,
+    workload="web",
+    terms=WritingTerms(
+        session=SESSION,
+        workload_id=made.WORKLOAD,
+        plan_epoch=7,
+        condemned=frozenset({PACK, made.OTHER_PACK}),
+        index_runs=(IndexRunOffer(made.RUN, 5000, True),),
+        level=CompressionLevel.DEFAULT,
+    ),
+    volumes=(
+        VolumeOrder("volume", {"kind": "ebs", "snapshot": "snap-1"}, VOLUME, 2**40),
+        VolumeOrder("new", {"tags": {"a": [1, None, True]}}),
+    ),
+    parent=made.OTHER_SESSION,
+    further_runs=(made.RUN,),
+    limits={"requests": 500},
+)
+RESTORE_TASK = RestoreTask(
+    owner=OWNER,
+    session=SESSION,
+    attempt=2,
+    data_keys={session: MasterKey(MASTER, REPOSITORY).data_key(session) for session in (SESSION, made.OTHER_SESSION)},
+    index_runs=(made.RUN,),
+    volumes=(RestoreOrder(VOLUME, {"kind": "ebs", "region": "eu-west-1"}),),
+)
+BACKUP_RESULT = BackupResult(
+    session=SESSION,
+    attempt=1,
+    volumes=(VOLUME,),
+    methods=(Method.COMPARED,),
+    packs=MANIFEST.packs,
+    loaded_runs=(made.RUN,),
+    statistics={"read_bytes": 2**40},
+    warnings=("volume: all was read",),
+)
+RESTORE_RESULT = RestoreResult(
+    session=SESSION,
+    attempt=2,
+    volumes=(RestoredVolume("volume", 600_000_000_000, {"snapshot_id": "snap-2"}),),
+    statistics={"get": 3},
 )
 
 INDEX_RUN = IndexRun(

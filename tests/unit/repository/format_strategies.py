@@ -15,6 +15,7 @@ from holdfast.repository.format.places import HOLE, Located, PackRow, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.tenant import Tenant
+from holdfast.repository.format.tombstone import Tombstone
 
 ids = st.binary(min_size=16, max_size=16)
 digests = st.binary(min_size=32, max_size=32)
@@ -28,6 +29,7 @@ configs = st.builds(
     Config, ids, keys, texts, st.integers(0, 8 * 2**20), pack_size_bytes=st.integers(0, 256 * 2**20)
 )  # fmt: skip
 tenants = st.builds(Tenant, texts, st.builds(TenantKeys, keys, keys), times)
+tombstones = st.builds(Tombstone, ids, times)
 retirements = st.builds(Retirement, ids, texts, times)
 acknowledgements = st.builds(Acknowledgement, ids, naturals)
 plans = st.builds(Plan, naturals, st.frozensets(ids), st.frozensets(ids), st.frozensets(texts))
@@ -62,6 +64,7 @@ manifests = st.builds(
     keep_until=st.none() | times,
     writer=texts,
     statistics=st.dictionaries(texts, st.integers(-(2**63), 2**63), max_size=3),
+    configuration=st.none() | st.binary(max_size=20),
 )
 
 

@@ -24,6 +24,7 @@ from holdfast.repository.format import (
     plan,
     retirement,
     tenant,
+    tombstone,
 )
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
@@ -40,6 +41,7 @@ STRUCTURES: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], bytes], Call
     "checkpoint": (some.checkpoints, ledger.encode_checkpoint, ledger.decode_checkpoint),
     "plan": (some.plans, lambda value: plan.encode(value, "now"), plan.decode),
     "retirement": (some.retirements, retirement.encode, retirement.decode),
+    "tombstone": (some.tombstones, tombstone.encode, tombstone.decode),
     "acknowledgement": (some.acknowledgements, acknowledgement.encode, acknowledgement.decode),
     "root": (some.locateds, Located.encode_root, Located.decode_root),
 }

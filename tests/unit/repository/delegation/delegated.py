@@ -67,7 +67,7 @@ def work(
     store: ObjectStore, prepared: PreparedBackup, disks: Disks, attempt: int = 1, around: Surroundings | None = None
 ) -> None:
     """A worker's whole life: read the task, do it, leave the result."""
-    around = around or deterministic_surroundings(500 + attempt + len(list(store.list(""))))
+    around = around or deterministic_surroundings(prepared.session[0] * 256 + prepared.session[1] + attempt)
     mine = scratch(store, prepared, around)
     task = mine.read_task(attempt)
     assert isinstance(task, BackupTask)
