@@ -58,8 +58,8 @@ class LabStack(Stack):
 
     @property
     def outputs(self) -> list[dict[str, Any]] | None:
-        """Outputs are there once the stack is."""
-        absent = self._last_status == "ROLLBACK_COMPLETE" or self.status == "CREATE_IN_PROGRESS"
+        """Outputs are there once the stack is, and as long."""
+        absent = self._last_status == "ROLLBACK_COMPLETE" or self.status.startswith(("CREATE_IN", "DELETE", "ROLLBACK"))
         return None if absent else super().outputs
 
     def pass_through(self, *states: str) -> None:

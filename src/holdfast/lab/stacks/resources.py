@@ -38,7 +38,7 @@ def complete() -> None:
     _extend(FakeBucket, _on_bucket)
     _extend(Role, _on_role)
     _extend(Queue, _on_queue)
-    _extend(Key, _on_key)
+    _extend(Key, _on_key, withheld="Tags")  # moto takes those of a template for KMS's own, which have other words
     _extend(SecurityGroup, _on_group)
     kind: Any
     for kind, name_property, apply in (
@@ -62,16 +62,18 @@ def _set(kind: type, name: str, function: Callable[..., Any]) -> None:
     setattr(kind, name, classmethod(function))
 
 
-def _extend(kind: Any, apply: _Applied) -> None:
-    """What moto makes gets the rest of its properties."""
+def _extend(kind: Any, apply: _Applied, withheld: str = "") -> None:
+    """What moto makes gets the rest of its properties; the one `withheld` is none of moto's business."""
     if kind in _EXTENDED:
         return
     _EXTENDED.add(kind)
     made_by_moto = kind.create_from_cloudformation_json.__func__
 
     def create(cls: Any, name: str, document: Any, account_id: str, region_name: str, **facts: Any) -> Any:
-        resource = made_by_moto(cls, name, document, account_id, region_name, **facts)
-        apply(resource, document.get("Properties", {}), account_id, region_name)
+        properties = document.get("Properties", {})
+        shown = {key: value for key, value in properties.items() if key != withheld}
+        resource = made_by_moto(cls, name, {**document, "Properties": shown}, account_id, region_name, **facts)
+        apply(resource, properties, account_id, region_name)
         return resource
 
     _set(kind, "create_from_cloudformation_json", create)
@@ -159,6 +161,8 @@ def _on_key(key: Any, properties: Properties, account_id: str, region_name: str)
     key.enabled = _true(properties.get("Enabled", True))
     key.key_state = "Enabled" if key.enabled else "Disabled"
     key.pending_window_days = int(properties.get("PendingWindowInDays", 30))
+    tags = {tag["Key"]: tag["Value"] for tag in properties.get("Tags", ())}
+    kms_backends[account_id][region_name].tag_resource(key.id, tags)
 
 
 def _delete_key(key: Any, account_id: str, region_name: str) -> None:
