@@ -217,5 +217,6 @@ def _request(order: WorkerOrder, name: str, boot: BootOrder) -> dict[str, Any]:
 
 def _too_new(refusal: Refusal) -> bool:
     """Whether EC2 does not know yet what was made a moment ago."""
-    profile = refusal.code == "InvalidParameterValue" and "Invalid IAM Instance Profile" in refusal.message
+    # "Invalid IAM Instance Profile name", or that it has no role: which it was given right after it was made.
+    profile = refusal.code == "InvalidParameterValue" and "IAM Instance Profile" in refusal.message
     return profile or refusal.code in ("InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound")

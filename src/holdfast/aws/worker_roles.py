@@ -38,26 +38,17 @@ class WorkerRoles:
         """Profile, policies and role; what is gone already is no error."""
         self._gone("RemoveRoleFromInstanceProfile", name, InstanceProfileName=name, RoleName=name)
         self._gone("DeleteInstanceProfile", name, InstanceProfileName=name)
-        policies = self._iam.try_call("ListRolePolicies", name, RoleName=name)
-        if isinstance(policies, Refusal):
-            if policies.code == _GONE:
-                return
-            raise self._iam.meaning(policies, "ListRolePolicies", name)
-        for policy in policies["PolicyNames"]:
-            self._gone("DeleteRolePolicy", name, RoleName=name, PolicyName=policy)
+        self._gone("DeleteRolePolicy", name, RoleName=name, PolicyName=POLICY_NAME)
         self._gone("DeleteRole", name, RoleName=name)
 
     def standing(self) -> Iterator[tuple[str, str, dict[str, str], Any]]:
         """(kind, name, tags, created) of every role and profile of this appliance's workers."""
-        for role in self._iam.pages("ListRoles", f"roles {self._path}", "Roles", PathPrefix=self._path):
+        for role in self._roles():
             name = str(role["RoleName"])
-            yield "role", name, self._tags("ListRoleTags", "RoleName", name), role.get("CreateDate")
-        profiles = self._iam.pages(
-            "ListInstanceProfiles", f"instance profiles {self._path}", "InstanceProfiles", PathPrefix=self._path
-        )
-        for profile in profiles:
+            yield "role", name, self._tags("GetRole", "Role", name), role.get("CreateDate")
+        for profile in self._profiles():
             name = str(profile["InstanceProfileName"])
-            tags = self._tags("ListInstanceProfileTags", "InstanceProfileName", name)
+            tags = self._tags("GetInstanceProfile", "InstanceProfile", name)
             yield "instance-profile", name, tags, profile.get("CreateDate")
 
     def _role(self, name: str, boundary_arn: str, tags: Mapping[str, str]) -> dict[str, Any]:
@@ -83,15 +74,35 @@ class WorkerRoles:
             raise self._iam.meaning(answer, operation, name)
         return answer
 
-    def _gone(self, operation: str, name: str, **parameters: Any) -> None:
-        answer = self._iam.try_call(operation, name, **parameters)
-        if isinstance(answer, Refusal) and answer.code != _GONE:
-            raise self._iam.meaning(answer, operation, name)
+    def _roles(self) -> Iterator[dict[str, Any]]:
+        return self._iam.pages("ListRoles", f"roles {self._path}", "Roles", PathPrefix=self._path)
 
-    def _tags(self, operation: str, parameter: str, name: str) -> dict[str, str]:
-        answer = self._iam.try_call(operation, name, **{parameter: name})
+    def _profiles(self) -> Iterator[dict[str, Any]]:
+        what = f"instance profiles {self._path}"
+        return self._iam.pages("ListInstanceProfiles", what, "InstanceProfiles", PathPrefix=self._path)
+
+    def _gone(self, operation: str, name: str, **parameters: Any) -> None:
+        """Do it, or see that there is nothing to do.
+
+        Of what does not exist IAM knows no path, and a policy that speaks of a path does not allow asking for it.
+        """
+        answer = self._iam.try_call(operation, name, **parameters)
+        if not isinstance(answer, Refusal) or answer.code == _GONE:
+            return
+        if answer.code == "AccessDenied":
+            if "InstanceProfileName" in parameters:
+                standing = {str(one["InstanceProfileName"]) for one in self._profiles()}
+            else:
+                standing = {str(one["RoleName"]) for one in self._roles()}
+            if name not in standing:
+                return
+        raise self._iam.meaning(answer, operation, name)
+
+    def _tags(self, operation: str, kind: str, name: str) -> dict[str, str]:
+        """Lists leave tags out."""
+        answer = self._iam.try_call(operation, name, **{f"{kind}Name": name})
         if isinstance(answer, Refusal):
             if answer.code == _GONE:
                 return {}
             raise self._iam.meaning(answer, operation, name)
-        return as_map(answer.get("Tags"))
+        return as_map(answer[kind].get("Tags"))

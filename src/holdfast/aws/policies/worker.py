@@ -42,6 +42,8 @@ def worker_backup_grants(
     scope: WorkerScope, snapshot_ids: tuple[str, ...], snapshot_key_arns: tuple[str, ...] = ()
 ) -> list[Grant]:
     """A worker that reads these snapshots; `snapshot_key_arns` are the KMS keys that some are encrypted under."""
+    if not snapshot_ids:
+        raise ValueError("a worker that backs up nothing")
     grants = [
         *_of_every_worker(scope),
         Grant(
