@@ -221,8 +221,8 @@ def test_what_kill_9_cut_short_goes_on_behind_the_last_answer(tmp_path):
 def test_killed_again_and_again_nothing_is_lost(tmp_path):
     for _ in range(3):
         process = run(tmp_path, "wait")
-        before = len(effects(tmp_path))
-        eventually(lambda goal=min(before + 1, 15): len(effects(tmp_path)) >= goal, 60)  # type: ignore[misc]
+        goal = min(len(effects(tmp_path)) + 1, 15)
+        eventually(lambda goal=goal: len(effects(tmp_path)) >= goal, 60)  # type: ignore[misc]
         process.kill()
         process.wait()
     last = run(tmp_path, "end")

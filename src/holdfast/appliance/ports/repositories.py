@@ -7,7 +7,7 @@ appliance's.
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class PointVolume:
 
 @dataclass(frozen=True, slots=True)
 class VolumeTarget:
-    """Where a volume of a point goes: `target` is {"kind": "ebs", …}."""
+    """Where a volume of a point goes: `target` is {"kind": "ebs", "region": …, "tags": {…}, …}."""
 
     name: str
-    target: Mapping[str, str]
+    target: Mapping[str, Any]
 
 
 class BackupRepository(Protocol):

@@ -1,0 +1,38 @@
+"""What a worker is sent out for: a backup or a restore, as the fleet of workers sees it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
+from holdfast.appliance.ports.repositories import PreparedWork
+from holdfast.domain.policy import WorkerMode
+from holdfast.protocol.worker_messages import TaskKind
+
+
+@dataclass(frozen=True, slots=True)
+class ErrandFacts:
+    """Whose errand it is. `work` is the repository's session, `region` where the worker runs."""
+
+    kind: TaskKind
+    session_id: str
+    task_id: str
+    work: str
+    region: str
+    mode: WorkerMode
+
+
+class Errand(Protocol):
+    """One errand; each attempt of it is prepared anew."""
+
+    @property
+    def facts(self) -> ErrandFacts:
+        """Whose it is."""
+
+    def prepare(self, attempt: int) -> PreparedWork:
+        """Write the sealed task of that attempt, if it is not written yet."""
+
+    def order(self, owner: Ownership, work: PreparedWork) -> WorkerOrder:
+        """The worker that it takes."""
+
+    def finished(self, attempt: int) -> bool:
+        """Whether the result of that attempt lies in the repository: the truth, whatever was reported."""

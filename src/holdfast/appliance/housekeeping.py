@@ -1,0 +1,91 @@
+"""What an appliance does by itself, over and over: each a call that takes a moment, made by a thread of its own."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from holdfast.appliance.event_pump import EventPump
+from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
+from holdfast.appliance.policy_office import PolicyOffice
+from holdfast.appliance.reaper import Reaper
+from holdfast.appliance.recovery import Recovery
+from holdfast.appliance.scheduler import TRIGGER, Scheduler
+from holdfast.appliance.surface import Surface
+from holdfast.appliance.workflows import Workflows
+from holdfast.domain.errors import HoldfastError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often."""
+
+    schedule_seconds: float = 5.0
+    pump_wait_seconds: float = 5.0
+    pump_pause_seconds: float = 0.2
+    recovery_seconds: float = 60.0
+    reaper_seconds: float = 300.0
+
+
+class Housekeeping:
+    """Scheduler, event pump, recovery of sessions, reaper."""
+
+    def __init__(
+        self, surface: Surface, workflows: Workflows, office: PolicyOffice, reaper: Reaper, rhythm: Rhythm | None = None
+    ) -> None:
+        self._surface = surface
+        self._pump: EventPump = workflows.pump
+        self._recovery = Recovery(surface, workflows.book)
+        self._reaper = reaper
+        self._rhythm = rhythm if rhythm is not None else Rhythm()
+        self._scheduler = Scheduler(
+            surface,
+            workflows.book,
+            lambda session_id, policy, targets: office.start_run(session_id, policy, targets, TRIGGER),
+        )
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, limits: Limits) -> None:
+        """Set the limits, start what was left, and go on by oneself until `stop`."""
+        engine, rhythm = self._surface.engine(), self._rhythm
+        set_limits(engine, limits)
+        for repository in self._surface.records.repositories.all():
+            set_repository_limit(engine, repository)
+        self._begin("scheduler", self._scheduler.tick, rhythm.schedule_seconds)
+        self._begin("recovery", self._recovery.sweep, rhythm.recovery_seconds)
+        self._begin("reaper", self._reap, rhythm.reaper_seconds)
+        self._begin("events", self._pump_events, rhythm.pump_pause_seconds)
+
+    def stop(self, patience_seconds: float = 15.0) -> None:
+        """End the threads."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(patience_seconds)
+
+    def _begin(self, name: str, call: Callable[[], object], pause_seconds: float) -> None:
+        thread = threading.Thread(target=self._repeat, args=(name, call, pause_seconds), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _repeat(self, name: str, call: Callable[[], object], pause_seconds: float) -> None:
+        while not self._stop.is_set():
+            try:
+                call()
+            except HoldfastError as error:
+                _log.warning("%s: %s: %s", name, error.what, error.why)
+                self._stop.wait(max(pause_seconds, 5.0))
+            self._stop.wait(pause_seconds)
+
+    def _pump_events(self) -> None:
+        if self._surface.records.sessions.unfinished():
+            self._pump.pump(self._surface.region, self._rhythm.pump_wait_seconds)
+
+    def _reap(self) -> None:
+        report = self._reaper.reap()
+        for one in report.removed:
+            _log.warning("removed %s %s, which no session needed", one.kind, one.id)
+        for line in report.failed:
+            _log.warning("could not be removed: %s", line)

@@ -1,0 +1,118 @@
+"""Accounts and repositories that the appliance works with."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from holdfast.appliance.desk import Desk
+from holdfast.appliance.lanes import set_repository_limit
+from holdfast.domain.errors import ConflictError, PermissionDeniedError, UsageError
+from holdfast.domain.identifiers import checked_name
+from holdfast.domain.infrastructure import Account, RepositoryDefinition
+from holdfast.protocol.appliance_answers import AccountCheck
+
+PASSWORD_PURPOSE = "repository password"  # noqa: S105 - what it is sealed for, not a password
+_TASK_LIMIT = 256
+_ACTION = re.compile(r"\b[a-z0-9-]+:[A-Z][A-Za-z]+")
+
+
+class Infrastructure(Desk):
+    """Registered things, by name."""
+
+    def put_account(self, account: Account) -> Account:
+        """Add or replace, when it can be worked in."""
+        checked_name(account.name, "an account")
+        account_id = self._surface.cloud.identity(account)
+        if account.account_id and account.account_id != account_id:
+            raise ConflictError(
+                f"account {account.name} is {account_id}",
+                why=f"it was said to be {account.account_id}",
+                cure="name the right role, or leave the account id out",
+            )
+        known = replace(account, account_id=account_id)
+        self._records.accounts.put(known)
+        return known
+
+    def list_accounts(self) -> list[Account]:
+        """By name."""
+        return self._records.accounts.all()
+
+    def get_account(self, name: str) -> Account:
+        """One."""
+        return self._records.accounts.get(name)
+
+    def remove_account(self, name: str) -> None:
+        """Not while a policy names it."""
+        users = [one.policy.name for one in self._records.policies.all() if one.policy.account == name]
+        _check_unused(f"account {name}", users)
+        self._records.accounts.remove(name)
+
+    def check_account(self, name: str) -> AccountCheck:
+        """Who answers in it, and which actions that only read are denied there; what writes is not tried."""
+        account = self._records.accounts.get(name)
+        try:
+            account_id = self._surface.cloud.identity(account)
+        except PermissionDeniedError:
+            return AccountCheck(name, account.account_id, ("sts:AssumeRole",))
+        return AccountCheck(name, account_id, tuple(sorted(self._denied(account))))
+
+    def _denied(self, account: Account) -> set[str]:
+        region = self._surface.region
+        probes: tuple[Callable[[], object], ...] = (
+            lambda: next(iter(self._surface.cloud.compute(account, region).instances()), None),
+            lambda: next(iter(self._surface.cloud.belongings(account, region).owned()), None),
+        )
+        denied = set()
+        for probe in probes:
+            try:
+                probe()
+            except PermissionDeniedError as error:
+                denied.add(_action_in(f"{error.what} {error.why}"))
+        return denied
+
+    def put_repository(self, repository: RepositoryDefinition, password: str | None) -> RepositoryDefinition:
+        """Add or replace, when it opens."""
+        checked_name(repository.name, "a repository")
+        if not 1 <= repository.task_limit <= _TASK_LIMIT:
+            raise UsageError(
+                f"a task limit of {repository.task_limit}", why=f"it is 1 to {_TASK_LIMIT}", cure="choose another"
+            )
+        plain = None if password is None else password.encode()
+        known = replace(repository, repository_id=self._surface.repositories.examine(repository.location, plain))
+        sealed = None if plain is None else self._surface.secrets.seal(plain, PASSWORD_PURPOSE)
+        self._records.repositories.put(known, sealed)
+        set_repository_limit(self._surface.engine(), known)
+        return known
+
+    def list_repositories(self) -> list[RepositoryDefinition]:
+        """By name."""
+        return self._records.repositories.all()
+
+    def get_repository(self, name: str) -> RepositoryDefinition:
+        """One; never its password."""
+        return self._records.repositories.get(name)
+
+    def remove_repository(self, name: str) -> None:
+        """Not while a policy names it; its contents stay."""
+        users = [
+            one.policy.name
+            for one in self._records.policies.all()
+            if one.policy.backup is not None and one.policy.backup.repository == name
+        ]
+        _check_unused(f"repository {name}", users)
+        self._records.repositories.remove(name)
+
+
+def _action_in(text: str) -> str:
+    """The action that a refusal names (`ec2:DescribeInstances`), or all that it says."""
+    found = _ACTION.search(text)
+    return text if found is None else found[0]
+
+
+def _check_unused(what: str, users: list[str]) -> None:
+    if users:
+        raise ConflictError(
+            f"{what} is in use",
+            why=f"policies name it: {', '.join(sorted(users))}",
+            cure="change or remove these first",
+        )

@@ -1,0 +1,63 @@
+"""Where tasks wait: a repository's own limit first, then what the region and the appliance bear.
+
+A task that moves data holds a turn of its repository, and within it a place for a worker: of its region (the vCPU quota
+is the region's) and of the appliance. Snapshots alone wait for neither, and a restore waits for no backup.
+"""
+
+from dataclasses import dataclass
+
+from holdfast.appliance.ports.engine import Engine, Lane
+from holdfast.domain.infrastructure import RepositoryDefinition
+from holdfast.domain.policy import WorkerMode
+
+_WORKERS, _SNAPSHOTS, _RESTORES, _LOCAL = "workers", "snapshots", "restores", "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many at once."""
+
+    workers: int = 64
+    workers_in_region: int = 32
+    snapshots: int = 32
+    snapshots_in_region: int = 16
+    restores: int = 16
+    restores_in_region: int = 8
+    local_workers: int = 2
+
+
+def set_limits(engine: Engine, limits: Limits) -> None:
+    """Once, when the engine is there."""
+    engine.limit(_WORKERS, limits.workers, limits.workers_in_region)
+    engine.limit(_SNAPSHOTS, limits.snapshots, limits.snapshots_in_region)
+    engine.limit(_RESTORES, limits.restores, limits.restores_in_region)
+    engine.limit(_LOCAL, limits.local_workers)
+
+
+def set_repository_limit(engine: Engine, repository: RepositoryDefinition) -> None:
+    """When a repository is added, changed, or known from before."""
+    engine.limit(_queue_of(repository.name), repository.task_limit)
+
+
+def repository_lane(name: str) -> Lane:
+    """The turn of a repository."""
+    return Lane(_queue_of(name))
+
+
+def worker_lane(mode: WorkerMode, region: str) -> Lane:
+    """A place for a worker."""
+    return Lane(_LOCAL) if mode == WorkerMode.LOCAL else Lane(_WORKERS, region)
+
+
+def snapshot_lane(account: str, region: str) -> Lane:
+    """For tasks that only make snapshots."""
+    return Lane(_SNAPSHOTS, f"{account}/{region}")
+
+
+def restore_lane(region: str) -> Lane:
+    """For restores."""
+    return Lane(_RESTORES, region)
+
+
+def _queue_of(repository: str) -> str:
+    return f"repository/{repository}"

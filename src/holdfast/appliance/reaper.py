@@ -1,0 +1,121 @@
+"""Removes what no live session needs: found by our tags and by the ledger, so that nothing leaks unseen.
+
+Never a snapshot that a restore point names, never what was restored, and never a snapshot of which nobody here knows
+whose it was: that is told, for a person to decide.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from holdfast.appliance.ports.cloud import OwnedObject
+from holdfast.appliance.surface import OWN_ACCOUNT, Surface
+from holdfast.domain import ownership
+from holdfast.domain.cloud_ledger import LedgerRow
+from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.infrastructure import Account
+from holdfast.domain.session import Session
+
+# A session that just ended may still have a clean-up of its own under way.
+GRACE = timedelta(minutes=5)
+# What no session of ours is known for may belong to one that is being opened.
+STRANGER_GRACE = timedelta(hours=1)
+_PAGE = 500
+_PASSING = frozenset({ownership.WORKER, ownership.RESTORE, ownership.SNAPSHOT, ownership.BASE_SNAPSHOT})
+
+
+@dataclass
+class ReaperReport:
+    """What was found: removed, left for a person to look at, and what would not go."""
+
+    removed: list[OwnedObject] = field(default_factory=list)
+    strange: list[OwnedObject] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+class Reaper:
+    """Asked every few minutes, and once at the start."""
+
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+
+    def reap(self) -> ReaperReport:
+        """Look everywhere once."""
+        report, seen = ReaperReport(), set[str]()
+        rows = self._surface.records.ledger.open_rows()
+        looked_at: set[tuple[str, str]] = set()
+        for account, region in self._places(rows):
+            try:
+                found = list(self._surface.cloud.belongings(account, region).owned())
+            except HoldfastError as error:
+                report.failed.append(f"{account.name or 'own account'} in {region}: {error.what}: {error.why}")
+                continue
+            looked_at.add((account.name, region))
+            for one in found:
+                if one.id not in seen:
+                    seen.add(one.id)
+                    self._judge(account, one, report)
+        self._close_rows(rows, looked_at, seen)
+        return report
+
+    def _judge(self, account: Account, one: OwnedObject, report: ReaperReport) -> None:
+        owner = one.ownership
+        if owner is None or owner.appliance_id != self._surface.appliance_id:
+            report.strange.append(one)
+            return
+        if owner.purpose not in _PASSING or not self._is_over(owner.session_id, one.created_at):
+            return
+        if one.kind == "snapshot" and owner.purpose != ownership.RESTORE:
+            if self._session(owner.session_id) is None:
+                report.strange.append(one)
+                return
+            if self._is_of_a_point(one.id):
+                return
+        try:
+            self._surface.cloud.belongings(account, one.region).remove(one)
+            report.removed.append(one)
+        except HoldfastError as error:
+            report.failed.append(f"{one.kind} {one.id}: {error.what}: {error.why}")
+
+    def _is_over(self, session_id: str, created_at: datetime | None) -> bool:
+        now, session = self._surface.surroundings.now(), self._session(session_id)
+        if session is None:
+            return created_at is not None and now - created_at >= STRANGER_GRACE
+        return session.state.final and session.ended_at is not None and now - session.ended_at >= GRACE
+
+    def _is_of_a_point(self, snapshot_id: str) -> bool:
+        points, before = self._surface.records.points, None
+        while page := points.page(before=before, limit=_PAGE):
+            if any(snapshot_id in point.snapshots.values() for point in page):
+                return True
+            before = page[-1].id
+        return False
+
+    def _close_rows(self, rows: Iterable[LedgerRow], looked_at: set[tuple[str, str]], seen: set[str]) -> None:
+        """Rows of what is not there (any more) end, where the place could be looked at and the session is over."""
+        ledger, now = self._surface.records.ledger, self._surface.surroundings.now()
+        for row in rows:
+            if (row.account, row.region) not in looked_at or not self._is_over(row.session_id, row.intended_at):
+                continue
+            if not row.object_id:
+                ledger.dropped(row.id, now)
+            elif row.object_id not in seen and row.kind in _LISTED_KINDS:
+                ledger.gone(row.kind, row.object_id, now)
+
+    def _places(self, rows: Iterable[LedgerRow]) -> list[tuple[Account, str]]:
+        """Every account and region in which we may have made something."""
+        records = self._surface.records
+        regions = {self._surface.region} | {row.region for row in rows}
+        for stored in records.policies.all():
+            regions |= set(stored.policy.regions)
+        accounts = [OWN_ACCOUNT, *records.accounts.all()]
+        return [(account, region) for account in accounts for region in sorted(regions)]
+
+    def _session(self, session_id: str) -> Session | None:
+        try:
+            return self._surface.records.sessions.get(session_id)
+        except NotFoundError:
+            return None
+
+
+_LISTED_KINDS = frozenset({"instance", "volume", "snapshot", "image", "network-interface", "role", "queue"})

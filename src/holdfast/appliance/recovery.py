@@ -1,0 +1,56 @@
+"""Sessions that nobody works on: started if they never were, ended as broken off if their workflow is no more."""
+
+from holdfast.appliance.lanes import restore_lane
+from holdfast.appliance.point_deletion import DELETE_POINT
+from holdfast.appliance.policy_run import POLICY_RUN
+from holdfast.appliance.restore_task import RESTORE
+from holdfast.appliance.session_book import SessionBook
+from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import HoldfastError
+from holdfast.domain.session import Session, SessionKind
+
+_WORKFLOWS = {
+    SessionKind.POLICY: POLICY_RUN,
+    SessionKind.MANUAL_SNAPSHOT: POLICY_RUN,
+    SessionKind.RESTORE: RESTORE,
+    SessionKind.DELETE_POINT: DELETE_POINT,
+}
+
+
+class Recovery:
+    """Starts sessions, and looks after them."""
+
+    def __init__(self, surface: Surface, book: SessionBook) -> None:
+        self._surface = surface
+        self._book = book
+
+    def start(self, session: Session) -> None:
+        """Have the engine work on it; again is no error."""
+        arguments: tuple[str, ...] = (session.id,)
+        if session.kind in (SessionKind.RESTORE, SessionKind.DELETE_POINT):
+            arguments = (session.id, self._surface.records.sessions.tasks(session.id)[0].id)
+        lane = None
+        if session.kind == SessionKind.RESTORE:
+            lane = restore_lane(str(self._surface.records.sessions.details(session.id)["region"]))
+        self._surface.engine().start(_WORKFLOWS[session.kind], session.id, arguments, lane)
+
+    def sweep(self) -> list[str]:
+        """Start what was opened and never started, end what was broken off; the ids of those ended."""
+        ended, engine = [], self._surface.engine()
+        for session in self._surface.records.sessions.unfinished():
+            if engine.running(session.id):
+                continue
+            self.start(session)
+            if engine.running(session.id):
+                continue
+            error = HoldfastError(
+                "the session was broken off",
+                why="the appliance met a defect of its own; its log has the details",
+                cure="report it, and start it again",
+            )
+            for task in self._surface.records.sessions.tasks(session.id):
+                if not task.state.final and not engine.running(task.id):
+                    self._book.end_task(task.id, error)
+            self._book.end(session.id, error)
+            ended.append(session.id)
+        return ended

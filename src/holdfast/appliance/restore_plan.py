@@ -1,0 +1,261 @@
+"""Every object that a restore will touch, before it touches any; and the orders that are then carried out.
+
+The plan that a person sees and the work that is done come from the same lines.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from holdfast.appliance.configurations import Configurations
+from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder, RestoreSite, VolumeOrder
+from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.restore import (
+    Change,
+    InstanceRestore,
+    Place,
+    PlannedObject,
+    RestorePlan,
+    VolumeRestore,
+)
+from holdfast.domain.restore_point import PointKind, RestorePoint
+from holdfast.domain.workload import InstanceConfiguration, VolumeConfiguration
+
+GIB = 1024**3
+# Stands in an order for a snapshot that a worker is still to make.
+TO_BE_MADE = "to-be-made"
+_REMOVED_AFTER = "removed when the restore has ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A point, how its instance was made up, and its volumes by device; snapshot ids where they are there already."""
+
+    point: RestorePoint
+    configuration: InstanceConfiguration
+    snapshots: Mapping[str, str]
+    sizes_bytes: Mapping[str, int]
+
+    @property
+    def needs_worker(self) -> bool:
+        """Whether the data lies in a repository."""
+        return self.point.kind == PointKind.IMAGE_BACKUP
+
+    def volumes(self) -> list[VolumeConfiguration]:
+        """Those that are in the point."""
+        return [volume for volume in self.configuration.volumes if volume.device in self.snapshots]
+
+    def with_snapshots(self, snapshots: Mapping[str, str]) -> "Source":
+        """With the snapshots that a worker made."""
+        return replace(self, snapshots=snapshots)
+
+
+class RestorePlanner:
+    """Makes plans and orders."""
+
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+        self._configurations = Configurations(surface)
+
+    def source(self, point_id: str) -> Source:
+        """A point by its id or the beginning of it. Raises NotFoundError, UsageError."""
+        point = self._surface.records.points.get(point_id)
+        configuration = self._configurations.of_point(point.id)
+        if point.kind != PointKind.IMAGE_BACKUP:
+            devices = {volume.volume_id: volume for volume in configuration.volumes}
+            chosen = {devices[one].device: snapshot for one, snapshot in point.snapshots.items() if one in devices}
+            sizes = {volume.device: volume.size_gib * GIB for volume in configuration.volumes}
+            return Source(point, configuration, chosen, sizes)
+        tenant = self._surface.tenant(point.workload.account)
+        with self._surface.repositories.open(point.repository or "") as repository:
+            volumes, _ = repository.point_volumes(point.id, tenant)
+        made = {volume.name: TO_BE_MADE for volume in volumes}
+        return Source(point, configuration, made, {volume.name: volume.size_bytes for volume in volumes})
+
+    def standing(self, order: InstanceRestore, source: Source) -> str | None:
+        """The instance that stands where the restore is to go."""
+        if order.place != Place.ORIGINAL:
+            return None
+        instance_id = source.configuration.instance_id
+        return instance_id if self._site(source, None).instance_state(instance_id) is not None else None
+
+    def plan_instance(self, order: InstanceRestore) -> RestorePlan:
+        """What bringing an instance back would do."""
+        source = self.source(order.point)
+        standing = self.standing(order, source)
+        wanted = self.instance_order(order, source)
+        objects = [*_worker_objects(source, wanted.zone)]
+        name = source.configuration.name
+        warnings, problems = _left_out(source), _region_problem(source, order.new.region)
+        if standing is not None:
+            objects.append(PlannedObject(Change.STOP, "instance", standing, "stopped while its volumes are exchanged"))
+            objects += [
+                PlannedObject(Change.REMOVE, "volume", volume.volume_id, f"{volume.device}, once the new ones run")
+                for volume in source.volumes()
+            ]
+            if not order.replace:
+                warnings.append(f"{standing} still stands: it is stopped and its volumes exchanged only with your yes")
+        objects += [
+            PlannedObject(Change.CREATE, "volume", device, f"{one.size_gib} GiB {one.volume_type}")
+            for device, one in wanted.volumes.items()
+        ]
+        if standing is None:
+            objects += [
+                PlannedObject(Change.CREATE, "network-interface", f"{one.device_index}", _addresses(one))
+                for one in wanted.interfaces
+            ]
+            objects.append(PlannedObject(Change.CREATE, "image", name, _REMOVED_AFTER, temporary=True))
+            objects.append(PlannedObject(Change.CREATE, "instance", name, f"{wanted.instance_type} in {wanted.zone}"))
+        if source.configuration.root_device not in source.snapshots:
+            problems.append("the root volume is not in this restore point: restore its volumes instead")
+        problems += self._problems(source, order, wanted, standing)
+        return RestorePlan(tuple(objects), tuple(warnings), tuple(problems))
+
+    def plan_volumes(self, order: VolumeRestore) -> RestorePlan:
+        """What bringing volumes back would do."""
+        source = self.source(order.point)
+        wanted = self.volume_orders(order, source)
+        objects = [*_worker_objects(source, next(iter(wanted.values())).zone, set(wanted))]
+        objects += [
+            PlannedObject(Change.CREATE, "volume", device, f"{one.size_gib} GiB {one.volume_type} in {one.zone}")
+            for device, one in wanted.items()
+        ]
+        return RestorePlan(tuple(objects), (), tuple(_region_problem(source, order.region)))
+
+    def instance_order(self, order: InstanceRestore, source: Source) -> InstanceOrder:
+        """The instance as it was, but for what the person wants otherwise."""
+        was, new = source.configuration, order.new if order.place == Place.NEW else None
+        zone = was.zone if new is None else new.zone or _zone_in(new.region, was)
+        tags = dict(was.tags)
+        if new is not None and new.name is not None:
+            tags["Name"] = new.name
+        volumes = {
+            volume.device: _volume_order(volume, source, zone, None if new is None else new.kms_key_id)
+            for volume in source.volumes()
+        }
+        return InstanceOrder(
+            configuration=was,
+            zone=zone,
+            instance_type=(None if new is None else new.instance_type) or was.instance_type,
+            root_device=was.root_device,
+            volumes=volumes,
+            interfaces=_interfaces(order, was),
+            tags=tags,
+            key_name=was.key_name if new is None or new.key_name is None else new.key_name,
+            instance_profile_arn=(None if new is None else new.instance_profile_arn) or was.instance_profile_arn,
+            power_on=order.power_on,
+        )
+
+    def volume_orders(self, order: VolumeRestore, source: Source) -> dict[str, VolumeOrder]:
+        """By device. Raises NotFoundError for a volume that the point does not have."""
+        there = {volume.device: volume for volume in source.volumes()}
+        by_id = {volume.volume_id: volume.device for volume in source.volumes()}
+        devices = [by_id.get(name, name) for name in order.volumes] or list(there)
+        missing = [name for name in devices if name not in there]
+        if missing or not devices:
+            raise NotFoundError(
+                f"restore point {source.point.id} has no volume {', '.join(missing)}",
+                why=f"it has {', '.join(f'{one.device} ({one.volume_id})' for one in there.values()) or 'none'}",
+                cure="name one of these, or none for all of them",
+            )
+        zone = order.zone or _zone_in(order.region, source.configuration)
+        wanted = {}
+        for device in devices:
+            made = _volume_order(there[device], source, zone, order.kms_key_id)
+            wanted[device] = replace(
+                made, volume_type=order.volume_type or made.volume_type, tags={**made.tags, **order.tags}
+            )
+        return wanted
+
+    def _problems(
+        self, source: Source, order: InstanceRestore, wanted: InstanceOrder, standing: str | None
+    ) -> list[str]:
+        try:
+            return self._site(source, order.new.region).problems(wanted, standing)
+        except HoldfastError as error:
+            return [f"{error.what}: {error.why}"]
+
+    def _site(self, source: Source, region: str | None) -> RestoreSite:
+        account = self._surface.account(source.point.workload.account)
+        return self._surface.cloud.restore_site(account, region or source.point.workload.region)
+
+
+def _interfaces(order: InstanceRestore, was: InstanceConfiguration) -> tuple[InterfaceOrder, ...]:
+    new = order.new if order.place == Place.NEW else None
+    made = []
+    for one in was.interfaces:
+        addresses, allocation = one.private_addresses, one.allocation_id
+        subnet, groups = one.subnet_id, one.security_groups
+        if new is not None:
+            # Elsewhere the old addresses are not ours to take, and a subnet stands in one zone.
+            is_first = one.device_index == 0
+            addresses = (new.private_address,) if new.private_address and is_first else ()
+            allocation = None
+            subnet = new.subnet_id or subnet
+            groups = new.security_group_ids or groups
+            if new.subnet_id is not None and not is_first:
+                continue
+        made.append(
+            InterfaceOrder(
+                device_index=one.device_index,
+                subnet_id=subnet,
+                security_group_ids=groups,
+                private_addresses=addresses,
+                description=one.description,
+                source_dest_check=one.source_dest_check,
+                delete_on_termination=one.delete_on_termination,
+                allocation_id=allocation,
+                tags=one.tags,
+            )
+        )
+    return tuple(made)
+
+
+def _volume_order(volume: VolumeConfiguration, source: Source, zone: str, kms_key_id: str | None) -> VolumeOrder:
+    least_gib = -(-source.sizes_bytes.get(volume.device, 0) // GIB)
+    return VolumeOrder(
+        snapshot_id=source.snapshots[volume.device],
+        size_gib=max(volume.size_gib, least_gib),
+        volume_type=volume.volume_type,
+        zone=zone,
+        iops=volume.iops,
+        throughput=volume.throughput,
+        kms_key_id=kms_key_id or volume.kms_key_id,
+        encrypted=volume.encrypted or kms_key_id is not None,
+        tags=volume.tags,
+    )
+
+
+def _zone_in(region: str | None, was: InstanceConfiguration) -> str:
+    """The same letter in another region: the person may say otherwise."""
+    return was.zone if region in (None, was.region) else f"{region}{was.zone.removeprefix(was.region)}"
+
+
+def _worker_objects(source: Source, zone: str, devices: set[str] | None = None) -> list[PlannedObject]:
+    if not source.needs_worker:
+        return []
+    chosen = [device for device in source.snapshots if devices is None or device in devices]
+    worker = PlannedObject(Change.CREATE, "instance", "worker", f"moves the data; {_REMOVED_AFTER}", temporary=True)
+    return [
+        worker,
+        *(PlannedObject(Change.CREATE, "snapshot", device, _REMOVED_AFTER, temporary=True) for device in chosen),
+    ]
+
+
+def _left_out(source: Source) -> list[str]:
+    return [
+        f"{volume.volume_id} ({volume.device}) is not in this restore point and will be missing"
+        for volume in source.configuration.volumes
+        if volume.device not in source.snapshots
+    ]
+
+
+def _region_problem(source: Source, region: str | None) -> list[str]:
+    own = source.point.workload.region
+    if source.needs_worker or region in (None, own):
+        return []
+    return [f"the snapshots of this point are in {own}: only an image backup restores into {region}"]
+
+
+def _addresses(interface: InterfaceOrder) -> str:
+    return f"{interface.subnet_id}, {', '.join(interface.private_addresses) or 'an address that AWS chooses'}"

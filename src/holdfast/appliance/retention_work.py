@@ -1,0 +1,80 @@
+"""What retention decided is done here: points go, and the snapshots that nothing else needs go with them.
+
+A snapshot goes before the record that names it: cut short in between, the record leads back to it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from holdfast.appliance.session_book import SessionBook
+from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import HoldfastError
+from holdfast.domain.policy import Ec2Policy
+from holdfast.domain.restore_point import PointKind, RestorePoint
+from holdfast.domain.retention import Verdict, base_snapshots_to_release, decide
+from holdfast.domain.session import LogLevel
+from holdfast.domain.workload import Workload
+
+
+class RetentionWork:
+    """Removes points and frees snapshots."""
+
+    def __init__(self, surface: Surface, book: SessionBook) -> None:
+        self._surface = surface
+        self._book = book
+
+    def apply(self, policy: Ec2Policy, session_id: str) -> int:
+        """Remove what the policy keeps no longer; how many points. One that resists does not keep the others."""
+        removed = 0
+        for verdict in self.verdicts(policy):
+            if verdict.keep:
+                continue
+            point = verdict.point
+            try:
+                self.remove(point)
+            except HoldfastError as error:
+                self._book.warn(session_id, f"restore point {point.id} could not be removed: {error.what}: {error.why}")
+                continue
+            removed += 1
+            message = f"restore point {point.id} of {point.workload.id} was removed: {verdict.why}"
+            self._book.say(session_id, message, LogLevel.INFO)
+        return removed
+
+    def verdicts(self, policy: Ec2Policy) -> list[Verdict]:
+        """What would become of each point of the policy."""
+        points = self._surface.records.points.of_policy(policy.name)
+        verdicts = []
+        if policy.snapshot is not None:
+            verdicts += decide(points, policy.name, PointKind.SNAPSHOT, policy.snapshot.keep)
+        if policy.backup is not None:
+            verdicts += decide(points, policy.name, PointKind.IMAGE_BACKUP, policy.backup.retention.keep)
+        return verdicts
+
+    def remove(self, point: RestorePoint) -> None:
+        """Remove one point for good; asked again it goes on where it stopped."""
+        if point.kind == PointKind.IMAGE_BACKUP and point.repository is not None:
+            tenant = self._surface.tenant(point.workload.account)
+            with self._surface.repositories.open(point.repository) as repository:
+                repository.retire(point.id, tenant)
+        self.free(point.workload, set(point.snapshots.values()), but=point.id)
+        self._surface.records.points.remove(point.id)
+
+    def release_bases(self, workload: Workload) -> None:
+        """The newest image backup in each repository keeps its base snapshots; older ones lose theirs."""
+        points = self._of(workload)
+        for repository in sorted({point.repository for point in points if point.repository}):
+            chain = [point for point in points if point.repository == repository]
+            for point in base_snapshots_to_release(chain):
+                self.free(workload, set(point.snapshots.values()), but=point.id)
+                self._surface.records.points.put(replace(point, snapshots={}))
+
+    def free(self, workload: Workload, snapshot_ids: Iterable[str], but: str = "") -> None:
+        """Delete those of the snapshots that no point names, other than the point `but`."""
+        named = {one for point in self._of(workload) if point.id != but for one in point.snapshots.values()}
+        free = tuple(sorted(set(snapshot_ids) - named))
+        if free:
+            account = self._surface.account(workload.account)
+            self._surface.cloud.compute(account, workload.region).delete_snapshots(free)
+
+    def _of(self, workload: Workload) -> list[RestorePoint]:
+        return self._surface.records.points.of_workload(workload.account, workload.region, workload.id)

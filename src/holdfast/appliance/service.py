@@ -1,0 +1,10 @@
+"""The appliance as its server sees it: every use case, each documented where it is done."""
+
+from holdfast.appliance.infrastructure import Infrastructure
+from holdfast.appliance.ownership import Ownership
+from holdfast.appliance.policy_office import PolicyOffice
+from holdfast.appliance.results import Results
+
+
+class ApplianceService(Ownership, Infrastructure, PolicyOffice, Results):
+    """Calls block, and may come from any thread; work that lasts is a session, which the engine carries on."""

@@ -1,0 +1,78 @@
+"""What the use cases of the appliance touch, and how patient they are: fitted once, by `wiring/appliance.py`."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from holdfast.appliance.ports.cloud import Cloud, Ownership
+from holdfast.appliance.ports.engine import Engine
+from holdfast.appliance.ports.local_workers import LocalWorkers
+from holdfast.appliance.ports.records import Records
+from holdfast.appliance.ports.repositories import OpenRepositories
+from holdfast.appliance.ports.surroundings import SecretBox, Surroundings
+from holdfast.domain.infrastructure import Account
+
+# The appliance's own account, where workers run (W03); no name that a person could give.
+OWN_ACCOUNT = Account(name="")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long, and how often."""
+
+    snapshot_poll_seconds: float = 5.0
+    worker_poll_seconds: float = 0.5
+    silence_seconds: float = 60.0
+    silent_limit_seconds: float = 900.0
+    boot_timeout_seconds: float = 600.0
+    quota_pause_seconds: float = 60.0
+    quota_patience_seconds: float = 3600.0
+    turn_poll_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSlot:
+    """The engine is made of the workflows, and workflows start others: they find it here once it runs."""
+
+    _engines: list[Engine] = field(default_factory=list)
+
+    def put(self, engine: Engine) -> None:
+        """The engine that runs from now on."""
+        self._engines[:] = [engine]
+
+    def __call__(self) -> Engine:
+        """The engine."""
+        return self._engines[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """Everything together."""
+
+    appliance_id: str
+    region: str
+    records: Records
+    cloud: Cloud
+    repositories: OpenRepositories
+    local_workers: LocalWorkers
+    secrets: SecretBox
+    surroundings: Surroundings
+    engine: EngineSlot = field(default_factory=EngineSlot)
+    patience: Patience = Patience()
+
+    def owner(self, session_id: str, task_id: str, purpose: str, attempt: int = 1) -> Ownership:
+        """The tags of what a task creates."""
+        return Ownership(self.appliance_id, session_id, task_id, attempt, purpose)
+
+    def tenant(self, account_name: str) -> str:
+        """What an account is called in repositories: its AWS id."""
+        account = self.account(account_name)
+        return account.account_id or self.cloud.identity(account)
+
+    def account(self, name: str) -> Account:
+        """A registered account by name. Raises NotFoundError."""
+        return OWN_ACCOUNT if name == OWN_ACCOUNT.name else self.records.accounts.get(name)
+
+
+def derived_id(*parts: str) -> str:
+    """An id that follows from others: who asks again, after a crash, gets the same."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]

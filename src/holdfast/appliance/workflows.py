@@ -1,0 +1,51 @@
+"""The workflows by the names under which the engine knows them, and what they are made of.
+
+A name is for ever: work that was cut short is found by it, also by the next version of this program.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.appliance.backup_task import BackupTask
+from holdfast.appliance.event_pump import EventPump
+from holdfast.appliance.image_backup import ImageBackup
+from holdfast.appliance.local_workers import LocalAttempts
+from holdfast.appliance.point_deletion import DELETE_POINT, PointDeletion
+from holdfast.appliance.policy_run import INSTANCE_TASK, POLICY_RUN, REPOSITORY_TURN, PolicyRun
+from holdfast.appliance.ports.engine import Workflow
+from holdfast.appliance.restore_plan import RestorePlanner
+from holdfast.appliance.restore_task import RESTORE, RestoreTask
+from holdfast.appliance.retention_work import RetentionWork
+from holdfast.appliance.session_book import SessionBook
+from holdfast.appliance.surface import Surface
+from holdfast.appliance.worker_fleet import WorkerFleet
+
+
+@dataclass(frozen=True, slots=True)
+class Workflows:
+    """Everything that the engine runs, and what is shared with the rest of the appliance."""
+
+    book: SessionBook
+    pump: EventPump
+    retention: RetentionWork
+    planner: RestorePlanner
+    named: Mapping[str, Workflow]
+
+
+def make_workflows(surface: Surface) -> Workflows:
+    """Made once; the engine is put into the surface afterwards."""
+    book = SessionBook(surface.records.sessions, surface.surroundings)
+    pump = EventPump(surface, book)
+    retention = RetentionWork(surface, book)
+    fleet = WorkerFleet(surface, book, LocalAttempts(surface, book, pump))
+    policy_run = PolicyRun(surface, book, retention)
+    backup = BackupTask(surface, book, ImageBackup(surface, book, fleet, retention), retention)
+    planner = RestorePlanner(surface)
+    named: dict[str, Workflow] = {
+        POLICY_RUN: policy_run.run,
+        REPOSITORY_TURN: policy_run.take_turn,
+        INSTANCE_TASK: backup.run,
+        DELETE_POINT: PointDeletion(surface, book, retention).run,
+        RESTORE: RestoreTask(surface, book, fleet, planner).run,
+    }
+    return Workflows(book, pump, retention, planner, named)

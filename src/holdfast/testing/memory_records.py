@@ -1,0 +1,358 @@
+"""The appliance's records in memory: the same promises as the database, but that it ends with the process."""
+
+import copy
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from holdfast.appliance.ports.records import Records
+from holdfast.domain.cloud_ledger import LedgerRow
+from holdfast.domain.errors import NotFoundError, UsageError
+from holdfast.domain.infrastructure import Account, RepositoryDefinition
+from holdfast.domain.policy import Ec2Policy
+from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.session import LogLine, Session, State, Task
+from holdfast.protocol.appliance_answers import ChangeRecord, StoredPolicy
+from holdfast.protocol.encoding import to_document
+
+
+def _missing(kind: str, name: str) -> NotFoundError:
+    return NotFoundError(
+        f"no {kind} {name}", why=f"the appliance knows no {kind} of that name", cure="list what it has"
+    )
+
+
+class _Changes:
+    """The counter, and what each number was given for."""
+
+    def __init__(self) -> None:
+        self._usn = 0
+        self._latest: dict[tuple[str, str], ChangeRecord] = {}
+
+    def note(self, kind: str, name: str, value: object | None) -> None:
+        self._usn += 1
+        document = None if value is None else to_document(value)
+        self._latest.pop((kind, name), None)
+        self._latest[kind, name] = ChangeRecord(self._usn, kind, name, document)
+
+    def newest(self) -> int:
+        return self._usn
+
+    def after(self, usn: int, limit: int) -> list[ChangeRecord]:
+        return [record for record in self._latest.values() if record.usn > usn][:limit]
+
+
+class _Accounts:
+    def __init__(self, changes: _Changes) -> None:
+        self._changes = changes
+        self._rows: dict[str, Account] = {}
+
+    def put(self, account: Account) -> None:
+        self._rows[account.name] = account
+        self._changes.note("account", account.name, account)
+
+    def get(self, name: str) -> Account:
+        if name not in self._rows:
+            raise _missing("account", name)
+        return self._rows[name]
+
+    def all(self) -> list[Account]:
+        return [self._rows[name] for name in sorted(self._rows)]
+
+    def remove(self, name: str) -> None:
+        self.get(name)
+        del self._rows[name]
+        self._changes.note("account", name, None)
+
+
+class _Repositories:
+    def __init__(self, changes: _Changes) -> None:
+        self._changes = changes
+        self._rows: dict[str, tuple[RepositoryDefinition, bytes | None]] = {}
+
+    def put(self, repository: RepositoryDefinition, sealed_password: bytes | None) -> None:
+        kept = sealed_password
+        if kept is None and repository.name in self._rows:
+            kept = self._rows[repository.name][1]
+        self._rows[repository.name] = (repository, kept)
+        self._changes.note("repository", repository.name, repository)
+
+    def get(self, name: str) -> RepositoryDefinition:
+        if name not in self._rows:
+            raise _missing("repository", name)
+        return self._rows[name][0]
+
+    def sealed_password(self, name: str) -> bytes | None:
+        self.get(name)
+        return self._rows[name][1]
+
+    def all(self) -> list[RepositoryDefinition]:
+        return [self._rows[name][0] for name in sorted(self._rows)]
+
+    def remove(self, name: str) -> None:
+        self.get(name)
+        del self._rows[name]
+        self._changes.note("repository", name, None)
+
+
+class _Policies:
+    def __init__(self, changes: _Changes) -> None:
+        self._changes = changes
+        self._rows: dict[str, StoredPolicy] = {}
+        self._due: dict[tuple[str, str], datetime] = {}
+
+    def put(self, policy: Ec2Policy, now: datetime) -> None:
+        before = self._rows.get(policy.name)
+        stored = (
+            StoredPolicy(policy, True, now, now) if before is None else replace(before, policy=policy, changed_at=now)
+        )
+        self._keep(stored)
+
+    def get(self, name: str) -> StoredPolicy:
+        if name not in self._rows:
+            raise _missing("policy", name)
+        return self._rows[name]
+
+    def all(self) -> list[StoredPolicy]:
+        return sorted(self._rows.values(), key=lambda stored: (stored.policy.priority, stored.created_at))
+
+    def enable(self, name: str, enabled: bool, now: datetime) -> None:
+        self._keep(replace(self.get(name), enabled=enabled, changed_at=now))
+
+    def remove(self, name: str) -> None:
+        self.get(name)
+        del self._rows[name]
+        self._changes.note("policy", name, None)
+
+    def fell_due(self, name: str, target: str) -> datetime | None:
+        return self._due.get((name, target))
+
+    def remember_due(self, name: str, target: str, moment: datetime) -> bool:
+        before = self._due.get((name, target))
+        if before is not None and before >= moment:
+            return False
+        self._due[name, target] = moment
+        return True
+
+    def _keep(self, stored: StoredPolicy) -> None:
+        self._rows[stored.policy.name] = stored
+        self._changes.note("policy", stored.policy.name, stored)
+
+
+class _Sessions:
+    def __init__(self, changes: _Changes) -> None:
+        self._changes = changes
+        self._lock = threading.RLock()
+        self._sessions: dict[str, Session] = {}
+        self._details: dict[str, Mapping[str, Any]] = {}
+        self._tasks: dict[str, dict[str, Task]] = {}
+        self._session_of: dict[str, str] = {}
+        self._running: dict[str, None] = {}
+        self._cancel: set[str] = set()
+        self._lines: dict[str, list[LogLine]] = {}
+
+    def open(self, session: Session, tasks: Iterable[Task], details: Mapping[str, Any]) -> None:
+        with self._lock:
+            if session.id in self._sessions:
+                return
+            self._sessions[session.id] = session
+            self._details[session.id] = copy.deepcopy(dict(details))
+            self._tasks[session.id] = {}
+            self._lines[session.id] = []
+            self._changes.note("session", session.id, session)
+            self.add_tasks(session.id, tasks)
+
+    def details(self, session_id: str) -> Mapping[str, Any]:
+        self.get(session_id)
+        return self._details[session_id]
+
+    def get(self, session_id: str) -> Session:
+        if session_id not in self._sessions:
+            raise _missing("session", session_id)
+        return self._sessions[session_id]
+
+    def put(self, session: Session) -> None:
+        with self._lock:
+            if not self.get(session.id).state.final:
+                self._sessions[session.id] = session
+                self._changes.note("session", session.id, session)
+
+    def page(
+        self, *, before: str | None, limit: int, kind: str | None = None, subject: str | None = None
+    ) -> list[Session]:
+        newest_first = sorted(self._sessions.values(), key=lambda one: (one.created_at, one.id), reverse=True)
+        if before is not None:
+            limit_key = (self.get(before).created_at, before)
+            newest_first = [one for one in newest_first if (one.created_at, one.id) < limit_key]
+        chosen = [one for one in newest_first if kind in (None, one.kind) and subject in (None, one.subject)]
+        return chosen[:limit]
+
+    def unfinished(self) -> list[Session]:
+        open_ones = [session for session in self._sessions.values() if not session.state.final]
+        return sorted(open_ones, key=lambda one: (one.created_at, one.id))
+
+    def add_tasks(self, session_id: str, tasks: Iterable[Task]) -> None:
+        with self._lock:
+            for task in tasks:
+                if task.id not in self._tasks[session_id]:
+                    self._session_of[task.id] = session_id
+                    self._keep(task)
+
+    def task(self, task_id: str) -> Task:
+        if task_id not in self._session_of:
+            raise _missing("task", task_id)
+        return self._tasks[self._session_of[task_id]][task_id]
+
+    def put_task(self, task: Task) -> None:
+        with self._lock:
+            if not self.task(task.id).state.final:
+                self._keep(task)
+
+    def tasks(self, session_id: str) -> list[Task]:
+        self.get(session_id)
+        return list(self._tasks[session_id].values())
+
+    def running_tasks(self) -> list[Task]:
+        return [self.task(task_id) for task_id in list(self._running)]
+
+    def cancel_requested(self, session_id: str) -> bool:
+        return session_id in self._cancel
+
+    def request_cancel(self, session_id: str) -> State:
+        session = self.get(session_id)
+        if not session.state.final:
+            self._cancel.add(session_id)
+        return session.state
+
+    def log(self, line: LogLine) -> None:
+        with self._lock:
+            lines = self._lines[line.session_id]
+            lines.append(replace(line, sequence=len(lines) + 1))
+
+    def lines(self, session_id: str, after: int, limit: int) -> list[LogLine]:
+        self.get(session_id)
+        return self._lines[session_id][after : after + limit]
+
+    def _keep(self, task: Task) -> None:
+        self._tasks[task.session_id][task.id] = task
+        if task.state.final:
+            self._running.pop(task.id, None)
+        else:
+            self._running[task.id] = None
+        self._changes.note("task", task.id, task)
+
+
+class _Points:
+    def __init__(self, changes: _Changes) -> None:
+        self._changes = changes
+        self._rows: dict[str, tuple[RestorePoint, bytes]] = {}
+
+    def add(self, point: RestorePoint, sealed_configuration: bytes) -> None:
+        if point.id not in self._rows:
+            self._rows[point.id] = (point, sealed_configuration)
+            self._changes.note("point", point.id, point)
+
+    def put(self, point: RestorePoint) -> None:
+        self._rows[point.id] = (point, self._rows[self.get(point.id).id][1])
+        self._changes.note("point", point.id, point)
+
+    def get(self, point_id: str) -> RestorePoint:
+        found = [key for key in self._rows if key.startswith(point_id)]
+        if not found or not point_id:
+            raise _missing("restore point", point_id)
+        if len(found) > 1:
+            raise UsageError(f"{point_id} begins several ids", why=", ".join(sorted(found)), cure="write more of it")
+        return self._rows[found[0]][0]
+
+    def sealed_configuration(self, point_id: str) -> bytes:
+        return self._rows[self.get(point_id).id][1]
+
+    def of_workload(self, account: str, region: str, workload_id: str) -> list[RestorePoint]:
+        wanted = (account, region, workload_id)
+        return [
+            point
+            for point in self._oldest_first()
+            if (point.workload.account, point.workload.region, point.workload.id) == wanted
+        ]
+
+    def page(self, *, before: str | None, limit: int, workload_id: str | None = None) -> list[RestorePoint]:
+        chosen = [point for point in self._oldest_first() if workload_id in (None, point.workload.id)][::-1]
+        if before is not None:
+            chosen = chosen[[point.id for point in chosen].index(before) + 1 :]
+        return chosen[:limit]
+
+    def of_policy(self, policy: str) -> list[RestorePoint]:
+        return [point for point in self._oldest_first() if point.policy == policy]
+
+    def remove(self, point_id: str) -> None:
+        if self._rows.pop(point_id, None) is not None:
+            self._changes.note("point", point_id, None)
+
+    def _oldest_first(self) -> list[RestorePoint]:
+        return sorted((point for point, _ in self._rows.values()), key=lambda point: (point.created_at, point.id))
+
+
+class MemoryLedger:
+    """The write-ahead ledger."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, LedgerRow] = {}
+
+    def intend(self, row: LedgerRow) -> LedgerRow:
+        known = next((one for one in self.rows.values() if one.token == row.token and one.kind == row.kind), None)
+        if known is None:
+            known = self.rows[row.id] = row
+        return known
+
+    def created(self, row_id: str, object_id: str, now: datetime) -> None:
+        self.rows[row_id] = replace(self.rows[row_id], object_id=object_id, created_at=now)
+
+    def gone(self, kind: str, object_id: str, now: datetime) -> None:
+        for row in list(self.rows.values()):
+            if (row.kind, row.object_id) == (kind, object_id) and row.gone_at is None:
+                self.rows[row.id] = replace(row, gone_at=now)
+
+    def dropped(self, row_id: str, now: datetime) -> None:
+        self.rows[row_id] = replace(self.rows[row_id], gone_at=now)
+
+    def open_rows(self, *, session_id: str | None = None) -> list[LedgerRow]:
+        rows = [row for row in self.rows.values() if row.gone_at is None]
+        return [row for row in rows if session_id in (None, row.session_id)]
+
+
+class _Settings:
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._sealed: dict[str, bytes] = {}
+
+    def get(self, name: str) -> Any:
+        return copy.deepcopy(self._values.get(name))
+
+    def put(self, name: str, value: Any) -> None:
+        self._values[name] = copy.deepcopy(value)
+
+    def sealed(self, name: str) -> bytes | None:
+        return self._sealed.get(name)
+
+    def put_sealed(self, name: str, value: bytes | None) -> None:
+        if value is None:
+            self._sealed.pop(name, None)
+        else:
+            self._sealed[name] = value
+
+
+def memory_records() -> Records:
+    """A set of records that is empty."""
+    changes = _Changes()
+    return Records(
+        accounts=_Accounts(changes),
+        repositories=_Repositories(changes),
+        policies=_Policies(changes),
+        sessions=_Sessions(changes),
+        points=_Points(changes),
+        ledger=MemoryLedger(),
+        changes=changes,
+        settings=_Settings(),
+    )

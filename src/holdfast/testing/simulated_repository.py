@@ -1,0 +1,235 @@
+"""A repository as the appliance sees it, simulated: sessions, sealed tasks, results, points and pins, without bytes."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from holdfast.appliance.ports.repositories import (
+    BackedUp,
+    PointVolume,
+    PreparedWork,
+    SourceVolume,
+    VolumeTarget,
+)
+from holdfast.domain.errors import NotFoundError, ObjectNotFoundError, SourceGoneError, WrongKeyError
+from holdfast.domain.time import format_time
+
+GIB = 1024**3
+
+
+@dataclass
+class _Session:
+    tenant: str
+    workload: str = ""
+    volumes: list[SourceVolume] = field(default_factory=list)
+    point: str = ""
+    targets: list[VolumeTarget] = field(default_factory=list)
+    attempts: set[int] = field(default_factory=set)
+    results: dict[int, Any] = field(default_factory=dict)
+    state: str = "open"
+
+
+@dataclass
+class SimulatedPoint:
+    """A committed point."""
+
+    id: str
+    tenant: str
+    workload: str
+    created_at: datetime
+    parent: str | None
+    volumes: list[SourceVolume]
+    configuration: bytes
+    compared: bool
+
+
+class SimulatedRepository:
+    """Implements BackupRepository; `snapshot_exists` is asked for base snapshots, as a worker would see them."""
+
+    def __init__(self, now: Callable[[], datetime], snapshot_exists: Callable[[str], bool]) -> None:
+        self._now = now
+        self._snapshot_exists = snapshot_exists
+        self._number = 0
+        self.sessions: dict[str, _Session] = {}
+        self.points_by_id: dict[str, SimulatedPoint] = {}
+        self.retired: list[str] = []
+        self.pins: dict[str, str] = {}
+        self.fail_next: list[Exception] = []
+
+    @property
+    def repository_id(self) -> str:
+        return "ab" * 16
+
+    def new_session(self) -> str:
+        self._fail()
+        self._number += 1
+        return hashlib.sha256(f"session {self._number}".encode()).hexdigest()[:32]
+
+    def prepare_backup(
+        self,
+        session: str,
+        attempt: int,
+        tenant: str,
+        workload: str,
+        volumes: Sequence[SourceVolume],
+        compression: str,
+    ) -> PreparedWork:
+        self._fail()
+        known = self.sessions.setdefault(session, _Session(tenant, workload, list(volumes)))
+        if known.state != "open":
+            return self.prepare_backup(self.new_session(), attempt, tenant, workload, volumes, compression)
+        known.attempts.add(attempt)
+        return self._work(session)
+
+    def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
+        self._fail()
+        known = self.sessions[session]
+        if session in self.points_by_id:
+            return self._backed_up(self.points_by_id[session])
+        if attempt not in known.results or known.state != "open":
+            return None
+        mine = [
+            one for one in self.points_by_id.values() if (one.tenant, one.workload) == (known.tenant, known.workload)
+        ]
+        parent = max(mine, key=lambda one: one.created_at, default=None)
+        point = SimulatedPoint(
+            session,
+            known.tenant,
+            known.workload,
+            self._now(),
+            None if parent is None else parent.id,
+            known.volumes,
+            configuration,
+            compared=known.results[attempt]["compared"],
+        )
+        self.points_by_id[session] = point
+        known.state = "committed"
+        return self._backed_up(point)
+
+    def abandon(self, session: str) -> str | None:
+        self._fail()
+        known = self.sessions.get(session)
+        if known is None:
+            return None
+        if known.state == "committed":
+            return session
+        known.state = "abandoned"
+        known.attempts.clear()
+        return None
+
+    def point_volumes(self, point: str, tenant: str) -> tuple[list[PointVolume], bytes]:
+        found = self._point(point, tenant)
+        volumes = [PointVolume(volume.name, GIB, volume.source) for volume in found.volumes]
+        return volumes, found.configuration
+
+    def prepare_restore(
+        self, session: str, attempt: int, point: str, tenant: str, volumes: Sequence[VolumeTarget]
+    ) -> PreparedWork:
+        self._fail()
+        self._point(point, tenant)
+        self.pins[session] = point
+        known = self.sessions.setdefault(session, _Session(tenant, point=point, targets=list(volumes)))
+        known.attempts.add(attempt)
+        return self._work(session)
+
+    def restored(self, session: str, attempt: int) -> Mapping[str, Mapping[str, str]] | None:
+        self._fail()
+        result: Mapping[str, Mapping[str, str]] | None = self.sessions[session].results.get(attempt)
+        return result
+
+    def end_restore(self, session: str) -> None:
+        self.pins.pop(session, None)
+        if session in self.sessions:
+            self.sessions[session].state = "ended"
+            self.sessions[session].attempts.clear()
+
+    def retire(self, point: str, tenant: str) -> None:
+        self._fail()
+        if self.points_by_id.pop(point, None) is not None:
+            self.retired.append(point)
+
+    def points(self, tenant: str) -> list[Mapping[str, str | int]]:
+        mine = sorted(
+            (one for one in self.points_by_id.values() if one.tenant == tenant), key=lambda one: one.created_at
+        )
+        return [
+            {
+                "id": one.id,
+                "workload": one.workload,
+                "created": format_time(one.created_at),
+                "size_bytes": GIB,
+                "parent": one.parent or "",
+            }
+            for one in mine
+        ]
+
+    def remove_stale_scratch(self, sessions: Sequence[str]) -> None:
+        for session in sessions:
+            if session in self.sessions:
+                self.sessions[session].attempts.clear()
+
+    def has_task(self, session: str, attempt: int) -> bool:
+        """Whether a worker finds the task of that attempt."""
+        known = self.sessions.get(session)
+        return known is not None and known.state == "open" and attempt in known.attempts
+
+    def do_task(self, session: str, attempt: int, make_snapshot: Callable[[Mapping[str, Any]], str]) -> None:
+        """What a worker does: read the sources, or make a snapshot for each target, and leave the result."""
+        known = self.sessions[session]
+        if known.point:
+            known.results[attempt] = {
+                target.name: {"snapshot_id": make_snapshot(target.target)} for target in known.targets
+            }
+            return
+        for volume in known.volumes:
+            if not self._snapshot_exists(volume.source["snapshot"]):
+                raise SourceGoneError(
+                    f"snapshot {volume.source['snapshot']} is gone", why="EBS has none", cure="run it again"
+                )
+        parents = [one for one in self.points_by_id.values() if one.workload == known.workload]
+        newest = max(parents, key=lambda one: one.created_at, default=None)
+        bases = [] if newest is None else [volume.source["snapshot"] for volume in newest.volumes]
+        known.results[attempt] = {"compared": not all(self._snapshot_exists(base) for base in bases)}
+
+    def open_scratch(self) -> list[str]:
+        """Sessions whose scratch is still there."""
+        return sorted(name for name, session in self.sessions.items() if session.attempts)
+
+    def _work(self, session: str) -> PreparedWork:
+        key = hashlib.sha256(session.encode()).digest()
+        return PreparedWork(session, self.repository_id, "s3://bucket/prefix", 1, key)
+
+    def _backed_up(self, point: SimulatedPoint) -> BackedUp:
+        size_bytes = len(point.volumes) * GIB
+        return BackedUp(point.id, point.parent, size_bytes, size_bytes, GIB, GIB // 2, point.compared, ())
+
+    def _point(self, point: str, tenant: str) -> SimulatedPoint:
+        found = self.points_by_id.get(point)
+        if found is None or found.tenant != tenant:
+            raise ObjectNotFoundError(f"points/{point}")
+        return found
+
+    def _fail(self) -> None:
+        if self.fail_next:
+            raise self.fail_next.pop(0)
+
+
+class SimulatedRepositories:
+    """Implements OpenRepositories."""
+
+    def __init__(self, repositories: Mapping[str, SimulatedRepository]) -> None:
+        self._repositories = repositories
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[SimulatedRepository]:
+        if name not in self._repositories:
+            raise NotFoundError(f"no repository {name}", why="nobody added it", cure="add it")
+        yield self._repositories[name]
+
+    def examine(self, location: str, password: bytes | None) -> str:
+        if password == b"wrong":
+            raise WrongKeyError(f"{location} does not open", why="no key slot opens", cure="give the right password")
+        return "ab" * 16
