@@ -1,0 +1,110 @@
+"""Policies grant what is listed and nothing wider: no action by pattern, no `*` where AWS knows a resource."""
+
+import json
+
+import pytest
+
+from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants, repository_grants
+from holdfast.aws.policies.grants import LIST_READS, actions_of, as_text, document, trusts_role
+from holdfast.aws.policies.production_account import production_account_grants
+from holdfast.aws.policies.worker import (
+    WorkerScope,
+    worker_backup_grants,
+    worker_boundary_grants,
+    worker_restore_grants,
+)
+
+ACCOUNT = "123456789012"
+KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
+EVENTS = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:events"
+WORKER = WorkerScope(
+    "aws", "eu-west-1", "shop", "holdfast", "5" * 32, f"arn:aws:sqs:eu-west-1:{ACCOUNT}:task", EVENTS, KEY, "b", "k"
+)
+APPLIANCE = ApplianceScope(
+    "aws",
+    ACCOUNT,
+    KEY,
+    EVENTS,
+    f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+    (RepositoryPlace("shop", "holdfast"),),
+    production_role_arns=("arn:aws:iam::210987654321:role/backup",),
+)
+POLICIES = {
+    "appliance": appliance_grants(APPLIANCE),
+    "production": production_account_grants("aws", ACCOUNT),
+    "backup worker": worker_backup_grants(WORKER, ("snap-1", "snap-2"), (KEY,)),
+    "restore worker": worker_restore_grants(WORKER, "s" * 32, (KEY,)),
+    "boundary": worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS),
+}
+# IAM's bounds: inline policies of a role together, and a managed policy.
+INLINE_CHARACTERS, MANAGED_CHARACTERS = 10_240, 6_144
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_nothing_is_wider_than_it_is_listed(name):
+    for grant in POLICIES[name]:
+        assert grant.why
+        assert grant.resources, grant.name
+        for action in grant.actions:
+            assert "*" not in action
+            wide = [resource for resource in grant.resources if resource == "*"]
+            assert not wide or action in LIST_READS, f"{action} on everything"
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_statements_have_names_of_their_own_and_iam_takes_them(name):
+    grants = POLICIES[name]
+    names = [grant.name for grant in grants]
+    assert len(set(names)) == len(names)
+    assert all(one.isalnum() for one in names)
+    bound = MANAGED_CHARACTERS if name == "boundary" else INLINE_CHARACTERS
+    assert len(as_text(grants)) < bound
+    assert json.loads(as_text(grants)) == json.loads(json.dumps(document(grants)))
+
+
+def test_every_list_read_is_needed_by_somebody():
+    used = {action for grants in POLICIES.values() for action in actions_of(grants)}
+    assert set(LIST_READS) <= used
+
+
+def test_a_worker_deletes_nothing_of_a_repository_and_replaces_nothing():
+    for name in ("backup worker", "restore worker", "boundary"):
+        grants = POLICIES[name]
+        assert not [action for action in actions_of(grants) if action.startswith("s3:Delete")]
+        for grant in grants:
+            if "s3:PutObject" in grant.actions:
+                assert grant.conditions == {"Null": {"s3:if-none-match": "false"}}
+
+
+def test_a_backup_worker_sees_its_snapshots_and_its_session_alone():
+    grants = {grant.name: grant for grant in POLICIES["backup worker"]}
+    snapshots = ("arn:aws:ec2:eu-west-1::snapshot/snap-1", "arn:aws:ec2:eu-west-1::snapshot/snap-2")
+    assert grants["ReadSnapshots"].resources == snapshots
+    assert grants["WriteSession"].resources == (f"arn:aws:s3:::shop/holdfast/sessions/{'5' * 32}/*",)
+    assert grants["OpenTask"].conditions["StringEquals"]["kms:EncryptionContext:holdfast:userid"] == "${aws:userid}"
+    assert "ebs:PutSnapshotBlock" not in actions_of(POLICIES["backup worker"])
+    assert "s3:ListBucket" not in actions_of(POLICIES["backup worker"])
+
+
+def test_no_worker_may_do_what_its_boundary_forbids():
+    bounded = set(actions_of(POLICIES["boundary"]))
+    for name in ("backup worker", "restore worker"):
+        assert set(actions_of(POLICIES[name])) <= bounded
+
+
+def test_roles_are_made_within_the_boundary_only():
+    for grant in POLICIES["appliance"]:
+        if {"iam:CreateRole", "iam:PutRolePolicy"} & set(grant.actions):
+            assert grant.conditions == {"StringEquals": {"iam:PermissionsBoundary": APPLIANCE.worker_boundary_arn}}
+            assert grant.resources == (f"arn:aws:iam::{ACCOUNT}:role/holdfast/worker/*",)
+
+
+def test_repositories_at_the_top_of_a_bucket():
+    whole, listing = repository_grants("aws", (RepositoryPlace("shop"),))
+    assert whole.resources == ("arn:aws:s3:::shop/*",)
+    assert listing.conditions == {"StringLike": {"s3:prefix": ("*",)}}
+
+
+def test_another_account_trusts_one_role_with_its_external_id():
+    (statement,) = trusts_role("arn:aws:iam::1:role/appliance", "secret")["Statement"]
+    assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": "secret"}}
