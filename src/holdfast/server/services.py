@@ -45,7 +45,9 @@ class ApplianceServices:
         self._supervisor.want(
             appliance.name,
             {
-                spec.name: Wanted(appliance.plugin, appliance.name, spec.name, partial(self._words, appliance, spec))
+                spec.name: Wanted(
+                    appliance.plugin, appliance.name, spec.name, spec.arguments, partial(self._words, appliance, spec)
+                )
                 for spec in specs
             },
         )

@@ -42,11 +42,14 @@ class ServiceState:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A process that shall run. `arguments` are made anew for each start: they may name a new token's file."""
+    """A process that shall run. `words` are the plug-in's own; with other words it is another process. `arguments` are
+    made anew for each start: they may name a new token's file.
+    """
 
     plugin: str
     appliance: str
     name: str
+    words: tuple[str, ...]
     arguments: Callable[[], tuple[str, ...]] = field(compare=False)
 
 
@@ -75,8 +78,9 @@ class Supervisor:
     def want(self, appliance: str, services: Mapping[str, Wanted]) -> None:
         """These and no others shall run for that appliance."""
         with self._lock:
-            for key in [key for key in self._kept if key[0] == appliance and key[1] not in services]:
-                self._end(self._kept.pop(key))
+            for key in [key for key in self._kept if key[0] == appliance]:
+                if self._kept[key].wanted != services.get(key[1]):
+                    self._end(self._kept.pop(key))
             for name, wanted in services.items():
                 if (appliance, name) not in self._kept:
                     self._kept[appliance, name] = _Kept(wanted, self._surroundings.now())

@@ -8,7 +8,7 @@ from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.plugin_api import ApplianceConnection, ConnectOrder, PluginContext
 from holdfast.protocol.appliance_answers import API_VERSION, ApplianceFacts
 from holdfast.protocol.encoding import from_document, to_document
-from holdfast_aws.doors import Doors, fingerprint
+from holdfast_aws.doors import Doors
 from holdfast_aws.settings import Settings
 
 PLUGIN = "aws"
@@ -16,28 +16,14 @@ PLUGIN = "aws"
 
 def connect(doors: Doors, order: ConnectOrder, context: PluginContext) -> Appliance:
     """An appliance that was started by hand. Nothing is sent to one with another certificate than the person named."""
-    certificate = doors.offered(order.url)
-    found, wanted = fingerprint(certificate), order.fingerprint.replace(":", "").strip().lower()
-    if found != wanted:
-        raise CertificateError(
-            f"{order.url} is not the appliance that is meant",
-            why=f"its certificate has the fingerprint {found}, expected was {wanted}",
-            cure="compare with what the appliance printed when it started; nothing was sent to it",
-        )
-    door = doors.appliance(order.url, certificate, context.identity)
+    enrolled = doors.enrol(order.url, order.fingerprint, order.code, context.identity)
+    _check(enrolled.facts)
+    door = doors.appliance(order.url, enrolled.certificate, context.identity)
     try:
-        own = context.identity.certificate.read_text(encoding="ascii")
-        facts = _facts(
-            door.send(
-                "POST",
-                "/enrolment",
-                {"code": order.code, "server_id": context.identity.server_id, "certificate_pem": own},
-            )
-        )
         tell_settings(door, context)
     finally:
         door.close()
-    return appliance_of(order.name, order.url, certificate, facts)
+    return appliance_of(order.name, order.url, enrolled.certificate, enrolled.facts)
 
 
 def accept_certificate(doors: Doors, appliance: Appliance, context: PluginContext) -> Appliance:
@@ -104,7 +90,10 @@ def appliance_of(name: str, url: str, certificate: str, facts: ApplianceFacts) -
 
 
 def _facts(answer: object) -> ApplianceFacts:
-    facts = from_document(ApplianceFacts, answer, "what the appliance says of itself")
+    return _check(from_document(ApplianceFacts, answer, "what the appliance says of itself"))
+
+
+def _check(facts: ApplianceFacts) -> ApplianceFacts:
     if facts.api != API_VERSION:
         raise UnsupportedFormatError(
             f"appliance {facts.appliance_id} speaks another version of the interface",

@@ -18,9 +18,10 @@ from holdfast.domain.errors import (
 from holdfast.domain.infrastructure import Appliance
 from holdfast.plugin_api import DeployOrder, PluginContext
 from holdfast.protocol.appliance_answers import ApplianceFacts
+from holdfast.rest.tls import fingerprint_of
 from holdfast_aws.cloud import Cloud
 from holdfast_aws.connecting import appliance_of, first_contact, release
-from holdfast_aws.doors import Doors, fingerprint
+from holdfast_aws.doors import Doors
 from holdfast_aws.settings import Settings
 
 # From a running instance to an appliance that answers: fetching and unpacking the bundle is most of it.
@@ -56,7 +57,7 @@ class Deployment:
             host = settings.reach_at or (launched.public_address if order.public_address else None)
             url = f"https://{host or launched.private_address}:{order.port}"
             certificate = self._certificate(launched)
-            context.say(f"its certificate has the fingerprint {fingerprint(certificate)}")
+            context.say(f"its certificate has the fingerprint {fingerprint_of(certificate)}")
             facts = self._answer(url, certificate)
         except HoldfastError as error:
             context.say(f"removing what was made: {error.what}")

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from holdfast.aws.bundle.building import Bundle, build_bundle
 from holdfast.aws.deployment.bundle_store import BundleStore
 from holdfast.aws.deployment.deployment_ledger import DeploymentLedger
-from holdfast.aws.deployment.policies import stack_plan
+from holdfast.aws.deployment.policies import Rights, stack_plan
 from holdfast.aws.deployment.stack import Stack
 from holdfast.aws.deployment.stack_template import StackPlan, template_text
 from holdfast.domain.errors import ConflictError, HoldfastError, UsageError
 from holdfast.domain.ownership import SERVER
-from holdfast.plugin_api import InstalledThing, Installation, PluginContext
+from holdfast.plugin_api import Installation, InstalledThing, PluginContext
 from holdfast_aws.cloud import Cloud
 from holdfast_aws.settings import Settings, checked_options
 
@@ -22,11 +22,12 @@ _GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLE
 
 def install(cloud: Cloud, context: PluginContext) -> Installation:
     """Stack and bundles; what stands already is brought up to date. A first installation that fails leaves nothing."""
-    region, reach_at = _place(cloud, context)
+    options = _options(cloud, context)
+    region = options["region"]
+    plan = stack_plan(context.identity.server_id, Rights(_listed(options["repositories"]), _listed(options["roles"])))
     identity = cloud.client("sts", region).call("GetCallerIdentity", "the server's AWS credentials")
     context.say(f"working in account {identity['Account']}, region {region}, as {identity['Arn']}")
     bundles = [_bundle(kind, context) for kind in ("appliance", "worker")]
-    plan = stack_plan(context.identity.server_id)
     stack = Stack(cloud.client("cloudformation", region), plan.stack_name, cloud.waiting)
     ledger = _ledger(cloud, context, region)
     new = stack.status() is None
@@ -55,7 +56,9 @@ def install(cloud: Cloud, context: PluginContext) -> Installation:
         appliance_sha256=appliance.sha256,
         worker_bundle=worker.key,
         worker_sha256=worker.sha256,
-        reach_at=reach_at,
+        reach_at=options["reach-at"],
+        repositories=options["repositories"],
+        roles=options["roles"],
     )
     return Installation(_things(settings, outputs, "CREATE_COMPLETE"), settings.kept())
 
@@ -113,18 +116,31 @@ def _remove(cloud: Cloud, context: PluginContext, stack: Stack, region: str) -> 
     context.say("the stack is removed; its key is deleted by AWS after a waiting time, and no backup depends on it")
 
 
-def _place(cloud: Cloud, context: PluginContext) -> tuple[str, str]:
-    """The region to install in, and the host that stands for appliances' addresses."""
-    options = checked_options(context.options)
+def _options(cloud: Cloud, context: PluginContext) -> dict[str, str]:
+    """Every option: as it is given now, else as it was at the last installation."""
+    given = checked_options(context.options)
     before = Settings.of(context.settings) if context.settings else None
-    region = options.get("region") or (before.region if before else cloud.client("sts", None).region)
-    if before is not None and region != before.region:
+    kept = {"region": "", "reach-at": "", "repositories": "", "roles": ""}
+    if before is not None:
+        kept = {
+            "region": before.region,
+            "reach-at": before.reach_at,
+            "repositories": before.repositories,
+            "roles": before.roles,
+        }
+    options = kept | dict(given)
+    options["region"] = options["region"] or cloud.client("sts", None).region
+    if before is not None and options["region"] != before.region:
         raise ConflictError(
             f"the AWS plug-in is installed in region {before.region}",
-            why=f"one server has one stack, and {region} is another region",
+            why=f"one server has one stack, and {options['region']} is another region",
             cure="remove the plug-in first (holdfast plugin remove aws), or keep the region",
         )
-    return region, options.get("reach-at", before.reach_at if before else "")
+    return options
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _bundle(kind: str, context: PluginContext) -> Bundle:

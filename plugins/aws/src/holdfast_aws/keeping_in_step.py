@@ -7,10 +7,9 @@ What stands in the way is told to the server as the appliance's state.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from holdfast.domain.errors import CertificateError, ConflictError, HoldfastError
-from holdfast.domain.infrastructure import Appliance, ApplianceState
+from holdfast.domain.errors import CertificateError, ConflictError, HoldfastError, NotAuthenticatedError
+from holdfast.domain.infrastructure import ApplianceState
 from holdfast.plugin_api import ApplianceConnection
-from holdfast.protocol.encoding import from_document
 from holdfast_aws.doors import ServerConnection
 
 PAGE = 500
@@ -34,18 +33,16 @@ class KeepingInStep:
         self,
         name: str,
         server: ServerConnection,
-        open_appliance: Callable[[Appliance], ApplianceConnection],
-        offered: Callable[[str], str],
+        appliance: ApplianceConnection,
+        offered: Callable[[], str],
         monotonic: Callable[[], float],
     ) -> None:
-        """`offered` gives the certificate that is shown at a URL now."""
+        """`offered` gives the certificate that the appliance shows now."""
         self._path = f"/appliances/{name}"
         self._server = server
-        self._open_appliance = open_appliance
+        self._appliance = appliance
         self._offered = offered
         self._monotonic = monotonic
-        self._door: ApplianceConnection | None = None
-        self._opened: tuple[str, str] | None = None
         self._told = _Told()
 
     def turn(self) -> bool:
@@ -53,14 +50,16 @@ class KeepingInStep:
 
         Raises what the server answers: without it there is nothing to do.
         """
-        appliance = from_document(Appliance, self._server.send("GET", self._path), "the appliance")
         reached = int(self._server.send("GET", f"{self._path}/sync")["usn"])
-        query = {"after": str(reached), "limit": str(PAGE), "wait_seconds": str(WAIT_SECONDS)}
+        # The first turn waits for nothing: how the appliance stands is to be known soon.
+        wait_seconds = WAIT_SECONDS if self._told.state == ApplianceState.AVAILABLE else 0
+        query = {"after": str(reached), "limit": str(PAGE), "wait_seconds": str(wait_seconds)}
         try:
-            page = self._connection(appliance).send("GET", "/changes", None, query)
+            page = self._appliance.send("GET", "/changes", None, query)
         except CertificateError as error:
-            return self._stands(ApplianceState.CERTIFICATE_CHANGED, error, self._look_at(appliance))
-        except ConflictError as error:
+            return self._stands(ApplianceState.CERTIFICATE_CHANGED, error, self._look())
+        except (ConflictError, NotAuthenticatedError) as error:
+            # One that was reset, or obeys another server by now, does not take this server's certificate.
             return self._stands(ApplianceState.OWNED_BY_ANOTHER, error)
         except HoldfastError as error:
             # Whatever it is, the appliance is of no use now; the reason is shown.
@@ -69,30 +68,14 @@ class KeepingInStep:
         self._server.send("POST", f"{self._path}/sync", page)
         return True
 
-    def close(self) -> None:
-        """Close the connection to the appliance."""
-        if self._door is not None:
-            self._door.close()
-            self._door = None
-
-    def _connection(self, appliance: Appliance) -> ApplianceConnection:
-        """Opened anew when the server has pinned another certificate."""
-        wanted = (appliance.url, appliance.certificate)
-        if self._door is None or self._opened != wanted:
-            self.close()
-            self._door = self._open_appliance(appliance)
-            self._opened = wanted
-        return self._door
-
-    def _look_at(self, appliance: Appliance) -> str | None:
+    def _look(self) -> str | None:
         try:
-            return self._offered(appliance.url)
+            return self._offered()
         except HoldfastError:
             # It went away meanwhile; the next turn sees what it is then.
             return None
 
     def _stands(self, state: ApplianceState, error: HoldfastError, offered: str | None = None) -> bool:
-        self.close()
         if state == ApplianceState.CERTIFICATE_CHANGED and offered is None:
             state = ApplianceState.UNAVAILABLE
         self._tell(state, f"{error.what}: {error.why}", offered)

@@ -8,17 +8,16 @@ from holdfast.plugin_api import (
     ApplianceConnection,
     ConnectOrder,
     DeployOrder,
-    InstalledThing,
     Installation,
+    InstalledThing,
     PluginContext,
     PluginFacts,
     ServiceSpec,
 )
 from holdfast_aws import connecting, installing
 from holdfast_aws.cloud import Cloud, real_cloud
-from holdfast_aws.connections import DOORS
 from holdfast_aws.deploying import Deployment
-from holdfast_aws.doors import Doors
+from holdfast_aws.doors import DOORS, Doors
 from holdfast_aws.version import VERSION
 
 FACTS = PluginFacts(
@@ -56,7 +55,8 @@ class AwsPlugin:
 
     def services(self, appliance: Appliance) -> Sequence[ServiceSpec]:
         """One process keeps the server's mirror of an appliance in step."""
-        return (ServiceSpec("sync", ("-m", "holdfast_aws.sync")),)
+        words = ("-m", "holdfast_aws.sync", "--url", appliance.url, "--pinned", appliance.certificate)
+        return (ServiceSpec("sync", words),)
 
     def deploy(self, order: DeployOrder, context: PluginContext) -> Appliance:
         """Launch an appliance on EC2."""

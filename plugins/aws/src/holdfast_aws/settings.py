@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass, fields
 from holdfast.domain.errors import PluginMissingError, UsageError
 from holdfast.protocol.appliance_answers import AwsSettings
 
-OPTIONS = ("reach-at", "region")
+OPTIONS = ("reach-at", "region", "repositories", "roles")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The stack's outputs, and which bundles are in its bucket. `reach_at` is a host under which every appliance is
-    reached in place of its own address, or empty.
+    reached in place of its own address, or empty; `repositories` and `roles` are what its role was given beside the
+    rest, as the person wrote them.
     """
 
     region: str
@@ -29,12 +30,14 @@ class Settings:
     worker_bundle: str
     worker_sha256: str
     reach_at: str = ""
+    repositories: str = ""
+    roles: str = ""
 
     @classmethod
     def of(cls, kept: Mapping[str, str]) -> "Settings":
         """From what the server kept. Raises PluginMissingError where nothing, or less than is needed, was installed."""
         names = {field.name for field in fields(cls)}
-        if not names - {"reach_at"} <= set(kept):
+        if not names - {"reach_at", "repositories", "roles"} <= set(kept):
             raise PluginMissingError(
                 "the AWS plug-in is not installed for this server",
                 why="its stack is not known here, or was made by an earlier version",

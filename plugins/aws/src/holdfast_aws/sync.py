@@ -13,10 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.domain.errors import HoldfastError, NotAuthenticatedError, NotFoundError
-from holdfast.domain.infrastructure import Appliance
-from holdfast.plugin_api import ApplianceConnection, ServerIdentity
-from holdfast_aws.connections import DOORS
-from holdfast_aws.doors import Doors
+from holdfast.plugin_api import ServerIdentity
+from holdfast_aws.doors import DOORS, Doors
 from holdfast_aws.keeping_in_step import KeepingInStep
 
 FIRST_DELAY_SECONDS = 1.0
@@ -42,11 +40,9 @@ def run(told: argparse.Namespace, doors: Doors, ended: threading.Event) -> int:
     token = told.token_file.read_text(encoding="ascii").strip()
     identity = ServerIdentity(told.certificate, told.private_key, "")
 
-    def open_appliance(appliance: Appliance) -> ApplianceConnection:
-        return doors.appliance(appliance.url, appliance.certificate, identity)
-
-    server = doors.server(told.server, told.server_certificate, token)
-    step = KeepingInStep(told.appliance, server, open_appliance, doors.offered, time.monotonic)
+    server = doors.server(told.server, token, told.server_certificate.read_text(encoding="ascii"))
+    appliance = doors.appliance(told.url, told.pinned, identity)
+    step = KeepingInStep(told.appliance, server, appliance, lambda: doors.offered(told.url), time.monotonic)
     delay_seconds = FIRST_DELAY_SECONDS
     while not ended.is_set():
         try:
@@ -62,7 +58,7 @@ def run(told: argparse.Namespace, doors: Doors, ended: threading.Event) -> int:
             continue
         ended.wait(delay_seconds)
         delay_seconds = min(LONGEST_DELAY_SECONDS, 2 * delay_seconds)
-    step.close()
+    appliance.close()
     return 0
 
 
@@ -78,6 +74,8 @@ def _words() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="holdfast_aws.sync", description=__doc__)
     parser.add_argument("--server", required=True)
     parser.add_argument("--appliance", required=True)
+    parser.add_argument("--url", required=True, help="where the appliance answers")
+    parser.add_argument("--pinned", required=True, help="its certificate, PEM")
     for name in ("--server-certificate", "--token-file", "--certificate", "--private-key"):
         parser.add_argument(name, required=True, type=Path)
     return parser

@@ -79,7 +79,7 @@ class Stack:
             say(f"creating stack {self._name}")
             self._create(words, say, cancelled)
         else:
-            self._settled(self._name, say, cancelled)
+            self._settled(self._name, cancelled)
             self._update(words, say, cancelled)
         return self.outputs()
 
@@ -91,7 +91,7 @@ class Stack:
         stack_id = str(found["StackId"])
         say(f"removing stack {self._name}")
         self._client.call("DeleteStack", f"stack {self._name}", StackName=stack_id)
-        status = self._settled(stack_id, _silent, _never)
+        status = self._settled(stack_id, _never)
         if status not in (None, "DELETE_COMPLETE"):
             raise self._failure(stack_id, f"stack {self._name} cannot be removed")
 
@@ -99,7 +99,7 @@ class Stack:
         answer = self._client.call("CreateStack", f"stack {self._name}", OnFailure="DO_NOTHING", **words)
         stack_id = str(answer["StackId"])
         try:
-            status = self._settled(stack_id, say, cancelled)
+            status = self._settled(stack_id, cancelled)
             if status not in _DONE:
                 raise self._failure(stack_id, f"stack {self._name} cannot be created")
         except HoldfastError:
@@ -115,13 +115,12 @@ class Stack:
             raise self._client.meaning(answer, "UpdateStack", f"stack {self._name}")
         say(f"bringing stack {self._name} up to date")
         stack_id = str(answer["StackId"])
-        if self._settled(stack_id, say, cancelled) not in _DONE:
+        if self._settled(stack_id, cancelled) not in _DONE:
             raise self._failure(stack_id, f"stack {self._name} cannot be brought up to date")
 
-    def _settled(self, name: str, say: Callable[[str], None], cancelled: Callable[[], bool]) -> str | None:
-        """Its status once nothing is in progress any more, saying which resources came."""
+    def _settled(self, name: str, cancelled: Callable[[], bool]) -> str | None:
+        """Its status once nothing is in progress any more."""
         began_seconds = self._waiting.monotonic()
-        told: set[str] = set()
         while True:
             found = self._described(name)
             if found is None or not str(found["StackStatus"]).endswith("IN_PROGRESS"):
@@ -136,10 +135,6 @@ class Stack:
                     why=f"it is {found['StackStatus']} for {PATIENCE_SECONDS / 60:.0f} minutes",
                     cure="look at its events in the AWS console, then run this again",
                 )
-            for event in self._events(name):
-                if event["ResourceStatus"] == "CREATE_COMPLETE" and event["LogicalResourceId"] not in told:
-                    told.add(event["LogicalResourceId"])
-                    say(f"{event['ResourceType']} {event.get('PhysicalResourceId', '')}")
             self._waiting.sleep(LOOK_SECONDS)
 
     def _failure(self, stack_id: str, what: str) -> HoldfastError:
@@ -174,10 +169,6 @@ class Stack:
         found = dict(answer["Stacks"][0]) if answer["Stacks"] else None
         gone = found is not None and found["StackStatus"] == "DELETE_COMPLETE"
         return None if gone else found
-
-
-def _silent(line: str) -> None:
-    """Nobody listens."""
 
 
 def _never() -> bool:
