@@ -144,7 +144,12 @@ def test_events_are_received_and_deleted(world):
     for number in range(12):
         sqs.send_message(QueueUrl=events.url, MessageBody=str(number))
     heard = {}
-    until(lambda: heard.update(dict(events.receive(0))) or len(heard) == 12)
+
+    def all_are_heard():
+        heard.update(dict(events.receive(0)))
+        return len(heard) == 12
+
+    until(all_are_heard)
     assert set(heard.values()) == {str(number) for number in range(12)}
     events.done(list(heard))
     assert events.receive(0) == []

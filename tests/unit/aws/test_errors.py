@@ -9,6 +9,7 @@ from holdfast.domain.errors import (
     HoldfastError,
     NotFoundError,
     PermissionDeniedError,
+    QuotaReachedError,
     SourceGoneError,
     ThrottledError,
     UnavailableError,
@@ -34,8 +35,16 @@ SNAPSHOT = "snap-0123"
         (403, "UnauthorizedOperation", SNAPSHOT, PermissionDeniedError),
         (400, "ExpiredTokenException", SNAPSHOT, PermissionDeniedError),
         (401, "AuthFailure", SNAPSHOT, PermissionDeniedError),
-        (400, "ConcurrentLimitExceededException", SNAPSHOT, ConflictError),
-        (402, "ServiceQuotaExceededException", SNAPSHOT, ConflictError),
+        (400, "ConcurrentLimitExceededException", SNAPSHOT, QuotaReachedError),
+        (402, "ServiceQuotaExceededException", SNAPSHOT, QuotaReachedError),
+        (400, "VcpuLimitExceeded", "a worker", QuotaReachedError),
+        (400, "InstanceLimitExceeded", "a worker", QuotaReachedError),
+        (400, "OperationNotPermitted", "i-1", ConflictError),
+        (400, "IncorrectInstanceState", "i-1", ConflictError),
+        (400, "VolumeInUse", "vol-1", ConflictError),
+        (400, "InvalidInstanceID.NotFound", "i-1", NotFoundError),
+        (404, "NoSuchEntity", "a role", NotFoundError),
+        (400, "AWS.SimpleQueueService.NonExistentQueue", "a queue", NotFoundError),
         (400, "InvalidCiphertextException", "a wrapped key", WrongKeyError),
         (400, "DisabledException", "KMS key k", ConflictError),
         (400, "ValidationException", SNAPSHOT, HoldfastError),
@@ -64,3 +73,11 @@ def test_what_botocore_raises_becomes_the_right_error(raised, kind):
     error = error_of_botocore(raised, "ec2:DescribeSnapshots", SNAPSHOT)
     assert type(error) is kind
     assert error.cure
+
+
+def test_a_refusal_names_the_action_that_was_lacking_not_the_one_that_was_asked():
+    words = "User: arn:aws:iam::1:user/a is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/w."
+    error = error_of_aws_refusal(Refusal(403, "UnauthorizedOperation", words), "ec2:RunInstances", "a worker")
+    assert isinstance(error, PermissionDeniedError)
+    assert error.what == "iam:PassRole on arn:aws:iam::1:role/w was refused"
+    assert "ec2:RunInstances" in error.cure

@@ -1,0 +1,103 @@
+"""Snapshots of an instance: exactly once though EC2 knows no client token, and never an incomplete set."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from holdfast.appliance.ports.cloud import Ownership
+from holdfast.aws.ec2.snapshots import create_snapshots, delete_snapshots, snapshots_completed
+from holdfast.aws.written_down import Book
+from holdfast.domain.errors import ConflictError, QuotaReachedError, UnavailableError
+from holdfast.signed_http.aws_answers import Refusal
+from tests.unit.aws.memory_ledger import MemoryLedger
+from tests.unit.aws.recorded_ec2 import RecordedEc2
+
+OWNER = Ownership("a" * 32, "5" * 32, "7" * 32, 1, "snapshot")
+DEVICES = {"/dev/xvda": "vol-0", "/dev/sdf": "vol-1", "/dev/sdg": "vol-2"}
+INSTANCE = {
+    "InstanceId": "i-1",
+    "State": {"Name": "running"},
+    "RootDeviceName": "/dev/xvda",
+    "BlockDeviceMappings": [{"DeviceName": device, "Ebs": {"VolumeId": one}} for device, one in DEVICES.items()],
+}
+DESCRIBED = {"Reservations": [{"Instances": [INSTANCE]}]}
+
+
+def made(*volume_ids):
+    return [{"VolumeId": one, "SnapshotId": f"snap-of-{one}", "State": "pending"} for one in volume_ids]
+
+
+def take(ec2, ledger, *volume_ids):
+    book = Book(ledger, lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    return create_snapshots(ec2, book, OWNER, "i-1", volume_ids, {}, "", copy_tags=False)
+
+
+def client(*, before=(), created=None, delete=None):
+    return RecordedEc2(
+        {
+            "DescribeInstances": [DESCRIBED],
+            "DescribeSnapshots": [{"Snapshots": list(before)}],
+            "CreateSnapshots": [{"Snapshots": created}] if isinstance(created, list) else [created],
+            "DeleteSnapshot": [delete or {}],
+        }
+    )
+
+
+def test_what_is_not_asked_for_is_excluded_in_the_words_of_ec2():
+    ec2 = client(created=made("vol-1"))
+    assert take(ec2, MemoryLedger(), "vol-1") == {"vol-1": "snap-of-vol-1"}
+    asked = ec2.parameters("CreateSnapshots")["InstanceSpecification"]
+    assert asked == {"InstanceId": "i-1", "ExcludeBootVolume": True, "ExcludeDataVolumeIds": ["vol-2"]}
+
+
+def test_all_volumes_exclude_nothing():
+    ec2 = client(created=made(*DEVICES.values()))
+    take(ec2, MemoryLedger(), *DEVICES.values())
+    assert ec2.parameters("CreateSnapshots")["InstanceSpecification"] == {"InstanceId": "i-1"}
+
+
+def test_an_answer_that_was_lost_is_found_by_its_tags():
+    ec2, ledger = client(before=made("vol-0", "vol-1")), MemoryLedger()
+    assert take(ec2, ledger, "vol-0", "vol-1") == {"vol-0": "snap-of-vol-0", "vol-1": "snap-of-vol-1"}
+    assert ec2.operations("CreateSnapshots") == []
+    assert ledger.open_objects() == {("snapshot", "snap-of-vol-0"), ("snapshot", "snap-of-vol-1")}
+
+
+def test_a_set_that_lacks_a_volume_is_deleted_before_another_is_made():
+    ec2 = client(before=made("vol-0"), created=made("vol-0", "vol-1"))
+    take(ec2, MemoryLedger(), "vol-0", "vol-1")
+    assert ec2.operations("CreateSnapshots", "DeleteSnapshot") == ["DeleteSnapshot", "CreateSnapshots"]
+
+
+def test_a_volume_attached_meanwhile_spoils_the_set():
+    ec2, ledger = client(created=made("vol-0", "vol-1", "vol-9")), MemoryLedger()
+    with pytest.raises(ConflictError, match="not of the volumes asked for"):
+        take(ec2, ledger, "vol-0", "vol-1")
+    assert ec2.operations("DeleteSnapshot") == ["DeleteSnapshot"] * 3
+
+
+def test_every_snapshot_is_in_the_ledger_before_it_can_exist():
+    ledger = MemoryLedger()
+    ec2 = client(created=UnavailableError("no answer", why="cut", cure="again"))
+    with pytest.raises(UnavailableError):
+        take(ec2, ledger, "vol-0", "vol-1")
+    assert [(row.kind, row.object_id) for row in ledger.open_rows()] == [("snapshot", "")] * 2
+
+
+def test_a_quota_says_which_action_reached_it():
+    ec2 = client(created=Refusal(400, "SnapshotLimitExceeded", "too many"))
+    with pytest.raises(QuotaReachedError, match="ec2:CreateSnapshots"):
+        take(ec2, MemoryLedger(), "vol-0")
+
+
+def test_a_snapshot_that_failed_is_told():
+    ec2 = RecordedEc2({"DescribeSnapshots": [{"Snapshots": [{"SnapshotId": "snap-1", "State": "error"}]}]})
+    with pytest.raises(UnavailableError, match="snap-1 failed"):
+        snapshots_completed(ec2, ("snap-1",))
+    assert snapshots_completed(ec2, ())
+
+
+def test_a_snapshot_behind_an_image_is_not_deleted_silently():
+    book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    with pytest.raises(ConflictError):
+        delete_snapshots(client(delete=Refusal(400, "InvalidSnapshot.InUse", "ami-1 uses it")), book, ("snap-1",))
