@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
+from holdfast.appliance.infrastructure import PASSWORD_PURPOSE
 from holdfast.appliance.ports.records import Repositories
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import RepositoryDefinition
@@ -17,8 +18,6 @@ from holdfast.repository.stores.location import open_store
 from holdfast.repository.surroundings import Surroundings
 from holdfast.wiring.delegated_repository import DelegatedRepository
 from holdfast.wiring.key_service import LazyKeyService
-
-PASSWORD_PURPOSE = "repository-password:"  # noqa: S105 - what a seal is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class KeptOpenRepositories:
             return made.opened
 
     def _open(self, definition: RepositoryDefinition, sealed: bytes | None) -> _Kept:
-        password = None if sealed is None else self._box.open(sealed, PASSWORD_PURPOSE + definition.name)
+        password = None if sealed is None else self._box.open(sealed, PASSWORD_PURPOSE)
         store = open_store(definition.location)
         try:
             repository = open_repository(store, Secret(password, LazyKeyService()), self._surroundings)

@@ -10,7 +10,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from botocore.exceptions import BotoCoreError, ConnectionClosedError
 from botocore.session import Session
 
-from holdfast.domain.errors import PermissionDeniedError
+from holdfast.domain.errors import PermissionDeniedError, UsageError
 from holdfast.repository.stores.s3.errors import translate_botocore_error
 from holdfast.signed_http.sigv4 import Credentials
 
@@ -31,6 +31,18 @@ class AwsSession:
         self._session = Session()
         self._asked_region = region or os.environ.get("AWS_REGION") or None
         self._credentials: BotocoreCredentials | None = None
+
+    @property
+    def region(self) -> str:
+        """Where requests go that name no region. Raises UsageError where nothing says so."""
+        region = self._asked_region or self._session.get_config_variable("region")
+        if not region:
+            raise UsageError(
+                "no AWS region",
+                why="neither the environment nor a profile names one",
+                cure="set AWS_REGION, or a region in the profile",
+            )
+        return str(region)
 
     def client(self, service: str, *, endpoint: str | None = None, s3_options: dict[str, str] | None = None) -> Any:
         """A botocore client; `endpoint` None means AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile, or AWS.
