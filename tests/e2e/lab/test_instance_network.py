@@ -138,6 +138,12 @@ def test_group_that_is_not_there_is_refused_and_leaves_nothing(fleet, network):
     assert fleet.account.lab("census") == before
 
 
+def test_group_of_another_network_is_refused(fleet, network):
+    default = fleet.account.ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"]
+    other = next(group["GroupId"] for group in default if group["VpcId"] != network["vpc"])
+    refused("InvalidParameter", fleet.launch, SubnetId=network["subnet"], SecurityGroupIds=[other])
+
+
 def test_groups_and_subnets_in_use_are_not_deleted(fleet, network):
     ec2, group = fleet.account.ec2, network["groups"][0]
     instance_id = fleet.launched(SubnetId=network["subnet"], SecurityGroupIds=[group])

@@ -169,7 +169,8 @@ def test_state_changes_that_cannot_be_are_refused(fleet):
     for action in (ec2.start_instances, ec2.stop_instances):
         with pytest.raises(ClientError, match="IncorrectInstanceState"):
             action(InstanceIds=[instance_id])
-    assert ec2.terminate_instances(InstanceIds=[instance_id])["TerminatingInstances"][0]["PreviousState"]["Code"] == 48
+    (change,) = ec2.terminate_instances(InstanceIds=[instance_id])["TerminatingInstances"]
+    assert (change["PreviousState"]["Code"], change["CurrentState"]["Code"]) == (48, 48)
 
 
 def test_protected_instances_are_neither_stopped_nor_terminated(fleet):
@@ -198,8 +199,13 @@ def test_a_terminated_instance_is_shown_for_an_hour(new_account):
 def test_status_checks_are_of_running_instances(fleet):
     ec2 = fleet.account.ec2
     instance_id = fleet.launched()
-    (status,) = ec2.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"]
-    assert status["InstanceStatus"]["Status"] == "ok"
+
+    def status():
+        (found,) = ec2.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"]
+        return found["InstanceStatus"]["Status"]
+
+    assert status() in ("initializing", "ok")
+    until(lambda: status() == "ok")
     ec2.stop_instances(InstanceIds=[instance_id])
     fleet.reaches(instance_id, "stopped")
     assert ec2.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"] == []

@@ -115,6 +115,7 @@ def test_instances_are_found_by_what_they_are(fleet):
     {
         "InvalidAMIID.NotFound": {"ImageId": "ami-0123456789abcdef0"},
         "InvalidParameterValue": {"InstanceType": "t3.enormous"},
+        "InvalidKeyPair.NotFound": {"KeyName": "lost"},
         "MissingInput": {"Placement": {"AvailabilityZone": "us-east-1z"}},
     }.items(),
 )

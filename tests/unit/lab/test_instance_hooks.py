@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+from moto.core.responses import ActionResult
 from moto.ec2 import urls
 from moto.ec2.models import EC2Backend, elastic_network_interfaces, instances
 from moto.ec2.models.amis import Ami
@@ -92,6 +93,11 @@ def test_requests_reach_the_response_class_through_the_urls():
     assert "{0}/" in urls.url_paths, moved("moto.ec2.urls.url_paths", "instances/responses.py")
     for name in ("_get_param", "_parse_tag_specification", "error_on_dryrun", "_filters_from_querystring"):
         assert hasattr(EC2Response, name), moved(f"EC2Response.{name}", "instances/responses.py")
+
+
+def test_results_of_actions_can_be_looked_into():
+    hook = moved("ActionResult.result", "instances/responses.py (_as_they_are)")
+    assert ActionResult({"StoppingInstances": []}).result == {"StoppingInstances": []}, hook
 
 
 def test_filters_find_attributes_by_a_table():

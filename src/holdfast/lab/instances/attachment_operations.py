@@ -132,8 +132,12 @@ class AttachmentOperations(ImageOperations):
         if isinstance(subnet, str):
             subnet = self.get_subnet(subnet)
         for group_id in group_ids or ():
-            if self.get_security_group_from_id(group_id) is None:
+            group = self.get_security_group_from_id(group_id)
+            if group is None:
                 raise InvalidSecurityGroupNotFoundError(group_id)
+            if group.vpc_id != subnet.vpc_id:
+                words = f"Security group {group_id} and subnet {subnet.id} belong to different networks."
+                raise EC2ClientError("InvalidParameter", words)
         primary = (
             private_ip_address if isinstance(private_ip_address, str) else next(iter(private_ip_address or ()), None)
         )

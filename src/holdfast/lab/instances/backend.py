@@ -62,6 +62,9 @@ class InstancesBackend(AttachmentOperations):
         profile_name, profile_arn = facts.get("iam_instance_profile_name"), facts.get("iam_instance_profile_arn")
         if profile_name or profile_arn:
             self._check_profile(profile_name, profile_arn)
+        key_name = facts.get("key_name") or template.get("KeyName")
+        if key_name and key_name not in self.key_pairs:
+            raise EC2ClientError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
         self._choose_subnet(facts)
         facts.setdefault("region_name", self.region_name)
         facts.setdefault("is_instance_type_default", True)

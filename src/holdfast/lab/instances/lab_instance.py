@@ -115,6 +115,18 @@ class LabInstance(Instance):
             else:
                 self._stop()
 
+    @property
+    def instance_status(self) -> dict[str, Any]:
+        """As DescribeInstanceStatus says it: `initializing` for a moment."""
+        if self._state.name == RUNNING and not self.power.checked:
+            return {"Details": [{"Name": "reachability", "Status": "initializing"}], "Status": "initializing"}
+        return super().instance_status
+
+    @property
+    def system_status(self) -> dict[str, Any]:
+        """What holds for the instance holds for its host."""
+        return self.instance_status
+
     def _before(self) -> InstanceState:
         return InstanceState(self._state.name, self._state.code)
 

@@ -71,6 +71,7 @@ class Power:
     ) -> None:
         self.folder = InstanceFolder(world.folder / instance_id)
         self.state = PENDING
+        self.running_since: float | None = None
         self._world = world
         self._id = instance_id
         self._metadata = metadata
@@ -85,6 +86,12 @@ class Power:
         self._machine: Machine | None = None
         self._off = threading.Event()
         self._off.set()
+
+    @property
+    def checked(self) -> bool:
+        """Whether EC2's checks of a running instance have had the time to pass."""
+        since = self.running_since
+        return self.state == RUNNING and since is not None and self._world.now() >= since + self._world.pending_seconds
 
     @property
     def machine(self) -> Machine | None:
@@ -138,6 +145,7 @@ class Power:
         with self._lock:
             if self.state == PENDING and not self._lab_ends:
                 self.state = RUNNING
+                self.running_since = self._world.now()
                 self._server = MetadataServer(self._metadata)
                 self._switch_on(self._server.endpoint)
 

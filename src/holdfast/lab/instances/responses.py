@@ -123,6 +123,25 @@ class LabEC2Response(EC2Response):
             "block_device_mappings": get("BlockDeviceMappings", []),
         }
 
+    def start_instances(self) -> ActionResult:
+        """Start instances."""
+        return self._as_they_are(super().start_instances(), "StartingInstances")
+
+    def stop_instances(self) -> ActionResult:
+        """Stop instances."""
+        return self._as_they_are(super().stop_instances(), "StoppingInstances")
+
+    def terminate_instances(self) -> ActionResult:
+        """Terminate instances."""
+        return self._as_they_are(super().terminate_instances(), "TerminatingInstances")
+
+    def _as_they_are(self, answer: ActionResult, name: str) -> ActionResult:
+        """moto says what a change leads to, also of instances that it does not change."""
+        for change in cast(dict[str, Any], answer.result)[name]:
+            instance = self.backend.lab_instance(change["InstanceId"])
+            change["CurrentState"] = {"Code": instance.state_code, "Name": instance.state}
+        return answer
+
     def get_console_output(self) -> ActionResult:
         """What the instance has written to its console."""
         instance = self.backend.lab_instance(self._get_param("InstanceId"))
