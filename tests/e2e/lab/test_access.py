@@ -147,6 +147,37 @@ def test_tags_on_creation_and_on_resources(root):
     ec2.delete_volume(VolumeId=mine)
 
 
+def test_what_is_meant_is_asked_for_as_what_is_named(root):
+    """An association stands for its instance, an instance for its volumes, a group's name for the group."""
+    ec2 = root.client("ec2")
+    trust = document({"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"})
+    root.role("meant", trust)
+    root.client("iam").create_instance_profile(InstanceProfileName="meant")
+    root.client("iam").add_role_to_instance_profile(InstanceProfileName="meant", RoleName="meant")
+    image = ec2.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
+    (instance,) = ec2.run_instances(
+        ImageId=image, InstanceType="t3.small", MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "meant"}
+    )["Instances"]
+    instance_id = instance["InstanceId"]
+    user = root.user("unnamed", allow("ec2:*", "*"), deny("ec2:*", f"arn:aws:ec2:*:*:instance/{instance_id}"))
+    (association,) = ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"]
+    refusal = words(user.client("ec2").disassociate_iam_instance_profile, AssociationId=association["AssociationId"])
+    assert f"instance/{instance_id} with an explicit deny" in refusal
+    snapshots = root.user("snapshots", allow("ec2:CreateSnapshots", [f"arn:aws:ec2:*:*:{kind}/*" for kind in
+                                                                     ("instance", "snapshot")]))  # fmt: skip
+    specification = {"InstanceSpecification": {"InstanceId": instance_id}}
+    until(lambda: ec2.describe_volumes()["Volumes"] != [])
+    assert f"on resource: arn:aws:ec2:us-east-1:{HERE}:volume/vol-" in words(
+        snapshots.client("ec2").create_snapshots, **specification
+    )
+    ec2.create_security_group(GroupName="by-name", Description="d")
+    (group,) = ec2.describe_security_groups(GroupNames=["by-name"])["SecurityGroups"]
+    assert f"security-group/{group['GroupId']}" in words(
+        root.user("groups").client("ec2").delete_security_group, GroupName="by-name"
+    )
+    ec2.terminate_instances(InstanceIds=[instance_id])
+
+
 def test_dry_run_says_what_would_be(root, nobody):
     wanted = {"AvailabilityZone": "us-east-1a", "Size": 1, "DryRun": True}
     assert refused(nobody.client("ec2").create_volume, **wanted)[0] == "UnauthorizedOperation"

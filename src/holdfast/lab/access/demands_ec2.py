@@ -7,6 +7,7 @@ from typing import Any
 from moto.ec2.models import ec2_backends
 
 from holdfast.lab.access.calls import Call, document_of
+from holdfast.lab.access.ec2_relations import ids_meant
 from holdfast.lab.access.evaluator import Demand
 from holdfast.lab.access.identities import Identities
 
@@ -31,8 +32,8 @@ _CREATED = {
     "CreateNetworkAcl": ("network-acl",), "CreateDhcpOptions": ("dhcp-options",), "CreateNatGateway": ("natgateway",),
     "CreateVpcEndpoint": ("vpc-endpoint",), "CreateLaunchTemplate": ("launch-template",),
 }  # fmt: skip
+_ASSOCIATING = ("AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
 _NESTED = ("CreateSnapshots", "RegisterImage")
-_BY_GROUP_NAME = ("AuthorizeSecurityGroupIngress", "DeleteSecurityGroup", "RevokeSecurityGroupIngress")
 
 
 def of_ec2(call: Call, identities: Identities) -> Iterator[Demand]:
@@ -49,7 +50,7 @@ def of_ec2(call: Call, identities: Identities) -> Iterator[Demand]:
     else:
         found = list(_ordinary(call, action))
         yield from found or [Demand(action, "*", _region(call))]
-    if call.operation == "AssociateIamInstanceProfile":
+    if call.operation in _ASSOCIATING:
         yield from _pass_role(call, identities, call.parameters.get("IamInstanceProfile", {}))
     for specification in call.parameters.get("TagSpecifications", ()):
         kind, tags = specification.get("ResourceType", ""), _request_tags(specification.get("Tags", ()))
@@ -62,19 +63,10 @@ def _ordinary(call: Call, action: str) -> Iterator[Demand]:
     """What is named in the request, and what is made by it."""
     for one in _ids(call.parameters, nested=call.operation in _NESTED):
         yield _existing(call, action, one, _facts(call))
-    if call.operation in _BY_GROUP_NAME and "GroupName" in call.parameters and "GroupId" not in call.parameters:
-        group = ec2_backends[call.account][call.region].get_security_group_from_name(call.parameters["GroupName"])
-        if group is not None:
-            yield _existing(call, action, group.id, {})
+    for one in ids_meant(call):
+        yield _existing(call, action, one, {})
     if "KeyPair" in call.operation and "KeyName" in call.parameters:
         yield Demand(action, arn(call, "key-pair", call.parameters["KeyName"]), _region(call))
-    if call.operation == "DetachVolume" and "InstanceId" not in call.parameters:
-        volume = ec2_backends[call.account][call.region].volumes.get(call.parameters.get("VolumeId", ""))
-        if volume is not None and volume.attachment is not None:
-            yield _existing(call, action, volume.attachment.instance.id, {})
-    if call.operation == "CreateSnapshots":
-        instance_id = call.parameters.get("InstanceSpecification", {}).get("InstanceId", "")
-        yield from (_existing(call, action, one, {}) for one in _volumes_of(call, instance_id))
     for kind in _CREATED.get(call.operation, ()):
         yield Demand(action, arn(call, kind, "*"), _tags_for(call, kind) | _facts(call) | _region(call))
 
@@ -157,7 +149,7 @@ def of_ebs(call: Call, identities: Identities) -> Iterator[Demand]:
 
 def profile_asked_for(call: Call) -> str | None:
     """The name or ARN of the instance profile that a RunInstances or an association is to use."""
-    if call.service != "ec2" or call.operation not in ("RunInstances", "AssociateIamInstanceProfile"):
+    if call.service != "ec2" or call.operation not in ("RunInstances", *_ASSOCIATING):
         return None
     profile = call.parameters.get("IamInstanceProfile", {})
     name: str | None = profile.get("Arn") or profile.get("Name")
@@ -181,21 +173,18 @@ def _existing(call: Call, action: str, resource_id: str, more: Pairs, kind: str 
 
 
 def _ids(value: object, *, nested: bool, depth: int = 0) -> Iterator[str]:
+    """The ids in the parameters, but not those of what is to be left out."""
     if isinstance(value, str):
         match = _ID.fullmatch(value)
         if match and match.group(1) in _TYPES:
             yield value
     elif isinstance(value, Mapping) and (nested or depth == 0):
-        for one in value.values():
-            yield from _ids(one, nested=nested, depth=depth + 1)
+        for name, one in value.items():
+            if not str(name).startswith("Exclude"):
+                yield from _ids(one, nested=nested, depth=depth + 1)
     elif isinstance(value, list):
         for one in value:
             yield from _ids(one, nested=nested, depth=depth + 1)
-
-
-def _volumes_of(call: Call, instance_id: str) -> list[str]:
-    volumes = list(ec2_backends[call.account][call.region].volumes.values())
-    return [one.id for one in volumes if one.attachment is not None and one.attachment.instance.id == instance_id]
 
 
 def _facts(call: Call) -> dict[str, tuple[str, ...]]:
