@@ -9,6 +9,7 @@ from holdfast.aws.policies.instances import (
     discovery_grants,
     restore_grants,
     snapshot_grants,
+    volume_key_grants,
 )
 from holdfast.domain.ownership import APPLIANCE, PURPOSE, WORKER
 
@@ -29,7 +30,7 @@ class ApplianceScope:
     """What an appliance works on. Texts may be a template's words for what does not exist yet.
 
     `restored_role_arns`: roles that restored instances may have, None for every role of the account;
-    `production_role_arns`: roles of other accounts that it may assume.
+    `production_role_arns`: roles of other accounts that it may assume; `volume_key_arns`: the customer's own KMS keys.
     """
 
     partition: str
@@ -40,6 +41,7 @@ class ApplianceScope:
     repositories: tuple[RepositoryPlace, ...] = ()
     restored_role_arns: tuple[str, ...] | None = None
     production_role_arns: tuple[str, ...] = ()
+    volume_key_arns: tuple[str, ...] = ()
 
 
 def appliance_grants(scope: ApplianceScope) -> list[Grant]:
@@ -54,6 +56,7 @@ def appliance_grants(scope: ApplianceScope) -> list[Grant]:
         *_worker_instances(names),
         *_worker_roles(scope, names),
         *_worker_queues(scope),
+        *volume_key_grants(scope.volume_key_arns),
     ]
     if scope.production_role_arns:
         why = "other accounts, by roles that trust this one"

@@ -74,7 +74,10 @@ def birth_grants(names: Ec2Names) -> list[Grant]:
 
 def restore_grants(names: Ec2Names, role_arns: tuple[str, ...]) -> list[Grant]:
     """Instances made again, or restored into where they stand; `role_arns` are roles that they may have."""
-    standing = names.all("instance", "volume")
+    return [*_making_again(names, role_arns), *_exchanging(names), *_clearing_away(names)]
+
+
+def _making_again(names: Ec2Names, role_arns: tuple[str, ...]) -> list[Grant]:
     return [
         Grant(
             "RestoreVolumes",
@@ -98,13 +101,23 @@ def restore_grants(names: Ec2Names, role_arns: tuple[str, ...]) -> list[Grant]:
             names.all("image", "key-pair", "network-interface", "security-group", "snapshot", "subnet"),
         ),
         Grant(
+            "GiveRoles",
+            "restored instances have the role that they had",
+            ("iam:PassRole",),
+            role_arns,
+            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        ),
+    ]
+
+
+def _exchanging(names: Ec2Names) -> list[Grant]:
+    return [
+        Grant(
             "Exchange",
             "a standing instance is stopped, gets other volumes and the configuration of the point, and is started",
             (
                 "ec2:AssociateIamInstanceProfile",
                 "ec2:AttachVolume",
-                "ec2:CreateTags",
-                "ec2:DeleteTags",
                 "ec2:DetachVolume",
                 "ec2:DisassociateIamInstanceProfile",
                 "ec2:ModifyInstanceAttribute",
@@ -114,19 +127,26 @@ def restore_grants(names: Ec2Names, role_arns: tuple[str, ...]) -> list[Grant]:
                 "ec2:StopInstances",
                 "ec2:UnmonitorInstances",
             ),
-            standing,
+            names.all("instance", "volume"),
         ),
         Grant(
             "Addresses",
-            "groups, tags, secondary and elastic addresses of restored interfaces",
-            (
-                "ec2:AssignPrivateIpAddresses",
-                "ec2:AssociateAddress",
-                "ec2:CreateTags",
-                "ec2:ModifyNetworkInterfaceAttribute",
-            ),
+            "groups, secondary and elastic addresses of restored interfaces",
+            ("ec2:AssignPrivateIpAddresses", "ec2:AssociateAddress", "ec2:ModifyNetworkInterfaceAttribute"),
             names.all("elastic-ip", "instance", "network-interface", "security-group"),
         ),
+        Grant(
+            "TagStanding",
+            "people's tags come back; nothing becomes ours by a tag, or it could be terminated as ours",
+            ("ec2:CreateTags", "ec2:DeleteTags"),
+            names.all("instance", "network-interface", "volume"),
+            {"Null": {f"aws:RequestTag/{APPLIANCE}": "true"}},
+        ),
+    ]
+
+
+def _clearing_away(names: Ec2Names) -> list[Grant]:
+    return [
         Grant(
             "ClearAway",
             "what of ours was left unfinished or is not needed any more",
@@ -135,11 +155,21 @@ def restore_grants(names: Ec2Names, role_arns: tuple[str, ...]) -> list[Grant]:
             _OURS,
         ),
         Grant("DropKept", "volumes that a restore replaced", ("ec2:DeleteVolume",), names.all("volume"), _KEPT),
+    ]
+
+
+def volume_key_grants(key_arns: tuple[str, ...]) -> list[Grant]:
+    """The customer's own KMS keys that volumes and snapshots are encrypted under; AWS's default key needs none."""
+    if not key_arns:
+        return []
+    uses = ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom")
+    return [
+        Grant("VolumeKeys", "encrypted volumes are made as whoever asks", (*uses, "kms:ReEncryptTo"), key_arns),
         Grant(
-            "GiveRoles",
-            "restored instances have the role that they had",
-            ("iam:PassRole",),
-            role_arns,
-            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+            "LendVolumeKeys",
+            "EBS itself goes on using the key of an encrypted volume",
+            ("kms:CreateGrant",),
+            key_arns,
+            {"Bool": {"kms:GrantIsForAWSResource": "true"}},
         ),
     ]

@@ -28,6 +28,7 @@ APPLIANCE = ApplianceScope(
     f"arn:aws:iam::{ACCOUNT}:policy/boundary",
     (RepositoryPlace("shop", "holdfast"),),
     production_role_arns=("arn:aws:iam::210987654321:role/backup",),
+    volume_key_arns=(KEY,),
 )
 POLICIES = {
     "appliance": appliance_grants(APPLIANCE),
@@ -108,3 +109,14 @@ def test_repositories_at_the_top_of_a_bucket():
 def test_another_account_trusts_one_role_with_its_external_id():
     (statement,) = trusts_role("arn:aws:iam::1:role/appliance", "secret")["Statement"]
     assert statement["Condition"] == {"StringEquals": {"sts:ExternalId": "secret"}}
+
+
+def test_nothing_that_stands_becomes_ours_by_a_tag():
+    """What may be terminated or deleted is told by the tag of the appliance, which is given at birth alone."""
+    for name in ("appliance", "production"):
+        for grant in POLICIES[name]:
+            if "ec2:CreateTags" in grant.actions:
+                born = "ec2:CreateAction" in grant.conditions.get("StringEquals", {})
+                ours = "aws:ResourceTag/holdfast:appliance" in grant.conditions.get("Null", {})
+                kept_out = grant.conditions.get("Null", {}).get("aws:RequestTag/holdfast:appliance") == "true"
+                assert born or ours or kept_out, grant.name
