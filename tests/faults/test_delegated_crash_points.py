@@ -148,8 +148,11 @@ def copy(run: Run, store: ObjectStore) -> ObjectStore:
 
 def hit(step: Step, run: Run, store: ObjectStore, request: Request, fault: Fault | Lie) -> bool:
     """Do the step with that fault; whether it succeeded."""
-    plan = {request.number: fault}
-    broken = FaultyStore(store, plan) if isinstance(fault, Fault) else MisleadingStore(store, plan)
+    broken: ObjectStore
+    if isinstance(fault, Fault):
+        broken = FaultyStore(store, {request.number: fault})
+    else:
+        broken = MisleadingStore(store, {request.number: fault})
     try:
         step(run, broken, 20)
     except (HoldfastError, SimulatedCrash):
@@ -254,11 +257,12 @@ def test_two_attempts_of_which_both_finish():
     write_task(reprepare(repository, run.session), 2)
     second = Run(run.scene, run.session, 2)
     do(second, store, 61)
-    results = [read_result(repository, run.session, attempt) for attempt in (1, 2)]
-    assert all(isinstance(result, BackupResult) for result in results)
-    assert results[0] != results[1]
-    manifest = accept_backup(repository, run.session, results[1])
-    assert accept_backup(repository, run.session, results[0]) == manifest
+    first, other = (read_result(repository, run.session, attempt) for attempt in (1, 2))
+    assert isinstance(first, BackupResult)
+    assert isinstance(other, BackupResult)
+    assert first != other
+    manifest = accept_backup(repository, run.session, other)
+    assert accept_backup(repository, run.session, first) == manifest
     assert points(run, store) == 1
 
 

@@ -93,7 +93,7 @@ CALCULATIONS: dict[str, Callable[[dict[str, Any]], bytes | str | list[int]]] = {
     "sub": lambda given: master(given).sub(given["label"]),
     "K_map": lambda given: master(given).map_key(raw(given, "tenant")),
     "K_index": lambda given: master(given).index_key(raw(given, "tenant")),
-    "SD": lambda given: master(given).session_keys(raw(given, "tenant"), raw(given, "session")).data,
+    "SD": lambda given: master(given).data_key(raw(given, "session")),
     "SM": lambda given: master(given).session_keys(raw(given, "tenant"), raw(given, "session")).map,
     "pack key": pack_key,
     "SS": lambda given: master(given).scratch_key(raw(given, "session")),

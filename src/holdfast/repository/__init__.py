@@ -1,5 +1,6 @@
 """The repository: restore points in an object store, sealed, deduplicated, readable without a database.
 
 It must never know AWS compute, a policy, a server or a person's terminal. Its spec is docs/format/repository.md and
-docs/format/ordering.md. Read `opening.py` first, then `volume_writer.py` and `reader.py`.
+docs/format/ordering.md. Read `opening.py` first, then `access.py` (what moves data holds no more than that),
+`writing/backup.py` and `reading/restore.py`; `delegation/` lets a worker do the same.
 """

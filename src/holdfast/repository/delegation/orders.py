@@ -7,7 +7,7 @@ make but who holds the master key.
 import dataclasses
 import hmac
 
-from holdfast.domain.errors import IntegrityError, ObjectExistsError
+from holdfast.domain.errors import IntegrityError, ObjectExistsError, UsageError
 from holdfast.repository.crypto.keyed_hash import keyed_hash
 from holdfast.repository.crypto.keys import MasterKey
 from holdfast.repository.delegation.results import Result
@@ -39,6 +39,12 @@ def order(repository: Repository, task: Task) -> Task:
 
     Raises IntegrityError where a task stands that the appliance did not make.
     """
+    if not 1 <= task.attempt <= names.ATTEMPT_LIMIT:
+        raise UsageError(
+            f"there is no attempt {task.attempt}",
+            why=f"they are 1 to {names.ATTEMPT_LIMIT}",
+            cure="begin a new session",
+        )
     ready = marked(task, repository.master)
     try:
         scratch_of(repository, task.session).write_task(ready)

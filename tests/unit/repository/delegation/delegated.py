@@ -90,7 +90,12 @@ def back_up(
 
 
 def restore(repository: Repository, session: bytes, *volumes: str) -> dict[str, bytes]:
-    """Prepare, let a worker restore these volumes, finish; what they hold."""
+    """Restore these volumes by a worker; what they hold, for volumes that fit into memory."""
+    return {name: volume.content for name, volume in restore_volumes(repository, session, *volumes).items()}
+
+
+def restore_volumes(repository: Repository, session: bytes, *volumes: str) -> dict[str, MemoryVolume]:
+    """Prepare, let a worker restore these volumes, finish."""
     point = find_point(repository, session.hex(), DEFAULT_TENANT)
     targets = {name: MemoryTarget() for name in volumes}
     wanted = [VolumeTarget(name, {"kind": "memory", "name": name}) for name in volumes]
@@ -103,4 +108,4 @@ def restore(repository: Repository, session: bytes, *volumes: str) -> dict[str, 
     mine.write_result(run_restore_task(repository.store, task, lambda facts: targets[facts["name"]], Silence(), around))
     finish_restore(repository, prepared.session, Silence())
     assert list(repository.store.list(names.scratch(prepared.session))) == []
-    return {name: target.volume.content for name, target in targets.items() if target.volume is not None}
+    return {name: target.volume for name, target in targets.items() if target.volume is not None}

@@ -11,9 +11,9 @@ from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.parents import Method
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
-from holdfast.testing.memory_volumes import MemoryTarget, sample
+from holdfast.testing.memory_volumes import MemoryTarget, MemoryVolume, sample
 from holdfast.testing.small_repository import make_small_repository
-from tests.unit.repository.delegation.delegated import Disks, back_up, restore
+from tests.unit.repository.delegation.delegated import Disks, back_up, restore, restore_volumes
 
 BLOCK = 512 * 1024
 ROOT = sample(6 * BLOCK)
@@ -91,6 +91,18 @@ def test_a_volume_may_grow_or_shrink(repository, disks, size_bytes):
     content = (ROOT + bytes(size_bytes))[:size_bytes]
     manifest, _result = back_up(repository, disks, {"root": disks.snapshot("r2", content)})
     assert restore(repository, manifest.session, "root") == {"root": content}
+    assert check_repository(repository, 100, Silence()).damage == ()
+
+
+def test_a_volume_of_terabytes_changes_its_depth(repository, disks):
+    """Maps of four levels and fewer, each grown and shrunk into the next: what is inherited is accepted, and right."""
+    blocks = {number: bytes([number % 251 + 1]) * BLOCK for number in (0, 127, 128, 16_383, 16_384, 40_000, 2_100_000)}
+    for moment, count in enumerate((2_100_001, 16_384, 20_000, 2_100_001, 100, 3_000_000)):
+        disks.snapshots[f"t{moment}"] = volume = MemoryVolume(
+            count * BLOCK, {number: block for number, block in blocks.items() if number < count and number != moment}
+        )
+        manifest, _result = back_up(repository, disks, {"root": {"kind": "memory", "snapshot": f"t{moment}"}})
+        assert restore_volumes(repository, manifest.session, "root") == {"root": volume}
     assert check_repository(repository, 100, Silence()).damage == ()
 
 

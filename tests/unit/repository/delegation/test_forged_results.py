@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from holdfast.repository.delegation.backup_side import PreparedBackup, VolumeSou
 from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.delegation.scratch import SessionScratch
+from holdfast.repository.delegation.tasks import BackupTask
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
 from holdfast.repository.format.map_node import CUT_STREAM, depth_of
@@ -49,7 +51,7 @@ class Scene:
     def volume(self) -> VolumeMap:
         return self.result.volumes[0]
 
-    def with_volume(self, **changes: object) -> BackupResult:
+    def with_volume(self, **changes: Any) -> BackupResult:
         return dataclasses.replace(self.result, volumes=(dataclasses.replace(self.volume, **changes),))
 
     def with_root(self, root: Located) -> BackupResult:
@@ -75,8 +77,8 @@ def scene() -> Scene:
     return Scene(repository, parent, foreign, prepared, result)
 
 
-def refused(scene: Scene, result: BackupResult, error: type[HoldfastError] = IntegrityError) -> HoldfastError:
-    """No point, no index run; and the honest result is still accepted."""
+def refused(scene: Scene, result: BackupResult, error: type[HoldfastError] = IntegrityError) -> tuple[str, ...]:
+    """No point, no index run; and the honest result is still accepted. The objects that the error names."""
     before = [info.key for info in scene.repository.store.list(names.POINTS)]
     runs = [info.key for info in scene.repository.store.list(names.INDEX)]
     with pytest.raises(error) as caught:
@@ -86,7 +88,7 @@ def refused(scene: Scene, result: BackupResult, error: type[HoldfastError] = Int
     assert scene.prepared.session not in [point.session for point in list_points(scene.repository)]
     manifest = accept_backup(scene.repository, scene.prepared.session, scene.result)
     assert restore(scene.repository, manifest.session, "root") == {"root": CHANGED}
-    return caught.value
+    return getattr(caught.value, "objects", ())
 
 
 def test_the_honest_result_is_a_point_whose_run_serves_its_own_workload(scene):
@@ -101,8 +103,8 @@ def test_the_honest_result_is_a_point_whose_run_serves_its_own_workload(scene):
 @pytest.mark.parametrize("which", ["data", "map"])
 def test_a_pack_of_another_session(scene, which):
     foreign = next(pack for pack in scene.foreign.packs if pack.holds_maps == (which == "map"))
-    error = refused(scene, scene.with_packs(*scene.result.packs, foreign))
-    assert error.objects == (names.pack(foreign.pack),)
+    blamed = refused(scene, scene.with_packs(*scene.result.packs, foreign))
+    assert blamed == (names.pack(foreign.pack),)
 
 
 @pytest.mark.parametrize("number", [0, -1])
@@ -146,7 +148,7 @@ ROOT_LIES: dict[str, Callable[[Located], Located]] = {
 }
 
 
-def moved(located: Located, **changes: object) -> Located:
+def moved(located: Located, **changes: Any) -> Located:
     return dataclasses.replace(located, place=dataclasses.replace(located.place, **changes))
 
 
@@ -223,10 +225,11 @@ def test_a_task_that_the_worker_wrote_itself(scene):
     mine: SessionScratch = scratch(scene.repository.store, scene.prepared, deterministic_surroundings(9))
     orders = (dataclasses.replace(scene.prepared.task.volumes[0], parent=scene.foreign.volumes[0]),)
     honest = mine.read_task(1)
+    assert isinstance(honest, BackupTask)
     mine.write_task(dataclasses.replace(honest, attempt=2, volumes=orders))
     forged = dataclasses.replace(scene.with_root(scene.foreign.volumes[0].root), attempt=2)
-    error = refused(scene, forged)
-    assert error.objects == (names.task(scene.prepared.session, 2),)
+    blamed = refused(scene, forged)
+    assert blamed == (names.task(scene.prepared.session, 2),)
     with pytest.raises(IntegrityError):
         write_task(scene.prepared, 2)
 

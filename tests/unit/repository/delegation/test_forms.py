@@ -135,7 +135,7 @@ def test_a_field_missing_or_of_another_type_is_refused(name, data):
     without = {other: value for other, value in fields.items() if other != key}
     with pytest.raises(REFUSED):
         decode(cbor2.dumps(without, canonical=True))
-    other = [] if isinstance(fields[key], dict) else {}
+    other: object = [] if isinstance(fields[key], dict) else {}
     with pytest.raises(REFUSED):
         decode(cbor2.dumps({**fields, key: other}, canonical=True))
 

@@ -83,7 +83,7 @@ def opened_packs(repository: Repository, keys: list[bytes], tenant: bytes) -> se
     return found
 
 
-def opened_objects(repository: Repository, keys: list[bytes], session: bytes, tenant: bytes) -> set[int]:
+def opened_objects(repository: Repository, keys: list[bytes], session: bytes, tenant: bytes) -> set[Kind]:
     """Kinds of the objects that open with any key in any way."""
     found = set()
     for info in repository.store.list(""):
