@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
+from holdfast.aws.bundle.building import Bundle, build_bundle
+from holdfast.aws.bundle.contents import Kind
 from holdfast.aws.clients import PatientClient
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.signed_http.patience import REAL_WAITING, Waiting
@@ -11,11 +14,12 @@ from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """AWS as the plug-in uses it; a test hands in clients that fail."""
+    """AWS as the plug-in uses it, and what makes its bundles; a test hands in clients that fail."""
 
     client: Callable[[str, str | None], PatientClient]
     now: Callable[[], datetime]
     waiting: Waiting = REAL_WAITING
+    build: Callable[[Kind, Path], Bundle] = build_bundle
 
 
 def real_cloud() -> Cloud:

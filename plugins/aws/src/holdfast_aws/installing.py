@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from holdfast.aws.bundle.building import Bundle, build_bundle
+from holdfast.aws.bundle.building import Bundle
+from holdfast.aws.bundle.contents import Kind
 from holdfast.aws.deployment.bundle_store import BundleStore
 from holdfast.aws.deployment.deployment_ledger import DeploymentLedger
 from holdfast.aws.deployment.policies import Rights, stack_plan
@@ -27,21 +28,20 @@ def install(cloud: Cloud, context: PluginContext) -> Installation:
     plan = stack_plan(context.identity.server_id, Rights(_listed(options["repositories"]), _listed(options["roles"])))
     identity = cloud.client("sts", region).call("GetCallerIdentity", "the server's AWS credentials")
     context.say(f"working in account {identity['Account']}, region {region}, as {identity['Arn']}")
-    bundles = [_bundle(kind, context) for kind in ("appliance", "worker")]
+    appliance, worker = _bundle("appliance", cloud, context), _bundle("worker", cloud, context)
     stack = Stack(cloud.client("cloudformation", region), plan.stack_name, cloud.waiting)
     ledger = _ledger(cloud, context, region)
     new = stack.status() is None
     try:
         outputs = _ensure(stack, plan, ledger, context, new=new)
         store = BundleStore(cloud.client("s3", region), outputs["BundleBucket"])
-        for bundle in bundles:
+        for bundle in (appliance, worker):
             store.put(bundle, context.say)
     except HoldfastError:
         if new:
             _remove(cloud, context, stack, region)
             ledger.gone(STACK, plan.stack_name)
         raise
-    appliance, worker = bundles
     settings = Settings(
         region=region,
         account_id=str(identity["Account"]),
@@ -143,9 +143,9 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _bundle(kind: str, context: PluginContext) -> Bundle:
+def _bundle(kind: Kind, cloud: Cloud, context: PluginContext) -> Bundle:
     context.say(f"making the bundle of the {kind}")
-    bundle = build_bundle("appliance" if kind == "appliance" else "worker", context.folder)
+    bundle = cloud.build(kind, context.folder)
     if bundle.python != INSTANCE_PYTHON:
         raise UsageError(
             "no bundle can be made that runs on Debian 12",
