@@ -80,3 +80,13 @@ def test_writing_needs_nothing_but_the_file(account):
     with account.path(volume_id).open("r+b") as file:
         os.pwrite(file.fileno(), b"superblock", 1024)
     assert account.blocks(account.snapshot(volume_id))[0][1024:1034] == b"superblock"
+
+
+def test_a_client_token_makes_one_volume(account):
+    """API reference, CreateVolume: "Unique, case-sensitive identifier that you provide to ensure the idempotency"."""
+    request = {"AvailabilityZone": "us-east-1a", "Size": 1, "ClientToken": "once"}
+    first = account.ec2.create_volume(**request)["VolumeId"]
+    assert account.ec2.create_volume(**request)["VolumeId"] == first
+    with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
+        account.ec2.create_volume(**request | {"Size": 2})
+    account.ec2.delete_volume(VolumeId=first)

@@ -24,11 +24,11 @@ _ONLY_STOPPED = ("UserData", "InstanceType", "EbsOptimized", "Kernel", "Ramdisk"
 
 @dataclass(slots=True)
 class Launch:
-    """What a client token stands for: the parameters it came with, and the reservation they led to."""
+    """What a client token stands for: the parameters it came with, and the reservation or volume they led to."""
 
     fingerprint: str
     lock: threading.Lock = field(default_factory=threading.Lock)
-    reservation_id: str | None = None
+    made_id: str | None = None
 
 
 class Launches:
@@ -65,15 +65,32 @@ class LabEC2Response(EC2Response):
         token = self._get_param("ClientToken")
         if not token or self._get_param("DryRun"):
             return ActionResult(self._launch())
-        asked = {name: value for name, value in self.params.items() if name != "ClientToken"}
-        fingerprint = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
-        launch = self.launches.of(self.current_account, self.region, token, fingerprint)
+        launch = self._launch_of(token)
         with launch.lock:
-            known = self.backend.reservations.get(launch.reservation_id or "")
+            known = self.backend.reservations.get(launch.made_id or "")
             if known is None:
                 known = self._launch()
-                launch.reservation_id = known.id
+                launch.made_id = known.id
         return ActionResult(known)
+
+    def create_volume(self) -> ActionResult:
+        """Create a volume, once for each client token."""
+        token = self._get_param("ClientToken")
+        if not token or self._get_param("DryRun"):
+            return super().create_volume()
+        launch = self._launch_of(token)
+        with launch.lock:
+            known = self.backend.volumes.get(launch.made_id or "")
+            if known is not None:
+                return ActionResult(known)
+            answer = super().create_volume()
+            launch.made_id = cast(Any, answer.result).id
+        return answer
+
+    def _launch_of(self, token: str) -> Launch:
+        asked = {name: value for name, value in self.params.items() if name != "ClientToken"}
+        fingerprint = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+        return self.launches.of(self.current_account, self.region, token, fingerprint)
 
     def _launch(self) -> Reservation:
         facts = self._launch_facts()
