@@ -3,5 +3,5 @@
 Use cases and decisions; it moves no block itself. It must never know AWS, a database, HTTP or the engine that makes its
 work durable: each is a port in `ports/`, fitted by `wiring/appliance.py`.
 
-Read `ports/` first, then `backup_task.py`: one backup from snapshot to commit.
+Read `backup_task.py` first: one backup from snapshot to commit; then `policy_run.py` above it, and `ports/`.
 """

@@ -155,11 +155,13 @@ class MemoryEngine:
 
     def _ended(self, workflow_id: str, task: asyncio.Task[None]) -> None:
         del self._tasks[workflow_id]
-        if self.dead or task.cancelled():
+        if task.cancelled():
+            return
+        failure = task.exception()
+        if self.dead or isinstance(failure, MachineDiedError):
             return
         row = self._memory.rows[workflow_id]
         row.answers.clear()
-        failure = task.exception()
         row.state = "ended" if failure is None else "failed"
         if failure is not None:
             self.failures.append(failure)
@@ -172,10 +174,14 @@ class MemoryEngine:
             try:
                 self._boundary(self.boundaries, what)
             except MachineDiedError:
-                self.dead = True
-                for task in list(self._tasks.values()):
-                    task.cancel()
+                self.kill()
                 raise
+
+    def kill(self) -> None:
+        """The machine died: whatever runs stands still where it is."""
+        self.dead = True
+        for task in list(self._tasks.values()):
+            task.cancel()
 
 
 class _Steps:
@@ -197,6 +203,9 @@ class _Steps:
             remembered = {"answer": await answer if asyncio.iscoroutine(answer) else answer}
         except HoldfastError as error:
             remembered = {"error": to_document(ItemError.of(error))}
+        except MachineDiedError:
+            self._engine.kill()
+            raise
         self._engine.cross(f"after {effect.__name__}")
         text = json.dumps(remembered)
         self._row.answers.append(text)

@@ -5,17 +5,12 @@ bears its tags from the beginning, as the ports ask of a real cloud. `on_call` i
 test lets the machine die there.
 """
 
-import hashlib
-import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from holdfast.appliance.ports.cloud import OwnedObject, Ownership
-from holdfast.domain import ownership
-from holdfast.domain.cloud_ledger import CloudLedger, LedgerRow
-from holdfast.domain.errors import NotFoundError, PermissionDeniedError, SourceGoneError
+from holdfast.domain.errors import NotFoundError, SourceGoneError
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.workload import (
     FoundInstance,
@@ -23,47 +18,26 @@ from holdfast.domain.workload import (
     InterfaceConfiguration,
     VolumeConfiguration,
 )
+from holdfast.testing.simulated_objects import CloudObjects
 from holdfast.testing.simulated_restore_site import SimulatedRestoreSite
-from holdfast.testing.simulated_workers import Fate, SimulatedEvents, SimulatedWorkers, WorkerWorld, works
+from holdfast.testing.simulated_workers import SimulatedEvents, SimulatedWorkers, WorkerWorld
 
 GIB = 1024**3
 ACCOUNT_ID = "123456789012"
 
 
 @dataclass
-class CloudObject:
-    """Anything that was created, by whom, and whether it is still there."""
-
-    kind: str
-    id: str
-    account: str
-    region: str
-    owner: Ownership
-    created_at: datetime
-    facts: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class SimulatedCloud:
+class SimulatedCloud(CloudObjects):
     """Implements Cloud."""
 
-    now: Callable[[], datetime]
-    ledger: CloudLedger
     snapshot_seconds: float = 20.0
-    denied: set[str] = field(default_factory=set)
-    on_call: Callable[[str], None] = lambda name: None
-    instances: dict[str, InstanceConfiguration] = field(default_factory=dict)
-    states: dict[str, str] = field(default_factory=dict)
-    objects: dict[str, CloudObject] = field(default_factory=dict)
-    fate: Fate = works
     worker_world: WorkerWorld = field(default_factory=WorkerWorld)
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def add_instance(
         self, name: str, region: str = "eu-central-1", volumes: int = 2, tags: Mapping[str, str] | None = None
     ) -> str:
         """An instance that somebody else runs; its id."""
-        number = next(self._numbers)
+        number = next(self.numbers)
         instance_id = f"i-{number:017x}"
         self.instances[instance_id] = InstanceConfiguration(
             instance_id=instance_id,
@@ -96,81 +70,9 @@ class SimulatedCloud:
         self.advance()
         return sum(one.kind in kinds for one in self.objects.values()) if kinds else len(self.objects)
 
-    def snapshot_exists(self, snapshot_id: str) -> bool:
-        """Whether it is there."""
-        return snapshot_id in self.objects
-
     def advance(self) -> None:
         """Let happen what has happened by now."""
         self.worker_world.advance(self)
-
-    def create(
-        self, kind: str, account: str, region: str, owner: Ownership, token: str, facts: Mapping[str, str] | None = None
-    ) -> CloudObject:
-        """Intent, then the object; what was made for that token comes back."""
-        row = self.ledger.intend(
-            LedgerRow(
-                id=hashlib.sha256(f"{kind}{token}".encode()).hexdigest()[:32],
-                kind=kind,
-                account=account,
-                region=region,
-                session_id=owner.session_id,
-                task_id=owner.task_id,
-                attempt=owner.attempt,
-                purpose=owner.purpose,
-                token=token,
-                object_id="",
-                intended_at=self.now(),
-                created_at=None,
-                gone_at=None,
-            )
-        )
-        known = next((one for one in self.objects.values() if (one.kind, one.facts["token"]) == (kind, token)), None)
-        if known is None:
-            self.on_call(f"before create {kind}")
-            prefix = {"instance": "i", "snapshot": "snap", "volume": "vol", "image": "ami"}.get(kind, kind)
-            known = CloudObject(
-                kind=kind,
-                id=f"{prefix}-{next(self._numbers):017x}",
-                account=account,
-                region=region,
-                owner=owner,
-                created_at=self.now(),
-                facts={**(facts or {}), "token": token},
-            )
-            self.objects[known.id] = known
-            self.on_call(f"after create {kind}")
-        self.ledger.created(row.id, known.id, self.now())
-        return known
-
-    def worker_snapshot(self, target: Mapping[str, Any]) -> str:
-        """What a restoring worker makes: it bears the tags that its order names, and writes into no ledger."""
-        tags = target["tags"]
-        owner = Ownership(
-            tags[ownership.APPLIANCE],
-            tags[ownership.SESSION],
-            tags[ownership.TASK],
-            int(tags[ownership.ATTEMPT]),
-            tags[ownership.PURPOSE],
-        )
-        made = CloudObject(
-            "snapshot", f"snap-{next(self._numbers):017x}", "", str(target["region"]), owner, self.now(), {"token": ""}
-        )
-        self.objects[made.id] = made
-        return made.id
-
-    def delete(self, object_id: str) -> None:
-        """Gone already is no error."""
-        self.on_call("before delete")
-        found = self.objects.pop(object_id, None)
-        self.on_call("after delete")
-        if found is not None:
-            self.ledger.gone(found.kind, object_id, self.now())
-
-    def allow(self, action: str) -> None:
-        """Raises PermissionDeniedError for what a test has denied."""
-        if action in self.denied:
-            raise PermissionDeniedError(f"{action} is denied", why="no policy allows it", cure=f"allow {action}")
 
     def identity(self, account: Account) -> str:
         return account.account_id or ACCOUNT_ID
@@ -182,10 +84,10 @@ class SimulatedCloud:
         return SimulatedRestoreSite(self, account.name, region)
 
     def workers(self, region: str) -> SimulatedWorkers:
-        return SimulatedWorkers(self, region)
+        return SimulatedWorkers(self, self.worker_world, region)
 
     def events(self, region: str) -> SimulatedEvents:
-        return SimulatedEvents(self, region)
+        return SimulatedEvents(self, self.worker_world, region)
 
     def belongings(self, account: Account, region: str) -> "SimulatedBelongings":
         return SimulatedBelongings(self, account.name, region)
@@ -268,8 +170,3 @@ class SimulatedBelongings:
 
     def remove(self, one: OwnedObject) -> None:
         self.cloud.delete(one.id)
-
-
-def renamed(configuration: InstanceConfiguration, instance_id: str) -> InstanceConfiguration:
-    """The same instance under another id: what a restore makes."""
-    return replace(configuration, instance_id=instance_id)

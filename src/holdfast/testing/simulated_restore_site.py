@@ -1,20 +1,17 @@
 """Restores in the simulated cloud: volumes and instances that appear, and one that stands getting other volumes."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownership, VolumeOrder
 from holdfast.domain.errors import ConflictError, NotFoundError
-
-if TYPE_CHECKING:
-    from holdfast.testing.simulated_cloud import SimulatedCloud
+from holdfast.testing.simulated_objects import CloudObjects
 
 
 @dataclass
 class SimulatedRestoreSite:
     """Implements RestoreSite."""
 
-    cloud: "SimulatedCloud"
+    cloud: CloudObjects
     account: str
     region: str
 

@@ -11,6 +11,7 @@ from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
 from holdfast.appliance.ports.records import Records
 from holdfast.appliance.ports.surroundings import Surroundings
 from holdfast.appliance.reaper import Reaper
+from holdfast.appliance.recovery import Recovery
 from holdfast.appliance.service import ApplianceService
 from holdfast.appliance.surface import Patience, Surface
 from holdfast.appliance.workflows import Workflows, make_workflows
@@ -167,6 +168,7 @@ class RunningAppliance:
             set_repository_limit(self.engine, repository)
         self.pump: EventPump = self.workflows.pump
         self.reaper = Reaper(self.surface)
+        self.recovery = Recovery(self.surface, self.workflows.book)
         self.service = ApplianceService(self.surface, self.workflows)
 
     async def pump_for_ever(self) -> None:

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from holdfast.appliance.ports.cloud import Ownership, Worker, WorkerOrder
 from holdfast.domain.errors import HoldfastError, QuotaReachedError
@@ -20,10 +19,8 @@ from holdfast.protocol.worker_messages import (
     decode_pointer,
     encode_event,
 )
+from holdfast.testing.simulated_objects import CloudObjects
 from holdfast.testing.simulated_repository import SimulatedRepository
-
-if TYPE_CHECKING:
-    from holdfast.testing.simulated_cloud import SimulatedCloud
 
 GIB = 1024**3
 # What becomes of a worker: works, never-boots, dies, mute (works, but is not heard), repeats (each event comes twice).
@@ -59,6 +56,7 @@ class WorkerWorld:
     boot_seconds: float = 40.0
     work_seconds: float = 120.0
     quota: int = 1000
+    fate: Fate = works
     lives: dict[str, _Life] = field(default_factory=dict)
     queues: dict[str, dict[str, str]] = field(default_factory=dict)
     receipts: int = 0
@@ -69,7 +67,7 @@ class WorkerWorld:
         """How many instances run."""
         return sum(not life.dead and region in (None, life.region) for life in self.lives.values())
 
-    def advance(self, cloud: "SimulatedCloud") -> None:
+    def advance(self, cloud: CloudObjects) -> None:
         """What every worker has done by now."""
         for instance_id, life in list(self.lives.items()):
             if life.dead or life.ended or not life.message or life.fate == "never-boots":
@@ -89,7 +87,7 @@ class WorkerWorld:
                 continue
             self._work(cloud, life, pointer)
 
-    def _work(self, cloud: "SimulatedCloud", life: _Life, pointer: TaskPointer) -> None:
+    def _work(self, cloud: CloudObjects, life: _Life, pointer: TaskPointer) -> None:
         life.ended = True
         repository = self.repositories[pointer.location]
 
@@ -133,12 +131,13 @@ class WorkerWorld:
 class SimulatedWorkers:
     """Implements WorkerInstances."""
 
-    cloud: "SimulatedCloud"
+    cloud: CloudObjects
+    world: WorkerWorld
     region: str
 
     def launch(self, order: WorkerOrder) -> Worker:
         self.cloud.allow("ec2:RunInstances")
-        world, owner = self.cloud.worker_world, order.owner
+        world, owner = self.world, order.owner
         token = f"{owner.task_id}/{owner.attempt}"
         role = self.cloud.create("role", "", self.region, owner, token)
         queue = self.cloud.create("queue", "", self.region, owner, token)
@@ -147,19 +146,19 @@ class SimulatedWorkers:
         instance = self.cloud.create("instance", "", self.region, owner, token, {"state": "running"})
         if instance.id not in world.lives:
             world.launches += 1
-            fate = self.cloud.fate(owner)
+            fate = world.fate(owner)
             world.lives[instance.id] = _Life(owner, self.region, self.cloud.now(), fate)
             world.peak = max(world.peak, world.living())
         return Worker(instance.id, order.instance_type or "c5.large", role.id, "AROA", queue.id, self.region)
 
     def send(self, worker: Worker, message: str) -> None:
-        self.cloud.worker_world.lives[worker.instance_id].message = message
+        self.world.lives[worker.instance_id].message = message
 
     def wrap_key(self, worker: Worker, key: bytes, context: Mapping[str, str]) -> tuple[str, bytes]:
         return "arn:aws:kms:key", json.dumps([key.hex()[::-1], sorted(context.items())]).encode()
 
     def state(self, worker: Worker) -> str | None:
-        self.cloud.advance()
+        self.world.advance(self.cloud)
         found = self.cloud.objects.get(worker.instance_id)
         return None if found is None or found.facts["state"] == "terminated" else found.facts["state"]
 
@@ -167,10 +166,10 @@ class SimulatedWorkers:
         return "no route to host"
 
     def terminate(self, worker: Worker) -> None:
-        self.cloud.advance()
+        self.world.advance(self.cloud)
         for object_id in (worker.instance_id, worker.queue_url, worker.role_name):
             self.cloud.delete(object_id)
-        life = self.cloud.worker_world.lives.get(worker.instance_id)
+        life = self.world.lives.get(worker.instance_id)
         if life is not None:
             life.dead = True
 
@@ -179,7 +178,8 @@ class SimulatedWorkers:
 class SimulatedEvents:
     """Implements EventQueue: at least once; what is not done comes again."""
 
-    cloud: "SimulatedCloud"
+    cloud: CloudObjects
+    world: WorkerWorld
     region: str
 
     @property
@@ -187,9 +187,9 @@ class SimulatedEvents:
         return f"queue of {self.region}"
 
     def receive(self, wait_seconds: float) -> list[tuple[str, str]]:
-        self.cloud.advance()
-        return list(self.cloud.worker_world.queues.get(self.region, {}).items())[:10]
+        self.world.advance(self.cloud)
+        return list(self.world.queues.get(self.region, {}).items())[:10]
 
     def done(self, receipts: list[str]) -> None:
         for receipt in receipts:
-            self.cloud.worker_world.queues[self.region].pop(receipt, None)
+            self.world.queues[self.region].pop(receipt, None)

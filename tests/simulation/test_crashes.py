@@ -1,0 +1,220 @@
+"""The machine dies at every boundary of a step and around every change in the cloud: nothing is lost or left."""
+
+from collections.abc import Callable
+
+import pytest
+
+from holdfast.domain.policy import SnapshotTarget, WorkerChoice, WorkerMode
+from holdfast.domain.restore import InstanceRestore, NewPlace, Place, VolumeRestore
+from holdfast.domain.session import State
+from holdfast.testing.memory_engine import MachineDiedError
+from holdfast.testing.simulated_site import SimulatedSite
+from tests.simulation.reading import assert_nothing_left, points, tasks
+
+Arrange = Callable[[SimulatedSite], None]
+
+
+def dying_at(number: int) -> Callable[[int, str], None]:
+    def boundary(count: int, what: str) -> None:
+        if count == number:
+            raise MachineDiedError(what)
+
+    return boundary
+
+
+def quickly(site: SimulatedSite) -> None:
+    """Waiting is not what is tested here."""
+    site.cloud.snapshot_seconds = 1.0
+    site.cloud.worker_world.boot_seconds = site.cloud.worker_world.work_seconds = 2.0
+
+
+def backed_up_before(site: SimulatedSite) -> None:
+    quickly(site)
+    for number in range(2):
+        site.cloud.add_instance(f"web-{number}")
+    site.policy(snapshot=SnapshotTarget(keep=1))
+    for _ in range(2):
+        assert site.run_policy().state == State.SUCCEEDED
+        site.wait(3600)
+
+
+def recover(site: SimulatedSite) -> None:
+    """Start again, as often as it takes; then let the reaper look, when it may."""
+    site.run(lambda appliance: appliance.recovery.sweep())
+    assert not site.last.engine.failures
+    site.wait(7200)
+    site.run(lambda appliance: appliance.reaper.reap())
+
+
+def boundaries_of(arrange: Arrange, act: Callable[[SimulatedSite, Callable[[int, str], None] | None], object]) -> int:
+    site = SimulatedSite()
+    arrange(site)
+    act(site, None)
+    return site.last.engine.boundaries
+
+
+def run_policy(site: SimulatedSite, boundary: Callable[[int, str], None] | None) -> object:
+    return site.run(lambda appliance: appliance.service.run_policy("web", ()), boundary)
+
+
+def assert_consistent(site: SimulatedSite) -> None:
+    session = site.records.sessions.page(before=None, limit=1)[0]
+    assert session.state == State.SUCCEEDED, (session, tasks(site, session))
+    assert_nothing_left(site)
+
+
+BACKUP_BOUNDARIES = boundaries_of(backed_up_before, run_policy)
+
+
+@pytest.mark.parametrize("number", range(1, BACKUP_BOUNDARIES + 1))
+def test_a_backup_survives_death_at_any_boundary(number):
+    site = SimulatedSite()
+    backed_up_before(site)
+    launches = site.cloud.worker_world.launches
+    run_policy(site, dying_at(number))
+    assert site.last.engine.dead
+    recover(site)
+    assert_consistent(site)
+    assert len(points(site, "snapshot")) == 2, "one of each instance: the older ones are gone"
+    assert len(points(site, "image-backup")) == 4
+    assert site.cloud.worker_world.launches - launches == 2, "no worker twice"
+
+
+class Calls:
+    """Counts changes in the cloud, and dies at one of them."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.count = 0
+        self.at = at
+
+    def __call__(self, what: str) -> None:
+        self.count += 1
+        if self.count == self.at:
+            raise MachineDiedError(what)
+
+
+def cloud_calls() -> int:
+    site = SimulatedSite()
+    backed_up_before(site)
+    site.cloud.on_call = calls = Calls()
+    run_policy(site, None)
+    return calls.count
+
+
+@pytest.mark.parametrize("number", range(1, cloud_calls() + 1))
+def test_a_backup_survives_death_around_any_change_in_the_cloud(number):
+    site = SimulatedSite()
+    backed_up_before(site)
+    site.cloud.on_call = Calls(number)
+    run_policy(site, None)
+    assert site.last.engine.dead
+    recover(site)
+    assert_consistent(site)
+    assert len(points(site, "image-backup")) == 4
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_backup_survives_many_deaths(seed):
+    site = SimulatedSite()
+    backed_up_before(site)
+    run_policy(site, dying_at(1 + seed))
+    for round_number in range(6):
+        site.run(lambda appliance: appliance.recovery.sweep(), dying_at(2 + (seed * 7 + round_number * 5) % 23))
+    recover(site)
+    assert_consistent(site)
+
+
+def local_before(site: SimulatedSite) -> None:
+    quickly(site)
+    site.cloud.add_instance("web-1")
+    site.policy(worker=WorkerChoice(mode=WorkerMode.LOCAL))
+
+
+LOCAL_BOUNDARIES = boundaries_of(local_before, run_policy)
+
+
+@pytest.mark.parametrize("number", range(1, LOCAL_BOUNDARIES + 1))
+def test_a_local_backup_survives_death_at_any_boundary(number):
+    site = SimulatedSite()
+    local_before(site)
+    run_policy(site, dying_at(number))
+    recover(site)
+    assert_consistent(site)
+    assert len(points(site)) == 2
+
+
+def restore_volumes(site: SimulatedSite, boundary: Callable[[int, str], None] | None) -> object:
+    newest = points(site, "image-backup")[-1]
+    return site.run(lambda appliance: appliance.service.start_restore(VolumeRestore(newest.id)), boundary)
+
+
+def restore_instance(site: SimulatedSite, boundary: Callable[[int, str], None] | None) -> object:
+    newest = points(site, "image-backup")[-1]
+    order = InstanceRestore(newest.id, place=Place.NEW, new=NewPlace(name="again"))
+    return site.run(lambda appliance: appliance.service.start_restore(order), boundary)
+
+
+def restore_in_place(site: SimulatedSite, boundary: Callable[[int, str], None] | None) -> object:
+    newest = points(site, "snapshot")[-1]
+    order = InstanceRestore(newest.id, replace=True)
+    return site.run(lambda appliance: appliance.service.start_restore(order), boundary)
+
+
+RESTORES = [restore_volumes, restore_instance, restore_in_place]
+
+
+@pytest.mark.parametrize(
+    ("restore", "number"),
+    [(one, number) for one in RESTORES for number in range(1, boundaries_of(backed_up_before, one) + 1)],
+)
+def test_a_restore_survives_death_at_any_boundary(restore, number):
+    site = SimulatedSite()
+    backed_up_before(site)
+    restore(site, dying_at(number))
+    recover(site)
+    session = site.records.sessions.page(before=None, limit=1)[0]
+    assert session.state == State.SUCCEEDED, tasks(site, session)
+    assert site.cloud.count("volume") == 2
+    assert site.cloud.count("instance") == (1 if restore is restore_instance else 0)
+    assert "running" in set(site.cloud.states.values())
+    assert "stopped" not in set(site.cloud.states.values())
+    for one in list(site.cloud.objects.values()):
+        if one.owner.purpose == "restored":
+            site.cloud.delete(one.id)
+    assert_nothing_left(site)
+
+
+def test_a_session_that_was_opened_and_never_started_is_started():
+    site = SimulatedSite()
+    backed_up_before(site)
+
+    def open_only(appliance):
+        policy = site.records.policies.get("web").policy
+        appliance.surface.engine().start = lambda *arguments: None
+        return appliance.service.start_run("ab" * 16, policy, ("snapshot",))
+
+    opened = site.run(open_only)
+    assert site.records.sessions.get(opened.id).state == State.QUEUED
+    recover(site)
+    assert_consistent(site)
+
+
+def test_a_session_whose_workflow_broke_off_ends_and_says_so():
+    site = SimulatedSite()
+    backed_up_before(site)
+
+    def break_it(appliance):
+        def defect(session_id):
+            raise ZeroDivisionError
+
+        workflow = appliance.workflows.named["policy-run"].__self__
+        workflow.retain = defect
+        return appliance.service.run_policy("web", ())
+
+    opened = site.run(break_it)
+    assert [type(one) for one in site.last.engine.failures] == [ZeroDivisionError]
+    site.run(lambda appliance: appliance.recovery.sweep())
+    session = site.records.sessions.get(opened.id)
+    assert session.state == State.FAILED
+    assert session.error is not None
+    assert "broken off" in session.error.what
