@@ -51,12 +51,16 @@ class AwsBelongings:
         self._queues = TaskQueues(home[1]) if home else None
 
     def owned(self) -> Iterator[OwnedObject]:
-        """Instances first: what they use cannot be removed before them."""
+        """Instances first. Volumes and interfaces that an instance has are left out: they cannot be removed before it,
+        and ours go with it.
+        """
         for instance in standing_instances(self._ec2, self._filter()):
             yield self._object("instance", instance["InstanceId"], as_map(instance["Tags"]), instance.get("LaunchTime"))
         for kind, (operation, items, id_name, moment_name, _) in _KINDS.items():
             found = self._ec2.pages(operation, f"our {kind}s", items, Filters=[self._filter()], **_OWN.get(kind, {}))
             for one in found:
+                if one.get("Attachments") or one.get("Attachment"):
+                    continue
                 tags = as_map(one.get("Tags") or one.get("TagSet"))
                 yield self._object(kind, one[id_name], tags, one.get(moment_name))
         if self._queues is not None:

@@ -80,7 +80,8 @@ def _elastic_address(ec2: PatientClient, allocation_id: str, standing: str | Non
 
 
 def _snapshots(ec2: PatientClient, order: InstanceOrder) -> Iterator[str]:
-    wanted = {volume.snapshot_id for volume in order.volumes.values() if volume.snapshot_id}
+    # A plan is checked before a worker has made what is to be restored from.
+    wanted = {one.snapshot_id for one in order.volumes.values() if one.snapshot_id.startswith("snap-")}
     if not wanted:
         return
     filters: list[dict[str, Any]] = [{"Name": "snapshot-id", "Values": sorted(wanted)}]

@@ -99,7 +99,7 @@ def _worker_instances(names: Ec2Names) -> list[Grant]:
             "WorkerParts",
             "disk and interface of a worker",
             ("ec2:RunInstances",),
-            names.all("volume"),
+            names.all("network-interface", "volume"),
             {"StringEquals": born},
         ),
         reads(

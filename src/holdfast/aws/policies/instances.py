@@ -98,7 +98,7 @@ def _making_again(names: Ec2Names, role_arns: tuple[str, ...]) -> list[Grant]:
             "InItsPlace",
             "network, key pair, image and snapshots that it is made of",
             ("ec2:RunInstances",),
-            names.all("image", "key-pair", "network-interface", "security-group", "snapshot", "subnet"),
+            names.all("image", "key-pair", "security-group", "snapshot", "subnet"),
         ),
         Grant(
             "GiveRoles",

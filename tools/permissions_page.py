@@ -1,0 +1,79 @@
+"""docs/permissions.md, written from the policies themselves: python tools/permissions_page.py > docs/permissions.md"""
+
+from collections.abc import Sequence
+
+from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants
+from holdfast.aws.policies.grants import LIST_READS, Grant
+from holdfast.aws.policies.production_account import production_account_grants
+from holdfast.aws.policies.worker import (
+    WorkerScope,
+    worker_backup_grants,
+    worker_boundary_grants,
+    worker_restore_grants,
+)
+
+ACCOUNT, KEY, EVENTS = "ACCOUNT", "KEY-OF-THE-STACK", "QUEUE-OF-EVENTS"
+HEAD = """# Permissions
+
+Who may do what in AWS, statement for statement, as `src/holdfast/aws/policies` grants it. This page is written from
+those functions by `python tools/permissions_page.py`, and a test says when it is not up to date. Nothing has `*` where AWS
+knows a resource; the actions without one are listed at the end.
+
+Names in capitals stand for what your stack made, or for what you registered. A condition `Null … false` asks that
+the tag or header is there, `Null … true` that it is not.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    scope = WorkerScope(
+        "aws", "REGION", "BUCKET", "PREFIX", "SESSION", "QUEUE-OF-THE-WORKER", EVENTS, KEY, "BUNDLE-BUCKET", "BUNDLE"
+    )
+    appliance = ApplianceScope(
+        "aws",
+        ACCOUNT,
+        KEY,
+        EVENTS,
+        "BOUNDARY",
+        (RepositoryPlace("BUCKET", "PREFIX"),),
+        None,
+        ("ROLE",),
+        ("VOLUME-KEY",),
+    )
+    parts = [
+        HEAD,
+        _section("The appliance, in its own account", appliance_grants(appliance)),
+        _section("The role of another account", production_account_grants("aws", ACCOUNT, None, ("VOLUME-KEY",))),
+        _section("A worker that backs up", worker_backup_grants(scope, ("SNAPSHOT",), ("SNAPSHOT-KEY",))),
+        _section("A worker that restores", worker_restore_grants(scope, "SESSION-OF-THE-APPLIANCE", ("VOLUME-KEY",))),
+        _section("The boundary of all workers", worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS)),
+        "\n## Actions for which AWS knows no resource\n\n| action | what is looked for |\n|---|---|\n",
+        *(f"| `{action}` | {why} |\n" for action, why in LIST_READS.items()),
+    ]
+    return "".join(parts)
+
+
+def _section(title: str, grants: Sequence[Grant]) -> str:
+    lines = [f"\n## {title}\n", "\n| statement | actions | on | if | why |\n|---|---|---|---|---|\n"]
+    for grant in grants:
+        why = "see the list below" if grant.resources == ("*",) and "; " in grant.why else grant.why
+        cells = (grant.name, _codes(grant.actions), _codes(grant.resources), _conditions(grant), why)
+        lines.append(f"| {' | '.join(cells)} |\n")
+    return "".join(lines)
+
+
+def _codes(texts: Sequence[str]) -> str:
+    return " ".join(f"`{text}`" for text in texts)
+
+
+def _conditions(grant: Grant) -> str:
+    said = []
+    for operator, pairs in grant.conditions.items():
+        for key, value in pairs.items():
+            values = " or ".join(value) if isinstance(value, tuple) else value
+            said.append(f"{operator} `{key}` {values}")
+    return "; ".join(said)
+
+
+if __name__ == "__main__":
+    print(page(), end="")
