@@ -5,10 +5,11 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from holdfast.domain.errors import UsageError
 from holdfast.rest.authentication import App, Receive, Scope, Send
 from holdfast.rest.documents import BODY_LIMIT_BYTES, too_large
 from holdfast.rest.problems import MEDIA_TYPE, problem_of
+
+_DISCARD_LIMIT_BYTES = 16 * BODY_LIMIT_BYTES
 
 
 class BodyLimit:
@@ -30,12 +31,21 @@ class BodyLimit:
             message = await receive()
             received_bytes += len(message.get("body", b""))
             if received_bytes > BODY_LIMIT_BYTES:
+                await _discard(message, receive)
                 raise too_large()
             return message
 
-        try:
-            if not length.isdigit() or int(length) > BODY_LIMIT_BYTES:
-                raise too_large()
-            await self._app(scope, counted, send)
-        except UsageError as error:
-            await JSONResponse(problem_of(error), 400, {"Connection": "close"}, MEDIA_TYPE)(scope, receive, send)
+        if not length.isdigit() or int(length) > BODY_LIMIT_BYTES:
+            await _discard(await receive(), receive)
+            answer = JSONResponse(problem_of(too_large()), 400, {"Connection": "close"}, MEDIA_TYPE)
+            await answer(scope, receive, send)
+            return
+        await self._app(scope, counted, send)
+
+
+async def _discard(message: MutableMapping[str, Any], receive: Receive) -> None:
+    """Read on for a while: who still sends would not read the answer."""
+    discarded_bytes = 0
+    while message["type"] == "http.request" and message.get("more_body") and discarded_bytes < _DISCARD_LIMIT_BYTES:
+        message = await receive()
+        discarded_bytes += len(message.get("body", b""))

@@ -17,6 +17,9 @@ from holdfast.rest.authentication import PEER_CERTIFICATE, App
 
 _THREADS = 100
 _CONNECTION_LIMIT = 500
+# Longer than clients keep an idle connection: none is closed under a request that is on its way.
+_KEEP_ALIVE_SECONDS = 30
+_LAST_WORDS_SECONDS = 0.3
 _START_TIMEOUT_SECONDS = 30.0
 _HEADER_LIMIT_BYTES = 32 * 1024
 
@@ -41,6 +44,7 @@ def listening(app: App, listen: str, context: ssl.SSLContext, end_seconds: float
             server_header=False,
             date_header=False,
             ssl_context_factory=lambda _config, _default: context,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             limit_concurrency=_CONNECTION_LIMIT,
             h11_max_incomplete_event_size=_HEADER_LIMIT_BYTES,
             timeout_graceful_shutdown=max(int(end_seconds), 1),
@@ -75,7 +79,10 @@ def _bracketed(host: str) -> str:
 def _bound(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=128)
+        listener = socket.create_server((host, port), family=family, backlog=128)
+        # Inherited by every connection; without it an answer waits for the acknowledgement of its own header.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         raise _refusal(f"{host}:{port}", error) from error
 
@@ -111,9 +118,27 @@ def _serve(server: uvicorn.Server, listener: socket.socket, ready: threading.Eve
 class _PeerCertificateProtocol(H11Protocol):
     """Puts the certificate that the client has shown, DER or None, into the `state` of each request's scope."""
 
+    _ending = False
+
     def connection_made(self, transport: Any) -> None:
         """The handshake is done: what TLS has verified is known."""
         tls = transport.get_extra_info("ssl_object")
         shown = tls.getpeercert(binary_form=True) if tls is not None else None
         self.app_state = {**self.app_state, PEER_CERTIFICATE: shown}
         super().connection_made(transport)
+
+    def shutdown(self) -> None:
+        """The server ends: a connection in which nothing is asked is cut, so that nobody waits for its other end."""
+        super().shutdown()
+        self._ending = True
+        self._cut_when_closing()
+
+    def on_response_complete(self) -> None:
+        """An answer is out; when the server ends, it was the last."""
+        super().on_response_complete()
+        if self._ending:
+            self._cut_when_closing()
+
+    def _cut_when_closing(self) -> None:
+        if self.transport.is_closing():
+            self.loop.call_later(_LAST_WORDS_SECONDS, self.transport.abort)

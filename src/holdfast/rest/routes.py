@@ -8,6 +8,7 @@ import inspect
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -116,11 +117,11 @@ class Door:
 
     def application(self, reader: Permission) -> "Application":
         """The app, with its OpenAPI document for those with that permission. Refuses a route without a permission."""
-        document = openapi_document(self._app)
+        described = cache(partial(openapi_document, self._app))
 
         def read_openapi() -> dict[str, Any]:
             """This document."""
-            return document
+            return described()
 
         self.add("GET", "/openapi.json", reader, read_openapi)
         refuse_undeclared(self._app.routes)
@@ -128,7 +129,7 @@ class Door:
         self._app.add_exception_handler(RequestValidationError, _not_valid)
         self._app.add_exception_handler(HTTPException, _of_the_router)
         self._app.add_exception_handler(Exception, _unforeseen)
-        return Application(BodyLimit(DefaultDeny(self._app, self._authenticator)), tuple(map(_told, self._app.routes)))
+        return Application(DefaultDeny(BodyLimit(self._app), self._authenticator), tuple(map(_told, self._app.routes)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.domain.errors import CertificateError
+from holdfast.domain.errors import CertificateError, HoldfastError, NotAuthenticatedError, UnavailableError
 from holdfast.plugin_api import ServerIdentity
 from holdfast.protocol.appliance_answers import ApplianceFacts
 from holdfast.protocol.encoding import from_json, to_json
-from holdfast.rest.client.failures import offered_at
+from holdfast.rest.client.failures import broke_off, not_taken, offered_at
 from holdfast.rest.client.requests import Requests
 from holdfast.rest.events import STILL_HERE
 from holdfast.rest.tls import client_context, fingerprint_of, same_fingerprint
@@ -30,13 +30,20 @@ class ApplianceClient:
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._certificate = certificate
         shown = (identity.private_key, identity.certificate) if identity is not None else (None, None)
         context = client_context(certificate, *shown)
+        self._shows_certificate = identity is not None
         self._requests = Requests(url, context, pinned=certificate, sleep=sleep)
 
     def send(self, method: str, path: str, document: object = None, query: Mapping[str, str] | None = None) -> Any:
         """The answer's document. Raises the error that the appliance answered, CertificateError, UnavailableError."""
-        return self._requests.send(method, path, document, query)
+        try:
+            return self._requests.send(method, path, document, query)
+        except UnavailableError as error:
+            if broke_off(error) and self._shows_certificate and self._is_not_taken():
+                raise not_taken(self._requests.place) from error
+            raise
 
     def events(self, path: str) -> Iterator[Mapping[str, Any]]:
         """{"type", "document"} of each event of a stream until it ends; `still-here` is the sign of life of a stream in
@@ -52,6 +59,28 @@ class ApplianceClient:
     def close(self) -> None:
         """Close the connections."""
         self._requests.close()
+
+    def _is_not_taken(self) -> bool:
+        """Whether the appliance answers those who show no certificate, and hangs up on ours still."""
+        stranger = ApplianceClient(self._requests.place, self._certificate, None)
+        try:
+            stranger.send("GET", "/appliance")
+        except NotAuthenticatedError:
+            return not self._is_answered()
+        except HoldfastError:
+            return False
+        finally:
+            stranger.close()
+        return False
+
+    def _is_answered(self) -> bool:
+        try:
+            self._requests.send("GET", "/appliance")
+        except UnavailableError as error:
+            return not broke_off(error)
+        except HoldfastError:
+            return True
+        return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,6 @@ import httpx
 from holdfast.domain.errors import CertificateError, HoldfastError, NotAuthenticatedError, UnavailableError, UsageError
 from holdfast.rest.tls import changed_certificate, offered_certificate
 
-# What TLS 1.2 and 1.3 say when the other side does not take the certificate that we have shown.
-_NOT_TAKEN = ("UNKNOWN_CA", "CERTIFICATE_UNKNOWN", "BAD_CERTIFICATE", "CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE")
-
 
 def failure(error: httpx.HTTPError | httpx.InvalidURL, place: str, pinned: str | None) -> HoldfastError:
     """The error of a request that has no answer."""
@@ -19,18 +16,26 @@ def failure(error: httpx.HTTPError | httpx.InvalidURL, place: str, pinned: str |
     tls = _tls_error(error)
     if isinstance(tls, ssl.SSLCertVerificationError):
         return _not_trusted(place, pinned, tls)
-    if tls is not None and any(word in str(tls.reason) for word in _NOT_TAKEN):
-        return NotAuthenticatedError(
-            f"{place} does not know who is asking",
-            why="it refuses the certificate of this server",
-            cure="connect the appliance again with a new enrolment code",
-        )
     if isinstance(error, httpx.TimeoutException):
         why = "it has not answered in time"
     else:
         why = str(error) or type(error).__name__
     return UnavailableError(
         f"{place} cannot be reached", why=why, cure="see that it runs and that this machine may reach it"
+    )
+
+
+def broke_off(error: HoldfastError) -> bool:
+    """Whether the other side was there and hung up: as it does on a certificate that it does not take."""
+    return isinstance(error.__cause__, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError)
+
+
+def not_taken(place: str) -> NotAuthenticatedError:
+    """The error of a client whose certificate the other side does not know."""
+    return NotAuthenticatedError(
+        f"{place} does not know who is asking",
+        why="it hangs up on the certificate of this server, and answers whoever shows none",
+        cure="connect the appliance again with a new enrolment code",
     )
 
 

@@ -19,6 +19,7 @@ TIMEOUT_SECONDS = 120.0
 CONNECT_TIMEOUT_SECONDS = 10.0
 # A stream says something at least every ten seconds.
 STREAM_TIMEOUT_SECONDS = 60.0
+KEEP_IDLE_SECONDS = 10.0
 _PAUSES_SECONDS = (0.2, 0.6, 1.8)
 _WORTH_ANOTHER_TRY = frozenset({429, 502, 503, 504})
 
@@ -43,6 +44,7 @@ class Requests:
             verify=context,
             headers=headers or {},
             timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
+            limits=httpx.Limits(max_connections=None, keepalive_expiry=KEEP_IDLE_SECONDS),
             trust_env=False,
             follow_redirects=False,
         )
@@ -57,6 +59,7 @@ class Requests:
                 answer = self._client.request(method, BASE + path, content=content, headers=headers, params=query)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 last: HoldfastError = failure(error, self.place, self.pinned)
+                last.__cause__ = error
                 if not isinstance(last, UnavailableError):
                     raise last from error
             else:
@@ -67,7 +70,7 @@ class Requests:
                     raise last
             pause_seconds = next(pauses, None)
             if pause_seconds is None:
-                raise last
+                raise last from last.__cause__
             self._sleep(pause_seconds)
 
     def events(self, path: str) -> Iterator[tuple[str, Any]]:

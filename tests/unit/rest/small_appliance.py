@@ -1,0 +1,206 @@
+"""An appliance whose records are real (SQLite in a folder) and which does nothing by itself; its app on a socket."""
+
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from holdfast.database.appliance_records import appliance_records
+from holdfast.database.connection import Database
+from holdfast.domain.errors import ConflictError, NotAuthenticatedError
+from holdfast.domain.restore import Change, PlannedObject, RestorePlan
+from holdfast.domain.session import SessionKind, State
+from holdfast.plugin_api import ServerIdentity
+from holdfast.protocol.appliance_answers import (
+    AccountCheck,
+    ApplianceFacts,
+    ChangePage,
+    LaneState,
+    PointDetail,
+    PolicyApplied,
+    SessionDetail,
+)
+from holdfast.rest.appliance_api.application import appliance_application
+from holdfast.rest.appliance_api.authentication import EnrolmentTries
+from holdfast.rest.client.appliance import ApplianceClient
+from holdfast.rest.listening import listening
+from holdfast.rest.tls import fingerprint_of, keep_certificate, server_context, trust
+from holdfast.testing.sample_records import moment, session
+
+NOW = datetime.now(UTC)
+CODE = "the-one-time-code"
+
+
+def identity(folder, name):
+    """A server with key and certificate of its own."""
+    key, certificate = keep_certificate(folder / name, name, NOW)
+    return ServerIdentity(certificate, key, f"id of {name}")
+
+
+class SmallAppliance:
+    """`ApplianceUseCases`. `trouble`: what every call but `check_caller` raises."""
+
+    def __init__(self, folder):
+        self.records = appliance_records(Database.open(folder / "appliance.sqlite", "appliance"))
+        self.trouble = None
+        self.owner, self.former, self.settings, self.orders = None, set(), None, []
+
+    def _begin(self):
+        if self.trouble is not None:
+            raise self.trouble
+
+    def facts(self):
+        self._begin()
+        return ApplianceFacts(
+            "a" * 32, "1.0", 1, self.records.changes.newest(), "us-east-1", "1" * 12, True, self.owner
+        )
+
+    def check_caller(self, certificate_sha256):
+        if certificate_sha256 in self.former:
+            raise ConflictError("the appliance is owned by another server", why="it was enrolled", cure="connect again")
+        if self.owner != certificate_sha256:
+            raise NotAuthenticatedError("nobody knows who is asking", why="another certificate", cure="enrol")
+
+    def enrol(self, code, server_id, certificate):
+        self._begin()
+        if code != CODE:
+            raise NotAuthenticatedError("the code is wrong", why="it is another", cure="read it again")
+        if self.owner is not None:
+            self.former.add(self.owner)
+        self.owner = fingerprint_of(certificate)
+        return self.facts()
+
+    def release(self):
+        self.owner = None
+
+    def configure(self, settings):
+        self.settings = settings
+
+    def put_account(self, account):
+        self._begin()
+        self.records.accounts.put(account)
+        return account
+
+    def list_accounts(self):
+        self._begin()
+        return self.records.accounts.all()
+
+    def get_account(self, name):
+        return self.records.accounts.get(name)
+
+    def remove_account(self, name):
+        self.records.accounts.remove(name)
+
+    def check_account(self, name):
+        return AccountCheck(name, "1" * 12, ("ec2:CreateSnapshots",))
+
+    def put_repository(self, repository, password):
+        self.orders.append((repository.name, password))
+        self.records.repositories.put(repository, None)
+        return replace(repository, repository_id="r" * 32)
+
+    def list_repositories(self):
+        return self.records.repositories.all()
+
+    def get_repository(self, name):
+        return self.records.repositories.get(name)
+
+    def remove_repository(self, name):
+        self.records.repositories.remove(name)
+
+    def apply_policy(self, document, dry_run):
+        self.orders.append((document, dry_run))
+        stored = self.records.policies.get(document["metadata"]["name"])
+        return PolicyApplied(stored.policy, "unchanged", (), ())
+
+    def list_policies(self):
+        return self.records.policies.all()
+
+    def get_policy(self, name):
+        return self.records.policies.get(name)
+
+    def remove_policy(self, name):
+        self.records.policies.remove(name)
+
+    def run_policy(self, name, targets):
+        self.orders.append((name, targets))
+        return session(1, subject=name)
+
+    def stop_policy(self, name):
+        return [session(1, State.CANCELLING, name)]
+
+    def enable_policy(self, name, enabled):
+        self.records.policies.enable(name, enabled, moment(1))
+        return self.records.policies.get(name)
+
+    def take_snapshot(self, account, region, instance_id):
+        return replace(session(2, subject=instance_id), kind=SessionKind.MANUAL_SNAPSHOT)
+
+    def limits(self):
+        return [LaneState("repository", "vault", 8, 1, 0)]
+
+    def list_sessions(self, *, before, limit, kind=None, subject=None):
+        return self.records.sessions.page(before=before, limit=limit, kind=kind, subject=subject)
+
+    def get_session(self, session_id):
+        self._begin()
+        found = self.records.sessions.get(session_id)
+        return SessionDetail(found, tuple(self.records.sessions.tasks(found.id)))
+
+    def session_log(self, session_id, after, limit):
+        return self.records.sessions.lines(session_id, after, limit)
+
+    def cancel_session(self, session_id):
+        self.records.sessions.request_cancel(session_id)
+        return self.get_session(session_id)
+
+    def list_points(self, *, before, limit, workload_id=None):
+        return self.records.points.page(before=before, limit=limit, workload_id=workload_id)
+
+    def get_point(self, point_id):
+        return PointDetail(self.records.points.get(point_id), {"instance_type": "t3.micro"})
+
+    def delete_point(self, point_id):
+        return replace(session(3, subject=point_id), kind=SessionKind.DELETE_POINT)
+
+    def plan_restore(self, order):
+        self.orders.append(order)
+        return RestorePlan((PlannedObject(Change.CREATE, "instance", order.point),))
+
+    def start_restore(self, order):
+        self.orders.append(order)
+        return replace(session(4, subject=order.point), kind=SessionKind.RESTORE)
+
+    def changes(self, after, limit, wait_seconds):
+        deadline = time.monotonic() + wait_seconds
+        newest = self.records.changes.newest()
+        while not (found := self.records.changes.after(after, limit)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return ChangePage(tuple(found), max(newest, found[-1].usn if found else 0))
+
+
+class RunningAppliance:
+    """One on a socket, with the server that owns it."""
+
+    def __init__(self, folder, url, appliance, certificate, owner):
+        self.folder, self.url, self.appliance, self.certificate, self.owner = folder, url, appliance, certificate, owner
+
+    def client(self, server=None, certificate=None):
+        """As that server would ask; the owner where none is named."""
+        return ApplianceClient(
+            self.url, certificate or self.certificate, server or self.owner, sleep=lambda seconds: None
+        )
+
+
+@contextmanager
+def running(folder, appliance, *, certificate_name="appliance", listen="127.0.0.1:0", clock=time.monotonic):
+    """The appliance answers, owned by a server of its own unless it has an owner."""
+    owner = identity(folder, "owner")
+    pinned = owner.certificate.read_text()
+    if appliance.owner is None:
+        appliance.owner = fingerprint_of(pinned)
+    key, certificate = keep_certificate(folder / certificate_name, certificate_name, NOW)
+    context = server_context(key, certificate, (pinned,))
+    app = appliance_application(appliance, lambda pem: trust(context, pem), EnrolmentTries(clock), poll_seconds=0.01)
+    with listening(app.asgi, listen, context, end_seconds=2) as where:
+        yield RunningAppliance(folder, f"https://{where}", appliance, certificate.read_text(), owner)
