@@ -16,8 +16,8 @@ ACCOUNT, KEY, EVENTS = "ACCOUNT", "KEY-OF-THE-STACK", "QUEUE-OF-EVENTS"
 HEAD = """# Permissions
 
 Who may do what in AWS, statement for statement, as `src/holdfast/aws/policies` grants it. This page is written from
-those functions by `python tools/permissions_page.py`, and a test says when it is not up to date. Nothing has `*` where AWS
-knows a resource; the actions without one are listed at the end.
+those functions by `python tools/permissions_page.py`, and a test says when it is not up to date. Nothing has `*` where
+AWS knows a resource; the actions without one are listed at the end.
 
 Names in capitals stand for what your stack made, or for what you registered. A condition `Null … false` asks that
 the tag or header is there, `Null … true` that it is not.
