@@ -16,6 +16,7 @@ from holdfast.domain.policy import (
     BackupTarget,
     Ec2Policy,
     Exclusion,
+    Schedule,
     Selection,
     SnapshotTarget,
     WorkerChoice,
@@ -165,4 +166,7 @@ def _without_defaults(value: Any, default: Any) -> Any:
         return None
     if not isinstance(value, dict) or not isinstance(default, dict):
         return value
-    return {name: part for name, part in value.items() if name not in default or part != default[name]}
+    kept = {name: part for name, part in value.items() if name not in default or part != default[name]}
+    if isinstance(kept.get("schedule"), dict) and kept["schedule"].get("time_zone") == Schedule("").time_zone:
+        kept["schedule"] = {"cron": kept["schedule"]["cron"]}
+    return kept

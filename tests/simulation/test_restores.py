@@ -1,0 +1,214 @@
+"""Restores on the simulated cloud: from snapshots and from image backups, here and elsewhere."""
+
+import pytest
+
+from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
+from holdfast.domain.policy import Exclusion
+from holdfast.domain.restore import Change, InstanceRestore, NewPlace, Place, VolumeRestore
+from holdfast.domain.session import State
+from holdfast.testing.simulated_site import REGION
+from tests.simulation.reading import log, points, snapshots, tasks
+
+
+@pytest.fixture
+def protected(site):
+    site.instance = site.cloud.add_instance("web-1")
+    site.policy()
+    assert site.run_policy().state == State.SUCCEEDED
+    site.snapshots_before = snapshots(site)
+    return site
+
+
+def restore(site, order):
+    opened = site.run(lambda appliance: appliance.service.start_restore(order))
+    return site.records.sessions.get(opened.id)
+
+
+def point(site, kind):
+    return points(site, kind)[-1].id
+
+
+def owned(site, kind):
+    return [one for one in site.cloud.objects.values() if one.kind == kind]
+
+
+@pytest.mark.parametrize("kind", ["snapshot", "image-backup"])
+def test_volumes_come_back_and_stay(protected, kind):
+    site = protected
+    session = restore(site, VolumeRestore(point(site, kind)[:10]))
+    assert session.state == State.SUCCEEDED, tasks(site, session)
+    volumes = owned(site, "volume")
+    assert len(volumes) == 2
+    (task,) = tasks(site, session)
+    assert {task.result["volume /dev/xvda"], task.result["volume /dev/sdf"]} == {one.id for one in volumes}
+    assert snapshots(site) == site.snapshots_before, "temporary ones are removed"
+    assert site.cloud.count("instance", "role", "queue") == 0
+    assert site.repository.pins == {}
+    expected_launches = 1 + (kind == "image-backup")
+    assert site.cloud.worker_world.launches == expected_launches
+    made_of = {one.facts["snapshot"] for one in volumes}
+    assert made_of.isdisjoint(site.snapshots_before) == (kind == "image-backup")
+
+
+def test_one_volume_by_id_or_device_in_another_zone(protected):
+    site = protected
+    data = site.cloud.instances[site.instance].volumes[1]
+    for name in (data.volume_id, data.device):
+        session = restore(site, VolumeRestore(point(site, "snapshot"), (name,), zone=f"{REGION}b"))
+        assert session.state == State.SUCCEEDED
+    assert [one.facts["zone"] for one in owned(site, "volume")] == [f"{REGION}b"] * 2
+    with pytest.raises(NotFoundError, match="/dev/sdz"):
+        restore(site, VolumeRestore(point(site, "snapshot"), ("/dev/sdz",)))
+
+
+def test_an_instance_that_is_gone_is_made_where_it_was(protected):
+    site = protected
+    site.cloud.states[site.instance] = "terminated"
+    session = restore(site, InstanceRestore(point(site, "image-backup")))
+    assert session.state == State.SUCCEEDED, tasks(site, session)
+    (task,) = tasks(site, session)
+    made = site.cloud.instances[str(task.result["instance_id"])]
+    assert made.tags == site.cloud.instances[site.instance].tags
+    assert site.cloud.states[made.instance_id] == "running"
+    assert snapshots(site) == site.snapshots_before
+
+
+def test_an_instance_that_stands_is_touched_only_with_a_yes(protected):
+    site = protected
+    order = InstanceRestore(point(site, "snapshot"))
+    with pytest.raises(ConflictError, match="still stands"):
+        restore(site, order)
+    assert site.cloud.states[site.instance] == "running"
+    session = restore(site, InstanceRestore(point(site, "snapshot"), replace=True))
+    assert session.state == State.SUCCEEDED, tasks(site, session)
+    assert tasks(site, session)[0].result["instance_id"] == site.instance
+    assert site.cloud.states[site.instance] == "running"
+
+
+def test_a_restore_in_place_that_fails_leaves_the_instance_running(protected):
+    site = protected
+    site.cloud.denied.add("ec2:AttachVolume")
+    session = restore(site, InstanceRestore(point(site, "snapshot"), replace=True))
+    assert session.state == State.FAILED
+    (task,) = tasks(site, session)
+    assert task.error is not None
+    assert task.error.code == "permission-denied"
+    assert site.cloud.states[site.instance] == "running"
+    assert owned(site, "volume") == []
+
+
+def test_a_restore_of_volumes_that_fails_leaves_none(protected):
+    site = protected
+    newest = points(site, "snapshot")[-1]
+    site.cloud.delete(sorted(newest.snapshots.values())[-1])
+    session = restore(site, VolumeRestore(newest.id))
+    assert session.state == State.FAILED
+    assert owned(site, "volume") == []
+
+
+def test_a_new_place_takes_no_address_of_the_old(protected):
+    site = protected
+    new = NewPlace(name="copy", subnet_id="subnet-2", security_group_ids=("sg-2",), instance_type="t3.large")
+    order = InstanceRestore(point(site, "snapshot"), place=Place.NEW, new=new)
+    plan = site.run(lambda appliance: appliance.service.plan_restore(order))
+    assert plan.problems == ()
+    told = [(one.change, one.kind) for one in plan.objects]
+    assert (Change.CREATE, "instance") in told
+    assert (Change.STOP, "instance") not in told
+    (interface,) = [one for one in plan.objects if one.kind == "network-interface"]
+    assert interface.detail == "subnet-2, an address that AWS chooses"
+    session = restore(site, order)
+    assert session.state == State.SUCCEEDED
+    assert site.cloud.states[site.instance] == "running"
+
+
+def test_a_plan_names_everything_and_touches_nothing(protected):
+    site = protected
+    before = dict(site.cloud.objects)
+    order = InstanceRestore(point(site, "image-backup"))
+    plan = site.run(lambda appliance: appliance.service.plan_restore(order))
+    told = [(one.change, one.kind, one.temporary) for one in plan.objects]
+    assert told == [
+        (Change.CREATE, "instance", True),
+        (Change.CREATE, "snapshot", True),
+        (Change.CREATE, "snapshot", True),
+        (Change.STOP, "instance", False),
+        (Change.REMOVE, "volume", False),
+        (Change.REMOVE, "volume", False),
+        (Change.CREATE, "volume", False),
+        (Change.CREATE, "volume", False),
+    ]
+    assert "yes" in plan.warnings[0]
+    assert site.cloud.objects == before
+
+
+def test_what_stands_in_the_way_is_said_before(protected):
+    site = protected
+    order = InstanceRestore(point(site, "snapshot"), place=Place.NEW, new=NewPlace(subnet_id="subnet-gone"))
+    with pytest.raises(UsageError) as refused:
+        restore(site, order)
+    assert "subnet-gone is not there" in refused.value.why
+    elsewhere = InstanceRestore(point(site, "snapshot"), place=Place.NEW, new=NewPlace(region="us-east-1"))
+    with pytest.raises(UsageError) as refused:
+        restore(site, elsewhere)
+    assert "only an image backup" in refused.value.why
+
+
+def test_an_image_backup_restores_into_another_region(protected):
+    site = protected
+    order = InstanceRestore(
+        point(site, "image-backup"), place=Place.NEW, new=NewPlace(region="us-east-1", subnet_id="subnet-9")
+    )
+
+    async def act(appliance):
+        opened = appliance.service.start_restore(order)
+        while appliance.engine.running(opened.id):
+            appliance.pump.pump("us-east-1", 0)
+            await appliance.surface.surroundings.sleep(1)
+        return opened
+
+    session = site.records.sessions.get(site.run(act).id)
+    assert session.state == State.SUCCEEDED, tasks(site, session)
+    assert {one.region for one in owned(site, "volume")} == {"us-east-1"}
+    assert {one.facts["zone"] for one in owned(site, "volume")} == {"us-east-1a"}
+
+
+def test_a_point_without_its_root_is_no_instance(site):
+    site.cloud.add_instance("web-1")
+    site.policy(exclude=Exclusion(root_volumes=True))
+    site.run_policy()
+    plan = site.run(lambda appliance: appliance.service.plan_restore(InstanceRestore(point(site, "snapshot"))))
+    assert any("root volume" in line for line in plan.problems)
+    assert any("will be missing" in line for line in plan.warnings)
+
+
+def test_a_cancelled_restore_leaves_nothing(protected):
+    site = protected
+
+    async def act(appliance):
+        opened = appliance.service.start_restore(VolumeRestore(point(site, "image-backup")))
+        await appliance.surface.surroundings.sleep(60)
+        appliance.service.cancel_session(opened.id)
+        return opened
+
+    session = site.records.sessions.get(site.run(act).id)
+    assert session.state == State.CANCELLED
+    assert owned(site, "volume") == []
+    assert owned(site, "instance") == []
+    assert snapshots(site) == site.snapshots_before
+    assert site.repository.pins == {}
+
+
+def test_a_lost_worker_of_a_restore_leaves_no_snapshot(protected):
+    site = protected
+    site.cloud.worker_world.fate = lambda owner: "dies" if owner.attempt == 1 else "works"
+    session = restore(site, VolumeRestore(point(site, "image-backup")))
+    assert session.state == State.SUCCEEDED, log(site, session)
+    assert snapshots(site) == site.snapshots_before
+
+
+def test_nobody_reads_the_user_data_of_a_point(protected):
+    site = protected
+    detail = site.run(lambda appliance: appliance.service.get_point(point(site, "snapshot")[:12]))
+    assert detail.configuration["instance_id"] == site.instance
+    assert detail.configuration["user_data"] is None

@@ -1,0 +1,181 @@
+"""What the owner asks of an appliance: enrolment, accounts, repositories, policies, changes."""
+
+import datetime as dt
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from holdfast.domain.errors import (
+    ConflictError,
+    NotAuthenticatedError,
+    NotFoundError,
+    PermissionDeniedError,
+    UsageError,
+    WrongKeyError,
+)
+from holdfast.domain.infrastructure import Account, RepositoryDefinition
+from holdfast.domain.policy import Selection
+from holdfast.protocol.appliance_answers import AwsSettings
+from holdfast.protocol.policies import policy_document
+from holdfast.testing.simulated_cloud import ACCOUNT_ID
+from holdfast.testing.simulated_site import LOCATION, SimulatedSite
+
+
+@pytest.fixture
+def site() -> SimulatedSite:
+    return SimulatedSite()
+
+
+def ask(site, call):
+    return site.run(lambda appliance: call(appliance.service))
+
+
+def certificate() -> tuple[str, str]:
+    """(PEM, SHA-256)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
+    begin = dt.datetime(2026, 1, 1)  # noqa: DTZ001 - the builder's own form
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(begin + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = made.public_bytes(serialization.Encoding.PEM).decode()
+    return pem, made.fingerprint(hashes.SHA256()).hex()
+
+
+def test_one_code_enrols_one_server(site):
+    first, second = certificate(), certificate()
+    code = ask(site, lambda service: service.new_enrolment_code())
+    with pytest.raises(NotAuthenticatedError):
+        ask(site, lambda service: service.enrol("guess", "server-1", first[0]))
+    facts = ask(site, lambda service: service.enrol(code, "server-1", first[0]))
+    assert facts.owner == "server-1"
+    with pytest.raises(NotAuthenticatedError):
+        ask(site, lambda service: service.enrol(code, "server-2", second[0]))
+    ask(site, lambda service: service.check_caller(first[1]))
+    with pytest.raises(NotAuthenticatedError):
+        ask(site, lambda service: service.check_caller(second[1]))
+
+
+def test_a_former_owner_is_told_that_it_is_one(site):
+    first, second = certificate(), certificate()
+    for server, (pem, _) in (("server-1", first), ("server-2", second)):
+        code = ask(site, lambda service: service.new_enrolment_code())
+        ask(site, lambda service, code=code, server=server, pem=pem: service.enrol(code, server, pem))
+    with pytest.raises(ConflictError, match="owned by another server"):
+        ask(site, lambda service: service.check_caller(first[1]))
+    ask(site, lambda service: service.check_caller(second[1].upper()))
+    ask(site, lambda service: service.release())
+    assert ask(site, lambda service: service.facts()).owner is None
+    with pytest.raises(ConflictError):
+        ask(site, lambda service: service.check_caller(second[1]))
+
+
+def test_what_is_no_certificate_enrols_nobody_and_costs_no_code(site):
+    code = ask(site, lambda service: service.new_enrolment_code())
+    with pytest.raises(UsageError):
+        ask(site, lambda service: service.enrol(code, "server-1", "no certificate"))
+    ask(site, lambda service: service.enrol(code, "server-1", certificate()[0]))
+
+
+def test_settings_are_remembered(site):
+    assert not ask(site, lambda service: service.facts()).configured
+    settings = AwsSettings(
+        "stack", "eu-central-1", ACCOUNT_ID, "bucket", {}, "arn:key", "https://queue", "arn:boundary"
+    )
+    ask(site, lambda service: service.configure(settings))
+    assert ask(site, lambda service: service.facts()).configured
+    assert ask(site, lambda service: service.aws_settings()) == settings
+
+
+def test_an_account_learns_its_id_and_stays_while_it_is_needed(site):
+    made = ask(site, lambda service: service.put_account(Account("other")))
+    assert made.account_id == ACCOUNT_ID
+    site.policy()
+    with pytest.raises(ConflictError, match="in use"):
+        ask(site, lambda service: service.remove_account("main"))
+    ask(site, lambda service: service.remove_account("other"))
+    with pytest.raises(NotFoundError):
+        ask(site, lambda service: service.get_account("other"))
+
+
+def test_a_check_names_what_is_denied(site):
+    assert ask(site, lambda service: service.check_account("main")).missing == ()
+    site.cloud.denied.add("ec2:DescribeInstances in eu-central-1")
+    assert ask(site, lambda service: service.check_account("main")).missing == ("ec2:DescribeInstances",)
+
+    def refuse(account):
+        raise PermissionDeniedError("sts:AssumeRole is denied", why="no trust", cure="mend it")
+
+    site.cloud.identity = refuse
+    assert ask(site, lambda service: service.check_account("main")).missing == ("sts:AssumeRole",)
+
+
+def test_a_repository_is_added_only_when_it_opens_and_its_password_is_sealed(site):
+    definition = RepositoryDefinition("other", LOCATION, task_limit=3)
+    with pytest.raises(WrongKeyError):
+        ask(site, lambda service: service.put_repository(definition, "wrong"))
+    with pytest.raises(NotFoundError):
+        site.records.repositories.get("other")
+    known = ask(site, lambda service: service.put_repository(definition, "canary-password"))
+    assert known.repository_id
+    assert b"canary" not in (site.records.repositories.sealed_password("other") or b"")
+    limits = ask(site, lambda service: service.limits())
+    assert ("repository/other", 3) in {(one.queue, one.limit) for one in limits}
+    site.policy()
+    with pytest.raises(ConflictError):
+        ask(site, lambda service: service.remove_repository("vault"))
+    ask(site, lambda service: service.remove_repository("other"))
+
+
+def test_applying_a_policy_is_idempotent_and_shows_what_changes(site):
+    instance = site.cloud.add_instance("web-1")
+    document = policy_document(site.policy("web"))
+    site.records.policies.remove("web")
+    shown = ask(site, lambda service: service.apply_policy(document, True))
+    assert (shown.change, shown.matched) == ("created", (instance,))
+    assert site.records.policies.all() == []
+    assert ask(site, lambda service: service.apply_policy(document, False)).change == "created"
+    assert ask(site, lambda service: service.apply_policy(document, False)).change == "unchanged"
+    document["spec"]["snapshot"]["keep"] = 9
+    changed = ask(site, lambda service: service.apply_policy(document, False))
+    assert changed.change == "changed"
+    assert "+    keep: 9" in changed.difference
+
+
+def test_a_policy_names_only_what_is_known(site):
+    document = policy_document(site.policy("web"))
+    document["spec"]["backup"]["repository"] = "nowhere"
+    with pytest.raises(NotFoundError, match="nowhere"):
+        ask(site, lambda service: service.apply_policy(document, False))
+    document = policy_document(site.policy("web"))
+    document["spec"]["account"] = "nobody"
+    with pytest.raises(NotFoundError, match="nobody"):
+        ask(site, lambda service: service.apply_policy(document, False))
+
+
+def test_a_policy_that_matches_nothing_is_applied_with_a_warning(site):
+    document = policy_document(site.policy("web", select=Selection(tags={"no": "such"})))
+    site.records.policies.remove("web")
+    applied = ask(site, lambda service: service.apply_policy(document, False))
+    assert applied.warnings == ("it matches nothing now",)
+    assert applied.matched == ()
+    assert site.records.policies.get("web").enabled
+
+
+def test_changes_come_in_order_and_stop_where_nothing_is_new(site):
+    page = ask(site, lambda service: service.changes(0, 100, 0.0))
+    assert [one.kind for one in page.changes] == ["account", "repository"]
+    assert ask(site, lambda service: service.changes(page.newest, 100, 0.0)).changes == ()
+    site.policy()
+    (change,) = ask(site, lambda service: service.changes(page.newest, 100, 0.0)).changes
+    assert (change.kind, change.id) == ("policy", "web")
