@@ -42,7 +42,7 @@ class LabRoutes:
         self._added: dict[tuple[str, str], Answer] = {}
 
     def add(self, method: str, path: str, answer: Answer) -> None:
-        """Answer requests for `/_lab/PATH` too; `answer` is handed the document of the body ({} where there is none)."""
+        """Answer requests for `/_lab/PATH` too; `answer` is handed the document of the body, {} where there is none."""
         self._added[method, PREFIX + path] = answer
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> tuple[bytes]:
