@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 import urllib.request
 from datetime import UTC, datetime
@@ -47,26 +48,19 @@ def client(endpoint):
 
 
 class Failing:
-    """A client that fails at the calls named in `trouble`: operation -> error."""
+    """A client of the lab, all whose calls are counted by the world; one may be refused, or its answer be lost."""
 
-    def __init__(self, client, trouble, calls):
-        self._client, self._trouble, self._calls = client, trouble, calls
+    def __init__(self, client, world):
+        self._client, self._world = client, world
 
     def __getattr__(self, name):
         return getattr(self._client, name)
 
-    def _note(self, operation):
-        self._calls.append(operation)
-        if operation in self._trouble:
-            raise self._trouble[operation]
-
     def call(self, operation, resource, **parameters):
-        self._note(operation)
-        return self._client.call(operation, resource, **parameters)
+        return self._world.made(operation, lambda: self._client.call(operation, resource, **parameters))
 
     def try_call(self, operation, resource, **parameters):
-        self._note(operation)
-        return self._client.try_call(operation, resource, **parameters)
+        return self._world.made(operation, lambda: self._client.try_call(operation, resource, **parameters))
 
 
 class FakeDoor:
@@ -117,8 +111,10 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.trouble, self.calls, self.said = {}, [], []
+        self._failure = (None, None, False)
         self.ledger = MemoryLedger()
         self.settings = {}
+        self.session = os.urandom(16).hex()
         self.cancel = threading.Event()
         key, certificate = keep_certificate(folder / "tls", "a server", datetime.now(UTC))
         self.identity = ServerIdentity(certificate, key, SERVER_ID)
@@ -129,7 +125,23 @@ class World:
         self.plugin = AwsPlugin(self.cloud, self.doors.doors)
 
     def _client(self, service, region):
-        return Failing(PatientClient(AwsSession(region or REGION), service), self.trouble, self.calls)
+        return Failing(PatientClient(AwsSession(region or REGION), service), self)
+
+    def fail_at(self, number, error=None, *, lost=False):
+        """The call with that number, from now on, fails; `lost`: it is made, and its answer does not come."""
+        self.calls.clear()
+        self._failure = (number, error, lost)
+
+    def made(self, operation, call):
+        number, error, lost = self._failure
+        self.calls.append(operation)
+        if len(self.calls) - 1 == number:
+            if lost:
+                call()
+            raise error
+        if operation in self.trouble:
+            raise self.trouble[operation]
+        return call()
 
     def context(self, session_id="a1" * 16, **options):
         return PluginContext(

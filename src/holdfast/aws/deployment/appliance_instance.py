@@ -4,7 +4,6 @@ What is made twice by a lost answer is made once: the group has a name of its ow
 step fails the caller removes what the ledger says (`cleaning.py`), the same way that it does after a crash.
 """
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +81,7 @@ class ApplianceInstances:
         answer = self._ec2.try_call("GetConsoleOutput", instance_id, InstanceId=instance_id, Latest=True)
         if isinstance(answer, Refusal):
             return ""
-        text = base64.b64decode(answer.get("Output") or "").decode(errors="replace")
+        text = str(answer.get("Output") or "")  # botocore has decoded it
         return " | ".join(line.strip() for line in text.splitlines()[-5:] if line.strip())
 
     def state(self, instance_id: str) -> str | None:
