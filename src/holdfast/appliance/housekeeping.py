@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from holdfast.appliance.event_pump import EventPump
 from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
@@ -27,6 +28,9 @@ class Rhythm:
     pump_pause_seconds: float = 0.2
     recovery_seconds: float = 60.0
     reaper_seconds: float = 300.0
+    prune_seconds: float = 3600.0
+    # Longer than a schedule reaches back: an id that could come again is still known.
+    ended_kept_seconds: float = 7 * 24 * 3600.0
 
 
 class Housekeeping:
@@ -57,6 +61,7 @@ class Housekeeping:
         self._begin("scheduler", self._scheduler.tick, rhythm.schedule_seconds)
         self._begin("recovery", self._recovery.sweep, rhythm.recovery_seconds)
         self._begin("reaper", self._reap, rhythm.reaper_seconds)
+        self._begin("pruning", self._prune, rhythm.prune_seconds)
         self._begin("events", self._pump_events, rhythm.pump_pause_seconds)
 
     def stop(self, patience_seconds: float = 15.0) -> None:
@@ -82,6 +87,10 @@ class Housekeeping:
     def _pump_events(self) -> None:
         if self._surface.records.sessions.unfinished():
             self._pump.pump(self._surface.region, self._rhythm.pump_wait_seconds)
+
+    def _prune(self) -> None:
+        kept = timedelta(seconds=self._rhythm.ended_kept_seconds)
+        self._surface.engine().prune(self._surface.surroundings.now() - kept)
 
     def _reap(self) -> None:
         report = self._reaper.reap()

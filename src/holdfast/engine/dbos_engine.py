@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -149,10 +149,6 @@ class DbosEngine:
             names = [one.workflow_id for one in ended]
             _apart(lambda names=names: DBOS.delete_workflows(names))  # type: ignore[misc]
             removed += len(names)
-
-    def prune_older(self, now: datetime, keep_seconds: float) -> int:
-        """`prune`, by age."""
-        return self.prune(now - timedelta(seconds=keep_seconds))
 
     def _register(self, queue: str, limit: int, partition_limit: int | None) -> None:
         _apart(

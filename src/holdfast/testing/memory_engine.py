@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from holdfast.appliance.ports.engine import Lane, Workflow
@@ -100,6 +101,13 @@ class MemoryEngine:
                 running, waiting = self._count(queue, partition, "running"), self._count(queue, partition, "queued")
                 states.append(LaneState(queue, partition, held, running, waiting))
         return states
+
+    def prune(self, ended_before: datetime) -> int:
+        """All that have ended: this engine keeps no times."""
+        ended = [key for key, row in self._memory.rows.items() if row.state not in ("queued", "running")]
+        for key in ended:
+            del self._memory.rows[key]
+        return len(ended)
 
     async def settle(self, longest_seconds: float = 7 * 24 * 3600.0) -> None:
         """Until nothing runs or waits, or the machine died."""

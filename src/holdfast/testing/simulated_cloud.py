@@ -68,7 +68,7 @@ class SimulatedCloud(CloudObjects):
     def count(self, *kinds: str) -> int:
         """How many objects of ours there are."""
         self.advance()
-        return sum(one.kind in kinds for one in self.objects.values()) if kinds else len(self.objects)
+        return sum(one.kind in kinds for one in list(self.objects.values())) if kinds else len(self.objects)
 
     def advance(self) -> None:
         """Let happen what has happened by now."""

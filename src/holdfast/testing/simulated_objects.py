@@ -61,7 +61,9 @@ class CloudObjects:
                 gone_at=None,
             )
         )
-        known = next((one for one in self.objects.values() if (one.kind, one.facts["token"]) == (kind, token)), None)
+        known = next(
+            (one for one in list(self.objects.values()) if (one.kind, one.facts["token"]) == (kind, token)), None
+        )
         if known is None:
             self.on_call(f"before create {kind}")
             prefix = {"instance": "i", "snapshot": "snap", "volume": "vol", "image": "ami"}.get(kind, kind)

@@ -4,6 +4,7 @@ What becomes of one is its fate, which a test chooses by attempt.
 """
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -62,6 +63,7 @@ class WorkerWorld:
     receipts: int = 0
     peak: int = 0
     launches: int = 0
+    turn: threading.RLock = field(default_factory=threading.RLock)
 
     def living(self, region: str | None = None) -> int:
         """How many instances run."""
@@ -69,6 +71,10 @@ class WorkerWorld:
 
     def advance(self, cloud: CloudObjects) -> None:
         """What every worker has done by now."""
+        with self.turn:
+            self._advance(cloud)
+
+    def _advance(self, cloud: CloudObjects) -> None:
         for instance_id, life in list(self.lives.items()):
             if life.dead or life.ended or not life.message or life.fate == "never-boots":
                 continue

@@ -1,6 +1,7 @@
 """Policy documents: read strictly, written canonically, compared line by line."""
 
 import json
+from typing import Any
 
 import pytest
 import yaml
@@ -42,7 +43,7 @@ spec:
     security_group_ids: [sg-0123456789abcdef0]
     tags: {team: backup}
 """  # noqa: E501 - a document as people write it
-LEAST = {
+LEAST: dict[str, Any] = {
     "apiVersion": "holdfast/v1",
     "kind": "EC2Policy",
     "metadata": {"name": "web"},
@@ -57,6 +58,9 @@ def changed(**spec):
 def test_every_field_arrives_and_comes_back():
     policy = read_policy(parse_policy(FULL))
     assert policy.exclude.root_volumes
+    assert policy.snapshot is not None
+    assert policy.snapshot.schedule is not None
+    assert policy.backup is not None
     assert policy.snapshot.schedule.time_zone == "Europe/Berlin"
     assert policy.backup.retention.keep == 30
     document = policy_document(policy)

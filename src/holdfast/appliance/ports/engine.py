@@ -6,6 +6,7 @@ its small JSON answer remembered, so that after a crash the workflow goes on beh
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from holdfast.protocol.appliance_answers import LaneState
@@ -45,3 +46,6 @@ class Engine(Protocol):
 
     def lane_states(self) -> list[LaneState]:
         """Each limit, and what runs and waits under it; the total of a queue has the partition ""."""
+
+    def prune(self, ended_before: datetime) -> int:
+        """Forget workflows that ended before that moment; how many. One of such an id could be started anew."""
