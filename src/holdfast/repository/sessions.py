@@ -63,17 +63,17 @@ def open_session(
 ) -> WriterSession:
     """Rule 3, in this order: the ledger's `open`, the newest plan, its acknowledgement. Index runs are read after.
 
-    `session`: an id that was never used, where the caller has drawn one.
+    `session`: an id that was never used, where the caller has drawn one; of two who open it one does (ConflictError).
     """
     _check_workload(workload)
     tenant = repository.ensure_tenant(tenant_name)
     tenant_id = repository.tenant_id(tenant_name)
     workload_id = tenant.keys.workload_id(workload)
-    session = repository.surroundings.random_bytes(16) if session is None else session
+    drawn, session = session, repository.surroundings.random_bytes(16) if session is None else session
     started = repository.surroundings.timestamp()
     point = names.point(tenant_id, workload_id, session)
     opening = {"type": ledger_form.OPEN, "session": session, "point": point, "time": started}
-    repository.ledger.append(opening, opening=session)
+    repository.ledger.append(opening, opening=drawn)
     plan = newest_plan(repository)
     if plan.epoch:
         acknowledgement = Acknowledgement(session, plan.epoch)

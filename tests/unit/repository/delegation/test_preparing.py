@@ -100,6 +100,27 @@ def test_a_session_opened_and_never_ordered_is_ended(repository, sources, disks)
     assert [accepted(repository, prepared.session).session] == [point.session for point in list_points(repository)]
 
 
+@pytest.mark.parametrize("ending", [accepted, abandon])
+def test_a_commit_that_died_before_its_ledger_record_is_recorded_by_whoever_comes_next(small, sources, disks, ending):
+    repository = small.open(deterministic_surroundings(2))
+    prepared = prepare_backup(repository, DEFAULT_TENANT, WORKLOAD, sources)
+    write_task(prepared, 1)
+    work(repository.store, prepared, disks)
+    plain = FaultyStore(small.copied().store, {})
+    accepted(small.open(deterministic_surroundings(3), plain), prepared.session)
+    put_point = next(one for one in plain.requests if one.kind == "create" and one.key.startswith(names.POINTS))
+    dying = FaultyStore(small.store, {put_point.number: Fault.CRASH_AFTER})
+    with pytest.raises(SimulatedCrash):
+        accepted(small.open(deterministic_surroundings(3), dying), prepared.session)
+    assert prepared.session in repository.ledger.refresh().open
+    assert ending(repository, prepared.session) is not None
+    assert prepared.session in repository.ledger.refresh().live
+    assert repository.ledger.state.open == {}
+    before = repository.ledger.state.sequence
+    assert ending(repository, prepared.session) is not None
+    assert repository.ledger.refresh().sequence == before
+
+
 def test_of_two_who_open_one_session_one_does(small, sources):
     """The second has read the ledger before the first appended."""
     first, second = (small.open(deterministic_surroundings(seed)) for seed in (2, 3))
@@ -259,6 +280,9 @@ def test_chunks_that_move_meanwhile_are_found_by_the_next_attempt(repository, di
     assert target.volume is not None
     assert target.volume.content == ROOT
     assert len(repository.ledger.refresh().pins) == 1
+    before = repository.ledger.state.sequence
+    prepare_restore(repository, point, [VolumeTarget("root", {})], Silence(), session=SESSION)
+    assert repository.ledger.refresh().sequence == before
     finish_restore(repository, SESSION, Silence())
     assert repository.ledger.refresh().pins == {}
 
