@@ -82,12 +82,20 @@ class PluginInstallation:
         return self._sessions.start(SessionKind.REMOVE, name, work, {"plugin": name})
 
     def _bring(self, name: str, source: str | None, voice: SessionVoice) -> str:
-        """Have the distribution installed; where it came from."""
+        """Have the distribution installed; where it came from. One that came with this server follows the server's."""
         there = [entry for entry in self._packages.found() if entry.name == name]
-        if there and source is None:
+        try:
+            wheel = self._packages.obtain(name, source)
+        except NotFoundError:
+            if not there or source is not None:
+                raise
+            wheel = None
+        from_elsewhere = source is None and self._source(name) not in ("", wheel.source if wheel else "")
+        if there and (wheel is None or from_elsewhere or self._packages.holds(wheel)):
             voice.say(f"distribution {there[0].distribution} {there[0].version} is installed already")
-            return self._source(name)
-        wheel = self._packages.obtain(name, source)
+            return self._source(name) or (wheel.source if wheel else "")
+        if wheel is None:
+            raise missing(name)
         voice.say(f"{wheel.distribution} {wheel.version} from {wheel.source}, SHA-256 {wheel.sha256}")
         if voice.cancelled():
             raise CancelledError("the installation was cancelled", why="somebody asked for it", cure="run it again")
@@ -99,7 +107,7 @@ class PluginInstallation:
         try:
             return self._records.plugins.get(name).source
         except NotFoundError:
-            return "installed before"
+            return ""
 
     def _settings(self, name: str) -> Mapping[str, str]:
         try:

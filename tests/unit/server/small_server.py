@@ -10,7 +10,7 @@ from pathlib import Path
 from holdfast.database.connection import Database
 from holdfast.database.server_records import server_records
 from holdfast.domain.cloud_ledger import LedgerRow
-from holdfast.domain.errors import ConflictError, HoldfastError, UnavailableError
+from holdfast.domain.errors import ConflictError, HoldfastError, NotFoundError
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.plugin_api import CONTRACT, Installation, InstalledThing, PluginFacts, ServerIdentity, ServiceSpec
 from holdfast.server.composition import Outside, compose
@@ -140,7 +140,7 @@ class FakePackages:
     """Distributions are entries of a dict."""
 
     def __init__(self):
-        self.plugins, self.shelf, self.loaded = {}, {}, []
+        self.plugins, self.shelf, self.loaded, self.version = {}, {}, [], "1.0"
 
     def put(self, plugin, contract=CONTRACT, version="1.0"):
         def load():
@@ -154,15 +154,19 @@ class FakePackages:
 
     def obtain(self, name, source):
         if name not in self.shelf:
-            raise UnavailableError("no wheel", why="none", cure="none")
+            raise NotFoundError("no wheel", why="none", cure="none")
         contract = self.shelf[name][1]
         return Wheel(
-            Path(f"{name}.whl"), f"holdfast-{name}", "1.0", "ab" * 32, source or "this server", {name: contract}
+            Path(f"{name}.whl"), f"holdfast-{name}", self.version, "ab" * 32, source or "this server", {name: contract}
         )
+
+    def holds(self, wheel):
+        name = wheel.distribution.removeprefix("holdfast-")
+        return name in self.plugins and self.plugins[name].version == wheel.version
 
     def install(self, wheel):
         name = wheel.distribution.removeprefix("holdfast-")
-        self.put(*self.shelf[name])
+        self.put(*self.shelf[name], version=wheel.version)
 
     def uninstall(self, distribution):
         self.plugins = {name: one for name, one in self.plugins.items() if one.distribution != distribution}

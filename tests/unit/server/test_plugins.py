@@ -129,3 +129,12 @@ def test_a_second_plugin_goes_through_the_same_door(ready):
     assert ready.wait(ready.server.deploy_appliance(DeployOrder("b"), plugin="tin")).state == State.SUCCEEDED
     assert ready.server.get_appliance("b").plugin == "tin"
     assert [report.name for report in ready.server.list_plugins()] == ["aws", "tin"]
+
+
+@pytest.mark.parametrize(("source", "version"), [(None, "2.0"), ("folder", "1.0")])
+def test_one_that_came_with_the_server_follows_the_server_s(small, source, version):
+    small.packages.shelf["aws"] = (small.plugin, 1)
+    small.wait(small.server.install_plugin("aws", source, {}))
+    small.packages.version = "2.0"
+    small.wait(small.server.install_plugin("aws", None, {}))
+    assert small.packages.plugins["aws"].version == version

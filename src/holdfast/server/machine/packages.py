@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 
 import holdfast
 from holdfast.domain.errors import HoldfastError, NotFoundError, UsageError
-from holdfast.server.machine.wheels import download, plugins_of, wheel_name
+from holdfast.server.machine.wheels import download, plugins_of, recorded, wheel_name
 from holdfast.server.ports.packages import EntryPoint, Wheel
 
 _GROUP = re.compile(r"holdfast\.plugins\.v([0-9]+)")
+SHIPPED = "this installation of holdfast"
 _PIP_SECONDS = 300
 _SHOWN_CHARACTERS = 300
 # As pip would read them from this user's settings: an index, a target folder.
@@ -52,7 +53,7 @@ class InstalledPackages:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if source is None:
             place = shipped(name)
-            return _described(self._build(place), f"this installation of holdfast {holdfast.__version__}")
+            return _described(self._build(place), SHIPPED)
         if urlsplit(source).scheme in ("http", "https"):
             return _described(download(source, self._folder), source.partition("#")[0])
         place = Path(source).expanduser()
@@ -65,6 +66,16 @@ class InstalledPackages:
             why="it is no folder or wheel that is there, and no https URL; names are not looked up anywhere",
             cure="name a folder, a wheel file, or https://…/NAME.whl#sha256=CHECKSUM",
         )
+
+    def holds(self, wheel: Wheel) -> bool:
+        """Whether every file of the wheel is installed as it is in there."""
+        importlib.invalidate_caches()
+        try:
+            files = metadata.distribution(wheel.distribution).files or ()
+        except metadata.PackageNotFoundError:
+            return False
+        installed = {file.as_posix(): f"{file.hash.mode}={file.hash.value}" for file in files if file.hash is not None}
+        return recorded(wheel.path).items() <= installed.items()
 
     def install(self, wheel: Wheel) -> None:
         """Install it, in place of another version."""

@@ -1,6 +1,7 @@
 """Wheels as files: their names, what they announce, and how one comes from a URL whose content is known before."""
 
 import configparser
+import csv
 import hashlib
 import re
 import urllib.error
@@ -48,6 +49,14 @@ def plugins_of(path: Path, group: re.Pattern[str]) -> dict[str, int]:
             if contract is not None:
                 found |= dict.fromkeys(parser.options(section), int(contract[1]))
     return found
+
+
+def recorded(path: Path) -> dict[str, str]:
+    """The wheel's files with their hashes, as its RECORD has them."""
+    with zipfile.ZipFile(path) as wheel:
+        name = next(name for name in wheel.namelist() if name.endswith(".dist-info/RECORD"))
+        rows = csv.reader(wheel.read(name).decode().splitlines())
+        return {row[0]: row[1] for row in rows if len(row) > 1 and row[1]}
 
 
 def download(url: str, folder: Path) -> Path:

@@ -44,6 +44,9 @@ class PluginPackages(Protocol):
         that came with this server. Raises UsageError, NotFoundError, IntegrityError, UnavailableError.
         """
 
+    def holds(self, wheel: Wheel) -> bool:
+        """Whether exactly that is installed."""
+
     def install(self, wheel: Wheel) -> None:
         """Install it and nothing else: no index is asked. Raises HoldfastError."""
 
