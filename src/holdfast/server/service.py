@@ -5,11 +5,12 @@ sessions and restore points come from the mirror, so that they are there when an
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from holdfast import __version__
-from holdfast.domain.errors import UnavailableError
+from holdfast.domain.errors import NotFoundError, UnavailableError
 from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
 from holdfast.domain.session import LogLine, Session
 from holdfast.plugin_api import ConnectOrder, DeployOrder
@@ -165,7 +166,7 @@ class ManagementServer:
 
     def get_session(self, session_id: str) -> tuple[str, SessionDetail]:
         """Whose it is (empty: the server's) and how it stands: from its appliance, or the mirror when that is away."""
-        owner, detail = self._records.mirror.session(session_id)
+        owner, detail = self._session(session_id)
         if owner and not detail.session.state.final:
             try:
                 answer = self.ask_appliance(owner, "GET", f"/sessions/{detail.session.id}")
@@ -176,7 +177,7 @@ class ManagementServer:
 
     def session_log(self, session_id: str, after: int = 0, limit: int = _LOG_LIMIT) -> list[LogLine]:
         """Its log, after line `after`. Raises UnavailableError while its appliance is away."""
-        owner, detail = self._records.mirror.session(session_id)
+        owner, detail = self._session(session_id)
         if not owner:
             return self._records.sessions.lines(detail.session.id, after, limit)
         query = {"after": str(after), "limit": str(limit)}
@@ -186,7 +187,7 @@ class ManagementServer:
 
     def cancel_session(self, session_id: str) -> SessionDetail:
         """Ask for its end; how it stands now."""
-        owner, detail = self._records.mirror.session(session_id)
+        owner, detail = self._session(session_id)
         if not owner:
             self._records.sessions.request_cancel(detail.session.id)
             return self._records.mirror.session(detail.session.id)[1]
@@ -195,7 +196,7 @@ class ManagementServer:
 
     def watch_session(self, session_id: str) -> Iterator[tuple[str, Any]]:
         """(`session` or `log`, document) as it goes on, until it has ended."""
-        owner, detail = self._records.mirror.session(session_id)
+        owner, detail = self._session(session_id)
         if owner:
             appliance = self._records.appliances.get(owner)
             for event in self._parts.connections.events(appliance, f"/sessions/{detail.session.id}/events"):
@@ -212,6 +213,18 @@ class ManagementServer:
                 yield "session", to_document(detail)
             if detail.session.state.final or self._parts.surroundings.wait(_WATCH_SECONDS):
                 return
+
+    def _session(self, session_id: str) -> tuple[str, SessionDetail]:
+        """Whose it is and how it stood: by the mirror, or, began a moment ago, by the appliance that has it."""
+        try:
+            return self._records.mirror.session(session_id)
+        except NotFoundError as unknown:
+            for appliance in self._records.appliances.all():
+                if appliance.state == ApplianceState.AVAILABLE:
+                    with suppress(NotFoundError, UnavailableError):
+                        answer = self.ask_appliance(appliance.name, "GET", f"/sessions/{session_id}")
+                        return appliance.name, from_document(SessionDetail, answer, "the session")
+            raise unknown
 
     def list_points(
         self,

@@ -134,7 +134,17 @@ class _Story:
         self._people.make_bucket("holdfast-demo")
         location = "s3://holdfast-demo/backups"
         self._commands.run("repository", "init", location)
-        self._commands.run("plugin", "install", "aws", "--set", f"region={REGION}", "--set", "reach-at=127.0.0.1")
+        self._commands.run(
+            "plugin",
+            "install",
+            "aws",
+            "--set",
+            f"region={REGION}",
+            "--set",
+            "reach-at=127.0.0.1",
+            "--set",
+            "repositories=holdfast-demo/backups",
+        )
         self._commands.run("plugin", "list")
         self._commands.run("appliance", "deploy", "demo", "--allow", "127.0.0.1/32", "--port", str(_free_port()))
         self._commands.run("repository", "add", "main", location)

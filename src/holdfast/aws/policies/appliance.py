@@ -80,7 +80,7 @@ def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> li
             "points, packs and ledgers are found by listing",
             ("s3:ListBucket",),
             tuple(sorted({f"arn:{partition}:s3:::{one.bucket}" for one in places})),
-            {"StringLike": {"s3:prefix": tuple(f"{one.prefix + '/' if one.prefix else ''}*" for one in places)}},
+            {"StringLikeIfExists": {"s3:prefix": tuple(f"{one.prefix + '/' if one.prefix else ''}*" for one in places)}},
         ),
     ]
 

@@ -103,7 +103,7 @@ def test_roles_are_made_within_the_boundary_only():
 def test_repositories_at_the_top_of_a_bucket():
     whole, listing = repository_grants("aws", (RepositoryPlace("shop"),))
     assert whole.resources == ("arn:aws:s3:::shop/*",)
-    assert listing.conditions == {"StringLike": {"s3:prefix": ("*",)}}
+    assert listing.conditions == {"StringLikeIfExists": {"s3:prefix": ("*",)}}
 
 
 def test_another_account_trusts_one_role_with_its_external_id():
