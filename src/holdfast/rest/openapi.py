@@ -40,7 +40,7 @@ def _body(route: APIRoute) -> Any:
     for dependency in route.dependant.dependencies:
         kind = getattr(dependency.call, "kind", None)
         if kind is not None:
-            return Any if kind is object else kind
+            return kind
     return None
 
 

@@ -34,16 +34,20 @@ _log = logging.getLogger(__name__)
 
 
 class Body:
-    """A dependency that reads the body as an object of a class; `what` is what a person calls it."""
+    """A dependency that reads the body as an object of a class; `what` is what a person calls it.
 
-    def __init__(self, kind: type[Any], what: str) -> None:
+    With `passed_on` the document stays as it is: whoever it is passed on to reads it by its own version.
+    """
+
+    def __init__(self, kind: Any, what: str, *, passed_on: bool = False) -> None:
         self.kind = kind
         self._what = what
+        self._passed_on = passed_on
 
     async def __call__(self, request: Request) -> Any:
         """Raises UsageError that names what is wrong."""
         document = read_document(await request.body())
-        return document if self.kind is object else from_document(self.kind, document, self._what)
+        return document if self._passed_on else from_document(self.kind, document, self._what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +101,13 @@ class Door:
         self._app.router.route_class = _StrictRoute
         self._app.router.redirect_slashes = False
 
-    def add(self, method: str, path: str, permission: Permission, endpoint: Callable[..., Any]) -> None:
-        """A route below `/api/v1`; the endpoint's name is the operation's id."""
-        returns = inspect.signature(endpoint).return_annotation
-        is_response = inspect.isclass(returns) and issubclass(returns, Response)
+    def add(
+        self, method: str, path: str, permission: Permission, endpoint: Callable[..., Any], answer: Any = None
+    ) -> None:
+        """A route below `/api/v1`; the endpoint's name is the operation's id. `answer`: what it answers, where its
+        annotation does not say so.
+        """
+        answer = answer or inspect.signature(endpoint).return_annotation
         if endpoint.__doc__ is None:
             raise ValueError(f"{method} {path}: say in a docstring what it does")
         self._app.add_api_route(
@@ -110,8 +117,8 @@ class Door:
             operation_id=endpoint.__name__,
             summary=inspect.cleandoc(endpoint.__doc__).splitlines()[0],
             dependencies=[Depends(Requirement(permission, self._authenticator))],
-            status_code=204 if returns is None else 200,
-            response_model=None if returns is None or is_response else returns,
+            status_code=204 if answer is None else 200,
+            response_model=None if _is_response(answer) else answer,
             openapi_extra={"x-permission": permission.value},
         )
 
@@ -140,6 +147,7 @@ class Route:
     path: str
     operation_id: str
     permission: str
+    query: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +158,14 @@ class Application:
     routes: tuple[Route, ...]
 
 
+def _is_response(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, Response)
+
+
 def _told(route: Any) -> Route:
     (method,) = route.methods
-    return Route(method, route.path, route.operation_id, route.openapi_extra["x-permission"])
+    query = tuple(field.alias for field in route.dependant.query_params)
+    return Route(method, route.path, route.operation_id, route.openapi_extra["x-permission"], query)
 
 
 def _answer(error: HoldfastError, status: int | None = None) -> JSONResponse:

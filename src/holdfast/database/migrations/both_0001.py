@@ -6,6 +6,13 @@ from alembic import op
 
 def create_tables() -> None:
     """Create them."""
+    _create_changes_and_settings()
+    _create_sessions()
+    _create_ledger()
+    op.execute("INSERT INTO counters (name, value) VALUES ('usn', 0)")
+
+
+def _create_changes_and_settings() -> None:
     op.create_table(
         "counters",
         sa.Column("name", sa.String, primary_key=True),
@@ -24,6 +31,15 @@ def create_tables() -> None:
         sa.Column("document", sa.Text, nullable=False),
         sa.Column("sealed_password", sa.LargeBinary),
     )
+    op.create_table(
+        "settings",
+        sa.Column("name", sa.String, primary_key=True),
+        sa.Column("value", sa.Text),
+        sa.Column("sealed", sa.LargeBinary),
+    )
+
+
+def _create_sessions() -> None:
     op.create_table(
         "sessions",
         sa.Column("id", sa.String, primary_key=True),
@@ -55,6 +71,9 @@ def create_tables() -> None:
         sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("document", sa.Text, nullable=False),
     )
+
+
+def _create_ledger() -> None:
     op.create_table(
         "cloud_ledger",
         sa.Column("id", sa.String, primary_key=True),
@@ -74,10 +93,3 @@ def create_tables() -> None:
     op.create_index("cloud_ledger_by_token", "cloud_ledger", ["token"], unique=True)
     op.create_index("cloud_ledger_by_object", "cloud_ledger", ["kind", "object_id"])
     op.create_index("cloud_ledger_open", "cloud_ledger", ["gone_at", "intended_at"])
-    op.create_table(
-        "settings",
-        sa.Column("name", sa.String, primary_key=True),
-        sa.Column("value", sa.Text),
-        sa.Column("sealed", sa.LargeBinary),
-    )
-    op.execute("INSERT INTO counters (name, value) VALUES ('usn', 0)")

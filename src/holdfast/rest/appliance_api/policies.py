@@ -13,6 +13,7 @@ from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import Body, Door, same_name
 
 DryRun = Annotated[bool, Query(description="Say what would change, and change nothing.")]
+PolicyDocument = Annotated[Any, Depends(Body(dict[str, Any], "the policy", passed_on=True))]
 
 
 def add_policies(door: Door, appliance: Policies) -> None:
@@ -31,7 +32,9 @@ def _add_documents(door: Door, appliance: Policies) -> None:
         return appliance.get_policy(name)
 
     def apply_policy(
-        name: str, document: Annotated[Any, Depends(Body(object, "the policy"))], dry_run: DryRun = False
+        name: str,
+        document: Annotated[Any, Depends(Body(dict[str, Any], "the policy", passed_on=True))],
+        dry_run: DryRun = False,
     ) -> PolicyApplied:
         """Add a policy, or change it; the same document again changes nothing (docs/policies.md)."""
         if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):

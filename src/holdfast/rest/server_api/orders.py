@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from holdfast.domain.infrastructure import ApplianceState
+from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.session import Session, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +31,21 @@ class SyncedUsn:
     """How far an appliance is mirrored."""
 
     usn: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session with its tasks; `appliance` is whose it is, empty for the server's own."""
+
+    session: Session
+    tasks: tuple[Task, ...]
+    appliance: str
+
+
+@dataclass(frozen=True, slots=True)
+class PointView:
+    """A restore point with how its workload was made up; `appliance` is whose it is."""
+
+    point: RestorePoint
+    configuration: Mapping[str, Any]
+    appliance: str

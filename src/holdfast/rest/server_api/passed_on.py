@@ -5,6 +5,7 @@ appliance that has it.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -12,26 +13,94 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from holdfast.domain.errors import UsageError
+from holdfast.domain.infrastructure import Account
+from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
+from holdfast.domain.session import Session
+from holdfast.protocol.appliance_answers import AccountCheck, LaneState, PolicyApplied, StoredPolicy
+from holdfast.rest.appliance_api.orders import PolicyRun, SnapshotOrder
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import BASE, Body, Door
 from holdfast.server.service import ManagementServer
 
 ApplianceName = Annotated[str | None, Query(description="Which appliance, where there are several.")]
-Document = Annotated[Any, Depends(Body(object, "the body"))]
 DryRun = Annotated[bool, Query(description="Say what would change, and change nothing.")]
+PolicyDocument = Annotated[Any, Depends(Body(dict[str, Any], "the policy", passed_on=True))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """A route that the appliance has, too; `body` and `answer` are for the OpenAPI document alone."""
+
+    method: str
+    path: str
+    name: str
+    text: str
+    answer: Any = None
+    body: Any = None
+
+
+_PLAIN = (
+    _Passed("GET", "/accounts", "list_accounts", "Registered accounts of an appliance, by name.", list[Account]),
+    _Passed("GET", "/accounts/{name}", "get_account", "One account.", Account),
+    _Passed("PUT", "/accounts/{name}", "put_account", "Add an account, or replace it.", Account, Account),
+    _Passed("DELETE", "/accounts/{name}", "remove_account", "Forget an account."),
+    _Passed("POST", "/accounts/{name}/check", "check_account", "Who answers in it, and what it lacks.", AccountCheck),
+    _Passed("GET", "/policies", "list_policies", "Policies in the order of their precedence.", list[StoredPolicy]),
+    _Passed("GET", "/policies/{name}", "get_policy", "One policy.", StoredPolicy),
+    _Passed("DELETE", "/policies/{name}", "remove_policy", "Remove a policy; its restore points stay."),
+    _Passed("POST", "/policies/{name}/run", "run_policy", "Run a policy now.", Session, PolicyRun),
+    _Passed("POST", "/policies/{name}/stop", "stop_policy", "Cancel what runs of a policy.", list[Session]),
+    _Passed("POST", "/policies/{name}/enable", "enable_policy", "Let its schedule count.", StoredPolicy),
+    _Passed("POST", "/policies/{name}/disable", "disable_policy", "Let its schedule count no more.", StoredPolicy),
+    _Passed("POST", "/snapshots", "take_snapshot", "Take a manual snapshot; it is kept.", Session, SnapshotOrder),
+    _Passed("GET", "/limits", "get_limits", "Each limit, and what runs and waits there now.", list[LaneState]),
+)
+_RESTORES = (
+    _Passed(
+        "POST",
+        "/restores/instance/plan",
+        "plan_instance_restore",
+        "Everything that a restore of an instance would touch; touches nothing.",
+        RestorePlan,
+        InstanceRestore,
+    ),
+    _Passed(
+        "POST",
+        "/restores/instance",
+        "restore_instance",
+        "Bring an entire instance back.",
+        Session,
+        InstanceRestore,
+    ),
+    _Passed(
+        "POST",
+        "/restores/volumes/plan",
+        "plan_volume_restore",
+        "Everything that a restore of volumes would touch; touches nothing.",
+        RestorePlan,
+        VolumeRestore,
+    ),
+    _Passed(
+        "POST",
+        "/restores/volumes",
+        "restore_volumes",
+        "Bring volumes back, attached to nothing.",
+        Session,
+        VolumeRestore,
+    ),
+)
 
 
 def add_passed_on(door: Door, server: ManagementServer) -> None:
     """Add them."""
-    for method, path, name, text in _WITHOUT_BODY:
-        door.add(method, path, Permission.ADMINISTRATOR, _without_body(server, name, text))
-    for method, path, name, text in _WITH_BODY:
-        door.add(method, path, Permission.ADMINISTRATOR, _with_body(server, name, text))
-    for path, name, text in _RESTORES:
-        door.add("POST", path, Permission.ADMINISTRATOR, _restore(server, name, text))
+    for route in _PLAIN:
+        endpoint = _without_body(server) if route.body is None else _with_body(server, route.body)
+        _add(door, route, endpoint)
+    for route in _RESTORES:
+        _add(door, route, _restore(server, route.body))
 
     def apply_policy(
-        request: Request, document: Document, appliance: ApplianceName = None, dry_run: DryRun = False
+        request: Request, document: PolicyDocument, appliance: ApplianceName = None, dry_run: DryRun = False
     ) -> Response:
         """Add a policy, or change it; the same document again changes nothing (docs/policies.md)."""
         query = {"dry_run": str(dry_run).lower()}
@@ -42,64 +111,43 @@ def add_passed_on(door: Door, server: ManagementServer) -> None:
         owner, detail = server.get_point(point_id, appliance)
         return _answer(server.ask_appliance(owner, "DELETE", f"/points/{detail.point.id}"))
 
-    door.add("PUT", "/policies/{name}", Permission.ADMINISTRATOR, apply_policy)
-    door.add("DELETE", "/points/{point_id}", Permission.ADMINISTRATOR, delete_point)
+    door.add("PUT", "/policies/{name}", Permission.ADMINISTRATOR, apply_policy, PolicyApplied)
+    door.add("DELETE", "/points/{point_id}", Permission.ADMINISTRATOR, delete_point, Session)
 
 
-_WITHOUT_BODY = (
-    ("GET", "/accounts", "list_accounts", "Registered accounts of an appliance, by name."),
-    ("GET", "/accounts/{name}", "get_account", "One account."),
-    ("DELETE", "/accounts/{name}", "remove_account", "Forget an account."),
-    ("POST", "/accounts/{name}/check", "check_account", "Who answers in it, and which actions its policies lack."),
-    ("GET", "/policies", "list_policies", "Policies in the order in which they take precedence."),
-    ("GET", "/policies/{name}", "get_policy", "One policy."),
-    ("DELETE", "/policies/{name}", "remove_policy", "Remove a policy; its restore points stay."),
-    ("POST", "/policies/{name}/stop", "stop_policy", "Cancel what runs of a policy."),
-    ("POST", "/policies/{name}/enable", "enable_policy", "Let its schedule count."),
-    ("POST", "/policies/{name}/disable", "disable_policy", "Let its schedule count no more; it can be run by hand."),
-    ("GET", "/limits", "get_limits", "Each limit of an appliance, and what runs and waits there now."),
-)
-_WITH_BODY = (
-    ("PUT", "/accounts/{name}", "put_account", "Add an account, or replace it."),
-    ("POST", "/policies/{name}/run", "run_policy", "Run a policy now."),
-    ("POST", "/snapshots", "take_snapshot", "Take a manual snapshot; no retention removes it."),
-)
-_RESTORES = (
-    ("/restores/instance/plan", "plan_instance_restore", "Everything that a restore of an instance would touch."),
-    ("/restores/instance", "restore_instance", "Bring an entire instance back."),
-    ("/restores/volumes/plan", "plan_volume_restore", "Everything that a restore of volumes would touch."),
-    ("/restores/volumes", "restore_volumes", "Bring volumes back, attached to nothing."),
-)
+def _add(door: Door, route: _Passed, endpoint: Callable[..., Any]) -> None:
+    endpoint.__name__ = route.name
+    endpoint.__doc__ = route.text
+    endpoint.__annotations__["return"] = route.answer
+    door.add(route.method, route.path, Permission.ADMINISTRATOR, endpoint)
 
 
-def _without_body(server: ManagementServer, name: str, text: str) -> Callable[..., Any]:
-    def endpoint(request: Request, appliance: ApplianceName = None) -> Response:
+def _without_body(server: ManagementServer) -> Callable[..., Any]:
+    def endpoint(request: Request, appliance: ApplianceName = None) -> Any:
         return _answer(server.ask_appliance(appliance, request.method, _path(request)))
 
-    return _named(endpoint, name, text)
+    return endpoint
 
 
-def _with_body(server: ManagementServer, name: str, text: str) -> Callable[..., Any]:
-    def endpoint(request: Request, document: Document, appliance: ApplianceName = None) -> Response:
+def _with_body(server: ManagementServer, kind: Any) -> Callable[..., Any]:
+    document_of = Depends(Body(kind, "the body", passed_on=True))
+
+    def endpoint(request: Request, appliance: ApplianceName = None, document: Any = document_of) -> Response:
         return _answer(server.ask_appliance(appliance, request.method, _path(request), document))
 
-    return _named(endpoint, name, text)
+    return endpoint
 
 
-def _restore(server: ManagementServer, name: str, text: str) -> Callable[..., Any]:
-    def endpoint(request: Request, document: Document, appliance: ApplianceName = None) -> Response:
+def _restore(server: ManagementServer, kind: Any) -> Callable[..., Any]:
+    document_of = Depends(Body(kind, "the restore", passed_on=True))
+
+    def endpoint(request: Request, appliance: ApplianceName = None, document: Any = document_of) -> Response:
         point_id = document.get("point") if isinstance(document, dict) else None
         if not isinstance(point_id, str):
-            raise UsageError("no restore point is named", why="point: is missing", cure="name one in `point`")
+            raise UsageError("no restore point is named", why="`point` is missing", cure="name one in `point`")
         owner, detail = server.get_point(point_id, appliance)
         return _answer(server.ask_appliance(owner, "POST", _path(request), {**document, "point": detail.point.id}))
 
-    return _named(endpoint, name, text)
-
-
-def _named(endpoint: Callable[..., Any], name: str, text: str) -> Callable[..., Any]:
-    endpoint.__name__ = name
-    endpoint.__doc__ = text
     return endpoint
 
 

@@ -7,10 +7,12 @@ from fastapi import Query
 from fastapi.responses import StreamingResponse
 
 from holdfast.domain.session import LogLine
+from holdfast.protocol.appliance_answers import SessionDetail
 from holdfast.protocol.encoding import to_document
 from holdfast.rest.authentication import Permission
 from holdfast.rest.events import EventStreams
 from holdfast.rest.routes import Before, Door, Limit, Page, page_of
+from holdfast.rest.server_api.orders import PointView, SessionView
 from holdfast.server.service import ManagementServer
 
 OfAppliance = Annotated[str | None, Query(description="Only of this appliance; empty: the server's own.")]
@@ -35,20 +37,18 @@ def _add_sessions(door: Door, server: ManagementServer, streams: EventStreams) -
         found = server.list_sessions(before=before, limit=limit, appliance=appliance, kind=kind, subject=subject)
         return page_of([to_document(one.session) | {"appliance": one.appliance} for one in found], limit)
 
-    def get_session(session_id: str) -> dict[str, Any]:
+    def get_session(session_id: str) -> SessionView:
         """A session with its tasks, by id or unique prefix; `appliance` says whose it is."""
         owner, detail = server.get_session(session_id)
-        document: dict[str, Any] = to_document(detail)
-        return document | {"appliance": owner}
+        return SessionView(detail.session, detail.tasks, owner)
 
     def get_session_log(session_id: str, after: LogAfter = 0, limit: Limit = 1000) -> list[LogLine]:
         """A session's log, oldest line first."""
         return server.session_log(session_id, after, limit)
 
-    def cancel_session(session_id: str) -> dict[str, Any]:
+    def cancel_session(session_id: str) -> SessionDetail:
         """Ask for a session's end."""
-        document: dict[str, Any] = to_document(server.cancel_session(session_id))
-        return document
+        return server.cancel_session(session_id)
 
     def get_session_events(session_id: str) -> StreamingResponse:
         """Follow a session until it ends: events `session` (its detail) and `log` (a line of its log)."""
@@ -77,11 +77,10 @@ def _add_points(door: Door, server: ManagementServer) -> None:
         found = server.list_points(before=before, limit=limit, appliance=appliance, workload_id=workload)
         return page_of([to_document(one.point) | {"appliance": one.appliance} for one in found], limit)
 
-    def get_point(point_id: str, appliance: OfAppliance = None) -> dict[str, Any]:
+    def get_point(point_id: str, appliance: OfAppliance = None) -> PointView:
         """A restore point and how its workload was made up, without its user data; by id or unique prefix."""
         owner, detail = server.get_point(point_id, appliance)
-        document: dict[str, Any] = to_document(detail)
-        return document | {"appliance": owner}
+        return PointView(detail.point, detail.configuration, owner)
 
     door.add("GET", "/points", Permission.ADMINISTRATOR, list_points)
     door.add("GET", "/points/{point_id}", Permission.ADMINISTRATOR, get_point)
