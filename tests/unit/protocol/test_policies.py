@@ -1,6 +1,8 @@
 """Policy documents: read strictly, written canonically, compared line by line."""
 
 import json
+import textwrap
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,3 +140,20 @@ def test_the_schema_knows_every_name_of_a_document():
         assert f'"{name}"' in text
     assert schema["additionalProperties"] is False
     assert all(one.get("additionalProperties") is False for one in schema["$defs"].values() if one["type"] == "object")
+
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_published_schema_is_this_one():
+    published = json.loads((ROOT / "docs" / "policy.schema.json").read_text(encoding="utf-8"))
+    assert published == policy_schema(), "write it again: json.dumps(policy_schema(), indent=2)"
+
+
+def test_the_example_of_the_page_is_a_policy_and_the_page_names_every_field():
+    page = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
+    begin = page.index("    apiVersion:")
+    example = textwrap.dedent(page[begin : page.index("## Every field")])
+    assert read_policy(parse_policy(example)).name == "web"
+    names = {name for part in policy_schema()["$defs"].values() for name in part.get("properties", {})}
+    assert not [name for name in names if name not in page]
