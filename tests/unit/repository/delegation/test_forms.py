@@ -22,7 +22,8 @@ from holdfast.repository.delegation.results import (
 from holdfast.repository.delegation.scratch import SessionScratch
 from holdfast.repository.delegation.task_form import decode_task, encode_task
 from holdfast.repository.delegation.tasks import BackupTask, RestoreOrder, RestoreTask, TenantPart, VolumeOrder
-from holdfast.repository.format import names
+from holdfast.repository.format import envelope, names
+from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.parents import Method
@@ -222,6 +223,23 @@ def test_a_result_is_left_once_and_an_equal_one_is_our_own():
     with pytest.raises(ConflictError):
         scratch(store).write_result(dataclasses.replace(result, statistics={"get": 2}))
     assert scratch(store).read_result(1) == result
+
+
+def test_a_body_that_names_another_attempt_is_refused():
+    """Whoever holds SS can seal anything under any name of the session; what is inside must fit the name."""
+    store = MemoryStore()
+    for body, kind, name in (
+        (encode_task(dataclasses.replace(example(), attempt=2)), Kind.TASK, names.task(SESSION, 1)),
+        (encode_result(RestoreResult(SESSION, 2, (), {})), Kind.RESULT, names.result(SESSION, 1)),
+    ):
+        data = envelope.seal(
+            kind, body, kind_key=scratch(store).key, object_key=name, repository=b"r" * 16, kid=1, salt=bytes(32)
+        )
+        put(store, name, data)
+    with pytest.raises(FormatError):
+        scratch(store).read_task(1)
+    with pytest.raises(FormatError):
+        scratch(store).read_result(1)
 
 
 def test_keys_of_scratch_are_objects_of_the_repository():

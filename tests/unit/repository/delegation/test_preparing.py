@@ -121,6 +121,27 @@ def test_a_commit_that_died_before_its_ledger_record_is_recorded_by_whoever_come
     assert repository.ledger.refresh().sequence == before
 
 
+def test_index_runs_of_an_accept_that_died_are_taken_over_and_another_attempts_are_not(small, sources, disks):
+    repository = small.open(deterministic_surroundings(2))
+    prepared = prepare_backup(repository, DEFAULT_TENANT, WORKLOAD, sources)
+    for attempt in (1, 2):
+        write_task(prepared, attempt)
+        work(repository.store, prepared, disks, attempt)
+    plain = FaultyStore(small.copied().store, {})
+    accepted(small.open(deterministic_surroundings(3), plain), prepared.session)
+    put_run = next(one for one in plain.requests if one.kind == "create" and one.key.startswith(names.INDEX))
+    with pytest.raises(SimulatedCrash):
+        dying = FaultyStore(small.store, {put_run.number: Fault.CRASH_AFTER})
+        accepted(small.open(deterministic_surroundings(3), dying), prepared.session)
+    tenant = repository.tenant_id(DEFAULT_TENANT)
+    for attempt, part in ((1, 0), (2, 1)):
+        copied = small.copied().open(deterministic_surroundings(4))
+        manifest = accepted(copied, prepared.session, attempt)
+        assert manifest.index_runs == (names.index_run(tenant, prepared.session, part),)
+        run = copied.access().read_index_run(manifest.index_runs[0])
+        assert {row.pack for row in run.packs} == {pack.pack for pack in manifest.packs}
+
+
 def test_of_two_who_open_one_session_one_does(small, sources):
     """The second has read the ledger before the first appended."""
     first, second = (small.open(deterministic_surroundings(seed)) for seed in (2, 3))
