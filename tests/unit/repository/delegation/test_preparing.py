@@ -130,8 +130,8 @@ def test_index_runs_of_an_accept_that_died_are_taken_over_and_another_attempts_a
     plain = FaultyStore(small.copied().store, {})
     accepted(small.open(deterministic_surroundings(3), plain), prepared.session)
     put_run = next(one for one in plain.requests if one.kind == "create" and one.key.startswith(names.INDEX))
+    dying = FaultyStore(small.store, {put_run.number: Fault.CRASH_AFTER})
     with pytest.raises(SimulatedCrash):
-        dying = FaultyStore(small.store, {put_run.number: Fault.CRASH_AFTER})
         accepted(small.open(deterministic_surroundings(3), dying), prepared.session)
     tenant = repository.tenant_id(DEFAULT_TENANT)
     for attempt, part in ((1, 0), (2, 1)):
