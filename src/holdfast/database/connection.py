@@ -38,7 +38,7 @@ class Database:
         """
         url = _url_of(place)
         with translated(url.render_as_string(hide_password=True)):
-            database = cls(_sqlite(url) if url.get_backend_name() == "sqlite" else create_engine(url))
+            database = cls(_sqlite(url) if url.get_backend_name() == "sqlite" else _other(url))
         try:
             with database.writing() as connection:
                 migrate(connection, kind)
@@ -91,6 +91,11 @@ def _sqlite(url: URL) -> Engine:
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _other(url: URL) -> Engine:
+    """A connection that its server has closed meanwhile is opened again before it is used."""
+    return create_engine(url, pool_size=20, max_overflow=20, pool_pre_ping=True)
 
 
 def _prepare_file(path: Path) -> None:

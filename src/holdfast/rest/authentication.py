@@ -3,7 +3,7 @@
 A route says who may use it; an app with a route that does not say so is not built.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -40,6 +40,10 @@ class Authenticator(Protocol):
     @property
     def open_to_all(self) -> frozenset[tuple[str, str]]:
         """(method, path) of what is let through unasked."""
+
+    @property
+    def scheme(self) -> Mapping[str, str]:
+        """What OpenAPI calls it."""
 
     def caller(self, scope: Scope) -> object:
         """Who asks; may take its time. Raises NotAuthenticatedError, ConflictError."""
@@ -85,7 +89,7 @@ class Requirement:
 
     def __call__(self, request: Request) -> None:
         """Raises PermissionDeniedError."""
-        if (request.method, request.url.path) in self._authenticator.open_to_all:
+        if (request.method, request.scope["path"]) in self._authenticator.open_to_all:
             return
         if not self._authenticator.may(request.state.caller, self.permission, request):
             raise PermissionDeniedError(

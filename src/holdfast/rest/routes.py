@@ -124,7 +124,7 @@ class Door:
 
     def application(self, reader: Permission) -> "Application":
         """The app, with its OpenAPI document for those with that permission. Refuses a route without a permission."""
-        described = cache(partial(openapi_document, self._app))
+        described = cache(partial(openapi_document, self._app, self._authenticator))
 
         def read_openapi() -> dict[str, Any]:
             """This document."""

@@ -195,7 +195,7 @@ class ManagementServer:
         return self.get_session(detail.session.id)[1]
 
     def watch_session(self, session_id: str) -> Iterator[tuple[str, Any]]:
-        """(`session` or `log`, document) as it goes on, until it has ended."""
+        """(`session` or `log`, document) as it goes on, until it has ended; `still-here` between them."""
         owner, detail = self._session(session_id)
         if owner:
             appliance = self._records.appliances.get(owner)
@@ -211,6 +211,7 @@ class ManagementServer:
             if detail != shown:
                 shown = detail
                 yield "session", to_document(detail)
+            yield "still-here", None  # nobody may listen any more: then it ends here
             if detail.session.state.final or self._parts.surroundings.wait(_WATCH_SECONDS):
                 return
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from types import MappingProxyType
 
 from fastapi import Request
 
@@ -21,6 +22,7 @@ class CertificateAuthenticator:
     """`Authenticator` by the certificate that TLS has verified."""
 
     open_to_all = frozenset({ENROLMENT})
+    scheme = MappingProxyType({"type": "mutualTLS"})
 
     def __init__(self, ownership: Ownership) -> None:
         self._ownership = ownership

@@ -1,5 +1,7 @@
 """Bearer tokens: an administrator may do everything that people do, a service what its one appliance needs."""
 
+from types import MappingProxyType
+
 from fastapi import Request
 
 from holdfast.rest.authentication import Permission, Scope, bearer_token
@@ -12,6 +14,7 @@ class TokenAuthenticator:
     """`Authenticator` by the token of the request."""
 
     open_to_all: frozenset[tuple[str, str]] = frozenset()
+    scheme = MappingProxyType({"type": "http", "scheme": "bearer"})
 
     def __init__(self, server: ManagementServer) -> None:
         self._server = server

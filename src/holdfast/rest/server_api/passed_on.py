@@ -153,7 +153,7 @@ def _restore(server: ManagementServer, kind: Any) -> Callable[..., Any]:
 
 def _path(request: Request) -> str:
     """The path as the appliance knows it; a name in it is quoted again."""
-    return quote(request.url.path.removeprefix(BASE))
+    return quote(request.scope["path"].removeprefix(BASE))
 
 
 def _answer(document: object) -> Response:
