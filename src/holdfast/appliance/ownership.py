@@ -73,6 +73,12 @@ class Ownership(Desk):
         owner = self._records.settings.get(OWNER)
         return None if owner is None else str(owner["certificate"])
 
+    def known_certificates(self) -> tuple[str, ...]:
+        """The owner's PEM and those of former owners: TLS lets them in, so that these can be told whose it is now."""
+        owner = self.owner_certificate()
+        former = tuple(one["certificate"] for one in self._former())
+        return former if owner is None else (owner, *former)
+
     def release(self) -> None:
         """Belong to nobody."""
         self._forget_owner(but="")
@@ -83,7 +89,7 @@ class Ownership(Desk):
         owner = self._records.settings.get(OWNER)
         if owner is not None and hmac.compare_digest(str(owner["sha256"]), certificate_sha256.lower()):
             return
-        if certificate_sha256.lower() in (self._records.settings.get(FORMER) or []):
+        if certificate_sha256.lower() in {one["sha256"] for one in self._former()}:
             raise ConflictError(
                 "this appliance is owned by another server",
                 why="it was enrolled there, and obeys one server only",
@@ -97,10 +103,13 @@ class Ownership(Desk):
 
     def _forget_owner(self, but: str) -> None:
         owner = self._records.settings.get(OWNER)
-        former = [one for one in self._records.settings.get(FORMER) or [] if one != but]
+        former = [one for one in self._former() if one["sha256"] != but]
         if owner is not None and owner["sha256"] != but:
-            former.append(owner["sha256"])
+            former.append({"sha256": str(owner["sha256"]), "certificate": str(owner["certificate"])})
         self._records.settings.put(FORMER, former[-_REMEMBERED:])
+
+    def _former(self) -> list[dict[str, str]]:
+        return list(self._records.settings.get(FORMER) or [])
 
     def _own_account_id(self) -> str:
         try:

@@ -82,8 +82,7 @@ def run(order: RunOrder, announce: Announce) -> None:
         key_path, certificate_path = keep_certificate(home.tls, name, _now())
         if order.server_certificate is not None:
             _adopt(service, order.server_certificate)
-        pinned = service.owner_certificate()
-        context = server_context(key_path, certificate_path, (pinned,) if pinned else ())
+        context = server_context(key_path, certificate_path, service.known_certificates())
         with (
             _working(home, surface, workflows, service),
             listening(_application(service, context), order.listen, context) as address,

@@ -74,6 +74,7 @@ def test_a_former_owner_is_told_that_it_is_one(site):
     with pytest.raises(ConflictError, match="owned by another server"):
         ask(site, lambda service: service.check_caller(first[1]))
     ask(site, lambda service: service.check_caller(second[1].upper()))
+    assert ask(site, lambda service: service.known_certificates()) == (second[0], first[0])
     ask(site, lambda service: service.release())
     assert ask(site, lambda service: service.facts()).owner is None
     with pytest.raises(ConflictError):

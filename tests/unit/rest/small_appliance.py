@@ -193,14 +193,14 @@ class RunningAppliance:
 
 
 @contextmanager
-def running(folder, appliance, *, certificate_name="appliance", listen="127.0.0.1:0", clock=time.monotonic):
+def running(folder, appliance, *, certificate_name="appliance", listen="127.0.0.1:0", clock=time.monotonic, owned=True):
     """The appliance answers, owned by a server of its own unless it has an owner."""
     owner = identity(folder, "owner")
     pinned = owner.certificate.read_text()
-    if appliance.owner is None:
+    if owned and appliance.owner is None:
         appliance.owner = fingerprint_of(pinned)
     key, certificate = keep_certificate(folder / certificate_name, certificate_name, NOW)
-    context = server_context(key, certificate, (pinned,))
+    context = server_context(key, certificate, (pinned,) if owned else ())
     app = appliance_application(appliance, lambda pem: trust(context, pem), EnrolmentTries(clock), poll_seconds=0.01)
     with listening(app.asgi, listen, context, end_seconds=2) as where:
         yield RunningAppliance(folder, f"https://{where}", appliance, certificate.read_text(), owner)

@@ -10,7 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from holdfast.domain.errors import CertificateError, NotAuthenticatedError, ThrottledError, UnavailableError, UsageError
+from holdfast.domain.errors import (
+    CertificateError,
+    ConflictError,
+    NotAuthenticatedError,
+    ThrottledError,
+    UnavailableError,
+    UsageError,
+)
 from holdfast.rest.client.appliance import enrol
 from holdfast.rest.client.server import HoldfastClient
 from holdfast.rest.tls import (
@@ -160,6 +167,22 @@ def test_enrolment(appliance, client):
     with pytest.raises(NotAuthenticatedError):
         theirs.send("GET", "/appliance")
     theirs.close()
+
+
+def test_an_appliance_of_nobody_takes_its_first_owner_while_it_runs(tmp_path):
+    small = SmallAppliance(tmp_path)
+    with running(tmp_path, small, owned=False) as one:
+        first, second = identity(tmp_path, "first"), identity(tmp_path, "second")
+        for owner in (first, second, first):
+            enrol(one.url, fingerprint_of(one.certificate), CODE, owner)
+            small.former.discard(small.owner)
+            client = one.client(owner)
+            assert client.send("GET", "/appliance")["owner"] == fingerprint_of(owner.certificate.read_text())
+            client.close()
+        late = one.client(second)
+        with pytest.raises(ConflictError):
+            late.send("GET", "/appliance")
+        late.close()
 
 
 def test_a_code_is_sent_to_no_other_than_the_named_one(tmp_path):
