@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "holdfast"
-CODE_FOLDERS = ("src", "tests", "tools", "bench")
+CODE_FOLDERS = ("src", "plugins", "tests", "tools", "bench")
 
 
 def source_files() -> list[Path]:

@@ -59,7 +59,7 @@ class _Kept:
     since: datetime
     process: Running | None = None
     restarts: int = -1
-    delay: timedelta = FIRST_RESTART
+    pause: timedelta = FIRST_RESTART
     due: datetime | None = None
     reason: str = ""
 
@@ -122,7 +122,7 @@ class Supervisor:
             if status is None:
                 return
             if now - kept.since >= STEADY:
-                kept.delay = FIRST_RESTART
+                kept.pause = FIRST_RESTART
             self._wait(kept, now, f"it ended with status {status}")
         if kept.due is None or now >= kept.due:
             try:
@@ -139,8 +139,8 @@ class Supervisor:
         if kept.process is not None:
             kept.process.stop()
         kept.process, kept.since, kept.reason = None, now, reason
-        kept.due = now + kept.delay
-        kept.delay = min(LONGEST_RESTART, kept.delay * 2)
+        kept.due = now + kept.pause
+        kept.pause = min(LONGEST_RESTART, kept.pause * 2)
 
     @staticmethod
     def _end(kept: _Kept) -> None:
