@@ -21,7 +21,7 @@ from holdfast.appliance.worker_fleet import WorkerFleet
 from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.domain.policy import BackupTarget, WorkerMode
 from holdfast.domain.restore_point import PointKind, RestorePoint
-from holdfast.domain.session import LogLevel, Task
+from holdfast.domain.session import LogLevel, Task, TaskProgress
 from holdfast.protocol.encoding import to_json
 from holdfast.protocol.worker_messages import TaskKind
 
@@ -110,6 +110,8 @@ class ImageBackup:
             "stored_bytes": done.stored_bytes,
         }
         self._book.result(task.id, figures, warnings)
+        moved = TaskProgress(done.size_bytes, done.size_bytes, done.read_bytes, done.stored_bytes)
+        self._book.change(task.id, lambda task: replace(task, progress=moved))
         self._book.say(task.session_id, f"{task.workload.id}: restore point {done.point}", LogLevel.INFO, task.id)
 
     def release(self, errand: "_BackupErrand") -> None:

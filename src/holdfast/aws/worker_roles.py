@@ -79,7 +79,10 @@ class WorkerRoles:
 
     def _profiles(self) -> Iterator[dict[str, Any]]:
         what = f"instance profiles {self._path}"
-        return self._iam.pages("ListInstanceProfiles", what, "InstanceProfiles", PathPrefix=self._path)
+        for profile in self._iam.pages("ListInstanceProfiles", what, "InstanceProfiles", PathPrefix=self._path):
+            # Asked again: an IAM that ignores the path would hand out what is not ours to look at.
+            if profile["Path"] == self._path:
+                yield profile
 
     def _gone(self, operation: str, name: str, **parameters: Any) -> None:
         """Do it, or see that there is nothing to do.
