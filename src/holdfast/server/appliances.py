@@ -6,7 +6,7 @@ certificate, or obeying another server. What it says comes from the plug-in's se
 
 from dataclasses import replace
 
-from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
+from holdfast.domain.errors import ConflictError, HoldfastError, NotFoundError, UsageError
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.plugin_api import ConnectOrder
@@ -88,7 +88,7 @@ class ApplianceRegister:
             added_at=appliance.added_at or self._surroundings.now(),
         )
         self._records.appliances.put(settled)
-        self._repositories.push_all(settled)
+        self._tell_repositories(settled)
         self._services.follow(settled)
         return self._records.appliances.get(settled.name)
 
@@ -109,8 +109,8 @@ class ApplianceRegister:
             return known
         self._records.appliances.put(changed)
         if state == ApplianceState.AVAILABLE and known.state != state:
-            self._repositories.push_all(changed)
-        return changed
+            self._tell_repositories(changed)
+        return self._records.appliances.get(name)
 
     def synced(self, name: str, page: ChangePage) -> int:
         """Take over what changed; the number reached. One that counts less than it did is read from the beginning."""
@@ -142,8 +142,23 @@ class ApplianceRegister:
                 f"appliance {name} is {known.state}", why="there is nothing to collect", cure="wait until that is done"
             )
         self._records.mirror.drop(name)
-        self._repositories.push_all(known)
+        self._tell_repositories(known)
         return self._records.appliances.get(name)
+
+    def follow_all(self) -> None:
+        """At the start of the server: look after all of them; one that cannot be is shown with the reason."""
+        for appliance in self._records.appliances.all():
+            try:
+                self._services.resume(appliance)
+            except HoldfastError as error:
+                self.told(appliance.name, ApplianceState.UNAVAILABLE, str(error), None)
+
+    def _tell_repositories(self, appliance: Appliance) -> None:
+        """What it refuses is shown beside its state: policies that need that repository would fail."""
+        refused = self._repositories.push_all(appliance)
+        if refused:
+            reason = "; ".join(f"{error.what}: {error.why}" for error in refused)
+            self._records.appliances.put(replace(appliance, reason=reason))
 
     def forget(self, name: str) -> None:
         """It is none of ours any more; gone already is no error."""

@@ -46,7 +46,7 @@ class RepositoryShelf:
         return definition
 
     def push_all(self, appliance: Appliance) -> list[HoldfastError]:
-        """Let an appliance know all of them; what it refuses stands in its log, and keeps it from none of the rest."""
+        """Let an appliance know all of them, and say what it refuses; that keeps it from none of the rest."""
         refused: list[HoldfastError] = []
         for definition in self._records.repositories.all():
             try:

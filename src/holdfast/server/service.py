@@ -46,7 +46,7 @@ class ManagementServer:
     def start(self) -> None:
         """Take up what was running, and clean what was cut short."""
         self._parts.recovery.look()
-        self._parts.services.follow_all()
+        self._parts.register.follow_all()
         self._parts.supervisor.start()
         self._parts.recovery.start()
 

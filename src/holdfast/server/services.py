@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 
-from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.plugin_api import ServiceSpec
 from holdfast.server.plugins import PluginShelf
@@ -26,16 +25,10 @@ class ApplianceServices:
         self._door = door
         self._shown: dict[tuple[str, str], str] = {}
 
-    def follow_all(self) -> list[HoldfastError]:
-        """At the start: the services of every appliance; what stands in the way of some."""
-        refused = []
-        for appliance in self._records.appliances.all():
-            self._tokens.revoke_services(appliance.name)
-            try:
-                self.follow(appliance)
-            except HoldfastError as error:
-                refused.append(error)
-        return refused
+    def resume(self, appliance: Appliance) -> None:
+        """At the start of the server: what its services had been shown before opens nothing any more."""
+        self._tokens.revoke_services(appliance.name)
+        self.follow(appliance)
 
     def follow(self, appliance: Appliance) -> None:
         """Keep what its plug-in names running."""

@@ -75,3 +75,10 @@ def test_removing_asks_every_appliance_first(connected):
 def test_two_ways_in_are_refused(connected):
     with pytest.raises(UsageError):
         connected.server.put_repository(RepositoryOrder(RepositoryDefinition("r", "s3://b/r", kms=True), "secret"))
+
+
+def test_what_an_appliance_refuses_is_shown_beside_it(ready):
+    ready.server.put_repository(ORDER)
+    ready.plugin.answers["PUT", "/repositories/r"] = WrongKeyError("r does not open", why="no slot", cure="x")
+    appliance = ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
+    assert (appliance.state, appliance.reason) == (ApplianceState.AVAILABLE, "r does not open: no slot")

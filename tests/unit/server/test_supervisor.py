@@ -78,3 +78,14 @@ def test_a_new_start_of_the_server_takes_them_up(watched):
             again.server.authenticate(old)
     finally:
         again.server.stop()
+
+
+def test_an_appliance_whose_plugin_has_gone_is_shown_so(watched):
+    watched.packages.uninstall("holdfast-aws")
+    again = watched.again()
+    again.server.start()
+    try:
+        appliance = again.server.get_appliance("a")
+        assert (appliance.state, "not installed" in appliance.reason) == ("unavailable", True)
+    finally:
+        again.server.stop()
