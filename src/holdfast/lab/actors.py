@@ -130,9 +130,9 @@ class Administrator:
 
     def hashes(self, instance_id: str) -> dict[str, str]:
         """Device name -> SHA-256 of the whole disk as it lies there."""
-        disks = self.disks(instance_id)
+        disks = dict(sorted(self.disks(instance_id).items()))
         with ThreadPoolExecutor(len(disks)) as readers:
-            return dict(zip(sorted(disks), readers.map(disk_sha256, (disks[one] for one in sorted(disks))), strict=True))
+            return dict(zip(disks, readers.map(disk_sha256, disks.values()), strict=True))
 
     def check_file_system(self, disk: Path) -> None:
         """e2fsck finds nothing to mend. Raises HoldfastError otherwise."""

@@ -68,19 +68,21 @@ def appliance_grants(scope: ApplianceScope) -> list[Grant]:
 
 def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Grant]:
     """Whoever keeps repositories reads, writes, lists and deletes in them."""
+    within = {one: f"{one.prefix}/*" if one.prefix else "*" for one in places}
     return [
         Grant(
             "Repositories",
             "sessions, points, retention",
             ("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
-            tuple(f"arn:{partition}:s3:::{one.bucket}/{one.prefix + '/' if one.prefix else ''}*" for one in places),
+            tuple(f"arn:{partition}:s3:::{one.bucket}/{keys}" for one, keys in within.items()),
         ),
         Grant(
             "ListRepositories",
             "points, packs and ledgers are found by listing",
             ("s3:ListBucket",),
             tuple(sorted({f"arn:{partition}:s3:::{one.bucket}" for one in places})),
-            {"StringLikeIfExists": {"s3:prefix": tuple(f"{one.prefix + '/' if one.prefix else ''}*" for one in places)}},
+            # Where the key is absent S3 asks whether a missing object may be called missing, or the request is denied.
+            {"StringLikeIfExists": {"s3:prefix": tuple(within.values())}},
         ),
     ]
 
