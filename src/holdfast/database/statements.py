@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, update
+from sqlalchemy import Connection, Select, Table, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from holdfast.database import tables
@@ -50,8 +50,8 @@ def newest_first(query: Select[Any], table: Table, last: tuple[datetime, str] | 
     """A page of `query`: by age, after the row that was created then and has that id."""
     if last is not None:
         moment, row_id = last
-        older = table.c.created_at < moment
-        query = query.where(older | and_(table.c.created_at == moment, table.c.id < row_id))
+        # The first condition is implied by the second; it is the one that an index answers.
+        query = query.where(table.c.created_at <= moment, or_(table.c.created_at < moment, table.c.id < row_id))
     return query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
 
 

@@ -191,4 +191,5 @@ mirrored = Table(
     Index("mirrored_by_age", "kind", "created_at", "id"),
     Index("mirrored_by_subject", "kind", "subject", "created_at", "id"),
     Index("mirrored_by_id", "kind", "id"),
+    Index("mirrored_by_appliance", "appliance", "kind", "created_at", "id"),
 )

@@ -48,3 +48,4 @@ def upgrade() -> None:
     op.create_index("mirrored_by_age", "mirrored", ["kind", "created_at", "id"])
     op.create_index("mirrored_by_subject", "mirrored", ["kind", "subject", "created_at", "id"])
     op.create_index("mirrored_by_id", "mirrored", ["kind", "id"])
+    op.create_index("mirrored_by_appliance", "mirrored", ["appliance", "kind", "created_at", "id"])
