@@ -218,3 +218,25 @@ def test_a_session_whose_workflow_broke_off_ends_and_says_so():
     assert session.state == State.FAILED
     assert session.error is not None
     assert "broken off" in session.error.what
+
+
+def test_a_task_whose_workflow_broke_off_gives_its_turn_back_and_ends():
+    site = SimulatedSite()
+    backed_up_before(site)
+
+    def break_it(appliance):
+        def defect(task_id, snapshots):
+            raise ZeroDivisionError
+
+        appliance.workflows.named["instance-task"].__self__.record_snapshots = defect
+        return appliance.service.run_policy("web", ())
+
+    opened = site.run(break_it)
+    session = site.records.sessions.get(opened.id)
+    assert session.state == State.FAILED
+    assert session.counts == {"failed": 2}
+    assert all(task.error and "broken off" in task.error.what for task in tasks(site, session))
+    assert {type(one) for one in site.last.engine.failures} == {ZeroDivisionError}
+    site.wait(7200)
+    site.run(lambda appliance: appliance.reaper.reap())
+    assert_nothing_left(site)

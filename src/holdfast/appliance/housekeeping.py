@@ -15,6 +15,7 @@ from holdfast.appliance.scheduler import TRIGGER, Scheduler
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.workflows import Workflows
 from holdfast.domain.errors import HoldfastError
+from holdfast.domain.policy import WorkerMode
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +86,9 @@ class Housekeeping:
             self._stop.wait(pause_seconds)
 
     def _pump_events(self) -> None:
-        if self._surface.records.sessions.unfinished():
+        """Only while a worker on an instance has something to say: an empty queue costs money, too."""
+        running = self._surface.records.sessions.running_tasks()
+        if any(one.mode == WorkerMode.EC2 and not one.outcome for task in running for one in task.workers):
             self._pump.pump(self._surface.region, self._rhythm.pump_wait_seconds)
 
     def _prune(self) -> None:

@@ -14,6 +14,8 @@ from holdfast.domain.session import ItemError, State, Task, TaskProgress
 from holdfast.domain.workload import FoundInstance, Workload, WorkloadKind
 
 POLICY_RUN, INSTANCE_TASK, REPOSITORY_TURN = "policy-run", "instance-task", "repository-turn"
+# Records say when a task has ended; that its workflow broke off, only the engine can say.
+_ENGINE_ASKED_EVERY = 30
 
 
 class PolicyRun:
@@ -30,7 +32,7 @@ class PolicyRun:
         try:
             tasks = await step(self.select, session_id)
             await step(self.start_tasks, session_id, tasks)
-            await step(self.until_ended, session_id, tasks)
+            await step(self.until_ended, tasks)
             await step(self.retain, session_id)
         except HoldfastError as error:
             await step(self.end, session_id, error)
@@ -40,7 +42,7 @@ class PolicyRun:
     async def take_turn(self, step: Step, task_id: str) -> None:
         """Hold a turn of the repository as long as the task lasts; within it the task waits for a worker's place."""
         await step(self.start_within_turn, task_id)
-        await step(self.until_ended, "", [task_id])
+        await step(self.until_ended, [task_id], True)
 
     def select(self, session_id: str) -> list[str]:
         """Open the session's tasks; the ids of those that are to be done."""
@@ -77,12 +79,14 @@ class PolicyRun:
             lane = worker_lane(mode, task.workload.region)
             self._surface.engine().start(INSTANCE_TASK, task_id, (task_id,), lane)
 
-    async def until_ended(self, session_id: str, tasks: list[str]) -> None:
-        """Until each task has ended; one whose workflow is no more is not waited for."""
-        surroundings = self._surface.surroundings
-        left = list(tasks)
+    async def until_ended(self, tasks: list[str], in_turn: bool = False) -> None:
+        """Until each task has ended; one whose workflow is no more is not waited for. `in_turn`: the turn of the task
+        asks, and must not wait for itself.
+        """
+        surroundings, polls, left = self._surface.surroundings, 0, list(tasks)
         while left:
-            left = await surroundings.aside(self._unended, left)
+            polls += 1
+            left = await surroundings.aside(self._unended, left, polls % _ENGINE_ASKED_EVERY == 0, in_turn)
             if left:
                 await surroundings.sleep(self._surface.patience.turn_poll_seconds)
 
@@ -99,12 +103,17 @@ class PolicyRun:
                 self._book.end_task(task.id, error or _defect(task))
         self._book.end(session_id, error)
 
-    def _unended(self, tasks: list[str]) -> list[str]:
+    def _unended(self, left: list[str], asks_engine: bool, in_turn: bool) -> list[str]:
         sessions, engine = self._surface.records.sessions, self._surface.engine()
+        first = sessions.task(left[0])
+        states = {first.id: first.state}
+        if len(left) > 1:
+            states |= {task.id: task.state for task in sessions.tasks(first.session_id)}
         return [
             task_id
-            for task_id in tasks
-            if not sessions.task(task_id).state.final and (engine.running(task_id) or engine.running(_turn_of(task_id)))
+            for task_id in left
+            if not states[task_id].final
+            and (not asks_engine or engine.running(task_id) or (not in_turn and engine.running(_turn_of(task_id))))
         ]
 
     def _order(self, session_id: str) -> TaskOrder:

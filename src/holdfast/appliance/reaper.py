@@ -21,6 +21,11 @@ GRACE = timedelta(minutes=5)
 # What no session of ours is known for may belong to one that is being opened.
 STRANGER_GRACE = timedelta(hours=1)
 _PAGE = 500
+# Kinds that are listed wherever they are: a row of one that is not seen is a row of one that is gone.
+_LISTED_KINDS = frozenset(
+    {"instance", "volume", "snapshot", "image", "network-interface", "role", "instance-profile", "queue"}
+)
+_Pair = tuple[str, str]
 _PASSING = frozenset({ownership.WORKER, ownership.RESTORE, ownership.SNAPSHOT, ownership.BASE_SNAPSHOT})
 
 
@@ -41,9 +46,9 @@ class Reaper:
 
     def reap(self) -> ReaperReport:
         """Look everywhere once."""
-        report, seen = ReaperReport(), set[str]()
+        report, seen = ReaperReport(), set[_Pair]()
         rows = self._surface.records.ledger.open_rows()
-        looked_at: set[tuple[str, str]] = set()
+        looked_at: set[_Pair] = set()
         for account, region in self._places(rows):
             try:
                 found = list(self._surface.cloud.belongings(account, region).owned())
@@ -52,8 +57,8 @@ class Reaper:
                 continue
             looked_at.add((account.name, region))
             for one in found:
-                if one.id not in seen:
-                    seen.add(one.id)
+                if (one.kind, one.id) not in seen:
+                    seen.add((one.kind, one.id))
                     self._judge(account, one, report)
         self._close_rows(rows, looked_at, seen)
         return report
@@ -91,15 +96,17 @@ class Reaper:
             before = page[-1].id
         return False
 
-    def _close_rows(self, rows: Iterable[LedgerRow], looked_at: set[tuple[str, str]], seen: set[str]) -> None:
-        """Rows of what is not there (any more) end, where the place could be looked at and the session is over."""
+    def _close_rows(self, rows: Iterable[LedgerRow], looked_at: set[_Pair], seen: set[_Pair]) -> None:
+        """Rows of what is not there (any more) end, where the place could be looked at and the session is over. A
+        volume that a restored instance has is not listed: it is its owner's from then on, and its row ends, too.
+        """
         ledger, now = self._surface.records.ledger, self._surface.surroundings.now()
         for row in rows:
             if (row.account, row.region) not in looked_at or not self._is_over(row.session_id, row.intended_at):
                 continue
             if not row.object_id:
                 ledger.dropped(row.id, now)
-            elif row.object_id not in seen and row.kind in _LISTED_KINDS:
+            elif (row.kind, row.object_id) not in seen and row.kind in _LISTED_KINDS:
                 ledger.gone(row.kind, row.object_id, now)
 
     def _places(self, rows: Iterable[LedgerRow]) -> list[tuple[Account, str]]:
@@ -116,6 +123,3 @@ class Reaper:
             return self._surface.records.sessions.get(session_id)
         except NotFoundError:
             return None
-
-
-_LISTED_KINDS = frozenset({"instance", "volume", "snapshot", "image", "network-interface", "role", "queue"})

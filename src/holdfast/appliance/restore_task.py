@@ -113,6 +113,8 @@ class RestoreTask:
                 await undone(step, self._book, session_id, self.remove_restored, session_id, task_id)
                 raise
         else:
+            # From here on an instance that its owner has stopped would be started by whoever undoes it.
+            await step(self.still_wanted, session_id)
             try:
                 await step(self.stop, session_id, task_id, standing)
                 await step(self.exchange, session_id, task_id, standing, snapshots)
@@ -194,9 +196,12 @@ class RestoreTask:
         self._note(task_id, made.instance_id, dict(made.volumes))
         return made.instance_id
 
+    def still_wanted(self, session_id: str) -> None:
+        """Raises CancelledError."""
+        self._book.check_cancelled(session_id)
+
     def stop(self, session_id: str, task_id: str, standing: str) -> None:
         """The one that stands, with the person's yes."""
-        self._book.check_cancelled(session_id)
         self._book.stage(task_id, f"stopping {standing}")
         self._site(session_id, self._source(session_id)).stop_instance(standing)
 
@@ -227,10 +232,11 @@ class RestoreTask:
         self._remove(OWN_ACCOUNT, region, session_id, task_id, ownership.RESTORE)
 
     def remove_restored(self, session_id: str, task_id: str) -> None:
-        """What a restore that failed has made."""
+        """What a restore that failed has made, finished or not."""
         source = self._source(session_id)
         account = self._surface.account(source.point.workload.account)
-        self._remove(account, self._order(session_id).region, session_id, task_id, ownership.RESTORED)
+        for purpose in (ownership.RESTORE, ownership.RESTORED):
+            self._remove(account, self._order(session_id).region, session_id, task_id, purpose)
 
     def end(self, session_id: str, task_id: str, error: HoldfastError | None) -> None:
         """Task and session."""

@@ -20,7 +20,7 @@ class Patience:
     """How long, and how often."""
 
     snapshot_poll_seconds: float = 5.0
-    worker_poll_seconds: float = 0.5
+    worker_poll_seconds: float = 1.0
     silence_seconds: float = 60.0
     silent_limit_seconds: float = 900.0
     boot_timeout_seconds: float = 600.0
