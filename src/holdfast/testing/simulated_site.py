@@ -72,6 +72,8 @@ class SimulatedSite:
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     local_runs: list[str] = field(default_factory=list)
+    # The appliance of the latest `run`.
+    last: "RunningAppliance" = field(init=False)
 
     def __post_init__(self) -> None:
         self.cloud = SimulatedCloud(self.loop.now, self.records.ledger)
