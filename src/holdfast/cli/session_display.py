@@ -1,6 +1,7 @@
 """A session as it runs, for a person: lines of its log, how far it is, and how it ended as an exit code."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.quantities import human_size, short_time
@@ -8,6 +9,7 @@ from holdfast.cli.tables import Cell, facts_table, rows_table
 from holdfast.cli.voice import DONE, DONE_WITH_WARNINGS, Voice, say
 
 if TYPE_CHECKING:
+    from holdfast.repository.progress import Progress
     from holdfast.rest.client.server import HoldfastClient
 
 FAILED = 1
@@ -18,27 +20,43 @@ def follow(client: "HoldfastClient", voice: Voice, session_id: str) -> Mapping[s
     """Show the session until it has ended; its last detail."""
     detail: Mapping[str, Any] = client.send("GET", f"/sessions/{session_id}")
     shown = 0
-    with voice.progress(detail["session"]["kind"]) as progress:
-        total_bytes = done_bytes = 0
+    with ExitStack() as stack:
+        figures = _Figures(lambda: stack.enter_context(voice.progress(detail["session"]["kind"])))
         for event in client.events(f"/sessions/{session_id}/events"):
-            if event["type"] == "log":
+            if event["type"] == "session":
+                detail = event["document"]
+                figures.tell([task["progress"] for task in detail["tasks"]])
+            elif event["document"]["sequence"] > shown:
                 line = event["document"]
-                if line["sequence"] > shown:
-                    shown = line["sequence"]
-                    say(f"{short_time(line['time'])}  {line['message']}")
-                continue
-            detail = event["document"]
-            figures = [task["progress"] for task in detail["tasks"]]
-            now_total = sum(one["total_bytes"] for one in figures)
-            now_done = sum(one["done_bytes"] for one in figures)
-            if now_total != total_bytes:
-                total_bytes, done_bytes = now_total, 0
-                progress.total(total_bytes)
-            progress.advance(max(now_done - done_bytes, 0))
-            done_bytes = max(now_done, done_bytes)
+                shown = line["sequence"]
+                say(f"{short_time(line['time'])}  {line['message']}")
     if detail["session"]["state"] not in FINAL:
         detail = client.send("GET", f"/sessions/{session_id}")
     return detail
+
+
+class _Figures:
+    """The bytes of all tasks together; nothing is shown of a session that moves none."""
+
+    def __init__(self, begin: "Callable[[], Progress]") -> None:
+        self._begin = begin
+        self._progress: Progress | None = None
+        self._total_bytes = 0
+        self._done_bytes = 0
+
+    def tell(self, tasks: list[Mapping[str, Any]]) -> None:
+        """How far each task is."""
+        total_bytes = sum(one["total_bytes"] for one in tasks)
+        done_bytes = sum(one["done_bytes"] for one in tasks)
+        if not total_bytes:
+            return
+        if self._progress is None:
+            self._progress = self._begin()
+        if total_bytes != self._total_bytes:
+            self._total_bytes, self._done_bytes = total_bytes, 0
+            self._progress.total(total_bytes)
+        self._progress.advance(max(done_bytes - self._done_bytes, 0))
+        self._done_bytes = max(done_bytes, self._done_bytes)
 
 
 def finish(client: "HoldfastClient", voice: Voice, session: Mapping[str, Any], *, wait: bool) -> int:

@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from holdfast.appliance.housekeeping import Housekeeping
+from holdfast.appliance.housekeeping import Housekeeping, Rhythm
 from holdfast.appliance.lanes import Limits
 from holdfast.appliance.ports.records import Records
 from holdfast.appliance.ports.surroundings import Surroundings
 from holdfast.appliance.reaper import Reaper
 from holdfast.appliance.service import ApplianceService
-from holdfast.appliance.surface import EngineSlot, Surface
+from holdfast.appliance.surface import EngineSlot, Patience, Surface
 from holdfast.appliance.workflows import Workflows, make_workflows
 from holdfast.aws.cloud import AwsCloud, CloudMemory
 from holdfast.database.appliance_records import appliance_records
@@ -34,6 +34,7 @@ from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.rest.appliance_api.application import appliance_application
 from holdfast.rest.listening import listening
 from holdfast.rest.tls import fingerprint_of, keep_certificate, server_context, trust
+from holdfast.signed_http.patience import REAL_WAITING, Waiting
 from holdfast.wiring.appliance_home import ApplianceHome
 from holdfast.wiring.ending import ended_by_signals
 from holdfast.wiring.key_file_box import KeyFileBox
@@ -62,7 +63,19 @@ class RunOrder:
     announce_to: str | None = None
 
 
-def run(order: RunOrder, announce: Announce) -> None:
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """How patient it is, how often it looks after itself, how it waits for AWS. Rehearsals and tests are in a hurry."""
+
+    patience: Patience = Patience()
+    rhythm: Rhythm = Rhythm()
+    waiting: Waiting = REAL_WAITING
+
+
+_USUAL = Tempo()
+
+
+def run(order: RunOrder, announce: Announce, tempo: Tempo = _USUAL) -> None:
     """Run the appliance until a signal ends it; `announce` is handed its address, fingerprint and code file.
 
     Raises ConflictError for a second appliance on one home, or an address in use.
@@ -74,7 +87,7 @@ def run(order: RunOrder, announce: Announce) -> None:
         sole_user(home.folder, "an appliance"),
         ended_by_signals() as ended,
         _database(home, order.database_url) as records,
-        _surface(home, records) as surface,
+        _surface(home, records, tempo) as surface,
     ):
         workflows = make_workflows(surface)
         service = ApplianceService(surface, workflows)
@@ -84,7 +97,7 @@ def run(order: RunOrder, announce: Announce) -> None:
             _adopt(service, order.server_certificate)
         context = server_context(key_path, certificate_path, service.known_certificates())
         with (
-            _working(home, surface, workflows, service),
+            _working(home, surface, workflows, service, tempo.rhythm),
             listening(_application(service, context), order.listen, context) as address,
         ):
             certificate = certificate_path.read_text(encoding="ascii")
@@ -104,14 +117,16 @@ def _database(home: ApplianceHome, url: str | None) -> Iterator[Records]:
 
 
 @contextmanager
-def _surface(home: ApplianceHome, records: Records) -> Iterator[Surface]:
+def _surface(home: ApplianceHome, records: Records, tempo: Tempo) -> Iterator[Surface]:
     appliance_id = records.settings.get(_APPLIANCE_ID)
     if appliance_id is None:
         appliance_id = new_id(os.urandom(16))
         records.settings.put(_APPLIANCE_ID, appliance_id)
     region = AwsSession().region
     box = KeyFileBox(home.key)
-    cloud = AwsCloud(appliance_id, region, partial(_aws_settings, records), CloudMemory(records.ledger, _now))
+    cloud = AwsCloud(
+        appliance_id, region, partial(_aws_settings, records), CloudMemory(records.ledger, _now), tempo.waiting
+    )
     memory = FileLocationMemory(home.folder, lambda _text: None)
     with (
         machine_surroundings() as machine,
@@ -128,6 +143,7 @@ def _surface(home: ApplianceHome, records: Records) -> Iterator[Surface]:
             secrets=box,
             surroundings=Surroundings(_now, os.urandom, asyncio.sleep, partial(_aside, steps)),
             engine=EngineSlot(),
+            patience=tempo.patience,
         )
         cloud.close()
 
@@ -141,13 +157,15 @@ def _closing_repositories(repositories: KeptOpenRepositories) -> Iterator[KeptOp
 
 
 @contextmanager
-def _working(home: ApplianceHome, surface: Surface, workflows: Workflows, service: ApplianceService) -> Iterator[None]:
+def _working(
+    home: ApplianceHome, surface: Surface, workflows: Workflows, service: ApplianceService, rhythm: Rhythm
+) -> Iterator[None]:
     """The engine goes on with what was cut short, and what the appliance does by itself is done."""
     engine = DbosEngine(home.engine, workflows.named)
     engine.open()
     try:
         surface.engine.put(engine)
-        housekeeping = Housekeeping(surface, workflows, service, Reaper(surface))
+        housekeeping = Housekeeping(surface, workflows, service, Reaper(surface), rhythm)
         housekeeping.start(Limits())
         try:
             yield

@@ -38,8 +38,9 @@ class DelegatedRepository:
 
     @contextmanager
     def turn(self) -> Iterator[Repository]:
-        """The repository, while nobody else uses it."""
+        """The repository with its ledger read to the end, while nobody else here uses it: others write there, too."""
         with self._turn:
+            self._repository.ledger.refresh()
             yield self._repository
 
     @property

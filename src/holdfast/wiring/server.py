@@ -85,11 +85,12 @@ def _composed(
         records.settings.put(_SERVER_ID, server_id)
     key_path, certificate_path = keep_certificate(home.tls, f"holdfast server {server_id[:12]}", now)
     identity = ServerIdentity(certificate_path, key_path, server_id)
+    packages = InstalledPackages(private_folder(home.plugins))
     parts = compose(
         Outside(
             records=records,
-            packages=InstalledPackages(private_folder(home.plugins)),
-            processes=AttachedProcesses(home.logs),
+            packages=packages,
+            processes=AttachedProcesses(home.logs, packages.paths),
             door=ServiceFiles(home.services, lambda: place.url, certificate_path, identity, write_private),
             box=KeyFileBox(home.key),
             identity=identity,
