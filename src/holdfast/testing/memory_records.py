@@ -29,19 +29,22 @@ class _Changes:
 
     def __init__(self) -> None:
         self._usn = 0
+        self._lock = threading.Lock()
         self._latest: dict[tuple[str, str], ChangeRecord] = {}
 
     def note(self, kind: str, name: str, value: object | None) -> None:
-        self._usn += 1
         document = None if value is None else to_document(value)
-        self._latest.pop((kind, name), None)
-        self._latest[kind, name] = ChangeRecord(self._usn, kind, name, document)
+        with self._lock:
+            self._usn += 1
+            self._latest.pop((kind, name), None)
+            self._latest[kind, name] = ChangeRecord(self._usn, kind, name, document)
 
     def newest(self) -> int:
         return self._usn
 
     def after(self, usn: int, limit: int) -> list[ChangeRecord]:
-        return [record for record in self._latest.values() if record.usn > usn][:limit]
+        with self._lock:
+            return [record for record in self._latest.values() if record.usn > usn][:limit]
 
 
 class _Accounts:
@@ -175,9 +178,12 @@ class _Sessions:
 
     def put(self, session: Session) -> None:
         with self._lock:
-            if not self.get(session.id).state.final:
-                self._sessions[session.id] = session
-                self._changes.note("session", session.id, session)
+            if self.get(session.id).state.final:
+                return
+            if session.id in self._cancel and not session.state.final:
+                session = replace(session, state=State.CANCELLING)
+            self._sessions[session.id] = session
+            self._changes.note("session", session.id, session)
 
     def page(
         self, *, before: str | None, limit: int, kind: str | None = None, subject: str | None = None
@@ -224,11 +230,12 @@ class _Sessions:
         session = self.get(session_id)
         if not session.state.final:
             self._cancel.add(session_id)
-        return session.state
+            self.put(session)
+        return self.get(session_id).state
 
     def log(self, line: LogLine) -> None:
         with self._lock:
-            lines = self._lines[line.session_id]
+            lines = self._lines[self.get(line.session_id).id]
             lines.append(replace(line, sequence=len(lines) + 1))
 
     def lines(self, session_id: str, after: int, limit: int) -> list[LogLine]:
@@ -307,6 +314,8 @@ class MemoryLedger:
         return known
 
     def created(self, row_id: str, object_id: str, now: datetime) -> None:
+        if row_id not in self.rows:
+            raise _missing("ledger row", row_id)
         self.rows[row_id] = replace(self.rows[row_id], object_id=object_id, created_at=now)
 
     def gone(self, kind: str, object_id: str, now: datetime) -> None:
