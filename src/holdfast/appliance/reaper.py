@@ -16,10 +16,6 @@ from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.session import Session
 
-# A session that just ended may still have a clean-up of its own under way.
-GRACE = timedelta(minutes=5)
-# What no session of ours is known for may belong to one that is being opened.
-STRANGER_GRACE = timedelta(hours=1)
 _PAGE = 500
 # Kinds that are listed wherever they are: a row of one that is not seen is a row of one that is gone.
 _LISTED_KINDS = frozenset(
@@ -83,10 +79,12 @@ class Reaper:
             report.failed.append(f"{one.kind} {one.id}: {error.what}: {error.why}")
 
     def _is_over(self, session_id: str, created_at: datetime | None) -> bool:
-        now, session = self._surface.surroundings.now(), self._session(session_id)
+        now, patience, session = self._surface.surroundings.now(), self._surface.patience, self._session(session_id)
         if session is None:
-            return created_at is not None and now - created_at >= STRANGER_GRACE
-        return session.state.final and session.ended_at is not None and now - session.ended_at >= GRACE
+            waited = timedelta(seconds=patience.stranger_grace_seconds)
+            return created_at is not None and now - created_at >= waited
+        waited = timedelta(seconds=patience.reaper_grace_seconds)
+        return session.state.final and session.ended_at is not None and now - session.ended_at >= waited
 
     def _is_of_a_point(self, snapshot_id: str) -> bool:
         points, before = self._surface.records.points, None

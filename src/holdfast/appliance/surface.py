@@ -27,6 +27,10 @@ class Patience:
     quota_pause_seconds: float = 60.0
     quota_patience_seconds: float = 3600.0
     turn_poll_seconds: float = 1.0
+    # A session that just ended may still have a clean-up of its own under way.
+    reaper_grace_seconds: float = 300.0
+    # What no session of ours is known for may belong to one that is being opened.
+    stranger_grace_seconds: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -67,8 +67,8 @@ class RunOrder:
 class Tempo:
     """How patient it is, how often it looks after itself, how it waits for AWS. Rehearsals and tests are in a hurry."""
 
-    patience: Patience = Patience()
-    rhythm: Rhythm = Rhythm()
+    patience: Patience = field(default_factory=Patience)
+    rhythm: Rhythm = field(default_factory=Rhythm)
     waiting: Waiting = REAL_WAITING
 
 
