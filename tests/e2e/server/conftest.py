@@ -3,6 +3,9 @@
 import hashlib
 import json
 import os
+import site
+import subprocess
+import sys
 import threading
 import urllib.request
 from datetime import UTC, datetime
@@ -25,6 +28,7 @@ from holdfast_aws.doors import Doors
 from holdfast_aws.plugin import AwsPlugin
 from tests.unit.aws.memory_ledger import MemoryLedger
 
+ROOT = Path(__file__).resolve().parents[3]
 REGION = "eu-west-1"
 SERVER_ID = "5e" * 16
 
@@ -171,3 +175,14 @@ def census(endpoint):
         return {f"{kind}": found for account in accounts.values() for kind, found in account.items() if found}
 
     return count
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory):
+    """A virtual environment that sees what this one has, and has nothing itself."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    own = next(folder.glob("lib/python*/site-packages"))
+    lines = [f"import site; site.addsitedir({place!r})" for place in site.getsitepackages()]
+    (own / "tests.pth").write_text("\n".join([*lines, str(ROOT), ""]))
+    return folder / "bin" / "python"

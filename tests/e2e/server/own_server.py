@@ -32,10 +32,11 @@ def made(folder):
     door = ServiceFiles(
         folder / "services", lambda: "https://127.0.0.1:1", identity.certificate, identity, write_private
     )
+    packages = InstalledPackages(folder / "wheels")
     outside = Outside(
         server_records(Database.open(folder / "server.sqlite", "server")),
-        InstalledPackages(folder / "wheels"),
-        AttachedProcesses(folder / "logs"),
+        packages,
+        AttachedProcesses(folder / "logs", packages.paths),
         door,
         KeyFileBox(folder / "box.key"),
         identity,

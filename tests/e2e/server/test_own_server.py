@@ -4,9 +4,7 @@ import hashlib
 import json
 import os
 import signal
-import site
 import subprocess
-import sys
 import time
 import zipfile
 from pathlib import Path
@@ -17,17 +15,6 @@ from holdfast.server.machine.packages import shipped
 
 ROOT = Path(__file__).resolve().parents[3]
 TIN = Path(__file__).with_name("tin_plugin")
-
-
-@pytest.fixture(scope="module")
-def python(tmp_path_factory):
-    """A virtual environment that sees what this one has, and has nothing itself."""
-    folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    own = next(folder.glob("lib/python*/site-packages"))
-    lines = [f"import site; site.addsitedir({place!r})" for place in site.getsitepackages()]
-    (own / "tests.pth").write_text("\n".join([*lines, str(ROOT), ""]))
-    return folder / "bin" / "python"
 
 
 class OwnServer:
@@ -104,14 +91,49 @@ def test_a_plugin_comes_from_a_folder_and_goes_again(with_tin, tmp_path):
     report = next(one for one in with_tin.ask("plugins") if one["name"] == "tin")
     assert (report["state"], report["version"], report["contract"]) == ("installed", "1.2", 1)
     assert report["things"][0]["name"] == str(tmp_path / "cloud")
+    own = with_tin.folder / "wheels" / "installed"
+    assert [place.name for place in own.iterdir()] == ["holdfast-tin"]
     wheel = next((with_tin.folder / "wheels").glob("holdfast_tin-1.2-*.whl"))
+    assert with_tin.ask("remove", name="tin")["state"] == "succeeded"
+    assert "tin" not in [one["name"] for one in with_tin.ask("plugins")]
+    assert list(own.iterdir()) == []
+    assert not (tmp_path / "cloud").exists()
     again = with_tin.ask("install", name="tin", source=str(wheel), options={"place": str(tmp_path / "other")})
     checksum = hashlib.sha256(wheel.read_bytes()).hexdigest()
     assert again["log"][0] == f"holdfast-tin 1.2 from {wheel}, SHA-256 {checksum}"
-    (tmp_path / "cloud").rmdir()
-    assert with_tin.ask("remove", name="tin")["state"] == "succeeded"
-    assert "tin" not in [one["name"] for one in with_tin.ask("plugins")]
-    assert not (tmp_path / "other").exists()
+    assert (tmp_path / "other").exists()
+
+
+def test_two_servers_of_one_environment_have_each_their_own_plugins(with_tin, python, tmp_path):
+    other = OwnServer(python, tmp_path / "other-home").start()
+    assert "tin" not in [one["name"] for one in other.ask("plugins")]
+    done = other.ask("install", name="tin", source=str(TIN), options={"place": str(tmp_path / "other-cloud")})
+    assert done["state"] == "succeeded"
+    assert other.ask("deploy", name="t", plugin="tin")["state"] == "succeeded"
+    until(lambda: other.service()["pid"])
+    other.ask("undeploy", name="t")
+    assert other.ask("remove", name="tin")["state"] == "succeeded"
+    other.end()
+    assert next(one for one in with_tin.ask("plugins") if one["name"] == "tin")["state"] == "installed"
+
+
+def test_what_the_environment_brings_is_taken_as_it_is_and_stays(with_tin, python, tmp_path):
+    """A server that is restarted finds its own first; when that goes, the environment's is there."""
+    wheel = next((with_tin.folder / "wheels").glob("holdfast_tin-1.2-*.whl"))
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(pip, check=True)
+    try:
+        with_tin.end()
+        with_tin.start()
+        done = with_tin.ask("remove", name="tin")
+        assert done["log"][-1] == "distribution holdfast-tin 1.2 is removed from this server"
+        again = with_tin.ask("install", name="tin", source=str(wheel), options={"place": str(tmp_path / "cloud")})
+        assert again["log"][0] == "distribution holdfast-tin 1.2 is installed already"
+        assert list((with_tin.folder / "wheels" / "installed").iterdir()) == []
+        done = with_tin.ask("remove", name="tin")
+        assert done["log"][-1].startswith("distribution holdfast-tin 1.2 stays")
+    finally:
+        subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", "holdfast-tin"], check=True)
 
 
 def test_a_bare_name_is_looked_up_nowhere(server):
