@@ -34,24 +34,32 @@ def processes_naming(place: Path) -> list[str]:
     return found
 
 
+@pytest.mark.timeout(600)
 def test_it_ends_proved(holdfast, folder):
     done = holdfast.run("demo", "--size", "64MiB", "--output", "json")
     assert done.status == 0, done.err
     document = done.document
     assert document["proved"] is True
-    assert [proof["equal"] for proof in document["proofs"]] == [True]
+    assert [(proof["workload"], proof["equal"]) for proof in document["proofs"]] == [
+        ("ec2-instance", True),
+        ("ec2-volume", True),
+    ]
     evidence = document["proofs"][0]["evidence"]
     assert evidence["expected"] == evidence["actual"]
-    assert document["incremental"]["read_bytes"] < document["full"]["read_bytes"]
+    assert set(evidence["actual"]) == {"/dev/xvda", "/dev/sdf"}
+    assert len({worker["instance_id"] for worker in evidence["workers"]}) == 3
+    assert all(worker["started_at"] < worker["ended_at"] for worker in evidence["workers"])
+    assert document["incremental"]["progress"]["read_bytes"] < document["full"]["progress"]["read_bytes"]
     assert list(folder.iterdir()) == []
     assert processes_naming(folder) == []
 
 
+@pytest.mark.timeout(600)
 def test_stopped_halfway_it_leaves_nothing(holdfast, folder):
     process = holdfast.start("demo", "--size", "64MiB", start_new_session=True)
     seen = b""
     assert process.stderr is not None
-    while b"$ holdfast image backup" not in seen:
+    while b"has its task" not in seen:
         line = process.stderr.readline()
         assert line, seen
         seen += line
