@@ -77,7 +77,9 @@ def refused(error: HoldfastError) -> JSONResponse:
     """The answer to whom nobody knows, or who is known and no longer obeyed (403 whatever the error)."""
     status = status_of(error) if isinstance(error, NotAuthenticatedError) or status_of(error) >= 500 else 403
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    return JSONResponse(problem_of(error, status), status, headers | {"Cache-Control": "no-store"}, MEDIA_TYPE)
+    return JSONResponse(
+        problem_of(error, status), status, headers | {"Cache-Control": "no-store", "Connection": "close"}, MEDIA_TYPE
+    )
 
 
 class Requirement:

@@ -12,12 +12,17 @@ PAGE_LIMIT = 1000
 
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]', re.DOTALL)
 
+_SURROGATE = re.compile(rb"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
+
 
 def read_document(body: bytes) -> Any:
     """The document in a body. Raises UsageError for what is no JSON, nests deeper than 32, or names a key twice."""
     _refuse_deep(body)
     try:
-        return json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_once)
+        document = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_once)
+        if _SURROGATE.search(body):
+            json.dumps(document, ensure_ascii=False).encode()  # half of a pair can be read, but never written
+        return document
     except ValueError as error:
         raise refusal(str(error)) from None
 

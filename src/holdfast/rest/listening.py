@@ -19,6 +19,7 @@ _THREADS = 100
 _CONNECTION_LIMIT = 500
 # Longer than clients keep an idle connection: none is closed under a request that is on its way.
 _KEEP_ALIVE_SECONDS = 30
+_FIRST_REQUEST_SECONDS = 20
 _LAST_WORDS_SECONDS = 0.3
 _START_TIMEOUT_SECONDS = 30.0
 _HEADER_LIMIT_BYTES = 32 * 1024
@@ -126,6 +127,12 @@ class _PeerCertificateProtocol(H11Protocol):
         shown = tls.getpeercert(binary_form=True) if tls is not None else None
         self.app_state = {**self.app_state, PEER_CERTIFICATE: shown}
         super().connection_made(transport)
+        self.loop.call_later(_FIRST_REQUEST_SECONDS, self._cut_when_silent)
+
+    def _cut_when_silent(self) -> None:
+        """Who says nothing, or never ends his first header, holds no place."""
+        if self.cycle is None:
+            self.transport.abort()
 
     def shutdown(self) -> None:
         """The server ends: a connection in which nothing is asked is cut, so that nobody waits for its other end."""

@@ -1,9 +1,12 @@
 """What is too much, too deep or not meant is refused with words, and before anything is done."""
 
+import contextlib
 import http.client
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdfast.domain.errors import HoldfastError, NotFoundError, UsageError
 from holdfast.domain.infrastructure import Account
@@ -39,10 +42,42 @@ def test_depth():
         read_document(b'{"a":' * (DEPTH_LIMIT + 1) + b"1" + b"}" * (DEPTH_LIMIT + 1))
     with pytest.raises(UsageError):
         read_document(nested(400_000))
+    assert read_document(b'["\\ud83d\\ude00"]') == ["\U0001f600"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=30,
+    )
+)
+def test_what_is_json_is_read_as_it_is(document):
+    assert read_document(json.dumps(document).encode()) == document
+    assert read_document(json.dumps(document, ensure_ascii=False).encode()) == document
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(body):
+    with contextlib.suppress(UsageError):
+        read_document(body)
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"nonsense", b"\xff\xfe", b'{"a": NaN}', b"Infinity", b'{"a":1,"a":2}', b"1" * 5000, b"{} {}"]
+    "body",
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b"\xff\xfe",
+        b'{"a": NaN}',
+        b"Infinity",
+        b'{"a":1,"a":2}',
+        b"1" * 5000,
+        b"{} {}",
+        b'["\\ud800"]',
+        b'["\\uDC00"]',
+    ],
 )
 def test_what_is_no_json(body):
     with pytest.raises(UsageError):

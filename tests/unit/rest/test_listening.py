@@ -1,12 +1,17 @@
 """A socket that is taken, let go, and ended while somebody asks."""
 
+import contextlib
+import socket
+import ssl
 import threading
 import time
 
 import pytest
 
 from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
+from holdfast.rest import listening
 from holdfast.rest.listening import split_address
+from holdfast.rest.tls import client_context
 from tests.unit.rest.small_appliance import SmallAppliance, running
 
 
@@ -76,3 +81,17 @@ def test_an_answer_does_not_wait_for_an_acknowledgement(client):
         client.send("GET", "/appliance")
         spent.append(time.monotonic() - started)
     assert min(spent) < 0.03
+
+
+def test_who_says_nothing_is_let_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(listening, "_FIRST_REQUEST_SECONDS", 0.1)
+    with running(tmp_path, SmallAppliance(tmp_path)) as one:
+        host, port = split_address(one.url.removeprefix("https://"))
+        context = client_context(one.certificate)
+        with socket.create_connection((host, port), timeout=10) as plain, context.wrap_socket(plain) as silent:
+            silent.sendall(b"GET /api/v1/appliance HTTP/1.1\r\nHost: ")
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                assert silent.recv(100) == b""
+        client = one.client()
+        assert client.send("GET", "/appliance")["api"] == 1
+        client.close()

@@ -4,7 +4,14 @@ import contextlib
 
 import pytest
 
-from holdfast.domain.errors import ConflictError, HoldfastError, ThrottledError, UnavailableError, UsageError
+from holdfast.domain.errors import (
+    ConflictError,
+    HoldfastError,
+    NotAuthenticatedError,
+    ThrottledError,
+    UnavailableError,
+    UsageError,
+)
 from holdfast.rest.client.requests import checked_url
 from holdfast.rest.client.server import HoldfastClient
 from tests.unit.rest.small_appliance import SmallAppliance, running
@@ -91,3 +98,9 @@ def test_a_token_goes_to_nobody_by_way_of_the_environment(server, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
     with contextlib.closing(HoldfastClient(server.url, server.token(), server.certificate)) as client:
         assert client.send("GET", "/server")["api"] == 1
+
+
+@pytest.mark.parametrize("token", ["", "hf_ü", "hf_1\n", "a\x00b"])
+def test_what_no_token_looks_like_is_not_sent(token):
+    with pytest.raises(NotAuthenticatedError):
+        HoldfastClient("https://127.0.0.1:1", token, None)

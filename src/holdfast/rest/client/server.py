@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from holdfast.domain.errors import NotAuthenticatedError
 from holdfast.rest.client.requests import Requests
 from holdfast.rest.tls import client_context
 
@@ -14,6 +15,12 @@ class HoldfastClient:
     def __init__(
         self, url: str, token: str, certificate: str | None, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
+        if not (token.isascii() and token.isprintable() and token):
+            raise NotAuthenticatedError(
+                "the token is none",
+                why="it holds characters that no token has, or is empty",
+                cure="look at HOLDFAST_TOKEN",
+            )
         headers = {"Authorization": f"Bearer {token}"}
         self._requests = Requests(url, client_context(certificate), pinned=certificate, headers=headers, sleep=sleep)
 
