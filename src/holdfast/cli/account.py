@@ -4,18 +4,20 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, YesOption, confirm
+from holdfast.cli.command import command
+from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.server_connection import ApplianceOption, connected, query
 from holdfast.cli.tables import as_facts, facts_table, rows_table
-from holdfast.cli.voice import Output, Voice
+from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="account", help="AWS accounts and roles.", rich_markup_mode=None)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What it is called here.", show_default=False)]
 
 
-@app.command(epilog="Example: holdfast account add prod --role arn:aws:iam::222222222222:role/hf --external-id 7c1f")
+@command(app, example="holdfast account add prod --role arn:aws:iam::222222222222:role/hf --external-id 7c1f")
 def add(
+    voice: Voice,
     name: NameArgument,
     role: Annotated[
         str | None,
@@ -26,12 +28,8 @@ def add(
     ] = None,
     description: Annotated[str, typer.Option("--description", metavar="TEXT", help="For people.")] = "",
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Register an account; its role is tried before it is."""
-    voice = Voice(output, no_progress=no_progress)
     account = {"name": name, "role_arn": role, "external_id": external_id, "description": description}
     with connected() as client:
         added = client.send("PUT", f"/accounts/{name}", account, query(appliance=appliance))
@@ -39,15 +37,12 @@ def add(
     return voice.status
 
 
-@app.command("list", epilog="Example: holdfast account list")
+@command(app, "list", example="holdfast account list")
 def list_(
+    voice: Voice,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """List accounts."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         found = client.send("GET", "/accounts", query=query(appliance=appliance))
     rows = [(one["name"], one["account_id"], one["role_arn"], one["description"]) for one in found]
@@ -55,16 +50,13 @@ def list_(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast account check production")
+@command(app, example="holdfast account check production")
 def check(
+    voice: Voice,
     name: NameArgument,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Try an account's role, and name the actions that its policies lack."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         found = client.send("POST", f"/accounts/{name}/check", query=query(appliance=appliance))
     for action in found["missing"]:
@@ -73,17 +65,14 @@ def check(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast account remove production --yes")
+@command(app, example="holdfast account remove production --yes")
 def remove(
+    voice: Voice,
     name: NameArgument,
     yes: YesOption = False,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Forget an account. Refused while a policy names it."""
-    voice = Voice(output, no_progress=no_progress)
     confirm(f"remove account {name}", yes)
     with connected() as client:
         client.send("DELETE", f"/accounts/{name}", query=query(appliance=appliance))

@@ -5,20 +5,22 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, YesOption, confirm
+from holdfast.cli.command import command
+from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import short_time
 from holdfast.cli.server_connection import NoWaitOption, connected, query
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import as_facts, facts_table, rows_table
-from holdfast.cli.voice import Output, Voice
+from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="appliance", help="Run, deploy and connect appliances.", rich_markup_mode=None)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The appliance's name.", show_default=False)]
 
 
-@app.command(epilog="Example: holdfast appliance run --home /var/lib/holdfast --listen 0.0.0.0:11005")
+@command(app, example="holdfast appliance run --home /var/lib/holdfast --listen 0.0.0.0:11005")
 def run(
+    voice: Voice,
     listen: Annotated[
         str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer; port 0 takes a free one.")
     ] = "127.0.0.1:11005",
@@ -36,21 +38,18 @@ def run(
         str | None,
         typer.Option("--announce-to", metavar="S3-URL", help="Where it puts its own certificate for that server."),
     ] = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Run an appliance until Ctrl-C, and print its address, its fingerprint and where its enrolment code is."""
     from holdfast.wiring import appliance
 
-    voice = Voice(output, no_progress=no_progress)
     order = appliance.RunOrder(listen, home, database, trust_server, announce_to)
     appliance.run(order, lambda facts: voice.document(facts, lambda: facts_table(facts)))
     return voice.status
 
 
-@app.command(epilog="Example: holdfast appliance deploy frankfurt --region eu-central-1 --allow 203.0.113.7/32")
+@command(app, example="holdfast appliance deploy frankfurt --region eu-central-1 --allow 203.0.113.7/32")
 def deploy(
+    voice: Voice,
     name: NameArgument,
     region: Annotated[str | None, typer.Option("--region", metavar="REGION", help="Else the plug-in's.")] = None,
     instance_type: Annotated[
@@ -69,12 +68,8 @@ def deploy(
     port: Annotated[int, typer.Option("--port", metavar="PORT", help="Where it answers.")] = 11005,
     private: Annotated[bool, typer.Option("--private", help="No public address; reach it by its private one.")] = False,
     no_wait: NoWaitOption = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Launch an appliance as an EC2 instance. A failure midway leaves nothing."""
-    voice = Voice(output, no_progress=no_progress)
     order = {
         "name": name,
         "region": region,
@@ -92,10 +87,9 @@ def deploy(
         return finish(client, voice, session, wait=not no_wait)
 
 
-@app.command(
-    epilog="Example: holdfast appliance connect a --url https://10.0.0.7:11005 --fingerprint 3f… --code-file code"
-)
+@command(app, example="holdfast appliance connect a --url https://10.0.0.7:11005 --fingerprint 3f… --code-file code")
 def connect(
+    voice: Voice,
     name: NameArgument,
     url: Annotated[str, typer.Option("--url", metavar="URL", help="https://HOST:PORT of the appliance.")],
     fingerprint: Annotated[
@@ -104,14 +98,10 @@ def connect(
     code_file: Annotated[
         Path, typer.Option("--code-file", metavar="FILE", help="File with the appliance's enrolment code.")
     ],
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Take on an appliance that runs already; each side remembers the other's certificate."""
     from holdfast.cli.passwords import read_password_file
 
-    voice = Voice(output, no_progress=no_progress)
     code = read_password_file(code_file).decode("ascii", errors="replace").strip()
     order = {"name": name, "url": url, "fingerprint": fingerprint, "code": code}
     with connected() as client:
@@ -120,14 +110,11 @@ def connect(
     return voice.status
 
 
-@app.command("list", epilog="Example: holdfast appliance list")
+@command(app, "list", example="holdfast appliance list")
 def list_(
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
+    voice: Voice,
 ) -> int:
     """List appliances and how they stand."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         found = client.send("GET", "/appliances")
     rows = [
@@ -147,15 +134,12 @@ def list_(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast appliance show frankfurt")
+@command(app, example="holdfast appliance show frankfurt")
 def show(
+    voice: Voice,
     name: NameArgument,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Show an appliance, and each limit of its with what runs and waits there now."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         found = client.send("GET", f"/appliances/{name}")
         limits = client.send("GET", "/limits", query=query(appliance=name)) if found["state"] == "available" else []
@@ -169,52 +153,44 @@ def _shown(appliance: dict[str, Any], limits: list[dict[str, Any]]) -> str:
     return text + ("\n" + rows_table(("LIMIT", "OF", "AT ONCE", "RUNNING", "WAITING"), rows) if rows else "")
 
 
-def _act(name: str, verb: str, output: Output, no_progress: bool) -> int:
-    voice = Voice(output, no_progress=no_progress)
+def _act(voice: Voice, name: str, verb: str) -> int:
     with connected() as client:
         appliance = client.send("POST", f"/appliances/{name}/{verb}")
     voice.document(appliance, lambda: facts_table(as_facts(appliance)))
     return voice.status
 
 
-@app.command(epilog="Example: holdfast appliance rescan frankfurt")
+@command(app, example="holdfast appliance rescan frankfurt")
 def rescan(
+    voice: Voice,
     name: NameArgument,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Forget what is known of an appliance's policies, sessions and points, and collect it anew."""
-    return _act(name, "rescan", output, no_progress)
+    return _act(voice, name, "rescan")
 
 
-@app.command("accept-certificate", epilog="Example: holdfast appliance accept-certificate frankfurt --yes")
+@command(app, "accept-certificate", example="holdfast appliance accept-certificate frankfurt --yes")
 def accept_certificate(
+    voice: Voice,
     name: NameArgument,
     yes: YesOption = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Say that the certificate which an appliance shows now is right."""
     confirm(f"trust the certificate that {name} shows now", yes)
-    return _act(name, "accept-certificate", output, no_progress)
+    return _act(voice, name, "accept-certificate")
 
 
-@app.command(epilog="Example: holdfast appliance remove frankfurt --delete --yes")
+@command(app, example="holdfast appliance remove frankfurt --delete --yes")
 def remove(
+    voice: Voice,
     name: NameArgument,
     delete: Annotated[
         bool, typer.Option("--delete", help="Terminate its instance and remove what was deployed with it, too.")
     ] = False,
     yes: YesOption = False,
     no_wait: NoWaitOption = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Let go of an appliance. Snapshots and backups stay, and repositories open without it."""
-    voice = Voice(output, no_progress=no_progress)
     confirm(f"remove appliance {name}" + (" and delete its instance" if delete else ""), yes)
     with connected() as client:
         session = client.send("DELETE", f"/appliances/{name}", query=query(delete=delete))

@@ -4,25 +4,21 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption
 from holdfast.cli.quantities import parse_size
-from holdfast.cli.voice import Output, Voice, say
+from holdfast.cli.voice import Voice, say
 
-EXAMPLE = "Example: holdfast demo --size 256MiB"
+EXAMPLE = "holdfast demo --size 256MiB"
 NOT_PROVED = 1
 
 
 def demo(
+    voice: Voice,
     size_text: Annotated[str, typer.Option("--size", metavar="SIZE", help="Size of the volume in the story.")] = "1GiB",
     keep: Annotated[bool, typer.Option("--keep", help="Leave running what was started, to look around.")] = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Back up, destroy, restore and compare, in an AWS of its own; ends with PROVED or exit code 1."""
     from holdfast.wiring import demo
 
-    voice = Voice(output, no_progress=no_progress)
     document = demo.run(parse_size(size_text, "--size"), keep, say)
     proved = document.get("proved") is True
     voice.document(document, lambda: "PROVED\n" if proved else "NOT PROVED\n")

@@ -9,10 +9,8 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import documents
+from holdfast.cli.command import command
 from holdfast.cli.options import (
-    DebugOption,
-    NoProgressOption,
-    OutputOption,
     PasswordFileOption,
     PointArgument,
     RepositoryOption,
@@ -21,7 +19,7 @@ from holdfast.cli.options import (
 )
 from holdfast.cli.passwords import given_password
 from holdfast.cli.tables import as_facts, facts_table
-from holdfast.cli.voice import Output, Voice
+from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="image", help="Back up and restore disks, snapshots and streams.", rich_markup_mode=None)
 
@@ -34,8 +32,9 @@ class Compression(StrEnum):
     BEST = "best"
 
 
-@app.command(epilog="Example: holdfast image backup ebs:snap-0123456789abcdef0 --repository s3://b/p --workload web-1")
+@command(app, example="holdfast image backup ebs:snap-0123456789abcdef0 --repository s3://b/p --workload web-1")
 def backup(
+    voice: Voice,
     source: Annotated[
         str,
         typer.Argument(
@@ -62,14 +61,10 @@ def backup(
         Compression, typer.Option("--compression", help="How hard to compress.")
     ] = Compression.DEFAULT,
     password_file: PasswordFileOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Make a restore point of a volume or stream."""
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     password = given_password(password_file)
     began_seconds = time.monotonic()
     with local.opened(repository, password, voice.warn) as opened, voice.progress("backing up") as progress:
@@ -82,8 +77,9 @@ def backup(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast image restore latest:web-1 --repository s3://b/p --to ebs:")
+@command(app, example="holdfast image restore latest:web-1 --repository s3://b/p --to ebs:")
 def restore(
+    voice: Voice,
     point: PointArgument,
     repository: RepositoryOption,
     to: Annotated[
@@ -102,15 +98,11 @@ def restore(
         bool, typer.Option("--no-sha256", help="Do not read a restored file back to compute its SHA-256.")
     ] = False,
     password_file: PasswordFileOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Bring a volume or stream back."""
     from holdfast.wiring import local
     from holdfast.wiring.targets import sha256_of_restored
 
-    voice = Voice(output, no_progress=no_progress)
     password = given_password(password_file)
     began_seconds = time.monotonic()
     with local.opened(repository, password, voice.warn) as opened:
@@ -129,60 +121,51 @@ def restore(
     return voice.status
 
 
-@app.command("list", epilog="Example: holdfast image list --repository s3://b/p --workload web-1 --output json")
+@command(app, "list", example="holdfast image list --repository s3://b/p --workload web-1 --output json")
 def list_(
+    voice: Voice,
     repository: RepositoryOption,
     workload: Annotated[
         str | None, typer.Option("--workload", metavar="NAME", help="Only the points of this workload.")
     ] = None,
     password_file: PasswordFileOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """List restore points, oldest first."""
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     with local.opened(repository, given_password(password_file), voice.warn) as opened:
         points = local.points(opened, workload)
     voice.document({"restore_points": [documents.point(one) for one in points]}, lambda: documents.points_table(points))
     return voice.status
 
 
-@app.command(epilog="Example: holdfast image show latest:web-1 --repository s3://b/p")
+@command(app, example="holdfast image show latest:web-1 --repository s3://b/p")
 def show(
+    voice: Voice,
     point: PointArgument,
     repository: RepositoryOption,
     password_file: PasswordFileOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Show one restore point: volumes, source, parent, packs, statistics."""
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     with local.opened(repository, given_password(password_file), voice.warn) as opened:
         manifest = local.manifest(opened, point)
     voice.document(documents.manifest(manifest), lambda: documents.manifest_table(manifest))
     return voice.status
 
 
-@app.command(epilog="Example: holdfast image delete 3fa9 --repository s3://b/p --yes")
+@command(app, example="holdfast image delete 3fa9 --repository s3://b/p --yes")
 def delete(
+    voice: Voice,
     point: PointArgument,
     repository: RepositoryOption,
     yes: YesOption = False,
     password_file: PasswordFileOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Delete one restore point, for good. All others keep what they need."""
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     with local.opened(repository, given_password(password_file), voice.warn) as opened:
         found = local.find(opened, point)
         confirm(f"delete restore point {found.id} of {found.workload}", yes)
@@ -192,19 +175,16 @@ def delete(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast image verify latest:web-1 --repository s3://b/p")
+@command(app, example="holdfast image verify latest:web-1 --repository s3://b/p")
 def verify(
+    voice: Voice,
     point: PointArgument,
     repository: RepositoryOption,
     password_file: PasswordFileOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Read all of one restore point, as a restore would, and keep nothing."""
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     password = given_password(password_file)
     began_seconds = time.monotonic()
     with local.opened(repository, password, voice.warn) as opened, voice.progress("verifying") as progress:

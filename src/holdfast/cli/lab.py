@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption
+from holdfast.cli.command import command
 from holdfast.cli.tables import facts_table
-from holdfast.cli.voice import Output, Voice
+from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="lab", help="An AWS of your own on this machine.", rich_markup_mode=None)
 
@@ -17,8 +17,9 @@ def noun() -> None:
     """An AWS of your own on this machine, for rehearsals and tests."""
 
 
-@app.command(epilog="Example: holdfast lab run --listen 127.0.0.1:5000 --state ./lab")
+@command(app, example="holdfast lab run --listen 127.0.0.1:5000 --state ./lab")
 def run(
+    voice: Voice,
     listen: Annotated[
         str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer; port 0 takes a free one.")
     ] = "127.0.0.1:0",
@@ -26,14 +27,9 @@ def run(
     state: Annotated[
         Path | None, typer.Option("--state", metavar="DIR", help="Keep everything here; else it is gone at the end.")
     ] = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Run an AWS on loopback until Ctrl-C, and print the endpoint for AWS_ENDPOINT_URL."""
     from holdfast.wiring import lab
-
-    voice = Voice(output, no_progress=no_progress)
 
     def announce(endpoint: str) -> None:
         voice.document({"endpoint": endpoint}, lambda: facts_table({"endpoint": endpoint}))

@@ -34,6 +34,7 @@ from holdfast.cli import (
     session,
     worker,
 )
+from holdfast.cli.command import command
 from holdfast.cli.options import Invocation
 from holdfast.cli.voice import show_error
 from holdfast.domain.errors import HoldfastError, InterruptedByUserError, OutOfSpaceError, UsageError
@@ -79,7 +80,7 @@ for noun in (
     lab,
 ):
     app.add_typer(noun.app)
-app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
+command(app, "demo", example=demo.EXAMPLE)(demo.demo)
 
 
 def main() -> None:

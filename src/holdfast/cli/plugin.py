@@ -4,25 +4,23 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, YesOption, confirm
+from holdfast.cli.command import command
+from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.server_connection import NoWaitOption, connected
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import rows_table
-from holdfast.cli.voice import Output, Voice
+from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="plugin", help="Install, list and remove plug-ins.", rich_markup_mode=None)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The plug-in, for example aws.", show_default=False)]
 
 
-@app.command("list", epilog="Example: holdfast plugin list")
+@command(app, "list", example="holdfast plugin list")
 def list_(
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
+    voice: Voice,
 ) -> int:
     """List plug-ins with version, contract, services and what they have put into the cloud."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         found = client.send("GET", "/plugins")
     voice.document({"plugins": found}, lambda: _table(found))
@@ -45,8 +43,9 @@ def _table(plugins: list[dict[str, Any]]) -> str:
     return text + ("\n" + rows_table(("WHERE", "WHAT", "NAME", "HEALTH", ""), parts) if parts else "")
 
 
-@app.command(epilog="Example: holdfast plugin install aws --set region=eu-central-1")
+@command(app, example="holdfast plugin install aws --set region=eu-central-1")
 def install(
+    voice: Voice,
     name: NameArgument,
     source: Annotated[
         str | None,
@@ -57,12 +56,8 @@ def install(
         typer.Option("--set", metavar="NAME=VALUE", help="An option of the plug-in, docs/plugins.md lists them."),
     ] = None,
     no_wait: NoWaitOption = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Install a plug-in, start what the integration needs on the server, and create what it needs in the cloud."""
-    voice = Voice(output, no_progress=no_progress)
     options = dict(_pair(text) for text in settings or [])
     with connected() as client:
         session = client.send("POST", f"/plugins/{name}/install", {"source": source, "options": options})
@@ -76,17 +71,14 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-@app.command(epilog="Example: holdfast plugin remove aws --yes")
+@command(app, example="holdfast plugin remove aws --yes")
 def remove(
+    voice: Voice,
     name: NameArgument,
     yes: YesOption = False,
     no_wait: NoWaitOption = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Take everything away that installing has made, in the cloud too. Backups and their buckets stay."""
-    voice = Voice(output, no_progress=no_progress)
     confirm(f"remove plug-in {name} and all it has made in the cloud", yes)
     with connected() as client:
         session = client.send("DELETE", f"/plugins/{name}")

@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, YesOption, confirm
+from holdfast.cli.command import command
+from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, every, query
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import Cell, facts_table, rows_table
-from holdfast.cli.voice import Output, Voice
+from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="point", help="Restore points: snapshots and image-level backups.", rich_markup_mode=None)
 
@@ -18,19 +19,16 @@ PointIdArgument = Annotated[
 ]
 
 
-@app.command("list", epilog="Example: holdfast point list --workload i-0123456789abcdef0")
+@command(app, "list", example="holdfast point list --workload i-0123456789abcdef0")
 def list_(
+    voice: Voice,
     workload: Annotated[
         str | None, typer.Option("--workload", metavar="ID", help="Only the points of this workload.")
     ] = None,
     last: Annotated[int | None, typer.Option("--last", metavar="N", help="At most so many.")] = None,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """List restore points, newest first."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         found = every(client, "/points", query(appliance=appliance, workload=workload), most=last)
     rows = [
@@ -51,15 +49,12 @@ def list_(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast point show 3fa91c")
+@command(app, example="holdfast point show 3fa91c")
 def show(
+    voice: Voice,
     point: PointIdArgument,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Show a restore point and how its instance was made up."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         detail = client.send("GET", f"/points/{point}")
     voice.document(detail, lambda: _table(detail))
@@ -91,36 +86,30 @@ def _table(detail: dict[str, Any]) -> str:
     return facts_table(facts) + "\n" + rows_table(("DEVICE", "VOLUME", "SIZE", "TYPE", ""), volumes)
 
 
-@app.command(epilog="Example: holdfast point snapshot i-0123456789abcdef0 --account production --region eu-central-1")
+@command(app, example="holdfast point snapshot i-0123456789abcdef0 --account production --region eu-central-1")
 def snapshot(
+    voice: Voice,
     instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's id, i-….", show_default=False)],
     account: Annotated[str, typer.Option("--account", metavar="NAME", help="The account it is in.")],
     region: Annotated[str, typer.Option("--region", metavar="REGION", help="The region it is in.")],
     no_wait: NoWaitOption = False,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Take a manual snapshot of all volumes now; no retention removes it."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         order = {"account": account, "region": region, "instance_id": instance}
         session = client.send("POST", "/snapshots", order, query(appliance=appliance))
         return finish(client, voice, session, wait=not no_wait)
 
 
-@app.command(epilog="Example: holdfast point delete 3fa91c --yes")
+@command(app, example="holdfast point delete 3fa91c --yes")
 def delete(
+    voice: Voice,
     point: PointIdArgument,
     yes: YesOption = False,
     no_wait: NoWaitOption = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Delete a restore point, for good: its snapshots, or its place in the repository."""
-    voice = Voice(output, no_progress=no_progress)
     confirm(f"delete restore point {point}", yes)
     with connected() as client:
         session = client.send("DELETE", f"/points/{point}")

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, YesOption, confirm
+from holdfast.cli.command import command
+from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, query
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import facts_table, rows_table
@@ -19,19 +20,16 @@ LIMIT_BYTES = 1024 * 1024
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The policy's name.", show_default=False)]
 
 
-@app.command(epilog="Example: holdfast policy apply -f web.yaml --dry-run")
+@command(app, example="holdfast policy apply -f web.yaml --dry-run")
 def apply(
+    voice: Voice,
     file: Annotated[Path, typer.Option("-f", "--file", metavar="FILE", help="The document; - is standard input.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Add a policy, or change it; applying the same document again changes nothing."""
     from holdfast.wiring.server_client import policy_of
 
-    voice = Voice(output, no_progress=no_progress)
     name, document = policy_of(_read(file))
     with connected() as client:
         applied = client.send("PUT", f"/policies/{name}", document, query(appliance=appliance, dry_run=dry_run))
@@ -61,15 +59,12 @@ def _applied(applied: dict[str, Any], dry_run: bool) -> str:
     return facts + "".join(f"{line}\n" for line in applied["difference"])
 
 
-@app.command("list", epilog="Example: holdfast policy list")
+@command(app, "list", example="holdfast policy list")
 def list_(
+    voice: Voice,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """List policies, in the order in which they take precedence."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         found = client.send("GET", "/policies", query=query(appliance=appliance))
     rows = [
@@ -97,16 +92,13 @@ def _target(target: dict[str, Any] | None) -> str | None:
     return f"{when}, keeps {keep}"
 
 
-@app.command(epilog="Example: holdfast policy show web")
+@command(app, example="holdfast policy show web", output=Output.YAML)
 def show(
+    voice: Voice,
     name: NameArgument,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.YAML,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Show a policy and whether it is enabled."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         stored = client.send("GET", f"/policies/{name}", query=query(appliance=appliance))
     facts = {"policy": name, "enabled": str(stored["enabled"]).lower(), "changed": stored["changed_at"]}
@@ -114,18 +106,15 @@ def show(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast policy export web > web.yaml")
+@command(app, example="holdfast policy export web > web.yaml", output=Output.YAML)
 def export(
+    voice: Voice,
     name: NameArgument,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.YAML,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Print a policy as the document that `policy apply` takes."""
     from holdfast.wiring.server_client import document_of
 
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         stored = client.send("GET", f"/policies/{name}", query=query(appliance=appliance))
     document = document_of(stored["policy"])
@@ -133,23 +122,21 @@ def export(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast policy schema --output json > policy.schema.json")
+@command(app, example="holdfast policy schema --output json > policy.schema.json", output=Output.JSON)
 def schema(
-    output: OutputOption = Output.JSON,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
+    voice: Voice,
 ) -> int:
     """Print the JSON Schema of policy documents, for editors and checks in git."""
     from holdfast.wiring.server_client import policy_schema
 
-    voice = Voice(output, no_progress=no_progress)
     document = policy_schema()
     voice.document(document, lambda: facts_table({"schema": "add --output json"}))
     return voice.status
 
 
-@app.command(epilog="Example: holdfast policy run web --target backup")
+@command(app, example="holdfast policy run web --target backup")
 def run(
+    voice: Voice,
     name: NameArgument,
     target: Annotated[
         list[str] | None,
@@ -157,73 +144,59 @@ def run(
     ] = None,
     no_wait: NoWaitOption = False,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Run a policy now, and follow it to its end."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         order = {"targets": target or []}
         session = client.send("POST", f"/policies/{name}/run", order, query(appliance=appliance))
         return finish(client, voice, session, wait=not no_wait)
 
 
-def _act(name: str, verb: str, appliance: str | None, output: Output, no_progress: bool) -> int:
-    voice = Voice(output, no_progress=no_progress)
+def _act(voice: Voice, name: str, verb: str, appliance: str | None) -> int:
     with connected() as client:
         answer = client.send("POST", f"/policies/{name}/{verb}", query=query(appliance=appliance))
     voice.document(answer, lambda: facts_table({"policy": name, "done": verb}))
     return voice.status
 
 
-@app.command(epilog="Example: holdfast policy stop web")
+@command(app, example="holdfast policy stop web")
 def stop(
+    voice: Voice,
     name: NameArgument,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Cancel the runs of a policy that are under way."""
-    return _act(name, "stop", appliance, output, no_progress)
+    return _act(voice, name, "stop", appliance)
 
 
-@app.command(epilog="Example: holdfast policy enable web")
+@command(app, example="holdfast policy enable web")
 def enable(
+    voice: Voice,
     name: NameArgument,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Let a policy's schedules start it."""
-    return _act(name, "enable", appliance, output, no_progress)
+    return _act(voice, name, "enable", appliance)
 
 
-@app.command(epilog="Example: holdfast policy disable web")
+@command(app, example="holdfast policy disable web")
 def disable(
+    voice: Voice,
     name: NameArgument,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Keep a policy's schedules from starting it; a run by hand still works."""
-    return _act(name, "disable", appliance, output, no_progress)
+    return _act(voice, name, "disable", appliance)
 
 
-@app.command(epilog="Example: holdfast policy delete web --yes")
+@command(app, example="holdfast policy delete web --yes")
 def delete(
+    voice: Voice,
     name: NameArgument,
     yes: YesOption = False,
     appliance: ApplianceOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Delete a policy. Its restore points stay until somebody deletes them."""
-    voice = Voice(output, no_progress=no_progress)
     confirm(f"delete policy {name}", yes)
     with connected() as client:
         client.send("DELETE", f"/policies/{name}", query=query(appliance=appliance))

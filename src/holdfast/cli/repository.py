@@ -6,11 +6,9 @@ import typer
 
 from holdfast.cli import repository_documents as documents
 from holdfast.cli import repository_names as names
+from holdfast.cli.command import command
 from holdfast.cli.options import (
-    DebugOption,
     KdfMemoryOption,
-    NoProgressOption,
-    OutputOption,
     PasswordFileOption,
     RepositoryArgument,
 )
@@ -18,7 +16,7 @@ from holdfast.cli.passwords import given_password
 from holdfast.cli.quantities import parse_percent, parse_size
 from holdfast.cli.repository_key import app as key_app
 from holdfast.cli.tables import as_facts, facts_table
-from holdfast.cli.voice import Output, Voice, say, show_error
+from holdfast.cli.voice import Voice, say, show_error
 from holdfast.domain.errors import IntegrityError
 
 app = typer.Typer(name="repository", help="Make, show and check repositories.", rich_markup_mode=None)
@@ -31,20 +29,17 @@ KmsKeyOption = Annotated[
 ]
 
 
-@app.command(epilog="Example: holdfast repository init s3://my-bucket/holdfast --password-file password")
+@command(app, example="holdfast repository init s3://my-bucket/holdfast --password-file password")
 def init(
+    voice: Voice,
     url: RepositoryArgument,
     password_file: PasswordFileOption = None,
     kms_key: KmsKeyOption = None,
     kdf_memory: KdfMemoryOption = "64MiB",
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Make a repository, and print its recovery code once."""
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     memory_bytes = parse_size(kdf_memory, "--kdf-memory")
     password = given_password(password_file, twice=True)
     with local.initialised(url, voice.warn, password, kms_key, memory_bytes) as new:
@@ -54,22 +49,19 @@ def init(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast repository show s3://my-bucket/holdfast --password-file password")
+@command(app, example="holdfast repository show s3://my-bucket/holdfast --password-file password")
 def show(
+    voice: Voice,
     url: RepositoryArgument,
     password_file: PasswordFileOption = None,
     accept_ledger: Annotated[
         bool,
         typer.Option("--accept-ledger", help="Accept the key and ledger found there in place of those remembered."),
     ] = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Show what the repository is; a name instead of a URL asks the server."""
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     if names.is_name(url):
         return names.show(url, voice)
     with local.opened(url, given_password(password_file), voice.warn, accept_ledger=accept_ledger) as opened:
@@ -78,27 +70,25 @@ def show(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast repository stats /backup/holdfast --password-file password --output json")
+@command(app, example="holdfast repository stats /backup/holdfast --password-file password --output json")
 def stats(
+    voice: Voice,
     url: RepositoryArgument,
     password_file: PasswordFileOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Count restore points, packs and bytes."""
     from holdfast.repository.statistics import measure
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     with local.opened(url, given_password(password_file), voice.warn) as opened:
         found = measure(opened.repository)
         voice.document(documents.statistics(found), lambda: documents.statistics_table(found))
     return voice.status
 
 
-@app.command(epilog="Example: holdfast repository check /backup/holdfast --read-data=10 --password-file password")
+@command(app, example="holdfast repository check /backup/holdfast --read-data=10 --password-file password")
 def check(
+    voice: Voice,
     url: RepositoryArgument,
     password_file: PasswordFileOption = None,
     read_data: Annotated[
@@ -112,15 +102,11 @@ def check(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Write nothing anywhere, not even what this machine remembers.")
     ] = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Look for damage; exit code 6 names each damaged object and the restore points and volumes it hurts."""
     from holdfast.repository.checking.check import check_repository
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     percent = None if read_data is None else parse_percent(read_data, "--read-data")
     password = given_password(password_file)
     with local.opened(url, password, voice.warn, remembering=not read_only) as opened:

@@ -6,11 +6,9 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import repository_documents as documents
+from holdfast.cli.command import command
 from holdfast.cli.options import (
-    DebugOption,
     KdfMemoryOption,
-    NoProgressOption,
-    OutputOption,
     PasswordFileOption,
     RepositoryArgument,
     YesOption,
@@ -19,7 +17,7 @@ from holdfast.cli.options import (
 from holdfast.cli.passwords import ask_new_password, given_password, read_password_file
 from holdfast.cli.quantities import parse_size
 from holdfast.cli.tables import as_facts, facts_table
-from holdfast.cli.voice import Output, Voice, say
+from holdfast.cli.voice import Voice, say
 from holdfast.domain.errors import UsageError
 
 app = typer.Typer(name="key", help="List, add and remove the ways to open a repository.", rich_markup_mode=None)
@@ -27,17 +25,14 @@ app = typer.Typer(name="key", help="List, add and remove the ways to open a repo
 _WAYS = "--new-password-file, --recovery or --kms-key"
 
 
-@app.command("list", epilog="Example: holdfast repository key list /backup/holdfast")
+@command(app, "list", example="holdfast repository key list /backup/holdfast")
 def list_(
+    voice: Voice,
     url: RepositoryArgument,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """List the key slots. Needs no password: who may open the repository stands there in the clear."""
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     slots = local.key_slots(url)
     voice.document(
         {"key_slots": [documents.key_slot(slot) for slot in slots]}, lambda: documents.key_slots_table(slots)
@@ -45,8 +40,9 @@ def list_(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast repository key add /backup/holdfast --password-file old --new-password-file new")
+@command(app, example="holdfast repository key add /backup/holdfast --password-file old --new-password-file new")
 def add(
+    voice: Voice,
     url: RepositoryArgument,
     new_password_file: Annotated[
         Path | None,
@@ -59,14 +55,10 @@ def add(
     label: Annotated[str, typer.Option("--label", metavar="TEXT", help="What `key list` says of it.")] = "",
     kdf_memory: KdfMemoryOption = "64MiB",
     password_file: PasswordFileOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Add a way to open the repository. `--password-file` opens it now, the other options say what is added."""
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     if sum((new_password_file is not None, recovery, kms_key is not None)) > 1:
         raise UsageError("one way at a time", why=f"more than one of {_WAYS} was given", cure="call it once for each")
     memory_bytes = parse_size(kdf_memory, "--kdf-memory")
@@ -89,17 +81,15 @@ def add(
     return voice.status
 
 
-@app.command(epilog="Example: holdfast repository key remove /backup/holdfast 3fa9 --password-file password --yes")
+@command(app, example="holdfast repository key remove /backup/holdfast 3fa9 --password-file password --yes")
 def remove(
+    voice: Voice,
     url: RepositoryArgument,
     slot: Annotated[
         str, typer.Argument(metavar="SLOT", help="The slot's id or the beginning of it.", show_default=False)
     ],
     yes: YesOption = False,
     password_file: PasswordFileOption = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Remove a way to open the repository; the last recovery code stays.
 
@@ -107,7 +97,6 @@ def remove(
     """
     from holdfast.wiring import local
 
-    voice = Voice(output, no_progress=no_progress)
     with local.opened(url, given_password(password_file), voice.warn) as opened:
         confirm(f"remove key slot {slot} of {opened.repository.store.location}", yes)
         removed = local.remove_key(opened, slot)

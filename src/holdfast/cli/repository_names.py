@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, PasswordFileOption, YesOption, confirm
+from holdfast.cli.command import command
+from holdfast.cli.options import PasswordFileOption, YesOption, confirm
 from holdfast.cli.passwords import given_password
 from holdfast.cli.server_connection import connected, query
 from holdfast.cli.tables import as_facts, facts_table, rows_table
-from holdfast.cli.voice import Output, Voice
+from holdfast.cli.voice import Voice
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -23,6 +24,7 @@ def is_name(text: str) -> bool:
 
 
 def add(
+    voice: Voice,
     name: NameArgument,
     url: Annotated[str, typer.Argument(metavar="URL", help="s3://bucket/prefix[?…].", show_default=False)],
     password_file: PasswordFileOption = None,
@@ -31,12 +33,8 @@ def add(
         int, typer.Option("--task-limit", metavar="N", help="How many workers may use it at once.")
     ] = 8,
     description: Annotated[str, typer.Option("--description", metavar="TEXT", help="For people.")] = "",
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Make a repository known to the server and its appliances. It is opened before it is taken."""
-    voice = Voice(output, no_progress=no_progress)
     password = None if kms else given_password(password_file)
     definition = {"name": name, "location": url, "kms": kms, "description": description, "task_limit": task_limit}
     order = {"repository": definition, "password": None if password is None else password.decode()}
@@ -46,13 +44,8 @@ def add(
     return voice.status
 
 
-def list_(
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
-) -> int:
+def list_(voice: Voice) -> int:
     """List the repositories that the server knows."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         found = client.send("GET", "/repositories")
     rows = [(one["name"], one["location"], one["repository_id"], one["task_limit"]) for one in found]
@@ -69,16 +62,13 @@ def show(name: str, voice: Voice) -> int:
 
 
 def rescan(
+    voice: Voice,
     name: NameArgument,
     appliance: Annotated[
         str | None, typer.Option("--appliance", metavar="NAME", help="Which appliance looks, where there are several.")
     ] = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Open a repository again and take on the restore points that are found in it."""
-    voice = Voice(output, no_progress=no_progress)
     with connected() as client:
         found = client.send("POST", f"/repositories/{name}/rescan", query=query(appliance=appliance))
     voice.document(found, lambda: facts_table(as_facts(found)))
@@ -86,14 +76,11 @@ def rescan(
 
 
 def remove(
+    voice: Voice,
     name: NameArgument,
     yes: YesOption = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Forget a repository. What is stored in it stays. Refused while a policy names it."""
-    voice = Voice(output, no_progress=no_progress)
     confirm(f"forget repository {name}", yes)
     with connected() as client:
         client.send("DELETE", f"/repositories/{name}")
@@ -103,8 +90,8 @@ def remove(
 
 def add_to(app: typer.Typer) -> None:
     """Give the noun these verbs."""
-    example = "holdfast repository"
-    app.command("add", epilog=f"Example: {example} add main s3://my-bucket/holdfast --password-file password")(add)
-    app.command("list", epilog=f"Example: {example} list")(list_)
-    app.command("rescan", epilog=f"Example: {example} rescan main")(rescan)
-    app.command("remove", epilog=f"Example: {example} remove main --yes")(remove)
+    noun = "holdfast repository"
+    command(app, "add", example=f"{noun} add main s3://my-bucket/holdfast --password-file password")(add)
+    command(app, "list", example=f"{noun} list")(list_)
+    command(app, "rescan", example=f"{noun} rescan main")(rescan)
+    command(app, "remove", example=f"{noun} remove main --yes")(remove)

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption, confirm
+from holdfast.cli.command import command
+from holdfast.cli.options import confirm
 from holdfast.cli.point import PointIdArgument
 from holdfast.cli.server_connection import NoWaitOption, connected
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import rows_table
-from holdfast.cli.voice import Output, Voice, say
+from holdfast.cli.voice import Voice, say
 from holdfast.domain.errors import ConflictError
 
 app = typer.Typer(name="restore", help="Bring instances and volumes back.", rich_markup_mode=None)
@@ -24,8 +25,9 @@ KmsKeyOption = Annotated[
 ]
 
 
-@app.command(epilog="Example: holdfast restore instance 3fa91c --new --subnet subnet-0123456789abcdef0 --plan")
+@command(app, example="holdfast restore instance 3fa91c --new --subnet subnet-0123456789abcdef0 --plan")
 def instance(
+    voice: Voice,
     point: PointIdArgument,
     new: Annotated[
         bool, typer.Option("--new", help="Make another instance; without it the original place is meant.")
@@ -54,9 +56,6 @@ def instance(
     no_power_on: Annotated[bool, typer.Option("--no-power-on", help="Leave it stopped.")] = False,
     worker_mode: WorkerModeOption = "ec2",
     no_wait: NoWaitOption = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Bring an entire instance back: where it was, or somewhere new."""
     changed = {
@@ -79,11 +78,12 @@ def instance(
         "power_on": not no_power_on,
         "worker_mode": worker_mode,
     }
-    return _restore("instance", order, plan, Voice(output, no_progress=no_progress), wait=not no_wait)
+    return _restore(voice, "instance", order, plan, wait=not no_wait)
 
 
-@app.command(epilog="Example: holdfast restore volume 3fa91c --volume /dev/sdf --zone eu-central-1b")
+@command(app, example="holdfast restore volume 3fa91c --volume /dev/sdf --zone eu-central-1b")
 def volume(
+    voice: Voice,
     point: PointIdArgument,
     volume: Annotated[
         list[str] | None,
@@ -96,9 +96,6 @@ def volume(
     plan: PlanOption = False,
     worker_mode: WorkerModeOption = "ec2",
     no_wait: NoWaitOption = False,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Bring volumes back, attached to nothing."""
     order = {
@@ -110,10 +107,10 @@ def volume(
         "kms_key_id": kms_key,
         "worker_mode": worker_mode,
     }
-    return _restore("volumes", order, plan, Voice(output, no_progress=no_progress), wait=not no_wait)
+    return _restore(voice, "volumes", order, plan, wait=not no_wait)
 
 
-def _restore(what: str, order: dict[str, Any], plan_only: bool, voice: Voice, *, wait: bool) -> int:
+def _restore(voice: Voice, what: str, order: dict[str, Any], plan_only: bool, *, wait: bool) -> int:
     with connected() as client:
         plan = client.send("POST", f"/restores/{what}/plan", order)
         if plan_only:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption
+from holdfast.cli.command import command
 from holdfast.cli.tables import facts_table
-from holdfast.cli.voice import Output, Voice
+from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="server", help="The management server.", rich_markup_mode=None)
 
@@ -16,8 +16,9 @@ def noun() -> None:
     """The management server: infrastructure, policies, sessions, restores."""
 
 
-@app.command(epilog="Example: holdfast server run --listen 0.0.0.0:9443")
+@command(app, example="holdfast server run --listen 0.0.0.0:9443")
 def run(
+    voice: Voice,
     listen: Annotated[
         str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer; port 0 takes a free one.")
     ] = "127.0.0.1:9443",
@@ -25,13 +26,9 @@ def run(
         str | None,
         typer.Option("--database", metavar="URL", help="A PostgreSQL URL; else a file under HOLDFAST_HOME."),
     ] = None,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Run the server until Ctrl-C, and print its address and where its administrator's token is."""
     from holdfast.wiring import server
 
-    voice = Voice(output, no_progress=no_progress)
     server.run(listen, database, lambda facts: voice.document(facts, lambda: facts_table(facts)))
     return voice.status

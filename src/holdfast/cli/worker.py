@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption
-from holdfast.cli.voice import Output, say
+from holdfast.cli.command import command
+from holdfast.cli.voice import Voice, say
 from holdfast.domain.errors import UsageError
 
 app = typer.Typer(name="worker", help="Does one task of an appliance.", rich_markup_mode=None)
@@ -16,8 +16,9 @@ def noun() -> None:
     """What an appliance starts on an instance, or beside itself: does one task and ends."""
 
 
-@app.command(epilog="Example: holdfast worker run --queue https://sqs.eu-west-1.amazonaws.com/123456789012/tasks-1")
+@command(app, example="holdfast worker run --queue https://sqs.eu-west-1.amazonaws.com/123456789012/tasks-1")
 def run(
+    voice: Voice,
     queue: Annotated[
         str | None, typer.Option("--queue", metavar="URL", help="The SQS queue that the task comes from.")
     ] = None,
@@ -30,9 +31,6 @@ def run(
     idle_timeout_seconds: Annotated[
         int, typer.Option("--idle-timeout", metavar="SECONDS", min=1, help="End when no task came for so long.")
     ] = 300,
-    output: OutputOption = Output.TABLE,
-    no_progress: NoProgressOption = False,
-    debug: DebugOption = False,
 ) -> int:
     """Take one task, do it, report, and end. It asks for no secret: keys come wrapped for this instance."""
     if stdin == (queue is not None):
