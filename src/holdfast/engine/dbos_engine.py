@@ -30,6 +30,8 @@ EXECUTOR = "holdfast"
 _WAITING, _RUNNING = ("ENQUEUED", "DELAYED"), ("PENDING",)
 _WITHOUT_LANE = "any"
 _DELETED_AT_ONCE = 500
+# Steps that block hold one each, and DBOS needs some for its own writes: more than all lanes together let run.
+_THREADS = 192
 
 
 class DbosEngine:
@@ -67,7 +69,7 @@ class DbosEngine:
             "executor_id": EXECUTOR,
             "enable_otlp": False,
             "log_level": "WARNING",
-            "max_executor_threads": 64,
+            "max_executor_threads": _THREADS,
             "serializer": JsonSerializer(),
         }
         DBOS(config=config)
