@@ -7,9 +7,11 @@ import site
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,17 +116,19 @@ class World:
     """The plug-in's cloud, and what the server hands to its calls."""
 
     def __init__(self, folder: Path) -> None:
-        self.trouble, self.calls, self.said = {}, [], []
-        self._failure = (None, None, False)
+        self.trouble: dict[str, HoldfastError] = {}
+        self.calls: list[str] = []
+        self.said: list[str] = []
+        self._failure: tuple[int | None, Any, bool] = (None, None, False)
         self.ledger = MemoryLedger()
-        self.settings = {}
+        self.settings: dict[str, str] = {}
         self.session = os.urandom(16).hex()
         self.cancel = threading.Event()
         key, certificate = keep_certificate(folder / "tls", "a server", datetime.now(UTC))
         self.identity = ServerIdentity(certificate, key, SERVER_ID)
         self.folder = folder
         self.doors = FakeDoors()
-        quick = Waiting(sleep=lambda seconds: threading.Event().wait(min(seconds, 0.1)))
+        quick = Waiting(sleep=lambda seconds: time.sleep(min(seconds, 0.1)))
         self.cloud = Cloud(self._client, lambda: datetime.now(UTC), quick, small_bundle)
         self.plugin = AwsPlugin(self.cloud, self.doors.doors)
 

@@ -8,6 +8,7 @@ import subprocess
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ class OwnServer:
     def __init__(self, python, folder):
         self._command = [python, "-m", "tests.e2e.server.own_server", folder]
         self.folder = folder
-        self.process = None
+        self.process: Any = None
 
     def start(self):
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ class Site:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.server = None
+        self.server: Any = None
 
     def start(self):
         command = [*self.program, "server", "run", "--listen", "127.0.0.1:0", "--output", "json"]

@@ -15,6 +15,7 @@ from holdfast.rest.client.appliance import Enrolled
 from holdfast_aws import connecting
 from holdfast_aws.doors import Doors
 from holdfast_aws.settings import Settings
+from tests.unit.aws.memory_ledger import MemoryLedger
 
 FACTS = ApplianceFacts("a9" * 16, "0.1.0", API_VERSION, 0, "eu-west-1", "123456789012", True)
 IDENTITY = ServerIdentity(Path("certificate.pem"), Path("key.pem"), "5e" * 16)
@@ -27,10 +28,14 @@ KNOWN = Appliance(
 )  # fmt: skip
 
 
+def nobody(*words):
+    raise AssertionError(words)
+
+
 class World:
     def __init__(self):
         self.sent, self.facts, self.trouble, self.closed = [], FACTS, None, 0
-        self.doors = Doors(self.appliance, None, self.enrol, None)
+        self.doors = Doors(self.appliance, nobody, self.enrol, nobody)
 
     def enrol(self, url, fingerprint, code, identity):
         if fingerprint != "right":
@@ -61,7 +66,7 @@ def world():
 
 def context(settings=None):
     settings = SETTINGS.kept() if settings is None else settings
-    return PluginContext(IDENTITY, None, [].append, lambda: False, "", Path(), settings)
+    return PluginContext(IDENTITY, MemoryLedger(), lambda line: None, lambda: False, "", Path(), settings)
 
 
 def test_it_is_enrolled_pinned_and_told(world):

@@ -44,6 +44,12 @@ class FakeAppliance:
             raise self.trouble
         return {"changes": [], "newest": self.newest}
 
+    def events(self, path):
+        return iter(())
+
+    def close(self):
+        pass
+
 
 class Kept:
     def __init__(self):

@@ -166,10 +166,12 @@ class FakePackages:
 
     def install(self, wheel):
         name = wheel.distribution.removeprefix("holdfast-")
-        self.put(*self.shelf[name], version=wheel.version)
+        plugin, contract = self.shelf[name]
+        self.put(plugin, contract, wheel.version)
 
     def uninstall(self, distribution):
         self.plugins = {name: one for name, one in self.plugins.items() if one.distribution != distribution}
+        return True
 
 
 class FakeProcess:
