@@ -76,8 +76,9 @@ class PluginInstallation:
             self._records.plugins.remove(name)
             for entry in self._packages.found():
                 if entry.name == name:
-                    self._packages.uninstall(entry.distribution)
-                    voice.say(f"distribution {entry.distribution} {entry.version} is removed from this server")
+                    own = self._packages.uninstall(entry.distribution)
+                    became = "is removed from this server" if own else "stays: this environment has it, not this server"
+                    voice.say(f"distribution {entry.distribution} {entry.version} {became}")
 
         return self._sessions.start(SessionKind.REMOVE, name, work, {"plugin": name})
 

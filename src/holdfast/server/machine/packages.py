@@ -1,12 +1,15 @@
-"""Distributions of the environment that runs here: found by their entry points, installed by pip from one file.
+"""Distributions that bring plug-ins: found by their entry points, installed by pip from one file into a folder each.
 
-pip is never given a name to look up: a wheel that was named, or made of a folder that was named, and no dependency.
+The folders are this server's own and come first on the path; what the environment has beside them is found, too, and
+never changed: other servers may run in it. pip is never given a name to look up: a wheel that was named, or made of a
+folder that was named, and no dependency.
 """
 
 import hashlib
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from packaging.utils import canonicalize_name
 
 import holdfast
 from holdfast.domain.errors import HoldfastError, NotFoundError, UsageError
@@ -29,10 +34,19 @@ _QUIET = ("--isolated", "--disable-pip-version-check", "--no-input", "--quiet")
 
 
 class InstalledPackages:
-    """Implements PluginPackages. `folder` is where wheels are kept that were made or fetched here."""
+    """Implements PluginPackages. `folder` holds wheels that were made or fetched here, and `installed/` with
+    a folder for each distribution.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._installed = folder / "installed"
+        for place in self.paths():
+            _come_first(place)
+
+    def paths(self) -> list[Path]:
+        """What stands on the path before the environment, here and in services."""
+        return sorted(place for place in self._installed.glob("[!.]*") if place.is_dir())
 
     def found(self) -> list[EntryPoint]:
         """Every entry point of a group of plug-ins."""
@@ -79,17 +93,37 @@ class InstalledPackages:
 
     def install(self, wheel: Wheel) -> None:
         """Install it, in place of another version."""
-        _pip("install", "--no-deps", "--no-index", "--force-reinstall", "--no-warn-script-location", str(wheel.path))
+        place = self._installed / wheel.distribution
+        self._installed.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in self._installed.glob(".*"):
+            shutil.rmtree(left)  # of an installation that was cut short
+        with tempfile.TemporaryDirectory(dir=self._installed, prefix=".", ignore_cleanup_errors=True) as new:
+            words = ("--no-deps", "--no-index", "--no-warn-script-location")
+            _pip("install", *words, "--target", f"{new}/new", str(wheel.path))
+            if place.exists():
+                place.rename(f"{new}/old")
+            Path(f"{new}/new").rename(place)
+        _come_first(place)
+        self._forget_code(wheel.distribution)
+
+    def uninstall(self, distribution: str) -> bool:
+        """Remove it, when it is one of this server's own; whether it was."""
+        place = self._installed / canonicalize_name(distribution)
+        if not place.is_dir():
+            return False
+        self._forget_code(distribution)
+        sys.path[:] = [one for one in sys.path if one != str(place)]
+        shutil.rmtree(place)
         importlib.invalidate_caches()
-        for point in metadata.distribution(wheel.distribution).entry_points:
+        return True
+
+    def _forget_code(self, distribution: str) -> None:
+        """The code of an earlier version must not be taken for another one's."""
+        importlib.invalidate_caches()
+        for point in metadata.distribution(distribution).entry_points:
             top = point.module.partition(".")[0]
-            # The code of an earlier version must not be taken for this one's.
             for loaded in [module for module in sys.modules if module.partition(".")[0] == top]:
                 del sys.modules[loaded]
-
-    def uninstall(self, distribution: str) -> None:
-        """Remove it."""
-        _pip("uninstall", "--yes", distribution)
 
     def _build(self, place: Path) -> Path:
         """A wheel made of the folder, with the build tool that is installed here."""
@@ -97,6 +131,11 @@ class InstalledPackages:
             _pip("wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", new, str(place))
             made = next(Path(new).glob("*.whl"))
             return made.replace(self._folder / made.name)
+
+
+def _come_first(place: Path) -> None:
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
 
 
 def shipped(name: str) -> Path:
@@ -135,5 +174,5 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
         raise HoldfastError(
             what,
             why=said[-_SHOWN_CHARACTERS:] or f"it ended with status {done.returncode}",
-            cure="run the server in a virtual environment that has pip and that its user may write to",
+            cure="run the server in a virtual environment that has pip, with room on the disk of its home",
         )

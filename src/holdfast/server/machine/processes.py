@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from holdfast.domain.errors import UnavailableError
@@ -42,10 +42,13 @@ class AttachedProcess:
 
 
 class AttachedProcesses:
-    """Implements Processes. What they write goes to `folder`/NAME.log, which begins anew when it has grown long."""
+    """Implements Processes. What they write goes to `folder`/NAME.log, which begins anew when it has grown long. They
+    find code in `paths`, asked when one starts, before they look where this Python has its own.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, paths: Callable[[], Iterable[Path]] = tuple) -> None:
         self._folder = folder
+        self._paths = paths
 
     def start(self, name: str, arguments: Sequence[str]) -> AttachedProcess:
         """Run this Python with `arguments`. Raises UnavailableError."""
@@ -62,6 +65,7 @@ class AttachedProcesses:
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=subprocess.STDOUT,
+                    env=self._environment(),
                     start_new_session=True,
                 )
             finally:
@@ -71,3 +75,7 @@ class AttachedProcesses:
                 f"process {name} cannot be started", why=str(error), cure="see that this machine has room for it"
             ) from error
         return AttachedProcess(process)
+
+    def _environment(self) -> dict[str, str]:
+        words = [*map(str, self._paths()), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(words)} if words else dict(os.environ)

@@ -1,4 +1,4 @@
-"""The port to the distributions of the environment that the server runs in."""
+"""The port to distributions that bring plug-ins: the server's own, and those of the environment that it runs in."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -50,5 +50,5 @@ class PluginPackages(Protocol):
     def install(self, wheel: Wheel) -> None:
         """Install it and nothing else: no index is asked. Raises HoldfastError."""
 
-    def uninstall(self, distribution: str) -> None:
-        """Remove it; gone already is no error."""
+    def uninstall(self, distribution: str) -> bool:
+        """Remove what `install` installed; False, and nothing is removed, where the environment brought it."""
