@@ -15,8 +15,11 @@ class Configurations:
 
     def keep(self, task_id: str, configuration: InstanceConfiguration) -> None:
         """For the later steps of a task."""
-        sealed = self._surface.secrets.seal(to_json(configuration), _PURPOSE)
-        self._surface.records.settings.put_sealed(_name_of(task_id), sealed)
+        self._surface.records.settings.put_sealed(_name_of(task_id), self.seal(configuration))
+
+    def seal(self, configuration: InstanceConfiguration) -> bytes:
+        """As it is stored."""
+        return self._surface.secrets.seal(to_json(configuration), _PURPOSE)
 
     def kept(self, task_id: str) -> InstanceConfiguration | None:
         """What was kept for a task."""

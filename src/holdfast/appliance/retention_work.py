@@ -56,7 +56,7 @@ class RetentionWork:
             tenant = self._surface.tenant(point.workload.account)
             with self._surface.repositories.open(point.repository) as repository:
                 repository.retire(point.id, tenant)
-        self.free(point.workload, set(point.snapshots.values()), but=point.id)
+        self._free_of(point)
         self._surface.records.points.remove(point.id)
 
     def release_bases(self, workload: Workload) -> None:
@@ -65,8 +65,12 @@ class RetentionWork:
         for repository in sorted({point.repository for point in points if point.repository}):
             chain = [point for point in points if point.repository == repository]
             for point in base_snapshots_to_release(chain):
-                self.free(workload, set(point.snapshots.values()), but=point.id)
+                self._free_of(point)
                 self._surface.records.points.put(replace(point, snapshots={}))
+
+    def _free_of(self, point: RestorePoint) -> None:
+        if point.session_id is not None:
+            self.free(point.workload, set(point.snapshots.values()), but=point.id)
 
     def free(self, workload: Workload, snapshot_ids: Iterable[str], but: str = "") -> None:
         """Delete those of the snapshots that no point names, other than the point `but`."""

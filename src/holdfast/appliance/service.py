@@ -3,8 +3,9 @@
 from holdfast.appliance.infrastructure import Infrastructure
 from holdfast.appliance.ownership import Ownership
 from holdfast.appliance.policy_office import PolicyOffice
+from holdfast.appliance.repository_rescan import RepositoryRescan
 from holdfast.appliance.results import Results
 
 
-class ApplianceService(Ownership, Infrastructure, PolicyOffice, Results):
+class ApplianceService(Ownership, Infrastructure, RepositoryRescan, PolicyOffice, Results):
     """Calls block, and may come from any thread; work that lasts is a session, which the engine carries on."""

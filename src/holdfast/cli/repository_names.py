@@ -71,6 +71,8 @@ def rescan(
     """Open a repository again and take on the restore points that are found in it."""
     with connected() as client:
         found = client.send("POST", f"/repositories/{name}/rescan", query=query(appliance=appliance))
+    for warning in found["warnings"]:
+        voice.warn(warning)
     voice.document(found, lambda: facts_table(as_facts(found)))
     return voice.status
 

@@ -22,7 +22,8 @@ class RestorePoint:
 
     `snapshots`: volume id -> snapshot id. Of a snapshot point they are the point; of an image backup they are the base
     that the next backup's changed blocks are asked against, and go when the next one is committed. `policy` is empty
-    for what no policy made. `id` of an image backup is its session's in the repository.
+    for what no policy made. `id` of an image backup is its session's in the repository. A point without `session_id`
+    was found in a repository: another appliance made it and its snapshots, which are read and never removed.
     """
 
     id: str

@@ -98,6 +98,18 @@ class RepositoryOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryRescanned:
+    """What a repository holds of the registered accounts' instances: `points` are known now, `added` of them were not
+    before; a warning for each that could not be taken on.
+    """
+
+    repository: str
+    points: int
+    added: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeRecord:
     """One change: the object as it is now, null where it was removed. `kind`: account, repository, policy, session,
     task or point.

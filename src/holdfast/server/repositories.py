@@ -7,7 +7,7 @@ from holdfast.domain.errors import HoldfastError, UnavailableError, UsageError
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
 from holdfast.domain.secret_box import SecretBox
-from holdfast.protocol.appliance_answers import RepositoryOrder
+from holdfast.protocol.appliance_answers import RepositoryOrder, RepositoryRescanned
 from holdfast.protocol.encoding import from_document, to_document
 from holdfast.server.connections import ApplianceConnections
 from holdfast.server.ports.records import Records
@@ -57,10 +57,12 @@ class RepositoryShelf:
                 refused.append(error)
         return refused
 
-    def rescan(self, name: str) -> RepositoryDefinition:
-        """Let every appliance open it again. Raises what the first one answers that cannot."""
+    def rescan(self, name: str, appliance: Appliance) -> RepositoryRescanned:
+        """Let an appliance open it again, and take on the restore points that it finds there."""
         definition = self._records.repositories.get(name)
-        return self.put(RepositoryOrder(definition))
+        self._push(appliance, RepositoryOrder(definition, self._password(definition)))
+        answer = self._connections.send(appliance, "POST", f"/repositories/{name}/rescan")
+        return from_document(RepositoryRescanned, answer, f"what repository {name} holds")
 
     def remove(self, name: str) -> None:
         """Forget it, here and on every appliance; its contents stay. Raises UnavailableError where one is not there."""

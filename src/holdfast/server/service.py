@@ -14,7 +14,14 @@ from holdfast.domain.errors import NotFoundError, UnavailableError
 from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
 from holdfast.domain.session import LogLine, Session
 from holdfast.plugin_api import ConnectOrder, DeployOrder
-from holdfast.protocol.appliance_answers import API_VERSION, ChangePage, PointDetail, RepositoryOrder, SessionDetail
+from holdfast.protocol.appliance_answers import (
+    API_VERSION,
+    ChangePage,
+    PointDetail,
+    RepositoryOrder,
+    RepositoryRescanned,
+    SessionDetail,
+)
 from holdfast.protocol.encoding import from_document, to_document
 from holdfast.server.composition import Parts
 from holdfast.server.plugins import PluginReport
@@ -140,9 +147,9 @@ class ManagementServer:
         """Raises NotFoundError."""
         return self._records.repositories.get(name)
 
-    def rescan_repository(self, name: str) -> RepositoryDefinition:
-        """Let every appliance open it again."""
-        return self._parts.repositories.rescan(name)
+    def rescan_repository(self, name: str, appliance: str | None = None) -> RepositoryRescanned:
+        """Let an appliance (None: the only one) open it again and take on the restore points that are found in it."""
+        return self._parts.repositories.rescan(name, self._parts.connections.chosen(appliance))
 
     def remove_repository(self, name: str) -> None:
         """Forget it; its contents stay."""

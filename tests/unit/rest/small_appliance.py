@@ -18,6 +18,7 @@ from holdfast.protocol.appliance_answers import (
     LaneState,
     PointDetail,
     PolicyApplied,
+    RepositoryRescanned,
     SessionDetail,
 )
 from holdfast.rest.appliance_api.application import appliance_application
@@ -104,6 +105,9 @@ class SmallAppliance:
 
     def get_repository(self, name):
         return self.records.repositories.get(name)
+
+    def rescan_repository(self, name):
+        return RepositoryRescanned(self.records.repositories.get(name).name, 3, 2, ("one is left out",))
 
     def remove_repository(self, name):
         self.records.repositories.remove(name)

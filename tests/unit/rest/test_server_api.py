@@ -51,7 +51,9 @@ def test_repositories_are_known_here_and_there(appliance, command):
     (listed,) = command.send("GET", "/repositories")
     assert listed == command.send("GET", "/repositories/vault")
     assert "secret" not in str(listed)
-    assert command.send("POST", "/repositories/vault/rescan")["name"] == "vault"
+    rescanned = command.send("POST", "/repositories/vault/rescan", query={"appliance": "one"})
+    assert rescanned == {"repository": "vault", "points": 3, "added": 2, "warnings": ["one is left out"]}
+    assert appliance.appliance.orders[-1] == ("vault", "secret")
     assert command.send("DELETE", "/repositories/vault") is None
     assert appliance.appliance.list_repositories() == []
 

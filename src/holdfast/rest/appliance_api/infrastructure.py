@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
-from holdfast.protocol.appliance_answers import AccountCheck, RepositoryOrder
+from holdfast.protocol.appliance_answers import AccountCheck, RepositoryOrder, RepositoryRescanned
 from holdfast.rest.appliance_api.use_cases import Infrastructure
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import Body, Door, same_name
@@ -62,6 +62,10 @@ def _add_repositories(door: Door, appliance: Infrastructure) -> None:
         same_name(name, order.repository.name)
         return appliance.put_repository(order.repository, order.password)
 
+    def rescan_repository(name: str) -> RepositoryRescanned:
+        """Take on the restore points that are found in a repository."""
+        return appliance.rescan_repository(name)
+
     def remove_repository(name: str) -> None:
         """Forget a repository; its contents stay."""
         appliance.remove_repository(name)
@@ -69,4 +73,5 @@ def _add_repositories(door: Door, appliance: Infrastructure) -> None:
     door.add("GET", "/repositories", Permission.OWNER, list_repositories)
     door.add("GET", "/repositories/{name}", Permission.OWNER, get_repository)
     door.add("PUT", "/repositories/{name}", Permission.OWNER, put_repository)
+    door.add("POST", "/repositories/{name}/rescan", Permission.OWNER, rescan_repository)
     door.add("DELETE", "/repositories/{name}", Permission.OWNER, remove_repository)

@@ -15,6 +15,7 @@ from holdfast.protocol.appliance_answers import (
     LaneState,
     PointDetail,
     PolicyApplied,
+    RepositoryRescanned,
     SessionDetail,
     StoredPolicy,
 )
@@ -67,6 +68,9 @@ class Infrastructure(Protocol):
 
     def get_repository(self, name: str) -> RepositoryDefinition:
         """Raises NotFoundError."""
+
+    def rescan_repository(self, name: str) -> RepositoryRescanned:
+        """Take on the restore points that are found in it. Raises what opening it raises."""
 
     def remove_repository(self, name: str) -> None:
         """Raises NotFoundError, ConflictError while policies name it."""

@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import Depends
 
 from holdfast.domain.infrastructure import RepositoryDefinition
-from holdfast.protocol.appliance_answers import RepositoryOrder
+from holdfast.protocol.appliance_answers import RepositoryOrder, RepositoryRescanned
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import Body, Door, same_name
+from holdfast.rest.server_api.passed_on import ApplianceName
 from holdfast.server.service import ManagementServer
 
 
@@ -29,9 +30,9 @@ def add_repositories(door: Door, server: ManagementServer) -> None:
         same_name(name, order.repository.name)
         return server.put_repository(order)
 
-    def rescan_repository(name: str) -> RepositoryDefinition:
-        """Let every appliance open the repository again."""
-        return server.rescan_repository(name)
+    def rescan_repository(name: str, appliance: ApplianceName = None) -> RepositoryRescanned:
+        """Let an appliance open a repository again and take on the restore points that are found in it."""
+        return server.rescan_repository(name, appliance)
 
     def remove_repository(name: str) -> None:
         """Forget a repository, here and on every appliance; its contents stay."""

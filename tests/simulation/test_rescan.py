@@ -1,0 +1,71 @@
+"""An appliance that takes on what another one left in a repository."""
+
+from holdfast.domain.restore import VolumeRestore
+from holdfast.domain.session import State
+from holdfast.testing.simulated_site import REGION
+from tests.simulation.reading import points, snapshots, tasks
+
+
+def rescan(site):
+    return site.run(lambda appliance: appliance.service.rescan_repository("vault"))
+
+
+def forget(site):
+    """As if the appliance were new, and what was there another's."""
+    for point in points(site):
+        site.records.points.remove(point.id)
+
+
+def test_points_of_a_lost_appliance_are_taken_on_and_restore(site):
+    site.cloud.add_instance("web-1")
+    site.policy()
+    assert site.run_policy().state == State.SUCCEEDED
+    site.wait(3600)
+    assert site.run_policy().state == State.SUCCEEDED
+    known = points(site, "image-backup")
+    forget(site)
+
+    found = rescan(site)
+    assert (found.points, found.added, found.warnings) == (2, 2, ())
+    for before, after in zip(known, points(site, "image-backup"), strict=True):
+        assert (after.id, after.workload, after.parent) == (before.id, before.workload, before.parent)
+        assert after.created_at == before.created_at
+        assert after.size_bytes
+        assert after.policy == "", "no retention knows it"
+        assert after.snapshots == before.snapshots, "the newest one's are the base of the next backup"
+    again = rescan(site)
+    assert (again.points, again.added) == (2, 0)
+
+    session = site.run(lambda appliance: appliance.service.start_restore(VolumeRestore(known[-1].id)))
+    assert site.records.sessions.get(session.id).state == State.SUCCEEDED
+
+    # The next backup reads what changed since. The snapshots are the other appliance's: they may be points of it.
+    bases = set(known[-1].snapshots.values())
+    site.wait(3600)
+    session = site.run_policy()
+    assert session.state == State.SUCCEEDED, tasks(site, session)
+    assert bases <= snapshots(site)
+    assert points(site, "image-backup")[-1].parent == known[-1].id
+    deleted = site.run(lambda appliance: appliance.service.delete_point(known[-1].id))
+    assert site.records.sessions.get(deleted.id).state == State.SUCCEEDED
+    assert bases <= snapshots(site)
+    assert known[-1].id in site.repository.retired
+
+
+def test_what_cannot_be_taken_on_is_said_and_hinders_nothing(site):
+    for name in ("web-1", "web-2"):
+        site.cloud.add_instance(name)
+    site.policy()
+    site.run_policy()
+    one, other = points(site, "image-backup")
+    site.repository.points_by_id[one.id].configuration = b"{}"
+    stranger = site.repository.points_by_id[other.id]
+    forget(site)
+    stranger_kind = f"image/{REGION}/disk"
+    site.repository.points_by_id["f" * 32] = type(stranger)(
+        "f" * 32, stranger.tenant, stranger_kind, stranger.created_at, None, [], b"", compared=False
+    )
+    found = rescan(site)
+    assert (found.points, found.added) == (1, 1)
+    assert one.id in found.warnings[0]
+    assert [point.id for point in points(site, "image-backup")] == [other.id]
