@@ -212,11 +212,14 @@ def _show_certificate(place: str, certificate: str) -> None:
 
 
 def _first_words(home: ApplianceHome, service: ApplianceService, url: str, certificate: str) -> dict[str, str]:
-    words = {"url": url, "certificate_sha256": fingerprint_of(certificate), "home": str(home.home)}
-    if service.owner_certificate() is None:
-        write_private(home.enrolment_code, service.new_enrolment_code().encode())
-        words["enrolment_code_file"] = str(home.enrolment_code)
-    return words
+    """Each start makes a code: whoever may read the file may take the appliance over, when its server is lost."""
+    write_private(home.enrolment_code, service.new_enrolment_code().encode())
+    return {
+        "url": url,
+        "certificate_sha256": fingerprint_of(certificate),
+        "home": str(home.home),
+        "enrolment_code_file": str(home.enrolment_code),
+    }
 
 
 def _now() -> datetime:
