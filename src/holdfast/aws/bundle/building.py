@@ -72,10 +72,10 @@ def installed_contents(kind: Kind) -> BundleContents:
 
 def make_bundle(contents: BundleContents, folder: Path) -> Bundle:
     """The bundle of these contents, made in `folder` unless a whole one is there already."""
-    content_key = _content_key(contents)
+    key = content_key(contents)
     folder.mkdir(parents=True, exist_ok=True)
-    made = _made_before(folder, content_key, contents.kind)
-    return made if made is not None else _make(folder, content_key, contents)
+    made = _made_before(folder, key, contents.kind)
+    return made if made is not None else _make(folder, key, contents)
 
 
 def running_architecture() -> str:
@@ -101,7 +101,7 @@ def _description(kind: Kind, distributions: list[metadata.Distribution]) -> byte
     return json.dumps(fields, indent=2, sort_keys=True).encode() + b"\n"
 
 
-def _content_key(contents: BundleContents) -> str:
+def content_key(contents: BundleContents) -> str:
     """What a bundle is made of, without reading what the installer has hashed already."""
     digest = hashlib.sha256(b"%d\0" % _RECIPE + contents.description)
     for file in contents.files:
