@@ -91,10 +91,15 @@ class PolicyRun:
                 await surroundings.sleep(self._surface.patience.turn_poll_seconds)
 
     def retain(self, session_id: str) -> None:
-        """Keep as many points as the policy says now."""
+        """Keep as many points as the policy says now: it may have been changed since the run began, or be gone."""
         order = self._order(session_id)
-        if not order.manual:
-            self._retention.apply(order.policy, session_id)
+        if order.manual:
+            return
+        try:
+            stored = self._surface.records.policies.get(order.policy_name)
+        except NotFoundError:
+            return
+        self._retention.apply(stored, session_id)
 
     def end(self, session_id: str, error: HoldfastError | None) -> None:
         """The session has ended."""

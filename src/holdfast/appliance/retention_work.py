@@ -9,11 +9,11 @@ from dataclasses import replace
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface
 from holdfast.domain.errors import HoldfastError
-from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.restore_point import PointKind, RestorePoint
 from holdfast.domain.retention import Verdict, base_snapshots_to_release, decide
 from holdfast.domain.session import LogLevel
 from holdfast.domain.workload import Workload
+from holdfast.protocol.appliance_answers import StoredPolicy
 
 
 class RetentionWork:
@@ -23,10 +23,10 @@ class RetentionWork:
         self._surface = surface
         self._book = book
 
-    def apply(self, policy: Ec2Policy, session_id: str) -> int:
+    def apply(self, stored: StoredPolicy, session_id: str) -> int:
         """Remove what the policy keeps no longer; how many points. One that resists does not keep the others."""
         removed = 0
-        for verdict in self.verdicts(policy):
+        for verdict in self.verdicts(stored):
             if verdict.keep:
                 continue
             point = verdict.point
@@ -40,9 +40,12 @@ class RetentionWork:
             self._book.say(session_id, message, LogLevel.INFO)
         return removed
 
-    def verdicts(self, policy: Ec2Policy) -> list[Verdict]:
-        """What would become of each point of the policy."""
-        points = self._surface.records.points.of_policy(policy.name)
+    def verdicts(self, stored: StoredPolicy) -> list[Verdict]:
+        """What would become of each point of the policy. Points are older than their policy where an earlier one of
+        its name was removed: these stay until a person removes them.
+        """
+        policy, every = stored.policy, self._surface.records.points.of_policy(stored.policy.name)
+        points = [point for point in every if point.created_at >= stored.created_at]
         verdicts = []
         if policy.snapshot is not None:
             verdicts += decide(points, policy.name, PointKind.SNAPSHOT, policy.snapshot.keep)
