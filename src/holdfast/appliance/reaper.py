@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from holdfast.appliance.ports.cloud import OwnedObject
+from holdfast.appliance.ports.cloud import OwnedObject, Ownership
 from holdfast.appliance.surface import OWN_ACCOUNT, Surface
 from holdfast.domain import ownership
 from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.infrastructure import Account
-from holdfast.domain.session import Session
+from holdfast.domain.session import Session, Task
 
 _PAGE = 500
 # Kinds that are listed wherever they are: a row of one that is not seen is a row of one that is gone.
@@ -64,31 +64,36 @@ class Reaper:
         if owner is None or owner.appliance_id != self._surface.appliance_id:
             report.strange.append(one)
             return
-        if owner.purpose not in _PASSING or not self._is_over(owner.session_id, one.created_at):
+        if owner.purpose not in _PASSING or not self._is_over(owner.session_id, owner.task_id, one.created_at):
             return
-        if one.kind == "snapshot" and owner.purpose != ownership.RESTORE:
-            if self._session(owner.session_id) is None:
-                report.strange.append(one)
-                return
-            if self._is_of_a_point(one.id):
-                return
         try:
+            if one.kind == "snapshot" and owner.purpose != ownership.RESTORE:
+                if self._session(owner.session_id) is None:
+                    report.strange.append(one)
+                    return
+                if self._is_of_a_point(one.id, owner.task_id):
+                    return
             self._surface.cloud.belongings(account, one.region).remove(one)
             report.removed.append(one)
         except HoldfastError as error:
             report.failed.append(f"{one.kind} {one.id}: {error.what}: {error.why}")
 
-    def _is_over(self, session_id: str, created_at: datetime | None) -> bool:
+    def _is_over(self, session_id: str, task_id: str, created_at: datetime | None) -> bool:
+        """A session that was broken off may have a task that goes on: what that one uses is in use."""
         now, patience, session = self._surface.surroundings.now(), self._surface.patience, self._session(session_id)
         if session is None:
             waited = timedelta(seconds=patience.stranger_grace_seconds)
             return created_at is not None and now - created_at >= waited
         waited = timedelta(seconds=patience.reaper_grace_seconds)
-        return session.state.final and session.ended_at is not None and now - session.ended_at >= waited
+        task = self._task(task_id)
+        ends = [session.ended_at, *([task.ended_at] if task is not None else [])]
+        return session.state.final and all(end is not None and now - end >= waited for end in ends)
 
-    def _is_of_a_point(self, snapshot_id: str) -> bool:
-        points, before = self._surface.records.points, None
-        while page := points.page(before=before, limit=_PAGE):
+    def _is_of_a_point(self, snapshot_id: str, task_id: str) -> bool:
+        """Only points of the task's workload can name it; of a task that nobody knows, every point is looked at."""
+        points, task, before = self._surface.records.points, self._task(task_id), None
+        workload_id = None if task is None else task.workload.id
+        while page := points.page(before=before, limit=_PAGE, workload_id=workload_id):
             if any(snapshot_id in point.snapshots.values() for point in page):
                 return True
             before = page[-1].id
@@ -100,7 +105,9 @@ class Reaper:
         """
         ledger, now = self._surface.records.ledger, self._surface.surroundings.now()
         for row in rows:
-            if (row.account, row.region) not in looked_at or not self._is_over(row.session_id, row.intended_at):
+            if (row.account, row.region) not in looked_at or not self._is_over(
+                row.session_id, row.task_id, row.intended_at
+            ):
                 continue
             if not row.object_id:
                 ledger.dropped(row.id, now)
@@ -119,5 +126,11 @@ class Reaper:
     def _session(self, session_id: str) -> Session | None:
         try:
             return self._surface.records.sessions.get(session_id)
+        except NotFoundError:
+            return None
+
+    def _task(self, task_id: str) -> Task | None:
+        try:
+            return self._surface.records.sessions.task(task_id)
         except NotFoundError:
             return None
