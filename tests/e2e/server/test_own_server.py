@@ -169,7 +169,7 @@ def test_the_shipped_plugin_is_made_and_found(server):
     """Its stack is not: there is no cloud here. What is brought stays for another try."""
     place = str(shipped("aws"))
     done = server.ask("install", name="aws", source=place, options={"colour": "red"})
-    assert done["log"][0].startswith(f"holdfast-aws 0.1.0 from {place}, SHA-256 ")
+    assert "holdfast-aws 0.1.0" in done["log"][0]
     assert (done["state"], done["error"]["code"]) == ("failed", "usage")
     report = next(one for one in server.ask("plugins") if one["name"] == "aws")
     assert (report["state"], report["version"], report["workloads"]) == ("available", "0.1.0", ["EC2Policy"])

@@ -1,6 +1,7 @@
 """A server that is killed leaves nothing that the next one does not find."""
 
 import threading
+import time
 
 from holdfast.domain.errors import UnavailableError
 from holdfast.domain.infrastructure import ApplianceState
@@ -12,10 +13,10 @@ from tests.unit.server.small_server import START
 def killed_while(small, begin):
     """Begin something that hangs in the plug-in, and kill the server."""
     small.plugin.gate.clear()
-    session = begin()
     calls = len(small.plugin.calls)
+    session = begin()
     while len(small.plugin.calls) == calls:
-        pass
+        time.sleep(0.001)
     # The thread of the killed server hangs for ever; the plug-in of the next one is the same but for that.
     small.plugin.gate = threading.Event()
     small.plugin.gate.set()
@@ -44,7 +45,7 @@ def test_cleaning_is_tried_until_the_cloud_answers(ready):
     again.parts.recovery.look()
     again.parts.recovery.start()
     while not any("tried again" in line for line in again.log(session)):
-        pass
+        time.sleep(0.001)
     del again.plugin.trouble["clean"]
     again.wait(session)
     assert again.plugin.cloud == {"stack"}
