@@ -1,5 +1,6 @@
 """What the use cases share: the surface, the workflows, and how a session is opened and started."""
 
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ class Desk:
         self._records = surface.records
         self._book: SessionBook = workflows.book
         self._recovery = Recovery(surface, workflows.book)
+        self._ending = threading.Event()
 
     def _new_session(self) -> str:
         return new_id(self._surface.surroundings.random_bytes(16))

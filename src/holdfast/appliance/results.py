@@ -95,9 +95,12 @@ class Results(Desk):
         deadline_seconds = time.monotonic() + wait_seconds
         while True:
             found = self._records.changes.after(after, limit)
-            if found or time.monotonic() >= deadline_seconds:
+            if found or time.monotonic() >= deadline_seconds or self._ending.wait(_POLL_SECONDS):
                 return ChangePage(tuple(found), self._records.changes.newest())
-            time.sleep(_POLL_SECONDS)
+
+    def stop_waiting(self) -> None:
+        """The appliance ends: who waits for changes is answered at once."""
+        self._ending.set()
 
 
 def _check_mode(mode: str) -> None:

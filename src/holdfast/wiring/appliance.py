@@ -105,6 +105,7 @@ def run(order: RunOrder, announce: Announce, tempo: Tempo = _USUAL) -> None:
                 _show_certificate(order.announce_to, certificate)
             announce(_first_words(home, service, f"https://{address}", certificate))
             ended.wait()
+            service.stop_waiting()
 
 
 @contextmanager
