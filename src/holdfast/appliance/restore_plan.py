@@ -162,9 +162,10 @@ class RestorePlanner:
         wanted = {}
         for device in devices:
             made = _volume_order(there[device], source, zone, order.kms_key_id)
-            wanted[device] = replace(
-                made, volume_type=order.volume_type or made.volume_type, tags={**made.tags, **order.tags}
-            )
+            if order.volume_type not in (None, made.volume_type):
+                # Each type has its own bounds of these: AWS's default for the new one is always good.
+                made = replace(made, volume_type=order.volume_type, iops=None, throughput=None)
+            wanted[device] = replace(made, tags={**made.tags, **order.tags})
         return wanted
 
     def _problems(
