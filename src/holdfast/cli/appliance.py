@@ -38,11 +38,15 @@ def run(
         str | None,
         typer.Option("--announce-to", metavar="S3-URL", help="Where it puts its own certificate for that server."),
     ] = None,
+    kms_key: Annotated[
+        str | None,
+        typer.Option("--kms-key", metavar="KEY", help="Secrets at rest under this AWS KMS key; else under a key file."),
+    ] = None,
 ) -> int:
     """Run an appliance until Ctrl-C, and print its address, its fingerprint and where its enrolment code is."""
     from holdfast.wiring import appliance
 
-    order = appliance.RunOrder(listen, home, database, trust_server, announce_to)
+    order = appliance.RunOrder(listen, home, database, trust_server, announce_to, kms_key)
     appliance.run(order, lambda facts: voice.document(facts, lambda: facts_table(facts)))
     return voice.status
 

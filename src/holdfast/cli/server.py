@@ -26,9 +26,13 @@ def run(
         str | None,
         typer.Option("--database", metavar="URL", help="A PostgreSQL URL; else a file under HOLDFAST_HOME."),
     ] = None,
+    kms_key: Annotated[
+        str | None,
+        typer.Option("--kms-key", metavar="KEY", help="Secrets at rest under this AWS KMS key; else under a key file."),
+    ] = None,
 ) -> int:
     """Run the server until Ctrl-C, and print its address and where its administrator's token is."""
     from holdfast.wiring import server
 
-    server.run(listen, database, lambda facts: voice.document(facts, lambda: facts_table(facts)))
+    server.run(listen, database, kms_key, lambda facts: voice.document(facts, lambda: facts_table(facts)))
     return voice.status

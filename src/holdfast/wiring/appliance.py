@@ -26,6 +26,7 @@ from holdfast.database.appliance_records import appliance_records
 from holdfast.database.connection import Database
 from holdfast.domain.errors import NotFoundError, ObjectExistsError
 from holdfast.domain.identifiers import new_id
+from holdfast.domain.secret_box import SecretBox
 from holdfast.engine.dbos_engine import DbosEngine
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.protocol.encoding import from_document
@@ -37,7 +38,8 @@ from holdfast.rest.tls import fingerprint_of, keep_certificate, server_context, 
 from holdfast.signed_http.patience import REAL_WAITING, Waiting
 from holdfast.wiring.appliance_home import ApplianceHome
 from holdfast.wiring.ending import ended_by_signals
-from holdfast.wiring.key_file_box import KeyFileBox
+from holdfast.wiring.key_box import key_box
+from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.local import machine_surroundings
 from holdfast.wiring.local_worker_processes import LocalWorkerProcesses
 from holdfast.wiring.location_memory import FileLocationMemory, home_folder
@@ -61,6 +63,7 @@ class RunOrder:
     database_url: str | None = None
     server_certificate: Path | None = None
     announce_to: str | None = None
+    kms_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def run(order: RunOrder, announce: Announce, tempo: Tempo = _USUAL) -> None:
         sole_user(home.folder, "an appliance"),
         ended_by_signals() as ended,
         _database(home, order.database_url) as records,
-        _surface(home, records, tempo) as surface,
+        _surface(home, records, key_box(home.key, order.kms_key, LazyKeyService()), tempo) as surface,
     ):
         workflows = make_workflows(surface)
         service = ApplianceService(surface, workflows)
@@ -118,13 +121,12 @@ def _database(home: ApplianceHome, url: str | None) -> Iterator[Records]:
 
 
 @contextmanager
-def _surface(home: ApplianceHome, records: Records, tempo: Tempo) -> Iterator[Surface]:
+def _surface(home: ApplianceHome, records: Records, box: SecretBox, tempo: Tempo) -> Iterator[Surface]:
     appliance_id = records.settings.get(_APPLIANCE_ID)
     if appliance_id is None:
         appliance_id = new_id(os.urandom(16))
         records.settings.put(_APPLIANCE_ID, appliance_id)
     region = AwsSession().region
-    box = KeyFileBox(home.key)
     cloud = AwsCloud(
         appliance_id, region, partial(_aws_settings, records), CloudMemory(records.ledger, _now), tempo.waiting
     )

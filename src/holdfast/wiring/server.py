@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from holdfast.database.connection import Database
 from holdfast.database.server_records import server_records
 from holdfast.domain.identifiers import new_id
+from holdfast.domain.secret_box import SecretBox
 from holdfast.plugin_api import ServerIdentity
 from holdfast.rest.listening import listening
 from holdfast.rest.server_api.application import server_application
@@ -22,7 +23,8 @@ from holdfast.server.ports.records import Records, TokenKind
 from holdfast.server.ports.surroundings import Surroundings
 from holdfast.server.service import ManagementServer
 from holdfast.wiring.ending import ended_by_signals
-from holdfast.wiring.key_file_box import KeyFileBox
+from holdfast.wiring.key_box import key_box
+from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.location_memory import home_folder
 from holdfast.wiring.private_files import private_folder, read_private, sole_user, write_private
 from holdfast.wiring.server_home import ServerHome
@@ -32,7 +34,7 @@ _SERVER_ID = "server-id"
 Announce = Callable[[dict[str, str]], None]
 
 
-def run(listen: str, database_url: str | None, announce: Announce) -> None:
+def run(listen: str, database_url: str | None, kms_key: str | None, announce: Announce) -> None:
     """Run the server until a signal ends it; `announce` is handed its address and where its token lies.
 
     Raises ConflictError for a second server on one home, or an address in use.
@@ -47,7 +49,8 @@ def run(listen: str, database_url: str | None, announce: Announce) -> None:
     ):
         records = server_records(database)
         place = _Place()
-        parts, server = _composed(home, records, ended, place)
+        box = key_box(home.key, kms_key, LazyKeyService())
+        parts, server = _composed(home, records, box, ended, place)
         key_path, certificate_path = home.tls / "private-key.pem", home.certificate
         with listening(server_application(server).asgi, listen, server_context(key_path, certificate_path)) as address:
             place.url = f"https://{_reachable(address)}"
@@ -76,7 +79,7 @@ def _database(home: ServerHome, url: str | None) -> Iterator[Database]:
 
 
 def _composed(
-    home: ServerHome, records: Records, ended: threading.Event, place: _Place
+    home: ServerHome, records: Records, box: SecretBox, ended: threading.Event, place: _Place
 ) -> tuple[Parts, ManagementServer]:
     now = _now()
     server_id = records.settings.get(_SERVER_ID)
@@ -92,7 +95,7 @@ def _composed(
             packages=packages,
             processes=AttachedProcesses(home.logs, packages.paths),
             door=ServiceFiles(home.services, lambda: place.url, certificate_path, identity, write_private),
-            box=KeyFileBox(home.key),
+            box=box,
             identity=identity,
             plugin_folder=home.plugins,
             surroundings=Surroundings(_now, os.urandom, ended.wait),

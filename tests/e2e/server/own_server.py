@@ -22,7 +22,8 @@ from holdfast.server.machine.processes import AttachedProcesses
 from holdfast.server.machine.service_files import ServiceFiles
 from holdfast.server.ports.surroundings import Surroundings
 from holdfast.server.service import ManagementServer
-from holdfast.wiring.key_file_box import KeyFileBox
+from holdfast.wiring.key_box import key_box
+from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.private_files import write_private
 
 
@@ -38,7 +39,7 @@ def made(folder):
         packages,
         AttachedProcesses(folder / "logs", packages.paths),
         door,
-        KeyFileBox(folder / "box.key"),
+        key_box(folder / "box.key", None, LazyKeyService()),
         identity,
         folder,
         Surroundings(lambda: datetime.now(UTC), os.urandom, ending.wait),

@@ -1,0 +1,74 @@
+"""Secrets at rest under one key: in a file that only its owner reads, or wrapped by a KMS key in such a file."""
+
+import json
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from holdfast.domain.errors import IntegrityError, WrongKeyError
+from holdfast.repository.key_slots import KeyWrapper
+from holdfast.wiring.private_files import read_private, write_private
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+CONTEXT = {"holdfast:purpose": "secrets-at-rest"}
+_MARK = b"HFBX1"
+
+
+class KeyBox:
+    """Implements SecretBox: AES-256-GCM under the key, the purpose bound to each seal. `origin` names the key's place.
+
+    A nonce is random and drawn here; one key seals at most some thousands of secrets, far from where that would matter.
+    """
+
+    def __init__(self, key: bytes, origin: str) -> None:
+        self._origin = origin
+        self._cipher = AESGCM(key)
+
+    def seal(self, plain: bytes, purpose: str) -> bytes:
+        """Sealed; opens only for the same purpose."""
+        nonce = os.urandom(NONCE_BYTES)
+        return _MARK + nonce + self._cipher.encrypt(nonce, plain, purpose.encode())
+
+    def open(self, sealed: bytes, purpose: str) -> bytes:
+        """Raises IntegrityError for bytes that this box did not seal for that purpose."""
+        body = sealed.removeprefix(_MARK)
+        try:
+            return self._cipher.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], purpose.encode())
+        except (InvalidTag, ValueError) as error:
+            raise IntegrityError(
+                f"a stored secret ({purpose}) does not open",
+                why=f"it was sealed under another key than {self._origin}, or it is damaged",
+                cure="bring the right key back, or enter the secret again",
+            ) from error
+
+
+def key_box(path: Path, kms_key: str | None, service: KeyWrapper) -> KeyBox:
+    """The box whose key is in the file (made at first, 0600): as it is, or wrapped where a KMS key was named then.
+
+    Raises WrongKeyError for a file that holds no key, or a KMS key that was named later: secrets are sealed already.
+    """
+    content = read_private(path)
+    if content is None:
+        key = os.urandom(KEY_BYTES)
+        write_private(path, key if kms_key is None else _wrapped(service, kms_key, key))
+        return KeyBox(key, str(path))
+    if len(content) == KEY_BYTES and kms_key is None:
+        return KeyBox(content, str(path))
+    if len(content) == KEY_BYTES:
+        raise WrongKeyError(
+            f"{path} is not wrapped by {kms_key}",
+            why="secrets are sealed already under the key that lies there in clear",
+            cure="leave --kms-key out, or begin with an empty home",
+        )
+    try:
+        wrapped = bytes.fromhex(json.loads(content)["wrapped"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise WrongKeyError(f"{path} is no key", why="it is damaged", cure="bring the right file back") from error
+    return KeyBox(service.unwrap(wrapped, CONTEXT), f"the one that {path} holds wrapped")
+
+
+def _wrapped(service: KeyWrapper, kms_key: str, key: bytes) -> bytes:
+    return json.dumps({"kms_key": kms_key, "wrapped": service.wrap(kms_key, key, CONTEXT).hex()}).encode()
