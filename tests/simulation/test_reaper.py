@@ -3,7 +3,8 @@
 import pytest
 
 from holdfast.appliance.ports.cloud import Ownership
-from holdfast.domain.session import State
+from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.session import State, Task
 from tests.simulation.reading import assert_nothing_left, points
 
 DAY_SECONDS = 24 * 3600
@@ -22,8 +23,8 @@ def reap(site):
     return site.run(lambda appliance: appliance.reaper.reap())
 
 
-def make(site, kind, purpose, session_id=UNKNOWN, appliance="ap-1", account=""):
-    owner = Ownership(appliance, session_id, "task", 1, purpose)
+def make(site, kind, purpose, session_id=UNKNOWN, appliance="ap-1", account="", task="task"):
+    owner = Ownership(appliance, session_id, task, 1, purpose)
     return site.cloud.create(kind, account, "eu-central-1", owner, f"{kind}/{purpose}/{session_id}")
 
 
@@ -123,3 +124,69 @@ def test_a_place_that_refuses_is_said_and_the_others_are_looked_at(protected):
     report = reap(site)
     assert len(report.failed) == 1
     assert len(report.removed) == 1
+
+
+def test_a_task_that_outlives_its_session_keeps_what_it_uses(site):
+    """A defect may break off the run of a policy, and none of its tasks."""
+    site.cloud.add_instance("web-1")
+    site.policy()
+    site.cloud.worker_world.work_seconds = 5 * 3600.0
+    site.patience = type(site.patience)(boot_timeout_seconds=20 * 3600.0)
+
+    async def act(appliance):
+        session = appliance.service.run_policy("web", ())
+        await appliance.surface.surroundings.sleep(600)
+        appliance.workflows.book.end(session.id, HoldfastError("broken off", why="a defect", cure="none"))
+        await appliance.surface.surroundings.sleep(3600)
+        report = appliance.reaper.reap()
+        appliance.recovery.sweep()
+        return session.id, report
+
+    session_id, report = site.run(act)
+    assert (report.removed, report.failed) == ([], [])
+    (task,) = site.records.sessions.tasks(session_id)
+    assert task.state == State.SUCCEEDED
+    assert len(points(site)) == 2
+
+
+def test_a_task_without_session_and_workflow_ends_and_its_things_go(protected):
+    site = protected
+    session = points(site)[0].session_id
+    workload = points(site)[0].workload
+    site.records.sessions.add_tasks(session, [Task("a" * 32, session, workload, State.RUNNING)])
+    left = make(site, "instance", "worker", session, task="a" * 32)
+    site.wait(3600)
+    assert reap(site).removed == []
+    site.run(lambda appliance: appliance.recovery.sweep())
+    assert site.records.sessions.task("a" * 32).state == State.FAILED
+    site.wait(3600)
+    assert [one.id for one in reap(site).removed] == [left.id]
+
+
+def test_whose_point_a_snapshot_is_is_asked_of_its_workload_alone(protected, monkeypatch):
+    site, asked = protected, []
+    page = site.records.points.page
+
+    def listening(**words):
+        asked.append(words.get("workload_id"))
+        return page(**words)
+
+    monkeypatch.setattr(site.records.points, "page", listening)
+    site.wait(3600)
+    assert reap(site).removed == []
+    assert set(asked) == set(site.cloud.instances)
+
+
+def test_records_that_cannot_be_read_cost_nothing(protected, monkeypatch):
+    site = protected
+    there = set(site.cloud.objects)
+
+    def gone(**_words):
+        raise NotFoundError("point does not exist", why="it was removed meanwhile", cure="begin again")
+
+    monkeypatch.setattr(site.records.points, "page", gone)
+    site.wait(3600)
+    report = reap(site)
+    assert report.removed == []
+    assert report.failed
+    assert set(site.cloud.objects) == there

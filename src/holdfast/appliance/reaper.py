@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from holdfast.appliance.ports.cloud import OwnedObject, Ownership
+from holdfast.appliance.ports.cloud import OwnedObject
 from holdfast.appliance.surface import OWN_ACCOUNT, Surface
 from holdfast.domain import ownership
 from holdfast.domain.cloud_ledger import LedgerRow

@@ -35,22 +35,30 @@ class Recovery:
         self._surface.engine().start(_WORKFLOWS[session.kind], session.id, arguments, lane)
 
     def sweep(self) -> list[str]:
-        """Start what was opened and never started, end what was broken off; the ids of those ended."""
-        ended, engine = [], self._surface.engine()
-        for session in self._surface.records.sessions.unfinished():
+        """Start what was opened and never started, end what was broken off; the ids of the sessions ended."""
+        ended, engine, sessions = [], self._surface.engine(), self._surface.records.sessions
+        for session in sessions.unfinished():
             if engine.running(session.id):
                 continue
             self.start(session)
             if engine.running(session.id):
                 continue
-            error = HoldfastError(
-                "the session was broken off",
-                why="the appliance met a defect of its own; its log has the details",
-                cure="report it, and start it again",
-            )
-            for task in self._surface.records.sessions.tasks(session.id):
+            error = _broken_off("session")
+            for task in sessions.tasks(session.id):
                 if not task.state.final and not engine.running(task.id):
                     self._book.end_task(task.id, error)
             self._book.end(session.id, error)
             ended.append(session.id)
+        for task in sessions.running_tasks():
+            # It went on when its session had been broken off, and has been broken off, too.
+            if sessions.get(task.session_id).state.final and not engine.running(task.id):
+                self._book.end_task(task.id, _broken_off("task"))
         return ended
+
+
+def _broken_off(what: str) -> HoldfastError:
+    return HoldfastError(
+        f"the {what} was broken off",
+        why="the appliance met a defect of its own; its log has the details",
+        cure="report it, and start it again",
+    )
