@@ -131,7 +131,7 @@ def test_a_task_that_outlives_its_session_keeps_what_it_uses(site):
     site.cloud.add_instance("web-1")
     site.policy()
     site.cloud.worker_world.work_seconds = 5 * 3600.0
-    site.patience = type(site.patience)(boot_timeout_seconds=20 * 3600.0)
+    site.patience = type(site.patience)(boot_timeout_seconds=20 * 3600.0, silent_limit_seconds=20 * 3600.0)
 
     async def act(appliance):
         session = appliance.service.run_policy("web", ())
