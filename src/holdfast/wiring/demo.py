@@ -16,12 +16,13 @@ from typing import Any
 from holdfast.domain.errors import UsageError
 from holdfast.lab.actors import DATA_DEVICE, GIB, REGION, Administrator, credentials, disk_sha256
 from holdfast.lab.process import start_lab
-from holdfast.wiring.demo_processes import Commands, RunningServer, Say, environment_of
+from holdfast.wiring.demo_processes import STOP_SECONDS, Commands, RunningServer, Say, environment_of
 
 MIB = 1024**2
 BLOCK_BYTES = 512 * 1024
 LEAST_BYTES = 64 * MIB
 CHANGED_FILES = 3
+HURRY_SECONDS = 1.0
 POLICY = """\
 apiVersion: holdfast/v1
 kind: EC2Policy
@@ -52,12 +53,15 @@ def run(size_bytes: int, keep: bool, say: Say) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
     lab = start_lab(state=folder / "lab", attached=not keep)
     server: RunningServer | None = None
+    # A command that is interrupted has five seconds, and a server may want more to end by itself.
+    patience_seconds = HURRY_SECONDS
     try:
         say(f"an AWS of its own answers at {lab.endpoint}")
         environment = environment_of(folder, credentials(lab.endpoint))
         server = RunningServer(environment, folder / "server.log")
         say(f"the management server answers at {server.facts['url']}, its token lies in {server.facts['token_file']}")
         document = _Story(lab.endpoint, folder, environment, say).tell(size_bytes)
+        patience_seconds = STOP_SECONDS
     finally:
         if keep:
             say(f"kept: the lab at {lab.endpoint}, everything in {folder}")
@@ -66,7 +70,7 @@ def run(size_bytes: int, keep: bool, say: Say) -> dict[str, Any]:
             say(f"to end and remove it: kill {pids}; rm -r {folder}")
         else:
             if server is not None:
-                server.stop()
+                server.stop(patience_seconds)
             lab.stop()
             shutil.rmtree(folder)
     if not keep:

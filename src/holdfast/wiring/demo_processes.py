@@ -13,7 +13,7 @@ from typing import Any
 from holdfast.domain.errors import HoldfastError, UnavailableError
 
 Say = Callable[[str], None]
-_STOP_SECONDS = 30
+STOP_SECONDS = 30.0
 _PROGRAM = (sys.executable, "-m", "holdfast.cli.main")
 
 
@@ -77,12 +77,12 @@ class RunningServer:
         """Its process id."""
         return self._process.pid
 
-    def stop(self) -> None:
-        """End it and wait; safe to call twice."""
+    def stop(self, patience_seconds: float = STOP_SECONDS) -> None:
+        """End it and wait, as long as that; then kill it. Safe to call twice."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(_STOP_SECONDS)
+                self._process.wait(patience_seconds)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
