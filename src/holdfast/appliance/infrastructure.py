@@ -20,7 +20,7 @@ class Infrastructure(Desk):
     """Registered things, by name."""
 
     def put_account(self, account: Account) -> Account:
-        """Add or replace, when it can be worked in."""
+        """Add or replace, when it can be worked in. A name stands for one AWS account: restore points name it."""
         checked_name(account.name, "an account")
         account_id = self._surface.cloud.identity(account)
         if account.account_id and account.account_id != account_id:
@@ -29,6 +29,8 @@ class Infrastructure(Desk):
                 why=f"it was said to be {account.account_id}",
                 cure="name the right role, or leave the account id out",
             )
+        before = next((one.account_id for one in self._records.accounts.all() if one.name == account.name), "")
+        _check_the_same(f"account {account.name}", before, account_id)
         known = replace(account, account_id=account_id)
         self._records.accounts.put(known)
         return known
@@ -71,7 +73,7 @@ class Infrastructure(Desk):
         return denied
 
     def put_repository(self, repository: RepositoryDefinition, password: str | None) -> RepositoryDefinition:
-        """Add or replace, when it opens."""
+        """Add or replace, when it opens. A name stands for one repository, wherever it lies: points name it."""
         checked_name(repository.name, "a repository")
         if not 1 <= repository.task_limit <= _TASK_LIMIT:
             raise UsageError(
@@ -79,6 +81,8 @@ class Infrastructure(Desk):
             )
         plain = None if password is None else password.encode()
         known = replace(repository, repository_id=self._surface.repositories.examine(repository.location, plain))
+        before = next((one for one in self._records.repositories.all() if one.name == known.name), known)
+        _check_the_same(f"repository {known.name}", before.repository_id, known.repository_id)
         sealed = None if plain is None else self._surface.secrets.seal(plain, PASSWORD_PURPOSE)
         self._records.repositories.put(known, sealed)
         set_repository_limit(self._surface.engine(), known)
@@ -115,4 +119,14 @@ def _check_unused(what: str, users: list[str]) -> None:
             f"{what} is in use",
             why=f"policies name it: {', '.join(sorted(users))}",
             cure="change or remove these first",
+        )
+
+
+def _check_the_same(what: str, before: str, now: str) -> None:
+    """Under the name of another one, restore points would be looked for where they are not, and taken for gone."""
+    if before and before != now:
+        raise ConflictError(
+            f"{what} is {before}, and what was named now is {now}",
+            why="restore points name it, and would be looked for in the other one",
+            cure="give the other one a name of its own",
         )

@@ -1,6 +1,7 @@
 """What the owner asks of an appliance: enrolment, accounts, repositories, policies, changes."""
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
@@ -136,6 +137,27 @@ def test_a_repository_is_added_only_when_it_opens_and_its_password_is_sealed(sit
     with pytest.raises(ConflictError):
         ask(site, lambda service: service.remove_repository("vault"))
     ask(site, lambda service: service.remove_repository("other"))
+
+
+def test_a_name_stands_for_one_repository_and_one_account(site, monkeypatch):
+    """Points that name it would be taken for gone, and forgotten, where another one answers to the name."""
+    first = ask(site, lambda service: service.put_repository(RepositoryDefinition("other", LOCATION), "password"))
+    moved = replace(first, description="moved")
+    assert ask(site, lambda service: service.put_repository(moved, "password")) == moved
+
+    def another(appliance):
+        monkeypatch.setattr(appliance.surface.repositories, "examine", lambda _location, _password: "ff" * 16)
+        return appliance.service.put_repository(moved, "password")
+
+    with pytest.raises(ConflictError, match="restore points name it"):
+        site.run(another)
+    assert site.records.repositories.get("other").repository_id == first.repository_id
+
+    account = ask(site, lambda service: service.put_account(Account("main", description="again")))
+    monkeypatch.setattr(site.cloud, "identity", lambda _account: "210987654321")
+    with pytest.raises(ConflictError, match="restore points name it"):
+        ask(site, lambda service: service.put_account(Account("main", role_arn="arn:aws:iam::210987654321:role/x")))
+    assert site.records.accounts.get("main") == account
 
 
 def test_applying_a_policy_is_idempotent_and_shows_what_changes(site):
