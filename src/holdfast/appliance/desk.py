@@ -8,12 +8,13 @@ from holdfast.appliance.recovery import Recovery
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.workflows import Workflows
-from holdfast.domain.errors import CancelledError
+from holdfast.domain.errors import CancelledError, ConflictError
 from holdfast.domain.identifiers import new_id
 from holdfast.domain.session import Session, SessionKind, Task
 from holdfast.protocol.appliance_answers import SessionDetail
 
 PERSON = "person"
+LEAVING = "leaving"
 
 
 class Desk:
@@ -39,6 +40,12 @@ class Desk:
         tasks: Iterable[Task] = (),
         trigger: str = PERSON,
     ) -> Session:
+        if self._records.settings.get(LEAVING):
+            raise ConflictError(
+                "this appliance begins nothing more",
+                why="its server is removing it",
+                cure="let another appliance do it, or connect this one again",
+            )
         session = self._book.open(session_id, kind, subject, trigger, details, tasks)
         self._recovery.start(session)
         return session

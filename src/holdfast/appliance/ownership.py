@@ -5,7 +5,7 @@ import hmac
 import ssl
 
 from holdfast import __version__
-from holdfast.appliance.desk import Desk
+from holdfast.appliance.desk import LEAVING, Desk
 from holdfast.appliance.surface import OWN_ACCOUNT
 from holdfast.domain.errors import ConflictError, NotAuthenticatedError, UnavailableError, UsageError
 from holdfast.protocol.appliance_answers import API_VERSION, ApplianceFacts, AwsSettings
@@ -67,6 +67,7 @@ class Ownership(Desk):
         self._forget_owner(but=fingerprint)
         owner = {"server_id": server_id, "certificate": certificate, "sha256": fingerprint}
         self._records.settings.put(OWNER, owner)
+        self._records.settings.put(LEAVING, None)
 
     def owner_certificate(self) -> str | None:
         """The PEM that is trusted."""

@@ -45,7 +45,7 @@ class Reaper:
         report, seen = ReaperReport(), set[_Pair]()
         rows = self._surface.records.ledger.open_rows()
         looked_at: set[_Pair] = set()
-        for account, region in self._places(rows):
+        for account, region in self.places(rows):
             try:
                 found = list(self._surface.cloud.belongings(account, region).owned())
             except HoldfastError as error:
@@ -114,7 +114,7 @@ class Reaper:
             elif (row.kind, row.object_id) not in seen and row.kind in _LISTED_KINDS:
                 ledger.gone(row.kind, row.object_id, now)
 
-    def _places(self, rows: Iterable[LedgerRow]) -> list[tuple[Account, str]]:
+    def places(self, rows: Iterable[LedgerRow]) -> list[tuple[Account, str]]:
         """Every account and region in which we may have made something."""
         records = self._surface.records
         regions = {self._surface.region} | {row.region for row in rows}

@@ -8,6 +8,7 @@ is not started a second time.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from holdfast.appliance.desk import LEAVING
 from holdfast.appliance.schedules import last_due
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface, derived_id
@@ -34,7 +35,9 @@ class Scheduler:
 
     def tick(self) -> list[str]:
         """Start what is due now; the ids of the sessions."""
-        now, started = self._surface.surroundings.now(), []
+        now, started = self._surface.surroundings.now(), list[str]()
+        if self._surface.records.settings.get(LEAVING):
+            return started
         for stored in self._surface.records.policies.all():
             for moment, targets in sorted(self._due(stored, now).items()):
                 session_id = self._take(stored.policy, moment, targets)

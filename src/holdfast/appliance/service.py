@@ -1,5 +1,6 @@
 """The appliance as its server sees it: every use case, each documented where it is done."""
 
+from holdfast.appliance.farewell import Farewell
 from holdfast.appliance.infrastructure import Infrastructure
 from holdfast.appliance.ownership import Ownership
 from holdfast.appliance.policy_office import PolicyOffice
@@ -7,5 +8,5 @@ from holdfast.appliance.repository_rescan import RepositoryRescan
 from holdfast.appliance.results import Results
 
 
-class ApplianceService(Ownership, Infrastructure, RepositoryRescan, PolicyOffice, Results):
+class ApplianceService(Ownership, Farewell, Infrastructure, RepositoryRescan, PolicyOffice, Results):
     """Calls block, and may come from any thread; work that lasts is a session, which the engine carries on."""

@@ -130,6 +130,14 @@ class ChangePage:
 
 
 @dataclass(frozen=True, slots=True)
+class FarewellState:
+    """How far an appliance is that will be removed: sessions that still run, and what would not go, a line each."""
+
+    unfinished: int
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LaneState:
     """A limit and what it does now."""
 

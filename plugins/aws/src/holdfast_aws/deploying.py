@@ -17,7 +17,8 @@ from holdfast.domain.errors import (
 )
 from holdfast.domain.infrastructure import Appliance
 from holdfast.plugin_api import DeployOrder, PluginContext
-from holdfast.protocol.appliance_answers import ApplianceFacts
+from holdfast.protocol.appliance_answers import ApplianceFacts, FarewellState
+from holdfast.protocol.encoding import from_document
 from holdfast.rest.tls import fingerprint_of
 from holdfast_aws.cloud import Cloud
 from holdfast_aws.connecting import appliance_of, first_contact, release
@@ -27,6 +28,8 @@ from holdfast_aws.settings import Settings
 # From a running instance to an appliance that answers: fetching and unpacking the bundle is most of it.
 BOOT_SECONDS = 900.0
 ANSWER_SECONDS = 180.0
+# Sessions are cancelled and workers ended; AWS takes its time.
+FAREWELL_SECONDS = 300.0
 LOOK_SECONDS = 2.0
 INSTANCE = "instance"
 
@@ -72,11 +75,36 @@ class Deployment:
 
     def remove(self, appliance: Appliance, *, delete: bool) -> None:
         """Let go of it; with `delete`, end its instance and what was deployed with it."""
+        if delete:
+            self._farewell(appliance)
         unheard = release(self._doors, appliance, self._context)
         if unheard is not None:
             self._context.say(f"the appliance could not be told: {unheard.what}: {unheard.why}")
         if delete:
             self.clean(self._session_of(appliance.instance_id))
+
+    def _farewell(self, appliance: Appliance) -> None:
+        """Workers, roles, queues and groups are the appliance's to remove: once it is gone, nobody knows of them."""
+        waiting, context = self._cloud.waiting, self._context
+        began_seconds = waiting.monotonic()
+        door = self._doors.appliance(appliance.url, appliance.certificate, context.identity)
+        try:
+            while True:
+                state = from_document(FarewellState, door.send("POST", "/farewell"), "the appliance's farewell")
+                if not state.unfinished and not state.left:
+                    context.say("what runs there is ended, and what its workers had is removed")
+                    return
+                if waiting.monotonic() - began_seconds > FAREWELL_SECONDS:
+                    left = "; ".join(state.left) or "nothing"
+                    context.say(f"{state.unfinished} sessions still run there; what would not go: {left}")
+                    return
+                self._pause()
+        except HoldfastError as error:
+            if isinstance(error, CancelledError):
+                raise
+            context.say(f"it could not be asked to end its work: {error.what}: {error.why}")
+        finally:
+            door.close()
 
     def _launch(self, order: DeployOrder) -> LaunchedInstance:
         settings, context = self._settings, self._context

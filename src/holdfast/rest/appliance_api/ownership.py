@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from holdfast.protocol.appliance_answers import ApplianceFacts, AwsSettings
+from holdfast.protocol.appliance_answers import ApplianceFacts, AwsSettings, FarewellState
 from holdfast.rest.appliance_api.authentication import EnrolmentTries
 from holdfast.rest.appliance_api.orders import Enrolment
 from holdfast.rest.appliance_api.use_cases import Ownership
@@ -37,6 +37,11 @@ def add_ownership(door: Door, appliance: Ownership, trust: Callable[[str], None]
         """Belong to nobody; a new enrolment needs a new code."""
         appliance.release()
 
+    def say_farewell() -> FarewellState:
+        """Begin nothing more, end what runs, remove what only served this appliance; asked until nothing is left."""
+        return appliance.say_farewell()
+
+    door.add("POST", "/farewell", Permission.OWNER, say_farewell)
     door.add("GET", "/appliance", Permission.OWNER, get_appliance)
     door.add("PUT", "/settings", Permission.OWNER, put_settings)
     door.add("POST", "/enrolment", Permission.ENROLMENT, enrol)

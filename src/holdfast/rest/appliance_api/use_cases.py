@@ -12,6 +12,7 @@ from holdfast.protocol.appliance_answers import (
     ApplianceFacts,
     AwsSettings,
     ChangePage,
+    FarewellState,
     LaneState,
     PointDetail,
     PolicyApplied,
@@ -37,6 +38,9 @@ class Ownership(Protocol):
 
     def release(self) -> None:
         """Belong to nobody."""
+
+    def say_farewell(self) -> FarewellState:
+        """Begin nothing more, end what runs, remove what only served it."""
 
     def configure(self, settings: AwsSettings) -> None:
         """Take over what the plug-in's stack made."""
