@@ -62,6 +62,8 @@ class Recovery:
             self._sessions.end(session)
             return True
         plugin_name = str(self._records.sessions.details(session.id).get("plugin", ""))
+        if session.state.final and self._is_in_use(session):
+            return True
         try:
             # A removal is no creation: nothing of it is to be cleaned, and the person asks for it again.
             if session.kind != SessionKind.REMOVE:
@@ -91,6 +93,13 @@ class Recovery:
                     for plugin in self._records.plugins.all()
                 )
         return False
+
+    def _is_in_use(self, session: Session) -> bool:
+        """What a session that failed has left may have become what another one, or a person, works with."""
+        if session.kind == SessionKind.INSTALL:
+            return self._had_succeeded(session)
+        made = {row.object_id for row in self._records.ledger.open_rows(session_id=session.id) if row.object_id}
+        return any(appliance.instance_id in made for appliance in self._records.appliances.all())
 
     def _settle(self, session: Session, plugin_name: str) -> None:
         """Nothing in the records stays half-way."""

@@ -102,7 +102,7 @@ def test_wherever_it_fails_nothing_is_left(world, census, operation, kind):
         world.plugin.install(world.context())
     assert refused.value.cure == f"allow {operation}"
     assert census() == {}
-    assert world.ledger.open_rows() == [] or operation == "CreateStack"
+    assert world.ledger.open_rows() == []
 
 
 def test_what_stands_in_the_way_is_named_and_the_rest_removed(world, census, client):
@@ -132,6 +132,21 @@ def test_an_installation_that_was_cut_short_is_cleaned(world, census):
     assert census() == {}
     assert world.ledger.open_rows() == []
     world.plugin.clean("a1" * 16, world.context())
+
+
+def test_a_stack_that_stands_is_not_what_a_refused_installation_has_left(world, census):
+    """What an installation was refused is made by the next one: nothing may remove it as left by the first."""
+    world.trouble["CreateStack"] = PermissionDeniedError("no", why="AccessDenied", cure="allow it")
+    with pytest.raises(PermissionDeniedError):
+        world.plugin.install(world.context())
+    world.trouble.clear()
+    world.settings = dict(world.plugin.install(world.context("b2" * 16)).settings)
+    standing = census()
+    world.plugin.clean("a1" * 16, world.context())
+    assert census() == standing
+    assert world.plugin.things(world.context())[0].healthy
+    world.plugin.uninstall(world.context())
+    assert (census(), world.ledger.open_rows()) == ({}, [])
 
 
 def test_quotas_are_said_as_such(world):

@@ -3,6 +3,7 @@
 import threading
 import time
 
+from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import UnavailableError
 from holdfast.domain.infrastructure import ApplianceState
 from holdfast.domain.session import Session, SessionKind, State
@@ -95,3 +96,33 @@ def test_a_removal_cut_short_leaves_an_appliance_that_can_be_removed_again(ready
     assert again.server.get_appliance("a").state == ApplianceState.UNAVAILABLE
     again.wait(again.server.remove_appliance("a", delete=False))
     assert again.server.list_appliances() == []
+
+
+def failed(small, kind, subject):
+    """A session of before that failed, and whose row is open."""
+    session = Session("f" * 32, kind, subject, State.RUNNING, "person", START)
+    small.records.sessions.open(session, (), {"plugin": "aws"})
+    small.parts.sessions.end(session, UnavailableError("no answer", why="no route", cure="later"))
+    return session
+
+
+def test_what_a_later_installation_made_is_not_taken_for_what_a_failed_one_left(ready):
+    session = failed(ready, SessionKind.INSTALL, "aws")
+    ready.records.ledger.intend(
+        LedgerRow("r" * 32, "stack", "", "eu-west-1", session.id, "stack", 1, "deployment", "t", "", START, None, None)
+    )
+    again = ready.again()
+    recovered(again)
+    assert again.plugin.cloud == {"stack"}
+    assert "clean" not in again.plugin.calls
+
+
+def test_an_appliance_that_is_known_is_not_taken_for_what_its_failed_deployment_left(ready):
+    session = failed(ready, SessionKind.DEPLOY, "a")
+    voice = ready.parts.sessions.voice(session.id)
+    ready.records.appliances.put(ready.plugin.deploy(DeployOrder("a"), ready.parts.plugins.context("aws", voice)))
+    again = ready.again()
+    recovered(again)
+    assert "a" in again.plugin.cloud
+    assert "clean" not in again.plugin.calls
+    assert again.server.get_appliance("a").state == ApplianceState.AVAILABLE

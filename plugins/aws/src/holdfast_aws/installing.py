@@ -40,7 +40,7 @@ def install(cloud: Cloud, context: PluginContext) -> Installation:
     except HoldfastError:
         if new:
             _remove(cloud, context, stack, region)
-            ledger.gone(STACK, plan.stack_name)
+            _forget(context, plan.stack_name, cloud)
         raise
     settings = Settings(
         region=region,
@@ -77,14 +77,14 @@ def uninstall(cloud: Cloud, context: PluginContext) -> None:
     settings = Settings.of(context.settings)
     stack = Stack(cloud.client("cloudformation", settings.region), settings.stack, cloud.waiting)
     _remove(cloud, context, stack, settings.region)
-    context.ledger.gone(STACK, settings.stack, cloud.now())
+    _forget(context, settings.stack, cloud)
 
 
 def clean(cloud: Cloud, context: PluginContext, regions: Mapping[str, str]) -> None:
     """Stacks (name -> region) of an installation that was cut short."""
     for name, region in regions.items():
         _remove(cloud, context, Stack(cloud.client("cloudformation", region), name, cloud.waiting), region)
-        context.ledger.gone(STACK, name, cloud.now())
+        _forget(context, name, cloud)
 
 
 def _ensure(
@@ -114,6 +114,15 @@ def _remove(cloud: Cloud, context: PluginContext, stack: Stack, region: str) -> 
         BundleStore(cloud.client("s3", region), bucket).empty(context.say)
     stack.delete(context.say)
     context.say("the stack is removed; its key is deleted by AWS after a waiting time, and no backup depends on it")
+
+
+def _forget(context: PluginContext, name: str, cloud: Cloud) -> None:
+    """The stack is gone: close each row that it has, of whatever session, also where CloudFormation refused to make it.
+    A row that stays open is a stack that the server's next start removes, whoever has made it meanwhile.
+    """
+    for row in context.ledger.open_rows():
+        if (row.kind, row.task_id) == (STACK, name):
+            context.ledger.dropped(row.id, cloud.now())
 
 
 def _options(cloud: Cloud, context: PluginContext) -> dict[str, str]:
