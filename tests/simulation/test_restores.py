@@ -129,6 +129,9 @@ def test_a_plan_names_everything_and_touches_nothing(protected):
     plan = site.run(lambda appliance: appliance.service.plan_restore(order))
     told = [(one.change, one.kind, one.temporary) for one in plan.objects]
     assert told == [
+        (Change.CREATE, "role", True),
+        (Change.CREATE, "instance-profile", True),
+        (Change.CREATE, "queue", True),
         (Change.CREATE, "instance", True),
         (Change.CREATE, "snapshot", True),
         (Change.CREATE, "snapshot", True),
@@ -140,6 +143,9 @@ def test_a_plan_names_everything_and_touches_nothing(protected):
     ]
     assert "yes" in plan.warnings[0]
     assert site.cloud.objects == before
+    local = InstanceRestore(point(site, "image-backup"), worker_mode="local")
+    plan = site.run(lambda appliance: appliance.service.plan_restore(local))
+    assert [one.kind for one in plan.objects if one.temporary] == ["snapshot", "snapshot"], "a process is no object"
 
 
 def test_what_stands_in_the_way_is_said_before(protected):

@@ -3,13 +3,14 @@
 The plan that a person sees and the work that is done come from the same lines.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.appliance.configurations import Configurations
 from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder, RestoreSite, VolumeOrder
 from holdfast.appliance.surface import Surface
 from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.policy import WorkerMode
 from holdfast.domain.restore import (
     Change,
     InstanceRestore,
@@ -84,7 +85,7 @@ class RestorePlanner:
         source = self.source(order.point)
         standing = self.standing(order, source)
         wanted = self.instance_order(order, source)
-        objects = [*_worker_objects(source, wanted.zone)]
+        objects = _worker_objects(source, order.worker_mode, wanted.volumes)
         name = source.configuration.name
         warnings, problems = _left_out(source), _region_problem(source, order.new.region)
         if standing is not None:
@@ -115,7 +116,7 @@ class RestorePlanner:
         """What bringing volumes back would do."""
         source = self.source(order.point)
         wanted = self.volume_orders(order, source)
-        objects = [*_worker_objects(source, next(iter(wanted.values())).zone, set(wanted))]
+        objects = _worker_objects(source, order.worker_mode, wanted)
         objects += [
             PlannedObject(Change.CREATE, "volume", device, f"{one.size_gib} GiB {one.volume_type} in {one.zone}")
             for device, one in wanted.items()
@@ -232,14 +233,18 @@ def _zone_in(region: str | None, was: InstanceConfiguration) -> str:
     return was.zone if region in (None, was.region) else f"{region}{was.zone.removeprefix(was.region)}"
 
 
-def _worker_objects(source: Source, zone: str, devices: set[str] | None = None) -> list[PlannedObject]:
+def _worker_objects(source: Source, mode: str, devices: Iterable[str]) -> list[PlannedObject]:
+    """What moving the data takes: where it does not, the snapshots are there already."""
     if not source.needs_worker:
         return []
-    chosen = [device for device in source.snapshots if devices is None or device in devices]
-    worker = PlannedObject(Change.CREATE, "instance", "worker", f"moves the data; {_REMOVED_AFTER}", temporary=True)
+    kinds = ("role", "instance-profile", "queue", "instance") if mode == WorkerMode.EC2 else ()
+    details = {"instance": f"moves the data; {_REMOVED_AFTER}"}
     return [
-        worker,
-        *(PlannedObject(Change.CREATE, "snapshot", device, _REMOVED_AFTER, temporary=True) for device in chosen),
+        *(
+            PlannedObject(Change.CREATE, kind, "worker", details.get(kind, _REMOVED_AFTER), temporary=True)
+            for kind in kinds
+        ),
+        *(PlannedObject(Change.CREATE, "snapshot", device, _REMOVED_AFTER, temporary=True) for device in devices),
     ]
 
 
