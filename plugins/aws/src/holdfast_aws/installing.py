@@ -31,7 +31,7 @@ def install(cloud: Cloud, context: PluginContext) -> Installation:
     appliance, worker = _bundle("appliance", cloud, context), _bundle("worker", cloud, context)
     stack = Stack(cloud.client("cloudformation", region), plan.stack_name, cloud.waiting)
     ledger = _ledger(cloud, context, region)
-    new = stack.status() is None
+    new = not stack.stands()
     try:
         outputs = _ensure(stack, plan, ledger, context, new=new)
         store = BundleStore(cloud.client("s3", region), outputs["BundleBucket"])

@@ -22,6 +22,8 @@ from holdfast.signed_http.patience import REAL_WAITING, Waiting
 LOOK_SECONDS = 2.0
 PATIENCE_SECONDS = 30 * 60.0
 _DONE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+# Of these nothing is in use: it was never whole, or somebody has asked for its end.
+_NEVER_STOOD = frozenset({"CREATE_FAILED", "DELETE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 # A template that says what is there already is no failure.
 _NOTHING_TO_DO = "No updates are to be performed"
 _DENIED = ("AccessDenied", "is not authorized", "UnauthorizedOperation", "not have permission")
@@ -40,6 +42,10 @@ class Stack:
         """AWS's word; None when there is none."""
         found = self._described(self._name)
         return str(found["StackStatus"]) if found else None
+
+    def stands(self) -> bool:
+        """Whether there is one that is, or was, in use: removing it is for a person to ask for."""
+        return self.status() not in (None, *_NEVER_STOOD)
 
     def outputs(self) -> dict[str, str]:
         """Its outputs. Raises NotFoundError."""
@@ -65,7 +71,7 @@ class Stack:
     ) -> dict[str, str]:
         """See it stand as the template says; its outputs. When making it fails or is cancelled, it is removed again."""
         status = self.status()
-        if status is not None and (status == "ROLLBACK_COMPLETE" or status.endswith("FAILED")):
+        if status in _NEVER_STOOD:
             say(f"stack {self._name} is {status} since an earlier attempt and is removed first")
             self.delete(say)
             status = None
@@ -75,6 +81,12 @@ class Stack:
             "Capabilities": ["CAPABILITY_IAM"],
             "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
         }
+        if status is not None and status.endswith("FAILED"):
+            raise ConflictError(
+                f"stack {self._name} is {status}",
+                why="bringing it up to date failed earlier, and so did going back; appliances work with it still",
+                cure="continue the rollback of its update in the AWS console, then run this again",
+            )
         if status is None:
             say(f"creating stack {self._name}")
             self._create(words, say, cancelled)
