@@ -30,6 +30,7 @@ class Rhythm:
     recovery_seconds: float = 60.0
     reaper_seconds: float = 300.0
     prune_seconds: float = 3600.0
+    after_trouble_seconds: float = 5.0
     # Longer than a schedule reaches back: an id that could come again is still known.
     ended_kept_seconds: float = 7 * 24 * 3600.0
 
@@ -73,17 +74,23 @@ class Housekeeping:
 
     def _begin(self, name: str, call: Callable[[], object], pause_seconds: float) -> None:
         thread = threading.Thread(target=self._repeat, args=(name, call, pause_seconds), name=name, daemon=True)
-        self._threads.append(thread)
+        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
         thread.start()
 
     def _repeat(self, name: str, call: Callable[[], object], pause_seconds: float) -> None:
-        while not self._stop.is_set():
-            try:
-                call()
-            except HoldfastError as error:
-                _log.warning("%s: %s: %s", name, error.what, error.why)
-                self._stop.wait(max(pause_seconds, 5.0))
-            self._stop.wait(pause_seconds)
+        try:
+            while not self._stop.is_set():
+                try:
+                    call()
+                except HoldfastError as error:
+                    _log.warning("%s: %s: %s", name, error.what, error.why)
+                    self._stop.wait(max(pause_seconds, self._rhythm.after_trouble_seconds))
+                self._stop.wait(pause_seconds)
+        finally:
+            # A defect ends this thread, and Python says so; schedules and reports must not end with it.
+            if not self._stop.is_set():
+                self._stop.wait(self._rhythm.after_trouble_seconds)
+                self._begin(name, call, pause_seconds)
 
     def _pump_events(self) -> None:
         """Only while a worker on an instance has something to say: an empty queue costs money, too."""

@@ -1,0 +1,43 @@
+"""What an appliance does by itself goes on, whatever one round of it came to."""
+
+import threading
+
+import pytest
+
+from holdfast.appliance.housekeeping import Housekeeping, Rhythm
+from holdfast.appliance.lanes import Limits
+from holdfast.appliance.reaper import ReaperReport
+from holdfast.domain.errors import UnavailableError
+from holdfast.testing.simulated_site import SimulatedSite
+
+
+class Reaping:
+    """Fails at first, then counts."""
+
+    def __init__(self, failure: BaseException) -> None:
+        self._failures = [failure]
+        self.went_on = threading.Event()
+
+    def reap(self) -> ReaperReport:
+        if self._failures:
+            raise self._failures.pop()
+        self.went_on.set()
+        return ReaperReport()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("failure", [UnavailableError("away", why="x", cure="y"), ZeroDivisionError("a defect")])
+def test_a_round_that_fails_is_not_the_last(failure):
+    reaping = Reaping(failure)
+
+    def act(appliance):
+        rhythm = Rhythm(reaper_seconds=0.01, after_trouble_seconds=0.01)
+        keeping = Housekeeping(appliance.surface, appliance.workflows, appliance.service, reaping, rhythm)
+        keeping.start(Limits())
+        try:
+            assert reaping.went_on.wait(10), "nobody reaps any more"
+        finally:
+            keeping.stop()
+
+    SimulatedSite().run(act)
+    assert not any(thread.name == "reaper" for thread in threading.enumerate())
