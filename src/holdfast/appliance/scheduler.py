@@ -2,7 +2,7 @@
 
 A session's id follows from policy and moment: who is killed between starting it and writing that down starts the same
 one again. What fell due while nothing ran is made up for once, if it is not older than a day; a policy that still runs
-is not started a second time.
+is not started a second time: what runs is left out, and a target that does not run waits for its turn.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from holdfast.appliance.desk import LEAVING
 from holdfast.appliance.schedules import last_due
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface, derived_id
-from holdfast.appliance.task_order import BACKUP, SNAPSHOT
+from holdfast.appliance.task_order import BACKUP, SNAPSHOT, order_of
 from holdfast.domain.policy import Ec2Policy, Schedule
 from holdfast.domain.session import LogLevel, Session, SessionKind
 from holdfast.domain.time import format_time
@@ -59,21 +59,28 @@ class Scheduler:
         return due
 
     def _take(self, policy: Ec2Policy, moment: datetime, targets: tuple[str, ...]) -> str | None:
-        session_id: str | None = derived_id("schedule", policy.name, format_time(moment))
+        session_id, sessions = derived_id("schedule", policy.name, format_time(moment)), self._surface.records.sessions
         running = [
             session
-            for session in self._surface.records.sessions.unfinished()
+            for session in sessions.unfinished()
             if session.kind == SessionKind.POLICY and session.subject == policy.name and session.id != session_id
         ]
-        if running:
-            message = f"a run that fell due at {format_time(moment)} was left out: this one still runs"
-            self._book.say(running[0].id, message, LogLevel.WARNING)
-            session_id = None
-        else:
-            self._start(str(session_id), policy, targets)
+        if not running:
+            self._start(session_id, policy, targets)
+            self._remember(policy, targets, moment)
+            return session_id
+        # What runs now is not done twice; what it does not do waits for its end, and is seen again by the next tick.
+        done_now = {target for session in running for target in order_of(sessions.details(session.id)).targets}
+        left_out = tuple(target for target in targets if target in done_now)
+        if left_out:
+            what = f"a run ({', '.join(left_out)}) that fell due at {format_time(moment)}"
+            self._book.say(running[0].id, f"{what} was left out: this one still runs", LogLevel.WARNING)
+            self._remember(policy, left_out, moment)
+        return None
+
+    def _remember(self, policy: Ec2Policy, targets: tuple[str, ...], moment: datetime) -> None:
         for target in targets:
             self._surface.records.policies.remember_due(policy.name, target, moment)
-        return session_id
 
 
 def _schedules(policy: Ec2Policy) -> list[tuple[str, Schedule]]:

@@ -177,6 +177,32 @@ def test_a_policy_that_still_runs_is_not_started_again(site):
     assert tick(site) == [], "that moment is over"
 
 
+def test_a_target_waits_for_the_end_of_a_run_that_does_not_do_it(site):
+    """Snapshots of every hour must not cost the one backup of the night."""
+    site.policy(
+        snapshot=SnapshotTarget(5, Schedule("0 * * * *")),
+        backup=BackupTarget("vault", Retention(3), Schedule("0 10 * * *")),
+    )
+    site.wait(3540)
+
+    site.cloud.snapshot_seconds = 300.0
+
+    async def act(appliance):
+        scheduler = Scheduler(appliance.surface, appliance.workflows.book, appliance.service.start_run)
+        running = appliance.service.run_policy("web", ("snapshot",))
+        await appliance.surface.surroundings.sleep(120)
+        assert scheduler.tick() == [], "10:01, and the snapshots of 09:59 are not complete"
+        return running
+
+    running = site.run(act)
+    lines = [line.message for line in site.records.sessions.lines(running.id, 0, 100)]
+    assert any("a run (snapshot)" in line and "was left out" in line for line in lines)
+    (started,) = tick(site)
+    assert site.records.sessions.details(started)["targets"] == [BACKUP]
+    assert site.records.sessions.get(started).state == State.SUCCEEDED
+    assert tick(site) == []
+
+
 def test_killed_before_it_was_written_down_the_same_session_goes_on(site):
     daily(site)
     site.wait(3600)
