@@ -3,7 +3,9 @@
 An appliance opens a repository before it takes it on; one that cannot be reached gets it when it is back.
 """
 
-from holdfast.domain.errors import HoldfastError, UnavailableError, UsageError
+from contextlib import suppress
+
+from holdfast.domain.errors import HoldfastError, NotFoundError, UnavailableError, UsageError
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
 from holdfast.domain.secret_box import SecretBox
@@ -68,7 +70,9 @@ class RepositoryShelf:
         """Forget it, here and on every appliance; its contents stay. Raises UnavailableError where one is not there."""
         self._records.repositories.get(name)
         for appliance in self._records.appliances.all():
-            self._connections.send(appliance, "DELETE", f"/repositories/{name}")
+            # One that refused it, or was asked before another one failed, does not know it.
+            with suppress(NotFoundError):
+                self._connections.send(appliance, "DELETE", f"/repositories/{name}")
         self._records.repositories.remove(name)
 
     def _push(self, appliance: Appliance, order: RepositoryOrder) -> RepositoryDefinition:

@@ -72,6 +72,14 @@ def test_removing_asks_every_appliance_first(connected):
         connected.server.get_repository("r")
 
 
+def test_an_appliance_that_does_not_know_it_is_no_obstacle_to_removing_it(connected):
+    """It had refused it; or it forgot it, and the next appliance could not be asked."""
+    connected.server.put_repository(ORDER)
+    connected.plugin.answers["DELETE", "/repositories/r"] = NotFoundError("no r", why="never added", cure="none")
+    connected.server.remove_repository("r")
+    assert connected.server.list_repositories() == []
+
+
 def test_two_ways_in_are_refused(connected):
     with pytest.raises(UsageError):
         connected.server.put_repository(RepositoryOrder(RepositoryDefinition("r", "s3://b/r", kms=True), "secret"))
