@@ -3,9 +3,13 @@
 An appliance opens a repository before it takes it on; one that cannot be reached gets it when it is back.
 """
 
-from contextlib import suppress
-
-from holdfast.domain.errors import HoldfastError, NotFoundError, UnavailableError, UsageError
+from holdfast.domain.errors import (
+    HoldfastError,
+    NotFoundError,
+    PluginMissingError,
+    UnavailableError,
+    UsageError,
+)
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
 from holdfast.domain.secret_box import SecretBox
@@ -70,9 +74,13 @@ class RepositoryShelf:
         """Forget it, here and on every appliance; its contents stay. Raises UnavailableError where one is not there."""
         self._records.repositories.get(name)
         for appliance in self._records.appliances.all():
-            # One that refused it, or was asked before another one failed, does not know it.
-            with suppress(NotFoundError):
+            try:
                 self._connections.send(appliance, "DELETE", f"/repositories/{name}")
+            except PluginMissingError:
+                raise
+            except NotFoundError:
+                # It had refused it, or was asked before another one failed.
+                continue
         self._records.repositories.remove(name)
 
     def _push(self, appliance: Appliance, order: RepositoryOrder) -> RepositoryDefinition:

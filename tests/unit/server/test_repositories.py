@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.domain.errors import NotFoundError, UnavailableError, UsageError, WrongKeyError
+from holdfast.domain.errors import NotFoundError, PluginMissingError, UnavailableError, UsageError, WrongKeyError
 from holdfast.domain.infrastructure import ApplianceState, RepositoryDefinition
 from holdfast.plugin_api import ConnectOrder
 from holdfast.protocol.appliance_answers import RepositoryOrder
@@ -75,6 +75,9 @@ def test_removing_asks_every_appliance_first(connected):
 def test_an_appliance_that_does_not_know_it_is_no_obstacle_to_removing_it(connected):
     """It had refused it; or it forgot it, and the next appliance could not be asked."""
     connected.server.put_repository(ORDER)
+    connected.plugin.answers["DELETE", "/repositories/r"] = PluginMissingError("no plug-in", why="gone", cure="install")
+    with pytest.raises(PluginMissingError):
+        connected.server.remove_repository("r")
     connected.plugin.answers["DELETE", "/repositories/r"] = NotFoundError("no r", why="never added", cure="none")
     connected.server.remove_repository("r")
     assert connected.server.list_repositories() == []
