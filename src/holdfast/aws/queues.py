@@ -6,30 +6,43 @@ from typing import Any
 from holdfast.aws.clients import PatientClient
 from holdfast.domain.errors import UnavailableError
 from holdfast.signed_http.aws_answers import Refusal
+from holdfast.signed_http.patience import REAL_WAITING, Patience, RetryPolicy, Waiting
 
 # SQS's bounds (API reference: ReceiveMessage, DeleteMessageBatch, SetQueueAttributes).
 BATCH_MESSAGES = 10
 LONGEST_POLL_SECONDS = 20
 SHORTEST_RETENTION_SECONDS, LONGEST_RETENTION_SECONDS = 60, 14 * 24 * 3600
+# For a minute after a queue was deleted, none of its name can be made (API reference, CreateQueue).
+_TOO_SOON = ("AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently")
+_NAME_IS_FREE_POLICY = RetryPolicy(attempts=60, first_delay_seconds=1.0, longest_delay_seconds=5.0, total_seconds=120.0)
 _GONE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
 
 class TaskQueues:
     """Makes, fills and removes the queues of workers."""
 
-    def __init__(self, sqs: PatientClient) -> None:
+    def __init__(self, sqs: PatientClient, waiting: Waiting = REAL_WAITING) -> None:
         self._sqs = sqs
+        self._waiting = waiting
 
     def create(self, name: str, tags: Mapping[str, str], lifetime_seconds: int) -> str:
         """The address of the queue; made before with the same words, it is the same queue."""
         kept = min(max(lifetime_seconds, SHORTEST_RETENTION_SECONDS), LONGEST_RETENTION_SECONDS)
-        answer = self._sqs.call(
-            "CreateQueue",
-            f"queue {name}",
-            QueueName=name,
-            Attributes={"MessageRetentionPeriod": str(kept), "SqsManagedSseEnabled": "true"},
-            tags=dict(tags),
-        )
+        patience = Patience(_NAME_IS_FREE_POLICY, self._waiting)
+        while isinstance(
+            answer := self._sqs.try_call(
+                "CreateQueue",
+                f"queue {name}",
+                QueueName=name,
+                Attributes={"MessageRetentionPeriod": str(kept), "SqsManagedSseEnabled": "true"},
+                tags=dict(tags),
+            ),
+            Refusal,
+        ):
+            error = self._sqs.meaning(answer, "CreateQueue", f"queue {name}")
+            if answer.code not in _TOO_SOON:
+                raise error
+            patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again in a minute"))
         return str(answer["QueueUrl"])
 
     def send(self, url: str, message: str) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 from holdfast.appliance.ports.cloud import Ownership, Worker, WorkerOrder
 from holdfast.aws.bundle.user_data import BootOrder, user_data
 from holdfast.aws.clients import PatientClient
+from holdfast.aws.ec2.discovery import standing_instances
 from holdfast.aws.kms import KmsKeyWrapper
-from holdfast.aws.ownership import as_list, people_tags, tags_of
+from holdfast.aws.ownership import as_list, owned_by, people_tags, tags_of
 from holdfast.aws.policies.grants import as_text
 from holdfast.aws.queues import TaskQueues
 from holdfast.aws.worker_places import WorkerPlaces, architecture_of, instance_type_for, stock_image
@@ -17,6 +18,7 @@ from holdfast.aws.worker_rights import bundle_of, grants_of
 from holdfast.aws.worker_roles import WorkerRoles
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import HoldfastError, UnavailableError
+from holdfast.domain.ownership import PURPOSE
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.protocol.worker_messages import CONTEXT_USER_ID
 from holdfast.signed_http.aws_answers import Refusal
@@ -57,7 +59,7 @@ class Ec2WorkerInstances:
         self._settings = settings
         self._waiting = waiting
         self._roles = WorkerRoles(services.iam, appliance_id)
-        self._queues = TaskQueues(services.sqs)
+        self._queues = TaskQueues(services.sqs, waiting)
         self._keys = KmsKeyWrapper(client=services.kms)
         self._places = WorkerPlaces(services.ec2, self._book)
 
@@ -139,18 +141,20 @@ class Ec2WorkerInstances:
             "SubnetId": subnet_id,
             "SecurityGroupIds": group_ids,
         }
-        instance_id = self._book.create("instance", owner, "worker", lambda token: self._run(request, token))
+        instance_id = self._book.create("instance", owner, "worker", lambda token: self._run(owner, request, token))
         return Worker(instance_id, instance_type, name, role_id, queue_url, self._ec2.region)
 
     def _console(self, worker: Worker, **how: bool) -> dict[str, Any] | Refusal:
         return self._ec2.try_call("GetConsoleOutput", worker.instance_id, InstanceId=worker.instance_id, **how)
 
-    def _run(self, request: Mapping[str, Any], token: str) -> str:
+    def _run(self, owner: Ownership, request: Mapping[str, Any], token: str) -> str:
         patience = Patience(NEW_THINGS_POLICY, self._waiting)
         while isinstance(
             answer := self._ec2.try_call("RunInstances", "a worker", **request, ClientToken=token), Refusal
         ):
             error = self._ec2.meaning(answer, "RunInstances", "a worker")
+            if answer.code == "IdempotentParameterMismatch" and (standing := self._standing(owner)) is not None:
+                return standing
             if not _too_new(answer):
                 raise error
             patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
@@ -164,6 +168,13 @@ class Ec2WorkerInstances:
                 )
             )
         return instance_id
+
+    def _standing(self, owner: Ownership) -> str | None:
+        """What was launched with that token by a call whose answer was lost: another subnet has the most room by now,
+        or there is a newer image, and EC2 does not hand back what is not asked for in the same words.
+        """
+        purpose = {"Name": f"tag:{PURPOSE}", "Values": [owner.purpose]}
+        return next((str(one["InstanceId"]) for one in standing_instances(self._ec2, *owned_by(owner), purpose)), None)
 
     def _state(self, instance_id: str) -> str | None:
         answer = self._ec2.try_call("DescribeInstances", instance_id, InstanceIds=[instance_id])
