@@ -8,13 +8,18 @@ from holdfast.domain.errors import HoldfastError, ObjectNotFoundError, Permissio
 from holdfast.repository.format import names
 from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
 
+# How S3 begins to say that the right itself is missing ("Troubleshoot access denied (403 Forbidden) errors").
+_NO_RIGHT_TO_READ = "is not authorized to perform: s3:GetObject"
+
 
 @dataclass(frozen=True, slots=True)
 class NarrowStore:
     """An ObjectStore that refuses what the rights of a worker's role refuse, also where there is no role.
 
-    A role that may not list a bucket hears "denied" of an object that is not there (S3 API reference, GetObject). The
-    task was read with the same right; so a pack or index run that is denied afterwards is one that is gone.
+    A role that may not list a bucket hears "denied" of an object that is not there (S3 API reference, GetObject). S3
+    says which right is missing: of what is there that is reading, of what is gone it is listing, which no worker has.
+    Where S3 does not say (another account's bucket, HEAD), a pack or index run that is denied is one that is gone: the
+    task was read with the same right.
     """
 
     inner: ObjectStore
@@ -66,7 +71,7 @@ class NarrowStore:
 
 
 def _of_denied(key: str, refusal: PermissionDeniedError) -> HoldfastError:
-    if not key.startswith((names.PACKS, names.INDEX)):
+    if not key.startswith((names.PACKS, names.INDEX)) or _NO_RIGHT_TO_READ in refusal.why:
         return refusal
     return ObjectNotFoundError(
         key,

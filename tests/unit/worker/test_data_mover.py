@@ -188,3 +188,16 @@ def test_a_denied_pack_or_index_run_is_one_that_is_gone_and_says_why():
             assert "may not read it" in gone.value.why
         with pytest.raises(PermissionDeniedError):
             ask(f"sessions/{'00' * 16}/task-1")
+
+
+@pytest.mark.parametrize("key", ["packs/ab/" + "ab" * 16, "index/x"])
+def test_where_s3_says_that_reading_itself_is_not_allowed_it_is_no_loss(key):
+    why = "AccessDenied: User: arn:aws:sts::1:x is not authorized to perform: s3:GetObject on resource: y"
+
+    class Refusing(MemoryStore):
+        def get(self, key, offset=0, length=None):
+            raise PermissionDeniedError("s3:GetObject was refused", why=why, cure="c")
+
+    with pytest.raises(PermissionDeniedError) as refused:
+        NarrowStore(Refusing(), bytes(16)).get(key)
+    assert refused.value.code == "permission-denied"
