@@ -15,11 +15,12 @@ from holdfast.aws.written_down import Book
 from holdfast.domain.ownership import APPLIANCE
 from holdfast.signed_http.aws_answers import Refusal
 
-# How EC2 lists and deletes each kind: operation, name of the list, of the id, of the moment, deleting operation.
+# How EC2 lists and deletes each kind: operation, name of the list, of the id, of the moment, deleting operation. Images
+# come before the snapshots that they are made of, which cannot go first.
 _KINDS: Mapping[str, tuple[str, str, str, str, str]] = {
+    "image": ("DescribeImages", "Images", "ImageId", "CreationDate", "DeregisterImage"),
     "snapshot": ("DescribeSnapshots", "Snapshots", "SnapshotId", "StartTime", "DeleteSnapshot"),
     "volume": ("DescribeVolumes", "Volumes", "VolumeId", "CreateTime", "DeleteVolume"),
-    "image": ("DescribeImages", "Images", "ImageId", "CreationDate", "DeregisterImage"),
     "network-interface": (
         "DescribeNetworkInterfaces",
         "NetworkInterfaces",
