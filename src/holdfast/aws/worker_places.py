@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
@@ -21,6 +22,8 @@ DEBIAN_ACCOUNT = "136693071363"
 # How EC2 calls the architecture, and how Debian does.
 ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 GROUP_NAME = "holdfast-worker"
+# As long as this, EC2 may not list what it has made.
+NEW_GROUP = timedelta(minutes=2)
 
 
 def instance_type_for(order: WorkerOrder) -> str:
@@ -97,8 +100,18 @@ class WorkerPlaces:
         name = f"{GROUP_NAME}-{owner.appliance_id}"
         found = self._find_group(name, vpc_id)
         if found is None:
+            self._forget_removed(keeper, vpc_id)
             found = self._book.create("security-group", keeper, vpc_id, lambda token: self._make(keeper, name, vpc_id))
         return found
+
+    def _forget_removed(self, keeper: Ownership, vpc_id: str) -> None:
+        """A person may have removed the group: then another one is made. A new one may only not be seen yet."""
+        known = self._book.intend("security-group", keeper, vpc_id)
+        if not known.object_id or known.created_at is None or self._book.now() - known.created_at < NEW_GROUP:
+            return
+        answer = self._ec2.try_call("DescribeSecurityGroups", known.object_id, GroupIds=[known.object_id])
+        if isinstance(answer, Refusal) and answer.code in ("InvalidGroup.NotFound", "InvalidGroupId.NotFound"):
+            self._book.gone("security-group", known.object_id)
 
     def _find_group(self, name: str, vpc_id: str) -> str | None:
         filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc_id]}]
