@@ -11,7 +11,7 @@ from datetime import datetime
 
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface
-from holdfast.domain.errors import FormatError, UnsupportedFormatError
+from holdfast.domain.errors import FormatError, PermissionDeniedError, UnsupportedFormatError
 from holdfast.domain.session import ItemError, LogLevel, Task, TaskProgress, WorkerFacts
 from holdfast.protocol.worker_messages import EventType, WorkerEvent, decode_event
 
@@ -28,10 +28,14 @@ class EventPump:
     def pump(self, region: str, wait_seconds: float) -> int:
         """Store what is in that region's queue; how many messages there were."""
         queue = self._surface.cloud.events(region)
-        messages = queue.receive(wait_seconds)
-        if messages:
-            self.store(body for _, body in messages)
-            queue.done([receipt for receipt, _ in messages])
+        try:
+            messages = queue.receive(wait_seconds)
+            if messages:
+                self.store(body for _, body in messages)
+                queue.done([receipt for receipt, _ in messages])
+        except PermissionDeniedError as error:
+            self._say_deaf(error)
+            raise
         return len(messages)
 
     def store(self, bodies: Iterable[str]) -> None:
@@ -48,6 +52,12 @@ class EventPump:
             task_id = tasks.get((event.session, event.attempt))
             if task_id is not None:
                 self._store(task_id, event)
+
+    def _say_deaf(self, error: PermissionDeniedError) -> None:
+        """Whoever watches a session that has a worker must see why nothing moves."""
+        running = self._surface.records.sessions.running_tasks()
+        for session_id in sorted({task.session_id for task in running if any(one.instance_id for one in task.workers)}):
+            self._book.warn(session_id, f"what workers report cannot be read: {error.what}: {error.why}")
 
     def reporter(self) -> Callable[[str], None]:
         """For workers that speak to us directly."""

@@ -1,17 +1,21 @@
 """Listening to a worker until it has ended: its reports first, and on silence the instance and the repository."""
 
+import re
 from datetime import datetime
 from typing import Any
 
 from holdfast.appliance.errands import Errand
-from holdfast.appliance.ports.cloud import Worker
+from holdfast.appliance.ports.cloud import Worker, WorkerInstances
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import HoldfastError, PermissionDeniedError
 from holdfast.domain.session import ItemError, Task, WorkerFacts
 from holdfast.protocol.worker_messages import EventType
 
 _LIVING = ("pending", "running")
 _CONSOLE_CHARACTERS = 1000
+# An error line of the program, and of what boots it.
+_DENIED = re.compile(r"\b([a-z0-9-]+:[A-Z]\w+ on \S[^\n]*?) was refused[^\n]*\[permission-denied\]")
 # Passing faults of a worker: another attempt may do better.
 _PASSING = ("unavailable", "throttled", "worker-lost")
 
@@ -56,9 +60,11 @@ class WorkerWatch:
         self, errand: Errand, attempt: int, worker: Worker, told: WorkerFacts, now: datetime
     ) -> dict[str, Any] | None:
         """The truth about a worker that says nothing: None while there is hope."""
-        if errand.finished(attempt):
-            return {"done": True}
         patience, workers = self._surface.patience, self._surface.cloud.workers(worker.region)
+        if errand.finished(attempt):
+            if (denied := _denied_in(_console(workers, worker))) is not None:
+                self._book.warn(errand.facts.session_id, f"worker {worker.instance_id} could not report: {denied}")
+            return {"done": True}
         state, silent_seconds = workers.state(worker), _silent_seconds(told, now)
         if state in _LIVING:
             if told.heard_at is None and silent_seconds < patience.boot_timeout_seconds:
@@ -69,11 +75,27 @@ class WorkerWatch:
             why = f"worker {worker.instance_id} ({state or 'gone'}) said nothing within {silent_seconds:.0f} s"
         else:
             why = f"worker {worker.instance_id} ({state or 'gone'}) has been silent for {silent_seconds:.0f} s"
-        console = workers.console(worker).strip()[-_CONSOLE_CHARACTERS:] if state is not None else ""
+        console = _console(workers, worker)
         if console:
-            why += f"; the end of its console: {console}"
+            why += f"; the end of its console: {console[-_CONSOLE_CHARACTERS:]}"
         self._book.stage(errand.facts.task_id, f"lost a worker: {why}")
+        if (denied := _denied_in(console)) is not None:
+            raise PermissionDeniedError(denied, why=why, cure="see which rights workers have in docs/permissions.md")
         return {"done": False, "why": why}
+
+
+def _console(workers: WorkerInstances, worker: Worker) -> str:
+    """Also of one that has ended: AWS keeps it for a while. Where it cannot be read, why not."""
+    try:
+        return workers.console(worker).strip()
+    except HoldfastError as error:
+        return f"it cannot be read: {error.what}: {error.why}"
+
+
+def _denied_in(console: str) -> str | None:
+    """What the program on a worker was denied at last, by its console: that of which it could not report."""
+    found = _DENIED.findall(console)
+    return f"{found[-1]} was refused" if found else None
 
 
 def worker_of(task: Task, attempt: int) -> WorkerFacts:

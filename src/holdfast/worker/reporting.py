@@ -151,6 +151,6 @@ class EventReporter:
     def _unheard(self) -> UnavailableError:
         return UnavailableError(
             f"nobody has taken an event of {self._pointer.name} for {self._limits.undeliverable_seconds:.0f} s",
-            why=str(self._refusal),
+            why="nothing says why" if self._refusal is None else f"{self._refusal.what} [{self._refusal.code}]",
             cure="look at the queue of events and at the rights to it; the appliance starts another attempt",
         )

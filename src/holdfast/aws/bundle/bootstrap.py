@@ -132,7 +132,8 @@ def fetch(order: dict[str, str], credentials: dict[str, str], archive: str) -> N
             if announced is not None and file.tell() != int(announced):
                 raise NotYetError(f"{name} was cut off after {file.tell()} bytes")
     except urllib.error.HTTPError as error:
-        text = f"{name} is refused: HTTP {error.code} {error.read(500)!r}"
+        denied = " [permission-denied]" if error.code == 403 else ""
+        text = f"s3:GetObject on {name} was refused: HTTP {error.code} {error.read(500)!r}{denied}"
         if error.code in (403, 408, 429) or error.code >= 500:
             raise NotYetError(text) from error
         raise BootError(text) from error
