@@ -20,7 +20,9 @@ class Infrastructure(Desk):
     """Registered things, by name."""
 
     def put_account(self, account: Account) -> Account:
-        """Add or replace, when it can be worked in. A name stands for one AWS account: restore points name it."""
+        """Add or replace, when it can be worked in; what is handed back, and listed, is without the external id. A name
+        stands for one AWS account: restore points name it.
+        """
         checked_name(account.name, "an account")
         account_id = self._surface.cloud.identity(account)
         if account.account_id and account.account_id != account_id:
@@ -31,9 +33,7 @@ class Infrastructure(Desk):
             )
         before = next((one.account_id for one in self._records.accounts.all() if one.name == account.name), "")
         _check_the_same(f"account {account.name}", before, account_id)
-        known = replace(account, account_id=account_id)
-        self._records.accounts.put(known)
-        return known
+        return self._surface.put_account(replace(account, account_id=account_id))
 
     def list_accounts(self) -> list[Account]:
         """By name."""
@@ -47,11 +47,11 @@ class Infrastructure(Desk):
         """Not while a policy names it."""
         users = [one.policy.name for one in self._records.policies.all() if one.policy.account == name]
         _check_unused(f"account {name}", users)
-        self._records.accounts.remove(name)
+        self._surface.remove_account(name)
 
     def check_account(self, name: str) -> AccountCheck:
         """Who answers in it, and which actions that only read are denied there; what writes is not tried."""
-        account = self._records.accounts.get(name)
+        account = self._surface.account(name)
         try:
             account_id = self._surface.cloud.identity(account)
         except PermissionDeniedError:

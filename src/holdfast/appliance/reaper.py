@@ -120,7 +120,7 @@ class Reaper:
         regions = {self._surface.region} | {row.region for row in rows}
         for stored in records.policies.all():
             regions |= set(stored.policy.regions)
-        accounts = [OWN_ACCOUNT, *records.accounts.all()]
+        accounts = [OWN_ACCOUNT, *self._surface.accounts()]
         return [(account, region) for account in accounts for region in sorted(regions)]
 
     def _session(self, session_id: str) -> Session | None:

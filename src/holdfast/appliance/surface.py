@@ -1,7 +1,7 @@
 """What the use cases of the appliance touch, and how patient they are: fitted once, by `wiring/appliance.py`."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.appliance.ports.cloud import Cloud, Ownership
 from holdfast.appliance.ports.engine import Engine
@@ -13,6 +13,7 @@ from holdfast.domain.infrastructure import Account
 
 # The appliance's own account, where workers run (W03); no name that a person could give.
 OWN_ACCOUNT = Account(name="")
+_EXTERNAL_ID = "external id of an account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,36 @@ class Surface:
 
     def account(self, name: str) -> Account:
         """A registered account by name. Raises NotFoundError."""
-        return OWN_ACCOUNT if name == OWN_ACCOUNT.name else self.records.accounts.get(name)
+        return OWN_ACCOUNT if name == OWN_ACCOUNT.name else self._with_external_id(self.records.accounts.get(name))
+
+    def accounts(self) -> list[Account]:
+        """Every registered account, as it is worked in."""
+        return [self._with_external_id(account) for account in self.records.accounts.all()]
+
+    def put_account(self, account: Account) -> Account:
+        """Add or replace; as it may be shown. Its external id is kept apart, sealed: no list and no server has it."""
+        sealed = None
+        if account.external_id is not None:
+            sealed = self.secrets.seal(account.external_id.encode(), _EXTERNAL_ID)
+        self.records.settings.put_sealed(_external_id_of(account.name), sealed)
+        shown = replace(account, external_id=None)
+        self.records.accounts.put(shown)
+        return shown
+
+    def remove_account(self, name: str) -> None:
+        """With its external id. Raises NotFoundError."""
+        self.records.accounts.remove(name)
+        self.records.settings.put_sealed(_external_id_of(name), None)
+
+    def _with_external_id(self, account: Account) -> Account:
+        sealed = self.records.settings.sealed(_external_id_of(account.name))
+        if sealed is None:
+            return account
+        return replace(account, external_id=self.secrets.open(sealed, _EXTERNAL_ID).decode())
+
+
+def _external_id_of(name: str) -> str:
+    return f"external-id/{name}"
 
 
 def derived_id(*parts: str) -> str:

@@ -1,14 +1,17 @@
 """`holdfast account`: the AWS accounts that an appliance works in."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
+from holdfast.cli.passwords import read_password_file
 from holdfast.cli.server_connection import ApplianceOption, connected, query
 from holdfast.cli.tables import as_facts, facts_table, rows_table
 from holdfast.cli.voice import Voice
+from holdfast.domain.errors import UsageError
 
 app = typer.Typer(name="account", help="AWS accounts and roles.", rich_markup_mode=None)
 
@@ -26,10 +29,22 @@ def add(
     external_id: Annotated[
         str | None, typer.Option("--external-id", metavar="TEXT", help="External id that the role's trust asks for.")
     ] = None,
+    external_id_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--external-id-file", metavar="FILE", help="File with it: arguments are seen by all of a machine."
+        ),
+    ] = None,
     description: Annotated[str, typer.Option("--description", metavar="TEXT", help="For people.")] = "",
     appliance: ApplianceOption = None,
 ) -> int:
     """Register an account; its role is tried before it is."""
+    if external_id_file is not None:
+        if external_id is not None:
+            raise UsageError(
+                "two external ids", why="one is given as an argument, one in a file", cure="leave one of them out"
+            )
+        external_id = read_password_file(external_id_file).decode()
     account = {"name": name, "role_arn": role, "external_id": external_id, "description": description}
     with connected() as client:
         added = client.send("PUT", f"/accounts/{name}", account, query(appliance=appliance))
