@@ -1,5 +1,7 @@
 """Restores on the simulated cloud: from snapshots and from image backups, here and elsewhere."""
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
@@ -218,3 +220,29 @@ def test_nobody_reads_the_user_data_of_a_point(protected):
     detail = site.run(lambda appliance: appliance.service.get_point(point(site, "snapshot")[:12]))
     assert detail.configuration["instance_id"] == site.instance
     assert detail.configuration["user_data"] is None
+
+
+def test_a_key_serves_its_own_region_alone(site):
+    """Elsewhere a volume is encrypted under that region's default key, or the one that is named; and a plan says so."""
+    key, other = "arn:aws:kms:eu-central-1:123456789012:key/k", "arn:aws:kms:us-east-1:123456789012:key/o"
+    instance_id = site.cloud.add_instance("web-1")
+    made = site.cloud.instances[instance_id]
+    volumes = tuple(replace(volume, encrypted=True, kms_key_id=key) for volume in made.volumes)
+    site.cloud.instances[instance_id] = replace(made, volumes=volumes)
+    site.policy()
+    assert site.run_policy().state == State.SUCCEEDED
+    backup = point(site, "image-backup")
+
+    def planned(new):
+        def act(appliance):
+            planner = appliance.workflows.planner
+            order = InstanceRestore(backup, place=Place.NEW, new=new)
+            wanted = planner.instance_order(order, planner.source(backup))
+            warnings = [line for line in planner.plan_instance(order).warnings if "default key" in line]
+            return {(one.encrypted, one.kms_key_id) for one in wanted.volumes.values()}, len(warnings)
+
+        return site.run(act)
+
+    assert planned(NewPlace()) == ({(True, key)}, 0)
+    assert planned(NewPlace(region="us-east-1")) == ({(True, None)}, 2)
+    assert planned(NewPlace(region="us-east-1", kms_key_id=other)) == ({(True, other)}, 0)

@@ -87,7 +87,8 @@ class RestorePlanner:
         wanted = self.instance_order(order, source)
         objects = _worker_objects(source, order.worker_mode, wanted.volumes)
         name = source.configuration.name
-        warnings, problems = _left_out(source), _region_problem(source, order.new.region)
+        warnings = [*_left_out(source), *_other_keys(source, wanted.volumes)]
+        problems = _region_problem(source, order.new.region)
         if standing is not None:
             objects.append(PlannedObject(Change.STOP, "instance", standing, "stopped while its volumes are exchanged"))
             objects += [
@@ -121,7 +122,8 @@ class RestorePlanner:
             PlannedObject(Change.CREATE, "volume", device, f"{one.size_gib} GiB {one.volume_type} in {one.zone}")
             for device, one in wanted.items()
         ]
-        return RestorePlan(tuple(objects), (), tuple(_region_problem(source, order.region)))
+        warnings, problems = _other_keys(source, wanted), _region_problem(source, order.region)
+        return RestorePlan(tuple(objects), tuple(warnings), tuple(problems))
 
     def instance_order(self, order: InstanceRestore, source: Source) -> InstanceOrder:
         """The instance as it was, but for what the person wants otherwise."""
@@ -222,10 +224,24 @@ def _volume_order(volume: VolumeConfiguration, source: Source, zone: str, kms_ke
         zone=zone,
         iops=volume.iops,
         throughput=volume.throughput,
-        kms_key_id=kms_key_id or volume.kms_key_id,
+        kms_key_id=kms_key_id or (volume.kms_key_id if _is_key_for(volume.kms_key_id, zone) else None),
         encrypted=volume.encrypted or kms_key_id is not None,
         tags=volume.tags,
     )
+
+
+def _is_key_for(kms_key_id: str | None, zone: str) -> bool:
+    """A KMS key serves its own region alone, which its ARN names."""
+    parts = (kms_key_id or "").split(":")
+    return len(parts) < 4 or zone.startswith(parts[3])
+
+
+def _other_keys(source: Source, orders: Mapping[str, VolumeOrder]) -> list[str]:
+    return [
+        f"{volume.device} will be encrypted under the default key of the region: {volume.kms_key_id} does not serve it"
+        for volume in source.volumes()
+        if volume.kms_key_id and volume.device in orders and orders[volume.device].kms_key_id is None
+    ]
 
 
 def _zone_in(region: str | None, was: InstanceConfiguration) -> str:
