@@ -10,6 +10,7 @@ from holdfast.domain.policy import BackupTarget, Exclusion, Retention, Selection
 from holdfast.domain.restore_point import PointKind
 from holdfast.domain.session import SessionKind, State
 from holdfast.testing.simulated_site import REGION
+from holdfast.testing.simulated_workers import SimulatedEvents, SimulatedWorkers
 from tests.simulation.reading import assert_nothing_left, log, points, snapshots, tasks
 
 
@@ -359,3 +360,43 @@ def test_retention_that_fails_for_one_point_is_a_warning(site):
     assert site.run_policy("web", "backup").state == State.SUCCEEDED
     assert len(points(site)) == 1
     assert_nothing_left(site)
+
+
+@pytest.mark.parametrize(("away_seconds", "state"), [(600, State.SUCCEEDED), (7200, State.FAILED)])
+def test_an_appliance_that_is_cut_off_for_a_while_loses_no_worker(site, monkeypatch, away_seconds, state):
+    site.cloud.add_instance("web-1")
+    site.policy()
+    site.cloud.worker_world.work_seconds = 300.0
+    began = site.loop.now()
+
+    def is_away():
+        return 60 <= (site.loop.now() - began).total_seconds() < away_seconds
+
+    state_of, receive = SimulatedWorkers.state, SimulatedEvents.receive
+
+    def cut_off(workers, worker):
+        if is_away():
+            raise UnavailableError("ec2 cannot be reached", why="no route to host", cure="later")
+        return state_of(workers, worker)
+
+    def deaf(events, wait_seconds):
+        return [] if is_away() else receive(events, wait_seconds)
+
+    monkeypatch.setattr(SimulatedWorkers, "state", cut_off)
+    monkeypatch.setattr(SimulatedEvents, "receive", deaf)
+    monkeypatch.setattr(site.repository, "accept_backup", hidden_while(site.repository.accept_backup, is_away))
+    session = site.run_policy()
+    assert session.state == state, tasks(site, session)
+    assert site.cloud.worker_world.launches == 1
+    assert_nothing_left(site)
+
+
+def hidden_while(accept, is_away):
+    """A repository that cannot be reached either."""
+
+    def accepting(*words):
+        if is_away():
+            raise UnavailableError("the repository cannot be reached", why="no route to host", cure="later")
+        return accept(*words)
+
+    return accepting

@@ -8,7 +8,7 @@ from holdfast.appliance.errands import Errand
 from holdfast.appliance.ports.cloud import Worker, WorkerInstances
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface
-from holdfast.domain.errors import HoldfastError, PermissionDeniedError
+from holdfast.domain.errors import HoldfastError, PermissionDeniedError, UnavailableError
 from holdfast.domain.session import ItemError, Task, WorkerFacts
 from holdfast.protocol.worker_messages import EventType
 
@@ -43,7 +43,7 @@ class WorkerWatch:
             if self._is_silent(told, now) and (now - asked_at).total_seconds() >= surface.patience.silence_seconds / 2:
                 asked_at = now
                 ended: dict[str, Any] | None = await surface.surroundings.aside(
-                    self._ask, errand, attempt, worker, told, now
+                    self._ask_if_possible, errand, attempt, worker, told, now
                 )
                 if ended is not None:
                     return ended
@@ -55,6 +55,18 @@ class WorkerWatch:
 
     def _is_silent(self, told: WorkerFacts, now: datetime) -> bool:
         return _silent_seconds(told, now) >= self._surface.patience.silence_seconds
+
+    def _ask_if_possible(
+        self, errand: Errand, attempt: int, worker: Worker, told: WorkerFacts, now: datetime
+    ) -> dict[str, Any] | None:
+        """What cuts off this appliance for some minutes costs no worker its work: it goes on meanwhile."""
+        try:
+            return self._ask(errand, attempt, worker, told, now)
+        except UnavailableError as error:
+            if _silent_seconds(told, now) >= self._surface.patience.silent_limit_seconds:
+                raise
+            self._book.stage(errand.facts.task_id, f"cannot look after {worker.instance_id} now: {error.what}")
+            return None
 
     def _ask(
         self, errand: Errand, attempt: int, worker: Worker, told: WorkerFacts, now: datetime
