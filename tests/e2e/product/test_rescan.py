@@ -1,0 +1,44 @@
+"""An appliance is lost with everything that it knew; another one takes on what lies in the repository."""
+
+import shutil
+
+from holdfast.lab.actors import DATA_DEVICE
+
+MIB = 1024**2
+
+
+def test_a_new_appliance_takes_on_what_a_lost_one_left(ready):
+    people = ready.people
+    instance = ready.people.start_instance("web-1", 64 * MIB, {"backup": "daily"})
+    backup = {"repository": "main", "retention": {"keep": 2}}
+    ready.apply("web", select={"tags": {"backup": "daily"}}, backup=backup)
+    points = [ready.run("web")["tasks"][0]["result"]["restore_point"] for _ in range(2)]
+    expected, was = ready.content(instance), people.instance(instance)
+
+    ready.appliance.process.kill()
+    shutil.rmtree(ready.appliance.home)
+    ready.do("appliance", "remove", "north", "--yes")
+    assert ready.do("point", "list")["points"] == []
+    people.destroy(instance)
+
+    ready.appliance = ready.start_appliance("heir")
+    ready.connect("heir", ready.appliance)
+    assert ready.do("repository", "rescan", "main") == {"repository": "main", "points": 0, "added": 0, "warnings": []}
+    ready.do("account", "add", "own")
+    assert ready.do("repository", "rescan", "main")["added"] == 2
+    again = ready.do("repository", "rescan", "main", "--appliance", "heir")
+    assert (again["points"], again["added"]) == (2, 0)
+    listed = ready.until(lambda: two(ready.do("point", "list", "--workload", instance)["points"]))
+    assert [one["id"] for one in listed] == points[::-1], "newest first"
+    shown = ready.do("point", "show", points[1])
+    assert shown["configuration"]["instance_type"] == was["InstanceType"]
+
+    done = ready.do("restore", "instance", points[1], "--worker-mode", "local", "--yes")
+    restored = done["tasks"][0]["result"]["instance_id"]
+    assert ready.content(restored) == expected
+    assert people.instance(restored)["PrivateIpAddress"] == was["PrivateIpAddress"]
+    people.check_file_system(people.disks(restored)[DATA_DEVICE])
+
+
+def two(points):
+    return points if len(points) == 2 else None
