@@ -1,21 +1,25 @@
 """Takes what workers report out of their queue and into the book; only then it is deleted from the queue.
 
 Queues deliver at least once and in any order: reports count by their number, figures only grow, and the last word of an
-attempt is kept as it came first. Who says something of a task that is not known is not heard.
+attempt is kept as it came first. Who says something of a task that is not known is not heard: the id of its session in
+the repository, 16 random bytes that only its worker is told, is what a report proves itself by.
 """
 
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface
-from holdfast.domain.errors import FormatError, PermissionDeniedError, UnsupportedFormatError
+from holdfast.domain.errors import FormatError, PermissionDeniedError, UnsupportedFormatError, UsageError
 from holdfast.domain.session import ItemError, LogLevel, Task, TaskProgress, WorkerFacts
+from holdfast.domain.time import parse_time
 from holdfast.protocol.worker_messages import EventType, WorkerEvent, decode_event
 
 _log = logging.getLogger(__name__)
+# Longer than a worker goes on that nobody hears.
+_OTHERS_KEPT = timedelta(hours=1)
 
 
 class EventPump:
@@ -30,9 +34,10 @@ class EventPump:
         queue = self._surface.cloud.events(region)
         try:
             messages = queue.receive(wait_seconds)
-            if messages:
-                self.store(body for _, body in messages)
-                queue.done([receipt for receipt, _ in messages])
+            ours = [(receipt, body) for receipt, body in messages if not self._is_for_another(body)]
+            if ours:
+                self.store(body for _, body in ours)
+                queue.done([receipt for receipt, _ in ours])
         except PermissionDeniedError as error:
             self._say_deaf(error)
             raise
@@ -52,6 +57,17 @@ class EventPump:
             task_id = tasks.get((event.session, event.attempt))
             if task_id is not None:
                 self._store(task_id, event)
+
+    def _is_for_another(self, body: str) -> bool:
+        """One queue serves all appliances of a stack: what is another's comes again, and to it. What nobody has taken
+        for long is nobody's any more.
+        """
+        try:
+            event = decode_event(body)
+            is_new = abs(self._surface.surroundings.now() - parse_time(event.time)) < _OTHERS_KEPT
+        except (FormatError, UnsupportedFormatError, UsageError):
+            return False
+        return is_new and event.appliance not in ("", self._surface.appliance_id)
 
     def _say_deaf(self, error: PermissionDeniedError) -> None:
         """Whoever watches a session that has a worker must see why nothing moves."""

@@ -127,6 +127,7 @@ class WorkerFleet:
             wrapped_key=wrapped,
             encryption_context=context,
             events_queue_url=self._surface.cloud.events(facts.region).url,
+            appliance=self._surface.appliance_id,
         )
         workers.send(worker, encode_pointer(pointer))
         self._book.stage(facts.task_id, f"worker {worker.instance_id} has its task")

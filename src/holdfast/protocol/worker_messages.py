@@ -50,7 +50,7 @@ class TaskPointer:
     """Where a task lies and how its key is unwrapped. `session` and `repository` are ids in hexadecimal.
 
     A worker that is a process of the appliance gets its key beside the pointer: then `wrapped_key` is empty, as are
-    `kms_key_id`, `encryption_context` and `events_queue_url`.
+    `kms_key_id`, `encryption_context`, `events_queue_url` and `appliance`, for whom the events in that queue are.
     """
 
     session: str
@@ -64,6 +64,7 @@ class TaskPointer:
     wrapped_key: bytes = b""
     encryption_context: Mapping[str, str] = field(default_factory=dict)
     events_queue_url: str = ""
+    appliance: str = ""
 
     @property
     def name(self) -> str:
@@ -88,7 +89,9 @@ class EventError:
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
-    """Something that happened to one attempt. `time` is the worker's clock, RFC 3339; sizes are None where unknown."""
+    """Something that happened to one attempt. `time` is the worker's clock, RFC 3339; sizes are None where unknown.
+    `appliance` is its pointer's: one queue serves all appliances of a stack.
+    """
 
     session: str
     attempt: int
@@ -100,6 +103,7 @@ class WorkerEvent:
     message: str = ""
     error: EventError | None = None
     exit_status: int | None = None
+    appliance: str = ""
 
     @property
     def idempotency_key(self) -> str:
@@ -132,6 +136,7 @@ def encode_pointer(pointer: TaskPointer) -> str:
         "wrapped_key": base64.b64encode(pointer.wrapped_key).decode(),
         "encryption_context": dict(pointer.encryption_context),
         "events_queue_url": pointer.events_queue_url,
+        "appliance": pointer.appliance,
     }
     return json.dumps(fields, sort_keys=True)
 
@@ -151,6 +156,7 @@ def decode_pointer(text: str) -> TaskPointer:
         wrapped_key=fields.binary("wrapped_key"),
         encryption_context=fields.texts("encryption_context"),
         events_queue_url=fields.text("events_queue_url"),
+        appliance=fields.text("appliance"),
     )
     fields.end()
     return pointer
@@ -169,6 +175,7 @@ def encode_event(event: WorkerEvent) -> str:
         "total_bytes": event.total_bytes,
         "message": event.message or None,
         "exit_status": event.exit_status,
+        "appliance": event.appliance or None,
     }
     if event.error is not None:
         error = event.error
@@ -193,6 +200,7 @@ def decode_event(text: str) -> WorkerEvent:
         message=fields.optional("message", fields.text) or "",
         error=None if error is None else EventError(**error),
         exit_status=fields.optional("exit_status", fields.number),
+        appliance=fields.optional("appliance", fields.text) or "",
     )
     fields.end()
     return event

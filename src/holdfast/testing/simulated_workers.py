@@ -125,6 +125,7 @@ class WorkerWorld:
             done_bytes=GIB,
             total_bytes=GIB,
             error=None if error is None else EventError.of(error),
+            appliance=pointer.appliance,
         )
         if life.fate == "mute":
             return

@@ -141,6 +141,7 @@ class EventReporter:
                 message=message,
                 error=error,
                 exit_status=exit_status,
+                appliance=self._pointer.appliance,
             )
             self._outbox.append(event)
 

@@ -96,3 +96,21 @@ def test_messages_are_done_with_only_after_they_were_stored(site):
     site.run(lambda appliance: appliance.pump.pump(REGION, 0))
     assert site.cloud.worker_world.queues[REGION] == {}
     assert site.records.sessions.task(TASK).workers[0].outcome == "done"
+
+
+def test_what_is_for_another_appliance_of_the_stack_stays_in_the_queue(site):
+    """All appliances of a stack take from one queue: none may take away what another one waits for."""
+    queue = site.cloud.worker_world.queues.setdefault(REGION, {})
+    queue |= {
+        "ours": event(1, appliance="ap-1"),
+        "unsaid": event(2),
+        "theirs": event(1, appliance="ap-2"),
+        "no time": encode_event(WorkerEvent(WORK, 1, 1, "yesterday", EventType.PROGRESS, appliance="ap-2")),
+        "nonsense": "{}",
+    }
+    site.run(lambda appliance: appliance.pump.pump(REGION, 0.0))
+    assert set(queue) == {"theirs"}
+    assert site.records.sessions.task(TASK).workers[0].reports == 2
+    site.wait(2 * 3600)
+    site.run(lambda appliance: appliance.pump.pump(REGION, 0.0))
+    assert queue == {}, "nobody has taken it, and nobody will"

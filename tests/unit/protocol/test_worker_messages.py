@@ -37,6 +37,7 @@ pointers = st.builds(
     wrapped_key=st.binary(max_size=200),
     encryption_context=st.dictionaries(words, words, max_size=3),
     events_queue_url=words,
+    appliance=words,
 )
 events = st.builds(
     WorkerEvent,
@@ -50,6 +51,7 @@ events = st.builds(
     message=words,
     error=st.none() | st.builds(EventError, words, words, words, words),
     exit_status=st.none() | st.integers(0, 255),
+    appliance=words,
 )
 POINTER = TaskPointer("ab" * 16, 2, TaskKind.BACKUP, "s3://b/p", "cd" * 16, 1, "eu-west-1")
 EVENT = WorkerEvent("ab" * 16, 2, 7, "2026-01-02T03:04:05.000000Z", EventType.PROGRESS, 1, 2)

@@ -40,6 +40,7 @@ def test_progress_is_told_once_a_second(reporter, hand, listener):
     assert listener.types == ["progress"] * 10
     last = listener.events[-1]
     assert (last.done_bytes, last.total_bytes) == (40, 1000)
+    assert {event.appliance for event in listener.events} == {"ap-1"}, "whose queue it is, others read, too"
 
 
 def test_standstill_gives_a_sign_of_life(reporter, hand, listener):
