@@ -104,6 +104,8 @@ class ApplianceRegister:
         if known.state not in _TOLD:
             return known
         offered = offered_certificate if state == ApplianceState.CERTIFICATE_CHANGED else None
+        if state == known.state == ApplianceState.AVAILABLE:
+            reason = known.reason  # what it refuses, which its service knows nothing of
         changed = replace(known, state=state, reason=reason, offered_certificate=offered)
         if changed == known:
             return known
@@ -153,11 +155,17 @@ class ApplianceRegister:
             except HoldfastError as error:
                 self.told(appliance.name, ApplianceState.UNAVAILABLE, str(error), None)
 
+    def tell_again(self) -> None:
+        """Repositories have changed: whoever refused one before is asked anew."""
+        for appliance in self._records.appliances.all():
+            if appliance.state == ApplianceState.AVAILABLE and appliance.reason:
+                self._tell_repositories(appliance)
+
     def _tell_repositories(self, appliance: Appliance) -> None:
         """What it refuses is shown beside its state: policies that need that repository would fail."""
         refused = self._repositories.push_all(appliance)
-        if refused:
-            reason = "; ".join(f"{error.what}: {error.why}" for error in refused)
+        reason = "; ".join(f"{error.what}: {error.why}" for error in refused)
+        if refused or appliance.state == ApplianceState.AVAILABLE:
             self._records.appliances.put(replace(appliance, reason=reason))
 
     def forget(self, name: str) -> None:

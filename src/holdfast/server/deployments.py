@@ -37,8 +37,10 @@ class Deployments:
             except BaseException:
                 self._records.appliances.remove(order.name)
                 raise
-            self._register.settled(appliance)
+            settled = self._register.settled(appliance)
             voice.say(f"appliance {appliance.name} answers at {appliance.url}")
+            if settled.reason:
+                voice.say(f"it does not take on every repository: {settled.reason}", LogLevel.WARNING)
 
         return self._sessions.start(SessionKind.DEPLOY, order.name, work, {"plugin": plugin, "options": dict(options)})
 

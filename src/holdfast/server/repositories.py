@@ -56,11 +56,14 @@ class RepositoryShelf:
         refused: list[HoldfastError] = []
         for definition in self._records.repositories.all():
             try:
-                self._push(appliance, RepositoryOrder(definition, self._password(definition)))
+                opened = self._push(appliance, RepositoryOrder(definition, self._password(definition)))
             except UnavailableError as error:
                 return [*refused, error]
             except HoldfastError as error:
                 refused.append(error)
+            else:
+                if opened != definition:  # the first that opened it says which repository it is
+                    self._records.repositories.put(opened, None)
         return refused
 
     def rescan(self, name: str, appliance: Appliance) -> RepositoryRescanned:

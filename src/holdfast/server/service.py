@@ -137,7 +137,9 @@ class ManagementServer:
 
     def put_repository(self, order: RepositoryOrder) -> RepositoryDefinition:
         """Keep it, and let every appliance know it."""
-        return self._parts.repositories.put(order)
+        kept = self._parts.repositories.put(order)
+        self._parts.register.tell_again()
+        return kept
 
     def list_repositories(self) -> list[RepositoryDefinition]:
         """By name."""
@@ -154,6 +156,7 @@ class ManagementServer:
     def remove_repository(self, name: str) -> None:
         """Forget it; its contents stay."""
         self._parts.repositories.remove(name)
+        self._parts.register.tell_again()
 
     # ------------------------------------------------------------------------------------------- sessions and points
 

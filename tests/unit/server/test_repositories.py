@@ -1,11 +1,14 @@
 """Repositories: sealed here, known to every appliance, also to those that were away."""
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.domain.errors import NotFoundError, PluginMissingError, UnavailableError, UsageError, WrongKeyError
 from holdfast.domain.infrastructure import ApplianceState, RepositoryDefinition
 from holdfast.plugin_api import ConnectOrder
 from holdfast.protocol.appliance_answers import RepositoryOrder
+from holdfast.protocol.encoding import to_document
 
 ORDER = RepositoryOrder(RepositoryDefinition("r", "s3://bucket/r"), "secret")
 
@@ -93,3 +96,23 @@ def test_what_an_appliance_refuses_is_shown_beside_it(ready):
     ready.plugin.answers["PUT", "/repositories/r"] = WrongKeyError("r does not open", why="no slot", cure="x")
     appliance = ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
     assert (appliance.state, appliance.reason) == (ApplianceState.AVAILABLE, "r does not open: no slot")
+
+
+def test_what_an_appliance_refuses_stays_shown_until_it_takes_it(ready):
+    ready.server.put_repository(ORDER)
+    ready.plugin.answers["PUT", "/repositories/r"] = WrongKeyError("r does not open", why="no slot", cure="x")
+    ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
+    ready.server.report("a", ApplianceState.AVAILABLE, "", None)
+    assert ready.server.get_appliance("a").reason == "r does not open: no slot"
+    ready.plugin.answers["PUT", "/repositories/r"] = to_document(replace(ORDER.repository, repository_id="7a"))
+    ready.server.put_repository(ORDER)
+    assert ready.server.get_appliance("a").reason == ""
+
+
+def test_the_first_appliance_that_opens_it_says_which_it_is(ready):
+    ready.server.put_repository(ORDER)
+    assert ready.server.get_repository("r").repository_id == ""
+    ready.plugin.answers["PUT", "/repositories/r"] = to_document(replace(ORDER.repository, repository_id="7a"))
+    ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
+    assert ready.server.get_repository("r").repository_id == "7a"
+    assert ready.parts.records.repositories.sealed_password("r") is not None
