@@ -140,6 +140,36 @@ def test_one_that_was_cut_short_is_cleaned_by_the_ledger(installed, certificate,
     installed.plugin.clean(installed.session, installed.context(installed.session))
 
 
+def test_a_removal_that_is_cut_short_anywhere_is_asked_for_again(installed, certificate, launched, client):
+    def deployed():
+        session = os.urandom(16).hex()
+        key = f"appliances/{session}/certificate.pem"
+        client("s3").put_object(Bucket=installed.settings["bundle_bucket"], Key=key, Body=certificate.encode())
+        return installed.plugin.deploy(ORDER, installed.context(session)), key
+
+    def remove(appliance):
+        installed.plugin.disconnect(appliance, installed.context(os.urandom(16).hex()), delete=True)
+
+    appliance, _ = deployed()
+    installed.calls.clear()
+    remove(appliance)
+    operations = list(dict.fromkeys(installed.calls))
+    assert {"TerminateInstances", "DescribeInstances", "DeleteSecurityGroup", "DeleteObjects"} <= set(operations)
+    for operation in operations:
+        appliance, key = deployed()
+        installed.trouble[operation] = PermissionDeniedError(f"{operation} was refused", why="x", cure="y")
+        with pytest.raises(PermissionDeniedError, match=operation):
+            remove(appliance)
+        installed.trouble.clear()
+        remove(appliance)
+        assert launched() == {}, operation
+        assert installed.ledger.open_rows() == [], operation
+        versions = client("s3").list_object_versions(Bucket=installed.settings["bundle_bucket"], Prefix=key)
+        assert "Versions" not in versions, operation
+        # Killed after all was done and before the server had forgotten the appliance.
+        remove(appliance)
+
+
 def test_one_that_does_not_answer_is_removed(installed, certificate, launched, monkeypatch):
     monkeypatch.setattr("holdfast_aws.deploying.ANSWER_SECONDS", 0.0)
     installed.doors.answers["GET", "/appliance"] = UnavailableError("no answer", why="timed out", cure="z")

@@ -70,8 +70,10 @@ class Deployment:
 
     def clean(self, session_id: str) -> None:
         """Everything that the deployment of that session made."""
-        Cleaning(self._ec2, self._ledger(session_id), self._cloud.waiting).run(self._context.say)
+        cleaning = Cleaning(self._ec2, self._ledger(session_id), self._cloud.waiting)
+        cleaning.run(self._context.say)
         self._store.forget(session_id)
+        cleaning.close()
 
     def remove(self, appliance: Appliance, *, delete: bool) -> None:
         """Let go of it; with `delete`, end its instance and what was deployed with it."""
@@ -81,7 +83,11 @@ class Deployment:
         if unheard is not None:
             self._context.say(f"the appliance could not be told: {unheard.what}: {unheard.why}")
         if delete:
-            self.clean(self._session_of(appliance.instance_id))
+            session_id = self._session_of(appliance.instance_id)
+            if session_id is None:
+                self._context.say(f"instance {appliance.instance_id} was removed before")
+            else:
+                self.clean(session_id)
 
     def _farewell(self, appliance: Appliance) -> None:
         """Workers, roles, queues and groups are the appliance's to remove: once it is gone, nobody knows of them."""
@@ -174,12 +180,15 @@ class Deployment:
         server_id, region = self._context.identity.server_id, self._settings.region
         return DeploymentLedger(self._context.ledger, server_id, session_id, region, self._cloud.now)
 
-    def _session_of(self, instance_id: str) -> str:
+    def _session_of(self, instance_id: str) -> str | None:
+        """The deployment that made it; None where a removal that was cut short has left nothing of it."""
         for row in self._context.ledger.open_rows():
             if row.kind == INSTANCE and row.object_id == instance_id:
                 return row.session_id
+        if self._instances().state(instance_id) in (None, "terminated"):
+            return None
         raise NotFoundError(
             f"instance {instance_id} is not in the server's ledger",
-            why="this server did not deploy it, or has removed it already",
+            why="this server did not deploy it, and it runs",
             cure="remove the appliance without --delete, and end the instance in the AWS console",
         )

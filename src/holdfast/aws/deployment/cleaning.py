@@ -31,14 +31,16 @@ class Cleaning:
         self._waiting = waiting
 
     def run(self, say: Callable[[str], None]) -> None:
-        """Everything in the session's open rows of this region: the instances first, they use the groups."""
-        rows = [row for row in self._ledger.open_rows() if row.region == self._ec2.region]
+        """Everything in the session's open rows of this region: the instances first, they use the groups.
+
+        An instance's row stays open until `close`: whoever is cut short finds by it what else there is to do.
+        """
+        rows = self._rows()
         for row in rows:
             if row.kind == "instance":
                 for instance_id in self._instances(row):
                     self._terminate(instance_id)
                     say(f"instance {instance_id} is terminated")
-                self._close(row)
         for row in rows:
             if row.kind == "security-group":
                 group_id = row.object_id or find_group(self._ec2, None, row.task_id)
@@ -46,6 +48,15 @@ class Cleaning:
                     self._delete_group(group_id)
                     say(f"security group {group_id} is removed")
                 self._close(row)
+
+    def close(self) -> None:
+        """Nothing is left of it: the last rows."""
+        for row in self._rows():
+            if row.kind == "instance":
+                self._close(row)
+
+    def _rows(self) -> list[LedgerRow]:
+        return [row for row in self._ledger.open_rows() if row.region == self._ec2.region]
 
     def _close(self, row: LedgerRow) -> None:
         if row.object_id:
