@@ -30,8 +30,7 @@ class ApplianceConnections:
         if len(every) == 1:
             return every[0]
         if not every:
-            if not self._records.plugins.all():
-                raise missing("aws")
+            self.check_cloud()
             raise UsageError(
                 "there is no appliance",
                 why="this server works with none so far",
@@ -42,6 +41,11 @@ class ApplianceConnections:
             why="there are several: " + ", ".join(appliance.name for appliance in every),
             cure="name one with --appliance",
         )
+
+    def check_cloud(self) -> None:
+        """Raises PluginMissingError on a server that knows no cloud."""
+        if not self._records.plugins.all() and not self._records.appliances.all():
+            raise missing("aws")
 
     def send(
         self,

@@ -250,7 +250,11 @@ class ManagementServer:
 
     def get_point(self, point_id: str, appliance: str | None = None) -> tuple[str, PointDetail]:
         """Whose it is and what it holds. While its appliance is away, without how its workload was made up."""
-        listed = self._records.mirror.point(point_id, appliance)
+        try:
+            listed = self._records.mirror.point(point_id, appliance)
+        except NotFoundError:
+            self._parts.connections.check_cloud()
+            raise
         try:
             answer = self.ask_appliance(listed.appliance, "GET", f"/points/{listed.point.id}")
         except UnavailableError:

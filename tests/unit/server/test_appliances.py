@@ -7,6 +7,7 @@ from holdfast.domain.errors import (
     CertificateError,
     ConflictError,
     NotFoundError,
+    PluginMissingError,
     QuotaReachedError,
     UnavailableError,
     UsageError,
@@ -168,3 +169,13 @@ def test_a_removal_that_fails_changes_nothing(connected):
     session = connected.wait(connected.server.remove_appliance("a", delete=False))
     assert session.state == State.FAILED
     assert connected.server.get_appliance("a").state == ApplianceState.AVAILABLE
+
+
+def test_a_server_that_knows_no_cloud_says_so_of_points_too(small):
+    with pytest.raises(PluginMissingError, match="plug-in aws is not installed"):
+        small.server.get_point("a" * 32)
+
+
+def test_a_point_that_nobody_knows_is_not_found(connected):
+    with pytest.raises(NotFoundError):
+        connected.server.get_point("a" * 32)
