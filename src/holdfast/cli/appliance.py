@@ -110,7 +110,7 @@ def connect(
     order = {"name": name, "url": url, "fingerprint": fingerprint, "code": code}
     with connected() as client:
         appliance = client.send("POST", "/appliances/connect", order)
-    voice.document(appliance, lambda: facts_table(as_facts(appliance)))
+    voice.document(appliance, lambda: _facts(appliance))
     return voice.status
 
 
@@ -153,14 +153,25 @@ def show(
 
 def _shown(appliance: dict[str, Any], limits: list[dict[str, Any]]) -> str:
     rows = [(one["queue"], one["partition"], one["limit"], one["running"], one["waiting"]) for one in limits]
-    text = facts_table(as_facts(appliance))
+    text = _facts(appliance)
     return text + ("\n" + rows_table(("LIMIT", "OF", "AT ONCE", "RUNNING", "WAITING"), rows) if rows else "")
+
+
+def _facts(appliance: dict[str, Any]) -> str:
+    """Certificates as people compare them: by their fingerprints."""
+    from holdfast.rest.tls import fingerprint_of
+
+    facts = as_facts({name: value for name, value in appliance.items() if "certificate" not in name})
+    for name in ("certificate", "offered_certificate"):
+        if appliance.get(name):
+            facts[f"{name.replace('_', ' ')} (SHA-256)"] = fingerprint_of(appliance[name])
+    return facts_table(facts)
 
 
 def _act(voice: Voice, name: str, verb: str) -> int:
     with connected() as client:
         appliance = client.send("POST", f"/appliances/{name}/{verb}")
-    voice.document(appliance, lambda: facts_table(as_facts(appliance)))
+    voice.document(appliance, lambda: _facts(appliance))
     return voice.status
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.cli.made_of import made_of, made_of_table
 from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.tables import facts_table, rows_table
 
@@ -126,6 +127,7 @@ def manifest(found: "Manifest") -> Document:
             for pack in found.packs
         ],
         "statistics": dict(found.statistics),
+        "configuration": made_of(found),
     }
 
 
@@ -156,7 +158,11 @@ def manifest_table(found: "Manifest") -> str:
         ("PACK", "HOLDS", "SIZE"),
         [(pack.pack.hex(), "maps" if pack.holds_maps else "data", human_size(pack.size_bytes)) for pack in found.packs],
     )
-    return "\n".join([facts, volumes, packs] if found.packs else [facts, volumes])
+    configuration = made_of(found)
+    parts = [facts, volumes]
+    if configuration is not None:
+        parts.append(made_of_table(configuration))
+    return "\n".join([*parts, packs] if found.packs else parts)
 
 
 def verification(report: "VerifyReport", summary: "PointSummary", duration_seconds: float) -> Document:

@@ -11,7 +11,7 @@ from holdfast.cli.options import PasswordFileOption, YesOption, confirm
 from holdfast.cli.passwords import given_password
 from holdfast.cli.server_connection import connected, query
 from holdfast.cli.tables import as_facts, facts_table, rows_table
-from holdfast.cli.voice import Voice
+from holdfast.cli.voice import Voice, say
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -40,6 +40,10 @@ def add(
     order = {"repository": definition, "password": None if password is None else password.decode()}
     with connected() as client:
         added = client.send("PUT", f"/repositories/{name}", order)
+    if not added["repository_id"]:
+        say(
+            "note: no appliance could open it yet; the first one that does finds out whether location and key are right"
+        )
     voice.document(added, lambda: facts_table(as_facts(added)))
     return voice.status
 

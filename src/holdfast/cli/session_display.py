@@ -1,5 +1,6 @@
 """A session as it runs, for a person: lines of its log, how far it is, and how it ended as an exit code."""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -7,17 +8,29 @@ from typing import TYPE_CHECKING, Any
 from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.tables import Cell, facts_table, rows_table
 from holdfast.cli.voice import DONE, DONE_WITH_WARNINGS, Voice, say
+from holdfast.domain.errors import UnavailableError
 
 if TYPE_CHECKING:
     from holdfast.repository.progress import Progress
     from holdfast.rest.client.server import HoldfastClient
 
 FAILED = 1
+SHORT_ID = 12
+_ID = re.compile("[0-9a-f]{32}")
 FINAL = frozenset({"succeeded", "warning", "failed", "cancelled"})
 
 
 def follow(client: "HoldfastClient", voice: Voice, session_id: str) -> Mapping[str, Any]:
-    """Show the session until it has ended; its last detail."""
+    """Show the session until it has ended; its last detail. Who has to stop looking is told that it does not end."""
+    try:
+        return _followed(client, voice, session_id)
+    except (KeyboardInterrupt, UnavailableError):
+        short = session_id[:SHORT_ID]
+        say(f"session {short} does not end with this command: `holdfast session watch {short}` follows it again")
+        raise
+
+
+def _followed(client: "HoldfastClient", voice: Voice, session_id: str) -> Mapping[str, Any]:
     detail: Mapping[str, Any] = client.send("GET", f"/sessions/{session_id}")
     shown = 0
     with ExitStack() as stack:
@@ -110,15 +123,24 @@ def _task_facts(task: Mapping[str, Any]) -> dict[str, Cell]:
     workload, progress = task["workload"], task["progress"]
     workers = [one["instance_id"] or "a process of the appliance" for one in task["workers"]]
     return {
-        "task": workload["id"] + (f" ({workload['name']})" if workload["name"] else ""),
+        "task": _named(workload),
         "state": task["state"] + ("" if task["state"] in FINAL else f", {task['stage']}"),
-        "done": f"{human_size(progress['done_bytes'])} of {human_size(progress['total_bytes'])}",
+        "done": f"{human_size(progress['done_bytes'])} of {human_size(progress['total_bytes'])}"
+        if progress["total_bytes"]
+        else None,
         "read": human_size(progress["read_bytes"]) if progress["read_bytes"] else None,
         "stored": human_size(progress["stored_bytes"]) if progress["stored_bytes"] else None,
         "workers": ", ".join(workers) or None,
-        "result": ", ".join(f"{name} {value}" for name, value in task["result"].items()) or None,
+        **{name.replace("_", " "): str(value) for name, value in task["result"].items() if "_bytes" not in name},
         "warnings": "; ".join(task["warnings"]) or None,
     }
+
+
+def _named(workload: Mapping[str, Any]) -> str:
+    """A task that stands for a whole region, or for a policy that found nothing, has no workload but a name."""
+    if not workload["id"]:
+        return str(workload["name"])
+    return f"{workload['id']} ({workload['name']})" if workload["name"] else str(workload["id"])
 
 
 def _error_facts(error: Mapping[str, Any] | None) -> dict[str, Cell]:
@@ -131,9 +153,9 @@ def sessions_table(sessions: list[Mapping[str, Any]]) -> str:
     """A line a session."""
     rows = [
         (
-            one["id"][:12],
+            one["id"][:SHORT_ID],
             one["kind"],
-            one["subject"],
+            one["subject"][:SHORT_ID] if _ID.fullmatch(one["subject"]) else one["subject"],
             one["state"],
             one["trigger"],
             short_time(one["created_at"]),

@@ -34,7 +34,7 @@ def rows_table(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
 
 
 def as_facts(document: Mapping[str, Any]) -> dict[str, Cell]:
-    """A document for people: words for names, units for numbers; lists and nulls are left out."""
+    """A document for people: words for names, units for numbers; lists, nulls and empty text are left out."""
     facts: dict[str, Cell] = {}
     for name, value in document.items():
         words = name.replace("_", " ")
@@ -47,5 +47,5 @@ def as_facts(document: Mapping[str, Any]) -> dict[str, Cell]:
         elif name.endswith("_seconds"):
             facts[words.removesuffix(" seconds")] = human_duration(value)
         else:
-            facts[words] = value
-    return facts
+            facts[words] = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+    return {words: value for words, value in facts.items() if value != ""}
