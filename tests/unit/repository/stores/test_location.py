@@ -54,6 +54,9 @@ def test_the_canonical_form_has_one_order():
         "s3://bucket?region=", "s3://bucket?region=a&region=b", "s3://bucket?path_style=yes", "s3://bucket?class=cold",
         "s3://bucket?storage_class=DEEP_ARCHIVE", "s3://bucket?storage_class=GLACIER", "s3://bucket?endpoint=host:9000",
         "s3://bucket?endpoint=http://host/path", "s3://bucket?endpoint=http://u:p@host", "s3://bucket?endpoint=ftp://host",
+        "s3://bucket?endpoint=http://169.254.169.254", "s3://bucket?endpoint=http://[fd00:ec2::254]:80",
+        "s3://bucket?endpoint=http://2852039166", "s3://bucket?endpoint=http://0xa9fea9fe:80",
+        "s3://bucket?endpoint=http://169.254.170.2:80", "s3://bucket?endpoint=http://[fe80::1]",
         "s3://bucket?endpoint=http://host:99999", "s3://bucket?endpoint=http://[broken",
     ],
 )  # fmt: skip

@@ -1,13 +1,17 @@
 """s3://bucket/prefix?options: what a person writes for a place in an S3 store. Imports no boto3."""
 
 import re
+import socket
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from holdfast.repository.stores.location_errors import refuse
 
 # S3's own rule for the names of general-purpose buckets, with the underscore and capitals of other makers' stores.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+# Of instances whose network is IPv6 (EC2 User Guide, "Access instance metadata"); the other one is link-local.
+_METADATA_SERVICE = ip_address("fd00:ec2::254")
 _S3_OPTIONS = ("class", "endpoint", "path_style", "region", "storage_class")
 # S3's storage classes with immediate access; packs in any other would need a retrieval before each restore.
 _INSTANT_STORAGE_CLASSES = (
@@ -114,4 +118,20 @@ def _check_endpoint(endpoint: str, text: str) -> str:
         sound = False
     if not sound:
         raise refuse(text, "its endpoint is none", "write endpoint=http://host:port or endpoint=https://host")
+    if _is_for_the_machine_alone(parts.hostname or ""):
+        raise refuse(text, "at its endpoint a machine's own services answer, and no store", "name the store's address")
     return endpoint.rstrip("/")
+
+
+def _is_for_the_machine_alone(host: str) -> bool:
+    """Where an instance's credentials are handed out: who may name a location must not reach that through us. Addresses
+    are read in every way in which a resolver reads them (one number, hexadecimal).
+    """
+    try:
+        address: IPv4Address | IPv6Address = IPv4Address(socket.inet_aton(host))
+    except OSError:
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+    return address.is_link_local or address == _METADATA_SERVICE
