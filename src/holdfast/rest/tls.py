@@ -121,7 +121,9 @@ def changed_certificate(place: str, pinned: str, offered: str) -> CertificateErr
 
 def _der_of(certificate: str) -> bytes:
     try:
-        return ssl.PEM_cert_to_DER_cert(certificate.strip())
+        der = ssl.PEM_cert_to_DER_cert(certificate.strip())
+        x509.load_der_x509_certificate(der)
+        return der
     except ValueError as error:
         raise UsageError(
             "a certificate cannot be read", why=str(error), cure="hand in one certificate in the PEM form"

@@ -216,3 +216,10 @@ def test_nobody_is_there(tmp_path):
     with pytest.raises(UnavailableError):
         client.offered_certificate()
     client.close()
+
+
+def test_what_only_looks_like_a_certificate_is_refused():
+    """A context that was to trust it would not be made, neither now nor at the next start."""
+    junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    with pytest.raises(UsageError, match="cannot be read"):
+        fingerprint_of(junk)
