@@ -12,7 +12,7 @@ export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lint format types imports house docs clean
+.PHONY: help demo test check bench campaign lint format types imports house docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,10 @@ check: lint types imports house  ## the quick part of `test`: style, types, impo
 bench: $(INSTALLED)  ## measure against restic and borg on one image, side by side
 	@.ci/system-tools mkfs.ext4:e2fsprogs restic:restic borg:borgbackup
 	$(BIN)/python bench/run.py
+
+campaign: $(INSTALLED)  ## kill -9 at every step of every story, for hours; KILLS=N bounds those of each; writes docs/kill-campaign.md
+	CAMPAIGN=build/campaign $(BIN)/pytest -n $(WORKERS) --timeout 0 tests/e2e/campaign; \
+	$(BIN)/python -m tests.e2e.campaign.page build/campaign
 
 lint: $(INSTALLED)  ## style
 	$(BIN)/ruff check --quiet .
