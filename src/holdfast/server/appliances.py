@@ -4,6 +4,8 @@ An appliance is available until its service, or somebody's request, finds otherw
 certificate, or obeying another server. What it says comes from the plug-in's service that looks after it.
 """
 
+import threading
+from contextlib import suppress
 from dataclasses import replace
 
 from holdfast.domain.errors import ConflictError, HoldfastError, NotFoundError, UsageError
@@ -47,13 +49,13 @@ class ApplianceRegister:
         self._services = services
         self._repositories = repositories
         self._surroundings = surroundings
+        # A record is read, changed and written by one at a time: what was removed meanwhile must not come back.
+        self._turn = threading.RLock()
 
     def reserve(self, name: str) -> None:
         """Raises ConflictError where the name is taken, UsageError where it is none."""
         checked_name(name, "an appliance")
-        try:
-            self._records.appliances.get(name)
-        except NotFoundError:
+        if self._known(name) is None:
             return
         raise ConflictError(
             f"there is an appliance {name} already", why="names are unique on a server", cure="choose another name"
@@ -63,10 +65,7 @@ class ApplianceRegister:
         """Take on an appliance that runs; one that another server had obeys this one from now on."""
         checked_name(order.name, "an appliance")
         plugin = self._plugins.installed(plugin_name)
-        try:
-            known = self._records.appliances.get(order.name)
-        except NotFoundError:
-            known = None
+        known = self._known(order.name)
         if known is not None and known.state != ApplianceState.OWNED_BY_ANOTHER:
             self.reserve(order.name)
         appliance = plugin.connect(order, self._plugins.context(plugin_name))
@@ -87,7 +86,8 @@ class ApplianceRegister:
             offered_certificate=None,
             added_at=appliance.added_at or self._surroundings.now(),
         )
-        self._records.appliances.put(settled)
+        with self._turn:
+            self._records.appliances.put(settled)
         self._tell_repositories(settled)
         self._services.follow(settled)
         return self._records.appliances.get(settled.name)
@@ -100,16 +100,17 @@ class ApplianceRegister:
                 why="it is of the server's own making",
                 cure="report one of " + ", ".join(sorted(_TOLD)),
             )
-        known = self._records.appliances.get(name)
-        if known.state not in _TOLD:
-            return known
-        offered = offered_certificate if state == ApplianceState.CERTIFICATE_CHANGED else None
-        if state == known.state == ApplianceState.AVAILABLE:
-            reason = known.reason  # what it refuses, which its service knows nothing of
-        changed = replace(known, state=state, reason=reason, offered_certificate=offered)
-        if changed == known:
-            return known
-        self._records.appliances.put(changed)
+        with self._turn:
+            known = self._records.appliances.get(name)
+            if known.state not in _TOLD:
+                return known
+            offered = offered_certificate if state == ApplianceState.CERTIFICATE_CHANGED else None
+            if state == known.state == ApplianceState.AVAILABLE:
+                reason = known.reason  # what it refuses, which its service knows nothing of
+            changed = replace(known, state=state, reason=reason, offered_certificate=offered)
+            if changed == known:
+                return known
+            self._records.appliances.put(changed)
         if state == ApplianceState.AVAILABLE and known.state != state:
             self._tell_repositories(changed)
         return self._records.appliances.get(name)
@@ -165,14 +166,22 @@ class ApplianceRegister:
         """What it refuses is shown beside its state: policies that need that repository would fail."""
         refused = self._repositories.push_all(appliance)
         reason = "; ".join(f"{error.what}: {error.why}" for error in refused)
-        if refused or appliance.state == ApplianceState.AVAILABLE:
-            self._records.appliances.put(replace(appliance, reason=reason))
+        with self._turn:
+            known = self._known(appliance.name)
+            if known is None or (known.state, known.certificate) != (appliance.state, appliance.certificate):
+                return  # much may have happened while it took them on
+            if refused or known.state == ApplianceState.AVAILABLE:
+                self._records.appliances.put(replace(known, reason=reason))
+
+    def _known(self, name: str) -> Appliance | None:
+        try:
+            return self._records.appliances.get(name)
+        except NotFoundError:
+            return None
 
     def forget(self, name: str) -> None:
         """It is none of ours any more; gone already is no error."""
         self._services.leave(name)
         self._connections.forget(name)
-        try:
+        with self._turn, suppress(NotFoundError):
             self._records.appliances.remove(name)
-        except NotFoundError:
-            return

@@ -11,12 +11,13 @@ from holdfast.domain.errors import (
     QuotaReachedError,
     UnavailableError,
     UsageError,
+    WrongKeyError,
 )
-from holdfast.domain.infrastructure import ApplianceState
+from holdfast.domain.infrastructure import ApplianceState, RepositoryDefinition
 from holdfast.domain.session import State
 from holdfast.plugin_api import ConnectOrder, DeployOrder
-from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord
-from tests.unit.server.small_server import owned_by_another
+from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord, RepositoryOrder
+from tests.unit.server.small_server import FakeConnection, owned_by_another
 
 ORDER = ConnectOrder("a", "https://a:11005", "ff", "code")
 
@@ -179,3 +180,18 @@ def test_a_server_that_knows_no_cloud_says_so_of_points_too(small):
 def test_a_point_that_nobody_knows_is_not_found(connected):
     with pytest.raises(NotFoundError):
         connected.server.get_point("a" * 32)
+
+
+def test_what_is_removed_while_it_is_told_something_does_not_come_back(connected, monkeypatch):
+    """Pushing repositories takes its time; what is refused is said of an appliance that is still known."""
+    connected.server.put_repository(RepositoryOrder(RepositoryDefinition("r", "s3://bucket/r"), "secret"))
+    connected.server.report("a", ApplianceState.UNAVAILABLE, "no route", None)
+
+    def refuse(*_words):
+        connected.parts.register.forget("a")
+        raise WrongKeyError("r does not open", why="no slot", cure="x")
+
+    monkeypatch.setattr(FakeConnection, "send", refuse)
+    with pytest.raises(NotFoundError):
+        connected.server.report("a", ApplianceState.AVAILABLE, "", None)
+    assert connected.server.list_appliances() == []
