@@ -103,6 +103,14 @@ def test_a_policy_that_matches_nothing_fails_and_says_so(site):
     assert task.error.cure
 
 
+def test_a_manual_snapshot_of_an_unknown_instance_speaks_of_no_policy(site):
+    session = site.run(lambda appliance: appliance.service.take_snapshot("main", REGION, "i-0123456789abcdef0"))
+    (task,) = tasks(site, session)
+    assert task.error is not None
+    assert task.error.what == "there is no instance i-0123456789abcdef0"
+    assert REGION in task.error.why
+
+
 def test_an_instance_is_protected_by_one_policy_only(site):
     site.cloud.add_instance("web-1", tags={"tier": "gold"})
     site.cloud.add_instance("web-2")

@@ -160,10 +160,19 @@ def _turn_of(task_id: str) -> str:
 
 def _nothing(order: TaskOrder) -> ItemError:
     policy = order.policy
+    where = f"in {', '.join(policy.regions)} of account {policy.account}"
+    if order.manual:
+        return ItemError.of(
+            NotFoundError(
+                f"there is no instance {policy.name}",
+                why=f"none {where} has this id, or it is terminated",
+                cure="check the id, --account and --region",
+            )
+        )
     return ItemError.of(
         NotFoundError(
             f"policy {policy.name} matches nothing",
-            why=f"no instance in {', '.join(policy.regions)} of account {policy.account} is selected and not excluded",
+            why=f"no instance {where} is selected and not excluded",
             cure="look at spec.select and spec.exclude, or at the tags of the instances",
         )
     )

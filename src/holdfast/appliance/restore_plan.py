@@ -86,7 +86,7 @@ class RestorePlanner:
         standing = self.standing(order, source)
         wanted = self.instance_order(order, source)
         objects = _worker_objects(source, order.worker_mode, wanted.volumes)
-        name = source.configuration.name
+        name = wanted.tags.get("Name") or source.configuration.instance_id
         warnings = [*_left_out(source), *_other_keys(source, wanted.volumes)]
         problems = _region_problem(source, order.new.region)
         if standing is not None:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from inspect import Parameter, Signature
 
@@ -34,7 +35,13 @@ def command(
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own] + common
         run.__signature__ = Signature(parameters, return_annotation=int)  # type: ignore[attr-defined]
-        app.command(name, epilog=f"Example: {example}")(run)
+        app.command(name, epilog=f"Example: {example}", short_help=_in_brief(function))(run)
         return function
 
     return register
+
+
+def _in_brief(function: Command) -> str:
+    """What the list of a noun's verbs says: the first statement, whole; the toolkit would cut it off with dots."""
+    text = " ".join((function.__doc__ or "").split())
+    return re.split(r"[.;](?: |$)", text, maxsplit=1)[0] + "."

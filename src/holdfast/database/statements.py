@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from holdfast.database import tables
 from holdfast.domain.errors import NotFoundError, UsageError
 
+_LISTED = frozenset({"account", "appliance", "point", "policy", "repository", "session"})
 _ID_PREFIX = re.compile(r"[0-9a-f]{1,32}")
 
 
@@ -43,7 +44,8 @@ def count_change(connection: Connection, kind: str, object_id: str) -> int:
 
 def missing(what: str, name: str) -> NotFoundError:
     """The error that names what is not there."""
-    return NotFoundError(f"{what} {name} does not exist", why="nothing has this name or id", cure=f"list the {what}s")
+    cure = f"see which there are: holdfast {what} list" if what in _LISTED else "look at what names it"
+    return NotFoundError(f"{what} {name} does not exist", why="nothing has this name or id", cure=cure)
 
 
 def newest_first(query: Select[Any], table: Table, last: tuple[datetime, str] | None, limit: int) -> Select[Any]:

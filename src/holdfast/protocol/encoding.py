@@ -88,4 +88,8 @@ def _refusal(what: str, complaints: list[str]) -> UsageError:
 
 def _complaint(error: Any) -> str:
     path = ".".join(str(part) for part in error["loc"]) or "the document"
+    beside = error["input"]
+    if error["type"] == "missing" and isinstance(beside, Mapping) and beside:
+        # A word mistyped is mostly one of these.
+        return f"{path}: Field required, and there are only {', '.join(str(name) for name in beside)}"
     return f"{path}: {error['msg']}"

@@ -113,6 +113,15 @@ def test_what_cannot_be_meant_is_refused_with_its_path(document, told):
     assert told in f"{refused.value.what} {refused.value.why}"
 
 
+def test_a_mistyped_field_is_named_with_the_one_that_is_missing():
+    document = changed()
+    document["spec"]["selcet"] = document["spec"].pop("select")
+    with pytest.raises(UsageError) as refused:
+        read_policy(document)
+    assert "spec.select: Field required" in refused.value.why
+    assert "selcet" in refused.value.why
+
+
 def test_a_name_that_is_none_is_refused():
     with pytest.raises(UsageError, match="is no name"):
         read_policy({**LEAST, "metadata": {"name": "web servers"}})
