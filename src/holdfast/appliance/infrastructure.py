@@ -83,10 +83,19 @@ class Infrastructure(Desk):
         known = replace(repository, repository_id=self._surface.repositories.examine(repository.location, plain))
         before = next((one for one in self._records.repositories.all() if one.name == known.name), known)
         _check_the_same(f"repository {known.name}", before.repository_id, known.repository_id)
-        sealed = None if plain is None else self._surface.secrets.seal(plain, PASSWORD_PURPOSE)
-        self._records.repositories.put(known, sealed)
+        self._records.repositories.put(known, None if plain is None else self._sealed(known.name, plain))
         set_repository_limit(self._surface.engine(), known)
         return known
+
+    def _sealed(self, name: str, password: bytes) -> bytes:
+        """As it is kept already, where that is the same: a server tells it again and again, and no seal is like another
+        one.
+        """
+        if name in {one.name for one in self._records.repositories.all()}:
+            kept = self._records.repositories.sealed_password(name)
+            if kept is not None and self._surface.secrets.open(kept, PASSWORD_PURPOSE) == password:
+                return kept
+        return self._surface.secrets.seal(password, PASSWORD_PURPOSE)
 
     def list_repositories(self) -> list[RepositoryDefinition]:
         """By name."""

@@ -20,17 +20,20 @@ from holdfast.wiring.delegated_repository import DelegatedRepository
 from holdfast.wiring.key_service import LazyKeyService
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
     definition: RepositoryDefinition
     sealed_password: bytes | None
     store: ObjectStore
     opened: DelegatedRepository
+    user_count: int = 0
+    replaced: bool = False
 
 
 class KeptOpenRepositories:
-    """Implements OpenRepositories. A definition or password that was changed opens anew; every opening and every use
-    compares with what this appliance remembers of the place (ordering rule 10).
+    """Implements OpenRepositories. A definition or password that was changed opens anew, and who uses what was open
+    before goes on with it; every opening and every use compares with what this appliance remembers of the place
+    (ordering rule 10).
     """
 
     def __init__(
@@ -41,15 +44,20 @@ class KeptOpenRepositories:
         self._memory = memory
         self._surroundings = surroundings
         self._lock = threading.Lock()
+        # One opens a repository for all who want it, and nobody waits for another one that cannot be reached.
+        self._turns: dict[str, threading.Lock] = {}
         self._kept: dict[str, _Kept] = {}
 
     @contextmanager
     def open(self, name: str) -> Iterator[DelegatedRepository]:
         """The repository of that name."""
-        opened = self._current(name)
-        yield opened
-        with opened.turn() as repository:
-            remember(repository, self._memory)
+        kept = self._take(name)
+        try:
+            yield kept.opened
+            with kept.opened.turn() as repository:
+                remember(repository, self._memory)
+        finally:
+            self._let_go(kept)
 
     def examine(self, location: str, password: bytes | None) -> str:
         """The id of the repository there, if it opens with that password."""
@@ -66,18 +74,34 @@ class KeptOpenRepositories:
                 kept.store.close()
             self._kept.clear()
 
-    def _current(self, name: str) -> DelegatedRepository:
+    def _take(self, name: str) -> _Kept:
         definition = self._definitions.get(name)
         sealed = self._definitions.sealed_password(name)
         with self._lock:
+            turn = self._turns.setdefault(name, threading.Lock())
+        with turn:
             kept = self._kept.get(name)
-            if kept is not None and (kept.definition, kept.sealed_password) == (definition, sealed):
-                return kept.opened
-            made = self._open(definition, sealed)
-            if kept is not None:
-                kept.store.close()
+            if kept is None or (kept.definition, kept.sealed_password) != (definition, sealed):
+                kept = self._replace(name, self._open(definition, sealed))
+            with self._lock:
+                kept.user_count += 1
+            return kept
+
+    def _replace(self, name: str, made: _Kept) -> _Kept:
+        with self._lock:
+            before = self._kept.get(name)
             self._kept[name] = made
-            return made.opened
+            if before is not None:
+                before.replaced = True
+                if not before.user_count:
+                    before.store.close()
+        return made
+
+    def _let_go(self, kept: _Kept) -> None:
+        with self._lock:
+            kept.user_count -= 1
+            if kept.replaced and not kept.user_count:
+                kept.store.close()
 
     def _open(self, definition: RepositoryDefinition, sealed: bytes | None) -> _Kept:
         password = None if sealed is None else self._box.open(sealed, PASSWORD_PURPOSE)

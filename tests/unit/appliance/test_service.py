@@ -22,7 +22,7 @@ from holdfast.domain.policy import Selection
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.protocol.policies import policy_document
 from holdfast.testing.simulated_cloud import ACCOUNT_ID
-from holdfast.testing.simulated_site import LOCATION, SimulatedSite
+from holdfast.testing.simulated_site import LOCATION, OpenBox, SimulatedSite
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_check_names_what_is_denied(site):
     assert ask(site, lambda service: service.check_account("main")).missing == ("sts:AssumeRole",)
 
 
-def test_a_repository_is_added_only_when_it_opens_and_its_password_is_sealed(site):
+def test_a_repository_is_added_only_when_it_opens_and_its_password_is_sealed(site, monkeypatch):
     definition = RepositoryDefinition("other", LOCATION, task_limit=3)
     with pytest.raises(WrongKeyError):
         ask(site, lambda service: service.put_repository(definition, "wrong"))
@@ -130,9 +130,18 @@ def test_a_repository_is_added_only_when_it_opens_and_its_password_is_sealed(sit
         site.records.repositories.get("other")
     known = ask(site, lambda service: service.put_repository(definition, "canary-password"))
     assert known.repository_id
-    assert b"canary" not in (site.records.repositories.sealed_password("other") or b"")
+    sealed = site.records.repositories.sealed_password("other") or b""
+    assert b"canary" not in sealed
+    again = replace(definition, task_limit=4)
+    with monkeypatch.context() as patch:
+        # What is sealed anew is another text, and the repository would be opened anew under who works in it.
+        patch.setattr(OpenBox, "seal", lambda *_words: pytest.fail("sealed anew"))
+        assert ask(site, lambda service: service.put_repository(again, "canary-password")).task_limit == 4
+    assert site.records.repositories.sealed_password("other") == sealed
+    ask(site, lambda service: service.put_repository(again, "another-password"))
+    assert site.records.repositories.sealed_password("other") != sealed
     limits = ask(site, lambda service: service.limits())
-    assert ("repository/other", 3) in {(one.queue, one.limit) for one in limits}
+    assert ("repository/other", 4) in {(one.queue, one.limit) for one in limits}
     site.policy()
     with pytest.raises(ConflictError):
         ask(site, lambda service: service.remove_repository("vault"))
