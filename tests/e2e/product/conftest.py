@@ -22,6 +22,13 @@ from tests.e2e.product.site import Site
 collect_ignore = [] if os.environ.get("PRODUCT") == "whole" else ["test_whole.py"]
 
 
+def pytest_collection_modifyitems(items):
+    """A module's site is made once, also where several processes share the tests."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 @pytest.fixture(scope="module")
 def bare_site(tmp_path_factory):
     """A lab and a server without plug-ins."""
