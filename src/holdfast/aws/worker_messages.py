@@ -18,19 +18,27 @@ class SqsTaskQueue:
     def __init__(self, session: AwsSession, url: str) -> None:
         self._client = PatientClient(session, "sqs")
         self._url = url
+        # One that came and could not be deleted yet: it is invisible, and would not come again for a while.
+        self._received: dict[str, str] | None = None
 
     def take(self, wait_seconds: float) -> TaskPointer | None:
-        """One message; SQS waits in whole seconds, at most twenty."""
+        """One message; SQS waits in whole seconds, at most twenty. Refused to delete it, the next call tries again."""
+        if self._received is None:
+            self._received = self._receive(wait_seconds)
+        if self._received is None:
+            return None
+        receipt, body = self._received["ReceiptHandle"], self._received["Body"]
+        self._client.call("DeleteMessage", f"queue {self._url}", QueueUrl=self._url, ReceiptHandle=receipt)
+        self._received = None
+        return decode_pointer(body)
+
+    def _receive(self, wait_seconds: float) -> dict[str, str] | None:
         wait = max(0, min(20, round(wait_seconds)))
         answer = self._client.call(
             "ReceiveMessage", f"queue {self._url}", QueueUrl=self._url, MaxNumberOfMessages=1, WaitTimeSeconds=wait
         )
-        for message in answer.get("Messages", ()):
-            self._client.call(
-                "DeleteMessage", f"queue {self._url}", QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"]
-            )
-            return decode_pointer(message["Body"])
-        return None
+        found = answer.get("Messages", ())
+        return dict(found[0]) if found else None
 
     def close(self) -> None:
         """Close the connections."""
