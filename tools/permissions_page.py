@@ -1,10 +1,17 @@
-"""docs/permissions.md, written from the policies themselves: python tools/permissions_page.py > docs/permissions.md"""
+"""docs/permissions.md, written from the policies and from calls that were made: python tools/permissions_page.py >
+docs/permissions.md
 
+`docs/calls-made.json` is what a test recorded: `RECORD_CALLS=1 pytest tests/e2e/permissions/test_calls_made.py`.
+"""
+
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants
-from holdfast.aws.policies.grants import LIST_READS, Grant
+from holdfast.aws.policies.grants import CREATIONS, LIST_READS, Grant
 from holdfast.aws.policies.production_account import production_account_grants
+from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.aws.policies.worker import (
     WorkerScope,
     worker_backup_grants,
@@ -21,6 +28,25 @@ AWS knows a resource; the actions without one are listed at the end.
 
 Names in capitals stand for what your stack made, or for what you registered. A condition `Null … false` asks that
 the tag or header is there, `Null … true` that it is not.
+"""
+
+SERVER_HEAD = """
+## What the server's own credentials must allow
+
+The two policies that follow, for a user or role whose credentials the management server has. `SERVER` is the beginning
+of the server's id; before the first start nobody knows it, and `*` stands in its place. CloudFormation acts with the
+rights of whoever asks it: so the resources of the stack are in here, too. Attach each as a managed policy of its own.
+"""
+CALLS = Path(__file__).resolve().parents[1] / "docs" / "calls-made.json"
+CALLS_HEAD = """
+## Calls made
+
+What each of them asked AWS for in a lab with IAM enforced, when everything that is named in the last column was done
+there; a test does it again and compares. Nothing else was asked for. What was granted and not asked for stands below,
+with the reason. The last column names the first thing that needs the call.
+
+| who | action | on | first needed to |
+|---|---|---|---|
 """
 
 
@@ -40,6 +66,7 @@ def page() -> str:
         ("ROLE",),
         ("VOLUME-KEY",),
     )
+    server = ServerScope("aws", ACCOUNT, "REGION", "SERVER")
     parts = [
         HEAD,
         _section("The appliance, in its own account", appliance_grants(appliance)),
@@ -47,10 +74,22 @@ def page() -> str:
         _section("A worker that backs up", worker_backup_grants(scope, ("SNAPSHOT",), ("SNAPSHOT-KEY",))),
         _section("A worker that restores", worker_restore_grants(scope, "SESSION-OF-THE-APPLIANCE", ("VOLUME-KEY",))),
         _section("The boundary of all workers", worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS)),
+        SERVER_HEAD,
+        _section("The server, for its plug-in", plugin_grants(server)),
+        _section("The server, for its appliances", deployment_grants(server)),
         "\n## Actions for which AWS knows no resource\n\n| action | what is looked for |\n|---|---|\n",
-        *(f"| `{action}` | {why} |\n" for action, why in LIST_READS.items()),
+        *(f"| `{action}` | {why} |\n" for action, why in sorted({**LIST_READS, **CREATIONS}.items())),
+        CALLS_HEAD,
+        *_calls(json.loads(CALLS.read_text(encoding="utf-8"))),
     ]
     return "".join(parts)
+
+
+def _calls(recorded: dict[str, Sequence[Sequence[str]]]) -> list[str]:
+    lines = [f"| {who} | `{action}` | `{resource}` | {way} |\n" for who, action, resource, way in recorded["asked"]]
+    lines.append("\n| who | granted, not asked for in the lab | why not |\n|---|---|---|\n")
+    lines += [f"| {who} | {_codes(actions.split())} | {why} |\n" for who, actions, why in recorded["not_asked"]]
+    return lines
 
 
 def _section(title: str, grants: Sequence[Grant]) -> str:

@@ -49,7 +49,7 @@ def appliance_grants(scope: ApplianceScope) -> list[Grant]:
     names = Ec2Names(scope.partition, scope.account_id)
     roles = scope.restored_role_arns if scope.restored_role_arns is not None else names.roles("*")
     grants = [
-        *discovery_grants(),
+        *discovery_grants(names),
         *snapshot_grants(names),
         *birth_grants(names),
         *restore_grants(names, roles),
@@ -104,9 +104,8 @@ def _worker_instances(names: Ec2Names) -> list[Grant]:
             names.all("network-interface", "volume"),
             {"StringEquals": born},
         ),
-        reads(
-            "LookAfterWorkers", "ec2:GetConsoleOutput", "iam:ListInstanceProfiles", "iam:ListRoles", "sqs:ListQueues"
-        ),
+        reads("LookAfterWorkers", "iam:ListInstanceProfiles", "iam:ListRoles", "sqs:ListQueues"),
+        Grant("ReadConsoles", "why a worker did not boot", ("ec2:GetConsoleOutput",), names.all("instance"), _OURS),
         Grant(
             "WorkerGroup",
             "a group that lets nothing in",

@@ -11,20 +11,22 @@ Conditions = Mapping[str, Mapping[str, str | tuple[str, ...]]]
 LIST_READS: Mapping[str, str] = {
     "ec2:DescribeAddresses": "whether an elastic address of a restore is free",
     "ec2:DescribeIamInstanceProfileAssociations": "which role a standing instance has, when it is restored into",
-    "ec2:DescribeImages": "Debian's image for workers, and the temporary images of restores",
-    "ec2:DescribeInstanceAttribute": "user data and protections, which DescribeInstances leaves out",
-    "ec2:DescribeInstances": "which instances a policy protects, how they are made up, and how workers do",
+    "ec2:DescribeImages": "Debian's image for appliances and workers, and the temporary images of restores",
+    "ec2:DescribeInstances": "which instances a policy protects, how they are made up, how workers and appliances do",
     "ec2:DescribeKeyPairs": "whether the key pair of a restore exists",
     "ec2:DescribeNetworkInterfaces": "addresses and groups of instances, and which addresses are taken",
-    "ec2:DescribeSecurityGroups": "the groups of workers and of restores",
+    "ec2:DescribeSecurityGroups": "the groups of appliances, of workers and of restores",
     "ec2:DescribeSnapshots": "whether snapshots are completed, and which are ours",
-    "ec2:DescribeSubnets": "where workers and restored instances can stand",
+    "ec2:DescribeSubnets": "where appliances, workers and restored instances can stand",
     "ec2:DescribeVolumes": "sizes, types and tags of volumes",
-    "ec2:GetConsoleOutput": "why a worker did not boot",
+    "ec2:DescribeVpcs": "the default VPC, in which an appliance stands unless told otherwise",
     "iam:ListInstanceProfiles": "profiles of workers that were left behind",
     "iam:ListRoles": "roles of workers that were left behind",
+    "kms:ListAliases": "whether the stack's key has its name, which CloudFormation looks for",
     "sqs:ListQueues": "queues of workers that were left behind",
 }
+# What creates something that has no ARN yet, and of which AWS knows no pattern of ARNs: bounded by a condition.
+CREATIONS: Mapping[str, str] = {"kms:CreateKey": "the stack's key, which bears the server's tag at once"}
 
 
 @dataclass(frozen=True, slots=True)

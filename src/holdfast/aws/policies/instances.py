@@ -28,7 +28,7 @@ class Ec2Names:
         return (f"arn:{self.partition}:iam::{self.account_id}:role/{path}",)
 
 
-def discovery_grants() -> list[Grant]:
+def discovery_grants(names: Ec2Names) -> list[Grant]:
     """Seeing what there is."""
     return [
         reads(
@@ -36,7 +36,6 @@ def discovery_grants() -> list[Grant]:
             "ec2:DescribeAddresses",
             "ec2:DescribeIamInstanceProfileAssociations",
             "ec2:DescribeImages",
-            "ec2:DescribeInstanceAttribute",
             "ec2:DescribeInstances",
             "ec2:DescribeKeyPairs",
             "ec2:DescribeNetworkInterfaces",
@@ -44,7 +43,13 @@ def discovery_grants() -> list[Grant]:
             "ec2:DescribeSnapshots",
             "ec2:DescribeSubnets",
             "ec2:DescribeVolumes",
-        )
+        ),
+        Grant(
+            "ReadAttributes",
+            "user data and protections, which DescribeInstances leaves out",
+            ("ec2:DescribeInstanceAttribute",),
+            names.all("instance"),
+        ),
     ]
 
 

@@ -23,7 +23,7 @@ def production_account_grants(
     names = Ec2Names(partition, account_id)
     roles = restored_role_arns if restored_role_arns is not None else names.roles("*")
     return [
-        *discovery_grants(),
+        *discovery_grants(names),
         *snapshot_grants(names),
         *birth_grants(names),
         *restore_grants(names, roles),

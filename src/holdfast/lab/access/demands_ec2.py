@@ -34,13 +34,18 @@ _CREATED = {
 }  # fmt: skip
 _ASSOCIATING = ("AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
 _NESTED = ("CreateSnapshots", "RegisterImage")
+# The few that read one instance, which a policy may name; for the others there is no resource.
+_READ_OF_ONE = ("DescribeInstanceAttribute", "GetConsoleOutput", "GetConsoleScreenshot", "GetPasswordData")
 
 
 def of_ec2(call: Call, identities: Identities) -> Iterator[Demand]:
     """The demands of one request to EC2."""
     action = f"ec2:{call.operation}"
     if call.operation.startswith(("Describe", "Get", "Search", "List")):
-        yield Demand(action, "*", _region(call))
+        if call.operation in _READ_OF_ONE and "InstanceId" in call.parameters:
+            yield _existing(call, action, call.parameters["InstanceId"], {})
+        else:
+            yield Demand(action, "*", _region(call))
         return
     if call.operation == "RunInstances":
         yield from _run_instances(call, identities)

@@ -5,14 +5,16 @@ import json
 import pytest
 
 from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants, repository_grants
-from holdfast.aws.policies.grants import LIST_READS, actions_of, as_text, document, trusts_role
+from holdfast.aws.policies.grants import CREATIONS, LIST_READS, actions_of, as_text, document, trusts_role
 from holdfast.aws.policies.production_account import production_account_grants
+from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.aws.policies.worker import (
     WorkerScope,
     worker_backup_grants,
     worker_boundary_grants,
     worker_restore_grants,
 )
+from tests.unit.aws.policies.resource_kinds import KINDS, kind_of
 
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
@@ -30,13 +32,17 @@ APPLIANCE = ApplianceScope(
     production_role_arns=("arn:aws:iam::210987654321:role/backup",),
     volume_key_arns=(KEY,),
 )
+SERVER = ServerScope("aws", ACCOUNT, "eu-west-1")
 POLICIES = {
     "appliance": appliance_grants(APPLIANCE),
     "production": production_account_grants("aws", ACCOUNT),
     "backup worker": worker_backup_grants(WORKER, ("snap-1", "snap-2"), (KEY,)),
     "restore worker": worker_restore_grants(WORKER, "s" * 32, (KEY,)),
     "boundary": worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS),
+    "server, plug-in": plugin_grants(SERVER),
+    "server, appliances": deployment_grants(SERVER),
 }
+MANAGED = ("boundary", "server, plug-in", "server, appliances")
 # IAM's bounds: inline policies of a role together, and a managed policy.
 INLINE_CHARACTERS, MANAGED_CHARACTERS = 10_240, 6_144
 
@@ -48,8 +54,24 @@ def test_nothing_is_wider_than_it_is_listed(name):
         assert grant.resources, grant.name
         for action in grant.actions:
             assert "*" not in action
-            wide = [resource for resource in grant.resources if resource == "*"]
-            assert not wide or action in LIST_READS, f"{action} on everything"
+            if "*" in grant.resources:
+                assert not KINDS[action], f"{action} on everything, and AWS knows {KINDS[action]}"
+                assert action in LIST_READS or (action in CREATIONS and grant.conditions)
+            else:
+                assert KINDS[action] & {kind_of(one) for one in grant.resources}, f"{grant.name}: {action} on nothing"
+        for resource in set(grant.resources) - {"*"}:
+            assert resource.count(":") >= 5, resource
+            assert any(kind_of(resource) in KINDS[action] for action in grant.actions), f"{grant.name}: {resource}"
+
+
+def test_no_pattern_leaves_the_kind_or_the_account_open():
+    """`*` stands for a region, an id or a key; an account only where AWS's ARNs have none, or nobody can know it."""
+    of_others = {"arn:aws:kms:*:*:key/*"}
+    for grants in POLICIES.values():
+        for resource in {one for grant in grants for one in grant.resources} - {"*"} - of_others:
+            _, partition, service, _, account, name = resource.split(":", 5)
+            assert "*" not in partition + service + account, resource
+            assert name.partition("/")[0].strip("*") or resource == "arn:aws:s3:::*/*", resource
 
 
 @pytest.mark.parametrize("name", POLICIES)
@@ -58,7 +80,7 @@ def test_statements_have_names_of_their_own_and_iam_takes_them(name):
     names = [grant.name for grant in grants]
     assert len(set(names)) == len(names)
     assert all(one.isalnum() for one in names)
-    bound = MANAGED_CHARACTERS if name == "boundary" else INLINE_CHARACTERS
+    bound = MANAGED_CHARACTERS if name in MANAGED else INLINE_CHARACTERS
     assert len(as_text(grants)) < bound
     assert json.loads(as_text(grants)) == json.loads(json.dumps(document(grants)))
 
@@ -75,6 +97,18 @@ def test_a_worker_deletes_nothing_of_a_repository_and_replaces_nothing():
         for grant in grants:
             if "s3:PutObject" in grant.actions:
                 assert grant.conditions == {"Null": {"s3:if-none-match": "false"}}
+
+
+def test_the_table_of_kinds_is_of_what_is_granted():
+    assert set(KINDS) == {action for grants in POLICIES.values() for action in actions_of(grants)}
+
+
+def test_a_server_reaches_nothing_without_its_tag_or_name():
+    for grant in (*POLICIES["server, plug-in"], *POLICIES["server, appliances"]):
+        for action in grant.actions:
+            if action.split(":")[1].startswith(("Delete", "Terminate", "ScheduleKeyDeletion", "Authorize", "Put")):
+                named = all("holdfast-" in one for one in grant.resources)
+                assert named or "aws:ResourceTag/holdfast:server" in grant.conditions.get("Null", {}), grant.name
 
 
 def test_a_backup_worker_sees_its_snapshots_and_its_session_alone():
