@@ -1,0 +1,151 @@
+"""Each action of a policy is taken away in turn: what needs it fails with exit code 5 and names it, nothing else does,
+and nothing is left when the appliance has cleaned up with its rights back.
+
+The default run takes a share of the actions; `REMOVALS=all` takes every one, `SEED` chooses another share.
+"""
+
+import os
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from holdfast.domain.errors import PermissionDeniedError
+from holdfast.domain.policy import Selection
+from tests.e2e.permissions.account_in_lab import REGION
+from tests.e2e.permissions.calls import APPLIANCE, Calls
+from tests.e2e.permissions.flows import FIRST, WAYS, Scene, workers_without
+
+ALL = os.environ.get("REMOVALS") == "all"
+SEED = int(os.environ.get("SEED", "1"))
+SHARE = 12
+# Work that is done is not undone because its traces cannot be removed, or because nobody could hear of it: it is said
+# as a warning, and what is left is removed later.
+WARNINGS = {
+    "ec2:DeleteSnapshot", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:TerminateInstances",
+    "iam:DeleteInstanceProfile", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:RemoveRoleFromInstanceProfile",
+    "iam:ListInstanceProfiles", "iam:ListRoles", "iam:GetInstanceProfile", "iam:GetRole", "sqs:DeleteMessage",
+    "sqs:DeleteQueue", "sqs:ListQueues", "sqs:ListQueueTags", "sqs:ReceiveMessage", "ec2:DeleteNetworkInterface",
+    "ec2:DeleteSecurityGroup", "ec2:GetConsoleOutput", "s3:DeleteObject", "ec2:DescribeKeyPairs",
+    "ec2:DescribeAddresses",
+}  # fmt: skip
+# What a worker is denied, by statement of its policy; and the way that needs it.
+BACKUP, RESTORE = "image backup", "restore volumes from an image backup"
+OF_WORKERS = [
+    ("TakeTask", "sqs:ReceiveMessage", BACKUP),
+    ("TakeTask", "sqs:DeleteMessage", BACKUP),
+    ("Report", "sqs:SendMessage", BACKUP),
+    ("OpenTask", "kms:Decrypt", BACKUP),
+    ("ReadRepository", "s3:GetObject", BACKUP),
+    ("WriteSession", "s3:PutObject", BACKUP),
+    ("WritePacks", "s3:PutObject", BACKUP),
+    ("ReadSnapshots", "ebs:GetSnapshotBlock", BACKUP),
+    ("ReadSnapshots", "ebs:ListChangedBlocks", BACKUP),
+    ("ReadRepository", "s3:GetObject", RESTORE),
+    ("StartSnapshots", "ebs:StartSnapshot", RESTORE),
+    ("TagStartedSnapshots", "ec2:CreateTags", RESTORE),
+    ("WriteSnapshots", "ebs:PutSnapshotBlock", RESTORE),
+    ("WriteSnapshots", "ebs:CompleteSnapshot", RESTORE),
+    ("SeeSnapshots", "ec2:DescribeSnapshots", RESTORE),
+]
+
+
+@pytest.fixture
+def scene(account):
+    account.install()
+    made = Scene(account)
+    yield made
+    made.close()
+
+
+def share(of, count=SHARE):
+    return list(of) if ALL else sorted(random.Random(SEED).sample(sorted(of), count))
+
+
+def left(scene):
+    """What there is, but for restore points of ours, and what they are made of."""
+    points = scene.appliance.records.points.page(before=None, limit=1000)
+    kept = {snapshot for point in points for snapshot in point.snapshots.values()}
+    census = scene.hand.lab("census")
+    return {
+        (account, kind, one)
+        for account, found in census.items()
+        for kind, names in found.items()
+        for one in names
+        if one not in kept and kind not in ("security_groups",)
+    }
+
+
+def judged(action, outcome, before, scene):
+    """What is wrong with how a way ended that was denied something, if anything is."""
+    wrong = []
+    if outcome.fine or not outcome.names(action):
+        wrong.append(f"{action} is not named: {outcome}")
+    elif action not in WARNINGS and not any(
+        one.code == PermissionDeniedError.code and one.exit_status == 5 and action in f"{one.what} {one.why}"
+        for one in outcome.errors
+    ):
+        wrong.append(f"{action} is no error of its own: {outcome}")
+    if scene.account.customer.instance(scene.rich)["State"]["Name"] != "running":
+        # What was put back only in part: whoever restores again has it whole.
+        again = scene.exchange()
+        wrong += [] if again.fine else [f"{action}: restoring again fails: {again}"]
+    report = scene.appliance.reap()
+    if report.failed or (remains := left(scene) - before):
+        wrong.append(f"{action} leaves {report.failed or sorted(remains)}")
+    return wrong
+
+
+@pytest.mark.timeout(3600)
+def test_without_an_action_of_the_appliance(scene):
+    calls, wrong = Calls(scene.account), []
+    with calls.made_by(FIRST):
+        scene.prepare()
+    for name, way in WAYS.items():
+        if "worker" not in name:
+            with calls.made_by(name):
+                assert way(scene).fine, name
+    needs = {}
+    for name, asked in calls.ways.items():
+        for who, action in asked:
+            if who == APPLIANCE and name in WAYS:
+                needs.setdefault(action, name)
+    assert len(needs) > 50
+    for action in share(needs):
+        scene.appliance.reap()
+        before = left(scene)
+        with scene.account.without(action), scene.appliance.impatient():
+            outcome = WAYS[needs[action]](scene)
+        wrong += [f"{needs[action]}: {one}" for one in judged(action, outcome, before, scene)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.timeout(3600)
+def test_without_an_action_of_a_worker(scene):
+    scene.prepare()
+    wrong = []
+    for statement, action, way in share(OF_WORKERS, 6):
+        scene.appliance.reap()
+        before = left(scene)
+        with workers_without(statement, action), scene.appliance.impatient():
+            outcome = WAYS[way](scene)
+        wrong += [f"{way}, {statement}: {one}" for one in judged(action, outcome, before, scene)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_one_instance_is_denied_and_the_others_are_backed_up(scene):
+    """A denial by the customer, of one instance: it has its error, and the session goes on."""
+    scene.prepare()
+    other = scene.account.customer.run()["InstanceId"]
+    policy = scene.appliance.records.policies.get("shop").policy
+    both = replace(policy, select=Selection(ids=(scene.rich, other)))
+    scene.appliance.records.policies.put(both, datetime.now(UTC))
+    with scene.account.denying("ec2:CreateSnapshots", f"arn:aws:ec2:{REGION}:123456789012:instance/{other}"):
+        detail = scene.appliance.act(lambda service: service.run_policy("shop", ("snapshot",)))
+    tasks = {task.workload.id: task for task in detail.tasks}
+    assert (tasks[scene.rich].state, tasks[other].state) == ("succeeded", "failed")
+    error = tasks[other].error
+    assert (error.code, error.exit_status) == ("permission-denied", 5)
+    assert "ec2:CreateSnapshots" in error.what
+    assert detail.session.state == "failed"
