@@ -211,3 +211,22 @@ def test_changes_come_in_order_and_stop_where_nothing_is_new(site):
     site.policy()
     (change,) = ask(site, lambda service: service.changes(page.newest, 100, 0.0)).changes
     assert (change.kind, change.id) == ("policy", "web")
+
+
+def test_an_external_id_is_used_and_never_shown(site):
+    far = Account("far", "arn:aws:iam::2:role/backup", "agreed with nobody else")
+    known = ask(site, lambda service: service.put_account(far))
+    assert (known.external_id, known.account_id) == (None, ACCOUNT_ID)
+    listed = ask(site, lambda service: [*service.list_accounts(), service.get_account("far")])
+    assert {one.external_id for one in listed} == {None}
+    told = ask(site, lambda service: service.changes(after=0, limit=100, wait_seconds=0.0))
+    assert far.external_id not in str(told)
+    assert site.last.surface.account("far").external_id == far.external_id
+    assert {one.name: one.external_id for one in site.last.surface.accounts()} == {"main": None, "far": far.external_id}
+
+    ask(site, lambda service: service.put_account(replace(far, external_id=None)))
+    assert site.last.surface.account("far").external_id is None
+    ask(site, lambda service: service.put_account(far))
+    ask(site, lambda service: service.remove_account("far"))
+    site.records.accounts.put(known)
+    assert site.last.surface.account("far").external_id is None, "it went with its account"
