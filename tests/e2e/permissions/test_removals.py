@@ -6,6 +6,7 @@ The default run takes a share of the actions; `REMOVALS=all` takes every one, `S
 
 import os
 import random
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -79,6 +80,13 @@ def left(scene):
 
 def judged(action, outcome, before, scene):
     """What is wrong with how a way ended that was denied something, if anything is."""
+    wrong = _judged(action, outcome, before, scene)
+    # A campaign that is cut short shows what it has found so far.
+    sys.stdout.write("".join(f"{line}\n" for line in wrong or [f"{action}: as it should be"]))
+    return wrong
+
+
+def _judged(action, outcome, before, scene):
     wrong = []
     if outcome.fine or not outcome.names(action):
         wrong.append(f"{action} is not named: {outcome}")
