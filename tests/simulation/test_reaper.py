@@ -1,5 +1,7 @@
 """The reaper removes what no live session needs, and nothing that anybody could miss."""
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.appliance.ports.cloud import Ownership
@@ -190,3 +192,32 @@ def test_records_that_cannot_be_read_cost_nothing(protected, monkeypatch):
     assert report.removed == []
     assert report.failed
     assert set(site.cloud.objects) == there
+
+
+def test_rows_of_what_is_there_are_asked_nothing_about(protected, monkeypatch):
+    """A ledger of ten thousand snapshots is looked through every few minutes."""
+    site, asked = protected, []
+    rows = site.records.ledger.open_rows()
+    assert rows
+    belongings, get = site.cloud.belongings, site.records.sessions.get
+
+    def listening(session_id):
+        asked.append(session_id)
+        return get(session_id)
+
+    monkeypatch.setattr(site.cloud, "belongings", lambda account, region: Nobodys(belongings(account, region)))
+    monkeypatch.setattr(site.records.sessions, "get", listening)
+    site.wait(3600)
+    reap(site)
+    assert asked == []
+    assert site.records.ledger.open_rows() == rows
+
+
+class Nobodys:
+    """Everything is there, and is nobody's: it is listed and not judged."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def owned(self):
+        return (replace(one, ownership=None) for one in self.inner.owned())

@@ -105,14 +105,17 @@ class Reaper:
         """
         ledger, now = self._surface.records.ledger, self._surface.surroundings.now()
         for row in rows:
-            if (row.account, row.region) not in looked_at or not self._is_over(
-                row.session_id, row.task_id, row.intended_at
-            ):
+            there = (row.kind, row.object_id) in seen
+            unlisted = bool(row.object_id) and row.kind not in _LISTED_KINDS
+            # Most rows are of what is there: nothing is asked about these.
+            if there or unlisted or (row.account, row.region) not in looked_at:
                 continue
-            if not row.object_id:
-                ledger.dropped(row.id, now)
-            elif (row.kind, row.object_id) not in seen and row.kind in _LISTED_KINDS:
+            if not self._is_over(row.session_id, row.task_id, row.intended_at):
+                continue
+            if row.object_id:
                 ledger.gone(row.kind, row.object_id, now)
+            else:
+                ledger.dropped(row.id, now)
 
     def places(self, rows: Iterable[LedgerRow]) -> list[tuple[Account, str]]:
         """Every account and region in which we may have made something."""
