@@ -15,6 +15,8 @@ from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="appliance", help="Run, deploy and connect appliances.", rich_markup_mode=None)
 
+# What a list has room for; `appliance show` has it all.
+_REASON_LENGTH = 60
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The appliance's name.", show_default=False)]
 
 
@@ -129,7 +131,7 @@ def list_(
             one["region"],
             one["version"],
             short_time(one["synced_at"]) if one["synced_at"] else "never",
-            one["reason"],
+            one["reason"] if len(one["reason"]) <= _REASON_LENGTH else one["reason"][:_REASON_LENGTH] + "…",
         )
         for one in found
     ]

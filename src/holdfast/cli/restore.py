@@ -135,8 +135,5 @@ def _restore(voice: Voice, what: str, order: dict[str, Any], plan_only: bool, *,
 
 
 def _plan_table(plan: dict[str, Any]) -> str:
-    rows = [
-        (one["change"], one["kind"], one["name"], one["detail"], "removed afterwards" if one["temporary"] else "")
-        for one in plan["objects"]
-    ]
-    return rows_table(("CHANGE", "OBJECT", "NAME", "DETAIL", ""), rows)
+    rows = [(one["change"], one["kind"], one["name"], one["detail"]) for one in plan["objects"]]
+    return rows_table(("CHANGE", "OBJECT", "NAME", "DETAIL"), rows)

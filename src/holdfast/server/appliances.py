@@ -165,7 +165,7 @@ class ApplianceRegister:
     def _tell_repositories(self, appliance: Appliance) -> None:
         """What it refuses is shown beside its state: policies that need that repository would fail."""
         refused = self._repositories.push_all(appliance)
-        reason = "; ".join(f"{error.what}: {error.why}" for error in refused)
+        reason = "; ".join(f"repository {name}: {error.what}: {error.why}" for name, error in refused.items())
         with self._turn:
             known = self._known(appliance.name)
             if known is None or (known.state, known.certificate) != (appliance.state, appliance.certificate):

@@ -51,16 +51,16 @@ class RepositoryShelf:
         self._records.repositories.put(definition, sealed)
         return definition
 
-    def push_all(self, appliance: Appliance) -> list[HoldfastError]:
-        """Let an appliance know all of them, and say what it refuses; that keeps it from none of the rest."""
-        refused: list[HoldfastError] = []
+    def push_all(self, appliance: Appliance) -> dict[str, HoldfastError]:
+        """Let an appliance know all of them; what it refuses, by name: that keeps it from none of the rest."""
+        refused: dict[str, HoldfastError] = {}
         for definition in self._records.repositories.all():
             try:
                 opened = self._push(appliance, RepositoryOrder(definition, self._password(definition)))
             except UnavailableError as error:
-                return [*refused, error]
+                return refused | {definition.name: error}
             except HoldfastError as error:
-                refused.append(error)
+                refused[definition.name] = error
             else:
                 if opened != definition:  # the first that opened it says which repository it is
                     self._records.repositories.put(opened, None)

@@ -95,7 +95,7 @@ def test_what_an_appliance_refuses_is_shown_beside_it(ready):
     ready.server.put_repository(ORDER)
     ready.plugin.answers["PUT", "/repositories/r"] = WrongKeyError("r does not open", why="no slot", cure="x")
     appliance = ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
-    assert (appliance.state, appliance.reason) == (ApplianceState.AVAILABLE, "r does not open: no slot")
+    assert (appliance.state, appliance.reason) == (ApplianceState.AVAILABLE, "repository r: r does not open: no slot")
 
 
 def test_what_an_appliance_refuses_stays_shown_until_it_takes_it(ready):
@@ -103,7 +103,7 @@ def test_what_an_appliance_refuses_stays_shown_until_it_takes_it(ready):
     ready.plugin.answers["PUT", "/repositories/r"] = WrongKeyError("r does not open", why="no slot", cure="x")
     ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
     ready.server.report("a", ApplianceState.AVAILABLE, "", None)
-    assert ready.server.get_appliance("a").reason == "r does not open: no slot"
+    assert ready.server.get_appliance("a").reason == "repository r: r does not open: no slot"
     ready.plugin.answers["PUT", "/repositories/r"] = to_document(replace(ORDER.repository, repository_id="7a"))
     ready.server.put_repository(ORDER)
     assert ready.server.get_appliance("a").reason == ""
