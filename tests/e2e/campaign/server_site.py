@@ -20,7 +20,7 @@ from tests.e2e.lab.account import Account
 
 FINAL = ("succeeded", "warning", "failed", "cancelled")
 OPTIONS = {"reach-at": "127.0.0.1", "region": "us-east-1"}
-_START_SECONDS, _END_SECONDS = 60, 240
+_START_SECONDS, _END_SECONDS = 120, 400
 
 
 @dataclass

@@ -36,7 +36,7 @@ ROOT, DATA = "/dev/sda1", "/dev/sdf"
 FAULTS = "quota=off,pending=50ms,iam=20ms"
 KEPT = 2
 _PROGRAM = Path(__file__).with_name("quick_appliance.py")
-_START_SECONDS, _END_SECONDS = 60, 120
+_START_SECONDS, _END_SECONDS = 120, 300
 
 
 @dataclass

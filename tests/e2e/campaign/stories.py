@@ -38,7 +38,7 @@ class Begun:
     def start(self, site: Site) -> str:
         """The id of its session. Whoever gets no answer looks whether it was started, and asks again if not."""
         before = {one["id"] for one in site.sessions()}
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             try:
                 session: dict[str, Any] = site.client.send(*self.ask)
