@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from holdfast.appliance.configurations import Configurations
 from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder, RestoreSite, VolumeOrder
 from holdfast.appliance.surface import Surface
-from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.errors import HoldfastError, NotFoundError, PermissionDeniedError
 from holdfast.domain.policy import WorkerMode
 from holdfast.domain.restore import (
     Change,
@@ -176,6 +176,8 @@ class RestorePlanner:
     ) -> list[str]:
         try:
             return self._site(source, order.new.region).problems(wanted, standing)
+        except PermissionDeniedError:
+            raise
         except HoldfastError as error:
             return [f"{error.what}: {error.why}"]
 

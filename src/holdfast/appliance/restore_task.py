@@ -235,19 +235,26 @@ class RestoreTask:
         """What a restore that failed has made, finished or not."""
         source = self._source(session_id)
         account = self._surface.account(source.point.workload.account)
-        for purpose in (ownership.RESTORE, ownership.RESTORED):
-            self._remove(account, self._order(session_id).region, session_id, task_id, purpose)
+        region = self._order(session_id).region
+        self._remove(account, region, session_id, task_id, ownership.RESTORE, ownership.RESTORED)
 
     def end(self, session_id: str, task_id: str, error: HoldfastError | None) -> None:
         """Task and session."""
         self._book.end_task(task_id, error)
         self._book.end(session_id)
 
-    def _remove(self, account: Account, region: str, session_id: str, task_id: str, purpose: str) -> None:
+    def _remove(self, account: Account, region: str, session_id: str, task_id: str, *purposes: str) -> None:
+        """Everything of these purposes. What resists does not keep the rest; the first error is raised at the end."""
         belongings = self._surface.cloud.belongings(account, region)
+        errors = []
         for one in list(belongings.owned()):
-            if _is_of(one, session_id, task_id, purpose):
-                belongings.remove(one)
+            if any(_is_of(one, session_id, task_id, purpose) for purpose in purposes):
+                try:
+                    belongings.remove(one)
+                except HoldfastError as error:
+                    errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _source(self, session_id: str, snapshots: dict[str, str] | None = None) -> Source:
         source = self._planner.source(self._order(session_id).wish.point)

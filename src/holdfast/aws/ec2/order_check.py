@@ -7,6 +7,7 @@ from typing import Any
 from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ownership import people_tags
+from holdfast.domain.errors import PermissionDeniedError
 from holdfast.signed_http.aws_answers import Refusal
 
 # EC2's bound, and the tags of ours that have to fit under it.
@@ -22,7 +23,7 @@ def problems_of(ec2: PatientClient, order: InstanceOrder, standing: str | None) 
     if order.key_name:
         answer = ec2.try_call("DescribeKeyPairs", f"key pair {order.key_name}", KeyNames=[order.key_name])
         if isinstance(answer, Refusal):
-            yield f"key pair {order.key_name}: {answer.message or answer.code}"
+            yield f"key pair {order.key_name}: {_told(ec2, answer, 'DescribeKeyPairs', order.key_name)}"
     if order.root_device not in order.volumes:
         yield f"the root volume {order.root_device} is not among the volumes of the point"
     yield from _snapshots(ec2, order)
@@ -31,12 +32,20 @@ def problems_of(ec2: PatientClient, order: InstanceOrder, standing: str | None) 
             yield f"{what} has {len(people_tags(tags))} tags, and {OUR_TAGS} more are needed; AWS allows {MAX_TAGS}"
 
 
+def _told(ec2: PatientClient, refusal: Refusal, operation: str, what: str) -> str:
+    """What AWS says is wrong with it. Raises PermissionDeniedError: whoever may not look knows of no problem."""
+    error = ec2.meaning(refusal, operation, what)
+    if isinstance(error, PermissionDeniedError):
+        raise error
+    return refusal.message or refusal.code
+
+
 def _network(
     ec2: PatientClient, order: InstanceOrder, interface: InterfaceOrder, standing: str | None
 ) -> Iterator[str]:
     subnets = ec2.try_call("DescribeSubnets", interface.subnet_id, SubnetIds=[interface.subnet_id])
     if isinstance(subnets, Refusal):
-        yield f"subnet {interface.subnet_id}: {subnets.message or subnets.code}"
+        yield f"subnet {interface.subnet_id}: {_told(ec2, subnets, 'DescribeSubnets', interface.subnet_id)}"
         return
     subnet = subnets["Subnets"][0]
     if subnet["AvailabilityZone"] != order.zone:
@@ -44,7 +53,7 @@ def _network(
     for group_id in interface.security_group_ids:
         groups = ec2.try_call("DescribeSecurityGroups", group_id, GroupIds=[group_id])
         if isinstance(groups, Refusal):
-            yield f"security group {group_id}: {groups.message or groups.code}"
+            yield f"security group {group_id}: {_told(ec2, groups, 'DescribeSecurityGroups', group_id)}"
         elif groups["SecurityGroups"][0]["VpcId"] != subnet["VpcId"]:
             yield f"security group {group_id} is not in the VPC of subnet {interface.subnet_id}"
     yield from _addresses(ec2, interface, str(subnet["CidrBlock"]), standing)
@@ -71,7 +80,7 @@ def _addresses(ec2: PatientClient, interface: InterfaceOrder, block: str, standi
 def _elastic_address(ec2: PatientClient, allocation_id: str, standing: str | None) -> Iterator[str]:
     answer = ec2.try_call("DescribeAddresses", allocation_id, AllocationIds=[allocation_id])
     if isinstance(answer, Refusal):
-        yield f"elastic address {allocation_id}: {answer.message or answer.code}"
+        yield f"elastic address {allocation_id}: {_told(ec2, answer, 'DescribeAddresses', allocation_id)}"
         return
     address = answer["Addresses"][0]
     holder = address.get("InstanceId") or address.get("NetworkInterfaceId")
