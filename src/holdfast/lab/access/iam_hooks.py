@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.exceptions import NotFoundException
 from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy, iam_backends
 from moto.sts.exceptions import STSValidationError
 from moto.sts.models import AssumedRole, STSBackend, sts_backends
@@ -58,6 +59,13 @@ class LabIAMBackend(IAMBackend):
         """Attach a managed policy to a group."""
         self.find_managed(policy_arn)
         super().attach_group_policy(policy_arn, group_name)
+
+    def remove_role_from_instance_profile(self, profile_name: str, role_name: str) -> None:
+        """Take a role out of an instance profile. Of one that is not in it AWS says that it does not exist."""
+        profile = self.get_instance_profile(profile_name)
+        if self.get_role(role_name) not in profile.roles:
+            raise NotFoundException(f"Instance profile {profile_name} has no role {role_name}.")
+        super().remove_role_from_instance_profile(profile_name, role_name)
 
     def get_policy(self, policy_arn: str) -> ManagedPolicy:
         """A managed policy."""
