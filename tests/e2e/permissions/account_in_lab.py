@@ -16,6 +16,7 @@ from typing import Any
 
 from holdfast.appliance.event_pump import EventPump
 from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
+from holdfast.appliance.ports.records import Records
 from holdfast.appliance.ports.surroundings import Surroundings
 from holdfast.appliance.reaper import Reaper, ReaperReport
 from holdfast.appliance.service import ApplianceService
@@ -310,7 +311,7 @@ class Appliance:
             set_repository_limit(engine, repository)
         service = ApplianceService(surface, workflows)
         answer = await asyncio.to_thread(order, service)
-        pumping = asyncio.get_running_loop().create_task(_pump(workflows.pump))
+        pumping = asyncio.get_running_loop().create_task(_pump(workflows.pump, self.records))
         try:
             await engine.settle(SETTLE_SECONDS)
         except TimeoutError as error:
@@ -334,11 +335,12 @@ async def _briefly(seconds: float) -> None:
     await asyncio.sleep(min(seconds, 0.05))
 
 
-async def _pump(pump: EventPump) -> None:
-    """As housekeeping does; a queue that cannot be read is asked again."""
+async def _pump(pump: EventPump, records: Records) -> None:
+    """As housekeeping does: while a worker has something to say. A queue that cannot be read is asked again."""
     while True:
         with suppress(HoldfastError):
-            await asyncio.to_thread(pump.pump, REGION, 0.0)
+            if any(not one.outcome for task in records.sessions.running_tasks() for one in task.workers):
+                await asyncio.to_thread(pump.pump, REGION, 0.0)
         await asyncio.sleep(0.05)
 
 
