@@ -27,6 +27,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+            item.add_marker(pytest.mark.timeout(900))  # half a dozen processes on a machine that has others to do
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from holdfast.cli.main import run
 from tests.e2e.product.conftest import install_plugin
 
@@ -101,7 +99,6 @@ def test_another_cloud_comes_through_the_same_door(bare_site, tmp_path):
     assert not place.exists()
 
 
-@pytest.mark.timeout(400)
 def test_aws_is_healthy_while_its_stack_is_and_leaves_nothing(bare_site):
     """Which buckets there are is the person's own."""
     before = bare_site.census()
