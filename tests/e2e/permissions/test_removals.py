@@ -73,8 +73,11 @@ def left(scene):
     """What there is, but for restore points of ours, and what they are made of."""
     points = scene.appliance.records.points.page(before=None, limit=1000)
     kept = {snapshot for point in points for snapshot in point.snapshots.values()}
-    # A standing instance that was restored into has other volumes than before.
+    # A standing instance that was restored into has other volumes than before; what it had before is the customer's,
+    # and stays under a tag that says so when it could be neither put back nor deleted.
     kept |= set(scene.account.customer.volumes(scene.rich).values())
+    replaced = [{"Name": "tag-key", "Values": ["holdfast:kept-by"]}]
+    kept |= {one["VolumeId"] for one in scene.ec2.describe_volumes(Filters=replaced)["Volumes"]}
     census = scene.hand.lab("census")
     return {
         (account, kind, one)

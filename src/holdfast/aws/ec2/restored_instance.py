@@ -51,7 +51,9 @@ class InstanceMaker:
             with suppress(HoldfastError):
                 self._clear_away()
             raise
-        self._drop_image(image_id)
+        # The instance is finished: an image that stays bears our tags, and does not undo it.
+        with suppress(HoldfastError):
+            self._drop_image(image_id)
         return made
 
     def _image(self, order: InstanceOrder) -> str:
