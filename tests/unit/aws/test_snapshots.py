@@ -69,6 +69,13 @@ def test_a_set_that_lacks_a_volume_is_deleted_before_another_is_made():
     assert ec2.operations("CreateSnapshots", "DeleteSnapshot") == ["DeleteSnapshot", "CreateSnapshots"]
 
 
+def test_of_two_sets_neither_is_believed():
+    twice = [*made("vol-0", "vol-1"), {**made("vol-0")[0], "SnapshotId": "snap-of-another-moment"}]
+    ec2 = client(before=twice, created=made("vol-0", "vol-1"))
+    take(ec2, MemoryLedger(), "vol-0", "vol-1")
+    assert ec2.operations("CreateSnapshots", "DeleteSnapshot") == ["DeleteSnapshot"] * 3 + ["CreateSnapshots"]
+
+
 def test_a_volume_attached_meanwhile_spoils_the_set():
     ec2, ledger = client(created=made("vol-0", "vol-1", "vol-9")), MemoryLedger()
     with pytest.raises(ConflictError, match="not of the volumes asked for"):

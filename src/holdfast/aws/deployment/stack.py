@@ -158,7 +158,7 @@ class Stack:
         why = f"{first.get('ResourceType', 'the stack')}: {reason}"
         if any(word in reason for word in _DENIED):
             return PermissionDeniedError(
-                what, why=why, cure="allow the server's AWS credentials the action named (docs/permissions.md lists all)"
+                what, why=why, cure="allow the server's credentials the action named (docs/permissions.md has all)"
             )
         if any(word in reason for word in _QUOTA):
             return QuotaReachedError(what, why=why, cure="ask AWS to raise the quota named, then run this again")

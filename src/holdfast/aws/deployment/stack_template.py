@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from holdfast.aws.policies.worker import WRITE_ONCE
 from holdfast.domain.ownership import SERVER
 
 # A noncurrent version is a bundle or certificate that was replaced; nothing boots from it any more.
@@ -200,6 +201,8 @@ def _role(plan: StackPlan) -> dict[str, Any]:
             "Effect": "Allow",
             "Action": "s3:PutObject",
             "Resource": f"arn:{PARTITION}:s3:::{BUCKET}/{APPLIANCE_CERTIFICATES}/*/certificate.pem",
+            # Once: no other appliance can put its own in the place of one that the server waits for.
+            "Condition": WRITE_ONCE,
         },
     ]
     return {

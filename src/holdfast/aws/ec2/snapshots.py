@@ -32,15 +32,15 @@ def create_snapshots(
     """Volume id -> snapshot id, of one moment.
 
     CreateSnapshots knows no client token: what an earlier call of this task and attempt made is found by our tags. A
-    set that lacks a volume is of no use, and is deleted.
+    set that lacks a volume is of no use, and is deleted; so are two sets, of which nobody knows which is of one moment.
     """
     instance = describe_instance(ec2, instance_id)
     excluded = _left_out(instance, volume_ids)
-    made = _made_before(ec2, owner)
+    before = _made_before(ec2, owner)
     all_tags = people_tags(tags) | tags_of(owner)
-    if set(made) == set(volume_ids):
-        return _finished(ec2, book, owner, made, all_tags if copy_tags else None)
-    delete_snapshots(ec2, book, tuple(made.values()))
+    if sorted(volume_id for volume_id, _snapshot_id in before) == sorted(volume_ids):
+        return _finished(ec2, book, owner, dict(before), all_tags if copy_tags else None)
+    delete_snapshots(ec2, book, tuple(snapshot_id for _volume_id, snapshot_id in before))
     for volume_id in volume_ids:
         book.intend("snapshot", owner, volume_id)
     answer = ec2.call(
@@ -125,7 +125,8 @@ def _left_out(instance: Mapping[str, Any], volume_ids: tuple[str, ...]) -> dict[
     return excluded
 
 
-def _made_before(ec2: PatientClient, owner: Ownership) -> dict[str, str]:
+def _made_before(ec2: PatientClient, owner: Ownership) -> list[tuple[str, str]]:
+    """(volume, snapshot) of each that is there."""
     found = ec2.pages(
         "DescribeSnapshots",
         f"snapshots of task {owner.task_id}",
@@ -133,7 +134,7 @@ def _made_before(ec2: PatientClient, owner: Ownership) -> dict[str, str]:
         OwnerIds=["self"],
         Filters=owned_by(owner),
     )
-    return {str(one["VolumeId"]): str(one["SnapshotId"]) for one in found if one["State"] != "error"}
+    return [(str(one["VolumeId"]), str(one["SnapshotId"])) for one in found if one["State"] != "error"]
 
 
 def _finished(
