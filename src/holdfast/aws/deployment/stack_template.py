@@ -189,7 +189,7 @@ def _boundary(plan: StackPlan) -> dict[str, Any]:
 
 def _role(plan: StackPlan) -> dict[str, Any]:
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    own = [
+    own: list[Mapping[str, Any]] = [
         {
             "Sid": "Boot",
             "Effect": "Allow",
