@@ -26,15 +26,17 @@ from holdfast.repository.checking.verify import verify_point
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.format.manifest import IMAGE, VolumeMap
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository
+from holdfast.repository.opening import DEFAULT_TENANT, Repository
 from holdfast.repository.points import PointSummary, list_points
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions import WriterSession, open_session, retire
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.writing.backup import BackupOrder, backup_stream, backup_volume
 from holdfast.repository.writing.backup_session import BackupSession
+from holdfast.repository.writing.commit import WrittenVolumes, commit_point
+from holdfast.repository.writing.terms import terms_of
 from holdfast.repository.writing.volume_writer import write_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
@@ -72,9 +74,22 @@ class Disk:
 class OpenWriter:
     """A session of a party of its own that has written its volume and not committed yet."""
 
+    session: WriterSession
     backup: BackupSession
     volume: VolumeMap
     content: bytes
+
+
+def _written(writer: OpenWriter) -> WrittenVolumes:
+    return WrittenVolumes(
+        kind=IMAGE,
+        volumes=(writer.volume,),
+        packs=writer.backup.finish(),
+        index=writer.backup.index,
+        verified=True,
+        parent=None,
+        statistics=writer.backup.counters.statistics(),
+    )
 
 
 class RepositoryMachine(RuleBasedStateMachine):
@@ -177,16 +192,18 @@ class RepositoryMachine(RuleBasedStateMachine):
     @rule(workload=workloads)
     def a_writer_begins(self, workload):
         disk = self.disk(workload)
-        backup = BackupSession.begin(self.open(), "default", workload, CompressionLevel.FAST)
+        repository = self.open()
+        session = open_session(repository, DEFAULT_TENANT, workload)
+        backup = BackupSession.begin(repository.access(), terms_of(session, CompressionLevel.FAST))
         source = MemorySource(MemoryVolume.of(disk.content))
         volume = write_volume(backup, source, name="volume", parent=None, changed=None, progress=Silence())
-        self.writers.append(OpenWriter(backup, volume, disk.content))
+        self.writers.append(OpenWriter(session, backup, volume, disk.content))
 
     @precondition(lambda self: self.writers)
     @rule(data=st.data())
     def a_writer_ends(self, data):
         writer = self.writers.pop(data.draw(st.integers(0, len(self.writers) - 1)))
-        writer.backup.commit(IMAGE, [writer.volume], None)
+        commit_point(writer.session, _written(writer))
         self.learn(writer.content, 1)
 
     @precondition(lambda self: self.writers)

@@ -155,7 +155,7 @@ def test_a_task_without_session_and_workflow_ends_and_its_things_go(protected):
     site = protected
     session = points(site)[0].session_id
     workload = points(site)[0].workload
-    site.records.sessions.add_tasks(session, [Task("a" * 32, session, workload, State.RUNNING)])
+    site.records.sessions.add_tasks(session, [Task("a" * 32, str(session), workload, State.RUNNING)])
     left = make(site, "instance", "worker", session, task="a" * 32)
     site.wait(3600)
     assert reap(site).removed == []

@@ -158,6 +158,7 @@ def test_botocore_finds_the_credentials_unmodified(new_account):
     instance_id = fleet.launch("#!/bin/sh\nexec sleep 1000\n", IamInstanceProfile=fleet.role("worker"))
     fetcher = InstanceMetadataFetcher(timeout=5, base_url=endpoint_of(fleet, instance_id) + "/", env={})
     credentials = InstanceMetadataProvider(fetcher).load()
+    assert credentials is not None
     frozen = credentials.get_frozen_credentials()
     keys = {"AccessKeyId": frozen.access_key, "SecretAccessKey": frozen.secret_key, "Token": frozen.token}
     assert _client(fleet, keys, "sts").get_caller_identity()["Arn"].endswith(f"/worker/{instance_id}")

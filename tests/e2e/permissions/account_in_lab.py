@@ -6,13 +6,13 @@ import asyncio
 import json
 import os
 import sys
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from holdfast.appliance.event_pump import EventPump
 from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
@@ -23,6 +23,7 @@ from holdfast.appliance.service import ApplianceService
 from holdfast.appliance.surface import EngineSlot, Patience, Surface
 from holdfast.appliance.workflows import make_workflows
 from holdfast.aws.bundle.building import Bundle, BundleContents, make_bundle, running_architecture, running_python
+from holdfast.aws.bundle.contents import Kind
 from holdfast.aws.bundle.distributions import InstalledFile
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.cloud import AwsCloud, CloudMemory
@@ -61,7 +62,7 @@ EXTERNAL_ID = "agreed with nobody else"
 PASSWORD = "of the repository"
 SETTLE_SECONDS = 200.0
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-QUICK = Waiting(sleep=lambda seconds: threading.Event().wait(min(seconds, 0.02)))
+QUICK = Waiting(sleep=lambda seconds: time.sleep(min(seconds, 0.02)))
 PATIENCE = Patience(
     snapshot_poll_seconds=0.1,
     worker_poll_seconds=0.05,
@@ -93,7 +94,7 @@ def thin_bundle(kind: str, folder: Path) -> Bundle:
         (place / f"{number}.py").write_text(text)
         files.append(InstalledFile(name, place / f"{number}.py", ""))
     made_for = {"kind": kind, "python": running_python(), "architecture": running_architecture()}
-    return make_bundle(BundleContents(kind, json.dumps(made_for).encode(), tuple(files)), folder)
+    return make_bundle(BundleContents(cast(Kind, kind), json.dumps(made_for).encode(), tuple(files)), folder)
 
 
 class AccountInLab:
@@ -229,11 +230,11 @@ def acting(keys: tuple[str, str, str]) -> Iterator[None]:
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
+        for name, old in before.items():
+            if old is None:
                 os.environ.pop(name, None)
             else:
-                os.environ[name] = value
+                os.environ[name] = old
 
 
 class Appliance:

@@ -57,7 +57,7 @@ class Calls:
 
     def _counts(self) -> dict[tuple[str, str, str, str], int]:
         names = ("principal", "action", "resource", "decision")
-        return {tuple(one[name] for name in names): one["count"] for one in self._account.asked()}  # type: ignore[misc]
+        return {tuple(one[name] for name in names): one["count"] for one in self._account.asked()}
 
 
 def _who(principal: str, way: str) -> str | None:

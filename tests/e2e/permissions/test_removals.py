@@ -9,6 +9,7 @@ import random
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_without_an_action_of_the_appliance(scene):
         if "worker" not in name:
             with calls.made_by(name):
                 assert way(scene).fine, name
-    needs = {}
+    needs: dict[str, Any] = {}
     for name, asked in calls.ways.items():
         for who, action in asked:
             if who == APPLIANCE and name in WAYS:

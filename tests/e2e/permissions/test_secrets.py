@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,8 @@ class Story:
 
     def __init__(self, lab, folder):
         self.lab, self.folder, self.root = lab, folder, Account(lab.endpoint)
-        self.canaries, self.said = Canaries(), []
+        self.canaries = Canaries()
+        self.said: list[Any] = []
         self.keep = folder / "secrets"
         self.keep.mkdir(mode=0o700)
         self.password, self.external_id = self.secret("password"), self.secret("external-id", "external id")
@@ -191,7 +193,7 @@ def _by_hand(story):
     command = [sys.executable, "-m", "holdfast.cli.main", *words]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True) as process:
         text = ""
-        for line in process.stdout:
+        for line in process.stdout or ():
             text += line
             if line.rstrip() == "}":
                 break

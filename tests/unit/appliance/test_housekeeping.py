@@ -1,6 +1,7 @@
 """What an appliance does by itself goes on, whatever one round of it came to."""
 
 import threading
+from typing import Any, cast
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_a_round_that_fails_is_not_the_last(failure):
 
     def act(appliance):
         rhythm = Rhythm(reaper_seconds=0.01, after_trouble_seconds=0.01)
-        keeping = Housekeeping(appliance.surface, appliance.workflows, appliance.service, reaping, rhythm)
+        keeping = Housekeeping(appliance.surface, appliance.workflows, appliance.service, cast(Any, reaping), rhythm)
         keeping.start(Limits())
         try:
             assert reaping.went_on.wait(10), "nobody reaps any more"

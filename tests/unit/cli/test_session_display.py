@@ -1,5 +1,7 @@
 """Sessions as people see them, and who stops looking."""
 
+from typing import Any, cast
+
 import pytest
 
 from holdfast.cli.session_display import detail_table, follow, sessions_table
@@ -26,7 +28,7 @@ class _Client:
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), UnavailableError("gone", why="no route", cure="wait")])
 def test_who_stops_looking_learns_that_the_session_does_not_end(end, capsys):
     with pytest.raises(type(end)):
-        follow(_Client(end), Voice(Output.TABLE, no_progress=True), ID)
+        follow(cast(Any, _Client(end)), Voice(Output.TABLE, no_progress=True), ID)
     assert "`holdfast session watch 7d6f1e01433b`" in capsys.readouterr().err
 
 
@@ -50,7 +52,7 @@ def test_ids_are_short_in_lists():
 
 
 def test_a_result_is_told_by_name_and_sizes_once():
-    task = {
+    task: dict[str, Any] = {
         "workload": {"id": "", "name": "web"},
         "state": "succeeded",
         "progress": {"done_bytes": 0, "total_bytes": 0, "read_bytes": 0, "stored_bytes": 0},

@@ -28,7 +28,7 @@ def test_a_device_is_left_out_or_added():
         {"DeviceName": "/dev/sdg", "Ebs": {"VolumeSize": "3", "Encrypted": "true"}},
         {"DeviceName": "/dev/sdh", "VirtualName": "ephemeral0"},
     ]
-    (root, added) = merged([ROOT, DATA], asked)
+    (root, added) = merged([ROOT, DATA], asked)  # type: ignore[arg-type]
     assert root == ROOT
     assert (added.size_gib, added.encrypted, added.delete_on_termination) == (3, True, True)
 

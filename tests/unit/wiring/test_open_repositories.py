@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -36,7 +37,7 @@ class World:
         monkeypatch.setattr(open_repositories, "open_repository", lambda store, *_words: self.open_repository(store))
         for name in ("recognise", "remember"):
             monkeypatch.setattr(open_repositories, name, lambda *_words: None)
-        self.repositories = KeptOpenRepositories(self.definitions, OpenBox(), None, None)
+        self.repositories = KeptOpenRepositories(self.definitions, OpenBox(), cast(Any, None), cast(Any, None))
 
     def open_store(self, location):
         self.stores.append(Store(location))
