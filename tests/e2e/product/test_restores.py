@@ -4,6 +4,7 @@ import base64
 import json
 import os
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,9 @@ class Shop:
 
     def __init__(self, site):
         self.site, self.ec2 = site, site.aws("ec2")
+        self.points: dict[str, Any] = {}
+        self.as_it_was: dict[str, Any] = {}
+        self.content: dict[str, Any] = {}
         subnets = self.ec2.describe_subnets()["Subnets"]
         self.subnet, self.elsewhere = subnets[0], subnets[1]
         group = {"Description": "shop", "VpcId": self.subnet["VpcId"]}
@@ -227,7 +231,7 @@ def planned_for_now(plan):
 def planned(plan):
     """What must have come and gone when a plan was carried out: kind -> (came, went)."""
     kinds = {"instance": "instances", "volume": "volumes", "network-interface": "network_interfaces"}
-    found = {}
+    found: dict[str, Any] = {}
     for one in plan["objects"]:
         if one["temporary"] or one["change"] == "stop":
             continue

@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import ssl
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +15,7 @@ from holdfast.rest.appliance_api.application import appliance_application
 from holdfast.rest.server_api.application import server_application
 from tests.e2e.product.conftest import install_plugin
 
-NOBODY = None
+NOBODY: Any = None
 
 
 @pytest.fixture(scope="module")
