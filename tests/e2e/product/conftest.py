@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from holdfast.aws.bundle.building import (
     running_python,
 )
 from holdfast.lab.actors import REGION
-from tests.e2e.product.site import Site
+from tests.e2e.product.site import WHOLE, Site
 
-collect_ignore = [] if os.environ.get("PRODUCT") == "whole" else ["test_whole.py"]
+collect_ignore = [] if WHOLE else ["test_whole.py"]
 
 
 def pytest_collection_modifyitems(items):

@@ -264,6 +264,11 @@ class Site:
             if found and kind != "buckets"
         }
 
+    def lab_states(self) -> set[str]:
+        """The states that instances are in."""
+        reservations = self.aws("ec2").describe_instances()["Reservations"]
+        return {one["State"]["Name"] for reservation in reservations for one in reservation["Instances"]}
+
     def temporary(self, session: str) -> dict[str, int]:
         """What the appliance made for a session and removed: kind -> how many, by its ledger."""
         assert self.appliance is not None

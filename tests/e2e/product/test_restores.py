@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import time
 from collections import Counter
 from typing import Any
 
@@ -39,6 +40,7 @@ class Shop:
         self.profile = iam.create_instance_profile(InstanceProfileName="shop")["InstanceProfile"]["Arn"]
         iam.create_role(RoleName="shop", AssumeRolePolicyDocument=TRUST)
         iam.add_role_to_instance_profile(InstanceProfileName="shop", RoleName="shop")
+        time.sleep(0.5)  # until IAM knows it everywhere
         self.id = self._start()
         for number, (device, path) in enumerate(sorted(site.people.disks(self.id).items())):
             with path.open("r+b") as disk:
