@@ -17,7 +17,8 @@ HEAD = """# The kill campaign
 Real processes: an appliance with its workers, a management server with its plug-in, and between them and an AWS of the
 lab a proxy that counts requests. At the request named below it ends the victim with kill -9: *before* the request is
 handed on, so that it was never made, or *after* AWS has answered and before the answer arrives, so that it was made and
-nobody knows. The victim is started again at once, and the session goes on to its end.
+nobody knows. The victim is started again at once. An appliance's session goes on to its end; a server's ends as failed,
+with nothing left of it, and a removal that was cut short is asked for again.
 
 Then everything that exists is counted, by the lab and past Holdfast: instances, volumes, snapshots, images, interfaces,
 roles, profiles, queues, grants, objects of ended sessions, open rows of the ledger. A finding is anything that is left
@@ -35,7 +36,7 @@ def page_of(rows: list[dict[str, Any]], steps: dict[str, list[str]], today: str)
     ends = ", ".join(f"{number} {state}" for state, number in states.most_common())
     summary = (
         f"Run on {today}: {len(hit)} kills; {len(rows) - len(hit)} more were meant at requests that did not come. "
-        f"Sessions: {ends}. Findings: {found}."
+        f"Sessions: {ends}. Findings: {found}. Fewer kills of a story than it has requests are a sample of them (`KILLS`)."
     )
     lines = [HEAD, summary, "", "## Kills", ""]
     for story, chosen in groupby(sorted(rows, key=_story), key=_story):
