@@ -32,8 +32,8 @@ bench: $(INSTALLED)  ## measure against restic and borg on one image, side by si
 	$(BIN)/python bench/run.py
 
 campaign: $(INSTALLED)  ## kill -9 at every step of every story, for hours; KILLS=N bounds those of each; writes docs/kill-campaign.md
-	CAMPAIGN=build/campaign $(BIN)/pytest -n $(WORKERS) --timeout 0 tests/e2e/campaign; \
-	$(BIN)/python -m tests.e2e.campaign.page build/campaign
+	CAMPAIGN=build/campaign $(BIN)/pytest -n $(WORKERS) --timeout 0 tests/e2e/campaign; status=$$?; \
+	$(BIN)/python -m tests.e2e.campaign.page build/campaign; exit $$status
 
 lint: $(INSTALLED)  ## style
 	$(BIN)/ruff check --quiet .

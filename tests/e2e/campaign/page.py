@@ -36,7 +36,7 @@ def page_of(rows: list[dict[str, Any]], steps: dict[str, list[str]], today: str)
     ends = ", ".join(f"{number} {state}" for state, number in states.most_common())
     summary = (
         f"Run on {today}: {len(hit)} kills; {len(rows) - len(hit)} more were meant at requests that did not come. "
-        f"Sessions: {ends}. Findings: {found}. Fewer kills of a story than it has requests are a sample of them (`KILLS`)."
+        f"Sessions: {ends}. Findings: {found}. Where a story has more requests, they are a sample."
     )
     lines = [HEAD, summary, "", "## Kills", ""]
     for story, chosen in groupby(sorted(rows, key=_story), key=_story):

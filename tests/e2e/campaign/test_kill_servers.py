@@ -152,10 +152,11 @@ def kill_services(site, kills):
     dice, sessions = random.Random(SEED), []
     site.send("PUT", "/accounts/own", {"name": "own"})
     spec = {"account": "own", "regions": ["us-east-1"], "select": {"tags": {"nobody": "has"}}, "snapshot": {"keep": 1}}
-    document = {"apiVersion": "holdfast/v1", "kind": "EC2Policy", "metadata": {"name": "none"}, "spec": spec}
-    site.send("PUT", "/policies/none", document)
-    for _ in range(kills):
-        sessions.append(site.send("POST", "/policies/none/run", {"targets": ["snapshot"]})["id"])
+    for number in range(kills):
+        name = f"none-{number}"
+        document = {"apiVersion": "holdfast/v1", "kind": "EC2Policy", "metadata": {"name": name}, "spec": spec}
+        site.send("PUT", f"/policies/{name}", document)
+        sessions.append(site.send("POST", f"/policies/{name}/run", {"targets": ["snapshot"]})["id"])
         time.sleep(dice.random())
         pid = site.service()["pid"]
         if pid:
