@@ -52,13 +52,19 @@ class Holdfast:
         self.repository = str(folder / "repository")
         self.environment = {**environment, "HOLDFAST_HOME": str(folder / "home")}
 
-    def run(self, *words: object, data: bytes = b"", environment: Mapping[str, str] | None = None) -> Outcome:
+    def run(
+        self,
+        *words: object,
+        data: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+        timeout_seconds: float = 120,
+    ) -> Outcome:
         done = subprocess.run(
             [*PROGRAM, *map(str, words)],
             input=data,
             check=False,
             capture_output=True,
-            timeout=120,
+            timeout=timeout_seconds,
             cwd=self.folder,
             env={**self.environment, **(environment or {})},
         )

@@ -36,7 +36,7 @@ def processes_naming(place: Path) -> list[str]:
 
 @pytest.mark.timeout(600)
 def test_it_ends_proved(holdfast, folder):
-    done = holdfast.run("demo", "--size", "64MiB", "--output", "json")
+    done = holdfast.run("demo", "--size", "64MiB", "--output", "json", timeout_seconds=540)
     assert done.status == 0, done.err
     document = done.document
     assert document["proved"] is True
