@@ -22,10 +22,8 @@ collect_ignore = [] if WHOLE else ["test_whole.py"]
 
 
 def pytest_collection_modifyitems(items):
-    """A module's site is made once, also where several processes share the tests."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
             item.add_marker(pytest.mark.timeout(900))  # half a dozen processes on a machine that has others to do
 
 
