@@ -23,7 +23,7 @@ demo: $(INSTALLED)  ## the whole story in an AWS of its own: back up, destroy, r
 
 test: lint types imports  ## everything that must hold before a change is merged
 	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs mkfs.xfs:xfsprogs pg_ctlcluster:postgresql
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests
 
 check: lint types imports house  ## the quick part of `test`: style, types, imports, house rules
 
