@@ -13,7 +13,8 @@ from holdfast.aws.kms import KmsKeyWrapper
 from holdfast.aws.ownership import as_list, owned_by, people_tags, tags_of
 from holdfast.aws.policies.grants import as_text
 from holdfast.aws.queues import TaskQueues
-from holdfast.aws.worker_places import WorkerPlaces, architecture_of, instance_type_for, stock_image
+from holdfast.aws.stock_images import stock_image
+from holdfast.aws.worker_places import WorkerPlaces, architecture_of, instance_type_for
 from holdfast.aws.worker_rights import bundle_of, grants_of
 from holdfast.aws.worker_roles import WorkerRoles
 from holdfast.aws.written_down import Book

@@ -17,10 +17,6 @@ GIB, TIB = 1024**3, 1024**4
 # By the size of all volumes of the instance that is protected (W04): beyond these a larger worker pays.
 MEDIUM_FROM_BYTES, LARGE_FROM_BYTES = 1024 * GIB, 16 * TIB
 SMALL, MEDIUM, LARGE = "c5.large", "c5.2xlarge", "c5.4xlarge"
-# Debian's own account (https://wiki.debian.org/Cloud/AmazonEC2Image).
-DEBIAN_ACCOUNT = "136693071363"
-# How EC2 calls the architecture, and how Debian does.
-ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 GROUP_NAME = "holdfast-worker"
 # As long as this, EC2 may not list what it has made.
 NEW_GROUP = timedelta(minutes=2)
@@ -41,25 +37,6 @@ def architecture_of(instance_type: str) -> str:
     digits = [position for position, letter in enumerate(family) if letter.isdigit()]
     graviton = family == "a1" or (bool(digits) and family[digits[-1] + 1 :].startswith("g"))
     return "arm64" if graviton else "x86_64"
-
-
-def stock_image(ec2: PatientClient, architecture: str) -> str:
-    """The id of the newest Debian 12. Raises NotFoundError where the region has none."""
-    name = f"debian-12-{ARCHITECTURES[architecture]}-*"
-    answer = ec2.call(
-        "DescribeImages",
-        f"images {name}",
-        Owners=[DEBIAN_ACCOUNT],
-        Filters=[{"Name": "name", "Values": [name]}, {"Name": "state", "Values": ["available"]}],
-    )
-    images = sorted(answer["Images"], key=lambda image: str(image["CreationDate"]))
-    if not images:
-        raise NotFoundError(
-            f"no image {name} in {ec2.region}",
-            why=f"account {DEBIAN_ACCOUNT}, which is Debian's, shows none there",
-            cure="choose another region, or ask Debian's cloud team",
-        )
-    return str(images[-1]["ImageId"])
 
 
 class WorkerPlaces:

@@ -3,8 +3,9 @@
 import pytest
 
 from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
+from holdfast.aws.stock_images import stock_image
 from holdfast.aws.worker_instances import name_of
-from holdfast.aws.worker_places import GIB, TIB, architecture_of, instance_type_for, stock_image
+from holdfast.aws.worker_places import GIB, TIB, architecture_of, instance_type_for
 from holdfast.aws.worker_rights import bundle_of, queue_arn
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.protocol.appliance_answers import AwsSettings

@@ -13,15 +13,15 @@ from holdfast.aws.clients import PatientClient
 from holdfast.aws.deployment.bundle_store import certificate_key
 from holdfast.aws.deployment.deployment_ledger import DeploymentLedger
 from holdfast.aws.deployment.network import Site, allow, create_group, find_group
-from holdfast.domain.errors import CancelledError, HoldfastError, NotFoundError, UnavailableError
+from holdfast.aws.stock_images import stock_image
+from holdfast.domain.errors import CancelledError, HoldfastError, UnavailableError
 from holdfast.plugin_api import DeployOrder
 from holdfast.signed_http.aws_answers import Refusal
 from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
-# EC2's word for a processor -> Debian's, and the type that an appliance has unless another is named.
-ARCHITECTURES = {"x86_64": ("amd64", "t3.medium"), "arm64": ("arm64", "t4g.medium")}
+# By processor: the type that an appliance has unless another is named.
+DEFAULT_TYPES = {"x86_64": "t3.medium", "arm64": "t4g.medium"}
 VOLUME_GIB = 16
-DEBIAN_ACCOUNT = "136693071363"
 LOOK_SECONDS = 1.0
 RUNNING_SECONDS = 600.0
 # A profile that was made with the stack a moment ago is not known to EC2 at once.
@@ -67,7 +67,7 @@ class ApplianceInstances:
     ) -> LaunchedInstance:
         """Group and instance; returns when it runs. Raises QuotaReachedError, PermissionDeniedError, …"""
         order = launch.order
-        image_id = self._image(launch.architecture)
+        image_id = stock_image(self._ec2, launch.architecture)
         group_id = order.security_group_id or self._group(launch, say)
         _stop_if(cancelled)
         instance_id = self._ledger.create(
@@ -88,21 +88,6 @@ class ApplianceInstances:
         """AWS's word; None when it is gone."""
         found = self._described(instance_id)
         return str(found["State"]["Name"]) if found else None
-
-    def _image(self, architecture: str) -> str:
-        filters = [
-            {"Name": "name", "Values": [f"debian-12-{ARCHITECTURES[architecture][0]}-*"]},
-            {"Name": "state", "Values": ["available"]},
-            {"Name": "architecture", "Values": [architecture]},
-        ]
-        found = self._ec2.call("DescribeImages", "Debian 12", Owners=[DEBIAN_ACCOUNT], Filters=filters)["Images"]
-        if not found:
-            raise NotFoundError(
-                f"region {self._ec2.region} has no image of Debian 12",
-                why=f"account {DEBIAN_ACCOUNT} (Debian) publishes none there that this account sees",
-                cure="choose another region",
-            )
-        return str(max(found, key=lambda image: (image["CreationDate"], image["ImageId"]))["ImageId"])
 
     def _group(self, launch: LaunchOrder, say: Callable[[str], None]) -> str:
         name = f"holdfast-appliance-{launch.deployment[:12]}"
@@ -228,7 +213,7 @@ class ApplianceInstances:
 
 
 def _type(launch: LaunchOrder) -> str:
-    return launch.order.instance_type or ARCHITECTURES[launch.architecture][1]
+    return launch.order.instance_type or DEFAULT_TYPES[launch.architecture]
 
 
 def _stop_if(cancelled: Callable[[], bool]) -> None:
