@@ -6,6 +6,7 @@ import ssl
 
 from holdfast import __version__
 from holdfast.appliance.desk import LEAVING, Desk
+from holdfast.appliance.ports.records import Records
 from holdfast.appliance.surface import OWN_ACCOUNT
 from holdfast.domain.errors import ConflictError, NotAuthenticatedError, UnavailableError, UsageError
 from holdfast.protocol.appliance_answers import API_VERSION, ApplianceFacts, AwsSettings
@@ -14,6 +15,12 @@ from holdfast.protocol.encoding import from_document, to_document
 OWNER, FORMER, CODE, AWS_SETTINGS = "owner", "former-owners", "enrolment-code", "aws"
 _CODE_BYTES = 16
 _REMEMBERED = 20
+
+
+def known_aws_settings(records: Records) -> AwsSettings | None:
+    """What the plug-in's stack made, as an appliance with these records was told last."""
+    document = records.settings.get(AWS_SETTINGS)
+    return None if document is None else from_document(AwsSettings, document, "the settings of the stack")
 
 
 class Ownership(Desk):
@@ -39,8 +46,7 @@ class Ownership(Desk):
 
     def aws_settings(self) -> AwsSettings | None:
         """What `configure` was told last."""
-        document = self._records.settings.get(AWS_SETTINGS)
-        return None if document is None else from_document(AwsSettings, document, "the settings of the stack")
+        return known_aws_settings(self._records)
 
     def new_enrolment_code(self) -> str:
         """A code that lets one server enrol once; an earlier one is worth nothing any more. Only its hash is kept."""

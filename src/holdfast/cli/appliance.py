@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli.command import command
-from holdfast.cli.options import YesOption, confirm
+from holdfast.cli.options import ListenOption, SecretsKmsKeyOption, YesOption, confirm
 from holdfast.cli.quantities import short_time
 from holdfast.cli.server_connection import NoWaitOption, connected, query
 from holdfast.cli.session_display import finish
@@ -23,9 +23,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The appliance
 @command(app, example="holdfast appliance run --home /var/lib/holdfast --listen 0.0.0.0:11005")
 def run(
     voice: Voice,
-    listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer; port 0 takes a free one.")
-    ] = "127.0.0.1:11005",
+    listen: ListenOption = "127.0.0.1:11005",
     home: Annotated[
         Path | None, typer.Option("--home", metavar="DIR", help="Where it keeps everything; else HOLDFAST_HOME.")
     ] = None,
@@ -40,10 +38,7 @@ def run(
         str | None,
         typer.Option("--announce-to", metavar="S3-URL", help="Where it puts its own certificate for that server."),
     ] = None,
-    kms_key: Annotated[
-        str | None,
-        typer.Option("--kms-key", metavar="KEY", help="Secrets at rest under this AWS KMS key; else under a key file."),
-    ] = None,
+    kms_key: SecretsKmsKeyOption = None,
 ) -> int:
     """Run an appliance until Ctrl-C, and print its address, its fingerprint and where its enrolment code is."""
     from holdfast.wiring import appliance

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.command import command
+from holdfast.cli.options import ListenOption
 from holdfast.cli.tables import facts_table
 from holdfast.cli.voice import Voice
 
@@ -20,9 +21,7 @@ def noun() -> None:
 @command(app, example="holdfast lab run --listen 127.0.0.1:5000 --state ./lab")
 def run(
     voice: Voice,
-    listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer; port 0 takes a free one.")
-    ] = "127.0.0.1:0",
+    listen: ListenOption = "127.0.0.1:0",
     faults: Annotated[str, typer.Option("--faults", metavar="SPEC", help="Faults to make, as docs/cli.md says.")] = "",
     state: Annotated[
         Path | None, typer.Option("--state", metavar="DIR", help="Keep everything here; else it is gone at the end.")

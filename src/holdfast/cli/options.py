@@ -56,6 +56,13 @@ KdfMemoryOption = Annotated[
     str,
     typer.Option("--kdf-memory", metavar="SIZE", help="Memory that each try of the new password costs, 64MiB to 1GiB."),
 ]
+ListenOption = Annotated[
+    str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer; port 0 takes a free one.")
+]
+SecretsKmsKeyOption = Annotated[
+    str | None,
+    typer.Option("--kms-key", metavar="KEY", help="Secrets at rest under this AWS KMS key; else under a key file."),
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.command import command
+from holdfast.cli.options import ListenOption, SecretsKmsKeyOption
 from holdfast.cli.tables import facts_table
 from holdfast.cli.voice import Voice
 
@@ -19,17 +20,12 @@ def noun() -> None:
 @command(app, example="holdfast server run --listen 0.0.0.0:9443")
 def run(
     voice: Voice,
-    listen: Annotated[
-        str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer; port 0 takes a free one.")
-    ] = "127.0.0.1:9443",
+    listen: ListenOption = "127.0.0.1:9443",
     database: Annotated[
         str | None,
         typer.Option("--database", metavar="URL", help="A PostgreSQL URL; else a file under HOLDFAST_HOME."),
     ] = None,
-    kms_key: Annotated[
-        str | None,
-        typer.Option("--kms-key", metavar="KEY", help="Secrets at rest under this AWS KMS key; else under a key file."),
-    ] = None,
+    kms_key: SecretsKmsKeyOption = None,
 ) -> int:
     """Run the server until Ctrl-C, and print its address and where its administrator's token is."""
     from holdfast.wiring import server

@@ -15,6 +15,7 @@ from typing import Any
 
 from holdfast.appliance.housekeeping import Housekeeping, Rhythm
 from holdfast.appliance.lanes import Limits
+from holdfast.appliance.ownership import known_aws_settings
 from holdfast.appliance.ports.records import Records
 from holdfast.appliance.ports.surroundings import Surroundings
 from holdfast.appliance.reaper import Reaper
@@ -28,8 +29,6 @@ from holdfast.domain.errors import NotFoundError, ObjectExistsError
 from holdfast.domain.identifiers import new_id
 from holdfast.domain.secret_box import SecretBox
 from holdfast.engine.dbos_engine import DbosEngine
-from holdfast.protocol.appliance_answers import AwsSettings
-from holdfast.protocol.encoding import from_document
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.rest.appliance_api.application import appliance_application
@@ -128,7 +127,7 @@ def _surface(home: ApplianceHome, records: Records, box: SecretBox, tempo: Tempo
         records.settings.put(_APPLIANCE_ID, appliance_id)
     region = AwsSession().region
     cloud = AwsCloud(
-        appliance_id, region, partial(_aws_settings, records), CloudMemory(records.ledger, _now), tempo.waiting
+        appliance_id, region, partial(known_aws_settings, records), CloudMemory(records.ledger, _now), tempo.waiting
     )
     memory = FileLocationMemory(home.folder, lambda _text: None)
     with (
@@ -184,11 +183,6 @@ def _application(service: ApplianceService, context: ssl.SSLContext) -> Any:
 
 def _aside(steps: ThreadPoolExecutor, call: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
     return asyncio.get_running_loop().run_in_executor(steps, partial(call, *arguments))
-
-
-def _aws_settings(records: Records) -> AwsSettings | None:
-    document = records.settings.get("aws")
-    return None if document is None else from_document(AwsSettings, document, "the settings of the stack")
 
 
 def _adopt(service: ApplianceService, certificate: Path) -> None:
