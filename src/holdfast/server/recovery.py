@@ -4,11 +4,12 @@ The ledger names what was created, or may have been, for each session; the plug-
 that had done its work when the server went has succeeded: the records say so.
 """
 
+import logging
 import threading
 from dataclasses import replace
 from datetime import timedelta
 
-from holdfast.domain.errors import HoldfastError, NotFoundError, PluginMissingError
+from holdfast.domain.errors import CancelledError, HoldfastError, NotFoundError, PluginMissingError
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.domain.session import LogLevel, Session, SessionKind, State
 from holdfast.server.plugins import PluginShelf
@@ -19,6 +20,8 @@ from holdfast.server.sessions import OwnSessions
 FIRST_DELAY = timedelta(seconds=2)
 LONGEST_DELAY = timedelta(minutes=10)
 _CUT_SHORT = frozenset({SessionKind.INSTALL, SessionKind.DEPLOY, SessionKind.REMOVE})
+
+_log = logging.getLogger(__name__)
 
 
 class Recovery:
@@ -77,9 +80,14 @@ class Recovery:
         except HoldfastError as error:
             voice.say(f"what was left cannot be removed now: {error}; it is tried again", LogLevel.WARNING)
             return False
+        except Exception as error:  # noqa: BLE001 - a plug-in's fault keeps nothing else from being cleaned
+            _log.exception("cleaning after session %s", session.id)
+            text = f"{type(error).__name__}: {error}"
+            voice.say(f"what was left cannot be removed now, by a fault: {text}; it is tried again", LogLevel.WARNING)
+            return False
         if not session.state.final:
             self._settle(session, plugin_name)
-            self._sessions.end(session, _cut_short())
+            self._sessions.end(session, _cut_short(session, cancelled=voice.cancelled()))
         return True
 
     def _had_succeeded(self, session: Session) -> bool:
@@ -130,7 +138,20 @@ class Recovery:
             return None
 
 
-def _cut_short() -> HoldfastError:
+def _cut_short(session: Session, *, cancelled: bool) -> HoldfastError:
+    """Why it ended; a removal is never taken back, for a person may have wanted what is gone to be gone."""
+    if cancelled:
+        return CancelledError(
+            "the session was cancelled",
+            why="somebody asked for it, and the server ended before it was done; what it had created is removed",
+            cure="run it again when it is wanted",
+        )
+    if session.kind == SessionKind.REMOVE:
+        return HoldfastError(
+            f"the removal of {session.subject} was cut short",
+            why="the server ended while it ran; some of it may be gone, and nothing is forgotten here",
+            cure="remove it again: what is gone already is no error",
+        )
     return HoldfastError(
         "the session was cut short",
         why="the server ended while it ran; what it had created is removed",

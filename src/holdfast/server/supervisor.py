@@ -1,8 +1,10 @@
 """The processes that the server keeps running for its appliances: started again when they end, each time later.
 
-They end with the server: their standard input does, in whatever way the server goes.
+They end with the server: their standard input does, in whatever way the server goes. What goes wrong with one of them,
+foreseen or not, is said where it is shown, and keeps none of the others from being looked after.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ LONGEST_RESTART = timedelta(seconds=60)
 # One that ran so long has forgotten its earlier ends.
 STEADY = timedelta(minutes=5)
 LOOK_SECONDS = 0.2
+
+_log = logging.getLogger(__name__)
 
 
 class ServiceHealth(StrEnum):
@@ -89,8 +93,14 @@ class Supervisor:
         """Start what shall run and does not, and see what has ended."""
         with self._lock:
             for kept in self._kept.values():
-                if not self._stopped:
-                    self._look_at(kept)
+                if self._stopped:
+                    return
+                now = self._surroundings.now()
+                try:
+                    self._look_at(kept, now)
+                except Exception as error:  # noqa: BLE001 - the others, and this one later, need looking after still
+                    _log.exception("service %s of appliance %s", kept.wanted.name, kept.wanted.appliance)
+                    _put_off(kept, now, f"a fault of the program: {type(error).__name__}: {error}")
 
     def states(self) -> list[tuple[str, ServiceState]]:
         """(plug-in, state) of each, by appliance and name."""
@@ -115,32 +125,26 @@ class Supervisor:
         while not self._stopped and not self._surroundings.wait(LOOK_SECONDS):
             self.look()
 
-    def _look_at(self, kept: _Kept) -> None:
-        now = self._surroundings.now()
+    def _look_at(self, kept: _Kept, now: datetime) -> None:
+        if kept.due is not None and now < kept.due:
+            return
         if kept.process is not None:
             status = kept.process.ended()
             if status is None:
+                kept.due = None
                 return
             if now - kept.since >= STEADY:
                 kept.pause = FIRST_RESTART
-            self._wait(kept, now, f"it ended with status {status}")
-        if kept.due is None or now >= kept.due:
-            try:
-                kept.process = self._processes.start(
-                    f"{kept.wanted.appliance}-{kept.wanted.name}", kept.wanted.arguments()
-                )
-            except HoldfastError as error:
-                self._wait(kept, now, str(error))
-                return
-            kept.restarts, kept.since, kept.due = kept.restarts + 1, now, None
-
-    @staticmethod
-    def _wait(kept: _Kept, now: datetime, reason: str) -> None:
-        if kept.process is not None:
             kept.process.stop()
-        kept.process, kept.since, kept.reason = None, now, reason
-        kept.due = now + kept.pause
-        kept.pause = min(LONGEST_RESTART, kept.pause * 2)
+            kept.process = None
+            _put_off(kept, now, f"it ended with status {status}")
+            return
+        try:
+            kept.process = self._processes.start(f"{kept.wanted.appliance}-{kept.wanted.name}", kept.wanted.arguments())
+        except HoldfastError as error:
+            _put_off(kept, now, str(error))
+            return
+        kept.restarts, kept.since, kept.due = kept.restarts + 1, now, None
 
     @staticmethod
     def _end(kept: _Kept) -> None:
@@ -149,10 +153,16 @@ class Supervisor:
             kept.process = None
 
 
+def _put_off(kept: _Kept, now: datetime, reason: str) -> None:
+    """It is looked at again after a while, each time a longer one."""
+    kept.since, kept.reason = now, reason
+    kept.due = now + kept.pause
+    kept.pause = min(LONGEST_RESTART, kept.pause * 2)
+
+
 def _state(kept: _Kept) -> ServiceState:
     wanted = kept.wanted
     pid = kept.process.pid if kept.process is not None else None
-    health = ServiceHealth.RUNNING if pid is not None else ServiceHealth.WAITING
-    return ServiceState(
-        wanted.name, wanted.appliance, pid, health, max(kept.restarts, 0), kept.since, "" if pid else kept.reason
-    )
+    health = ServiceHealth.RUNNING if pid is not None and kept.due is None else ServiceHealth.WAITING
+    reason = "" if health == ServiceHealth.RUNNING else kept.reason
+    return ServiceState(wanted.name, wanted.appliance, pid, health, max(kept.restarts, 0), kept.since, reason)

@@ -40,6 +40,9 @@ class FakeConnection:
 
     def send(self, method, path, document=None, query=None):
         self.plugin.asked.append((self.appliance.name, method, path, document))
+        self.plugin.queries.append(query)
+        if (self.appliance.name, method, path) in self.plugin.trouble_of:
+            raise self.plugin.trouble_of[self.appliance.name, method, path]
         answer = self.plugin.answers.get((method, path))
         if isinstance(answer, HoldfastError):
             raise answer
@@ -62,6 +65,7 @@ class FakePlugin:
     def __init__(self, name="aws", contract=CONTRACT):
         self.name, self.contract = name, contract
         self.cloud, self.trouble, self.asked, self.answers, self.calls = set(), {}, [], {}, []
+        self.queries, self.trouble_of = [], {}
         self.gate = threading.Event()
         self.gate.set()
 
@@ -188,10 +192,14 @@ class FakeProcess:
 
 
 class FakeProcesses:
+    """`trouble`: name -> what starting it raises."""
+
     def __init__(self):
-        self.started = []
+        self.started, self.trouble = [], {}
 
     def start(self, name, arguments):
+        if name in self.trouble:
+            raise self.trouble[name]
         process = FakeProcess(100 + len(self.started), arguments)
         self.started.append(process)
         return process

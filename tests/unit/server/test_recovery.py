@@ -40,6 +40,31 @@ def test_a_deployment_cut_short_is_cleaned_and_its_session_has_failed(ready):
     assert again.records.ledger.open_rows() == []
 
 
+def test_one_that_was_cancelled_before_has_ended_as_cancelled(ready):
+    session, again = killed_while(ready, lambda: ready.server.deploy_appliance(DeployOrder("a")))
+    again.server.cancel_session(session.id)
+    recovered(again)
+    assert again.records.sessions.get(session.id).state == State.CANCELLED
+    assert (again.plugin.cloud, again.server.list_appliances()) == ({"stack"}, [])
+
+
+def test_a_fault_of_the_plugin_keeps_no_other_session_from_being_cleaned(ready, caplog):
+    first, again = killed_while(ready, lambda: ready.server.deploy_appliance(DeployOrder("a")))
+    second, again = killed_while(again, lambda: again.server.deploy_appliance(DeployOrder("b")))
+    clean = again.plugin.clean
+
+    def faulty(session_id, context):
+        if session_id == first.id and "b" in again.plugin.cloud:
+            raise KeyError("what nobody foresaw")
+        clean(session_id, context)
+
+    again.plugin.clean = faulty
+    recovered(again)
+    assert [again.records.sessions.get(one.id).state for one in (first, second)] == [State.FAILED] * 2
+    assert "what nobody foresaw" in caplog.text
+    assert again.plugin.cloud == {"stack"}
+
+
 def test_cleaning_is_tried_until_the_cloud_answers(ready):
     session, again = killed_while(ready, lambda: ready.server.deploy_appliance(DeployOrder("a")))
     again.plugin.trouble["clean"] = UnavailableError("AWS is away", why="no route", cure="later")
@@ -92,7 +117,9 @@ def test_a_removal_cut_short_leaves_an_appliance_that_can_be_removed_again(ready
     ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
     session, again = killed_while(ready, lambda: ready.server.remove_appliance("a", delete=False))
     recovered(again)
-    assert again.records.sessions.get(session.id).state == State.FAILED
+    ended = again.records.sessions.get(session.id)
+    assert (ended.state, ended.error.what) == (State.FAILED, "the removal of a was cut short")
+    assert "removed" not in ended.error.why
     assert again.server.get_appliance("a").state == ApplianceState.UNAVAILABLE
     again.wait(again.server.remove_appliance("a", delete=False))
     assert again.server.list_appliances() == []

@@ -1,5 +1,7 @@
 """Processes are kept running: restarts, each later than the one before, and the end of all."""
 
+import time
+
 import pytest
 
 from holdfast.domain.errors import NotAuthenticatedError
@@ -89,3 +91,54 @@ def test_an_appliance_whose_plugin_has_gone_is_shown_so(watched):
         assert (appliance.state, "not installed" in appliance.reason) == ("unavailable", True)
     finally:
         again.server.stop()
+
+
+def test_a_fault_of_one_is_said_put_off_and_keeps_no_other_waiting(watched, caplog):
+    watched.processes.trouble["a-sync"] = RuntimeError("what nobody foresaw")
+    watched.processes.started[0].status = 1
+    watched.server.connect_appliance(ConnectOrder("b", "https://b:11005", "ff", "code"))
+    watched.parts.supervisor.look()
+    watched.later(1)
+    watched.parts.supervisor.look()
+    ours, others = watched.server.list_plugins()[0].services
+    assert (ours.state, ours.pid) == (ServiceHealth.WAITING, None)
+    assert ours.reason == "a fault of the program: RuntimeError: what nobody foresaw"
+    assert (others.appliance, others.state) == ("b", ServiceHealth.RUNNING)
+    assert "service sync of appliance a" in caplog.text
+    assert "what nobody foresaw" in caplog.text
+    watched.processes.trouble.clear()
+    watched.later(0.75)
+    watched.parts.supervisor.look()
+    assert state_of(watched).pid is None, "it waits longer each time"
+    watched.later(1)
+    watched.parts.supervisor.look()
+    assert (state_of(watched).state, state_of(watched).reason) == (ServiceHealth.RUNNING, "")
+
+
+def test_one_that_cannot_be_looked_at_is_not_shown_as_well(watched):
+    process = watched.processes.started[0]
+    looked, process.ended = process.ended, lambda: 1 / 0
+    watched.parts.supervisor.look()
+    shown = state_of(watched)
+    assert (shown.state, shown.pid, "ZeroDivisionError" in shown.reason) == (ServiceHealth.WAITING, 100, True)
+    process.ended = looked
+    watched.later(1)
+    watched.parts.supervisor.look()
+    assert (state_of(watched).state, len(watched.processes.started)) == (ServiceHealth.RUNNING, 1)
+
+
+def test_its_thread_outlives_what_nobody_foresaw(watched):
+    watched.processes.trouble["a-sync"] = RuntimeError("what nobody foresaw")
+    watched.processes.started[0].status = 1
+    watched.parts.supervisor.start()
+    try:
+        while "nobody foresaw" not in state_of(watched).reason:
+            watched.later(0.25)
+            time.sleep(0.01)
+        watched.processes.trouble.clear()
+        while state_of(watched).state != ServiceHealth.RUNNING:
+            watched.later(0.25)
+            time.sleep(0.01)
+    finally:
+        watched.ending.set()
+        watched.server.stop()
