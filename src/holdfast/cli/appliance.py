@@ -15,8 +15,6 @@ from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="appliance", help="Run, deploy and connect appliances.", rich_markup_mode=None)
 
-# What a list has room for; `appliance show` has it all.
-_REASON_LENGTH = 60
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The appliance's name.", show_default=False)]
 
 
@@ -126,12 +124,13 @@ def list_(
             one["region"],
             one["version"],
             short_time(one["synced_at"]) if one["synced_at"] else "never",
-            one["reason"] if len(one["reason"]) <= _REASON_LENGTH else one["reason"][:_REASON_LENGTH] + "…",
+            one["reason"],
         )
         for one in found
     ]
     headings = ("APPLIANCE", "STATE", "URL", "REGION", "VERSION", "SYNCED", "")
-    voice.document({"appliances": found}, lambda: rows_table(headings, rows))
+    spare = ("VERSION", "REGION", "SYNCED")
+    voice.document({"appliances": found}, lambda: rows_table(headings, rows, spare))
     return voice.status
 
 

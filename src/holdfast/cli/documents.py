@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.cli.made_of import made_of, made_of_table
 from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.tables import facts_table, rows_table
+from holdfast.domain.numerals import counted
 
 if TYPE_CHECKING:
     from holdfast.repository.checking.verify import VerifyReport
@@ -109,7 +110,7 @@ def manifest(found: "Manifest") -> Document:
         "committed": found.committed,
         "parent": _hex(found.parent),
         "size_bytes": found.size_bytes,
-        "stored_bytes": sum(pack.size_bytes for pack in found.packs),
+        "stored_bytes": _stored_bytes(found),
         "writer": found.writer,
         "keep_until": found.keep_until,
         "volumes": [
@@ -142,7 +143,7 @@ def manifest_table(found: "Manifest") -> str:
             "committed": found.committed,
             "parent": _hex(found.parent),
             "size": human_size(found.size_bytes),
-            "stored by it": f"{human_size(sum(pack.size_bytes for pack in found.packs))} in {len(found.packs)} packs",
+            "stored by it": f"{human_size(_stored_bytes(found))} in {counted(len(found.packs), 'pack')}",
             "written by": found.writer,
             **{name.replace("_", " "): _counted(name, value) for name, value in found.statistics.items()},
         }
@@ -183,6 +184,10 @@ def _trusted(report: "BackupReport", changed_blocks: Path | None) -> str | None:
         return None
     words = "what EBS does not list as changed" if changed_blocks is None else f"what {changed_blocks} does not list"
     return f"{words} was taken from the parent unread"
+
+
+def _stored_bytes(found: "Manifest") -> int:
+    return sum(pack.size_bytes for pack in found.packs)
 
 
 def _hex(identifier: bytes | None) -> str | None:

@@ -8,10 +8,12 @@ from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.server_connection import NoWaitOption, connected
 from holdfast.cli.session_display import finish
-from holdfast.cli.tables import rows_table
+from holdfast.cli.tables import facts_table, rows_table
 from holdfast.cli.voice import Voice
+from holdfast.domain.errors import NotFoundError
+from holdfast.domain.numerals import counted
 
-app = typer.Typer(name="plugin", help="Install, list and remove plug-ins.", rich_markup_mode=None)
+app = typer.Typer(name="plugin", help="Install, list, show and remove plug-ins.", rich_markup_mode=None)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The plug-in, for example aws.", show_default=False)]
 
@@ -27,20 +29,63 @@ def list_(
     return voice.status
 
 
+@command(app, example="holdfast plugin show aws")
+def show(
+    voice: Voice,
+    name: NameArgument,
+) -> int:
+    """Show a plug-in, its services, and each thing that it has put into the cloud, by its whole name."""
+    with connected() as client:
+        found = client.send("GET", "/plugins")
+    plugin = next((one for one in found if one["name"] == name), None)
+    if plugin is None:
+        raise NotFoundError(
+            f"plug-in {name} is not here",
+            why="known are: " + (", ".join(one["name"] for one in found) or "none"),
+            cure=f"install it: holdfast plugin install {name}",
+        )
+    voice.document(plugin, lambda: _shown(plugin))
+    return voice.status
+
+
 def _table(plugins: list[dict[str, Any]]) -> str:
     rows = [(one["name"], one["version"], one["contract"], one["state"], one["reason"]) for one in plugins]
     text = rows_table(("PLUG-IN", "VERSION", "CONTRACT", "STATE", ""), rows)
     parts: list[tuple[str, ...]] = []
     for plugin in plugins:
+        parts += [(one["where"], one["kind"], one["name"], _health(one), one["detail"]) for one in plugin["things"]]
         parts += [
-            (one["where"], one["kind"], one["name"], "healthy" if one["healthy"] else "NOT HEALTHY", one["detail"])
-            for one in plugin["things"]
-        ]
-        parts += [
-            ("server", "service", one["name"], one["state"], f"pid {one['pid']}, {one['restarts']} restarts")
+            ("server", "service", f"{one['name']} of {one['appliance']}", one["state"], _pulse(one))
             for one in plugin["services"]
         ]
-    return text + ("\n" + rows_table(("WHERE", "WHAT", "NAME", "HEALTH", ""), parts) if parts else "")
+    headings = ("WHERE", "WHAT", "NAME", "HEALTH", "")
+    return text + ("\n" + rows_table(headings, parts, spare=("WHERE",)) if parts else "")
+
+
+def _shown(plugin: dict[str, Any]) -> str:
+    facts = {
+        "plug-in": plugin["name"],
+        "version": plugin["version"],
+        "contract": plugin["contract"],
+        "state": plugin["state"],
+        "reason": plugin["reason"] or None,
+        "what it is": plugin["summary"] or None,
+        "from": plugin["source"] or None,
+        "policies": ", ".join(plugin["workloads"]) or None,
+    }
+    parts = {one["kind"]: f"{one['name']} {one['detail']}".rstrip() + f", {_health(one)}" for one in plugin["things"]}
+    parts |= {f"{one['name']} of {one['appliance']}": f"{one['state']}, {_pulse(one)}" for one in plugin["services"]}
+    return facts_table(facts) + ("\n" + facts_table(parts) if parts else "")
+
+
+def _health(thing: dict[str, Any]) -> str:
+    return "healthy" if thing["healthy"] else "NOT HEALTHY"
+
+
+def _pulse(service: dict[str, Any]) -> str:
+    """How a process does, and why it does not run."""
+    restarts = counted(service["restarts"], "restart")
+    return f"{restarts}; {service['reason']}" if service["reason"] else f"pid {service['pid']}, {restarts}"
 
 
 @command(app, example="holdfast plugin install aws --set region=eu-central-1")

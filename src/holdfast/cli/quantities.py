@@ -33,6 +33,11 @@ def short_time(text: str) -> str:
     return text.removesuffix("Z").partition(".")[0] + "Z"
 
 
+def to_the_minute(text: str) -> str:
+    """A stored time as lists have room for it: `2026-11-22T20:38Z`."""
+    return text[:16] + "Z"
+
+
 def parse_size(text: str, option: str) -> int:
     """Bytes in `64MiB`, `64M` or `67108864`; units are powers of 1024. UsageError names the option."""
     match = _SIZE.fullmatch(text.strip())

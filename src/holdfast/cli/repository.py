@@ -18,6 +18,7 @@ from holdfast.cli.repository_key import app as key_app
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice, say, show_error
 from holdfast.domain.errors import IntegrityError
+from holdfast.domain.numerals import counted
 
 app = typer.Typer(name="repository", help="Make, show and check repositories.", rich_markup_mode=None)
 app.add_typer(key_app)
@@ -115,7 +116,7 @@ def check(
         voice.document(documents.check(report), lambda: documents.check_table(report))
     if report.damage:
         found = IntegrityError(
-            f"{len(report.damage)} damaged or missing objects in {opened.repository.store.location}",
+            f"{counted(len(report.damage), 'damaged or missing object')} in {opened.repository.store.location}",
             why="they are not as they were written; standard output names each with whom it hurts",
             cure="bring them back from the bucket's older versions or a copy; points that are not named restore",
         )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.quantities import human_size, short_time
+from holdfast.cli.quantities import human_size, short_time, to_the_minute
 from holdfast.cli.tables import Cell, facts_table, rows_table
 from holdfast.cli.voice import DONE, DONE_WITH_WARNINGS, Voice, say
 from holdfast.domain.errors import UnavailableError
@@ -131,9 +131,16 @@ def _task_facts(task: Mapping[str, Any]) -> dict[str, Cell]:
         "read": human_size(progress["read_bytes"]) if progress["read_bytes"] else None,
         "stored": human_size(progress["stored_bytes"]) if progress["stored_bytes"] else None,
         "workers": ", ".join(workers) or None,
-        **{name.replace("_", " "): str(value) for name, value in task["result"].items() if "_bytes" not in name},
+        **{name.replace("_", " "): _told(value) for name, value in task["result"].items() if "_bytes" not in name},
         "warnings": "; ".join(task["warnings"]) or None,
     }
+
+
+def _told(value: object) -> str:
+    """What came of a task: a text, a number, or a map of ids."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {one}" for name, one in value.items())
+    return str(value)
 
 
 def _named(workload: Mapping[str, Any]) -> str:
@@ -158,9 +165,10 @@ def sessions_table(sessions: list[Mapping[str, Any]]) -> str:
             one["subject"][:SHORT_ID] if _ID.fullmatch(one["subject"]) else one["subject"],
             one["state"],
             one["trigger"],
-            short_time(one["created_at"]),
+            to_the_minute(one["created_at"]),
             ", ".join(f"{count} {state}" for state, count in one["counts"].items()),
         )
         for one in sessions
     ]
-    return rows_table(("SESSION", "KIND", "OF", "STATE", "STARTED BY", "CREATED", "TASKS"), rows)
+    headings = ("SESSION", "KIND", "OF", "STATE", "STARTED BY", "CREATED", "TASKS")
+    return rows_table(headings, rows, spare=("STARTED BY", "KIND"))

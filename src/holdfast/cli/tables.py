@@ -1,36 +1,52 @@
-"""Sober tables in plain text: aligned columns, no lines, no colour."""
+"""Sober tables in plain text: aligned columns, no lines, no colour.
 
+On a terminal they fit its width (`folding.py`); elsewhere every value stands whole on its line, for other programs.
+"""
+
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from holdfast.cli.folding import GAP, fitted, folded
 from holdfast.cli.printable import printable
 from holdfast.cli.quantities import human_duration, human_size
 
 Cell = str | int | float | None
+# A terminal that is narrower is treated as if it were not.
+NARROWEST_PAGE = 60
+
+
+def page_width() -> int | None:
+    """How many characters a line of standard output may have; None where that is no terminal."""
+    return max(NARROWEST_PAGE, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
 
 
 def facts_table(facts: Mapping[str, Cell]) -> str:
-    """One fact a line: its name, then its value; what is None is left out."""
-    known = {name: value for name, value in facts.items() if value is not None}
-    width = max((len(name) for name in known), default=0)
-    return "".join(f"{name:<{width}}  {printable(value)}".rstrip() + "\n" for name, value in known.items())
+    """One fact a line: its name, then its value; what is None is left out. On a terminal long values are folded."""
+    known = {name: printable(value) for name, value in facts.items() if value is not None}
+    width, page = max((len(name) for name in known), default=0), page_width()
+    text = ""
+    for name, value in known.items():
+        lines = [value] if page is None else folded(value, page - width - len(GAP))
+        text += "".join(
+            f"{head:<{width}}{GAP}{line}".rstrip() + "\n"
+            for head, line in zip([name] + [""] * (len(lines) - 1), lines, strict=True)
+        )
+    return text
 
 
-def rows_table(headings: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """A row a line below the headings; numbers stand at the right of their column."""
+def rows_table(headings: Sequence[str], rows: Iterable[Sequence[Cell]], spare: Sequence[str] = ()) -> str:
+    """A row a line below the headings; numbers stand at the right of their column.
+
+    `spare`: the columns that a narrow terminal does without, the first of them first; `show` and JSON have them.
+    """
     cells = [list(row) for row in rows]
     lines = [list(headings), *[["-" if cell is None else printable(cell) for cell in row] for row in cells]]
     columns = range(len(headings))
-    widths = [max(len(line[column]) for line in lines) for column in columns]
     rights = [bool(cells) and all(isinstance(row[column], int | float) for row in cells) for column in columns]
-    return "".join(
-        "  ".join(
-            text.rjust(width) if right else text.ljust(width)
-            for text, width, right in zip(line, widths, rights, strict=True)
-        ).rstrip()
-        + "\n"
-        for line in lines
-    )
+    spared = [headings.index(name) for name in spare]
+    return "".join(line + "\n" for line in fitted(lines, rights, spared, page_width()))
 
 
 def as_facts(document: Mapping[str, Any]) -> dict[str, Cell]:

@@ -59,10 +59,11 @@ def test_a_result_is_told_by_name_and_sizes_once():
         "error": None,
         "warnings": [],
         "workers": [],
-        "result": {"restore_point": "bf26", "size_bytes": 9663676416},
+        "result": {"restore_point": "bf26", "size_bytes": 9663676416, "volumes": {"sda": "vol-1", "sdb": "vol-2"}},
     }
     table = detail_table({"session": session(), "tasks": [task]})
     assert "task           web\n" in table
     assert "restore point  bf26\n" in table
+    assert "volumes        sda vol-1, sdb vol-2\n" in table
     assert "9663676416" not in table
     assert "0 B of 0 B" not in table

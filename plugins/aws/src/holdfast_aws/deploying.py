@@ -16,6 +16,7 @@ from holdfast.domain.errors import (
     WorkerLostError,
 )
 from holdfast.domain.infrastructure import Appliance
+from holdfast.domain.numerals import counted
 from holdfast.plugin_api import DeployOrder, PluginContext
 from holdfast.protocol.appliance_answers import ApplianceFacts, FarewellState
 from holdfast.protocol.encoding import from_document
@@ -102,7 +103,7 @@ class Deployment:
                     return
                 if waiting.monotonic() - began_seconds > FAREWELL_SECONDS:
                     left = "; ".join(state.left) or "nothing"
-                    context.say(f"{state.unfinished} sessions still run there; what would not go: {left}")
+                    context.say(f"{counted(state.unfinished, 'session')} did not end there; what would not go: {left}")
                     return
                 self._pause()
         except HoldfastError as error:

@@ -8,6 +8,7 @@ from holdfast.aws.bundle.building import Bundle
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.deployment.stack_template import APPLIANCE_CERTIFICATES
 from holdfast.domain.errors import NotFoundError
+from holdfast.domain.numerals import counted
 from holdfast.signed_http.aws_answers import Refusal
 
 _BATCH = 1000
@@ -55,7 +56,7 @@ class BundleStore:
         """Remove every version of every object, so that the bucket can be removed; no bucket is no error."""
         count = self._remove_all("")
         if count:
-            say(f"bucket {self._bucket} is emptied ({count} versions)")
+            say(f"bucket {self._bucket} is emptied ({counted(count, 'version')})")
 
     def _size_bytes(self, key: str) -> int | None:
         answer = self._client.try_call("HeadObject", f"s3://{self._bucket}/{key}", Bucket=self._bucket, Key=key)
