@@ -1,6 +1,7 @@
 """`python -m holdfast.lab`: the lab without the command line around it; the endpoint is the one line it prints."""
 
 import argparse
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +21,8 @@ def main() -> int:
     parser.add_argument("--end-with-input", action="store_true")
     words = parser.parse_args()
     ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: ended.set())
     if words.end_with_input:
         end_with_input(ended)
 

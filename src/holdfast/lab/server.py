@@ -9,13 +9,12 @@ import fcntl
 import http.client
 import importlib.util
 import resource
-import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 
 from holdfast.domain.errors import ConflictError, MissingExtraError, PermissionDeniedError, UnavailableError
 from holdfast.lab.faults import FaultPlan, parse_faults
@@ -126,38 +125,13 @@ def state_folder(state: Path | None) -> Iterator[Path]:
 
 
 def serve(
-    listen: str,
-    faults: str,
-    state: Path | None,
-    announce: Callable[[str], None],
-    ended: threading.Event | None = None,
+    listen: str, faults: str, state: Path | None, announce: Callable[[str], None], ended: threading.Event
 ) -> None:
-    """Run a lab until SIGINT, SIGTERM or the event `ended`; `announce` is handed the endpoint once it answers.
+    """Run a lab until the event `ended`; `announce` is handed the endpoint once it answers.
 
-    Signals are taken over only in the main thread. MissingExtraError without the extra `lab`, UsageError for words that
-    cannot be meant, ConflictError where address or folder are in use.
+    MissingExtraError without the extra `lab`, UsageError for words that cannot be meant, ConflictError where address or
+    folder are in use.
     """
-    stop = ended or threading.Event()
-    with (
-        state_folder(state) as folder,
-        _signals_set(stop),
-        LabServer(listen, faults, folder, keep_s3=state is not None) as server,
-    ):
+    with state_folder(state) as folder, LabServer(listen, faults, folder, keep_s3=state is not None) as server:
         announce(server.endpoint)
-        stop.wait()
-
-
-@contextmanager
-def _signals_set(stop: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM set the event."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    with contextlib.ExitStack() as stack:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            stack.callback(signal.signal, number, signal.signal(number, on_signal))
-        yield
+        ended.wait()
