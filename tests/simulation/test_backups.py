@@ -25,7 +25,9 @@ def test_one_run_makes_both_points_and_leaves_no_worker(site):
     assert_nothing_left(site)
     (task,) = tasks(site, session)
     assert task.workload.id == instance
-    assert int(task.result["stored_bytes"]) > 0
+    stored_bytes = task.result["stored_bytes"]
+    assert isinstance(stored_bytes, int)
+    assert stored_bytes > 0
     assert task.workers[0].ended_at is not None
     assert not site.last.engine.failures
 

@@ -42,7 +42,9 @@ def test_volumes_come_back_and_stay(protected, kind):
     volumes = owned(site, "volume")
     assert len(volumes) == 2
     (task,) = tasks(site, session)
-    assert {task.result["volume /dev/xvda"], task.result["volume /dev/sdf"]} == {one.id for one in volumes}
+    made = task.result["volumes"]
+    assert isinstance(made, dict)
+    assert {made["/dev/xvda"], made["/dev/sdf"]} == {one.id for one in volumes}
     assert snapshots(site) == site.snapshots_before, "temporary ones are removed"
     assert site.cloud.count("instance", "role", "queue") == 0
     assert site.repository.pins == {}

@@ -180,8 +180,9 @@ class RestoreTask:
             raise TypeError("only a restore of volumes makes volumes one by one")
         self._book.stage(task_id, f"making the volume {device}")
         order = self._planner.volume_orders(wish, source)[device]
-        volume_id = self._site(session_id, source).create_volume(self._restored(session_id, task_id), order)
-        self._book.result(task_id, {f"volume {device}": volume_id})
+        owner = self._orders.owner(session_id, task_id)
+        volume_id = self._orders.site(session_id).create_volume(owner, order)
+        self._book.result(task_id, {"volumes": {device: volume_id}})
         return volume_id
 
     def make_instance(self, session_id: str, task_id: str, snapshots: dict[str, str]) -> str:

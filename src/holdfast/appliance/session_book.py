@@ -21,6 +21,7 @@ from holdfast.domain.session import (
     SessionKind,
     State,
     Task,
+    TaskResult,
     counts_of,
     state_of,
 )
@@ -115,16 +116,20 @@ class SessionBook:
         task = self.change(task_id, lambda task: replace(task, stage=stage))
         self.say(task.session_id, f"{task.workload.name or task.workload.id}: {stage}", LogLevel.INFO, task_id)
 
-    def result(self, task_id: str, facts: Mapping[str, str | int], warnings: Iterable[str] = ()) -> None:
-        """Add to what came of it."""
+    def result(self, task_id: str, facts: TaskResult, warnings: Iterable[str] = ()) -> None:
+        """Add to what came of it; to a map that is there, too."""
         self.change(
             task_id,
             lambda task: replace(
                 task,
-                result={**task.result, **facts},
+                result=_added(task.result, facts),
                 warnings=tuple(dict.fromkeys([*task.warnings, *warnings])),
             ),
         )
+
+    def withdraw(self, task_id: str) -> None:
+        """What came of it is undone: its result names nothing any more."""
+        self.change(task_id, lambda task: replace(task, result={}))
 
     def end_task(self, task_id: str, error: HoldfastError | None = None) -> None:
         """It ended: with the error, else with what its warnings make of it."""
@@ -172,3 +177,12 @@ class SessionBook:
                     ended.append(task.id)
         self.say(session_id, "cancelling", LogLevel.WARNING)
         return self._sessions.get(session_id), ended
+
+
+def _added(result: TaskResult, facts: TaskResult) -> TaskResult:
+    """Facts beside those that are there; entries of a map beside those that it has."""
+    added = dict(result)
+    for name, fact in facts.items():
+        known = added.get(name)
+        added[name] = {**known, **fact} if isinstance(known, Mapping) and isinstance(fact, Mapping) else fact
+    return added

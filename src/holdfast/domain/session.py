@@ -106,9 +106,13 @@ class TaskProgress:
     stored_bytes: int = 0
 
 
+# What came of a task: ids and figures by their stable names, and maps of ids (`volumes`: device -> volume).
+TaskResult = Mapping[str, str | int | Mapping[str, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One resource in a session. `result` holds what came of it: ids and figures, texts and integers only."""
+    """One resource in a session."""
 
     id: str
     session_id: str
@@ -118,7 +122,7 @@ class Task:
     progress: TaskProgress = TaskProgress()
     error: ItemError | None = None
     warnings: tuple[str, ...] = ()
-    result: Mapping[str, str | int] = field(default_factory=dict)
+    result: TaskResult = field(default_factory=dict)
     workers: tuple[WorkerFacts, ...] = ()
     started_at: datetime | None = None
     ended_at: datetime | None = None

@@ -103,11 +103,9 @@ class Audit:
         """What the result of a restore names: the customer's from now on."""
         made: dict[str, set[str]] = {"instances": set(), "volumes": set()}
         for task in told.detail["tasks"] if told.restores and told.good else ():
-            for name, value in task["result"].items():
-                if name == "instance_id":
-                    made["instances"].add(str(value))
-                elif name.startswith("volume "):
-                    made["volumes"].add(str(value))
+            made["volumes"].update(task["result"].get("volumes", {}).values())
+            if "instance_id" in task["result"]:
+                made["instances"].add(task["result"]["instance_id"])
         return made
 
     # -------------------------------------------------------------------------------------------------------- points
@@ -163,8 +161,8 @@ class Audit:
             return []
         site, made = self._site, self._made(told)
         if told.restores == "volumes":
-            ids = {n.removeprefix("volume "): str(v) for n, v in told.detail["tasks"][0]["result"].items()}
-            contents = {name: site.account.path(one) for name, one in ids.items() if one.startswith("vol-")}
+            ids = told.detail["tasks"][0]["result"]["volumes"]
+            contents = {device: site.account.path(volume_id) for device, volume_id in ids.items()}
             return [] if _blocks(contents) == told.contents else ["restored volumes hold something else"]
         if len(made["instances"]) != 1:
             return [f"restored instances: {sorted(made['instances'])}"]

@@ -246,9 +246,10 @@ class Scene:
     def _volumes(self, point: str, ec2: Any = None) -> Outcome:
         outcome, detail = self._session(lambda service: service.start_restore(VolumeRestore(point)))
         for task in detail.tasks if detail is not None else ():
-            for name, value in task.result.items():
-                if name.startswith("volume "):
-                    (ec2 or self.ec2).delete_volume(VolumeId=str(value))
+            made = task.result.get("volumes", {})
+            assert isinstance(made, dict)
+            for volume_id in made.values():
+                (ec2 or self.ec2).delete_volume(VolumeId=volume_id)
         return outcome
 
     def _point(self, detail: SessionDetail) -> str:

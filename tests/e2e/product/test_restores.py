@@ -217,7 +217,7 @@ def test_volumes_alone(ready, shop):
         words = ("restore", "volume", shop.points[kind], "--worker-mode", "local", "--volume", device, "--zone", zone)
         plan = ready.do(*words, "--plan")
         before = ready.census()
-        made = ready.do(*words, "--type", "gp3")["tasks"][0]["result"][f"volume {device}"]
+        made = ready.do(*words, "--type", "gp3")["tasks"][0]["result"]["volumes"][device]
         volume = shop.ec2.describe_volumes(VolumeIds=[made])["Volumes"][0]
         assert (volume["AvailabilityZone"], volume["VolumeType"], volume["State"]) == (zone, "gp3", "available")
         assert ready.volume_content(made) == shop.content[device]
