@@ -64,12 +64,16 @@ class Ownership(Desk):
                 cure="have the appliance make a new one, and read it where it says",
             )
         self.adopt(server_id, certificate)
-        self._records.settings.put(CODE, None)
         return self.facts()
 
     def adopt(self, server_id: str, certificate: str) -> None:
-        """Belong to that server, as whoever started this appliance says."""
+        """Belong to that server, as whoever started this appliance says. A code that was made before is worth nothing.
+
+        It goes first: whoever is cut short between the two has lost a code, and the next start makes another; the other
+        way round it would open the appliance a second time.
+        """
         fingerprint = _fingerprint(certificate)
+        self._records.settings.put(CODE, None)
         self._forget_owner(but=fingerprint)
         owner = {"server_id": server_id, "certificate": certificate, "sha256": fingerprint}
         self._records.settings.put(OWNER, owner)
@@ -87,7 +91,8 @@ class Ownership(Desk):
         return former if owner is None else (owner, *former)
 
     def release(self) -> None:
-        """Belong to nobody."""
+        """Belong to nobody, until it is enrolled with a code that is made from now on."""
+        self._records.settings.put(CODE, None)
         self._forget_owner(but="")
         self._records.settings.put(OWNER, None)
 

@@ -95,8 +95,7 @@ def run(order: RunOrder, announce: Announce, tempo: Tempo = _USUAL) -> None:
         service = ApplianceService(surface, workflows)
         name = f"holdfast appliance {surface.appliance_id[:12]}"
         key_path, certificate_path = keep_certificate(home.tls, name, _now())
-        if order.server_certificate is not None:
-            _adopt(service, order.server_certificate)
+        adopted = order.server_certificate is not None and _adopt(service, order.server_certificate)
         context = server_context(key_path, certificate_path, service.known_certificates())
         with (
             _working(home, surface, workflows, service, tempo.rhythm),
@@ -105,7 +104,8 @@ def run(order: RunOrder, announce: Announce, tempo: Tempo = _USUAL) -> None:
             certificate = certificate_path.read_text(encoding="ascii")
             if order.announce_to is not None:
                 _show_certificate(order.announce_to, certificate)
-            announce(_first_words(home, service, f"https://{address}", certificate))
+            facts = _first_words(home, f"https://{address}", certificate)
+            announce(facts if adopted else facts | _enrolment_code(home, service))
             ended.wait()
             service.stop_waiting()
 
@@ -185,15 +185,18 @@ def _aside(steps: ThreadPoolExecutor, call: Callable[..., Any], *arguments: Any)
     return asyncio.get_running_loop().run_in_executor(steps, partial(call, *arguments))
 
 
-def _adopt(service: ApplianceService, certificate: Path) -> None:
+def _adopt(service: ApplianceService, certificate: Path) -> bool:
+    """Belong to the server that the start names, if to none so far; whether it was so."""
     try:
         pem = certificate.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise NotFoundError(
             f"the server's certificate {certificate} cannot be read", why=str(error), cure="check --trust-server"
         ) from error
-    if service.owner_certificate() is None:
-        service.adopt(fingerprint_of(pem), pem)
+    if service.owner_certificate() is not None:
+        return False
+    service.adopt(fingerprint_of(pem), pem)
+    return True
 
 
 def _show_certificate(place: str, certificate: str) -> None:
@@ -208,15 +211,17 @@ def _show_certificate(place: str, certificate: str) -> None:
         store.close()
 
 
-def _first_words(home: ApplianceHome, service: ApplianceService, url: str, certificate: str) -> dict[str, str]:
-    """Each start makes a code: whoever may read the file may take the appliance over, when its server is lost."""
+def _first_words(home: ApplianceHome, url: str, certificate: str) -> dict[str, str]:
+    """What a person needs to know of an appliance that runs."""
+    return {"url": url, "certificate_sha256": fingerprint_of(certificate), "home": str(home.home)}
+
+
+def _enrolment_code(home: ApplianceHome, service: ApplianceService) -> dict[str, str]:
+    """Each start makes a code, but one that names the server: whoever may read the file may take the appliance over,
+    when its server is lost.
+    """
     write_private(home.enrolment_code, service.new_enrolment_code().encode())
-    return {
-        "url": url,
-        "certificate_sha256": fingerprint_of(certificate),
-        "home": str(home.home),
-        "enrolment_code_file": str(home.enrolment_code),
-    }
+    return {"enrolment_code_file": str(home.enrolment_code)}
 
 
 def _now() -> datetime:

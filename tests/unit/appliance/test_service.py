@@ -68,6 +68,36 @@ def test_one_code_enrols_one_server(site):
 
 
 def test_a_former_owner_is_told_that_it_is_one(site):
+def test_a_code_is_worth_nothing_once_somebody_is_let_in_or_let_go(site):
+    """By whatever way, and before the new owner is written down: a crash in between opens nothing."""
+    code = ask(site, lambda service: service.new_enrolment_code())
+    ask(site, lambda service: service.adopt("server-1", certificate()[0]))
+    with pytest.raises(NotAuthenticatedError):
+        ask(site, lambda service: service.enrol(code, "server-2", certificate()[0]))
+    code = ask(site, lambda service: service.new_enrolment_code())
+    ask(site, lambda service: service.release())
+    with pytest.raises(NotAuthenticatedError):
+        ask(site, lambda service: service.enrol(code, "server-2", certificate()[0]))
+
+
+def test_whoever_is_cut_short_while_enrolling_has_lost_the_code(site, monkeypatch):
+    code = ask(site, lambda service: service.new_enrolment_code())
+    settings = site.records.settings
+    put = settings.put
+
+    def killed(name, value):
+        if name == "owner":
+            raise KeyboardInterrupt
+        put(name, value)
+
+    monkeypatch.setattr(settings, "put", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ask(site, lambda service: service.enrol(code, "server-1", certificate()[0]))
+    monkeypatch.undo()
+    with pytest.raises(NotAuthenticatedError):
+        ask(site, lambda service: service.enrol(code, "server-2", certificate()[0]))
+
+
     first, second = certificate(), certificate()
     for server, (pem, _) in (("server-1", first), ("server-2", second)):
         code = ask(site, lambda service: service.new_enrolment_code())
