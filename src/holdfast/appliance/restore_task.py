@@ -180,8 +180,7 @@ class RestoreTask:
             raise TypeError("only a restore of volumes makes volumes one by one")
         self._book.stage(task_id, f"making the volume {device}")
         order = self._planner.volume_orders(wish, source)[device]
-        owner = self._orders.owner(session_id, task_id)
-        volume_id = self._orders.site(session_id).create_volume(owner, order)
+        volume_id = self._site(session_id, source).create_volume(self._restored(session_id, task_id), order)
         self._book.result(task_id, {"volumes": {device: volume_id}})
         return volume_id
 
@@ -269,8 +268,7 @@ class RestoreTask:
         return self._surface.owner(session_id, task_id, ownership.RESTORED)
 
     def _note(self, task_id: str, instance_id: str, volumes: dict[str, str]) -> None:
-        facts = {f"volume {device}": volume_id for device, volume_id in volumes.items()}
-        self._book.result(task_id, {"instance_id": instance_id, **facts})
+        self._book.result(task_id, {"instance_id": instance_id, "volumes": volumes})
 
     def _order(self, session_id: str) -> RestoreOrder:
         return RestoreOrder.of(self._surface.records.sessions.details(session_id))
