@@ -79,7 +79,7 @@ def main():
 """
 
 
-def thin_bundle(kind: str, folder: Path) -> Bundle:
+def thin_bundle(kind: str, folder: Path, told: Told) -> Bundle:
     """A bundle that boots what lies in this checkout."""
     place = folder / "thin"
     place.mkdir(exist_ok=True)
@@ -94,7 +94,7 @@ def thin_bundle(kind: str, folder: Path) -> Bundle:
         (place / f"{number}.py").write_text(text)
         files.append(InstalledFile(name, place / f"{number}.py", ""))
     made_for = {"kind": kind, "python": running_python(), "architecture": running_architecture()}
-    return make_bundle(BundleContents(cast(Kind, kind), json.dumps(made_for).encode(), tuple(files)), folder)
+    return make_bundle(BundleContents(cast(Kind, kind), json.dumps(made_for).encode(), tuple(files)), folder, told)
 
 
 class AccountInLab:

@@ -107,7 +107,7 @@ class FakeDoors:
         raise AssertionError(words)
 
 
-def small_bundle(kind, folder):
+def small_bundle(kind, folder, told):
     """A bundle that nothing could boot from."""
     path = folder / f"{kind}.tar.gz"
     path.write_bytes(kind.encode() * 1000)

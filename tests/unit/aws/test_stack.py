@@ -7,6 +7,7 @@ import pytest
 from holdfast.aws.deployment.stack import Stack
 from holdfast.domain.errors import ConflictError
 from holdfast.signed_http.aws_answers import Refusal
+from holdfast.signed_http.patience import Waiting
 
 OUTPUTS = [{"OutputKey": "Name", "OutputValue": "value"}]
 
@@ -61,3 +62,42 @@ def test_one_whose_update_went_wrong_is_in_use_and_stays(status):
         Stack(cast(Any, client), "x").ensure("{}", {}, lambda line: None, lambda: False)
     assert set(client.calls) == {"DescribeStacks"}
     assert Stack(cast(Any, client), "x").stands()
+
+
+class SlowCloudformation(Cloudformation):
+    """A stack of two resources: the first is there after eight looks, both are after fifteen."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.looks = 0
+
+    def try_call(self, operation, resource, **words):
+        if operation == "DescribeStackResources":
+            assert words == {"StackName": "id"}
+            statuses = ["CREATE_COMPLETE", "CREATE_IN_PROGRESS"] if self.looks > 8 else ["CREATE_IN_PROGRESS"]
+            return {"StackResources": [{"ResourceStatus": status} for status in statuses]}
+        answer = super().try_call(operation, resource, **words)
+        if operation == "CreateStack":
+            self.status = "CREATE_IN_PROGRESS"
+        elif operation == "DescribeStacks" and self.status is not None:
+            self.looks += 1
+            if self.looks == 15:
+                self.status = "CREATE_COMPLETE"
+        return answer
+
+
+def test_a_stack_that_takes_its_time_says_how_far_it_is():
+    seconds = [0.0]
+
+    def sleep(duration):
+        seconds[0] += duration
+
+    said: list[str] = []
+    waiting = Waiting(sleep=sleep, monotonic=lambda: seconds[0])
+    template = '{"Resources": {"Key": {}, "Bucket": {}}}'
+    Stack(cast(Any, SlowCloudformation()), "x", waiting).ensure(template, {}, said.append, lambda: False)
+    assert said == [
+        "creating stack x",
+        "stack x is CREATE_IN_PROGRESS for 10 s: 0 of 2 resources",
+        "stack x is CREATE_IN_PROGRESS for 20 s: 1 of 2 resources",
+    ]

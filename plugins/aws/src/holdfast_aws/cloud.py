@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from holdfast.aws.bundle.building import Bundle, build_bundle
+from holdfast.aws.bundle.building import Bundle, Told, build_bundle
 from holdfast.aws.bundle.contents import Kind
 from holdfast.aws.clients import PatientClient
 from holdfast.repository.stores.s3.session import AwsSession
@@ -19,7 +19,7 @@ class Cloud:
     client: Callable[[str, str | None], PatientClient]
     now: Callable[[], datetime]
     waiting: Waiting = REAL_WAITING
-    build: Callable[[Kind, Path], Bundle] = build_bundle
+    build: Callable[[Kind, Path, Told], Bundle] = build_bundle
 
 
 def real_cloud() -> Cloud:

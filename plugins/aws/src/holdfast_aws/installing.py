@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping
 
-from holdfast.aws.bundle.building import Bundle
-from holdfast.aws.bundle.contents import Kind
 from holdfast.aws.deployment.bundle_store import BundleStore
 from holdfast.aws.deployment.deployment_ledger import DeploymentLedger
 from holdfast.aws.deployment.policies import Rights, stack_plan
 from holdfast.aws.deployment.stack import Stack
 from holdfast.aws.deployment.stack_template import StackPlan, template_text
-from holdfast.domain.errors import ConflictError, HoldfastError, UsageError
+from holdfast.domain.errors import ConflictError, HoldfastError, UnavailableError
 from holdfast.domain.ownership import SERVER
 from holdfast.plugin_api import Installation, InstalledThing, PluginContext
+from holdfast_aws.bundling import made_bundle
 from holdfast_aws.cloud import Cloud
 from holdfast_aws.settings import Settings, checked_options
 
-# Debian 12's, on which appliances and workers run.
-INSTANCE_PYTHON = "cp311"
 STACK = "stack"
 _GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
 
@@ -26,12 +23,12 @@ def install(cloud: Cloud, context: PluginContext) -> Installation:
     options = _options(cloud, context)
     region = options["region"]
     plan = stack_plan(context.identity.server_id, Rights(_listed(options["repositories"]), _listed(options["roles"])))
-    identity = cloud.client("sts", region).call("GetCallerIdentity", "the server's AWS credentials")
-    context.say(f"working in account {identity['Account']}, region {region}, as {identity['Arn']}")
-    appliance, worker = _bundle("appliance", cloud, context), _bundle("worker", cloud, context)
+    account_id = _account(cloud, context, region)
     stack = Stack(cloud.client("cloudformation", region), plan.stack_name, cloud.waiting)
     ledger = _ledger(cloud, context, region)
+    # What AWS refuses is known before the bundles, which take their time, are made.
     new = not stack.stands()
+    appliance, worker = made_bundle("appliance", cloud, context), made_bundle("worker", cloud, context)
     try:
         outputs = _ensure(stack, plan, ledger, context, new=new)
         store = BundleStore(cloud.client("s3", region), outputs["BundleBucket"])
@@ -44,7 +41,7 @@ def install(cloud: Cloud, context: PluginContext) -> Installation:
         raise
     settings = Settings(
         region=region,
-        account_id=str(identity["Account"]),
+        account_id=account_id,
         stack=plan.stack_name,
         bundle_bucket=outputs["BundleBucket"],
         kms_key_arn=outputs["KeyArn"],
@@ -85,6 +82,21 @@ def clean(cloud: Cloud, context: PluginContext, regions: Mapping[str, str]) -> N
     for name, region in regions.items():
         _remove(cloud, context, Stack(cloud.client("cloudformation", region), name, cloud.waiting), region)
         _forget(context, name, cloud)
+
+
+def _account(cloud: Cloud, context: PluginContext, region: str) -> str:
+    """The account that the server works in: the first question, which a wrong region or wrong credentials answer."""
+    context.say(f"asking AWS in {region} whose the server's credentials are")
+    try:
+        identity = cloud.client("sts", region).call("GetCallerIdentity", "the server's AWS credentials")
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"AWS does not answer in region {region}",
+            why=error.why,
+            cure="check the region's name and the way to AWS from this machine; nothing was made",
+        ) from error
+    context.say(f"working in account {identity['Account']}, region {region}, as {identity['Arn']}")
+    return str(identity["Account"])
 
 
 def _ensure(
@@ -150,18 +162,6 @@ def _options(cloud: Cloud, context: PluginContext) -> dict[str, str]:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _bundle(kind: Kind, cloud: Cloud, context: PluginContext) -> Bundle:
-    context.say(f"making the bundle of the {kind}")
-    bundle = cloud.build(kind, context.folder)
-    if bundle.python != INSTANCE_PYTHON:
-        raise UsageError(
-            "no bundle can be made that runs on Debian 12",
-            why=f"it has Python {INSTANCE_PYTHON}, and this server runs on {bundle.python}",
-            cure="run the server with Python 3.11",
-        )
-    return bundle
 
 
 def _ledger(cloud: Cloud, context: PluginContext, region: str) -> DeploymentLedger:

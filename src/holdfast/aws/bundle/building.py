@@ -9,6 +9,7 @@ import platform
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -24,6 +25,9 @@ _ROOT = "holdfast"
 _COMPRESSION = 6
 # Part of the content key: to be raised when the same files shall give another bundle.
 _RECIPE = 1
+
+# How far the making is: bytes that are packed, and bytes of all files together. What it raises ends the making.
+Told = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +57,12 @@ class BundleContents:
     files: tuple[InstalledFile, ...]
 
 
-def build_bundle(kind: Kind, folder: Path) -> Bundle:
+def build_bundle(kind: Kind, folder: Path, told: Told | None = None) -> Bundle:
     """The bundle of that kind of what is installed here, made in `folder` unless it is there already.
 
     It runs on the architecture and the minor version of Python that run here. Raises MissingExtraError, HoldfastError.
     """
-    return make_bundle(installed_contents(kind), folder)
+    return make_bundle(installed_contents(kind), folder, told)
 
 
 def installed_contents(kind: Kind) -> BundleContents:
@@ -70,12 +74,12 @@ def installed_contents(kind: Kind) -> BundleContents:
     return BundleContents(kind, _description(kind, distributions), tuple(files[name] for name in sorted(files)))
 
 
-def make_bundle(contents: BundleContents, folder: Path) -> Bundle:
+def make_bundle(contents: BundleContents, folder: Path, told: Told | None = None) -> Bundle:
     """The bundle of these contents, made in `folder` unless a whole one is there already."""
     key = content_key(contents)
     folder.mkdir(parents=True, exist_ok=True)
     made = _made_before(folder, key, contents.kind)
-    return made if made is not None else _make(folder, key, contents)
+    return made if made is not None else _make(folder, key, contents, told)
 
 
 def running_architecture() -> str:
@@ -124,12 +128,12 @@ def _made_before(folder: Path, content_key: str, kind: Kind) -> Bundle | None:
     return _bundle(path, sha256, kind)
 
 
-def _make(folder: Path, content_key: str, contents: BundleContents) -> Bundle:
+def _make(folder: Path, content_key: str, contents: BundleContents, told: Told | None) -> Bundle:
     descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{content_key}.")
     path = folder / f"{content_key}.tar.gz"
     try:
         with os.fdopen(descriptor, "w+b") as file:
-            _write(file, contents)
+            _write(file, contents, told)
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         os.replace(temporary, path)
@@ -142,8 +146,9 @@ def _make(folder: Path, content_key: str, contents: BundleContents) -> Bundle:
     return bundle
 
 
-def _write(file: io.IOBase, contents: BundleContents) -> None:
+def _write(file: io.IOBase, contents: BundleContents, told: Told | None) -> None:
     """Files ascending by name behind the description: no owner, no time, one mode for all."""
+    done_bytes, total_bytes = 0, sum(installed.place.stat().st_size for installed in contents.files)
     with (
         gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=file, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
@@ -153,6 +158,9 @@ def _write(file: io.IOBase, contents: BundleContents) -> None:
             with installed.place.open("rb") as content:
                 size_bytes = os.fstat(content.fileno()).st_size
                 archive.addfile(_entry(f"site-packages/{installed.name}", size_bytes), content)
+            done_bytes += size_bytes
+            if told is not None:
+                told(done_bytes, total_bytes)
 
 
 def _entry(name: str, size_bytes: int) -> tarfile.TarInfo:

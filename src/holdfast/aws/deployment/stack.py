@@ -3,6 +3,7 @@
 A stack that cannot be made is removed again, and the error says which resource AWS refused and why.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from holdfast.signed_http.aws_answers import Refusal
 from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
 LOOK_SECONDS = 2.0
+# CloudFormation takes minutes: so often a line says how far it is.
+TELL_SECONDS = 10.0
 PATIENCE_SECONDS = 30 * 60.0
 _DONE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 # Of these nothing is in use: it was never whole, or somebody has asked for its end.
@@ -91,7 +94,7 @@ class Stack:
             say(f"creating stack {self._name}")
             self._create(words, say, cancelled)
         else:
-            self._settled(self._name, cancelled)
+            self._settled(self._name, say, cancelled)
             self._update(words, say, cancelled)
         return self.outputs()
 
@@ -103,7 +106,7 @@ class Stack:
         stack_id = str(found["StackId"])
         say(f"removing stack {self._name}")
         self._client.call("DeleteStack", f"stack {self._name}", StackName=stack_id)
-        status = self._settled(stack_id, _never)
+        status = self._settled(stack_id, say, _never)
         if status not in (None, "DELETE_COMPLETE"):
             raise self._failure(stack_id, f"stack {self._name} cannot be removed")
 
@@ -111,7 +114,9 @@ class Stack:
         answer = self._client.call("CreateStack", f"stack {self._name}", OnFailure="DO_NOTHING", **words)
         stack_id = str(answer["StackId"])
         try:
-            status = self._settled(stack_id, cancelled)
+            status = self._settled(
+                stack_id, say, cancelled, len(json.loads(words["TemplateBody"]).get("Resources", ()))
+            )
             if status not in _DONE:
                 raise self._failure(stack_id, f"stack {self._name} cannot be created")
         except HoldfastError:
@@ -127,12 +132,14 @@ class Stack:
             raise self._client.meaning(answer, "UpdateStack", f"stack {self._name}")
         say(f"bringing stack {self._name} up to date")
         stack_id = str(answer["StackId"])
-        if self._settled(stack_id, cancelled) not in _DONE:
+        if self._settled(stack_id, say, cancelled) not in _DONE:
             raise self._failure(stack_id, f"stack {self._name} cannot be brought up to date")
 
-    def _settled(self, name: str, cancelled: Callable[[], bool]) -> str | None:
-        """Its status once nothing is in progress any more."""
-        began_seconds = self._waiting.monotonic()
+    def _settled(
+        self, name: str, say: Callable[[str], None], cancelled: Callable[[], bool], resources: int = 0
+    ) -> str | None:
+        """Its status once nothing is in progress any more. `resources`: how many there will be, where that is known."""
+        began_seconds = told_seconds = self._waiting.monotonic()
         while True:
             found = self._described(name)
             if found is None or not str(found["StackStatus"]).endswith("IN_PROGRESS"):
@@ -141,13 +148,28 @@ class Stack:
                 raise CancelledError(
                     f"stack {self._name} was cancelled", why="somebody asked for it", cure="run it again"
                 )
-            if self._waiting.monotonic() - began_seconds > PATIENCE_SECONDS:
+            now_seconds, status = self._waiting.monotonic(), str(found["StackStatus"])
+            if now_seconds - began_seconds > PATIENCE_SECONDS:
                 raise UnavailableError(
                     f"stack {self._name} does not come to an end",
-                    why=f"it is {found['StackStatus']} for {PATIENCE_SECONDS / 60:.0f} minutes",
+                    why=f"it is {status} for {PATIENCE_SECONDS / 60:.0f} minutes",
                     cure="look at its events in the AWS console, then run this again",
                 )
+            if now_seconds - told_seconds >= TELL_SECONDS:
+                told_seconds = now_seconds
+                far = self._how_far(name, status, resources)
+                say(f"stack {self._name} is {status} for {now_seconds - began_seconds:.0f} s{far}")
             self._waiting.sleep(LOOK_SECONDS)
+
+    def _how_far(self, name: str, status: str, resources: int) -> str:
+        """How many resources are made, or gone. CloudFormation lists those that it has begun with."""
+        doing = status.partition("_")[0]
+        answer = self._client.try_call("DescribeStackResources", f"stack {self._name}", StackName=name)
+        if isinstance(answer, Refusal) or doing not in ("CREATE", "DELETE"):
+            return ""
+        listed = answer["StackResources"]
+        done = sum(one["ResourceStatus"] == f"{doing}_COMPLETE" for one in listed)
+        return f": {done} of {max(resources, len(listed))} resources"
 
     def _failure(self, stack_id: str, what: str) -> HoldfastError:
         """Why it failed: the first resource that did, in AWS's words."""
