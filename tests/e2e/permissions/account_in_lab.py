@@ -22,7 +22,7 @@ from holdfast.appliance.reaper import Reaper, ReaperReport
 from holdfast.appliance.service import ApplianceService
 from holdfast.appliance.surface import EngineSlot, Patience, Surface
 from holdfast.appliance.workflows import make_workflows
-from holdfast.aws.bundle.building import Bundle, BundleContents, make_bundle, running_architecture, running_python
+from holdfast.aws.bundle.building import Bundle, BundleContents, Told, make_bundle, running_architecture, running_python
 from holdfast.aws.bundle.contents import Kind
 from holdfast.aws.bundle.distributions import InstalledFile
 from holdfast.aws.clients import PatientClient
