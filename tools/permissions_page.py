@@ -10,9 +10,12 @@ from pathlib import Path
 
 from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants
 from holdfast.aws.policies.grants import CREATIONS, LIST_READS, Grant
+from holdfast.aws.policies.instances import Ec2Names
+from holdfast.aws.policies.local_workers import local_worker_grants
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.aws.policies.worker import (
+    SnapshotsToRead,
     WorkerScope,
     worker_backup_grants,
     worker_boundary_grants,
@@ -28,6 +31,19 @@ AWS knows a resource; the actions without one are listed at the end.
 
 Names in capitals stand for what your stack made, or for what you registered. A condition `Null … false` asks that
 the tag or header is there, `Null … true` that it is not.
+
+## What you decide
+
+Some rights nobody but you can bound. They are not given unless an option of `holdfast plugin install aws` names them
+([plugins.md](plugins.md)); for another account you write them into the policy of its role.
+
+- `instance-roles`: roles that restored instances get back. Whoever may give a role can do what the role can, so each is
+  named. Without it, restoring an instance that has a role is refused with exit code 5, `iam:PassRole` and the role.
+- `volume-keys`: your own KMS keys that volumes are encrypted under. Without it, whatever needs one is refused by name.
+- `local-workers`: blocks of snapshots, for `worker: {mode: local}`. Without it that mode is refused at its first block.
+
+What a worker may read is told by the tags that its task's snapshots bear, however many there are. Another account's
+show no tags here and are named one by one: some 160 fit into a policy, and a worker that needs more is refused.
 """
 
 SERVER_HEAD = """
@@ -55,6 +71,7 @@ def page() -> str:
     scope = WorkerScope(
         "aws", "REGION", "BUCKET", "PREFIX", "SESSION", "QUEUE-OF-THE-WORKER", EVENTS, KEY, "BUNDLE-BUCKET", "BUNDLE"
     )
+    keys = ("VOLUME-KEY",)
     appliance = ApplianceScope(
         "aws",
         ACCOUNT,
@@ -62,17 +79,20 @@ def page() -> str:
         EVENTS,
         "BOUNDARY",
         (RepositoryPlace("BUCKET", "PREFIX"),),
-        None,
+        ("INSTANCE-ROLE",),
         ("ROLE",),
-        ("VOLUME-KEY",),
+        keys,
     )
+    snapshots = SnapshotsToRead("APPLIANCE", ("TASK", "TASK-BEFORE"), ("SNAPSHOT",))
+    local = _section("The appliance, where it moves data itself", local_worker_grants(Ec2Names("aws", ACCOUNT)))
     server = ServerScope("aws", ACCOUNT, "REGION", "SERVER")
     parts = [
         HEAD,
         _section("The appliance, in its own account", appliance_grants(appliance)),
-        _section("The role of another account", production_account_grants("aws", ACCOUNT, None, ("VOLUME-KEY",))),
-        _section("A worker that backs up", worker_backup_grants(scope, ("SNAPSHOT",), ("SNAPSHOT-KEY",))),
-        _section("A worker that restores", worker_restore_grants(scope, "SESSION-OF-THE-APPLIANCE", ("VOLUME-KEY",))),
+        local,
+        _section("The role of another account", production_account_grants("aws", ACCOUNT, ("INSTANCE-ROLE",), keys)),
+        _section("A worker that backs up", worker_backup_grants(scope, snapshots, ("SNAPSHOT-KEY",))),
+        _section("A worker that restores", worker_restore_grants(scope, "SESSION-OF-THE-APPLIANCE", keys)),
         _section("The boundary of all workers", worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS)),
         SERVER_HEAD,
         _section("The server, for its plug-in", plugin_grants(server)),

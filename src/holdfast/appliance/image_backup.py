@@ -190,19 +190,11 @@ class _BackupErrand:
         """A worker in the instance's region that may read exactly these snapshots, and those of the point before."""
         task, order = self._order()
         choice = order.policy.worker
-        bases = [
-            snapshot_id
-            for point in self._surface.records.points.of_workload(
-                task.workload.account, task.workload.region, task.workload.id
-            )
-            if point.kind == PointKind.IMAGE_BACKUP
-            for snapshot_id in point.snapshots.values()
-        ]
         return WorkerOrder(
             owner=owner,
             repository_location=work.location,
             repository_session=work.session,
-            reads_snapshots=tuple(dict.fromkeys([*self.snapshots.values(), *bases])),
+            reads_snapshots=tuple(dict.fromkeys([*self.snapshots.values(), *work.base_snapshots])),
             instance_type=choice.instance_type,
             volume_bytes=task.progress.total_bytes,
             subnet_id=choice.subnet_id,

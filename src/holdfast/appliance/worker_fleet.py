@@ -18,7 +18,7 @@ from holdfast.appliance.worker_watch import WorkerWatch
 from holdfast.domain import ownership
 from holdfast.domain.errors import HoldfastError, QuotaReachedError, WorkerLostError
 from holdfast.domain.policy import WorkerMode
-from holdfast.domain.session import WorkerFacts
+from holdfast.domain.session import LogLevel, WorkerFacts
 from holdfast.protocol.worker_messages import (
     CONTEXT_ATTEMPT,
     CONTEXT_SESSION,
@@ -104,6 +104,8 @@ class WorkerFleet:
             work=facts.work,
         )
         self._book.change(facts.task_id, lambda task: replace(task, workers=with_worker(task.workers, told)))
+        where = f"worker {worker.instance_id} is a {worker.instance_type} in {worker.zone}"
+        self._book.say(facts.session_id, where, LogLevel.INFO, facts.task_id)
         return asdict(worker)
 
     def send(self, errand: Errand, attempt: int, launched: dict[str, Any]) -> None:

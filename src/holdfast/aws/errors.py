@@ -37,6 +37,8 @@ _LIMIT_CODES = frozenset(
         "VolumeLimitExceeded",
     }
 )
+# EC2 itself has none left: asking the same again at once is of no use ("Error codes for the Amazon EC2 API").
+NO_CAPACITY_CODES = frozenset({"InsufficientCapacity", "InsufficientHostCapacity", "InsufficientInstanceCapacity"})
 # The thing is there, and its state or its protection forbids what was asked.
 _STATE_CODES = frozenset(
     {
@@ -80,6 +82,8 @@ def error_of_aws_refusal(refusal: Refusal, action: str, resource: str) -> Holdfa
         )
     if refusal.code in _LIMIT_CODES:
         return QuotaReachedError(what, why=why, cure="wait for other work of this account to end, or raise the quota")
+    if refusal.code in NO_CAPACITY_CODES:
+        return QuotaReachedError(what, why=why, cure="wait until AWS has room again, or choose another type or zone")
     if refusal.code in _STATE_CODES:
         return ConflictError(what, why=why, cure=f"look at {resource} in the AWS console, then run this again")
     if refusal.code in _MISSING_CODES:
@@ -92,9 +96,10 @@ def error_of_aws_refusal(refusal: Refusal, action: str, resource: str) -> Holdfa
     denied = _DENIED_ACTION.search(refusal.message)
     if isinstance(error, PermissionDeniedError) and denied and denied[1] != action:
         target = (denied[2] or resource).rstrip(".,")
-        return PermissionDeniedError(
-            f"{denied[1]} on {target} was refused", why=why, cure=f"allow {denied[1]}; {action} on {resource} needs it"
-        )
+        cure = f"allow {denied[1]}; {action} on {resource} needs it"
+        if denied[1] == "iam:PassRole" and ":role/holdfast/" not in target:
+            cure = f"{cure}: name the role, `plugin install aws --set instance-roles=…` (docs/permissions.md)"
+        return PermissionDeniedError(f"{denied[1]} on {target} was refused", why=why, cure=cure)
     return error
 
 

@@ -9,16 +9,16 @@ from holdfast.appliance.ports.cloud import Ownership, Worker, WorkerOrder
 from holdfast.aws.bundle.user_data import BootOrder, user_data
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.discovery import standing_instances
+from holdfast.aws.errors import NO_CAPACITY_CODES
 from holdfast.aws.kms import KmsKeyWrapper
 from holdfast.aws.ownership import as_list, owned_by, people_tags, tags_of
-from holdfast.aws.policies.grants import as_text
 from holdfast.aws.queues import TaskQueues
 from holdfast.aws.stock_images import stock_image
-from holdfast.aws.worker_places import WorkerPlaces, architecture_of, instance_type_for
-from holdfast.aws.worker_rights import bundle_of, grants_of
+from holdfast.aws.worker_places import Place, WorkerPlaces, architecture_of, instance_types_for
+from holdfast.aws.worker_rights import bundle_of, grants_of, policy_of
 from holdfast.aws.worker_roles import WorkerRoles
 from holdfast.aws.written_down import Book
-from holdfast.domain.errors import HoldfastError, UnavailableError
+from holdfast.domain.errors import ConflictError, HoldfastError, QuotaReachedError, UnavailableError
 from holdfast.domain.ownership import PURPOSE
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.protocol.worker_messages import CONTEXT_USER_ID
@@ -113,16 +113,15 @@ class Ec2WorkerInstances:
 
     def _launch(self, order: WorkerOrder, name: str) -> Worker:
         owner, settings = order.owner, self._settings
-        instance_type = instance_type_for(order)
-        architecture = architecture_of(instance_type)
+        architecture = architecture_of(instance_types_for(order)[0])
         bundle_key, bundle_sha256 = bundle_of(settings, architecture)
         image_id = stock_image(self._ec2, architecture)
-        subnet_id, group_ids = self._places.find(order)
+        places = self._places.find(order)
         tags = tags_of(owner)
         queue_url = self._home_book.create(
             "queue", owner, "task", lambda token: self._queues.create(name, tags, order.lifetime_seconds)
         )
-        policy = as_text(grants_of(self._ec2, settings, order, queue_url, bundle_key))
+        policy = policy_of(grants_of(self._ec2, settings, order, queue_url, bundle_key))
         self._home_book.intend("role", owner, "worker")
         self._home_book.intend("instance-profile", owner, "worker")
         role_id = self._roles.create(name, policy, settings.worker_boundary_arn, tags)
@@ -136,19 +135,48 @@ class Ec2WorkerInstances:
             command=("worker", "run", "--queue", queue_url, "--region", settings.region),
             lifetime_seconds=order.lifetime_seconds,
         )
-        request = _request(order, name, boot) | {
-            "ImageId": image_id,
-            "InstanceType": instance_type,
-            "SubnetId": subnet_id,
-            "SecurityGroupIds": group_ids,
-        }
-        instance_id = self._book.create("instance", owner, "worker", lambda token: self._run(owner, request, token))
-        return Worker(instance_id, instance_type, name, role_id, queue_url, self._ec2.region)
+        instance_id = self._launched(owner)
+        if instance_id is None:
+            instance_id = self._somewhere(order, places, _request(order, name, boot) | {"ImageId": image_id})
+        instance = self._described(instance_id) or {}
+        zone = str(instance.get("Placement", {}).get("AvailabilityZone", ""))
+        kind = str(instance.get("InstanceType", ""))
+        return Worker(instance_id, kind, name, role_id, queue_url, self._ec2.region, zone)
+
+    def _launched(self, owner: Ownership) -> str | None:
+        """What was launched for that attempt before: its id is written down, or the answer that held it was lost."""
+        rows = self._book.open_rows("instance", owner)
+        known = next((row.object_id for row in rows if row.object_id), None)
+        if known is None and rows:
+            known = self._standing(owner)
+            if known is not None:
+                self._book.created(rows[-1], known)
+        return known
+
+    def _somewhere(self, order: WorkerOrder, places: list[Place], request: Mapping[str, Any]) -> str:
+        """The instance, in the first place that EC2 has room in; each that is asked for is written down before."""
+        refusals: list[tuple[Place, Refusal]] = []
+        for place in places:
+            row = self._book.intend("instance", order.owner, f"worker, {place}")
+            asked = {
+                **request,
+                "InstanceType": place.instance_type,
+                "SubnetId": place.subnet_id,
+                "SecurityGroupIds": list(place.group_ids),
+            }
+            answer = self._run(order.owner, asked, row.token)
+            if isinstance(answer, str):
+                self._book.created(row, answer)
+                return answer
+            self._book.refused(row)
+            refusals.append((place, answer))
+        raise _nowhere(order, refusals)
 
     def _console(self, worker: Worker, **how: bool) -> dict[str, Any] | Refusal:
         return self._ec2.try_call("GetConsoleOutput", worker.instance_id, InstanceId=worker.instance_id, **how)
 
-    def _run(self, owner: Ownership, request: Mapping[str, Any], token: str) -> str:
+    def _run(self, owner: Ownership, request: Mapping[str, Any], token: str) -> str | Refusal:
+        """The instance's id, or the refusal of a place that another one may make good. Raises what all others mean."""
         patience = Patience(NEW_THINGS_POLICY, self._waiting)
         while isinstance(
             answer := self._ec2.try_call("RunInstances", "a worker", **request, ClientToken=token), Refusal
@@ -156,11 +184,13 @@ class Ec2WorkerInstances:
             error = self._ec2.meaning(answer, "RunInstances", "a worker")
             if answer.code == "IdempotentParameterMismatch" and (standing := self._standing(owner)) is not None:
                 return standing
+            if _of_this_place(answer):
+                return answer
             if not _too_new(answer):
                 raise error
             patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
         instance_id = str(answer["Instances"][0]["InstanceId"])
-        while self._state(instance_id) is None:
+        while self._described(instance_id) is None:
             patience.wait_or_raise(
                 UnavailableError(
                     f"instance {instance_id} cannot be seen",
@@ -178,13 +208,17 @@ class Ec2WorkerInstances:
         return next((str(one["InstanceId"]) for one in standing_instances(self._ec2, *owned_by(owner), purpose)), None)
 
     def _state(self, instance_id: str) -> str | None:
+        found = self._described(instance_id)
+        return None if found is None else str(found["State"]["Name"])
+
+    def _described(self, instance_id: str) -> dict[str, Any] | None:
         answer = self._ec2.try_call("DescribeInstances", instance_id, InstanceIds=[instance_id])
         if isinstance(answer, Refusal):
             if answer.code == "InvalidInstanceID.NotFound":
                 return None
             raise self._ec2.meaning(answer, "DescribeInstances", instance_id)
         found = [one for reservation in answer["Reservations"] for one in reservation["Instances"]]
-        return str(found[0]["State"]["Name"]) if found else None
+        return found[0] if found else None
 
     def _queue_url(self, name: str) -> str | None:
         return next((url for url in self._queues.names_beginning(name) if url.endswith(f"/{name}")), None)
@@ -225,6 +259,24 @@ def _request(order: WorkerOrder, name: str, boot: BootOrder) -> dict[str, Any]:
             {"ResourceType": kind, "Tags": tags} for kind in ("instance", "volume", "network-interface")
         ],
     }
+
+
+def _of_this_place(refusal: Refusal) -> bool:
+    """Whether EC2 does not offer the type there, or has no room there now ("Error codes for the Amazon EC2 API")."""
+    unknown_type = refusal.code == "InvalidParameterValue" and "InstanceType" in refusal.message
+    elsewhere = {"Unsupported", "InsufficientFreeAddressesInSubnet"}
+    return unknown_type or refusal.code in elsewhere or refusal.code in NO_CAPACITY_CODES
+
+
+def _nowhere(order: WorkerOrder, refusals: list[tuple[Place, Refusal]]) -> HoldfastError:
+    """All places refused. Room may come again, where nobody has said that it must be this place."""
+    what = "no place for a worker"
+    why = "; ".join(f"{place}: {refusal.code}: {refusal.message}" for place, refusal in refusals)
+    named = order.instance_type or order.subnet_id
+    if named is None and any(refusal.code != "Unsupported" for _, refusal in refusals):
+        return QuotaReachedError(what, why=why, cure="run it again later, or name other subnets (`worker.subnet_id`)")
+    cure = "name another `worker.instance_type` or `worker.subnet_id` in the policy; without one, others are tried"
+    return ConflictError(what, why=why, cure=cure)
 
 
 def _too_new(refusal: Refusal) -> bool:

@@ -1,7 +1,7 @@
-"""Where a worker stands and what it starts from: instance type, image, subnet, security group."""
+"""Where a worker can stand: instance types, subnets with their zones, security group."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,19 +16,35 @@ from holdfast.signed_http.aws_answers import Refusal
 GIB, TIB = 1024**3, 1024**4
 # By the size of all volumes of the instance that is protected (W04): beyond these a larger worker pays.
 MEDIUM_FROM_BYTES, LARGE_FROM_BYTES = 1024 * GIB, 16 * TIB
-SMALL, MEDIUM, LARGE = "c5.large", "c5.2xlarge", "c5.4xlarge"
+# No type is offered in every region and zone, and of each there may be none left: the next one of the same size is.
+FAMILIES = ("c5", "c6i", "c5a", "m5")
+SMALL, MEDIUM, LARGE = "large", "2xlarge", "4xlarge"
 GROUP_NAME = "holdfast-worker"
 # As long as this, EC2 may not list what it has made.
 NEW_GROUP = timedelta(minutes=2)
 
 
-def instance_type_for(order: WorkerOrder) -> str:
-    """What was asked for, else by the size of what is moved."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place, as RunInstances is asked for it."""
+
+    instance_type: str
+    subnet_id: str
+    zone: str
+    group_ids: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.instance_type} in {self.zone}, {self.subnet_id}"
+
+
+def instance_types_for(order: WorkerOrder) -> tuple[str, ...]:
+    """What was asked for, else by the size of what is moved; the first one that can be had. All of one architecture."""
     if order.instance_type:
-        return order.instance_type
-    if order.volume_bytes < MEDIUM_FROM_BYTES:
-        return SMALL
-    return MEDIUM if order.volume_bytes <= LARGE_FROM_BYTES else LARGE
+        return (order.instance_type,)
+    size = SMALL
+    if order.volume_bytes >= MEDIUM_FROM_BYTES:
+        size = MEDIUM if order.volume_bytes <= LARGE_FROM_BYTES else LARGE
+    return tuple(f"{family}.{size}" for family in FAMILIES)
 
 
 def architecture_of(instance_type: str) -> str:
@@ -46,18 +62,24 @@ class WorkerPlaces:
         self._ec2 = ec2
         self._book = book
 
-    def find(self, order: WorkerOrder) -> tuple[str, list[str]]:
-        """(subnet, security groups): those asked for, else a default subnet and the workers' own group."""
-        subnet = self._named_subnet(order.subnet_id) if order.subnet_id else self._default_subnet()
-        groups = list(order.security_group_ids) or [self._group(order.owner, str(subnet["VpcId"]))]
-        return str(subnet["SubnetId"]), groups
+    def find(self, order: WorkerOrder) -> list[Place]:
+        """In the order in which they are to be tried: each type in each subnet. Type, subnet and groups are those asked
+        for, else default subnets and the workers' own group.
+        """
+        subnets = [self._named_subnet(order.subnet_id)] if order.subnet_id else self._default_subnets()
+        groups = order.security_group_ids or (self._group(order.owner, str(subnets[0]["VpcId"])),)
+        return [
+            Place(kind, str(subnet["SubnetId"]), str(subnet.get("AvailabilityZone", "")), groups)
+            for kind in instance_types_for(order)
+            for subnet in subnets
+        ]
 
     def _named_subnet(self, subnet_id: str) -> dict[str, Any]:
         subnet: dict[str, Any] = self._ec2.call("DescribeSubnets", subnet_id, SubnetIds=[subnet_id])["Subnets"][0]
         return subnet
 
-    def _default_subnet(self) -> Mapping[str, Any]:
-        """The default subnet with the most free addresses."""
+    def _default_subnets(self) -> list[Mapping[str, Any]]:
+        """Those of the default VPC, the one with the most free addresses first."""
         filters = [{"Name": "default-for-az", "Values": ["true"]}]
         found = list(self._ec2.pages("DescribeSubnets", "default subnets", "Subnets", Filters=filters))
         if not found:
@@ -66,10 +88,9 @@ class WorkerPlaces:
                 why="the account has no default VPC there, and the policy names no subnet",
                 cure="name one under `worker.subnet_id` in the policy; it needs a way to S3, SQS, KMS and EBS",
             )
-        free: Mapping[str, Any] = max(
-            found, key=lambda one: (int(one.get("AvailableIpAddressCount", 0)), one["SubnetId"])
+        return sorted(
+            found, key=lambda one: (int(one.get("AvailableIpAddressCount", 0)), one["SubnetId"]), reverse=True
         )
-        return free
 
     def _group(self, owner: Ownership, vpc_id: str) -> str:
         """The group that nothing reaches: made once for a VPC, and kept for the next worker."""

@@ -1,15 +1,18 @@
 """The policy of one worker's role, out of its order."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from holdfast.appliance.ports.cloud import WorkerOrder
 from holdfast.aws.clients import PatientClient
-from holdfast.aws.policies.grants import Grant
-from holdfast.aws.policies.worker import WorkerScope, worker_backup_grants, worker_restore_grants
+from holdfast.aws.ownership import as_map, owner_of
+from holdfast.aws.policies.grants import MAX_ROLE_CHARACTERS, Grant, as_text
+from holdfast.aws.policies.worker import SnapshotsToRead, WorkerScope, worker_backup_grants, worker_restore_grants
 from holdfast.domain.errors import UsageError
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.repository.stores.s3.location import parse_s3_location
 
+_FILTER_VALUES = 200
 # Queues are named by their addresses; their ARNs have the same parts in another order.
 _AWS_PARTITIONS = {"cn": "aws-cn", "us-gov": "aws-us-gov"}
 
@@ -63,12 +66,46 @@ def grants_of(
     )
     if order.writes_snapshots:
         return worker_restore_grants(scope, order.owner.session_id, order.kms_key_arns)
-    keys = _keys(ec2, order.reads_snapshots)
-    return worker_backup_grants(scope, order.reads_snapshots, tuple(sorted({*keys, *order.kms_key_arns})))
+    snapshots = _described(ec2, order.reads_snapshots)
+    keys = {str(one["KmsKeyId"]) for one in snapshots.values() if one.get("Encrypted") and one.get("KmsKeyId")}
+    meant = _meant(order, settings.account_id, snapshots)
+    return worker_backup_grants(scope, meant, tuple(sorted({*keys, *order.kms_key_arns})))
 
 
-def _keys(ec2: PatientClient, snapshot_ids: tuple[str, ...]) -> set[str]:
-    """The KMS keys that the snapshots are encrypted under; a base snapshot that is gone is no error."""
-    filters: list[dict[str, Any]] = [{"Name": "snapshot-id", "Values": list(snapshot_ids)}]
-    found = ec2.pages("DescribeSnapshots", ", ".join(snapshot_ids), "Snapshots", Filters=filters)
-    return {str(one["KmsKeyId"]) for one in found if one.get("Encrypted") and one.get("KmsKeyId")}
+def policy_of(grants: list[Grant]) -> str:
+    """The text of the role's one policy. Raises UsageError for one that IAM would not take."""
+    text = as_text(grants)
+    if len(text) > MAX_ROLE_CHARACTERS:
+        named = sum(len(grant.resources) for grant in grants if grant.name == "ReadNamedSnapshots")
+        raise UsageError(
+            f"a worker cannot be allowed {named} snapshots of another account",
+            why=f"its policy would have {len(text)} characters, and IAM takes {MAX_ROLE_CHARACTERS}",
+            cure="leave volumes out (`exclude` in the policy), or protect the instance by an appliance in its account",
+        )
+    return text
+
+
+def _described(ec2: PatientClient, snapshot_ids: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
+    """What EC2 says of each; a base snapshot that is gone is no error. At most 200 values of a filter are taken
+    (DescribeSnapshots in the EC2 API reference).
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for start in range(0, len(snapshot_ids), _FILTER_VALUES):
+        some = list(snapshot_ids[start : start + _FILTER_VALUES])
+        filters = [{"Name": "snapshot-id", "Values": some}]
+        for one in ec2.pages("DescribeSnapshots", ", ".join(some), "Snapshots", Filters=filters):
+            found[str(one["SnapshotId"])] = one
+    return found
+
+
+def _meant(order: WorkerOrder, account_id: str, found: Mapping[str, Mapping[str, Any]]) -> SnapshotsToRead:
+    """By the tags of their tasks what is the account's own and bears them, all else by id."""
+    appliance_id, tasks, ids = order.owner.appliance_id, set(), []
+    for snapshot_id in order.reads_snapshots:
+        snapshot = found.get(snapshot_id, {})
+        owner = owner_of(as_map(snapshot.get("Tags")))
+        if snapshot.get("OwnerId") == account_id and owner is not None and owner.appliance_id == appliance_id:
+            tasks.add(owner.task_id)
+        else:
+            ids.append(snapshot_id)
+    return SnapshotsToRead(appliance_id, tuple(tasks), tuple(ids))

@@ -59,8 +59,25 @@ class Book:
         if row.object_id:
             return row.object_id
         object_id = make(row.token)
-        self.ledger.created(row.id, object_id, self.now())
+        self.created(row, object_id)
         return object_id
+
+    def open_rows(self, kind: str, owner: Ownership) -> list[LedgerRow]:
+        """Everything of that kind that was written down for the owner and is not closed."""
+        wanted = (kind, owner.task_id, owner.attempt, owner.purpose, self.region)
+        return [
+            row
+            for row in self.ledger.open_rows(session_id=owner.session_id)
+            if (row.kind, row.task_id, row.attempt, row.purpose, row.region) == wanted
+        ]
+
+    def created(self, row: LedgerRow, object_id: str) -> None:
+        """What was written down exists under that id."""
+        self.ledger.created(row.id, object_id, self.now())
+
+    def refused(self, row: LedgerRow) -> None:
+        """AWS has said that it will not be."""
+        self.ledger.dropped(row.id, self.now())
 
     def gone(self, kind: str, object_id: str) -> None:
         """It exists no more."""

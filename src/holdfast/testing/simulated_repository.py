@@ -189,18 +189,21 @@ class SimulatedRepository:
                 raise SourceGoneError(
                     f"snapshot {volume.source['snapshot']} is gone", why="EBS has none", cure="run it again"
                 )
-        parents = [one for one in self.points_by_id.values() if one.workload == known.workload]
-        newest = max(parents, key=lambda one: one.created_at, default=None)
-        bases = [] if newest is None else [volume.source["snapshot"] for volume in newest.volumes]
-        known.results[attempt] = {"compared": not all(self._snapshot_exists(base) for base in bases)}
+        known.results[attempt] = {"compared": not all(self._snapshot_exists(base) for base in self._bases(known))}
 
     def open_scratch(self) -> list[str]:
         """Sessions whose scratch is still there."""
         return sorted(name for name, session in self.sessions.items() if session.attempts)
 
     def _work(self, session: str) -> PreparedWork:
-        key = hashlib.sha256(session.encode()).digest()
-        return PreparedWork(session, self.repository_id, "s3://bucket/prefix", 1, key)
+        key, bases = hashlib.sha256(session.encode()).digest(), self._bases(self.sessions[session])
+        return PreparedWork(session, self.repository_id, "s3://bucket/prefix", 1, key, bases)
+
+    def _bases(self, known: "_Session") -> tuple[str, ...]:
+        """The snapshots of the newest point of the same workload; a restore has none."""
+        parents = [one for one in self.points_by_id.values() if one.workload == known.workload and not known.point]
+        newest = max(parents, key=lambda one: one.created_at, default=None)
+        return () if newest is None else tuple(volume.source["snapshot"] for volume in newest.volumes)
 
     def _backed_up(self, point: SimulatedPoint) -> BackedUp:
         size_bytes = len(point.volumes) * GIB

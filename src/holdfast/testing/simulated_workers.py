@@ -156,7 +156,8 @@ class SimulatedWorkers:
             fate = world.fate(owner)
             world.lives[instance.id] = _Life(owner, self.region, self.cloud.now(), fate)
             world.peak = max(world.peak, world.living())
-        return Worker(instance.id, order.instance_type or "c5.large", role.id, "AROA", queue.id, self.region)
+        kind = order.instance_type or "c5.large"
+        return Worker(instance.id, kind, role.id, "AROA", queue.id, self.region, f"{self.region}a")
 
     def send(self, worker: Worker, message: str) -> None:
         self.world.lives[worker.instance_id].message = message

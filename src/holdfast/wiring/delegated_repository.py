@@ -7,6 +7,7 @@ commits), so its callers take turns.
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from holdfast.appliance.ports.repositories import (
     BackedUp,
@@ -69,7 +70,9 @@ class DelegatedRepository:
                 repository, tenant, workload, sources, level, session=bytes.fromhex(session)
             )
             backup_side.write_task(prepared, attempt)
-            return self._work(prepared.session, prepared.scratch_key)
+            parents = [one.parent.source for one in prepared.task.volumes if one.parent is not None]
+            bases = tuple(str(source["snapshot"]) for source in parents if "snapshot" in source)
+            return replace(self._work(prepared.session, prepared.scratch_key), base_snapshots=bases)
 
     def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
         """Check the worker's result and commit; None while there is none."""

@@ -10,7 +10,7 @@ import pytest
 from holdfast.aws.bundle.building import Bundle, build_bundle
 from holdfast.aws.bundle.user_data import BootOrder, user_data
 from holdfast.aws.policies.grants import as_text
-from holdfast.aws.policies.worker import WorkerScope, worker_backup_grants, worker_restore_grants
+from holdfast.aws.policies.worker import SnapshotsToRead, WorkerScope, worker_backup_grants, worker_restore_grants
 from holdfast.domain.ownership import SESSION
 from holdfast.lab.process import start_lab
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer, WorkerEvent, decode_event, encode_pointer
@@ -153,7 +153,9 @@ def backed_up(site, repository, snapshot_id, base=()):
     source = {"kind": "ebs", "snapshot": snapshot_id, "region": REGION}
     backup = prepare_backup(repository, "default", "machine", [VolumeSource("/dev/xvda", source)])
     write_task(backup, 1)
-    events = site.work(backup, TaskKind.BACKUP, worker_backup_grants(site.scope(backup), (snapshot_id, *base)))
+    events = site.work(
+        backup, TaskKind.BACKUP, worker_backup_grants(site.scope(backup), SnapshotsToRead(ids=(snapshot_id, *base)))
+    )
     result = read_result(repository, backup.session, 1)
     assert isinstance(result, BackupResult)
     accept_backup(repository, backup.session, result)
@@ -199,7 +201,7 @@ def test_a_key_of_another_instance_opens_nothing_and_the_worker_says_so(site):
         source = {"kind": "ebs", "snapshot": "snap-0", "region": REGION}
         backup = prepare_backup(new.repository, "default", "machine", [VolumeSource("/dev/xvda", source)])
         write_task(backup, 1)
-    instance_id = site.launch(worker_backup_grants(site.scope(backup), ("snap-0",)))
+    instance_id = site.launch(worker_backup_grants(site.scope(backup), SnapshotsToRead(ids=("snap-0",))))
     site.send(instance_id, backup, TaskKind.BACKUP, key_for="i-0123456789abcdef0")
     last = site.heard(instance_id)[-1]
     assert last.error is not None
@@ -208,7 +210,9 @@ def test_a_key_of_another_instance_opens_nothing_and_the_worker_says_so(site):
 
 
 def test_a_worker_without_a_task_ends_its_machine(site):
-    instance_id = site.launch(worker_backup_grants(site.scope(), ("snap-0",)), "--idle-timeout", "2")
+    instance_id = site.launch(
+        worker_backup_grants(site.scope(), SnapshotsToRead(ids=("snap-0",))), "--idle-timeout", "2"
+    )
     deadline_seconds = time.monotonic() + PATIENCE_SECONDS
     while site.fleet.state(instance_id) != "terminated":
         assert time.monotonic() < deadline_seconds

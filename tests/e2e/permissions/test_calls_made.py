@@ -14,7 +14,7 @@ from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, app
 from holdfast.aws.policies.grants import actions_of
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
-from holdfast.aws.policies.worker import WorkerScope, worker_backup_grants, worker_restore_grants
+from holdfast.aws.policies.worker import SnapshotsToRead, WorkerScope, worker_backup_grants, worker_restore_grants
 from holdfast.domain.errors import WorkerLostError
 from holdfast.plugin_api import DeployOrder
 from tests.e2e.lab.account import until
@@ -55,13 +55,13 @@ WORKERS_DENIED = {(BACKUP_WORKER, "sqs:ReceiveMessage")}
 
 
 def granted() -> dict[str, set[str]]:
-    scope = ApplianceScope("aws", "1", "k", "q", "b", (RepositoryPlace("b"),), None, ("r",), ("k",))
+    scope = ApplianceScope("aws", "1", "k", "q", "b", (RepositoryPlace("b"),), ("i",), ("r",), ("k",))
     worker = WorkerScope("aws", REGION, "b", "p", "s", "q", "e", "k", "b", "k")
     server = ServerScope("aws", "1", REGION)
     return {
         APPLIANCE: set(actions_of(appliance_grants(scope))),
-        OTHER: set(actions_of(production_account_grants("aws", "1"))),
-        BACKUP_WORKER: set(actions_of(worker_backup_grants(worker, ("s",), ("k",)))),
+        OTHER: set(actions_of(production_account_grants("aws", "1", ("i",)))),
+        BACKUP_WORKER: set(actions_of(worker_backup_grants(worker, SnapshotsToRead(ids=("s",)), ("k",)))),
         RESTORE_WORKER: set(actions_of(worker_restore_grants(worker, "s", ("k",)))),
         SERVER: set(actions_of([*plugin_grants(server), *deployment_grants(server)])),
     }

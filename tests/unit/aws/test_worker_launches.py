@@ -1,5 +1,6 @@
 """A worker is launched once, whatever was lost on the way."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,7 +9,7 @@ from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
 from holdfast.aws.queues import TaskQueues
 from holdfast.aws.worker_instances import Ec2WorkerInstances, WorkerServices
 from holdfast.aws.written_down import Book
-from holdfast.domain.errors import ConflictError, UnavailableError
+from holdfast.domain.errors import ConflictError, QuotaReachedError, UnavailableError
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.signed_http.aws_answers import Refusal
 from holdfast.signed_http.patience import Waiting
@@ -38,14 +39,33 @@ class Clock:
         self.seconds += seconds
 
 
-def launched(standing):
-    running = [{"InstanceId": "i-1", "State": {"Name": "running"}}] if standing else []
+def no_room(kind, zone):
+    return Refusal(500, "InsufficientInstanceCapacity", f"We currently do not have sufficient {kind} in {zone}.")
+
+
+def not_offered(kind, zone):
+    return Refusal(400, "Unsupported", f"Your requested instance type ({kind}) is not supported in {zone}.")
+
+
+def subnet(number):
+    facts = {"SubnetId": f"subnet-{number}", "VpcId": "vpc-1", "AvailabilityZone": f"eu-west-1{'xabc'[number]}"}
+    return facts | {"AvailableIpAddressCount": 100 - number}
+
+
+def new_book():
+    return Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "", "eu-west-1")
+
+
+def launched(standing, answers=(MISMATCH,), book=None):
+    placed = {"InstanceType": "c6i.large", "Placement": {"AvailabilityZone": "eu-west-1b"}}
+    running = [{"InstanceId": "i-1", "State": {"Name": "running"}, **placed}] if standing else []
     ec2 = RecordedEc2(
         {
             "DescribeImages": [{"Images": [{"ImageId": "ami-1", "CreationDate": "2026"}]}],
-            "DescribeSubnets": [{"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1"}]}],
+            "DescribeSubnets": [{"Subnets": [subnet(1), subnet(2)]}],
+            "DescribeSecurityGroups": [{"SecurityGroups": [{"GroupId": "sg-1"}]}],
             "DescribeSnapshots": [{"Snapshots": []}],
-            "RunInstances": [MISMATCH],
+            "RunInstances": list(answers),
             "DescribeInstances": [{"Reservations": [{"Instances": running}]}],
         }
     )
@@ -62,7 +82,7 @@ def launched(standing):
         }
     )
     sqs = RecordedEc2({"CreateQueue": [{"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/1/q"}], "ListQueues": [{}]})
-    book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "", "eu-west-1")
+    book = book or new_book()
     services = WorkerServices(ec2, iam, sqs, RecordedEc2({}))
     workers = Ec2WorkerInstances(services, (book, book), SETTINGS, "a" * 32, Clock().waiting)
     return workers, ec2
@@ -71,7 +91,8 @@ def launched(standing):
 def test_a_worker_whose_launch_was_cut_off_is_taken_though_it_would_be_asked_for_in_other_words():
     workers, ec2 = launched(standing=True)
     assert workers.launch(ORDER).instance_id == "i-1"
-    filters = {one["Name"]: one["Values"] for one in ec2.parameters("DescribeInstances")["Filters"]}
+    looked = next(asked for operation, asked in ec2.asked if operation == "DescribeInstances")
+    filters = {one["Name"]: one["Values"] for one in looked["Filters"]}
     assert filters["tag:holdfast:attempt"] == ["1"]
     assert filters["tag:holdfast:purpose"] == ["worker"]
     assert ec2.operations("RunInstances") == ["RunInstances"]
@@ -91,3 +112,85 @@ def test_a_queue_whose_name_was_deleted_a_moment_ago_is_waited_for():
     with pytest.raises(UnavailableError, match="CreateQueue"):
         TaskQueues(RecordedEc2({"CreateQueue": [TOO_SOON]}), clock.waiting).create("name", {}, 3600)
     assert clock.seconds > 60
+
+
+RUNNING = {"Instances": [{"InstanceId": "i-1"}]}
+ANYWHERE = replace(ORDER, subnet_id=None, security_group_ids=())
+
+
+def asked_for(ec2):
+    return [
+        (asked["InstanceType"], asked["SubnetId"], asked["ClientToken"])
+        for operation, asked in ec2.asked
+        if operation == "RunInstances"
+    ]
+
+
+def test_the_next_zone_and_the_next_type_are_tried_each_written_down_before():
+    book = new_book()
+    answers = [not_offered("c5.large", "a"), no_room("c5.large", "b"), no_room("c6i.large", "a"), RUNNING]
+    workers, ec2 = launched(True, answers, book)
+    worker = workers.launch(ANYWHERE)
+    asked = asked_for(ec2)
+    assert [one[:2] for one in asked] == [
+        ("c5.large", "subnet-1"), ("c5.large", "subnet-2"), ("c6i.large", "subnet-1"), ("c6i.large", "subnet-2")
+    ]  # fmt: skip
+    assert len({token for _, _, token in asked}) == 4, "EC2 takes a token for one request only"
+    assert (worker.instance_id, worker.instance_type, worker.zone) == ("i-1", "c6i.large", "eu-west-1b")
+    rows = book.ledger.rows.values()
+    instances = [row for row in rows if row.kind == "instance"]
+    assert {row.token for row in instances} == {token for _, _, token in asked}
+    assert [row.object_id for row in instances if row.gone_at is None] == ["i-1"], "refused places are closed"
+
+
+def test_a_place_that_was_found_is_kept_to():
+    book = new_book()
+    workers, _ = launched(True, [no_room("c5.large", "a"), RUNNING], book)
+    first = workers.launch(ANYWHERE)
+    workers, ec2 = launched(True, [RUNNING], book)
+    assert workers.launch(ANYWHERE) == first
+    assert not asked_for(ec2)
+
+
+def test_an_answer_that_was_lost_is_found_again_whatever_place_it_was_for():
+    book = new_book()
+    lost = UnavailableError("no answer", why="the line was cut", cure="run it again")
+    workers, _ = launched(False, [no_room("c5.large", "a"), lost], book)
+    with pytest.raises(UnavailableError, match="no answer"):
+        workers.launch(ANYWHERE)
+    workers, ec2 = launched(True, [RUNNING], book)
+    assert workers.launch(ANYWHERE).instance_id == "i-1"
+    assert not asked_for(ec2)
+    assert [row.object_id for row in book.ledger.open_rows() if row.kind == "instance"] == ["i-1"]
+
+
+@pytest.mark.parametrize(
+    ("named", "count"), [({"instance_type": "c5.large"}, 2), ({"subnet_id": "subnet-1"}, 4)], ids=["type", "subnet"]
+)
+def test_what_the_policy_names_is_not_replaced(named, count):
+    book = new_book()
+    workers, ec2 = launched(True, [no_room("c5.large", "a")], book)
+    ec2._answers["DescribeSubnets"] = [{"Subnets": [subnet(1)] if "subnet_id" in named else [subnet(1), subnet(2)]}]
+    with pytest.raises(ConflictError, match="no place") as error:
+        workers.launch(replace(ANYWHERE, **named))
+    assert len(asked_for(ec2)) == count
+    assert "InsufficientInstanceCapacity" in error.value.why
+    assert "worker." in error.value.cure
+    assert not [row for row in book.ledger.open_rows() if row.kind in ("instance", "role")], "nothing is left"
+
+
+def test_room_that_may_come_again_is_waited_for_elsewhere():
+    workers, ec2 = launched(True, [no_room("c5.large", "a")])
+    with pytest.raises(QuotaReachedError, match="no place"):
+        workers.launch(ANYWHERE)
+    assert len(asked_for(ec2)) == 8
+    workers, _ = launched(True, [not_offered("c5.large", "a")])
+    with pytest.raises(ConflictError, match="no place"):
+        workers.launch(ANYWHERE)
+
+
+def test_any_other_refusal_ends_it_at_once():
+    workers, ec2 = launched(True, [Refusal(400, "VcpuLimitExceeded", "You have requested more vCPU capacity")])
+    with pytest.raises(QuotaReachedError, match="RunInstances"):
+        workers.launch(ANYWHERE)
+    assert len(asked_for(ec2)) == 1

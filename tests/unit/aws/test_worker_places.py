@@ -5,7 +5,7 @@ import pytest
 from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
 from holdfast.aws.stock_images import stock_image
 from holdfast.aws.worker_instances import name_of
-from holdfast.aws.worker_places import GIB, TIB, architecture_of, instance_type_for
+from holdfast.aws.worker_places import GIB, TIB, architecture_of, instance_types_for
 from holdfast.aws.worker_rights import bundle_of, queue_arn
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.protocol.appliance_answers import AwsSettings
@@ -25,11 +25,11 @@ OWNER = Ownership("a" * 32, "5" * 32, "7" * 32, 1, "worker")
     ],
 )
 def test_by_the_size_of_what_is_moved(volume_bytes, kind):
-    assert instance_type_for(WorkerOrder(OWNER, "s3://b", "5", volume_bytes=volume_bytes)) == kind
+    assert instance_types_for(WorkerOrder(OWNER, "s3://b", "5", volume_bytes=volume_bytes))[0] == kind
 
 
 def test_what_the_policy_names_wins():
-    assert instance_type_for(WorkerOrder(OWNER, "s3://b", "5", instance_type="m7g.large")) == "m7g.large"
+    assert instance_types_for(WorkerOrder(OWNER, "s3://b", "5", instance_type="m7g.large")) == ("m7g.large",)
 
 
 @pytest.mark.parametrize(

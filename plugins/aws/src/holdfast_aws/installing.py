@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from holdfast.aws.deployment.bundle_store import BundleStore
 from holdfast.aws.deployment.deployment_ledger import DeploymentLedger
-from holdfast.aws.deployment.policies import Rights, stack_plan
+from holdfast.aws.deployment.policies import rights_of, stack_plan
 from holdfast.aws.deployment.stack import Stack
 from holdfast.aws.deployment.stack_template import StackPlan, template_text
 from holdfast.domain.errors import ConflictError, HoldfastError, UnavailableError
@@ -12,7 +12,7 @@ from holdfast.domain.ownership import SERVER
 from holdfast.plugin_api import Installation, InstalledThing, PluginContext
 from holdfast_aws.bundling import made_bundle
 from holdfast_aws.cloud import Cloud
-from holdfast_aws.settings import Settings, checked_options
+from holdfast_aws.settings import OPTIONS, RIGHTS, Settings, checked_options
 
 STACK = "stack"
 _GOOD = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
@@ -22,7 +22,7 @@ def install(cloud: Cloud, context: PluginContext) -> Installation:
     """Stack and bundles; what stands already is brought up to date. A first installation that fails leaves nothing."""
     options = _options(cloud, context)
     region = options["region"]
-    plan = stack_plan(context.identity.server_id, Rights(_listed(options["repositories"]), _listed(options["roles"])))
+    plan = stack_plan(context.identity.server_id, rights_of(options))
     account_id = _account(cloud, context, region)
     stack = Stack(cloud.client("cloudformation", region), plan.stack_name, cloud.waiting)
     ledger = _ledger(cloud, context, region)
@@ -53,9 +53,7 @@ def install(cloud: Cloud, context: PluginContext) -> Installation:
         appliance_sha256=appliance.sha256,
         worker_bundle=worker.key,
         worker_sha256=worker.sha256,
-        reach_at=options["reach-at"],
-        repositories=options["repositories"],
-        roles=options["roles"],
+        **{name.replace("-", "_"): options[name] for name in ("reach-at", *RIGHTS)},
     )
     return Installation(_things(settings, outputs, "CREATE_COMPLETE"), settings.kept())
 
@@ -141,15 +139,7 @@ def _options(cloud: Cloud, context: PluginContext) -> dict[str, str]:
     """Every option: as it is given now, else as it was at the last installation."""
     given = checked_options(context.options)
     before = Settings.of(context.settings) if context.settings else None
-    kept = {"region": "", "reach-at": "", "repositories": "", "roles": ""}
-    if before is not None:
-        kept = {
-            "region": before.region,
-            "reach-at": before.reach_at,
-            "repositories": before.repositories,
-            "roles": before.roles,
-        }
-    options = kept | dict(given)
+    options = {name: before.option(name) if before is not None else "" for name in OPTIONS} | dict(given)
     options["region"] = options["region"] or cloud.client("sts", None).region
     if before is not None and options["region"] != before.region:
         raise ConflictError(
@@ -158,10 +148,6 @@ def _options(cloud: Cloud, context: PluginContext) -> dict[str, str]:
             cure="remove the plug-in first (holdfast plugin remove aws), or keep the region",
         )
     return options
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _ledger(cloud: Cloud, context: PluginContext, region: str) -> DeploymentLedger:

@@ -1,19 +1,21 @@
 """What an installation leaves with the server, no secret among it, and the options that a person may give."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 
 from holdfast.domain.errors import PluginMissingError, UsageError
 from holdfast.protocol.appliance_answers import AwsSettings
 
-OPTIONS = ("reach-at", "region", "repositories", "roles")
+# What appliances may do beside the rest: a person names it, or they may not.
+RIGHTS = ("instance-roles", "local-workers", "repositories", "roles", "volume-keys")
+OPTIONS = ("reach-at", "region", *RIGHTS)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The stack's outputs, and which bundles are in its bucket. `reach_at` is a host under which every appliance is
-    reached in place of its own address, or empty; `repositories` and `roles` are what its role was given beside the
-    rest, as the person wrote them.
+    reached in place of its own address, or empty; the fields after it are the options of `RIGHTS`, as the person wrote
+    them.
     """
 
     region: str
@@ -32,18 +34,25 @@ class Settings:
     reach_at: str = ""
     repositories: str = ""
     roles: str = ""
+    instance_roles: str = ""
+    volume_keys: str = ""
+    local_workers: str = ""
 
     @classmethod
     def of(cls, kept: Mapping[str, str]) -> "Settings":
         """From what the server kept. Raises PluginMissingError where nothing, or less than is needed, was installed."""
         names = {field.name for field in fields(cls)}
-        if not names - {"reach_at", "repositories", "roles"} <= set(kept):
+        if not {field.name for field in fields(cls) if field.default is MISSING} <= set(kept):
             raise PluginMissingError(
                 "the AWS plug-in is not installed for this server",
                 why="its stack is not known here, or was made by an earlier version",
                 cure="run `holdfast plugin install aws`",
             )
         return cls(**{name: value for name, value in kept.items() if name in names})
+
+    def option(self, name: str) -> str:
+        """What a person gave for an option of `OPTIONS`; empty for none."""
+        return str(getattr(self, name.replace("-", "_")))
 
     def kept(self) -> dict[str, str]:
         """As the server keeps it."""

@@ -202,6 +202,7 @@ class Worker:
     role_id: str
     queue_url: str
     region: str
+    zone: str = ""
 
     @property
     def user_id(self) -> str:

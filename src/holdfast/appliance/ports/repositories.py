@@ -21,7 +21,7 @@ class SourceVolume:
 @dataclass(frozen=True, slots=True)
 class PreparedWork:
     """What was prepared for a worker; session and attempt say where its task lies. `scratch_key` is the one key that it
-    gets, and is never stored.
+    gets, and is never stored. `base_snapshots`: what changed since these is asked for, where they still are.
     """
 
     session: str
@@ -29,6 +29,7 @@ class PreparedWork:
     location: str
     kid: int
     scratch_key: bytes
+    base_snapshots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Which rights the stack of a server gives: those of `aws/policies`, on what the stack makes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.aws.deployment.stack_template import (
@@ -11,24 +12,52 @@ from holdfast.aws.deployment.stack_template import (
     StackPlan,
 )
 from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants
-from holdfast.aws.policies.grants import document
+from holdfast.aws.policies.grants import MAX_ROLE_CHARACTERS, as_text, document
 from holdfast.aws.policies.worker import worker_boundary_grants
 from holdfast.domain.errors import UsageError
 
-# IAM counts the characters of all inline policies of a role, white space left out.
-MAX_ROLE_CHARACTERS = 10_240
+# What the template's words become, at their longest, where characters are counted.
+_LONGEST = {
+    PARTITION: "aws-us-gov",
+    ACCOUNT: "1" * 12,
+    KEY_ARN: f"arn:aws-us-gov:kms:ap-southeast-1:{'1' * 12}:key/mrk-{'1' * 32}",
+    QUEUE_ARN: f"arn:aws-us-gov:sqs:ap-southeast-1:{'1' * 12}:holdfast-events-{'1' * 12}",
+    BOUNDARY_ARN: f"arn:aws-us-gov:iam::{'1' * 12}:policy/holdfast/holdfast-{'1' * 12}-WorkerBoundary-{'1' * 13}",
+}
+# The role's other policy, which lets it boot.
+_BOOT_CHARACTERS = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a person adds: repositories (`BUCKET` or `BUCKET/PREFIX`) and roles of other accounts."""
+    """What a person adds: repositories (`BUCKET` or `BUCKET/PREFIX`), roles of other accounts, roles that restored
+    instances may have, keys of the customer's that volumes are encrypted under, and whether processes beside an
+    appliance move data.
+    """
 
     repositories: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    instance_roles: tuple[str, ...] = ()
+    volume_keys: tuple[str, ...] = ()
+    local_workers: bool = False
+
+
+def rights_of(options: Mapping[str, str]) -> Rights:
+    """What the options of an installation ask for. Raises UsageError."""
+    local = options.get("local-workers", "") or "no"
+    if local not in ("yes", "no"):
+        raise UsageError(f"local-workers={local}", why="it is yes or no", cure="write local-workers=yes")
+    return Rights(
+        repositories=_listed(options, "repositories"),
+        roles=_listed(options, "roles"),
+        instance_roles=_listed(options, "instance-roles"),
+        volume_keys=_listed(options, "volume-keys"),
+        local_workers=local == "yes",
+    )
 
 
 def stack_plan(server_id: str, rights: Rights) -> StackPlan:
-    """The plan of a server's stack. Raises UsageError for what is no bucket or role."""
+    """The plan of a server's stack. Raises UsageError for what is no bucket, role or key, or more than IAM takes."""
     scope = ApplianceScope(
         partition=PARTITION,
         account_id=ACCOUNT,
@@ -36,10 +65,31 @@ def stack_plan(server_id: str, rights: Rights) -> StackPlan:
         event_queue_arn=QUEUE_ARN,
         worker_boundary_arn=BOUNDARY_ARN,
         repositories=tuple(_place(text) for text in rights.repositories),
+        restored_role_arns=tuple(_roles(text) for text in rights.instance_roles),
         production_role_arns=tuple(_role(text) for text in rights.roles),
+        volume_key_arns=tuple(_key(text) for text in rights.volume_keys),
+        local_workers=rights.local_workers,
     )
+    grants = appliance_grants(scope)
+    _check_length(as_text(grants))
     boundary = worker_boundary_grants(PARTITION, ACCOUNT, KEY_ARN, QUEUE_ARN)
-    return StackPlan(server_id, document(appliance_grants(scope)), document(boundary))
+    return StackPlan(server_id, document(grants), document(boundary))
+
+
+def _check_length(text: str) -> None:
+    for word, longest in _LONGEST.items():
+        text = text.replace(word, longest)
+    characters = len(text) + _BOOT_CHARACTERS
+    if characters > MAX_ROLE_CHARACTERS:
+        raise UsageError(
+            "the policy of appliances gets too long",
+            why=f"with what the options name it has {characters} characters, and IAM takes {MAX_ROLE_CHARACTERS}",
+            cure="name fewer things: a bucket in place of its prefixes, instance roles by a path (arn:…:role/shop/*)",
+        )
+
+
+def _listed(options: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in options.get(name, "").split(",") if part.strip())
 
 
 def _place(text: str) -> RepositoryPlace:
@@ -50,9 +100,37 @@ def _place(text: str) -> RepositoryPlace:
 
 
 def _role(text: str) -> str:
-    parts = text.split(":", 5)
-    if len(parts) != 6 or parts[0] != "arn" or parts[2] != "iam" or not parts[5].startswith("role/") or "*" in text:
+    if not _is_arn(text, "iam", "role/") or "*" in text:
         raise UsageError(
             f"{text!r} is no role", why="the ARN of one role is meant", cure="write arn:aws:iam::ACCOUNT:role/NAME"
         )
     return text
+
+
+def _roles(text: str) -> str:
+    """One role, or those that begin so: only a person can say how many that are."""
+    if not _is_arn(text, "iam", "role/") or "*" in text[:-1]:
+        raise UsageError(
+            f"{text!r} names no roles",
+            why="the ARN of a role is meant, or one that ends with * for all that begin so",
+            cure="write arn:aws:iam::ACCOUNT:role/NAME or arn:aws:iam::ACCOUNT:role/PATH/*",
+        )
+    return text
+
+
+def _key(text: str) -> str:
+    if not _is_arn(text, "kms", "key/") or "*" in text:
+        raise UsageError(
+            f"{text!r} is no key", why="the ARN of one KMS key is meant", cure="write arn:aws:kms:REGION:ACCOUNT:key/ID"
+        )
+    return text
+
+
+def _is_arn(text: str, service: str, beginning: str) -> bool:
+    parts = text.split(":", 5)
+    return (
+        len(parts) == 6
+        and (parts[0], parts[2]) == ("arn", service)
+        and parts[5].startswith(beginning)
+        and not set(text) & set("?${}")
+    )

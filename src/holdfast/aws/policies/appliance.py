@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from holdfast.aws.policies.grants import Grant, reads
 from holdfast.aws.policies.instances import (
+    OURS,
     Ec2Names,
     birth_grants,
     discovery_grants,
@@ -11,10 +12,10 @@ from holdfast.aws.policies.instances import (
     snapshot_grants,
     volume_key_grants,
 )
+from holdfast.aws.policies.local_workers import local_worker_grants
 from holdfast.domain.ownership import APPLIANCE, PURPOSE, WORKER
 
 _EC2 = {"iam:PassedToService": "ec2.amazonaws.com"}
-_OURS = {"Null": {f"aws:ResourceTag/{APPLIANCE}": "false"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,9 @@ class RepositoryPlace:
 class ApplianceScope:
     """What an appliance works on. Texts may be a template's words for what does not exist yet.
 
-    `restored_role_arns`: roles that restored instances may have, None for every role of the account;
-    `production_role_arns`: roles of other accounts that it may assume; `volume_key_arns`: the customer's own KMS keys.
+    `restored_role_arns`: roles that restored instances may have, beside none; `production_role_arns`: roles of other
+    accounts that it may assume; `volume_key_arns`: the customer's own KMS keys; `local_workers`: whether processes
+    beside it move data.
     """
 
     partition: str
@@ -39,24 +41,25 @@ class ApplianceScope:
     event_queue_arn: str
     worker_boundary_arn: str
     repositories: tuple[RepositoryPlace, ...] = ()
-    restored_role_arns: tuple[str, ...] | None = None
+    restored_role_arns: tuple[str, ...] = ()
     production_role_arns: tuple[str, ...] = ()
     volume_key_arns: tuple[str, ...] = ()
+    local_workers: bool = False
 
 
 def appliance_grants(scope: ApplianceScope) -> list[Grant]:
     """All of it; IAM's bound of 10,240 characters for the policies of a role leaves room for some repositories."""
     names = Ec2Names(scope.partition, scope.account_id)
-    roles = scope.restored_role_arns if scope.restored_role_arns is not None else names.roles("*")
     grants = [
         *discovery_grants(names),
         *snapshot_grants(names),
         *birth_grants(names),
-        *restore_grants(names, roles),
+        *restore_grants(names, scope.restored_role_arns),
         *_worker_instances(names),
         *_worker_roles(scope, names),
         *_worker_queues(scope),
         *volume_key_grants(scope.volume_key_arns),
+        *(local_worker_grants(names) if scope.local_workers else ()),
     ]
     if scope.production_role_arns:
         why = "other accounts, by roles that trust this one"
@@ -105,7 +108,7 @@ def _worker_instances(names: Ec2Names) -> list[Grant]:
             {"StringEquals": born},
         ),
         reads("LookAfterWorkers", "iam:ListInstanceProfiles", "iam:ListRoles", "sqs:ListQueues"),
-        Grant("ReadConsoles", "why a worker did not boot", ("ec2:GetConsoleOutput",), names.all("instance"), _OURS),
+        Grant("ReadConsoles", "why a worker did not boot", ("ec2:GetConsoleOutput",), names.all("instance"), OURS),
         Grant(
             "WorkerGroup",
             "a group that lets nothing in",
@@ -114,7 +117,7 @@ def _worker_instances(names: Ec2Names) -> list[Grant]:
             {"Null": {f"aws:RequestTag/{APPLIANCE}": "false"}},
         ),
         Grant("WorkerNetwork", "in this network", ("ec2:CreateSecurityGroup",), names.all("vpc")),
-        Grant("DropGroup", "when it goes", ("ec2:DeleteSecurityGroup",), names.all("security-group"), _OURS),
+        Grant("DropGroup", "when it goes", ("ec2:DeleteSecurityGroup",), names.all("security-group"), OURS),
     ]
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# IAM counts the characters of all inline policies of a role, white space left out.
+MAX_ROLE_CHARACTERS = 10_240
 Conditions = Mapping[str, Mapping[str, str | tuple[str, ...]]]
 
 # Actions for which AWS knows no resource: whoever may ask sees all of the account. Each with what we look for.

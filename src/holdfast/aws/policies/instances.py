@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from holdfast.aws.policies.grants import Grant, reads
 from holdfast.domain.ownership import APPLIANCE, PURPOSE, RESTORE
 
-_BORN_OURS = {"Null": {f"aws:RequestTag/{APPLIANCE}": "false"}}
-_OURS = {"Null": {f"aws:ResourceTag/{APPLIANCE}": "false"}}
+BORN_OURS = {"Null": {f"aws:RequestTag/{APPLIANCE}": "false"}}
+OURS = {"Null": {f"aws:ResourceTag/{APPLIANCE}": "false"}}
 _KEPT = {"Null": {"aws:ResourceTag/holdfast:kept-by": "false"}}
 
 
@@ -58,13 +58,13 @@ def snapshot_grants(names: Ec2Names) -> list[Grant]:
     snapshots = names.all("snapshot")
     return [
         Grant("Snapshot", "whatever a policy protects", ("ec2:CreateSnapshots",), names.all("instance", "volume")),
-        Grant("BearSnapshots", "each bears our tags at once", ("ec2:CreateSnapshots",), snapshots, _BORN_OURS),
+        Grant("BearSnapshots", "each bears our tags at once", ("ec2:CreateSnapshots",), snapshots, BORN_OURS),
         Grant(
             "KeepSnapshots",
             "tags of volumes are copied; expired ones go; workers of another account read them",
             ("ec2:CreateTags", "ec2:DeleteSnapshot", "ec2:ModifySnapshotAttribute"),
             snapshots,
-            _OURS,
+            OURS,
         ),
     ]
 
@@ -78,18 +78,18 @@ def birth_grants(names: Ec2Names) -> list[Grant]:
 
 
 def restore_grants(names: Ec2Names, role_arns: tuple[str, ...]) -> list[Grant]:
-    """Instances made again, or restored into where they stand; `role_arns` are roles that they may have."""
-    return [*_making_again(names, role_arns), *_exchanging(names), *_clearing_away(names)]
+    """Instances made again, or restored into where they stand; `role_arns` are the roles that they may have."""
+    return [*_making_again(names), *_giving_roles(role_arns), *_exchanging(names), *_clearing_away(names)]
 
 
-def _making_again(names: Ec2Names, role_arns: tuple[str, ...]) -> list[Grant]:
+def _making_again(names: Ec2Names) -> list[Grant]:
     return [
         Grant(
             "RestoreVolumes",
             "volumes from snapshots, and the temporary image of a root volume",
             ("ec2:CreateVolume", "ec2:RegisterImage"),
             names.all("image", "volume"),
-            _BORN_OURS,
+            BORN_OURS,
         ),
         Grant("FromSnapshots", "out of these", ("ec2:CreateVolume", "ec2:RegisterImage"), names.all("snapshot")),
         Grant(
@@ -105,13 +105,16 @@ def _making_again(names: Ec2Names, role_arns: tuple[str, ...]) -> list[Grant]:
             ("ec2:RunInstances",),
             names.all("image", "key-pair", "security-group", "snapshot", "subnet"),
         ),
-        Grant(
-            "GiveRoles",
-            "restored instances have the role that they had",
-            ("iam:PassRole",),
-            role_arns,
-            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
-        ),
+    ]
+
+
+def _giving_roles(role_arns: tuple[str, ...]) -> list[Grant]:
+    """Whoever may give an instance a role can do what the role can: only those that somebody named."""
+    if not role_arns:
+        return []
+    to_instances = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+    return [
+        Grant("GiveRoles", "restored instances have the role that they had", ("iam:PassRole",), role_arns, to_instances)
     ]
 
 
@@ -157,7 +160,7 @@ def _clearing_away(names: Ec2Names) -> list[Grant]:
             "what of ours was left unfinished or is not needed any more",
             ("ec2:DeleteNetworkInterface", "ec2:DeleteVolume", "ec2:DeregisterImage", "ec2:TerminateInstances"),
             names.all("image", "instance", "network-interface", "volume"),
-            _OURS,
+            OURS,
         ),
         Grant("DropKept", "volumes that a restore replaced", ("ec2:DeleteVolume",), names.all("volume"), _KEPT),
     ]

@@ -14,18 +14,15 @@ from holdfast.aws.policies.instances import (
 def production_account_grants(
     partition: str,
     account_id: str,
-    restored_role_arns: tuple[str, ...] | None = None,
+    restored_role_arns: tuple[str, ...] = (),
     volume_key_arns: tuple[str, ...] = (),
 ) -> list[Grant]:
-    """`restored_role_arns`: roles that restored instances may have, None for every role of that account;
-    `volume_key_arns`: the customer's own KMS keys.
-    """
+    """`restored_role_arns`: roles that restored instances may have; `volume_key_arns`: the customer's own KMS keys."""
     names = Ec2Names(partition, account_id)
-    roles = restored_role_arns if restored_role_arns is not None else names.roles("*")
     return [
         *discovery_grants(names),
         *snapshot_grants(names),
         *birth_grants(names),
-        *restore_grants(names, roles),
+        *restore_grants(names, restored_role_arns),
         *volume_key_grants(volume_key_arns),
     ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from holdfast.aws.policies.grants import Grant
-from holdfast.domain.ownership import SESSION
+from holdfast.domain.ownership import APPLIANCE, SESSION, TASK
 
 # A write that could replace an object is refused (docs/format, write-once names).
 WRITE_ONCE = {"Null": {"s3:if-none-match": "false"}}
@@ -33,25 +33,30 @@ class WorkerScope:
         path = f"{self.prefix}/{name}" if self.prefix else name
         return f"arn:{self.partition}:s3:::{self.bucket}/{path}"
 
-    def snapshot(self, snapshot_id: str) -> str:
-        """The ARN of a snapshot: it names no account."""
-        return f"arn:{self.partition}:ec2:{self.region}::snapshot/{snapshot_id}"
+    @property
+    def snapshots(self) -> tuple[str, ...]:
+        """The ARN of all snapshots of the region: it names no account."""
+        return (f"arn:{self.partition}:ec2:{self.region}::snapshot/*",)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotsToRead:
+    """Snapshots by the tags that they bear: the appliance's, and those of the tasks that made them; and by their ids
+    those that bear none that count here: another account's, whose tags nobody else sees.
+    """
+
+    appliance_id: str = ""
+    task_ids: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
 
 
 def worker_backup_grants(
-    scope: WorkerScope, snapshot_ids: tuple[str, ...], snapshot_key_arns: tuple[str, ...] = ()
+    scope: WorkerScope, snapshots: SnapshotsToRead, snapshot_key_arns: tuple[str, ...] = ()
 ) -> list[Grant]:
     """A worker that reads these snapshots; `snapshot_key_arns` are the KMS keys that some are encrypted under."""
-    if not snapshot_ids:
-        raise ValueError("a worker that backs up nothing")
     grants = [
         *_of_every_worker(scope),
-        Grant(
-            "ReadSnapshots",
-            "the blocks of this task's snapshots, and what changed since the last",
-            ("ebs:GetSnapshotBlock", "ebs:ListChangedBlocks", "ebs:ListSnapshotBlocks"),
-            tuple(scope.snapshot(one) for one in snapshot_ids),
-        ),
+        *_reading(scope, snapshots),
         Grant(
             "WritePacks",
             "new packs; never one that is there",
@@ -78,7 +83,7 @@ def worker_restore_grants(
     """A worker that writes new snapshots; they bear `owner_session`, the session of the appliance, and are encrypted
     under `snapshot_key_arns` where there are any.
     """
-    snapshots = (scope.snapshot("*"),)
+    snapshots = scope.snapshots
     grants = [
         *_of_every_worker(scope),
         Grant(
@@ -111,6 +116,26 @@ def worker_restore_grants(
     ]
     if snapshot_key_arns:
         grants += _keys_of_new_snapshots(snapshot_key_arns)
+    return grants
+
+
+def _reading(scope: WorkerScope, snapshots: SnapshotsToRead) -> list[Grant]:
+    """Tags where there are some: a policy that names each snapshot outgrows what IAM takes at some sixty volumes."""
+    if not snapshots.task_ids and not snapshots.ids:
+        raise ValueError("a worker that backs up nothing")
+    reading = ("ebs:GetSnapshotBlock", "ebs:ListChangedBlocks", "ebs:ListSnapshotBlocks")
+    why = "the blocks of this task's snapshots, and what changed since the last"
+    grants = []
+    if snapshots.task_ids:
+        tags: dict[str, str | tuple[str, ...]] = {
+            f"aws:ResourceTag/{APPLIANCE}": snapshots.appliance_id,
+            f"aws:ResourceTag/{TASK}": tuple(sorted(snapshots.task_ids)),
+        }
+        grants.append(Grant("ReadSnapshots", why, reading, scope.snapshots, {"StringEquals": tags}))
+    if snapshots.ids:
+        # An id is given once, in whatever region: naming the region would only make the text longer.
+        named = tuple(f"arn:{scope.partition}:ec2:*::snapshot/{one}" for one in snapshots.ids)
+        grants.append(Grant("ReadNamedSnapshots", f"{why}: snapshots of another account", reading, named))
     return grants
 
 

@@ -19,7 +19,8 @@ from holdfast.lab.access.demands_s3 import ROOT_ALWAYS, parts_of, rule_of
 from holdfast.lab.access.evaluator import Demand, Effect, Verdict, authorize
 from holdfast.lab.access.iam_hooks import SESSION_REQUEST, SessionRequest
 from holdfast.lab.access.identities import Caller, Identities, NoSuchKeyError
-from holdfast.lab.access.refusals import Doubt, not_authenticated, not_authorized, unusable_profile
+from holdfast.lab.access.on_behalf import ASKING, NotAllowedError
+from holdfast.lab.access.refusals import Doubt, not_authenticated, not_authorized, unusable_profile, words_of
 from holdfast.lab.access.s3_deletions import delete_what_may_be
 from holdfast.lab.access.signature import is_right, read_signature
 from holdfast.lab.access.witness import Witness
@@ -146,7 +147,11 @@ class Gate:
         if call.service == "s3":
             return self._passed_to_s3(caller, call, start_response)
         if call.service in _CHANGES_IAM and not call.operation.startswith(_READING):
-            status, headers, body = run(self._services, call.environ)
+            asking = ASKING.set(lambda demand: self._on_behalf(caller, call, demand))
+            try:
+                status, headers, body = run(self._services, call.environ)
+            finally:
+                ASKING.reset(asking)
             self._identities.note_changes()
             start_response(status, headers)
             return body
@@ -178,6 +183,14 @@ class Gate:
         start_response(status, headers)
         return body
 
+    def _on_behalf(self, caller: Caller, call: Call, demand: Demand) -> None:
+        """What a service asks for while it serves the call: as the caller, or as the role that it was handed."""
+        acting = self._identities.of_arn(call.parameters.get("RoleARN", "")) or caller
+        verdict = self._may(acting, call, demand)
+        if not verdict.allowed:
+            words = words_of(acting.principal, demand, verdict)
+            raise NotAllowedError(f'Resource handler returned message: "{words}" (HandlerErrorCode: AccessDenied)')
+
     def _surroundings(self, call: Call) -> dict[str, tuple[str, ...]]:
         """The keys that every request has. Within a machine nobody listens: that counts as transport by TLS."""
         now = self._now()
@@ -189,7 +202,7 @@ class Gate:
             "aws:currenttime": (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),),
             "aws:epochtime": (str(int(now)),),
             "aws:securetransport": ("true",),
-            "aws:viaawsservice": ("false",),
+            "aws:viaawsservice": ("false" if ASKING.get() is None else "true",),
         }
 
     def _refuse(

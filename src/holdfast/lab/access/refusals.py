@@ -83,16 +83,21 @@ def not_authenticated(protocol: str, doubt: Doubt) -> AwsError:
 
 def not_authorized(protocol: str, principal: Principal, demand: Demand, verdict: Verdict) -> AwsError:
     """The answer to a request that may not be made."""
-    resource = f'"{demand.resource}"' if protocol == "s3" else demand.resource
-    message = (
-        f"User: {principal.arn} is not authorized to perform: {demand.action} on resource: {resource} {verdict.reason}"
-    )
+    message = words_of(principal, demand, verdict, quoted=protocol == "s3")
     if protocol == "ec2":
         return AwsError("UnauthorizedOperation", f"You are not authorized to perform this operation. {message}",
                         FORBIDDEN)  # fmt: skip
     if protocol in ("json", "rest-json"):
         return AwsError("AccessDeniedException", message, BAD_REQUEST if protocol == "json" else FORBIDDEN)
     return AwsError("AccessDenied", message, FORBIDDEN)
+
+
+def words_of(principal: Principal, demand: Demand, verdict: Verdict, *, quoted: bool = False) -> str:
+    """IAM's own words, which every service hands on."""
+    resource = f'"{demand.resource}"' if quoted else demand.resource
+    return (
+        f"User: {principal.arn} is not authorized to perform: {demand.action} on resource: {resource} {verdict.reason}"
+    )
 
 
 def unusable_profile(name: str, has_no_role: bool) -> AwsError:

@@ -4,7 +4,7 @@ Importing this module makes them known: moto finds the types among the subclasse
 """
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from moto.core.common_models import CloudFormationModel
 from moto.s3.models import s3_backends
@@ -12,17 +12,18 @@ from moto.sqs.models import sqs_backends
 from moto.utilities.utils import get_partition
 
 
-class BucketPolicy(CloudFormationModel):
-    """The policy of a bucket."""
+class _AttachedPolicy:
+    """A policy that is put on other resources of a template. `kind` is its type there, `targets` their names."""
 
-    __module__ = "moto.s3.models"
+    kind: ClassVar[str]
 
-    def __init__(self, bucket: str) -> None:
-        self.name = bucket
+    def __init__(self, name: str, targets: list[str]) -> None:
+        self.name = name
+        self.targets = targets
 
     @property
     def physical_resource_id(self) -> str:
-        """The bucket's name."""
+        """A name that nothing else of its type has."""
         return self.name
 
     @staticmethod
@@ -30,10 +31,10 @@ class BucketPolicy(CloudFormationModel):
         """It has no name of its own."""
         return ""
 
-    @staticmethod
-    def cloudformation_type() -> str:
+    @classmethod
+    def cloudformation_type(cls) -> str:
         """The type in templates."""
-        return "AWS::S3::BucketPolicy"
+        return cls.kind
 
     @classmethod
     def has_cfn_attr(cls, attr: str) -> bool:
@@ -43,12 +44,15 @@ class BucketPolicy(CloudFormationModel):
     @classmethod
     def create_from_cloudformation_json(
         cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **facts: Any
-    ) -> "BucketPolicy":
-        """Put the policy on its bucket."""
+    ) -> Any:
+        """Put the policy where it belongs."""
         properties = cloudformation_json["Properties"]
-        backend = s3_backends[account_id][get_partition(region_name)]
-        backend.put_bucket_policy(properties["Bucket"], _text(properties["PolicyDocument"]).encode())
-        return cls(properties["Bucket"])
+        made = cls.named(resource_name, properties)
+        document = properties["PolicyDocument"]
+        text = document if isinstance(document, str) else json.dumps(document, default=str)
+        for target in made.targets:
+            made.put(target, text, account_id, region_name)
+        return made
 
     @classmethod
     def update_from_cloudformation_json(
@@ -58,9 +62,39 @@ class BucketPolicy(CloudFormationModel):
         cloudformation_json: Any,
         account_id: str,
         region_name: str,
-    ) -> "BucketPolicy":
-        """Put another policy on the bucket."""
-        return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+    ) -> Any:
+        """Put another policy in its place."""
+        original_resource.delete(account_id, region_name)
+        return cls.create_from_cloudformation_json(original_resource.name, cloudformation_json, account_id, region_name)
+
+    @classmethod
+    def named(cls, name: str, properties: Any) -> Any:
+        """The policy, by what the template says of it."""
+        raise NotImplementedError
+
+    def put(self, target: str, text: str, account_id: str, region_name: str) -> None:
+        """Put it on one of its targets."""
+        raise NotImplementedError
+
+    def is_created(self) -> bool:
+        """It is there at once."""
+        return True
+
+
+class BucketPolicy(_AttachedPolicy, CloudFormationModel):
+    """The policy of a bucket."""
+
+    __module__ = "moto.s3.models"
+    kind = "AWS::S3::BucketPolicy"
+
+    @classmethod
+    def named(cls, name: str, properties: Any) -> "BucketPolicy":
+        """It is called as its bucket is."""
+        return cls(properties["Bucket"], [properties["Bucket"]])
+
+    def put(self, target: str, text: str, account_id: str, region_name: str) -> None:
+        """Put it on its bucket."""
+        s3_backends[account_id][get_partition(region_name)].put_bucket_policy(target, text.encode())
 
     def delete(self, account_id: str, region_name: str) -> None:
         """Take the policy off, where the bucket is still there."""
@@ -68,75 +102,25 @@ class BucketPolicy(CloudFormationModel):
         if self.name in backend.buckets:
             backend.delete_bucket_policy(self.name)
 
-    def is_created(self) -> bool:
-        """It is there at once."""
-        return True
 
-
-class QueuePolicy(CloudFormationModel):
-    """The policy of one or more queues."""
+class QueuePolicy(_AttachedPolicy, CloudFormationModel):
+    """The policy of one or more queues, which are named by their URLs."""
 
     __module__ = "moto.sqs.models"
-
-    def __init__(self, name: str, queues: list[str]) -> None:
-        self.name = name
-        self.queues = queues
-
-    @property
-    def physical_resource_id(self) -> str:
-        """A name that nothing else has."""
-        return self.name
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        """It has no name of its own."""
-        return ""
-
-    @staticmethod
-    def cloudformation_type() -> str:
-        """The type in templates."""
-        return "AWS::SQS::QueuePolicy"
+    kind = "AWS::SQS::QueuePolicy"
 
     @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        """It has no attributes."""
-        return False
+    def named(cls, name: str, properties: Any) -> "QueuePolicy":
+        """Its targets are the names of the queues."""
+        return cls(name, [str(url).rstrip("/").rpartition("/")[2] for url in properties["Queues"]])
 
-    @classmethod
-    def create_from_cloudformation_json(
-        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **facts: Any
-    ) -> "QueuePolicy":
-        """Put the policy on its queues, which are named by their URLs."""
-        properties = cloudformation_json["Properties"]
-        names = [str(url).rstrip("/").rpartition("/")[2] for url in properties["Queues"]]
-        for name in names:
-            sqs_backends[account_id][region_name].get_queue(name).policy = _text(properties["PolicyDocument"])
-        return cls(resource_name, names)
-
-    @classmethod
-    def update_from_cloudformation_json(
-        cls,
-        original_resource: Any,
-        new_resource_name: str,
-        cloudformation_json: Any,
-        account_id: str,
-        region_name: str,
-    ) -> "QueuePolicy":
-        """Put another policy on the queues."""
-        original_resource.delete(account_id, region_name)
-        return cls.create_from_cloudformation_json(original_resource.name, cloudformation_json, account_id, region_name)
+    def put(self, target: str, text: str, account_id: str, region_name: str) -> None:
+        """Put it on a queue."""
+        sqs_backends[account_id][region_name].get_queue(target).policy = text
 
     def delete(self, account_id: str, region_name: str) -> None:
         """Take the policy off, where the queues are still there."""
         backend = sqs_backends[account_id][region_name]
-        for name in self.queues:
+        for name in self.targets:
             if name in backend.queues:
                 backend.queues[name].policy = None
-
-    def is_created(self) -> bool:
-        """It is there at once."""
-        return True
-
-
-def _text(document: Any) -> str:
-    return document if isinstance(document, str) else json.dumps(document, default=str)

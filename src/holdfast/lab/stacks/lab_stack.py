@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from moto.cloudformation import models
@@ -14,6 +15,7 @@ from moto.core.exceptions import ServiceException
 from werkzeug.exceptions import HTTPException
 
 from holdfast.lab.stacks.resources import complete
+from holdfast.lab.stacks.rights import AskingResourceMap
 
 # What making a resource raises in moto: an error of the service, or what a wrong property leads to.
 _FAILURES = (
@@ -79,9 +81,7 @@ class LabStack(Stack):
         except _FAILURES as error:
             self._report_failure("CREATE_FAILED", error)
             self._add_stack_event("ROLLBACK_IN_PROGRESS", self.stack_status_reason)
-            self.resource_map.delete()
-            self._add_stack_event("ROLLBACK_COMPLETE")
-            self.status = "ROLLBACK_COMPLETE"
+            self._go_back("ROLLBACK", self.resource_map.delete)
             self.pass_through("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS")
             return
         self.pass_through("CREATE_IN_PROGRESS")
@@ -109,9 +109,7 @@ class LabStack(Stack):
         except _FAILURES as error:
             self._report_failure("UPDATE_FAILED", error)
             self._add_stack_event("UPDATE_ROLLBACK_IN_PROGRESS", self.stack_status_reason)
-            super().update(before[0], role_arn, before[1], None)
-            self._add_stack_event("UPDATE_ROLLBACK_COMPLETE")
-            self.status = "UPDATE_ROLLBACK_COMPLETE"
+            self._go_back("UPDATE_ROLLBACK", partial(super().update, before[0], role_arn, before[1], None))
             self.pass_through("UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS")
 
     def delete(self) -> None:
@@ -125,6 +123,17 @@ class LabStack(Stack):
             self._add_stack_event("DELETE_FAILED", self.stack_status_reason)
             self.status = "DELETE_FAILED"
         self.pass_through("DELETE_IN_PROGRESS")
+
+    def _go_back(self, what: str, undo: Callable[[], None]) -> None:
+        """As it was before; what cannot be undone leaves the stack where only a person can help."""
+        try:
+            undo()
+        except _FAILURES as error:
+            self.status = f"{what}_FAILED"
+            self._add_stack_event(self._last_status, error_text(error))
+        else:
+            self.status = f"{what}_COMPLETE"
+            self._add_stack_event(self._last_status)
 
     # --------------------------------------------------------------------------------------------------------- events
 
@@ -203,6 +212,7 @@ def install(time: StackTime) -> None:
     complete()
     LabStack.time = time
     models.Stack = LabStack  # type: ignore[misc]
+    models.ResourceMap = AskingResourceMap  # type: ignore[attr-defined]
     cloudformation_backends.clear()
     cloudformation_backends.backend = LabCloudFormationBackend
 

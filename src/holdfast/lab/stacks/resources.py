@@ -11,7 +11,7 @@ from typing import Any
 from moto.cloudformation import parsing
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.security_groups import SecurityGroup
-from moto.iam.models import InstanceProfile, Role, iam_backends
+from moto.iam.models import InstanceProfile, ManagedPolicy, Role, iam_backends
 from moto.kms.models import Key, kms_backends
 from moto.s3.models import FakeBucket, s3_backends
 from moto.sqs.models import Queue
@@ -28,6 +28,8 @@ class BucketNotEmptyError(ValueError):
 
 
 ADDED = (BucketPolicy, QueuePolicy)
+# Of a managed policy (IAM quotas).
+_MOST_VERSIONS = 5
 
 
 def complete() -> None:
@@ -45,12 +47,14 @@ def complete() -> None:
         (FakeBucket, "BucketName", _on_bucket),
         (Role, "RoleName", _on_role),
         (InstanceProfile, "InstanceProfileName", _on_profile),
+        (ManagedPolicy, "ManagedPolicyName", _on_managed_policy),
         (Queue, "QueueName", _on_queue),
         (Key, "", _on_key),
         (SecurityGroup, "GroupName", _on_group),
     ):
         _set(kind, "update_from_cloudformation_json", _in_place(name_property, apply))
-    for kind, delete in ((Key, _delete_key), (Role, _delete_role), (FakeBucket, _delete_bucket)):
+    deletions = (_delete_key, _delete_role, _delete_bucket, _delete_managed_policy)
+    for kind, delete in zip((Key, Role, FakeBucket, ManagedPolicy), deletions, strict=True):
         kind.delete = delete
 
 
@@ -137,6 +141,18 @@ def _delete_role(role: Any, account_id: str, region_name: str) -> None:
         backend.detach_role_policy(arn, role.name)
     role.policies.clear()
     backend.delete_role(role.name)
+
+
+def _on_managed_policy(policy: Any, properties: Properties, account_id: str, region_name: str) -> None:
+    """The newest version is the one in force; of five the oldest goes, or there would be no room for it."""
+    backend = iam_backends[account_id][get_partition(region_name)]
+    if len(policy.versions) == _MOST_VERSIONS:
+        backend.delete_policy_version(policy.arn, policy.versions[0].version_id)
+    backend.create_policy_version(policy.arn, _text(properties["PolicyDocument"]), True)
+
+
+def _delete_managed_policy(policy: Any, account_id: str, region_name: str) -> None:
+    iam_backends[account_id][get_partition(region_name)].delete_policy(policy.arn)
 
 
 def _on_profile(profile: Any, properties: Properties, account_id: str, region_name: str) -> None:

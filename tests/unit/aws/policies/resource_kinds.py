@@ -37,9 +37,9 @@ iam | - | ListInstanceProfiles ListRoles
 iam | instance-profile | AddRoleToInstanceProfile CreateInstanceProfile DeleteInstanceProfile GetInstanceProfile
 iam | instance-profile | RemoveRoleFromInstanceProfile TagInstanceProfile
 iam | policy | CreatePolicy CreatePolicyVersion DeletePolicy DeletePolicyVersion GetPolicy GetPolicyVersion
-iam | policy | ListPolicyVersions
+iam | policy | ListEntitiesForPolicy ListPolicyVersions
 iam | role | CreateRole DeleteRole DeleteRolePolicy GetRole GetRolePolicy PassRole PutRolePolicy TagRole UntagRole
-iam | role | UpdateAssumeRolePolicy UpdateRole
+iam | role | ListAttachedRolePolicies ListRolePolicies UpdateAssumeRolePolicy UpdateRole
 kms | - | CreateKey ListAliases
 kms | alias key | CreateAlias DeleteAlias
 kms | key | CreateGrant Decrypt DescribeKey EnableKeyRotation Encrypt GenerateDataKeyWithoutPlaintext GetKeyPolicy
@@ -51,7 +51,7 @@ s3 | bucket | PutBucketVersioning PutEncryptionConfiguration PutLifecycleConfigu
 s3 | object | DeleteObject DeleteObjectVersion GetObject PutObject
 sqs | - | ListQueues
 sqs | queue | CreateQueue DeleteMessage DeleteQueue GetQueueAttributes ListQueueTags ReceiveMessage SendMessage
-sqs | queue | SetQueueAttributes TagQueue UntagQueue
+sqs | queue | GetQueueUrl SetQueueAttributes TagQueue UntagQueue
 sts | role | AssumeRole
 """
 

@@ -9,6 +9,7 @@ from holdfast.aws.policies.grants import CREATIONS, LIST_READS, actions_of, as_t
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.aws.policies.worker import (
+    SnapshotsToRead,
     WorkerScope,
     worker_backup_grants,
     worker_boundary_grants,
@@ -29,14 +30,16 @@ APPLIANCE = ApplianceScope(
     EVENTS,
     f"arn:aws:iam::{ACCOUNT}:policy/boundary",
     (RepositoryPlace("shop", "holdfast"),),
+    restored_role_arns=(f"arn:aws:iam::{ACCOUNT}:role/shop",),
     production_role_arns=("arn:aws:iam::210987654321:role/backup",),
     volume_key_arns=(KEY,),
+    local_workers=True,
 )
 SERVER = ServerScope("aws", ACCOUNT, "eu-west-1")
 POLICIES = {
     "appliance": appliance_grants(APPLIANCE),
     "production": production_account_grants("aws", ACCOUNT),
-    "backup worker": worker_backup_grants(WORKER, ("snap-1", "snap-2"), (KEY,)),
+    "backup worker": worker_backup_grants(WORKER, SnapshotsToRead("a" * 32, ("7" * 32, "6" * 32), ("snap-1",)), (KEY,)),
     "restore worker": worker_restore_grants(WORKER, "s" * 32, (KEY,)),
     "boundary": worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS),
     "server, plug-in": plugin_grants(SERVER),
@@ -113,8 +116,10 @@ def test_a_server_reaches_nothing_without_its_tag_or_name():
 
 def test_a_backup_worker_sees_its_snapshots_and_its_session_alone():
     grants = {grant.name: grant for grant in POLICIES["backup worker"]}
-    snapshots = ("arn:aws:ec2:eu-west-1::snapshot/snap-1", "arn:aws:ec2:eu-west-1::snapshot/snap-2")
-    assert grants["ReadSnapshots"].resources == snapshots
+    tags = grants["ReadSnapshots"].conditions["StringEquals"]
+    assert tags["aws:ResourceTag/holdfast:appliance"] == "a" * 32
+    assert tags["aws:ResourceTag/holdfast:task"] == ("6" * 32, "7" * 32)
+    assert grants["ReadNamedSnapshots"].resources == ("arn:aws:ec2:*::snapshot/snap-1",)
     assert grants["WriteSession"].resources == (f"arn:aws:s3:::shop/holdfast/sessions/{'5' * 32}/*",)
     assert grants["OpenTask"].conditions["StringEquals"]["kms:EncryptionContext:holdfast:userid"] == "${aws:userid}"
     assert "ebs:PutSnapshotBlock" not in actions_of(POLICIES["backup worker"])
@@ -132,6 +137,20 @@ def test_roles_are_made_within_the_boundary_only():
         if {"iam:CreateRole", "iam:PutRolePolicy"} & set(grant.actions):
             assert grant.conditions == {"StringEquals": {"iam:PermissionsBoundary": APPLIANCE.worker_boundary_arn}}
             assert grant.resources == (f"arn:aws:iam::{ACCOUNT}:role/holdfast/worker/*",)
+
+
+def test_no_role_is_given_away_that_nobody_named():
+    bare = appliance_grants(ApplianceScope("aws", ACCOUNT, KEY, EVENTS, "boundary"))
+    for grants in (bare, POLICIES["production"]):
+        passed = {one for grant in grants if "iam:PassRole" in grant.actions for one in grant.resources}
+        assert passed <= {f"arn:aws:iam::{ACCOUNT}:role/holdfast/worker/*"}
+    named = {one for grant in POLICIES["appliance"] if grant.name == "GiveRoles" for one in grant.resources}
+    assert named == {f"arn:aws:iam::{ACCOUNT}:role/shop"}
+
+
+def test_no_block_is_read_by_an_appliance_that_nobody_let():
+    bare = appliance_grants(ApplianceScope("aws", ACCOUNT, KEY, EVENTS, "boundary"))
+    assert not [action for action in actions_of(bare) if action.startswith("ebs:")]
 
 
 def test_repositories_at_the_top_of_a_bucket():

@@ -1,0 +1,89 @@
+"""What a worker's one policy says, and how long it gets."""
+
+import json
+
+import pytest
+
+from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
+from holdfast.aws.ownership import as_list, tags_of
+from holdfast.aws.policies.grants import MAX_ROLE_CHARACTERS
+from holdfast.aws.worker_rights import grants_of, policy_of
+from holdfast.domain.errors import UsageError
+from holdfast.protocol.appliance_answers import AwsSettings
+from tests.unit.aws.recorded_ec2 import RecordedEc2
+
+OWN, OTHER = "123456789012", "210987654321"
+OWNER = Ownership("a" * 32, "5" * 32, "7" * 32, 1, "worker")
+BEFORE = Ownership("a" * 32, "4" * 32, "6" * 32, 1, "snapshot")
+KEY = f"arn:aws:kms:ap-southeast-1:{OWN}:key/{'1' * 36}"
+QUEUE = f"https://sqs.ap-southeast-1.amazonaws.com/{OWN}/holdfast-worker-aaaaaaaa-{'b' * 24}"
+SETTINGS = AwsSettings(
+    "stack", "ap-southeast-1", OWN, f"holdfast-{'5' * 12}-{OWN}-ap-southeast-1", {}, KEY,
+    f"https://sqs.ap-southeast-1.amazonaws.com/{OWN}/holdfast-events-{'5' * 12}", "boundary",
+)  # fmt: skip
+# What EC2 attaches to one instance at most (EC2 user guide, "Amazon EBS volume limits").
+MOST_VOLUMES = 128
+
+
+def snapshots(count, owner, account_id=OWN, first=0, **facts):
+    tags = as_list(tags_of(owner)) if owner is not None else []
+    return [
+        {"SnapshotId": f"snap-{number:017x}", "OwnerId": account_id, "Tags": tags, **facts}
+        for number in range(first, first + count)
+    ]
+
+
+def grants(found, wanted=None):
+    ids = tuple(one["SnapshotId"] for one in wanted or found)
+    order = WorkerOrder(OWNER, "s3://the-bucket-of-a-repository/prefix", "8" * 32, ids)
+    ec2 = RecordedEc2({"DescribeSnapshots": [{"Snapshots": found}]})
+    return grants_of(ec2, SETTINGS, order, QUEUE, f"bundles/{'c' * 64}.tar.gz"), ec2
+
+
+def named(found):
+    return {grant.name: grant for grant in found}
+
+
+def test_the_most_that_an_instance_has_fits_with_the_snapshots_before():
+    found = snapshots(MOST_VOLUMES, OWNER) + snapshots(MOST_VOLUMES, BEFORE, first=MOST_VOLUMES)
+    made, ec2 = grants(found)
+    assert len(policy_of(made)) < 3_000
+    tags = named(made)["ReadSnapshots"].conditions["StringEquals"]
+    assert tags == {
+        "aws:ResourceTag/holdfast:appliance": OWNER.appliance_id,
+        "aws:ResourceTag/holdfast:task": (BEFORE.task_id, OWNER.task_id),
+    }
+    assert "ReadNamedSnapshots" not in named(made)
+    asked = [values["Filters"][0]["Values"] for _, values in ec2.asked]
+    assert [len(values) for values in asked] == [200, 56]
+
+
+def test_as_many_of_another_account_fit_where_there_is_no_point_before():
+    made, _ = grants(snapshots(MOST_VOLUMES, OWNER, OTHER))
+    assert "ReadSnapshots" not in named(made)
+    assert len(named(made)["ReadNamedSnapshots"].resources) == MOST_VOLUMES
+    assert len(policy_of(made)) <= MAX_ROLE_CHARACTERS
+
+
+def test_more_than_fit_are_refused_with_a_cure():
+    made, _ = grants(snapshots(2 * MOST_VOLUMES, OWNER, OTHER))
+    with pytest.raises(UsageError, match="256 snapshots of another account") as error:
+        policy_of(made)
+    assert "10240" in error.value.why
+    assert "exclude" in error.value.cure
+
+
+@pytest.mark.parametrize("owner", [None, Ownership("b" * 32, "4" * 32, "6" * 32, 1, "snapshot")])
+def test_what_does_not_bear_our_tags_is_named(owner):
+    """A base that another appliance took, one whose tags somebody removed, and one that is gone."""
+    old, new = snapshots(1, owner, first=1), snapshots(1, OWNER, first=2)
+    made, _ = grants(old + new, old + new + snapshots(1, None, first=3))
+    ids = [one.rpartition("/")[2] for one in named(made)["ReadNamedSnapshots"].resources]
+    assert ids == [f"snap-{1:017x}", f"snap-{3:017x}"]
+    assert named(made)["ReadSnapshots"].conditions["StringEquals"]["aws:ResourceTag/holdfast:task"] == ("7" * 32,)
+
+
+def test_keys_are_those_of_the_snapshots():
+    made, _ = grants(snapshots(2, OWNER, Encrypted=True, KmsKeyId=KEY))
+    statements = {one["Sid"]: one for one in json.loads(policy_of(made))["Statement"]}
+    assert statements["OpenSnapshots"]["Resource"] == [KEY]
