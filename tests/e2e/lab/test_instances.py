@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
@@ -211,6 +212,42 @@ def test_status_checks_are_of_running_instances(fleet):
     assert ec2.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"] == []
     everything = ec2.describe_instance_status(InstanceIds=[instance_id], IncludeAllInstances=True)
     assert everything["InstanceStatuses"][0]["InstanceState"]["Name"] == "stopped"
+
+
+def test_status_checks_fail_where_they_are_to(fleet):
+    """The host's pass all the same; and since when they fail (EC2 API reference, InstanceStatusDetails)."""
+    instance_id = fleet.launched()
+
+    def status():
+        (found,) = fleet.account.ec2.describe_instance_status(InstanceIds=[instance_id])["InstanceStatuses"]
+        return found
+
+    fleet.account.lab("instances/faults", {"checks": "impaired"}, "PUT")
+    until(lambda: status()["InstanceStatus"]["Status"] == "impaired")
+    told = status()
+    (detail,) = told["InstanceStatus"]["Details"]
+    assert (detail["Name"], detail["Status"], told["SystemStatus"]["Status"]) == ("reachability", "failed", "ok")
+    assert detail["ImpairedSince"]
+    fleet.account.lab("instances/faults", {"checks": "ok"}, "PUT")
+    assert status()["InstanceStatus"]["Status"] == "ok"
+    with pytest.raises(HTTPError):
+        fleet.account.lab("instances/faults", {"checks": "perhaps"}, "PUT")
+
+
+def test_monitoring_is_switched_on_and_off(fleet):
+    """EC2 API reference, MonitorInstances and UnmonitorInstances."""
+    ec2, ids = fleet.account.ec2, [fleet.launched()]
+
+    def monitored():
+        return ec2.describe_instances(InstanceIds=ids)["Reservations"][0]["Instances"][0]["Monitoring"]["State"]
+
+    answer = ec2.monitor_instances(InstanceIds=ids)["InstanceMonitorings"]
+    assert answer == [{"InstanceId": ids[0], "Monitoring": {"State": "pending"}}]
+    assert monitored() == "enabled"
+    assert ec2.unmonitor_instances(InstanceIds=ids)["InstanceMonitorings"][0]["Monitoring"]["State"] == "disabling"
+    assert monitored() == "disabled"
+    with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
+        ec2.monitor_instances(InstanceIds=["i-0123456789abcdef0"])
 
 
 def test_instances_are_not_kept_with_the_state_but_their_volumes_are(new_account, tmp_path):

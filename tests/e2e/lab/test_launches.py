@@ -43,7 +43,11 @@ def test_quota_of_virtual_processors(new_account):
     assert len(fleet.account.ec2.run_instances(**several, MinCount=1, MaxCount=9)["Instances"]) == 1
     with pytest.raises(ClientError, match="VcpuLimitExceeded"):
         fleet.launch()
-    assert fleet.account.lab("instances/faults", {"vcpus": 8}, "PUT") == {"boot": "always", "vcpus": 8}
+    assert fleet.account.lab("instances/faults", {"vcpus": 8}, "PUT") == {
+        "boot": "always",
+        "checks": "ok",
+        "vcpus": 8,
+    }
     fleet.launch()
 
 

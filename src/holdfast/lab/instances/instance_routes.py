@@ -2,7 +2,7 @@
 
 GET /_lab/instances          every instance: {"instances": [{"instance_id", "account", "region", "state", "pids",
                              "home", "console"}]}; `home` is the folder it runs in, `console` the file of its console
-PUT /_lab/instances/faults   {"boot": "never" | "always", "vcpus": N}, either or both
+PUT /_lab/instances/faults   {"boot": "never" | "always", "checks": "impaired" | "ok", "vcpus": N}, each if wanted
 """
 
 from http import HTTPStatus
@@ -28,14 +28,22 @@ class InstanceRoutes:
 
     def set_faults(self, document: dict[str, Any]) -> Result:
         """PUT /_lab/instances/faults"""
-        boot, vcpus = document.get("boot"), document.get("vcpus")
-        if boot not in (None, "never", "always") or not (vcpus is None or (isinstance(vcpus, int) and vcpus >= 0)):
-            return HTTPStatus.BAD_REQUEST, {"message": 'boot is "never" or "always", vcpus a number'}
+        boot, checks, vcpus = document.get("boot"), document.get("checks"), document.get("vcpus")
+        known = boot in (None, "never", "always") and checks in (None, "impaired", "ok")
+        if not known or not (vcpus is None or (isinstance(vcpus, int) and vcpus >= 0)):
+            words = 'boot is "never" or "always", checks "impaired" or "ok", vcpus a number'
+            return HTTPStatus.BAD_REQUEST, {"message": words}
         if boot is not None:
             self._faults.boots = boot == "always"
+        if checks is not None:
+            self._faults.checks = checks == "ok"
         if vcpus is not None:
             self._faults.vcpus = vcpus
-        return HTTPStatus.OK, {"boot": "always" if self._faults.boots else "never", "vcpus": self._faults.vcpus}
+        return HTTPStatus.OK, {
+            "boot": "always" if self._faults.boots else "never",
+            "checks": "ok" if self._faults.checks else "impaired",
+            "vcpus": self._faults.vcpus,
+        }
 
 
 def all_instances() -> list[LabInstance]:

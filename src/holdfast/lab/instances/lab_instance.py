@@ -120,12 +120,16 @@ class LabInstance(Instance):
         """As DescribeInstanceStatus says it: `initializing` for a moment."""
         if self._state.name == RUNNING and not self.power.checked:
             return {"Details": [{"Name": "reachability", "Status": "initializing"}], "Status": "initializing"}
+        since = self.power.impaired_since
+        if since is not None:
+            failed = {"Name": "reachability", "Status": "failed", "ImpairedSince": _moment(since)}
+            return {"Details": [failed], "Status": "impaired"}
         return super().instance_status
 
     @property
     def system_status(self) -> dict[str, Any]:
-        """What holds for the instance holds for its host."""
-        return self.instance_status
+        """The host's checks take as long, and never fail: the lab's hosts are this machine."""
+        return self.instance_status if self.power.impaired_since is None else super().system_status
 
     def _before(self) -> InstanceState:
         return InstanceState(self._state.name, self._state.code)

@@ -28,12 +28,13 @@ _STEP_SECONDS = 0.02
 
 @dataclass(slots=True)
 class InstanceFaults:
-    """What goes wrong with instances from now on: `boots` off, and user data is never started; `vcpus` is the quota
-    of an account in a region.
+    """What goes wrong with instances from now on: `boots` off, and user data is never started; `checks` off, and the
+    status checks of what runs fail; `vcpus` is the quota of an account in a region.
     """
 
     boots: bool = True
     vcpus: int = DEFAULT_VCPUS
+    checks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,13 @@ class Power:
         """Whether EC2's checks of a running instance have had the time to pass."""
         since = self.running_since
         return self.state == RUNNING and since is not None and self._world.now() >= since + self._world.pending_seconds
+
+    @property
+    def impaired_since(self) -> float | None:
+        """The moment from which EC2's checks fail, as far as they have been made; an instance that was launched so has
+        been impaired from its launch (EC2 API reference, InstanceStatusDetails).
+        """
+        return None if self._world.faults.checks or not self.checked else self.running_since
 
     @property
     def machine(self) -> Machine | None:

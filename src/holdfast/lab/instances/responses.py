@@ -159,6 +159,22 @@ class LabEC2Response(EC2Response):
             change["CurrentState"] = {"Code": instance.state_code, "Name": instance.state}
         return answer
 
+    def monitor_instances(self) -> ActionResult:
+        """Watch instances once a minute from now on."""
+        return self._monitored("enabled", "pending")
+
+    def unmonitor_instances(self) -> ActionResult:
+        """Watch them as all others are."""
+        return self._monitored("disabled", "disabling")
+
+    def _monitored(self, state: str, told: str) -> ActionResult:
+        found = [self.backend.lab_instance(one) for one in self._get_param("InstanceIds", [])]
+        self.error_on_dryrun()
+        for instance in found:
+            instance.monitoring_state = state
+        changes = [{"InstanceId": one.id, "Monitoring": {"State": told}} for one in found]
+        return ActionResult({"InstanceMonitorings": changes})
+
     def get_console_output(self) -> ActionResult:
         """What the instance has written to its console."""
         instance = self.backend.lab_instance(self._get_param("InstanceId"))
