@@ -178,6 +178,7 @@ def test_a_restore_survives_death_at_any_boundary(restore, number):
     assert site.cloud.count("instance") == (1 if restore is restore_instance else 0)
     assert "running" in set(site.cloud.states.values())
     assert "stopped" not in set(site.cloud.states.values())
+    assert site.cloud.kept == {}
     for one in list(site.cloud.objects.values()):
         if one.owner.purpose == "restored":
             site.cloud.delete(one.id)

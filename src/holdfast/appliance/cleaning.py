@@ -12,12 +12,19 @@ from holdfast.domain.errors import HoldfastError
 from holdfast.domain.session import LogLevel
 
 
-async def undone(step: Step, book: SessionBook, session_id: str, effect: Callable[..., Any], *arguments: Any) -> None:
-    """Run the step that undoes something; its own failure becomes a line of the log."""
+async def undone(
+    step: Step,
+    book: SessionBook,
+    session_id: str,
+    effect: Callable[..., Any],
+    *arguments: Any,
+    later: str = "it will be removed later",
+) -> None:
+    """Run the step that undoes something; its own failure becomes a line of the log, with what happens `later`."""
     try:
         await step(effect, *arguments)
     except HoldfastError as error:
-        await step(_say, book, session_id, f"{error.what}: {error.why}; it will be removed later")
+        await step(_say, book, session_id, f"{error.what}: {error.why}; {later}")
 
 
 def _say(book: SessionBook, session_id: str, message: str) -> None:

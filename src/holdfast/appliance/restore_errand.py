@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 
 from holdfast.appliance.errands import ErrandFacts
-from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
+from holdfast.appliance.ports.cloud import Ownership, VolumeOrder, WorkerOrder
 from holdfast.appliance.ports.repositories import PreparedWork, VolumeTarget
-from holdfast.appliance.restore_plan import RestorePlanner
+from holdfast.appliance.restore_order import RestoreOrders
+from holdfast.appliance.restore_plan import RestorePlanner, Source
 from holdfast.appliance.surface import OWN_ACCOUNT, Surface, derived_id
 from holdfast.domain import ownership
 from holdfast.domain.cloud_ledger import LedgerRow
+from holdfast.domain.restore_point import RestorePoint
 
 GIB = 1024**3
 
@@ -18,14 +20,11 @@ class RestoreErrand:
     what a lost worker has left is found by both.
     """
 
-    def __init__(
-        self, surface: Surface, planner: RestorePlanner, facts: ErrandFacts, point_id: str, devices: tuple[str, ...]
-    ) -> None:
+    def __init__(self, surface: Surface, planner: RestorePlanner, orders: RestoreOrders, facts: ErrandFacts) -> None:
         self._surface = surface
         self._planner = planner
+        self._orders = orders
         self._facts = facts
-        self._point_id = point_id
-        self._devices = devices
 
     @property
     def facts(self) -> ErrandFacts:
@@ -34,22 +33,14 @@ class RestoreErrand:
 
     def prepare(self, attempt: int) -> PreparedWork:
         """Pin the point, and write where each volume goes."""
-        facts, source = self._facts, self._planner.source(self._point_id)
-        point = source.point
-        targets = [
-            VolumeTarget(
-                device,
-                {
-                    "kind": "ebs",
-                    "region": facts.region,
-                    "description": f"Holdfast: restore of {point.workload.id} {device}",
-                    "tags": tags_of(self._owner(attempt)),
-                    "volume_size_gib": -(-source.sizes_bytes[device] // GIB),
-                },
-            )
-            for device in self._devices
-        ]
-        for device in self._devices:
+        facts, (source, volumes) = self._facts, self._wanted()
+        point, tags = source.point, tags_of(self._owner(attempt))
+        targets = []
+        for device, volume in volumes.items():
+            about = f"Holdfast: restore of {point.workload.id} {device}"
+            facts_of = {"kind": "ebs", "region": facts.region, "description": about, "tags": tags}
+            size_gib = -(-source.sizes_bytes[device] // GIB)
+            targets.append(VolumeTarget(device, {**facts_of, "volume_size_gib": size_gib, **_encryption(volume)}))
             self._surface.records.ledger.intend(self._row(attempt, device))
         tenant = self._surface.tenant(point.workload.account)
         with self._surface.repositories.open(point.repository or "") as repository:
@@ -57,13 +48,14 @@ class RestoreErrand:
 
     def order(self, owner: Ownership, work: PreparedWork) -> WorkerOrder:
         """A worker in the region of the restore."""
-        sizes = self._planner.source(self._point_id).sizes_bytes
+        source, volumes = self._wanted()
         return WorkerOrder(
             owner=owner,
             repository_location=work.location,
             repository_session=work.session,
             writes_snapshots=True,
-            volume_bytes=sum(sizes[device] for device in self._devices),
+            kms_key_arns=tuple(sorted({one.kms_key_id for one in volumes.values() if one.kms_key_id})),
+            volume_bytes=sum(source.sizes_bytes[device] for device in volumes),
         )
 
     def finished(self, attempt: int) -> bool:
@@ -84,7 +76,7 @@ class RestoreErrand:
 
     def share(self, snapshots: Mapping[str, str]) -> None:
         """Workers write into the appliance's account: another account must be able to read what they wrote."""
-        workload = self._surface.records.points.get(self._point_id).workload
+        workload = self._point().workload
         if self._surface.account(workload.account).role_arn is not None:
             own = self._surface.cloud.compute(OWN_ACCOUNT, self._facts.region)
             own.share_snapshots(tuple(snapshots.values()), self._surface.tenant(workload.account))
@@ -94,8 +86,17 @@ class RestoreErrand:
         with self._surface.repositories.open(self._repository()) as repository:
             repository.end_restore(self._facts.work)
 
+    def _wanted(self) -> tuple[Source, Mapping[str, VolumeOrder]]:
+        """What is restored, and the volumes that are made of it."""
+        wish = self._orders.of(self._facts.session_id).wish
+        source = self._planner.source(wish.point)
+        return source, self._planner.volumes(wish, source)
+
+    def _point(self) -> RestorePoint:
+        return self._surface.records.points.get(self._orders.of(self._facts.session_id).wish.point)
+
     def _repository(self) -> str:
-        return self._surface.records.points.get(self._point_id).repository or ""
+        return self._point().repository or ""
 
     def _row(self, attempt: int, device: str) -> LedgerRow:
         facts, token = self._facts, f"restore/{self._facts.task_id}/{attempt}/{device}"
@@ -117,6 +118,13 @@ class RestoreErrand:
 
     def _owner(self, attempt: int) -> Ownership:
         return self._surface.owner(self._facts.session_id, self._facts.task_id, ownership.RESTORE, attempt)
+
+
+def _encryption(volume: VolumeOrder) -> dict[str, str | bool]:
+    """As the volume that is made of the snapshot will be: no block of an encrypted one lies anywhere in clear."""
+    if volume.kms_key_id is not None:
+        return {"encrypted": True, "kms_key_arn": volume.kms_key_id}
+    return {"encrypted": True} if volume.encrypted else {}
 
 
 def tags_of(owner: Ownership) -> dict[str, str]:

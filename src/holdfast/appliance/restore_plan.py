@@ -3,6 +3,7 @@
 The plan that a person sees and the work that is done come from the same lines.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from holdfast.appliance.surface import Surface
 from holdfast.domain.errors import HoldfastError, NotFoundError, PermissionDeniedError
 from holdfast.domain.policy import WorkerMode
 from holdfast.domain.restore import (
+    LONGEST_KEEP_HOURS,
     Change,
     InstanceRestore,
     Place,
@@ -25,6 +27,8 @@ from holdfast.domain.workload import InstanceConfiguration, VolumeConfiguration
 GIB = 1024**3
 # Stands in an order for a snapshot that a worker is still to make.
 TO_BE_MADE = "to-be-made"
+# All that StartSnapshot takes (EBS API reference, KmsKeyArn).
+_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
 _REMOVED_AFTER = "removed when the restore has ended"
 
 
@@ -91,10 +95,7 @@ class RestorePlanner:
         problems = _region_problem(source, order.new.region)
         if standing is not None:
             objects.append(PlannedObject(Change.STOP, "instance", standing, "stopped while its volumes are exchanged"))
-            objects += [
-                PlannedObject(Change.REMOVE, "volume", volume.volume_id, f"{volume.device}, once the new ones run")
-                for volume in source.volumes()
-            ]
+            objects += [_old_volume(order, volume) for volume in source.volumes()]
             if not order.replace:
                 warnings.append(f"{standing} still stands: it is stopped and its volumes exchanged only with your yes")
         objects += [
@@ -110,6 +111,7 @@ class RestorePlanner:
             objects.append(PlannedObject(Change.CREATE, "instance", name, f"{wanted.instance_type} in {wanted.zone}"))
         if source.configuration.root_device not in source.snapshots:
             problems.append("the root volume is not in this restore point: restore its volumes instead")
+        problems += [*_keep_problem(order), *self._key_problems(source, wanted.volumes)]
         problems += self._problems(source, order, wanted, standing)
         return RestorePlan(tuple(objects), tuple(warnings), tuple(problems))
 
@@ -122,8 +124,15 @@ class RestorePlanner:
             PlannedObject(Change.CREATE, "volume", device, f"{one.size_gib} GiB {one.volume_type} in {one.zone}")
             for device, one in wanted.items()
         ]
-        warnings, problems = _other_keys(source, wanted), _region_problem(source, order.region)
+        warnings = _other_keys(source, wanted)
+        problems = [*_region_problem(source, order.region), *self._key_problems(source, wanted)]
         return RestorePlan(tuple(objects), tuple(warnings), tuple(problems))
+
+    def volumes(self, order: InstanceRestore | VolumeRestore, source: Source) -> Mapping[str, VolumeOrder]:
+        """The volumes that are made, by device."""
+        if isinstance(order, InstanceRestore):
+            return self.instance_order(order, source).volumes
+        return self.volume_orders(order, source)
 
     def instance_order(self, order: InstanceRestore, source: Source) -> InstanceOrder:
         """The instance as it was, but for what the person wants otherwise."""
@@ -181,9 +190,47 @@ class RestorePlanner:
         except HoldfastError as error:
             return [f"{error.what}: {error.why}"]
 
+    def _key_problems(self, source: Source, orders: Mapping[str, VolumeOrder]) -> list[str]:
+        """What keeps a worker from encrypting its snapshots as the volumes that are made of them."""
+        if not source.needs_worker:
+            return []
+        told = [
+            f"KMS key {key} must be named by its ARN, arn:aws:kms:REGION:ACCOUNT:key/…: a worker writes under it"
+            for key in sorted({one.kms_key_id for one in orders.values() if one.kms_key_id})
+            if not _KEY_ARN.fullmatch(key)
+        ]
+        account = source.point.workload.account
+        if self._surface.account(account).role_arn is not None:
+            told += [
+                f"{device} would be encrypted under AWS's own key, which account {account} cannot use: name a KMS key"
+                for device, one in orders.items()
+                if one.encrypted and one.kms_key_id is None
+            ]
+        return told
+
     def _site(self, source: Source, region: str | None) -> RestoreSite:
-        account = self._surface.account(source.point.workload.account)
-        return self._surface.cloud.restore_site(account, region or source.point.workload.region)
+        place = source.point.lies_in
+        return self._surface.cloud.restore_site(self._surface.account(place.account), region or place.region)
+
+
+def _old_volume(order: InstanceRestore, volume: VolumeConfiguration) -> PlannedObject:
+    """What becomes of a volume that a standing instance has."""
+    hours = order.keep_old_volumes_hours
+    if not order.power_on:
+        detail = "kept, because nothing shows that the new ones run; yours to remove"
+    elif hours:
+        detail = f"kept for {hours} h after the new ones have proved to run, then removed"
+    else:
+        detail = "once the new ones have proved to run"
+    change = Change.KEEP if hours or not order.power_on else Change.REMOVE
+    return PlannedObject(change, "volume", volume.volume_id, f"{volume.device}, {detail}")
+
+
+def _keep_problem(order: InstanceRestore) -> list[str]:
+    hours = order.keep_old_volumes_hours
+    if not 0 <= hours <= LONGEST_KEEP_HOURS:
+        return [f"old volumes are kept for 0 to {LONGEST_KEEP_HOURS} h, not {hours}"]
+    return ["another instance has no old volumes to keep"] if hours and order.place == Place.NEW else []
 
 
 def _interfaces(order: InstanceRestore, was: InstanceConfiguration) -> tuple[InterfaceOrder, ...]:

@@ -4,16 +4,17 @@ From snapshots directly; from an image backup by way of a worker, which writes n
 What was restored stays; when a restore fails, nothing of it stays, and an instance that still stood runs again.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from holdfast.appliance.cleaning import undone
 from holdfast.appliance.errands import ErrandFacts
-from holdfast.appliance.ports.cloud import OwnedObject, Ownership, RestoreSite
+from holdfast.appliance.ports.cloud import OwnedObject
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.restore_errand import RestoreErrand
-from holdfast.appliance.restore_plan import RestorePlanner, Source
+from holdfast.appliance.restore_order import RestoreOrders, result_of
+from holdfast.appliance.restore_plan import RestorePlanner
 from holdfast.appliance.session_book import SessionBook
+from holdfast.appliance.standing_restore import StandingRestore
 from holdfast.appliance.surface import OWN_ACCOUNT, Surface, derived_id
 from holdfast.appliance.worker_fleet import WorkerFleet
 from holdfast.domain import ownership
@@ -23,31 +24,9 @@ from holdfast.domain.policy import WorkerMode
 from holdfast.domain.restore import InstanceRestore, VolumeRestore
 from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.session import State, Task
-from holdfast.protocol.encoding import from_document, to_document
 from holdfast.protocol.worker_messages import TaskKind
 
 RESTORE = "restore"
-
-
-@dataclass(frozen=True, slots=True)
-class RestoreOrder:
-    """What a restore session was opened to do."""
-
-    wish: InstanceRestore | VolumeRestore
-    region: str
-
-    def details(self) -> dict[str, Any]:
-        """For the session."""
-        kind = "instance" if isinstance(self.wish, InstanceRestore) else "volumes"
-        return {"kind": kind, "wish": to_document(self.wish), "region": self.region}
-
-    @classmethod
-    def of(cls, details: Any) -> "RestoreOrder":
-        """The reverse."""
-        wish, what = details["wish"], "the restore of a session"
-        if details["kind"] == "instance":
-            return cls(from_document(InstanceRestore, wish, what), details["region"])
-        return cls(from_document(VolumeRestore, wish, what), details["region"])
 
 
 def restore_task(session_id: str, point: RestorePoint) -> Task:
@@ -63,6 +42,8 @@ class RestoreTask:
         self._book = book
         self._fleet = fleet
         self._planner = planner
+        self._orders = RestoreOrders(surface, planner)
+        self._standing = StandingRestore(surface, book, planner, self._orders)
 
     async def run(self, step: Step, session_id: str, task_id: str) -> None:
         """The session, to its end."""
@@ -84,7 +65,7 @@ class RestoreTask:
         work: str = await step(self.new_work, begun["point"])
         mode = WorkerMode(begun["mode"])
         facts = ErrandFacts(TaskKind.RESTORE, session_id, task_id, work, begun["region"], mode)
-        errand = RestoreErrand(self._surface, self._planner, facts, begun["point"], tuple(begun["devices"]))
+        errand = RestoreErrand(self._surface, self._planner, self._orders, facts)
         try:
             attempt = await self._fleet.run(step, errand)
             snapshots: dict[str, str] = await step(self.collect, errand, attempt)
@@ -113,31 +94,20 @@ class RestoreTask:
                 await undone(step, self._book, session_id, self.remove_restored, session_id, task_id)
                 raise
         else:
-            # From here on an instance that its owner has stopped would be started by whoever undoes it.
-            await step(self.still_wanted, session_id)
-            try:
-                await step(self.stop, session_id, task_id, standing)
-                await step(self.exchange, session_id, task_id, standing, snapshots)
-            except HoldfastError:
-                await undone(step, self._book, session_id, self.put_back, session_id, task_id, standing)
-                raise
-            await undone(step, self._book, session_id, self.discard, session_id, task_id, standing)
+            await self._standing.run(step, session_id, task_id, standing, snapshots)
 
     def begin(self, session_id: str, task_id: str) -> dict[str, Any]:
         """What there is to do, as it is decided once."""
         self._book.begin(session_id)
         self._book.begin_task(task_id)
         self._book.check_cancelled(session_id)
-        order = self._order(session_id)
-        wish, source = order.wish, self._planner.source(order.wish.point)
+        order = self._orders.of(session_id)
+        wish, source = order.wish, self._orders.source(session_id)
         standing = None
         if isinstance(wish, InstanceRestore):
             standing = self._planner.standing(wish, source)
             if standing is not None and not wish.replace:
                 raise needs_consent(standing)
-            devices = list(self._planner.instance_order(wish, source).volumes)
-        else:
-            devices = list(self._planner.volume_orders(wish, source))
         return {
             "point": source.point.id,
             "region": order.region,
@@ -145,7 +115,7 @@ class RestoreTask:
             "instance": isinstance(wish, InstanceRestore),
             "needs_worker": source.needs_worker,
             "standing": standing,
-            "devices": devices,
+            "devices": list(self._planner.volumes(wish, source)),
             "snapshots": dict(source.snapshots),
         }
 
@@ -175,12 +145,13 @@ class RestoreTask:
     def create_volume(self, session_id: str, task_id: str, device: str, snapshots: dict[str, str]) -> str:
         """One volume; it stays."""
         self._book.check_cancelled(session_id)
-        wish, source = self._order(session_id).wish, self._source(session_id, snapshots)
+        wish, source = self._orders.of(session_id).wish, self._orders.source(session_id, snapshots)
         if not isinstance(wish, VolumeRestore):
             raise TypeError("only a restore of volumes makes volumes one by one")
         self._book.stage(task_id, f"making the volume {device}")
         order = self._planner.volume_orders(wish, source)[device]
-        volume_id = self._site(session_id, source).create_volume(self._restored(session_id, task_id), order)
+        owner = self._orders.owner(session_id, task_id)
+        volume_id = self._orders.site(session_id).create_volume(owner, order)
         self._book.result(task_id, {"volumes": {device: volume_id}})
         return volume_id
 
@@ -188,54 +159,21 @@ class RestoreTask:
         """The instance where none stands."""
         self._book.check_cancelled(session_id)
         self._book.stage(task_id, "making the instance")
-        wish, source = self._order(session_id).wish, self._source(session_id, snapshots)
-        if not isinstance(wish, InstanceRestore):
-            raise TypeError("a restore of volumes makes no instance")
-        order = self._planner.instance_order(wish, source)
-        made = self._site(session_id, source).make_instance(self._restored(session_id, task_id), order)
-        self._note(task_id, made.instance_id, dict(made.volumes))
+        wish, source = self._orders.instance(session_id), self._orders.source(session_id, snapshots)
+        order, owner = self._planner.instance_order(wish, source), self._orders.owner(session_id, task_id)
+        made = self._orders.site(session_id).make_instance(owner, order)
+        self._book.result(task_id, result_of(made))
         return made.instance_id
-
-    def still_wanted(self, session_id: str) -> None:
-        """Raises CancelledError."""
-        self._book.check_cancelled(session_id)
-
-    def stop(self, session_id: str, task_id: str, standing: str) -> None:
-        """The one that stands, with the person's yes."""
-        self._book.stage(task_id, f"stopping {standing}")
-        self._site(session_id, self._source(session_id)).stop_instance(standing)
-
-    def exchange(self, session_id: str, task_id: str, standing: str, snapshots: dict[str, str]) -> None:
-        """Its volumes, as long as nobody has cancelled."""
-        self._book.check_cancelled(session_id)
-        self._book.stage(task_id, f"exchanging the volumes of {standing}")
-        wish, source = self._order(session_id).wish, self._source(session_id, snapshots)
-        if not isinstance(wish, InstanceRestore):
-            raise TypeError("a restore of volumes exchanges none")
-        order = self._planner.instance_order(wish, source)
-        made = self._site(session_id, source).exchange_volumes(self._restored(session_id, task_id), standing, order)
-        self._note(task_id, made.instance_id, dict(made.volumes))
-
-    def put_back(self, session_id: str, task_id: str, standing: str) -> None:
-        """As if nothing had been done."""
-        site = self._site(session_id, self._source(session_id))
-        site.put_back_volumes(self._restored(session_id, task_id), standing)
-
-    def discard(self, session_id: str, task_id: str, standing: str) -> None:
-        """The volumes that it had before."""
-        site = self._site(session_id, self._source(session_id))
-        site.discard_kept_volumes(self._restored(session_id, task_id), standing)
 
     def remove_temporary(self, session_id: str, task_id: str) -> None:
         """The snapshots that workers made for this restore, of whatever attempt."""
-        region = self._order(session_id).region
+        region = self._orders.of(session_id).region
         self._remove(OWN_ACCOUNT, region, session_id, task_id, ownership.RESTORE)
 
     def remove_restored(self, session_id: str, task_id: str) -> None:
         """What a restore that failed has made, finished or not."""
-        source = self._source(session_id)
-        account = self._surface.account(source.point.workload.account)
-        region = self._order(session_id).region
+        self._book.withdraw(task_id)
+        account, region = self._orders.account(session_id), self._orders.of(session_id).region
         self._remove(account, region, session_id, task_id, ownership.RESTORE, ownership.RESTORED)
 
     def end(self, session_id: str, task_id: str, error: HoldfastError | None) -> None:
@@ -255,23 +193,6 @@ class RestoreTask:
                     errors.append(error)
         if errors:
             raise errors[0]
-
-    def _source(self, session_id: str, snapshots: dict[str, str] | None = None) -> Source:
-        source = self._planner.source(self._order(session_id).wish.point)
-        return source if snapshots is None else source.with_snapshots(snapshots)
-
-    def _site(self, session_id: str, source: Source) -> RestoreSite:
-        account = self._surface.account(source.point.workload.account)
-        return self._surface.cloud.restore_site(account, self._order(session_id).region)
-
-    def _restored(self, session_id: str, task_id: str) -> Ownership:
-        return self._surface.owner(session_id, task_id, ownership.RESTORED)
-
-    def _note(self, task_id: str, instance_id: str, volumes: dict[str, str]) -> None:
-        self._book.result(task_id, {"instance_id": instance_id, "volumes": volumes})
-
-    def _order(self, session_id: str) -> RestoreOrder:
-        return RestoreOrder.of(self._surface.records.sessions.details(session_id))
 
 
 def needs_consent(standing: str) -> ConflictError:

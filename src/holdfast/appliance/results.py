@@ -7,7 +7,8 @@ from dataclasses import replace
 from holdfast.appliance.configurations import Configurations
 from holdfast.appliance.desk import Desk
 from holdfast.appliance.point_deletion import deletion_task
-from holdfast.appliance.restore_task import RestoreOrder, needs_consent, restore_task
+from holdfast.appliance.restore_order import RestoreOrder
+from holdfast.appliance.restore_task import needs_consent, restore_task
 from holdfast.domain.errors import UsageError
 from holdfast.domain.policy import WorkerMode
 from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore

@@ -28,6 +28,9 @@ class Patience:
     quota_pause_seconds: float = 60.0
     quota_patience_seconds: float = 3600.0
     turn_poll_seconds: float = 1.0
+    status_poll_seconds: float = 5.0
+    # EC2 checks once a minute; a large machine that repairs its file systems at boot answers late.
+    status_checks_seconds: float = 900.0
     # A session that just ended may still have a clean-up of its own under way.
     reaper_grace_seconds: float = 300.0
     # What no session of ours is known for may belong to one that is being opened.

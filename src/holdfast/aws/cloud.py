@@ -59,7 +59,7 @@ class AwsCloud:
     def restore_site(self, account: Account, region: str) -> RestoreSite:
         """For restores."""
         ec2 = self._accounts.client(account, region, "ec2")
-        return Ec2RestoreSite(ec2, self._book(account, region), self._accounts.waiting)
+        return Ec2RestoreSite(ec2, self._book(account, region), self.identity(account), self._accounts.waiting)
 
     def workers(self, region: str) -> WorkerInstances:
         """Workers in the appliance's own account. Raises ConflictError while the appliance has no settings."""

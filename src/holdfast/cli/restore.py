@@ -54,6 +54,9 @@ def instance(
     ] = None,
     kms_key: KmsKeyOption = None,
     no_power_on: Annotated[bool, typer.Option("--no-power-on", help="Leave it stopped.")] = False,
+    keep_old_volumes: Annotated[
+        int, typer.Option("--keep-old-volumes", metavar="HOURS", help="Keep the volumes of the original so long after.")
+    ] = 0,
     worker_mode: WorkerModeOption = "ec2",
     no_wait: NoWaitOption = False,
 ) -> int:
@@ -77,6 +80,7 @@ def instance(
         "replace": yes,
         "power_on": not no_power_on,
         "worker_mode": worker_mode,
+        "keep_old_volumes_hours": keep_old_volumes,
     }
     return _restore(voice, "instance", order, plan, wait=not no_wait)
 

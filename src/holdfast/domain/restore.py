@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+# By default sessions are remembered for longer: whoever removes the volumes must still know why they were kept.
+LONGEST_KEEP_HOURS = 30 * 24
+
 
 class Place(StrEnum):
     """Where a restored instance goes: where it was, or somewhere new."""
@@ -30,7 +33,9 @@ class NewPlace:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRestore:
-    """Bring an entire instance back. `replace` is the person's yes to stopping an instance that still stands."""
+    """Bring an entire instance back. `replace` is the person's yes to stopping an instance that still stands, whose old
+    volumes are kept for so many hours after the restored ones have proved to run.
+    """
 
     point: str
     place: Place = Place.ORIGINAL
@@ -38,6 +43,7 @@ class InstanceRestore:
     replace: bool = False
     power_on: bool = True
     worker_mode: str = "ec2"
+    keep_old_volumes_hours: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from holdfast.testing.simulated_workers import SimulatedEvents, SimulatedWorkers
 GIB = 1024**3
 ACCOUNT_ID = "123456789012"
 
+# Of these AWS tells no moment of their creation.
+AGELESS = ("queue", "network-interface", "security-group")
 
 @dataclass
 class SimulatedCloud(CloudObjects):
@@ -165,8 +167,11 @@ class SimulatedBelongings:
     def owned(self) -> Iterator[OwnedObject]:
         self.cloud.advance()
         for one in list(self.cloud.objects.values()):
-            if (one.account, one.region) == (self.account, self.region):
-                yield OwnedObject(one.kind, one.id, one.region, one.owner, one.created_at)
+            if (one.account, one.region) == (self.account, self.region) and "attached" not in one.facts:
+                created_at = None if one.kind in AGELESS else one.created_at
+                yield OwnedObject(one.kind, one.id, one.region, one.owner, created_at)
 
     def remove(self, one: OwnedObject) -> None:
         self.cloud.delete(one.id)
+        if one.kind == "volume":
+            self.cloud.allow("ec2:DeleteVolume")

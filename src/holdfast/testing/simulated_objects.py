@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from holdfast.appliance.ports.cloud import Ownership
+from holdfast.appliance.ports.cloud import KeptVolume, Ownership
 from holdfast.domain import ownership
 from holdfast.domain.cloud_ledger import CloudLedger, LedgerRow
 from holdfast.domain.errors import PermissionDeniedError
@@ -29,7 +29,9 @@ class CloudObject:
 
 @dataclass
 class CloudObjects:
-    """Time is handed in. `instances` and `states` are those that other people run."""
+    """Time is handed in. `instances` and `states` are those that other people run, `checks` what EC2's status checks
+    say of those that run, `kept` the volumes that restores have taken off.
+    """
 
     now: Callable[[], datetime]
     ledger: CloudLedger
@@ -37,6 +39,8 @@ class CloudObjects:
     on_call: Callable[[str], None] = lambda name: None
     instances: dict[str, InstanceConfiguration] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
+    checks: tuple[str, str] = ("ok", "ok")
+    kept: dict[str, KeptVolume] = field(default_factory=dict)
     objects: dict[str, CloudObject] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -91,8 +95,10 @@ class CloudObjects:
             int(tags[ownership.ATTEMPT]),
             tags[ownership.PURPOSE],
         )
+        key = target.get("kms_key_arn") or ("default" if target.get("encrypted") else "none")
+        facts = {"token": "", "key": str(key)}
         made = CloudObject(
-            "snapshot", f"snap-{next(self.numbers):017x}", "", str(target["region"]), owner, self.now(), {"token": ""}
+            "snapshot", f"snap-{next(self.numbers):017x}", "", str(target["region"]), owner, self.now(), facts
         )
         self.objects[made.id] = made
         return made.id

@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass, replace
 
-from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownership, VolumeOrder
+from holdfast.appliance.ports.cloud import (
+    InstanceOrder,
+    KeptVolume,
+    MadeInstance,
+    Ownership,
+    StandingInstance,
+    VolumeOrder,
+)
 from holdfast.domain.errors import ConflictError, NotFoundError
 from holdfast.testing.simulated_objects import CloudObjects
 
@@ -43,20 +50,68 @@ class SimulatedRestoreSite:
             raise ConflictError(f"{instance_id} may not be stopped", why="it is protected", cure="lift the protection")
         self.cloud.states[instance_id] = "stopped"
 
+    def standing_instance(self, instance_id: str) -> StandingInstance:
+        state = self.instance_state(instance_id)
+        if state is None:
+            raise NotFoundError(
+                f"{instance_id} is not there", why="somebody terminated it", cure="restore it elsewhere"
+            )
+        return StandingInstance(self.cloud.instances[instance_id], state)
+
     def exchange_volumes(self, owner: Ownership, instance_id: str, order: InstanceOrder) -> MadeInstance:
         self.cloud.allow("ec2:AttachVolume")
-        volumes = {device: self.create_volume(owner, one) for device, one in order.volumes.items()}
+        if self.cloud.states[instance_id] == "running" and not self._made(owner):
+            raise ConflictError(f"{instance_id} is running", why="it must be stopped", cure="run the restore again")
+        made = {device: self.create_volume(owner, one) for device, one in order.volumes.items()}
+        now = self.cloud.instances[instance_id]
+        volumes = []
+        for old in now.volumes:
+            new_id = made.get(old.device, old.volume_id)
+            if new_id != old.volume_id:
+                place = (instance_id, old.device, old.delete_on_termination)
+                self.cloud.kept[old.volume_id] = KeptVolume(old.volume_id, *place, attached=False, owner=owner)
+                self.cloud.objects[new_id].facts["attached"] = instance_id
+            volumes.append(replace(old, volume_id=new_id))
+        self.cloud.instances[instance_id] = replace(order.configuration, volumes=tuple(volumes), tags=order.tags)
+        self.cloud.allow("ec2:StartInstances")
         self.cloud.states[instance_id] = "running" if order.power_on else "stopped"
-        return MadeInstance(instance_id, volumes, ())
+        return MadeInstance(instance_id, {one.device: one.volume_id for one in volumes}, ())
 
-    def put_back_volumes(self, owner: Ownership, instance_id: str) -> None:
-        for one in list(self.cloud.objects.values()):
-            if one.kind == "volume" and one.owner == owner:
-                self.cloud.delete(one.id)
-        self.cloud.states[instance_id] = "running"
+    def status_checks(self, instance_id: str) -> tuple[str, str]:
+        self.cloud.allow("ec2:DescribeInstanceStatus")
+        return self.cloud.checks if self.cloud.states[instance_id] == "running" else ("not-applicable",) * 2
+
+    def put_back_volumes(self, owner: Ownership, was: StandingInstance) -> None:
+        self.cloud.allow("ec2:DetachVolume")
+        instance_id, made = was.configuration.instance_id, self._made(owner)
+        now = {one.volume_id for one in self.cloud.instances[instance_id].volumes}
+        gone = {one.volume_id for one in was.configuration.volumes} - now - set(self.cloud.kept)
+        if gone:
+            raise ConflictError(f"{gone} is not kept any more", why="somebody removed it", cure="restore again")
+        self.cloud.instances[instance_id] = was.configuration
+        self.cloud.states[instance_id] = was.state
+        for volume_id in made:
+            self.cloud.delete(volume_id)
+        for one in self._kept(owner, instance_id):
+            del self.cloud.kept[one.volume_id]
+
+    def kept_volumes(self, appliance_id: str) -> list[KeptVolume]:
+        return [
+            one
+            for one in self.cloud.kept.values()
+            if one.owner.appliance_id == appliance_id and self.cloud.instances[one.instance_id].region == self.region
+        ]
 
     def discard_kept_volumes(self, owner: Ownership, instance_id: str) -> None:
-        return
+        self.cloud.allow("ec2:DeleteVolume")
+        for one in self._kept(owner, instance_id):
+            del self.cloud.kept[one.volume_id]
+
+    def _made(self, owner: Ownership) -> list[str]:
+        return [one.id for one in self.cloud.objects.values() if one.kind == "volume" and one.owner == owner]
+
+    def _kept(self, owner: Ownership, instance_id: str) -> list[KeptVolume]:
+        return [one for one in self.cloud.kept.values() if (one.owner, one.instance_id) == (owner, instance_id)]
 
     def delete_snapshots(self, snapshot_ids: tuple[str, ...]) -> None:
         for snapshot_id in snapshot_ids:

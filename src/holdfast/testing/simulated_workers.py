@@ -150,7 +150,8 @@ class SimulatedWorkers:
         queue = self.cloud.create("queue", "", self.region, owner, token)
         if world.living(self.region) >= world.quota:
             raise QuotaReachedError("no vCPU is left", why=f"{world.quota} workers run", cure="raise the quota")
-        instance = self.cloud.create("instance", "", self.region, owner, token, {"state": "running"})
+        facts = {"state": "running", "keys": " ".join(order.kms_key_arns)}
+        instance = self.cloud.create("instance", "", self.region, owner, token, facts)
         if instance.id not in world.lives:
             world.launches += 1
             fate = world.fate(owner)

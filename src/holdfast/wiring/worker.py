@@ -68,14 +68,15 @@ def open_ordered_source(facts: Facts) -> BlockSource:
 def open_ordered_target(facts: Facts) -> BlockTarget:
     """The place that an order says to restore to: a new snapshot, which bears the order's tags from its first moment.
 
-    {"kind": "ebs", "region": "…", "description": "…", "tags": {…}, "volume_size_gib": …, "kms_key_arn": "…"}; all but
-    the first two may be left out.
+    {"kind": "ebs", "region": "…", "description": "…", "tags": {…}, "volume_size_gib": …, "encrypted": true,
+    "kms_key_arn": "…"}; all but the first two may be left out.
     """
     _check_kind(facts)
     request = SnapshotRequest(
         description=str(facts.get("description") or ""),
         tags=dict(facts.get("tags") or {}),
         least_volume_gib=int(facts.get("volume_size_gib") or 1),
+        encrypted=bool(facts.get("encrypted")),
         kms_key_arn=facts.get("kms_key_arn"),
     )
     return EbsSnapshotTarget(EbsConnection(AwsSession(str(facts["region"]))), request)

@@ -9,7 +9,7 @@ from holdfast.domain.errors import ConflictError, HoldfastError, QuotaReachedErr
 from holdfast.domain.ownership import RESTORED
 from holdfast.lab.process import start_lab
 from tests.e2e.aws.cloud_in_lab import APPLIANCE, OWN, REGION, CloudInLab, owner
-from tests.e2e.lab.account import Account
+from tests.e2e.lab.account import Account, until
 
 FAULTS = "quota=off,pending=50ms"
 
@@ -152,12 +152,12 @@ def test_into_a_standing_instance(world):
     world.account.ec2.create_tags(Resources=[old], Tags=[{"Key": "Name", "Value": "spoilt"}])
     order, site = order_of(world, before, snapshots), world.site
     assert site.problems(order, standing=old) == []
+    was, old_volumes = site.standing_instance(old), world.volumes(old)
     with pytest.raises(ConflictError, match="running"):
         site.exchange_volumes(owner("d"), old, order)
     assert (site.instance_state(old), world.contents(old)) == ("running", lost), "nothing was changed"
 
     site.stop_instance(old)
-    old_volumes = world.volumes(old)
     made = site.exchange_volumes(owner("d"), old, order)
     assert made.instance_id == old
     assert world.contents(old) == contents
@@ -169,8 +169,10 @@ def test_into_a_standing_instance(world):
     site.discard_kept_volumes(owner("d"), old)
     remaining = {one["VolumeId"] for one in world.account.ec2.describe_volumes()["Volumes"]}
     assert not remaining & set(old_volumes.values())
-    site.put_back_volumes(owner("d"), old)
+    with pytest.raises(ConflictError, match="cannot be put back"):
+        site.put_back_volumes(owner("d"), was)
     assert world.contents(old) == contents, "what is finished is not undone"
+    assert site.instance_state(old) == "running"
 
 
 def test_an_exchange_is_undone(world):
@@ -179,10 +181,11 @@ def test_an_exchange_is_undone(world):
     world.write(old, 101)
     as_it_stood, volumes = world.contents(old), world.volumes(old)
     order = order_of(world, before, snapshots, instance_type="t3.large")
+    was = world.site.standing_instance(old)
     world.site.stop_instance(old)
     world.site.exchange_volumes(owner("e"), old, order)
-    world.site.put_back_volumes(owner("e"), old)
-    world.site.put_back_volumes(owner("e"), old)
+    world.site.put_back_volumes(owner("e"), was)
+    world.site.put_back_volumes(owner("e"), was)
     assert (world.volumes(old), world.contents(old)) == (volumes, as_it_stood)
     assert world.instance(old)["InstanceType"] == before.instance_type
     assert world.site.instance_state(old) == "running"
@@ -192,7 +195,7 @@ def test_an_exchange_is_undone(world):
     assert {one.kind for one in owned} == {"snapshot"}
 
 
-def test_an_exchange_that_fails_puts_everything_back(monkeypatch):
+def test_an_exchange_that_fails_is_undone(monkeypatch):
     """A quota is reached when the restored instance is to be started: the old one runs again."""
     with start_lab(faults=f"{FAULTS},vcpus=16") as lab:
         monkeypatch.setenv("AWS_ENDPOINT_URL", lab.endpoint)
@@ -201,13 +204,25 @@ def test_an_exchange_that_fails_puts_everything_back(monkeypatch):
         before, snapshots = backed_up(world, old, "f")
         world.write(old, 61)
         as_it_stood, volumes = world.contents(old), world.volumes(old)
+        was = world.site.standing_instance(old)
         world.site.stop_instance(old)
         with pytest.raises(QuotaReachedError, match="ec2:StartInstances"):
             world.site.exchange_volumes(
                 owner("f"), old, order_of(world, before, snapshots, instance_type="m5.24xlarge")
             )
+        world.site.put_back_volumes(owner("f"), was)
         assert (world.volumes(old), world.contents(old)) == (volumes, as_it_stood)
         assert (world.site.instance_state(old), world.instance(old)["InstanceType"]) == ("running", "t3.small")
+
+
+def test_status_checks_are_told_as_they_are(world):
+    instance_id = world.run()["InstanceId"]
+    until(lambda: world.site.status_checks(instance_id) == ("ok", "ok"))
+    world.account.lab("instances/faults", {"checks": "impaired"}, "PUT")
+    assert world.site.status_checks(instance_id) == ("ok", "impaired")
+    world.account.lab("instances/faults", {"checks": "ok"}, "PUT")
+    world.site.stop_instance(instance_id)
+    assert world.site.status_checks(instance_id) == ("not-applicable", "not-applicable")
 
 
 def test_volumes_alone(world):

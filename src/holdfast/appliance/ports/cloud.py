@@ -156,13 +156,41 @@ class RestoreSite(Protocol):
         """Restore into an instance that still stands and is stopped: it gets new volumes and the configuration of the
         order, and is started (not without `power_on`). Id, interfaces and addresses stay what they are: AWS gives a
         primary private address to another instance only when the first is terminated. The volumes that it had are
-        detached and kept, tagged with what puts them back; each step may be asked again. When it fails with an error
-        of ours, everything is put back and the instance started before the error is raised.
+        detached and kept, tagged with what puts them back; each step may be asked again. When it fails,
+        `put_back_volumes` undoes it.
         """
 
-    def put_back_volumes(self, owner: Ownership, instance_id: str) -> None:
+    def status_checks(self, instance_id: str) -> tuple[str, str]:
+        """AWS's words for its checks of the host and of the instance: `ok`, `initializing`, `impaired`, …;
+        `not-applicable` when it does not run.
+        """
+
+@dataclass(frozen=True, slots=True)
+class StandingInstance:
+    """An instance as it stood before it was restored into: everything that puts it back. `state` is AWS's word."""
+
+    configuration: InstanceConfiguration
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVolume:
+    """A volume that a standing instance had before `owner` restored into it, and its place there. `attached`: it is in
+    use at this moment, there or elsewhere.
+    """
+
+    volume_id: str
+    instance_id: str
+    device: str
+    delete_on_termination: bool
+    attached: bool
+    owner: Ownership
+
+
+    def put_back_volumes(self, owner: Ownership, was: StandingInstance) -> None:
         """Undo `exchange_volumes` of this owner, however far it came: the volumes that were kept are attached again,
-        the new ones deleted, the instance started. Nothing to undo is no error: it is started all the same.
+        configuration and state are those of `was`, then the new volumes are deleted. Volumes that were kept are never
+        deleted here. Raises ConflictError, and changes nothing, where one of them is not kept any more.
         """
 
     def discard_kept_volumes(self, owner: Ownership, instance_id: str) -> None:
@@ -183,6 +211,9 @@ class WorkerOrder:
     repository_session: str
     reads_snapshots: tuple[str, ...] = ()
     writes_snapshots: bool = False
+    def standing_instance(self, instance_id: str) -> StandingInstance:
+        """An instance as it stands now. Raises NotFoundError when it is gone."""
+
     kms_key_arns: tuple[str, ...] = ()
     instance_type: str | None = None
     volume_bytes: int = 0
@@ -195,6 +226,9 @@ class WorkerOrder:
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker that was launched: ids and addresses, no secret."""
+
+    def kept_volumes(self, appliance_id: str) -> list[KeptVolume]:
+        """Every volume that any restore of that appliance has kept."""
 
     instance_id: str
     instance_type: str

@@ -44,16 +44,18 @@ _ZERO_BLOCK = bytes(BLOCK_SIZE_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequest:
-    """What the new snapshot is to be called, how large its volumes are at least, and under which KMS key they lie.
+    """What the new snapshot is to be called, how large its volumes are at least, and how it is encrypted.
 
-    Without `kms_key_arn` the account's default decides. `client_token` makes StartSnapshot idempotent: the same token
-    gives the same snapshot.
+    `encrypted` without `kms_key_arn` is under the account's default key for EBS; without either the account's default
+    decides (EBS user guide, "Encryption outcomes for EBS direct APIs"). `client_token` makes StartSnapshot idempotent:
+    the same token gives the same snapshot.
     """
 
     description: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     client_token: str = field(default_factory=lambda: str(uuid.uuid4()))
     least_volume_gib: int = 1
+    encrypted: bool = False
     kms_key_arn: str | None = None
 
 
@@ -103,7 +105,9 @@ class EbsSnapshotTarget:
                 cure="restore to a file or device",
             )
         key = self._request.kms_key_arn
-        encryption: dict[str, Any] = {} if key is None else {"Encrypted": True, "KmsKeyArn": key}
+        encryption: dict[str, Any] = {"Encrypted": True} if self._request.encrypted or key is not None else {}
+        if key is not None:
+            encryption["KmsKeyArn"] = key
         answer = self._connection.ebs.call(
             "StartSnapshot",
             "a new snapshot",

@@ -5,23 +5,27 @@ each is tagged with its place before it is taken off (docs/decisions, "An instan
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownership
+from holdfast.appliance.ports.cloud import InstanceOrder, KeptVolume, MadeInstance, Ownership, StandingInstance
 from holdfast.aws.clients import PatientClient
-from holdfast.aws.ec2.configuration import describe_instance
+from holdfast.aws.ec2.configuration import describe_instance, read_configuration
 from holdfast.aws.ec2.discovery import mappings_of
-from holdfast.aws.ec2.kept_volumes import KeptVolume, kept_volumes, mark_kept, unmark
+from holdfast.aws.ec2.kept_volumes import kept_volumes, mark_kept, unmark
 from holdfast.aws.ec2.launch_request import deletes_with_instance
-from holdfast.aws.ec2.standing_configuration import apply_running, apply_stopped
-from holdfast.aws.ec2.states import start_instance, stop_instance, wait_for_instance, wait_for_volume
+from holdfast.aws.ec2.standing_configuration import (
+    apply_running,
+    apply_stopped,
+    drop_addresses,
+    same_stopped,
+    wanted_by,
+)
+from holdfast.aws.ec2.states import RUNNING_STATES, start_instance, stop_instance, wait_for_volume
 from holdfast.aws.ec2.volumes import create_volume, delete_volume
 from holdfast.aws.ownership import owned_by
 from holdfast.aws.written_down import Book
-from holdfast.domain.errors import ConflictError, HoldfastError
+from holdfast.domain.errors import ConflictError
 from holdfast.domain.ownership import PURPOSE, RESTORE, RESTORED
 from holdfast.signed_http.aws_answers import Refusal
 from holdfast.signed_http.patience import Waiting
@@ -39,53 +43,77 @@ class VolumeExchange:
         self._instance_id = instance_id
 
     def exchange(self, order: InstanceOrder) -> MadeInstance:
-        """Put the volumes of the order in place and start; everything is put back before an error is raised."""
-        try:
-            new = self._new_volumes(order)
-            self._put_in(order, new)
-            apply_stopped(self._ec2, self._instance_id, order)
-            if order.power_on:
-                start_instance(self._ec2, self._waiting, self._instance_id)
-            apply_running(self._ec2, self._instance_id, order)
-            self._finish(new)
-        except HoldfastError:
-            # What cannot be put back now is put back when it is asked for again: the tags tell how.
-            with suppress(HoldfastError):
-                self.put_back()
-            raise
+        """Put the volumes of the order in place and start; `put_back` undoes what an error leaves half done."""
+        new = self._new_volumes(order)
+        self._put_in(order, new)
+        wanted = wanted_by(order)
+        apply_stopped(self._ec2, self._instance_id, wanted)
+        if order.power_on:
+            start_instance(self._ec2, self._waiting, self._instance_id)
+        apply_running(self._ec2, self._instance_id, wanted)
+        self._finish(new)
         instance = describe_instance(self._ec2, self._instance_id)
         volumes = {str(one["DeviceName"]): str(one["Ebs"]["VolumeId"]) for one in mappings_of(instance)}
         addresses = tuple(str(one["PrivateIpAddress"]) for one in instance.get("NetworkInterfaces", ()))
         return MadeInstance(self._instance_id, volumes, addresses)
 
-    def put_back(self) -> None:
-        """The volumes that were kept are attached again, those that were made are deleted, the instance is started.
-
-        Where nothing is kept any more, finished volumes are the only ones that the instance has, and stay.
+    def put_back(self, was: StandingInstance) -> None:
+        """Volumes, configuration and state as they were; the new volumes are deleted when that is done, and what was
+        kept is unmarked last: whoever died in between is told by the tags to begin again.
         """
         kept = kept_volumes(self._ec2, self._unfinished, self._instance_id)
-        made = self._made_volumes() | (self._made_volumes(RESTORED) if kept else {})
-        if any(volume.state != "in-use" for volume in kept) or made:
-            stop_instance(self._ec2, self._waiting, self._instance_id)
+        self._check_there(was, kept)
+        made = self._made_volumes() | self._made_volumes(RESTORED)
+        self._stop_to_put_back(was, kept, made)
         for volume_id, attached in made.items():
             if attached:
                 self._detach(volume_id)
+        in_place = self._attached()
+        for volume in kept:
+            if in_place.get(volume.device) != volume.volume_id:
+                self._attach(volume.volume_id, volume.device)
+            self._say_who_goes(volume.device, goes=volume.delete_on_termination)
+        apply_stopped(self._ec2, self._instance_id, was.configuration)
+        drop_addresses(self._ec2, self._instance_id, was.configuration)
+        apply_running(self._ec2, self._instance_id, was.configuration)
+        if was.state in RUNNING_STATES:
+            start_instance(self._ec2, self._waiting, self._instance_id)
+        for volume_id in made:
             delete_volume(self._ec2, self._book, volume_id)
         for volume in kept:
-            if volume.state != "in-use":
-                self._attach(volume.volume_id, volume.device, goes=volume.delete_on_termination)
-        self._type_back(kept)
-        for volume in kept:
             unmark(self._ec2, volume.volume_id)
-        start_instance(self._ec2, self._waiting, self._instance_id)
 
     def discard_kept(self) -> None:
         """Delete what was kept; what is attached anywhere is no more ours to delete."""
         for volume in kept_volumes(self._ec2, self._unfinished, self._instance_id):
-            if volume.state == "in-use":
+            if volume.attached:
                 unmark(self._ec2, volume.volume_id)
             else:
                 delete_volume(self._ec2, self._book, volume.volume_id)
+
+    def _check_there(self, was: StandingInstance, kept: list[KeptVolume]) -> None:
+        """A new volume comes off only where the old one is kept, or there was none: it may be the only copy by now."""
+        devices = {one.volume_id: one.device for one in was.configuration.volumes}
+        replaced = self._in_place()
+        gone = [one for one, device in devices.items() if device in replaced and one not in {v.volume_id for v in kept}]
+        if gone:
+            raise ConflictError(
+                f"the old volumes of {self._instance_id} cannot be put back",
+                why=f"{', '.join(gone)} is not kept any more",
+                cure="nothing was changed; look at the instance, and restore again if that is needed",
+            )
+
+    def _stop_to_put_back(self, was: StandingInstance, kept: list[KeptVolume], made: Mapping[str, bool]) -> None:
+        """Where something can be put back in a stopped instance only, or it was stopped before."""
+        now = read_configuration(self._ec2, self._instance_id, was.configuration.account_id)
+        in_place = self._attached()
+        moved = any(in_place.get(one.device) != one.volume_id for one in kept) or any(made.values())
+        if not moved and was.state in RUNNING_STATES and same_stopped(was.configuration, now):
+            return
+        if now.stop_protection and not was.configuration.stop_protection:
+            protection = {"DisableApiStop": {"Value": False}}
+            self._ec2.call("ModifyInstanceAttribute", self._instance_id, InstanceId=self._instance_id, **protection)
+        stop_instance(self._ec2, self._waiting, self._instance_id)
 
     def _new_volumes(self, order: InstanceOrder) -> dict[str, str]:
         """Device -> volume, all available or in place; made before anything is taken off."""
@@ -99,9 +127,16 @@ class VolumeExchange:
     def _in_place(self) -> dict[str, str]:
         """Device -> volume of what this attempt has attached already."""
         ours = self._made_volumes() | self._made_volumes(RESTORED)
+        return {device: volume_id for device, volume_id in self._attached().items() if volume_id in ours}
+
+    def _attached(self) -> dict[str, str]:
+        """Device -> volume of all that the instance has."""
         instance = describe_instance(self._ec2, self._instance_id)
-        attached = {str(one["DeviceName"]): str(one["Ebs"]["VolumeId"]) for one in mappings_of(instance)}
-        return {device: volume_id for device, volume_id in attached.items() if volume_id in ours}
+        return {
+            str(one["DeviceName"]): str(one["Ebs"]["VolumeId"])
+            for one in mappings_of(instance)
+            if one["Ebs"].get("Status") not in ("detaching", "detached")
+        }
 
     def _put_in(self, order: InstanceOrder, new: Mapping[str, str]) -> None:
         """Volumes at devices that the order does not name stay where they are: they were excluded from the point."""
@@ -119,12 +154,13 @@ class VolumeExchange:
                 cure="run the restore again",
             )
         for one in old.values():
-            mark_kept(self._ec2, self._unfinished, instance, one)
+            mark_kept(self._ec2, self._unfinished, self._instance_id, one)
         for one in old.values():
             self._detach(str(one["Ebs"]["VolumeId"]))
         for device, volume_id in new.items():
             if attached.get(device, {}).get("Ebs", {}).get("VolumeId") != volume_id:
-                self._attach(volume_id, device, goes=deletes_with_instance(order, device))
+                self._attach(volume_id, device)
+            self._say_who_goes(device, goes=deletes_with_instance(order, device))
 
     def _finish(self, new: Mapping[str, str]) -> None:
         """The new volumes are the customer's; the ledger's rows of unfinished ones are closed first."""
@@ -146,26 +182,17 @@ class VolumeExchange:
             raise self._ec2.meaning(answer, "DetachVolume", volume_id)
         wait_for_volume(self._ec2, self._waiting, volume_id, "available")
 
-    def _attach(self, volume_id: str, device: str, *, goes: bool) -> None:
+    def _attach(self, volume_id: str, device: str) -> None:
         wait_for_volume(self._ec2, self._waiting, volume_id, "available")
         self._ec2.call("AttachVolume", volume_id, VolumeId=volume_id, InstanceId=self._instance_id, Device=device)
         wait_for_volume(self._ec2, self._waiting, volume_id, "in-use")
-        self._ec2.call(
-            "ModifyInstanceAttribute",
-            self._instance_id,
-            InstanceId=self._instance_id,
-            BlockDeviceMappings=[{"DeviceName": device, "Ebs": {"DeleteOnTermination": goes}}],
-        )
 
-    def _type_back(self, kept: list[KeptVolume]) -> None:
-        instance: Mapping[str, Any] = describe_instance(self._ec2, self._instance_id)
-        for volume in kept[:1]:
-            if volume.instance_type != instance["InstanceType"]:
-                wait_for_instance(self._ec2, self._waiting, self._instance_id, "stopped")
-                wanted = {"Value": volume.instance_type}
-                self._ec2.call(
-                    "ModifyInstanceAttribute", self._instance_id, InstanceId=self._instance_id, InstanceType=wanted
-                )
+    def _say_who_goes(self, device: str, *, goes: bool) -> None:
+        """Whether the volume at a device ends with the instance."""
+        mappings = [{"DeviceName": device, "Ebs": {"DeleteOnTermination": goes}}]
+        self._ec2.call(
+            "ModifyInstanceAttribute", self._instance_id, InstanceId=self._instance_id, BlockDeviceMappings=mappings
+        )
 
 
 def _known(volume_id: str, token: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder, Ownership
 from holdfast.aws.ec2.volumes import properties
 from holdfast.aws.ownership import as_list, people_tags, tags_of
+from holdfast.domain.workload import InstanceConfiguration
 
 
 def image_request(owner: Ownership, order: InstanceOrder, name: str) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def launch_request(owner: Ownership, order: InstanceOrder, image_id: str) -> dic
         "EbsOptimized": configuration.ebs_optimized,
         "Monitoring": {"Enabled": configuration.monitoring},
         "InstanceInitiatedShutdownBehavior": configuration.shutdown_behavior,
-        "MetadataOptions": metadata_options(order),
+        "MetadataOptions": metadata_options(configuration),
         "BlockDeviceMappings": _mappings(order),
         "NetworkInterfaces": [_interface(one) for one in order.interfaces],
         "TagSpecifications": [
@@ -59,9 +60,8 @@ def launch_request(owner: Ownership, order: InstanceOrder, image_id: str) -> dic
     return request
 
 
-def metadata_options(order: InstanceOrder) -> dict[str, Any]:
+def metadata_options(configuration: InstanceConfiguration) -> dict[str, Any]:
     """How the instance's metadata service answers."""
-    configuration = order.configuration
     return {
         "HttpTokens": configuration.metadata_tokens,
         "HttpPutResponseHopLimit": configuration.metadata_hop_limit,

@@ -1,9 +1,18 @@
 """The port `RestoreSite`: what restores need of EC2 in one account and region."""
 
-from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownership, VolumeOrder
+from holdfast.appliance.ports.cloud import (
+    InstanceOrder,
+    KeptVolume,
+    MadeInstance,
+    Ownership,
+    StandingInstance,
+    VolumeOrder,
+)
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2 import snapshots, states, volumes
+from holdfast.aws.ec2.configuration import describe_instance, read_configuration
 from holdfast.aws.ec2.exchange import VolumeExchange
+from holdfast.aws.ec2.kept_volumes import all_kept
 from holdfast.aws.ec2.order_check import problems_of
 from holdfast.aws.ec2.restored_instance import InstanceMaker
 from holdfast.aws.written_down import Book
@@ -13,9 +22,10 @@ from holdfast.signed_http.patience import REAL_WAITING, Waiting
 class Ec2RestoreSite:
     """Fits `holdfast.appliance.ports.cloud.RestoreSite`, which says what each method promises."""
 
-    def __init__(self, ec2: PatientClient, book: Book, waiting: Waiting = REAL_WAITING) -> None:
+    def __init__(self, ec2: PatientClient, book: Book, account_id: str, waiting: Waiting = REAL_WAITING) -> None:
         self._ec2 = ec2
         self._book = book
+        self._account_id = account_id
         self._waiting = waiting
 
     def instance_state(self, instance_id: str) -> str | None:
@@ -39,13 +49,26 @@ class Ec2RestoreSite:
         """Stop it and see it stopped."""
         states.stop_instance(self._ec2, self._waiting, instance_id)
 
+    def standing_instance(self, instance_id: str) -> StandingInstance:
+        """As it stands now."""
+        state = str(describe_instance(self._ec2, instance_id)["State"]["Name"])
+        return StandingInstance(read_configuration(self._ec2, instance_id, self._account_id), state)
+
     def exchange_volumes(self, owner: Ownership, instance_id: str, order: InstanceOrder) -> MadeInstance:
         """Restore into an instance that still stands."""
         return self._exchange(owner, instance_id).exchange(order)
 
-    def put_back_volumes(self, owner: Ownership, instance_id: str) -> None:
+    def status_checks(self, instance_id: str) -> tuple[str, str]:
+        """Of the host and of the instance."""
+        return states.status_checks(self._ec2, instance_id)
+
+    def put_back_volumes(self, owner: Ownership, was: StandingInstance) -> None:
         """Undo that."""
-        self._exchange(owner, instance_id).put_back()
+        self._exchange(owner, was.configuration.instance_id).put_back(was)
+
+    def kept_volumes(self, appliance_id: str) -> list[KeptVolume]:
+        """All of them."""
+        return all_kept(self._ec2, appliance_id)
 
     def discard_kept_volumes(self, owner: Ownership, instance_id: str) -> None:
         """Delete the volumes that were kept."""

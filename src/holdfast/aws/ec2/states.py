@@ -12,6 +12,7 @@ FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 10.0
 # A large instance with much memory takes minutes to stop, and EC2 helps after some more.
 INSTANCE_TIMEOUT_SECONDS = 20 * 60.0
 VOLUME_TIMEOUT_SECONDS = 10 * 60.0
+RUNNING_STATES = ("pending", "running")
 
 
 def wait_until(waiting: Waiting, what: str, timeout_seconds: float, reached: Callable[[], bool]) -> None:
@@ -43,6 +44,15 @@ def instance_state(ec2: PatientClient, instance_id: str) -> str | None:
     instance = find_instance(ec2, instance_id)
     state = None if instance is None else str(instance["State"]["Name"])
     return None if state == "terminated" else state
+
+
+def status_checks(ec2: PatientClient, instance_id: str) -> tuple[str, str]:
+    """AWS's words for the checks of the host and of the instance (EC2 API reference, DescribeInstanceStatus)."""
+    answer = ec2.call("DescribeInstanceStatus", instance_id, InstanceIds=[instance_id])
+    for one in answer["InstanceStatuses"]:
+        return str(one["SystemStatus"]["Status"]), str(one["InstanceStatus"]["Status"])
+    # Only of instances that run there is anything to tell.
+    return "not-applicable", "not-applicable"
 
 
 def wait_for_instance(ec2: PatientClient, waiting: Waiting, instance_id: str, state: str) -> dict[str, Any]:
@@ -98,6 +108,6 @@ def stop_instance(ec2: PatientClient, waiting: Waiting, instance_id: str) -> Non
 
 def start_instance(ec2: PatientClient, waiting: Waiting, instance_id: str) -> None:
     """Start it and see it run."""
-    if instance_state(ec2, instance_id) not in ("running", "pending"):
+    if instance_state(ec2, instance_id) not in RUNNING_STATES:
         ec2.call("StartInstances", instance_id, InstanceIds=[instance_id])
     wait_for_instance(ec2, waiting, instance_id, "running")

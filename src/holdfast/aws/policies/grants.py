@@ -14,6 +14,7 @@ LIST_READS: Mapping[str, str] = {
     "ec2:DescribeAddresses": "whether an elastic address of a restore is free",
     "ec2:DescribeIamInstanceProfileAssociations": "which role a standing instance has, when it is restored into",
     "ec2:DescribeImages": "Debian's image for appliances and workers, and the temporary images of restores",
+    "ec2:DescribeInstanceStatus": "whether an instance that was restored into passes its status checks",
     "ec2:DescribeInstances": "which instances a policy protects, how they are made up, how workers and appliances do",
     "ec2:DescribeKeyPairs": "whether the key pair of a restore exists",
     "ec2:DescribeNetworkInterfaces": "addresses and groups of instances, and which addresses are taken",

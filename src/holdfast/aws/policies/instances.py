@@ -36,6 +36,7 @@ def discovery_grants(names: Ec2Names) -> list[Grant]:
             "ec2:DescribeAddresses",
             "ec2:DescribeIamInstanceProfileAssociations",
             "ec2:DescribeImages",
+            "ec2:DescribeInstanceStatus",
             "ec2:DescribeInstances",
             "ec2:DescribeKeyPairs",
             "ec2:DescribeNetworkInterfaces",
@@ -140,7 +141,12 @@ def _exchanging(names: Ec2Names) -> list[Grant]:
         Grant(
             "Addresses",
             "groups, secondary and elastic addresses of restored interfaces",
-            ("ec2:AssignPrivateIpAddresses", "ec2:AssociateAddress", "ec2:ModifyNetworkInterfaceAttribute"),
+            (
+                "ec2:AssignPrivateIpAddresses",
+                "ec2:AssociateAddress",
+                "ec2:ModifyNetworkInterfaceAttribute",
+                "ec2:UnassignPrivateIpAddresses",
+            ),
             names.all("elastic-ip", "instance", "network-interface", "security-group"),
         ),
         Grant(

@@ -159,11 +159,11 @@ class LabEC2Response(EC2Response):
             change["CurrentState"] = {"Code": instance.state_code, "Name": instance.state}
         return answer
 
-    def monitor_instances(self) -> ActionResult:
+    def monitor_instances(self) -> ActionResult:  # type: ignore[override]
         """Watch instances once a minute from now on."""
         return self._monitored("enabled", "pending")
 
-    def unmonitor_instances(self) -> ActionResult:
+    def unmonitor_instances(self) -> ActionResult:  # type: ignore[override]
         """Watch them as all others are."""
         return self._monitored("disabled", "disabling")
 
