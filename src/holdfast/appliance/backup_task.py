@@ -10,15 +10,15 @@ from holdfast.appliance.ports.cloud import Compute, Ownership
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.retention_work import RetentionWork
 from holdfast.appliance.session_book import SessionBook
-from holdfast.appliance.surface import OWN_ACCOUNT, Surface, derived_id
+from holdfast.appliance.snapshot_points import SnapshotPoints
+from holdfast.appliance.surface import OWN_ACCOUNT, Surface
 from holdfast.appliance.task_order import TaskOrder, order_of
+from holdfast.appliance.waiting import until_completed
 from holdfast.domain import ownership
 from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.session import Task
 from holdfast.domain.workload import InstanceConfiguration, VolumeConfiguration
-
-GIB = 1024**3
 
 
 class BackupTask:
@@ -27,6 +27,7 @@ class BackupTask:
     def __init__(self, surface: Surface, book: SessionBook, image: ImageBackup, retention: RetentionWork) -> None:
         self._surface = surface
         self._book = book
+        self._points = SnapshotPoints(surface, book)
         self._image = image
         self._retention = retention
         self._configurations = Configurations(surface)
@@ -90,15 +91,7 @@ class BackupTask:
         surface = self._surface
         task, order = self._task(task_id)
         compute, ids = self._compute(task), tuple(snapshots.values())
-        while True:
-            self._book.check_cancelled(task.session_id)
-            if await surface.surroundings.aside(compute.snapshots_completed, ids):
-                break
-            waited_seconds = 0.0
-            while waited_seconds < surface.patience.snapshot_poll_seconds:
-                await surface.surroundings.sleep(1.0)
-                waited_seconds += 1.0
-                self._book.check_cancelled(task.session_id)
+        await until_completed(surface, self._book, task.session_id, compute, ids, lambda percent: None)
         account = surface.account(task.workload.account)
         if order.backs_up and account.role_arn is not None:
             own = await surface.surroundings.aside(surface.cloud.identity, OWN_ACCOUNT)
@@ -108,24 +101,7 @@ class BackupTask:
         """They are a restore point, where the policy wants one; whether an image backup follows."""
         task, order = self._task(task_id)
         if order.snapshot is not None:
-            sealed = self._configurations.sealed(task_id)
-            configuration = self._configurations.kept(task_id)
-            if sealed is None or configuration is None:
-                raise _lost_configuration(task)
-            point = RestorePoint(
-                id=derived_id(task_id, order.snapshot_kind),
-                kind=order.snapshot_kind,
-                workload=task.workload,
-                policy=order.policy_name,
-                created_at=self._surface.surroundings.now(),
-                size_bytes=sum(
-                    volume.size_gib * GIB for volume in configuration.volumes if volume.volume_id in snapshots
-                ),
-                snapshots=snapshots,
-                session_id=task.session_id,
-            )
-            self._surface.records.points.add(point, sealed)
-            self._book.result(task_id, {"snapshot_point": point.id})
+            self._points.record(task, order, snapshots)
         return order.backs_up
 
     def session_of(self, task_id: str) -> str:
@@ -175,11 +151,3 @@ def meant_volumes(configuration: InstanceConfiguration, order: TaskOrder) -> lis
         for volume in configuration.volumes
         if not exclude.leaves_out(volume.volume_id, volume.tags, root=volume.root)
     ]
-
-
-def _lost_configuration(task: Task) -> NotFoundError:
-    return NotFoundError(
-        f"how {task.workload.id} is made up is not known any more",
-        why="what was kept for this task is gone",
-        cure="run the policy again",
-    )

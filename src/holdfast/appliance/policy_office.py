@@ -10,6 +10,7 @@ from holdfast.appliance.task_order import BACKUP, SNAPSHOT, TaskOrder
 from holdfast.domain.errors import ConflictError, UsageError
 from holdfast.domain.identifiers import is_instance_id, is_region
 from holdfast.domain.policy import Ec2Policy, Selection, SnapshotTarget
+from holdfast.domain.restore_point import SnapshotPlace
 from holdfast.domain.session import Session, SessionKind
 from holdfast.protocol.appliance_answers import LaneState, PolicyApplied, StoredPolicy
 from holdfast.protocol.policies import difference, read_policy
@@ -79,8 +80,12 @@ class PolicyOffice(Desk):
         self._records.policies.enable(name, enabled, self._surface.surroundings.now())
         return self._records.policies.get(name)
 
-    def take_snapshot(self, account: str, region: str, instance_id: str) -> Session:
-        """Snapshots of one instance, outside of any policy; no retention removes them (E05)."""
+    def take_snapshot(
+        self, account: str, region: str, instance_id: str, destination: SnapshotPlace | None = None
+    ) -> Session:
+        """Snapshots of one instance, outside of any policy; no retention removes them (E05). With a destination they
+        are kept there, and none stays here.
+        """
         self._records.accounts.get(account)
         if not is_region(region) or not is_instance_id(instance_id):
             raise UsageError(
@@ -95,8 +100,26 @@ class PolicyOffice(Desk):
             select=Selection(ids=(instance_id,)),
             snapshot=SnapshotTarget(keep=1),
         )
-        details = TaskOrder(wish, (SNAPSHOT,), manual=True).details()
+        if destination is not None:
+            self._check_destination(destination, account, region)
+        details = TaskOrder(wish, (SNAPSHOT,), manual=True, destination=destination).details()
         return self._open(self._new_session(), SessionKind.MANUAL_SNAPSHOT, instance_id, details)
+
+    def _check_destination(self, destination: SnapshotPlace, account: str, region: str) -> None:
+        self._records.accounts.get(destination.account)
+        if not is_region(destination.region):
+            raise UsageError(
+                f"{destination.region} is no region",
+                why="a region is named like eu-central-1",
+                cure="look it up in AWS",
+            )
+        same_account = self._surface.tenant(destination.account) == self._surface.tenant(account)
+        if same_account and destination.region == region:
+            raise UsageError(
+                f"{region} of {account} is where the snapshot is taken",
+                why="a copy beside the original protects from nothing",
+                cure="name another region or account, or none",
+            )
 
     def limits(self) -> list[LaneState]:
         """Each limit and what it does now."""

@@ -16,6 +16,7 @@ from holdfast.domain.workload import FoundInstance, Workload, WorkloadKind
 POLICY_RUN, INSTANCE_TASK, REPOSITORY_TURN = "policy-run", "instance-task", "repository-turn"
 # Records say when a task has ended; that its workflow broke off, only the engine can say.
 _ENGINE_ASKED_EVERY = 30
+SNAPSHOT_COPY = "snapshot-copy"
 
 
 class PolicyRun:
@@ -69,7 +70,8 @@ class PolicyRun:
                 engine.start(REPOSITORY_TURN, _turn_of(task_id), (task_id,), lane)
             else:
                 lane = snapshot_lane(task.workload.account, task.workload.region)
-                engine.start(INSTANCE_TASK, task_id, (task_id,), lane)
+                workflow = INSTANCE_TASK if order.destination is None else SNAPSHOT_COPY
+                engine.start(workflow, task_id, (task_id,), lane)
 
     def start_within_turn(self, task_id: str) -> None:
         """The second lane."""

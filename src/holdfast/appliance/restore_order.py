@@ -59,7 +59,7 @@ class RestoreOrders:
 
     def account(self, session_id: str) -> Account:
         """Where it goes."""
-        return self._surface.account(self.source(session_id).point.workload.account)
+        return self._surface.account(self.source(session_id).point.lies_in.account)
 
     def site(self, session_id: str) -> RestoreSite:
         """The same, as restores see it."""

@@ -79,7 +79,7 @@ class RestorePlanner:
 
     def standing(self, order: InstanceRestore, source: Source) -> str | None:
         """The instance that stands where the restore is to go."""
-        if order.place != Place.ORIGINAL:
+        if order.place != Place.ORIGINAL or source.point.place is not None:
             return None
         instance_id = source.configuration.instance_id
         return instance_id if self._site(source, None).instance_state(instance_id) is not None else None
@@ -91,8 +91,8 @@ class RestorePlanner:
         wanted = self.instance_order(order, source)
         objects = _worker_objects(source, order.worker_mode, wanted.volumes)
         name = wanted.tags.get("Name") or source.configuration.instance_id
-        warnings = [*_left_out(source), *_other_keys(source, wanted.volumes)]
-        problems = _region_problem(source, order.new.region)
+        warnings = [*_left_out(source), *_other_keys(source, wanted.volumes), *_lost_profile(source, wanted)]
+        problems = [*_region_problem(source, order.new.region), *_place_problem(source, order), *_missing(source)]
         if standing is not None:
             objects.append(PlannedObject(Change.STOP, "instance", standing, "stopped while its volumes are exchanged"))
             objects += [_old_volume(order, volume) for volume in source.volumes()]
@@ -137,7 +137,7 @@ class RestorePlanner:
     def instance_order(self, order: InstanceRestore, source: Source) -> InstanceOrder:
         """The instance as it was, but for what the person wants otherwise."""
         was, new = source.configuration, order.new if order.place == Place.NEW else None
-        zone = was.zone if new is None else new.zone or _zone_in(new.region, was)
+        zone = was.zone if new is None else new.zone or _zone_in(new.region or source.point.lies_in.region, was)
         tags = dict(was.tags)
         if new is not None and new.name is not None:
             tags["Name"] = new.name
@@ -154,7 +154,7 @@ class RestorePlanner:
             interfaces=_interfaces(order, was),
             tags=tags,
             key_name=was.key_name if new is None or new.key_name is None else new.key_name,
-            instance_profile_arn=(None if new is None else new.instance_profile_arn) or was.instance_profile_arn,
+            instance_profile_arn=(None if new is None else new.instance_profile_arn) or _own_profile(source),
             power_on=order.power_on,
         )
 
@@ -170,7 +170,7 @@ class RestorePlanner:
                 why=f"it has {', '.join(f'{one.device} ({one.volume_id})' for one in there.values()) or 'none'}",
                 cure="name one of these, or none for all of them",
             )
-        zone = order.zone or _zone_in(order.region, source.configuration)
+        zone = order.zone or _zone_in(order.region or source.point.lies_in.region, source.configuration)
         wanted = {}
         for device in devices:
             made = _volume_order(there[device], source, zone, order.kms_key_id)
@@ -199,7 +199,7 @@ class RestorePlanner:
             for key in sorted({one.kms_key_id for one in orders.values() if one.kms_key_id})
             if not _KEY_ARN.fullmatch(key)
         ]
-        account = source.point.workload.account
+        account = source.point.lies_in.account
         if self._surface.account(account).role_arn is not None:
             told += [
                 f"{device} would be encrypted under AWS's own key, which account {account} cannot use: name a KMS key"
@@ -293,9 +293,9 @@ def _other_keys(source: Source, orders: Mapping[str, VolumeOrder]) -> list[str]:
     ]
 
 
-def _zone_in(region: str | None, was: InstanceConfiguration) -> str:
+def _zone_in(region: str, was: InstanceConfiguration) -> str:
     """The same letter in another region: the person may say otherwise."""
-    return was.zone if region in (None, was.region) else f"{region}{was.zone.removeprefix(was.region)}"
+    return f"{region}{was.zone.removeprefix(was.region)}"
 
 
 def _worker_objects(source: Source, mode: str, devices: Iterable[str]) -> list[PlannedObject]:
@@ -314,18 +314,46 @@ def _worker_objects(source: Source, mode: str, devices: Iterable[str]) -> list[P
 
 
 def _left_out(source: Source) -> list[str]:
-    return [
+    volumes = [
         f"{volume.volume_id} ({volume.device}) is not in this restore point and will be missing"
         for volume in source.configuration.volumes
-        if volume.device not in source.snapshots
+        if volume.device not in source.snapshots and volume.volume_id not in source.point.missing
     ]
+    tagged = "the point was found by the tags of its snapshots, which had no room for them: they will be missing"
+    return [*volumes, *(f"{what}: {tagged}" for what in source.configuration.left_out)]
+
+
+def _missing(source: Source) -> list[str]:
+    gone = ", ".join(source.point.missing)
+    whole = "restore the volumes that are there instead"
+    return [f"the snapshots of {gone} are gone, and an instance is not made without them: {whole}"] if gone else []
 
 
 def _region_problem(source: Source, region: str | None) -> list[str]:
-    own = source.point.workload.region
+    own = source.point.lies_in.region
     if source.needs_worker or region in (None, own):
         return []
     return [f"the snapshots of this point are in {own}: only an image backup restores into {region}"]
+
+
+def _place_problem(source: Source, order: InstanceRestore) -> list[str]:
+    place = source.point.place
+    if place is None or order.place == Place.NEW:
+        return []
+    return [f"the snapshots of this point are in {place.region} of {place.account}: restore into a new place there"]
+
+
+def _own_profile(source: Source) -> str | None:
+    """A profile belongs to an account: in another one nobody has it."""
+    was, place = source.configuration, source.point.place
+    return was.instance_profile_arn if place is None or place.account == source.point.workload.account else None
+
+
+def _lost_profile(source: Source, wanted: InstanceOrder) -> list[str]:
+    was = source.configuration.instance_profile_arn
+    if was is None or wanted.instance_profile_arn is not None:
+        return []
+    return [f"it will have no instance profile: {was} is another account's"]
 
 
 def _addresses(interface: InterfaceOrder) -> str:

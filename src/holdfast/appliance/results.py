@@ -83,7 +83,7 @@ class Results(Desk):
                 cure="mend it, or restore elsewhere; --plan shows everything",
             )
         region = (order.new.region if isinstance(order, InstanceRestore) else order.region) or (
-            source.point.workload.region
+            source.point.lies_in.region
         )
         wish = replace(order, point=source.point.id)
         session_id = self._new_session()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface
 from holdfast.domain.errors import HoldfastError
-from holdfast.domain.restore_point import PointKind, RestorePoint
+from holdfast.domain.restore_point import PointKind, RestorePoint, SnapshotPlace
 from holdfast.domain.retention import Verdict, base_snapshots_to_release, decide
 from holdfast.domain.session import LogLevel
 from holdfast.domain.workload import Workload
@@ -42,10 +42,12 @@ class RetentionWork:
 
     def verdicts(self, stored: StoredPolicy) -> list[Verdict]:
         """What would become of each point of the policy. Points are older than their policy where an earlier one of
-        its name was removed: these stay until a person removes them.
+        its name was removed: these stay until a person removes them. So do those that lack a snapshot: they are no
+        reason to remove whole ones.
         """
         policy, every = stored.policy, self._surface.records.points.of_policy(stored.policy.name)
-        points = [point for point in every if point.created_at >= stored.created_at]
+        known = [point for point in every if (point.found_at or point.created_at) >= stored.created_at]
+        points = [point for point in known if not point.missing]
         verdicts = []
         if policy.snapshot is not None:
             verdicts += decide(points, policy.name, PointKind.SNAPSHOT, policy.snapshot.keep)
@@ -73,15 +75,20 @@ class RetentionWork:
 
     def _free_of(self, point: RestorePoint) -> None:
         if point.session_id is not None:
-            self.free(point.workload, set(point.snapshots.values()), but=point.id)
+            self.free(point.workload, set(point.snapshots.values()), but=point.id, place=point.place)
 
-    def free(self, workload: Workload, snapshot_ids: Iterable[str], but: str = "") -> None:
-        """Delete those of the snapshots that no point names, other than the point `but`."""
+    def free(
+        self, workload: Workload, snapshot_ids: Iterable[str], but: str = "", place: SnapshotPlace | None = None
+    ) -> None:
+        """Delete those of the snapshots that no point names, other than the point `but`. `place` says where they lie,
+        if not beside their volumes.
+        """
         named = {one for point in self._of(workload) if point.id != but for one in point.snapshots.values()}
         free = tuple(sorted(set(snapshot_ids) - named))
         if free:
-            account = self._surface.account(workload.account)
-            self._surface.cloud.compute(account, workload.region).delete_snapshots(free)
+            where = place or SnapshotPlace(workload.account, workload.region)
+            account = self._surface.account(where.account)
+            self._surface.cloud.compute(account, where.region).delete_snapshots(free)
 
     def _of(self, workload: Workload) -> list[RestorePoint]:
         return self._surface.records.points.of_workload(workload.account, workload.region, workload.id)

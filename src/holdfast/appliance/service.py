@@ -6,7 +6,8 @@ from holdfast.appliance.ownership import Ownership
 from holdfast.appliance.policy_office import PolicyOffice
 from holdfast.appliance.repository_rescan import RepositoryRescan
 from holdfast.appliance.results import Results
+from holdfast.appliance.snapshot_rescan import SnapshotRescan
 
 
-class ApplianceService(Ownership, Farewell, Infrastructure, RepositoryRescan, PolicyOffice, Results):
+class ApplianceService(Ownership, Farewell, Infrastructure, RepositoryRescan, SnapshotRescan, PolicyOffice, Results):
     """Calls block, and may come from any thread; work that lasts is a session, which the engine carries on."""

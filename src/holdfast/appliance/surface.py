@@ -8,7 +8,7 @@ from holdfast.appliance.ports.engine import Engine
 from holdfast.appliance.ports.local_workers import LocalWorkers
 from holdfast.appliance.ports.records import Records
 from holdfast.appliance.ports.repositories import OpenRepositories
-from holdfast.appliance.ports.surroundings import SecretBox, Surroundings
+from holdfast.appliance.ports.surroundings import Surroundings, TravellingBox
 from holdfast.domain.infrastructure import Account
 
 # The appliance's own account, where workers run (W03); no name that a person could give.
@@ -62,7 +62,7 @@ class Surface:
     cloud: Cloud
     repositories: OpenRepositories
     local_workers: LocalWorkers
-    secrets: SecretBox
+    secrets: TravellingBox
     surroundings: Surroundings
     engine: EngineSlot = field(default_factory=EngineSlot)
     patience: Patience = Patience()

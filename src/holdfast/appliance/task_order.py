@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.domain.policy import Ec2Policy, SnapshotTarget
-from holdfast.domain.restore_point import PointKind
+from holdfast.domain.restore_point import PointKind, SnapshotPlace
 from holdfast.protocol.encoding import from_document, to_document
 
 SNAPSHOT, BACKUP = "snapshot", "backup"
@@ -13,11 +13,14 @@ SNAPSHOT, BACKUP = "snapshot", "backup"
 
 @dataclass(frozen=True, slots=True)
 class TaskOrder:
-    """A run of a policy, or a snapshot that a person asked for (`manual`: no policy, no retention)."""
+    """A run of a policy, or a snapshot that a person asked for (`manual`: no policy, no retention), and where that one
+    is to be kept, if not beside its volumes.
+    """
 
     policy: Ec2Policy
     targets: tuple[str, ...]
     manual: bool = False
+    destination: SnapshotPlace | None = None
 
     @property
     def snapshot(self) -> SnapshotTarget | None:
@@ -41,10 +44,19 @@ class TaskOrder:
 
     def details(self) -> dict[str, Any]:
         """For the session."""
-        return {"policy": to_document(self.policy), "targets": list(self.targets), "manual": self.manual}
+        destination = None if self.destination is None else to_document(self.destination)
+        targets = list(self.targets)
+        return {
+            "policy": to_document(self.policy),
+            "targets": targets,
+            "manual": self.manual,
+            "destination": destination,
+        }
 
 
 def order_of(details: Mapping[str, Any]) -> TaskOrder:
     """The order that a session was opened with."""
     policy = from_document(Ec2Policy, details["policy"], "the policy of a session")
-    return TaskOrder(policy, tuple(details["targets"]), details["manual"])
+    told = details.get("destination")
+    destination = None if told is None else from_document(SnapshotPlace, told, "the destination of a session")
+    return TaskOrder(policy, tuple(details["targets"]), details["manual"], destination)

@@ -14,6 +14,7 @@ from holdfast.appliance.ports.cloud import Worker
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import OWN_ACCOUNT, Surface
+from holdfast.appliance.waiting import pause
 from holdfast.appliance.worker_watch import WorkerWatch
 from holdfast.domain import ownership
 from holdfast.domain.errors import HoldfastError, QuotaReachedError, WorkerLostError
@@ -94,7 +95,8 @@ class WorkerFleet:
                     raise
                 if not waited_seconds:
                     self._book.stage(facts.task_id, f"waiting for room: {error.what}")
-            waited_seconds += await self._pause(facts.session_id)
+            pause_seconds = surface.patience.quota_pause_seconds
+            waited_seconds += await pause(surface, self._book, facts.session_id, pause_seconds)
         told = WorkerFacts(
             mode=WorkerMode.EC2,
             instance_id=worker.instance_id,
@@ -162,13 +164,6 @@ class WorkerFleet:
                 ),
             ),
         )
-
-    async def _pause(self, session_id: str) -> float:
-        pause_seconds = self._surface.patience.quota_pause_seconds
-        for _ in range(max(int(pause_seconds), 1)):
-            self._book.check_cancelled(session_id)
-            await self._surface.surroundings.sleep(min(1.0, pause_seconds))
-        return pause_seconds
 
 
 def with_worker(workers: tuple[WorkerFacts, ...], told: WorkerFacts) -> tuple[WorkerFacts, ...]:

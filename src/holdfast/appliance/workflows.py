@@ -11,12 +11,13 @@ from holdfast.appliance.event_pump import EventPump
 from holdfast.appliance.image_backup import ImageBackup
 from holdfast.appliance.local_workers import LocalAttempts
 from holdfast.appliance.point_deletion import DELETE_POINT, PointDeletion
-from holdfast.appliance.policy_run import INSTANCE_TASK, POLICY_RUN, REPOSITORY_TURN, PolicyRun
+from holdfast.appliance.policy_run import INSTANCE_TASK, POLICY_RUN, REPOSITORY_TURN, SNAPSHOT_COPY, PolicyRun
 from holdfast.appliance.ports.engine import Workflow
 from holdfast.appliance.restore_plan import RestorePlanner
 from holdfast.appliance.restore_task import RESTORE, RestoreTask
 from holdfast.appliance.retention_work import RetentionWork
 from holdfast.appliance.session_book import SessionBook
+from holdfast.appliance.snapshot_copy import SnapshotCopy
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.worker_fleet import WorkerFleet
 
@@ -45,6 +46,7 @@ def make_workflows(surface: Surface) -> Workflows:
         POLICY_RUN: policy_run.run,
         REPOSITORY_TURN: policy_run.take_turn,
         INSTANCE_TASK: backup.run,
+        SNAPSHOT_COPY: SnapshotCopy(surface, book, backup).run,
         DELETE_POINT: PointDeletion(surface, book, retention).run,
         RESTORE: RestoreTask(surface, book, fleet, planner).run,
     }

@@ -33,12 +33,14 @@ class KmsKeyWrapper:
         )
         return bytes(answer["CiphertextBlob"])
 
-    def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:
-        """What was wrapped; `context` must be the same.
+    def unwrap(self, blob: bytes, context: Mapping[str, str], key_id: str | None = None) -> bytes:
+        """What was wrapped; `context` must be the same, and so must the key where one is named.
 
         Raises WrongKeyError for another context or a changed blob, PermissionDeniedError, UnavailableError.
         """
-        answer = self._client.call("Decrypt", "a wrapped key", CiphertextBlob=blob, EncryptionContext=dict(context))
+        under = {} if key_id is None else {"KeyId": key_id}
+        request = {"CiphertextBlob": blob, "EncryptionContext": dict(context), **under}
+        answer = self._client.call("Decrypt", "a wrapped key", **request)
         return bytes(answer["Plaintext"])
 
     def close(self) -> None:

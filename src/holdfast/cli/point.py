@@ -9,7 +9,7 @@ from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, every, query
 from holdfast.cli.session_display import finish
-from holdfast.cli.tables import Cell, facts_table, rows_table
+from holdfast.cli.tables import Cell, as_facts, facts_table, rows_table
 from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="point", help="Restore points: snapshots and image-level backups.", rich_markup_mode=None)
@@ -34,19 +34,26 @@ def list_(
     rows = [
         (
             one["id"][:12],
-            one["kind"],
+            f"{one['kind']}, incomplete" if one["missing"] else one["kind"],
             one["workload"]["id"],
             one["workload"]["name"],
             short_time(one["created_at"]),
             human_size(one["size_bytes"]),
-            one["repository"] or "-",
+            one["repository"] or _place(one),
             one["policy"] or "-",
         )
         for one in found
     ]
-    headings = ("POINT", "KIND", "WORKLOAD", "NAME", "CREATED", "SIZE", "REPOSITORY", "POLICY")
-    voice.document({"points": found}, lambda: rows_table(headings, rows))
+    headings = ("POINT", "KIND", "WORKLOAD", "NAME", "CREATED", "SIZE", "PLACE", "POLICY")
+    spare = ("POLICY", "PLACE", "NAME")
+    voice.document({"points": found}, lambda: rows_table(headings, rows, spare))
     return voice.status
+
+
+def _place(point: dict[str, Any]) -> str:
+    """Where its snapshots lie."""
+    place = point["place"] or point["workload"]
+    return f"{place['region']} of {place['account']}"
 
 
 @command(app, example="holdfast point show 3fa91c")
@@ -75,6 +82,8 @@ def _table(detail: dict[str, Any]) -> str:
         "size": human_size(point["size_bytes"]),
         "stored": None if point["stored_bytes"] is None else human_size(point["stored_bytes"]),
         "snapshots": ", ".join(point["snapshots"].values()) or None,
+        "kept in": _place(point) if point["place"] else None,
+        "missing": ", ".join(point["missing"]) or None,
         "warnings": "; ".join(point["warnings"]) or None,
         "type": made_of.get("instance_type"),
         "zone": made_of.get("zone"),
@@ -92,14 +101,50 @@ def snapshot(
     instance: Annotated[str, typer.Argument(metavar="INSTANCE", help="The instance's id, i-….", show_default=False)],
     account: Annotated[str, typer.Option("--account", metavar="NAME", help="The account it is in.")],
     region: Annotated[str, typer.Option("--region", metavar="REGION", help="The region it is in.")],
+    to_account: Annotated[
+        str | None, typer.Option("--to-account", metavar="NAME", help="Keep it in this account instead.")
+    ] = None,
+    to_region: Annotated[
+        str | None, typer.Option("--to-region", metavar="REGION", help="Keep it in this region instead.")
+    ] = None,
+    kms_key: Annotated[
+        str | None, typer.Option("--kms-key", metavar="KEY", help="Encrypt it under this KMS key on the way there.")
+    ] = None,
     no_wait: NoWaitOption = False,
     appliance: ApplianceOption = None,
 ) -> int:
     """Take a manual snapshot of all volumes now; no retention removes it."""
     with connected() as client:
-        order = {"account": account, "region": region, "instance_id": instance}
+        order: dict[str, Any] = {"account": account, "region": region, "instance_id": instance}
+        if to_account or to_region or kms_key:
+            order["destination"] = {
+                "account": to_account or account,
+                "region": to_region or region,
+                "kms_key_id": kms_key,
+            }
         session = client.send("POST", "/snapshots", order, query(appliance=appliance))
         return finish(client, voice, session, wait=not no_wait)
+
+
+@command(app, example="holdfast point rescan --account production --region eu-central-1")
+def rescan(
+    voice: Voice,
+    account: Annotated[str, typer.Option("--account", metavar="NAME", help="The account the snapshots are in.")],
+    region: Annotated[str, typer.Option("--region", metavar="REGION", help="The region they are in.")],
+    lost_appliance: Annotated[
+        str | None,
+        typer.Option("--lost-appliance", metavar="ID", help="Take on the points of this appliance, which is no more."),
+    ] = None,
+    appliance: ApplianceOption = None,
+) -> int:
+    """Take on the restore points that are found by the tags of their snapshots."""
+    with connected() as client:
+        order = {"account": account, "region": region, "lost_appliance": lost_appliance}
+        found = client.send("POST", "/points/rescan", order, query(appliance=appliance))
+    for warning in found["warnings"]:
+        voice.warn(warning)
+    voice.document(found, lambda: facts_table(as_facts(found)))
+    return voice.status
 
 
 @command(app, example="holdfast point delete 3fa91c --yes")

@@ -6,6 +6,8 @@ SESSION = "holdfast:session"
 TASK = "holdfast:task"
 ATTEMPT = "holdfast:attempt"
 PURPOSE = "holdfast:purpose"
+# What a snapshot says of the restore point that it belongs to (docs/format/snapshot-tags.md).
+POINT = "holdfast:point"
 
 WORKER = "worker"
 SNAPSHOT = "snapshot"

@@ -17,6 +17,17 @@ class PointKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotPlace:
+    """Where snapshots lie: an account, by the name that it is registered under, and a region. `kms_key_id` is the key
+    that they were encrypted under on their way there, where one was named.
+    """
+
+    account: str
+    region: str
+    kms_key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RestorePoint:
     """One restore point.
 
@@ -24,6 +35,8 @@ class RestorePoint:
     that the next backup's changed blocks are asked against, and go when the next one is committed. `policy` is empty
     for what no policy made. `id` of an image backup is its session's in the repository. A point without `session_id`
     was found in a repository: another appliance made it and its snapshots, which are read and never removed.
+    `found_at` is when a point was found by the tags of its snapshots; `missing` are volumes whose snapshot was not
+    there any more. `place` is None where the snapshots lie beside their volumes.
     """
 
     id: str
@@ -38,3 +51,11 @@ class RestorePoint:
     parent: str | None = None
     warnings: tuple[str, ...] = ()
     session_id: str | None = None
+    found_at: datetime | None = None
+    missing: tuple[str, ...] = ()
+    place: SnapshotPlace | None = None
+
+    @property
+    def lies_in(self) -> SnapshotPlace:
+        """Where its snapshots lie."""
+        return self.place or SnapshotPlace(self.workload.account, self.workload.region)

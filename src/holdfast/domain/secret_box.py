@@ -11,3 +11,13 @@ class SecretBox(Protocol):
 
     def open(self, sealed: bytes, purpose: str) -> bytes:
         """Raises IntegrityError, WrongKeyError."""
+
+
+class TravellingBox(SecretBox, Protocol):
+    """A SecretBox whose seals another one may open: with the same key file, or where it may use the same KMS key."""
+
+    def seal_to_travel(self, plain: bytes, purpose: str) -> bytes:
+        """Sealed, with the wrapped key beside it where there is one."""
+
+    def open_travelled(self, sealed: bytes, purpose: str) -> bytes:
+        """Raises IntegrityError, WrongKeyError, PermissionDeniedError."""

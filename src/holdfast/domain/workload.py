@@ -65,7 +65,8 @@ class InterfaceConfiguration:
 class InstanceConfiguration:
     """Everything that is needed to make an EC2 instance again without its image.
 
-    `user_data` is base64 as AWS has it and may hold secrets of its owner: it is never stored in clear.
+    `user_data` is base64 as AWS has it and may hold secrets of its owner: it is never stored in clear. `left_out` says
+    what there was no room for, where it was found in tags.
     """
 
     instance_id: str
@@ -94,6 +95,7 @@ class InstanceConfiguration:
     metadata_tokens: str = "required"
     metadata_hop_limit: int = 1
     metadata_tags: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

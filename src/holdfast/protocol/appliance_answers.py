@@ -110,6 +110,20 @@ class RepositoryRescanned:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotsRescanned:
+    """What the tags of an account's snapshots in a region say: `points` are known now, `added` of them were not
+    before, and `incomplete` lack a snapshot; a warning for each that was refused.
+    """
+
+    account: str
+    region: str
+    points: int
+    added: int
+    incomplete: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeRecord:
     """One change: the object as it is now, null where it was removed. `kind`: account, repository, policy, session,
     task or point.

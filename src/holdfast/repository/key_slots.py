@@ -31,8 +31,10 @@ class KeyWrapper(Protocol):
     def wrap(self, key_id: str, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """Encrypt under `key_id`, bound to `context`."""
 
-    def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:
-        """Decrypt what was wrapped with the same context. Raises PermissionDeniedError."""
+    def unwrap(self, blob: bytes, context: Mapping[str, str], key_id: str | None = None) -> bytes:
+        """Decrypt what was wrapped with the same context, and under that key where one is named. Raises
+        PermissionDeniedError.
+        """
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -9,30 +9,32 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from holdfast.appliance.ports.cloud import OwnedObject, Ownership
-from holdfast.domain.errors import NotFoundError, SourceGoneError
+from holdfast.appliance.ports.cloud import DescribedSnapshot, OwnedObject, Ownership
+from holdfast.domain.errors import NotFoundError, QuotaReachedError, SourceGoneError
 from holdfast.domain.infrastructure import Account
+from holdfast.domain.ownership import POINT
 from holdfast.domain.workload import (
     FoundInstance,
     InstanceConfiguration,
     InterfaceConfiguration,
     VolumeConfiguration,
 )
-from holdfast.testing.simulated_objects import CloudObjects
+from holdfast.testing.simulated_objects import CloudObject, CloudObjects
 from holdfast.testing.simulated_restore_site import SimulatedRestoreSite
 from holdfast.testing.simulated_workers import SimulatedEvents, SimulatedWorkers, WorkerWorld
 
 GIB = 1024**3
 ACCOUNT_ID = "123456789012"
-
 # Of these AWS tells no moment of their creation.
 AGELESS = ("queue", "network-interface", "security-group")
+
 
 @dataclass
 class SimulatedCloud(CloudObjects):
     """Implements Cloud."""
 
     snapshot_seconds: float = 20.0
+    copies_at_once: int = 20
     worker_world: WorkerWorld = field(default_factory=WorkerWorld)
 
     def add_instance(
@@ -139,16 +141,62 @@ class SimulatedCompute:
             made[volume_id] = self.cloud.create("snapshot", self.account, self.region, owner, token, facts).id
         return made
 
-    def snapshots_completed(self, snapshot_ids: tuple[str, ...]) -> bool:
+    def snapshots_percent(self, snapshot_ids: tuple[str, ...]) -> int:
         for snapshot_id in snapshot_ids:
             if snapshot_id not in self.cloud.objects:
                 raise SourceGoneError(f"{snapshot_id} is gone", why="somebody deleted it", cure="run it again")
-        wait = timedelta(seconds=self.cloud.snapshot_seconds)
-        return all(self.cloud.objects[one].created_at + wait <= self.cloud.now() for one in snapshot_ids)
+        now, wait = self.cloud.now(), timedelta(seconds=self.cloud.snapshot_seconds)
+        shares = [min(1.0, (now - self.cloud.objects[one].created_at) / wait) for one in snapshot_ids]
+        return int(100 * sum(shares) / len(shares)) if shares else 100
 
     def share_snapshots(self, snapshot_ids: tuple[str, ...], account_id: str) -> None:
+        self.cloud.allow("ec2:ModifySnapshotAttribute")
         for snapshot_id in snapshot_ids:
             self.cloud.objects[snapshot_id].facts["shared"] = account_id
+
+    def copy_snapshots(
+        self,
+        owner: Ownership,
+        sources: Mapping[str, str],
+        source_region: str,
+        description: str,
+        kms_key_id: str | None,
+    ) -> dict[str, str]:
+        self.cloud.allow("ec2:CopySnapshot")
+        made = {}
+        for volume_id, source_id in sources.items():
+            source = self.cloud.objects.get(source_id)
+            if source is None or source.region != source_region or not self._may_read(source):
+                raise NotFoundError(f"{source_id} is not there", why="it is of another account", cure="share it")
+            facts = {"volume": volume_id, "key": kms_key_id or ""}
+            under_way = [one for one in self.cloud.objects.values() if self._is_copying(one)]
+            token = f"copy/{owner.task_id}/{owner.attempt}/{source_id}"
+            is_new = token not in {one.facts["token"] for one in self.cloud.objects.values()}
+            if is_new and len(under_way) >= self.cloud.copies_at_once:
+                raise QuotaReachedError("too many copies", why="some are under way", cure="wait")
+            facts["copy of"] = source_id
+            made[volume_id] = self.cloud.create("snapshot", self.account, self.region, owner, token, facts).id
+        return made
+
+    def _may_read(self, source: CloudObject) -> bool:
+        return source.account == self.account or bool(source.facts.get("shared"))
+
+    def _is_copying(self, one: CloudObject) -> bool:
+        return "copy of" in one.facts and self.snapshots_percent((one.id,)) < 100
+
+    def tag_snapshots(self, snapshot_ids: tuple[str, ...], tags: Mapping[str, str]) -> None:
+        self.cloud.allow("ec2:CreateTags")
+        self.cloud.on_call("before tag snapshots")
+        for snapshot_id in snapshot_ids:
+            self.cloud.objects[snapshot_id].facts.update({f"tag:{key}": value for key, value in tags.items()})
+        self.cloud.on_call("after tag snapshots")
+
+    def described_snapshots(self) -> Iterator[DescribedSnapshot]:
+        self.cloud.allow("ec2:DescribeSnapshots")
+        for one in list(self.cloud.objects.values()):
+            tags = {key[4:]: value for key, value in one.facts.items() if key.startswith("tag:")}
+            if (one.kind, one.account, one.region) == ("snapshot", self.account, self.region) and POINT in tags:
+                yield DescribedSnapshot(one.id, one.owner, self.snapshots_percent((one.id,)) == 100, tags)
 
     def delete_snapshots(self, snapshot_ids: tuple[str, ...]) -> None:
         self.cloud.allow("ec2:DeleteSnapshot")
@@ -172,6 +220,6 @@ class SimulatedBelongings:
                 yield OwnedObject(one.kind, one.id, one.region, one.owner, created_at)
 
     def remove(self, one: OwnedObject) -> None:
-        self.cloud.delete(one.id)
         if one.kind == "volume":
             self.cloud.allow("ec2:DeleteVolume")
+        self.cloud.delete(one.id)

@@ -39,7 +39,7 @@ LOCATION = "s3://bucket/prefix"
 
 
 class OpenBox:
-    """A SecretBox that shows that it was used: what is sealed begins with its purpose."""
+    """A TravellingBox that shows that it was used: what is sealed begins with its purpose."""
 
     def seal(self, plain: bytes, purpose: str) -> bytes:
         return purpose.encode() + b"\0" + bytes(byte ^ 0x5A for byte in plain)
@@ -49,6 +49,12 @@ class OpenBox:
         if found != purpose.encode():
             raise IntegrityError("the box does not open", why="it was sealed for something else", cure="none")
         return bytes(byte ^ 0x5A for byte in hidden)
+
+    def seal_to_travel(self, plain: bytes, purpose: str) -> bytes:
+        return self.seal(plain, purpose)
+
+    def open_travelled(self, sealed: bytes, purpose: str) -> bytes:
+        return self.open(sealed, purpose)
 
 
 class SimulatedLocalWorkers:
@@ -72,6 +78,7 @@ class SimulatedSite:
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     local_runs: list[str] = field(default_factory=list)
+    appliance_id: str = "ap-1"
     # The appliance of the latest `run`.
     last: "RunningAppliance" = field(init=False)
 
@@ -152,7 +159,7 @@ class RunningAppliance:
             return call(*arguments)
 
         self.surface = Surface(
-            appliance_id="ap-1",
+            appliance_id=site.appliance_id,
             region=REGION,
             records=site.records,
             cloud=site.cloud,

@@ -27,7 +27,7 @@ from holdfast.database.appliance_records import appliance_records
 from holdfast.database.connection import Database
 from holdfast.domain.errors import NotFoundError, ObjectExistsError
 from holdfast.domain.identifiers import new_id
-from holdfast.domain.secret_box import SecretBox
+from holdfast.domain.secret_box import TravellingBox
 from holdfast.engine.dbos_engine import DbosEngine
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.s3.session import AwsSession
@@ -120,7 +120,7 @@ def _database(home: ApplianceHome, url: str | None) -> Iterator[Records]:
 
 
 @contextmanager
-def _surface(home: ApplianceHome, records: Records, box: SecretBox, tempo: Tempo) -> Iterator[Surface]:
+def _surface(home: ApplianceHome, records: Records, box: TravellingBox, tempo: Tempo) -> Iterator[Surface]:
     appliance_id = records.settings.get(_APPLIANCE_ID)
     if appliance_id is None:
         appliance_id = new_id(os.urandom(16))

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -17,15 +18,27 @@ CONTEXT = {"holdfast:purpose": "secrets-at-rest"}
 _MARK = b"HFBX1"
 
 
+@dataclass(frozen=True, slots=True)
+class Wrapping:
+    """Which KMS key wraps the key of a box, and what came of it."""
+
+    service: KeyWrapper
+    kms_key: str
+    wrapped: bytes
+
+
 class KeyBox:
-    """Implements SecretBox: AES-256-GCM under the key, the purpose bound to each seal. `origin` names the key's place.
+    """Implements TravellingBox: AES-256-GCM under the key, the purpose bound to each seal. `origin` names the key's
+    place.
 
     A nonce is random and drawn here; one key seals at most some thousands of secrets, far from where that would matter.
     """
 
-    def __init__(self, key: bytes, origin: str) -> None:
+    def __init__(self, key: bytes, origin: str, wrapping: Wrapping | None = None) -> None:
         self._origin = origin
         self._cipher = AESGCM(key)
+        self._wrapping = wrapping
+        self._opened: dict[bytes, KeyBox] = {} if wrapping is None else {wrapping.wrapped: self}
 
     def seal(self, plain: bytes, purpose: str) -> bytes:
         """Sealed; opens only for the same purpose."""
@@ -44,6 +57,32 @@ class KeyBox:
                 cure="bring the right key back, or enter the secret again",
             ) from error
 
+    def seal_to_travel(self, plain: bytes, purpose: str) -> bytes:
+        """Sealed, with the wrapped key before it (docs/format/snapshot-tags.md)."""
+        wrapped = b"" if self._wrapping is None else self._wrapping.wrapped
+        return len(wrapped).to_bytes(2, "big") + wrapped + self.seal(plain, purpose)
+
+    def open_travelled(self, sealed: bytes, purpose: str) -> bytes:
+        """By this box's key, or by the one that came along where the KMS key is this box's: whoever can write tags can
+        bring a key of his own.
+        """
+        end = 2 + int.from_bytes(sealed[:2], "big")
+        return self._opened_by(sealed[2:end], purpose).open(sealed[end:], purpose)
+
+    def _opened_by(self, wrapped: bytes, purpose: str) -> "KeyBox":
+        if not wrapped:
+            return self
+        if self._wrapping is None:
+            raise WrongKeyError(
+                f"a stored secret ({purpose}) does not open",
+                why="a KMS key wraps its key, and this appliance was started without one",
+                cure="start it with that KMS key, in an empty home",
+            )
+        if wrapped not in self._opened:
+            key = self._wrapping.service.unwrap(wrapped, CONTEXT, self._wrapping.kms_key)
+            self._opened[wrapped] = KeyBox(key, "the one that came along")
+        return self._opened[wrapped]
+
 
 def key_box(path: Path, kms_key: str | None, service: KeyWrapper) -> KeyBox:
     """The box whose key is in the file (made at first, 0600): as it is, or wrapped where a KMS key was named then.
@@ -53,8 +92,12 @@ def key_box(path: Path, kms_key: str | None, service: KeyWrapper) -> KeyBox:
     content = read_private(path)
     if content is None:
         key = os.urandom(KEY_BYTES)
-        write_private(path, key if kms_key is None else _wrapped(service, kms_key, key))
-        return KeyBox(key, str(path))
+        if kms_key is None:
+            write_private(path, key)
+            return KeyBox(key, str(path))
+        wrapped = service.wrap(kms_key, key, CONTEXT)
+        write_private(path, json.dumps({"kms_key": kms_key, "wrapped": wrapped.hex()}).encode())
+        return KeyBox(key, str(path), Wrapping(service, kms_key, wrapped))
     if len(content) == KEY_BYTES and kms_key is None:
         return KeyBox(content, str(path))
     if len(content) == KEY_BYTES:
@@ -64,11 +107,8 @@ def key_box(path: Path, kms_key: str | None, service: KeyWrapper) -> KeyBox:
             cure="leave --kms-key out, or begin with an empty home",
         )
     try:
-        wrapped = bytes.fromhex(json.loads(content)["wrapped"])
+        document = json.loads(content)
+        wrapping = Wrapping(service, str(document["kms_key"]), bytes.fromhex(document["wrapped"]))
     except (ValueError, KeyError, TypeError) as error:
         raise WrongKeyError(f"{path} is no key", why="it is damaged", cure="bring the right file back") from error
-    return KeyBox(service.unwrap(wrapped, CONTEXT), f"the one that {path} holds wrapped")
-
-
-def _wrapped(service: KeyWrapper, kms_key: str, key: bytes) -> bytes:
-    return json.dumps({"kms_key": kms_key, "wrapped": service.wrap(kms_key, key, CONTEXT).hex()}).encode()
+    return KeyBox(service.unwrap(wrapping.wrapped, CONTEXT), f"the one that {path} holds wrapped", wrapping)

@@ -16,10 +16,10 @@ class LazyKeyService:
         with closing(_service()) as service:
             return service.wrap(key_id, plaintext, context)
 
-    def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:
-        """kms:Decrypt; the key is named in the ciphertext."""
+    def unwrap(self, blob: bytes, context: Mapping[str, str], key_id: str | None = None) -> bytes:
+        """kms:Decrypt; the key is named in the ciphertext, and must be that one where one is named here."""
         with closing(_service()) as service:
-            return service.unwrap(blob, context)
+            return service.unwrap(blob, context, key_id)
 
 
 def _service() -> "KmsKeyWrapper":

@@ -79,5 +79,5 @@ class CloudInLab:
         return {device: self.account.content(one, 3) for device, one in self.volumes(instance_id).items()}
 
     def completed(self, snapshots: dict[str, str]) -> dict[str, str]:
-        until(lambda: self.compute.snapshots_completed(tuple(snapshots.values())))
+        until(lambda: self.compute.snapshots_percent(tuple(snapshots.values())) == 100)
         return snapshots

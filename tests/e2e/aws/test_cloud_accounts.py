@@ -55,7 +55,7 @@ def test_with_the_right_external_id_everything_of_a_backup_works(world):
     assert made["InstanceId"] in {one.id for one in compute.instances()}
     volume_ids = tuple(world.volumes(made["InstanceId"]).values())
     snapshots = compute.create_snapshots(owner(), made["InstanceId"], volume_ids, {}, "", copy_tags=True)
-    until(lambda: compute.snapshots_completed(tuple(snapshots.values())))
+    until(lambda: compute.snapshots_percent(tuple(snapshots.values())) == 100)
     compute.share_snapshots(tuple(snapshots.values()), APPLIANCE_ACCOUNT)
     seen = Account(world.account.endpoint).ec2.describe_snapshots(SnapshotIds=list(snapshots.values()))["Snapshots"]
     assert {one["OwnerId"] for one in seen} == {PRODUCTION}

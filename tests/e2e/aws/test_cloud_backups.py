@@ -90,7 +90,7 @@ def test_snapshots_are_of_the_volumes_asked_for_and_made_once(world):
     world.compute.delete_snapshots(tuple(first.values()))
     assert not world.ledger.open_objects() & {("snapshot", one) for one in first.values()}
     with pytest.raises(SourceGoneError):
-        world.compute.snapshots_completed(tuple(first.values()))
+        world.compute.snapshots_percent(tuple(first.values()))
     both = take(tuple(devices.values()))
     assert set(both) == set(devices.values())
     with pytest.raises(UsageError):

@@ -5,7 +5,16 @@ from datetime import UTC, datetime
 import pytest
 
 from holdfast.appliance.ports.cloud import Ownership
-from holdfast.aws.ec2.snapshots import create_snapshots, delete_snapshots, snapshots_completed
+from holdfast.appliance.snapshot_tags import MOST_PARTS
+from holdfast.aws.ec2.snapshots import (
+    DESCRIPTION_TAGS,
+    MAX_TAGS,
+    create_snapshots,
+    delete_snapshots,
+    described_snapshots,
+    snapshots_percent,
+    tag_snapshots,
+)
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import ConflictError, QuotaReachedError, UnavailableError
 from holdfast.signed_http.aws_answers import Refusal
@@ -100,11 +109,67 @@ def test_a_quota_says_which_action_reached_it():
 def test_a_snapshot_that_failed_is_told():
     ec2 = RecordedEc2({"DescribeSnapshots": [{"Snapshots": [{"SnapshotId": "snap-1", "State": "error"}]}]})
     with pytest.raises(UnavailableError, match="snap-1 failed"):
-        snapshots_completed(ec2, ("snap-1",))
-    assert snapshots_completed(ec2, ())
+        snapshots_percent(ec2, ("snap-1",))
+    assert snapshots_percent(ec2, ()) == 100
 
 
 def test_a_snapshot_behind_an_image_is_not_deleted_silently():
     book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
     with pytest.raises(ConflictError):
         delete_snapshots(client(delete=Refusal(400, "InvalidSnapshot.InUse", "ami-1 uses it")), book, ("snap-1",))
+
+
+def test_copied_tags_leave_room_for_the_description():
+    many = [{"Key": f"key-{number}", "Value": "v"} for number in range(MAX_TAGS)]
+    ec2 = RecordedEc2(
+        {
+            "DescribeInstances": [DESCRIBED],
+            "DescribeSnapshots": [{"Snapshots": []}],
+            "CreateSnapshots": [{"Snapshots": made("vol-1")}],
+            "DescribeVolumes": [{"Volumes": [{"VolumeId": "vol-1", "Tags": many}]}],
+            "CreateTags": [{}],
+        }
+    )
+    book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    create_snapshots(ec2, book, OWNER, "i-1", ("vol-1",), {"why": "daily"}, "", copy_tags=True)
+    born = ec2.parameters("CreateSnapshots")["TagSpecifications"][0]["Tags"]
+    assert len(born) + len(ec2.parameters("CreateTags")["Tags"]) + DESCRIPTION_TAGS == MAX_TAGS
+    assert DESCRIPTION_TAGS == MOST_PARTS + 1
+
+
+def test_described_snapshots_are_told_in_one_call_and_found_by_their_tag():
+    tags = [
+        {"Key": key, "Value": value}
+        for key, value in (
+            ("holdfast:appliance", "a" * 32), ("holdfast:session", "5" * 32), ("holdfast:task", "7" * 32),
+            ("holdfast:attempt", "1"), ("holdfast:purpose", "snapshot"), ("holdfast:point", "1 x 0 y"),
+        )
+    ]  # fmt: skip
+    found = [
+        {"SnapshotId": "snap-1", "State": "completed", "Tags": tags},
+        {"SnapshotId": "snap-2", "State": "pending", "Tags": [{"Key": "holdfast:point", "Value": ""}]},
+        {"SnapshotId": "snap-3", "State": "error", "Tags": tags},
+    ]
+    ec2 = RecordedEc2({"DescribeSnapshots": [{"Snapshots": found}], "CreateTags": [{}]})
+    first, second = described_snapshots(ec2)
+    assert (first.id, first.ownership, first.completed, first.tags["holdfast:point"]) == (
+        "snap-1", OWNER, True, "1 x 0 y",
+    )  # fmt: skip
+    assert (second.id, second.ownership, second.completed) == ("snap-2", None, False)
+    asked = ec2.parameters("DescribeSnapshots")
+    assert asked == {"OwnerIds": ["self"], "Filters": [{"Name": "tag-key", "Values": ["holdfast:point"]}]}
+    tag_snapshots(ec2, ("snap-1", "snap-2"), {"k": "v"})
+    assert ec2.parameters("CreateTags") == {"Resources": ["snap-1", "snap-2"], "Tags": [{"Key": "k", "Value": "v"}]}
+
+
+def test_snapshots_are_at_a_hundred_percent_when_each_is_completed():
+    def percent(*facts):
+        found = [{"SnapshotId": f"snap-{number}", "State": state, "Progress": progress}
+                 for number, (state, progress) in enumerate(facts)]  # fmt: skip
+        ec2 = RecordedEc2({"DescribeSnapshots": [{"Snapshots": found}]})
+        return snapshots_percent(ec2, tuple(one["SnapshotId"] for one in found))
+
+    assert percent(("completed", "100%"), ("completed", "100%")) == 100
+    assert percent(("completed", "100%"), ("pending", "100%")) == 99
+    assert percent(("completed", "100%"), ("pending", "")) == 50
+    assert percent(("pending", "12%"), ("pending", "7%")) == 9

@@ -137,7 +137,7 @@ class SmallAppliance:
         self.records.policies.enable(name, enabled, moment(1))
         return self.records.policies.get(name)
 
-    def take_snapshot(self, account, region, instance_id):
+    def take_snapshot(self, account, region, instance_id, destination):
         return replace(session(2, subject=instance_id), kind=SessionKind.MANUAL_SNAPSHOT)
 
     def limits(self):

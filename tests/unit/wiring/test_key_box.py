@@ -13,8 +13,10 @@ class ReversingService:
         assert context == CONTEXT
         return key_id.encode() + plaintext[::-1]
 
-    def unwrap(self, blob, context):
+    def unwrap(self, blob, context, key_id=None):
         assert context == CONTEXT
+        if key_id is not None and blob[:-32] != key_id.encode():
+            raise WrongKeyError("it is another key", why="the blob says so", cure="none")
         return blob[-32:][::-1]
 
 
@@ -70,3 +72,30 @@ def test_a_kms_key_that_is_named_later_is_refused(tmp_path):
     key_box(tmp_path / "key", None, SERVICE)
     with pytest.raises(WrongKeyError):
         key_box(tmp_path / "key", "alias/holdfast", SERVICE)
+
+
+def test_what_travels_opens_where_the_same_kms_key_may_be_used(tmp_path):
+    sealed = key_box(tmp_path / "lost", "alias/holdfast", SERVICE).seal_to_travel(b"a secret", "tags")
+    heir = key_box(tmp_path / "heir", "alias/holdfast", SERVICE)
+    assert heir.open_travelled(sealed, "tags") == b"a secret"
+    assert heir.open_travelled(heir.seal_to_travel(b"of its own", "tags"), "tags") == b"of its own"
+    with pytest.raises(IntegrityError):
+        heir.open_travelled(sealed, "another purpose")
+    with pytest.raises(WrongKeyError):
+        key_box(tmp_path / "stranger", "alias/other", SERVICE).open_travelled(sealed, "tags")
+    with pytest.raises(WrongKeyError):
+        key_box(tmp_path / "clear", None, SERVICE).open_travelled(sealed, "tags")
+    for position in range(len(sealed)):
+        with pytest.raises((IntegrityError, WrongKeyError)):
+            heir.open_travelled(sealed[:position] + bytes([sealed[position] ^ 1]) + sealed[position + 1 :], "tags")
+
+
+def test_what_travels_from_a_key_file_opens_with_a_copy_of_it(tmp_path):
+    sealed = key_box(tmp_path / "key", None, SERVICE).seal_to_travel(b"a secret", "tags")
+    (tmp_path / "copy").write_bytes((tmp_path / "key").read_bytes())
+    (tmp_path / "copy").chmod(0o600)
+    assert key_box(tmp_path / "copy", None, SERVICE).open_travelled(sealed, "tags") == b"a secret"
+    with pytest.raises(IntegrityError):
+        key_box(tmp_path / "other", None, SERVICE).open_travelled(sealed, "tags")
+    with pytest.raises(IntegrityError):
+        key_box(tmp_path / "wrapped", "alias/holdfast", SERVICE).open_travelled(sealed, "tags")

@@ -38,6 +38,16 @@ class OwnedObject:
     created_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DescribedSnapshot:
+    """A snapshot whose tags describe its restore point, or say that they do; nobody has vouched for them yet."""
+
+    id: str
+    ownership: Ownership | None
+    completed: bool
+    tags: Mapping[str, str]
+
+
 class Compute(Protocol):
     """EC2 and EBS of one account and region, as backup needs them."""
 
@@ -62,13 +72,34 @@ class Compute(Protocol):
         `volume_ids` are volumes of the instance, all others are left out of the set.
         """
 
-    def snapshots_completed(self, snapshot_ids: tuple[str, ...]) -> bool:
-        """Whether all are completed. Raises SourceGoneError when one is gone, UnavailableError when one failed."""
+    def snapshots_percent(self, snapshot_ids: tuple[str, ...]) -> int:
+        """How far they are together; 100 only when each is completed. Raises SourceGoneError when one is gone,
+        UnavailableError when one failed.
+        """
 
     def share_snapshots(self, snapshot_ids: tuple[str, ...], account_id: str) -> None:
-        """Let another AWS account read them: a worker of the appliance's account, for instances of another. Raises
-        PermissionDeniedError for what is encrypted under AWS's own key, which cannot be shared.
+        """Let another AWS account read them: a worker of the appliance's account for instances of another, or whoever
+        copies them there. Raises ConflictError for what is encrypted under AWS's own key, which cannot be shared.
         """
+
+    def copy_snapshots(
+        self,
+        owner: Ownership,
+        sources: Mapping[str, str],
+        source_region: str,
+        description: str,
+        kms_key_id: str | None,
+    ) -> dict[str, str]:
+        """Copy completed snapshots of that region, which are of this account or shared with it, into this account and
+        region; `sources` and the answer are by volume id. Without a key a copy is encrypted as its source is. Raises
+        QuotaReachedError when no more copies may be under way; asked again, it goes on where it stopped.
+        """
+
+    def tag_snapshots(self, snapshot_ids: tuple[str, ...], tags: Mapping[str, str]) -> None:
+        """Give them these tags, too; room for those of `snapshot_tags.py` was left when they were made."""
+
+    def described_snapshots(self) -> Iterator[DescribedSnapshot]:
+        """Every snapshot of the account here that bears the tag `holdfast:point`."""
 
     def delete_snapshots(self, snapshot_ids: tuple[str, ...]) -> None:
         """Delete them; one that is gone already is no error."""
@@ -129,6 +160,28 @@ class MadeInstance:
     private_addresses: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class StandingInstance:
+    """An instance as it stood before it was restored into: everything that puts it back. `state` is AWS's word."""
+
+    configuration: InstanceConfiguration
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVolume:
+    """A volume that a standing instance had before `owner` restored into it, and its place there. `attached`: it is in
+    use at this moment, there or elsewhere.
+    """
+
+    volume_id: str
+    instance_id: str
+    device: str
+    delete_on_termination: bool
+    attached: bool
+    owner: Ownership
+
+
 class RestoreSite(Protocol):
     """EC2 and EBS of one account and region, as restores need them."""
 
@@ -152,6 +205,9 @@ class RestoreSite(Protocol):
     def stop_instance(self, instance_id: str) -> None:
         """Stop it and see it stopped. Raises ConflictError when it is protected against being stopped."""
 
+    def standing_instance(self, instance_id: str) -> StandingInstance:
+        """An instance as it stands now. Raises NotFoundError when it is gone."""
+
     def exchange_volumes(self, owner: Ownership, instance_id: str, order: InstanceOrder) -> MadeInstance:
         """Restore into an instance that still stands and is stopped: it gets new volumes and the configuration of the
         order, and is started (not without `power_on`). Id, interfaces and addresses stay what they are: AWS gives a
@@ -165,33 +221,15 @@ class RestoreSite(Protocol):
         `not-applicable` when it does not run.
         """
 
-@dataclass(frozen=True, slots=True)
-class StandingInstance:
-    """An instance as it stood before it was restored into: everything that puts it back. `state` is AWS's word."""
-
-    configuration: InstanceConfiguration
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeptVolume:
-    """A volume that a standing instance had before `owner` restored into it, and its place there. `attached`: it is in
-    use at this moment, there or elsewhere.
-    """
-
-    volume_id: str
-    instance_id: str
-    device: str
-    delete_on_termination: bool
-    attached: bool
-    owner: Ownership
-
-
     def put_back_volumes(self, owner: Ownership, was: StandingInstance) -> None:
         """Undo `exchange_volumes` of this owner, however far it came: the volumes that were kept are attached again,
         configuration and state are those of `was`, then the new volumes are deleted. Volumes that were kept are never
-        deleted here. Raises ConflictError, and changes nothing, where one of them is not kept any more.
+        deleted here. Raises ConflictError, and changes nothing, where one of them is not kept any more, or another
+        volume has taken its place since.
         """
+
+    def kept_volumes(self, appliance_id: str) -> list[KeptVolume]:
+        """Every volume that any restore of that appliance has kept."""
 
     def discard_kept_volumes(self, owner: Ownership, instance_id: str) -> None:
         """The restored instance runs: delete the volumes that were kept from it; gone already is no error."""
@@ -211,9 +249,6 @@ class WorkerOrder:
     repository_session: str
     reads_snapshots: tuple[str, ...] = ()
     writes_snapshots: bool = False
-    def standing_instance(self, instance_id: str) -> StandingInstance:
-        """An instance as it stands now. Raises NotFoundError when it is gone."""
-
     kms_key_arns: tuple[str, ...] = ()
     instance_type: str | None = None
     volume_bytes: int = 0
@@ -226,9 +261,6 @@ class WorkerOrder:
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker that was launched: ids and addresses, no secret."""
-
-    def kept_volumes(self, appliance_id: str) -> list[KeptVolume]:
-        """Every volume that any restore of that appliance has kept."""
 
     instance_id: str
     instance_type: str

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from holdfast.domain.secret_box import SecretBox
+from holdfast.domain.secret_box import TravellingBox
 
-__all__ = ["SecretBox", "Surroundings"]
+__all__ = ["Surroundings", "TravellingBox"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 
-from holdfast.appliance.ports.cloud import Ownership
+from holdfast.appliance.ports.cloud import DescribedSnapshot, Ownership
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2 import snapshots
 from holdfast.aws.ec2.configuration import read_configuration
 from holdfast.aws.ec2.discovery import find_instances
+from holdfast.aws.ec2.snapshot_copies import copy_snapshots
 from holdfast.aws.written_down import Book
 from holdfast.domain.workload import FoundInstance, InstanceConfiguration
 
@@ -42,13 +43,32 @@ class Ec2Compute:
             self._ec2, self._book, owner, instance_id, volume_ids, tags, description, copy_tags=copy_tags
         )
 
-    def snapshots_completed(self, snapshot_ids: tuple[str, ...]) -> bool:
-        """Whether all are completed."""
-        return snapshots.snapshots_completed(self._ec2, snapshot_ids)
+    def snapshots_percent(self, snapshot_ids: tuple[str, ...]) -> int:
+        """How far they are together."""
+        return snapshots.snapshots_percent(self._ec2, snapshot_ids)
 
     def share_snapshots(self, snapshot_ids: tuple[str, ...], account_id: str) -> None:
         """Let another account read them."""
         snapshots.share_snapshots(self._ec2, snapshot_ids, account_id)
+
+    def copy_snapshots(
+        self,
+        owner: Ownership,
+        sources: Mapping[str, str],
+        source_region: str,
+        description: str,
+        kms_key_id: str | None,
+    ) -> dict[str, str]:
+        """Copies of these in this account and region, by volume id."""
+        return copy_snapshots(self._ec2, self._book, owner, sources, source_region, description, kms_key_id)
+
+    def tag_snapshots(self, snapshot_ids: tuple[str, ...], tags: Mapping[str, str]) -> None:
+        """Give them these tags, too."""
+        snapshots.tag_snapshots(self._ec2, snapshot_ids, tags)
+
+    def described_snapshots(self) -> Iterator[DescribedSnapshot]:
+        """Those that say of which restore point they are."""
+        return snapshots.described_snapshots(self._ec2)
 
     def delete_snapshots(self, snapshot_ids: tuple[str, ...]) -> None:
         """Delete them."""

@@ -1,21 +1,31 @@
 """Crash-consistent snapshots of the volumes of one instance: CreateSnapshots, exactly once as far as tags can tell."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from holdfast.appliance.ports.cloud import Ownership
+from holdfast.appliance.ports.cloud import DescribedSnapshot, Ownership
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.configuration import describe_instance
 from holdfast.aws.ec2.discovery import mappings_of
-from holdfast.aws.ownership import as_list, as_map, owned_by, people_tags, tags_of
+from holdfast.aws.ownership import as_list, as_map, owned_by, owner_of, people_tags, tags_of
 from holdfast.aws.written_down import Book
-from holdfast.domain.errors import ConflictError, NotFoundError, SourceGoneError, UnavailableError, UsageError
+from holdfast.domain.errors import (
+    ConflictError,
+    HoldfastError,
+    NotFoundError,
+    SourceGoneError,
+    UnavailableError,
+    UsageError,
+)
+from holdfast.domain.ownership import POINT
 from holdfast.signed_http.aws_answers import Refusal
 
 # EC2's bounds (API reference, CreateSnapshots; tag restrictions).
 MAX_DESCRIPTION_CHARACTERS = 255
 MAX_TAGS = 50
+# Of these, so many are kept free for what a snapshot says of its restore point (docs/format/snapshot-tags.md).
+DESCRIPTION_TAGS = 25
 
 
 def create_snapshots(
@@ -36,7 +46,7 @@ def create_snapshots(
     """
     instance = describe_instance(ec2, instance_id)
     excluded = _left_out(instance, volume_ids)
-    before = _made_before(ec2, owner)
+    before = [(str(one["VolumeId"]), str(one["SnapshotId"])) for one in made_before(ec2, owner)]
     all_tags = people_tags(tags) | tags_of(owner)
     if sorted(volume_id for volume_id, _snapshot_id in before) == sorted(volume_ids):
         return _finished(ec2, book, owner, dict(before), all_tags if copy_tags else None)
@@ -61,10 +71,12 @@ def create_snapshots(
     return _finished(ec2, book, owner, made, all_tags if copy_tags else None)
 
 
-def snapshots_completed(ec2: PatientClient, snapshot_ids: tuple[str, ...]) -> bool:
-    """Whether all are completed. Raises SourceGoneError when one is gone, UnavailableError when one failed."""
+def snapshots_percent(ec2: PatientClient, snapshot_ids: tuple[str, ...]) -> int:
+    """How far all of them are together; 100 only when each is completed. Raises SourceGoneError when one is gone,
+    UnavailableError when one failed.
+    """
     if not snapshot_ids:
-        return True
+        return 100
     what = snapshot_ids[0] if len(snapshot_ids) == 1 else f"snapshots {', '.join(snapshot_ids)}"
     try:
         found = ec2.call("DescribeSnapshots", what, SnapshotIds=list(snapshot_ids))["Snapshots"]
@@ -77,9 +89,12 @@ def snapshots_completed(ec2: PatientClient, snapshot_ids: tuple[str, ...]) -> bo
             raise UnavailableError(
                 f"snapshot {snapshot['SnapshotId']} failed",
                 why=str(snapshot.get("StateMessage") or "EBS could not complete it"),
-                cure="run it again; a new snapshot is taken",
+                cure="run it again; where a KMS key was named, see that it may be used there",
             )
-    return len(found) == len(set(snapshot_ids)) and all(one["State"] == "completed" for one in found)
+    if len(found) == len(set(snapshot_ids)) and all(one["State"] == "completed" for one in found):
+        return 100
+    percents = [int(one.get("Progress", "").rstrip("%") or 0) for one in found]
+    return min(99, sum(percents) // len(set(snapshot_ids)))
 
 
 def delete_snapshots(ec2: PatientClient, book: Book, snapshot_ids: tuple[str, ...]) -> None:
@@ -92,9 +107,9 @@ def delete_snapshots(ec2: PatientClient, book: Book, snapshot_ids: tuple[str, ..
 
 
 def share_snapshots(ec2: PatientClient, snapshot_ids: tuple[str, ...], account_id: str) -> None:
-    """Let another account read them."""
+    """Let another account read them. Raises ConflictError for what is encrypted under AWS's own key."""
     for snapshot_id in snapshot_ids:
-        ec2.call(
+        answer = ec2.try_call(
             "ModifySnapshotAttribute",
             snapshot_id,
             SnapshotId=snapshot_id,
@@ -102,6 +117,33 @@ def share_snapshots(ec2: PatientClient, snapshot_ids: tuple[str, ...], account_i
             OperationType="add",
             UserIds=[account_id],
         )
+        if isinstance(answer, Refusal):
+            raise _cannot_be_shared(ec2, answer, snapshot_id)
+
+
+def _cannot_be_shared(ec2: PatientClient, refusal: Refusal, snapshot_id: str) -> HoldfastError:
+    meaning = ec2.meaning(refusal, "ModifySnapshotAttribute", snapshot_id)
+    if refusal.code != "OperationNotPermitted":
+        return meaning
+    cure = (
+        "encrypt the volume under a KMS key of your own, and share it: AWS's own serves nobody else"
+    )
+    return ConflictError(meaning.what, why=meaning.why, cure=cure)
+
+
+def tag_snapshots(ec2: PatientClient, snapshot_ids: tuple[str, ...], tags: Mapping[str, str]) -> None:
+    """Give them these tags, too; the same keys again take the new values."""
+    ec2.call("CreateTags", ", ".join(snapshot_ids), Resources=list(snapshot_ids), Tags=as_list(tags))
+
+
+def described_snapshots(ec2: PatientClient) -> Iterator[DescribedSnapshot]:
+    """Our own account's that bear a description of their restore point; what failed is left out."""
+    filters = [{"Name": "tag-key", "Values": [POINT]}]
+    what = "snapshots of restore points"
+    for found in ec2.pages("DescribeSnapshots", what, "Snapshots", OwnerIds=["self"], Filters=filters):
+        tags = as_map(found.get("Tags"))
+        if found["State"] != "error":
+            yield DescribedSnapshot(str(found["SnapshotId"]), owner_of(tags), found["State"] == "completed", tags)
 
 
 def _left_out(instance: Mapping[str, Any], volume_ids: tuple[str, ...]) -> dict[str, Any]:
@@ -125,8 +167,8 @@ def _left_out(instance: Mapping[str, Any], volume_ids: tuple[str, ...]) -> dict[
     return excluded
 
 
-def _made_before(ec2: PatientClient, owner: Ownership) -> list[tuple[str, str]]:
-    """(volume, snapshot) of each that is there."""
+def made_before(ec2: PatientClient, owner: Ownership) -> list[dict[str, Any]]:
+    """EC2's description of each that this task and attempt has made here already, but for those that failed."""
     found = ec2.pages(
         "DescribeSnapshots",
         f"snapshots of task {owner.task_id}",
@@ -134,7 +176,7 @@ def _made_before(ec2: PatientClient, owner: Ownership) -> list[tuple[str, str]]:
         OwnerIds=["self"],
         Filters=owned_by(owner),
     )
-    return [(str(one["VolumeId"]), str(one["SnapshotId"])) for one in found if one["State"] != "error"]
+    return [one for one in found if one["State"] != "error"]
 
 
 def _finished(
@@ -142,13 +184,14 @@ def _finished(
 ) -> dict[str, str]:
     """Complete the ledger; with `given`, the tags that the snapshots have already, copy those of the volumes, too."""
     for volume_id, snapshot_id in made.items():
-        book.create("snapshot", owner, volume_id, partial(_known, snapshot_id))
+        book.create("snapshot", owner, volume_id, partial(known, snapshot_id))
     if given is not None:
         _copy_tags(ec2, made, given)
     return made
 
 
-def _known(snapshot_id: str, token: str) -> str:
+def known(snapshot_id: str, token: str) -> str:
+    """What needs not be made any more, in the form in which the ledger asks for it."""
     return snapshot_id
 
 
@@ -158,7 +201,7 @@ def _copy_tags(ec2: PatientClient, made: Mapping[str, str], given: Mapping[str, 
     """
     for volume in ec2.call("DescribeVolumes", ", ".join(made), VolumeIds=list(made))["Volumes"]:
         wanted = {key: value for key, value in people_tags(as_map(volume.get("Tags"))).items() if key not in given}
-        room = MAX_TAGS - len(given)
+        room = MAX_TAGS - DESCRIPTION_TAGS - len(given)
         if wanted:
             snapshot_id = made[volume["VolumeId"]]
             ec2.call("CreateTags", snapshot_id, Resources=[snapshot_id], Tags=as_list(wanted)[:room])

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from holdfast.domain.restore_point import SnapshotPlace
+
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
@@ -21,8 +23,20 @@ class PolicyRun:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotOrder:
-    """An instance to take a manual snapshot of."""
+    """An instance to take a manual snapshot of, and where it is to be kept, if not beside its volumes."""
 
     account: str
     region: str
     instance_id: str
+    destination: SnapshotPlace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRescanOrder:
+    """Where to look for the snapshots of restore points; `lost_appliance` is the id of one whose points are taken on,
+    too.
+    """
+
+    account: str
+    region: str
+    lost_appliance: str | None = None

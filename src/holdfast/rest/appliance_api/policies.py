@@ -73,7 +73,7 @@ def _add_actions(door: Door, appliance: Policies) -> None:
 
     def take_snapshot(order: Annotated[SnapshotOrder, Depends(Body(SnapshotOrder, "the order"))]) -> Session:
         """Take a manual snapshot; no retention removes it."""
-        return appliance.take_snapshot(order.account, order.region, order.instance_id)
+        return appliance.take_snapshot(order.account, order.region, order.instance_id, order.destination)
 
     def get_limits() -> list[LaneState]:
         """Each limit, and what runs and waits there now."""

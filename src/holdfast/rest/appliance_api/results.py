@@ -8,8 +8,9 @@ from fastapi.responses import StreamingResponse
 
 from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
 from holdfast.domain.session import LogLine, Session
-from holdfast.protocol.appliance_answers import ChangePage, PointDetail, SessionDetail
+from holdfast.protocol.appliance_answers import ChangePage, PointDetail, SessionDetail, SnapshotsRescanned
 from holdfast.protocol.encoding import to_documents
+from holdfast.rest.appliance_api.orders import SnapshotRescanOrder
 from holdfast.rest.appliance_api.use_cases import Results
 from holdfast.rest.appliance_api.watching import watch
 from holdfast.rest.authentication import Permission
@@ -19,6 +20,7 @@ from holdfast.rest.routes import Before, Body, Door, Limit, Page, page_of
 LogAfter = Annotated[int, Query(ge=0, description="The last line that is known.")]
 WaitSeconds = Annotated[float, Query(ge=0, le=60, description="How long to wait for a first change.")]
 InstanceOrder = Annotated[InstanceRestore, Depends(Body(InstanceRestore, "the restore"))]
+RescanOrder = Annotated[SnapshotRescanOrder, Depends(Body(SnapshotRescanOrder, "the order"))]
 VolumeOrder = Annotated[VolumeRestore, Depends(Body(VolumeRestore, "the restore"))]
 
 
@@ -92,11 +94,16 @@ def _add_points(door: Door, appliance: Results) -> None:
         """A restore point and how its workload was made up, without its user data; by id or unique prefix."""
         return appliance.get_point(point_id)
 
+    def rescan_snapshots(order: RescanOrder) -> SnapshotsRescanned:
+        """Take on the restore points that are found by the tags of their snapshots."""
+        return appliance.rescan_snapshots(order.account, order.region, order.lost_appliance)
+
     def delete_point(point_id: str) -> Session:
         """Delete a restore point for good."""
         return appliance.delete_point(point_id)
 
     door.add("GET", "/points", Permission.OWNER, list_points)
+    door.add("POST", "/points/rescan", Permission.OWNER, rescan_snapshots)
     door.add("GET", "/points/{point_id}", Permission.OWNER, get_point)
     door.add("DELETE", "/points/{point_id}", Permission.OWNER, delete_point)
 

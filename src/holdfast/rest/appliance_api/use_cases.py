@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
-from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.restore_point import RestorePoint, SnapshotPlace
 from holdfast.domain.session import LogLine, Session
 from holdfast.protocol.appliance_answers import (
     AccountCheck,
@@ -18,6 +18,7 @@ from holdfast.protocol.appliance_answers import (
     PolicyApplied,
     RepositoryRescanned,
     SessionDetail,
+    SnapshotsRescanned,
     StoredPolicy,
 )
 
@@ -104,8 +105,8 @@ class Policies(Protocol):
     def enable_policy(self, name: str, enabled: bool) -> StoredPolicy:
         """Whether its schedule counts."""
 
-    def take_snapshot(self, account: str, region: str, instance_id: str) -> Session:
-        """A manual snapshot."""
+    def take_snapshot(self, account: str, region: str, instance_id: str, destination: SnapshotPlace | None) -> Session:
+        """A manual snapshot, kept there."""
 
     def limits(self) -> Sequence[LaneState]:
         """Each limit and what it does now."""
@@ -133,6 +134,9 @@ class Results(Protocol):
 
     def get_point(self, point_id: str) -> PointDetail:
         """By id or unique prefix."""
+
+    def rescan_snapshots(self, account: str, region: str, lost_appliance: str | None) -> SnapshotsRescanned:
+        """Take on the points that are found by the tags of their snapshots."""
 
     def delete_point(self, point_id: str) -> Session:
         """Delete it for good."""

@@ -16,8 +16,14 @@ from holdfast.domain.errors import UsageError
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
 from holdfast.domain.session import Session
-from holdfast.protocol.appliance_answers import AccountCheck, LaneState, PolicyApplied, StoredPolicy
-from holdfast.rest.appliance_api.orders import PolicyRun, SnapshotOrder
+from holdfast.protocol.appliance_answers import (
+    AccountCheck,
+    LaneState,
+    PolicyApplied,
+    SnapshotsRescanned,
+    StoredPolicy,
+)
+from holdfast.rest.appliance_api.orders import PolicyRun, SnapshotOrder, SnapshotRescanOrder
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import BASE, Body, Door
 from holdfast.server.service import ManagementServer
@@ -54,6 +60,14 @@ _PLAIN = (
     _Passed("POST", "/policies/{name}/disable", "disable_policy", "Let its schedule count no more.", StoredPolicy),
     _Passed("POST", "/snapshots", "take_snapshot", "Take a manual snapshot; it is kept.", Session, SnapshotOrder),
     _Passed("GET", "/limits", "get_limits", "Each limit, and what runs and waits there now.", list[LaneState]),
+    _Passed(
+        "POST",
+        "/points/rescan",
+        "rescan_snapshots",
+        "Take on the restore points that are found by the tags of their snapshots.",
+        SnapshotsRescanned,
+        SnapshotRescanOrder,
+    ),
 )
 _RESTORES = (
     _Passed(
