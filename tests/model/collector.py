@@ -1,0 +1,251 @@
+"""The collector: condemn what nothing needs, publish that, wait for whoever may not know it, look again, delete."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from tests.model.rules import Rules
+from tests.model.world import END, Place, Plan, Point, World
+
+NOTHING: frozenset[str] = frozenset()
+
+
+class Collector(NamedTuple):
+    """`rounds`: how many collections it runs, whether or not its plan is the one that is published. What it has read
+    stands in the other fields.
+    """
+
+    name: str
+    rounds: int = 1
+    step: str = "begin"
+    epoch: int = 0
+    listed: frozenset[str] = NOTHING
+    opened: frozenset[str] = NOTHING
+    committed: frozenset[str] = NOTHING
+    pinned: frozenset[str] = NOTHING
+    waiting: frozenset[str] = NOTHING
+    doomed: frozenset[str] = NOTHING
+    proposal: Plan | None = None
+
+
+class Marked(NamedTuple):
+    """Packs that must stay, and the points that need no condemned one."""
+
+    needed: frozenset[str]
+    clean: frozenset[str]
+
+
+def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, Collector]]:
+    """Every way to take the next step."""
+    match me.step:
+        case "begin":
+            yield world, me._replace(step="who is open" if world.epoch else "close", epoch=world.epoch)
+        case "who is open":
+            yield world, me._replace(step="wait", waiting=world.opened)
+        case "wait":
+            yield from _wait(world, me, rules)
+        case "close":
+            yield world._replace(opened=world.opened - world.tombstones), me._replace(step="list")
+        case "list":
+            yield world, me._replace(step="ledger", listed=world.pack_names())
+        case "ledger":
+            yield world, _with_ledger(world, me)._replace(step="mark")
+        case "mark":
+            for roots in _roots(world, me, rules):
+                for seen in _runs_seen(world, me, rules):
+                    yield from _mark(world, me, rules, roots, seen)
+        case "sweep":
+            gone = me.doomed - world.locked
+            packs = frozenset(pack for pack in world.packs if pack[0] not in gone)
+            swept = me._replace(step="publish", doomed=NOTHING) if me.proposal else _again(me)
+            yield world._replace(packs=packs), swept
+        case "publish":
+            yield _publish(world, me, rules)
+        case "mark again":
+            me = _with_ledger(world, me)
+            for roots in _roots(world, me, rules):
+                for seen in _runs_seen(world, me, rules):
+                    yield from _mark_again(world, me, rules, roots, seen)
+
+
+def _again(me: Collector) -> Collector:
+    """The next round, or the end."""
+    return Collector(me.name, me.rounds - 1, "begin" if me.rounds > 1 else END)
+
+
+def _with_ledger(world: World, me: Collector) -> Collector:
+    return me._replace(
+        opened=world.opened,
+        committed=world.committed,
+        pinned=frozenset(point for _reader, point in world.pins),
+    )
+
+
+def _wait(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, Collector]]:
+    """Until every session that was open has ended or knows the plan; one that gives no sign of life may be ended."""
+    waiting = frozenset(
+        session
+        for session in me.waiting
+        if session in world.opened
+        and not world.ended(session)
+        and not any(known == session and epoch >= me.epoch for known, epoch in world.acknowledged)
+    )
+    if not waiting or not rules.unacknowledged_must_end:
+        following = "mark again" if me.proposal else "close"
+        if me.proposal and not rules.marked_again:
+            following = "sweep"
+            me = me._replace(doomed=world.plans[me.epoch].condemned, proposal=None)
+        yield world, me._replace(step=following, waiting=NOTHING)
+        return
+    for session in waiting:
+        tombstones = world.tombstones | {session} if rules.expiry_by_tombstone else world.tombstones
+        yield world._replace(tombstones=tombstones), me._replace(waiting=waiting - {session})
+
+
+def _roots(world: World, me: Collector, rules: Rules) -> Iterator[tuple[Point, ...]]:
+    """What must be kept readable; the mutant asks a LIST, which may leave one out."""
+    if not rules.roots_from_ledger:
+        everything = tuple(world.live_points())
+        yield everything
+        for left_out in everything:
+            yield tuple(point for point in everything if point != left_out)
+        return
+    sessions = set(me.committed)
+    if rules.open_resolved_by_get:
+        sessions |= me.opened
+    if rules.pins_are_roots:
+        sessions |= me.pinned
+    found = (world.point(session) for session in sorted(sessions))
+    yield tuple(point for point in found if point is not None)
+
+
+def _needed(world: World, plan: Plan, roots: Iterable[Point], seen: frozenset[str], rules: Rules) -> Marked | None:
+    """What these points need; None where something is missing: then a collection stops. `seen`: the index runs that are
+    asked for places.
+    """
+    needed: set[str] = set()
+    clean: set[str] = set()
+    for point in roots:
+        tidy = True
+        for place in sorted(point.places):
+            there = _copy_to_keep(world, plan, place, seen, rules)
+            if there is None:
+                return None
+            needed.add(there)
+            tidy = tidy and there not in plan.condemned
+        if tidy:
+            clean.add(point.session)
+    return Marked(frozenset(needed), frozenset(clean))
+
+
+def _copy_to_keep(world: World, plan: Plan, place: Place, seen: frozenset[str], rules: Rules) -> str | None:
+    """The pack that must stay for that chunk's sake: its own, or, where that is condemned or gone, another one."""
+    chunk, pack = place
+    stands = chunk in world.chunks_in(pack)
+    if stands and pack not in plan.condemned:
+        return pack
+    if stands and rules.survivors_are_named:
+        others = {other for doomed, other in plan.survivors if doomed == pack}
+    else:
+        runs = [run for run in world.runs if run.session in seen]
+        others = {other for run in runs for known, other in run.places if known == chunk} - {pack}
+    if rules.survivors_never_condemned:
+        others -= plan.condemned
+    standing = sorted(other for other in others if chunk in world.chunks_in(other))
+    return standing[0] if standing else pack if stands else None
+
+
+def _runs_seen(world: World, me: Collector, rules: Rules) -> Iterator[frozenset[str]]:
+    """Those that the plan names; the mutant asks a LIST, which may be short."""
+    if rules.survivors_are_named:
+        yield world.plans[me.epoch].runs
+        return
+    yield frozenset(run.session for run in world.runs)
+    yield NOTHING
+
+
+def _mark_again(
+    world: World, me: Collector, rules: Rules, roots: tuple[Point, ...], seen: frozenset[str]
+) -> Iterator[tuple[World, Collector]]:
+    """What of the condemned may be deleted."""
+    plan = world.plans[me.epoch]
+    marked = _needed(world, plan, roots, seen, rules)
+    if marked is not None:
+        yield world, me._replace(step="sweep", doomed=plan.condemned - marked.needed, proposal=None)
+
+
+def _mark(
+    world: World, me: Collector, rules: Rules, roots: tuple[Point, ...], seen: frozenset[str]
+) -> Iterator[tuple[World, Collector]]:
+    """What the plan in force lets be deleted now, and every plan that may follow it."""
+    plan = world.plans[me.epoch]
+    marked = _needed(world, plan, roots, seen, rules)
+    if marked is None:
+        return
+    spared = {pack for pack in me.listed if pack in world.pack_names() and world.session_of(pack) in me.opened}
+    dead = me.listed - marked.needed - plan.condemned
+    dead -= spared
+    candidates = [(dead, frozenset[tuple[str, str]]())]
+    for pack in sorted(me.listed - dead - plan.condemned - spared):
+        candidates.extend(
+            (dead - copies | {pack}, frozenset((pack, copy) for copy in copies))
+            for copies in _copies(world, me, plan, pack, roots, rules)
+        )
+    doomed = plan.condemned - marked.needed
+    for condemned, survivors in candidates:
+        proposal = _proposal(world, me, plan, condemned, survivors, rules)
+        points = tuple(point for point in roots if point.session not in world.retired)
+        tidy = _needed(world, proposal, points, seen | proposal.runs, rules)
+        if tidy is None:
+            continue
+        live = tidy.clean if rules.live_means_clean else frozenset(point.session for point in points)
+        yield world, me._replace(step="sweep", doomed=doomed, proposal=proposal._replace(live=live))
+
+
+def _copies(
+    world: World, me: Collector, plan: Plan, pack: str, roots: tuple[Point, ...], rules: Rules
+) -> Iterator[frozenset[str]]:
+    """Packs that make this one superfluous: each live chunk of it lies in one of them too."""
+    wanted = {chunk for point in roots for chunk, place in point.places if place == pack}
+    standing = [other for other in sorted(me.listed & world.pack_names()) if other != pack]
+    good = [other for other in standing if world.session_of(other) not in me.opened]
+    if rules.survivors_never_condemned:
+        good = [other for other in good if other not in plan.condemned]
+    choices = [next((other for other in good if chunk in world.chunks_in(other)), None) for chunk in sorted(wanted)]
+    chosen = frozenset(choice for choice in choices if choice is not None)
+    if wanted and None not in choices:
+        yield chosen
+
+
+def _proposal(
+    world: World,
+    me: Collector,
+    plan: Plan,
+    condemned: frozenset[str],
+    survivors: frozenset[tuple[str, str]],
+    rules: Rules,
+) -> Plan:
+    """The plan that follows; without the points that may be built upon, which depend on it."""
+    everything = condemned | plan.condemned if rules.plans_are_cumulative else condemned
+    if not rules.undeleted_stays_condemned:
+        everything -= world.locked
+    runs = frozenset(
+        run.session
+        for run in world.runs
+        if run.session not in me.opened
+        and (run.session in plan.runs or run.epoch >= me.epoch or not rules.runs_never_return)
+        and any(pack not in everything for _chunk, pack in run.places)
+    )
+    named = {pack for run in world.runs if run.session in runs for _chunk, pack in run.places}
+    standing = world.pack_names()
+    kept = everything & (standing | named if rules.named_stays_condemned else standing)
+    return Plan(frozenset(), kept, runs, frozenset(pair for pair in survivors | plan.survivors if pair[0] in kept))
+
+
+def _publish(world: World, me: Collector, rules: Rules) -> tuple[World, Collector]:
+    """With If-None-Match: whoever loses begins again, as often as it may."""
+    if me.proposal is None or world.epoch != me.epoch:
+        return world, _again(me)
+    opened = me.opened if not rules.ledger_read_again else NOTHING
+    following = "who is open" if rules.ledger_read_again else "wait"
+    published = me._replace(step=following, epoch=me.epoch + 1, waiting=opened)
+    return world._replace(plans=(*world.plans, me.proposal)), published

@@ -1,0 +1,216 @@
+"""Who works on a repository: writers, deleters and readers, each as a program of single steps.
+
+`steps` gives every way in which a party may go on; a party that is never chosen again has died. The collector is in
+`collector.py`.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tests.model.collector import Collector, collect
+from tests.model.rules import Rules
+from tests.model.world import END, Place, Point, Run, World
+
+
+class Writer(NamedTuple):
+    """Backs up `wants`; `parent` is the point it would like to build upon, `adopts` a dead session's name."""
+
+    name: str
+    wants: frozenset[str]
+    parent: str = ""
+    adopts: str = ""
+    renews: bool = False
+    step: str = "open"
+    epoch: int = 0
+    places: frozenset[Place] = frozenset()
+    new: frozenset[Place] = frozenset()
+    seen: frozenset[Place] = frozenset()
+    inherited: frozenset[Place] = frozenset()
+
+
+class Deleter(NamedTuple):
+    """Retires a point."""
+
+    name: str
+    step: str = "retire"
+
+
+class Reader(NamedTuple):
+    """Restores a point; while it is reading, all of the point must be found."""
+
+    name: str
+    point: str
+    step: str = "pin"
+
+
+class Unlocker(NamedTuple):
+    """The time comes when Object Lock lets go of a pack."""
+
+    name: str
+    step: str = "unlock"
+
+
+Party = Writer | Deleter | Reader | Unlocker | Collector
+
+
+def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Party]]:
+    """Every way in which this party may take its next step; none when it has ended or waits."""
+    if party.step == END:
+        return
+    match party:
+        case Collector():
+            yield from collect(world, party, rules)
+        case Writer():
+            yield from _write(world, party, rules)
+        case Deleter() if world.point(party.name):
+            yield _delete(world, party, rules)
+        case Reader():
+            yield _read(world, party, rules)
+        case Unlocker():
+            yield world._replace(locked=world.locked - {party.name}), party._replace(step=END)
+
+
+def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Party]]:
+    match me.step:
+        case "open" if me.adopts and not rules.adopted_after_acknowledged and not me.seen:
+            yield world, me._replace(seen=frozenset(_adoptable(world, me)) or frozenset({("", "")}))
+        case "open":
+            following = "plan" if rules.open_before_plan else "acknowledge"
+            yield world._replace(opened=world.opened | {me.name}), me._replace(step=following)
+        case "plan":
+            following = "acknowledge" if rules.open_before_plan else "open"
+            yield world, me._replace(step=following, epoch=world.epoch)
+        case "acknowledge":
+            acknowledged = world.acknowledged | {(me.name, me.epoch)}
+            yield world._replace(acknowledged=acknowledged), me._replace(step="build upon")
+        case "build upon":
+            yield world, _build_upon(world, me, rules)
+        case "upload":
+            yield _upload(world, me)
+        case "renew":
+            yield from _renew(world, me, rules)
+        case "acknowledge again":
+            acknowledged = world.acknowledged | {(me.name, me.epoch)}
+            yield (
+                world._replace(acknowledged=acknowledged),
+                me._replace(step="index" if rules.packs_before_point else "commit"),
+            )
+        case "index":
+            run = Run(me.name, me.epoch, me.new)
+            yield world._replace(runs=world.runs | {run} if me.new else world.runs), me._replace(step="commit")
+        case "commit":
+            yield _commit(world, me, rules)
+        case "record":
+            yield (
+                world._replace(opened=world.opened - {me.name}, committed=world.committed | {me.name}),
+                me._replace(step=END),
+            )
+
+
+def _build_upon(world: World, me: Writer, rules: Rules) -> Writer:
+    """What is there already: the parent's, a dead session's, what index runs know; the first that has a chunk counts.
+
+    One step, though it is many requests: all are reads of things written once.
+    """
+    plan = world.plans[me.epoch]
+    inherited = _inheritable(world, me, rules)
+    offered = set(me.seen or _adoptable(world, me))
+    for run in world.runs:
+        if run.session in plan.runs or run.epoch >= me.epoch or not rules.only_runs_in_force:
+            offered.update(run.places)
+    if rules.never_condemned:
+        offered = {place for place in offered if place[1] not in plan.condemned}
+    places = dict(sorted(offered))
+    places.update(dict(inherited))
+    chosen = frozenset((chunk, pack) for chunk, pack in places.items() if chunk in me.wants)
+    following = "upload" if rules.packs_before_point else "commit"
+    mine = frozenset(place for place in inherited if place in chosen)
+    return me._replace(step=following, places=chosen, inherited=mine)
+
+
+def _inheritable(world: World, me: Writer, rules: Rules) -> frozenset[Place]:
+    parent = world.point(me.parent)
+    plan = world.plans[me.epoch]
+    if parent is None or me.parent in world.retired:
+        return frozenset()
+    fit = parent.session in plan.live or parent.epoch >= me.epoch
+    return parent.places if fit or not rules.only_fit_parents else frozenset()
+
+
+def _adoptable(world: World, me: Writer) -> Iterator[Place]:
+    for pack, chunks, session in world.packs:
+        if session == me.adopts:
+            yield from ((chunk, pack) for chunk in chunks)
+
+
+def _upload(world: World, me: Writer) -> tuple[World, Writer]:
+    """One pack with what was found nowhere."""
+    missing = me.wants - {chunk for chunk, _pack in me.places}
+    after = "renew" if me.renews else "index"
+    if not missing:
+        return world, me._replace(step=after)
+    return _with_pack(world, me, f"{me.name}.1", missing, after)
+
+
+def _with_pack(world: World, me: Writer, pack: str, chunks: frozenset[str], after: str) -> tuple[World, Writer]:
+    new = frozenset((chunk, pack) for chunk in chunks)
+    kept = frozenset(place for place in me.places if place[0] not in chunks)
+    return (
+        world._replace(packs=world.packs | {(pack, chunks, me.name)}),
+        me._replace(step=after, places=kept | new, new=me.new | new),
+    )
+
+
+def _renew(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Party]]:
+    """A long writer may go over to a newer plan; it need not."""
+    yield world, me._replace(step="index")
+    plan = world.plans[-1]
+    if world.epoch == me.epoch or (me.inherited and me.parent not in plan.live):
+        return
+    doomed = frozenset(chunk for chunk, pack in me.places if pack in plan.condemned)
+    later = me._replace(epoch=world.epoch, inherited=frozenset())
+    if doomed and rules.renewed_before_acknowledged:
+        yield _with_pack(world, later, f"{me.name}.2", doomed, "acknowledge again")
+    else:
+        yield world, later._replace(step="acknowledge again")
+
+
+def _commit(world: World, me: Writer, rules: Rules) -> tuple[World, Party]:
+    if me.name in world.tombstones and rules.one_winner:
+        return world, me._replace(step=END)
+    tombstones = world.tombstones - {me.name}
+    if not rules.packs_before_point:
+        missing = me.wants - {chunk for chunk, _pack in me.places}
+        me = me._replace(places=me.places | {(chunk, f"{me.name}.1") for chunk in missing})
+    points = world.points | {Point(me.name, me.epoch, me.places)}
+    return world._replace(points=points, tombstones=tombstones), me._replace(step="record")
+
+
+def _delete(world: World, me: Deleter, rules: Rules) -> tuple[World, Party]:
+    """The retirement, then its record; the mutant the other way round."""
+    order = ["retire", "record", END] if rules.retired_before_record else ["record", "retire", END]
+    step = order[0] if me.step == "retire" else order[1]
+    following = order[order.index(step) + 1]
+    after = me._replace(step=END if following == END else "second")
+    if step == "retire":
+        return world._replace(retired=world.retired | {me.name}), after
+    return world._replace(committed=world.committed - {me.name}), after
+
+
+def _read(world: World, me: Reader, rules: Rules) -> tuple[World, Party]:
+    if me.step in ("read", "give up"):
+        return world._replace(pins=world.pins - {(me.name, me.point)}), me._replace(step=END)
+    order = ["pin", "check"] if rules.pinned_before_checked else ["check", "pin"]
+    first = me.step == "pin"
+    following = "second" if first else "read"
+    if order[0 if first else 1] == "pin":
+        return world._replace(pins=world.pins | {(me.name, me.point)}), me._replace(step=following)
+    return world, me._replace(step="give up" if me.point in world.retired else following)
+
+
+def lost_while_read(world: World, party: Party) -> bool:
+    """Whether a reader that holds its pin and has checked misses something."""
+    if not isinstance(party, Reader) or party.step != "read" or (party.name, party.point) not in world.pins:
+        return False
+    point = world.point(party.point)
+    return point is not None and not all(world.found(place) for place in point.places)

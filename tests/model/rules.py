@@ -1,0 +1,38 @@
+"""The ordering rules as switches: all on is the protocol, one off is a mutant that must lose data."""
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Each says what is kept while it is on; the number is the rule's in docs/format/ordering.md."""
+
+    one_winner: bool = True  # 1: of commit and tombstone exactly one stands
+    packs_before_point: bool = True  # 2
+    retired_before_record: bool = True  # 2
+    open_before_plan: bool = True  # 3
+    only_runs_in_force: bool = True  # 3
+    never_condemned: bool = True  # 3: no chunk of a condemned pack is built upon
+    only_fit_parents: bool = True  # 3
+    adopted_after_acknowledged: bool = True  # 3: a dead session's packs are looked for when the plan is acknowledged
+    renewed_before_acknowledged: bool = True  # 3: what a newer plan condemns is uploaded again, then acknowledged
+    roots_from_ledger: bool = True  # 4
+    open_resolved_by_get: bool = True  # 4
+    ledger_read_again: bool = True  # 4: open sessions are those of a reading after the plan stands
+    unacknowledged_must_end: bool = True  # 4
+    expiry_by_tombstone: bool = True  # 4
+    plans_are_cumulative: bool = True  # 4
+    named_stays_condemned: bool = True  # 4: until no index run in force names it
+    runs_never_return: bool = True  # 4: a run that a plan left out is in force in no later one
+    undeleted_stays_condemned: bool = True  # 4: what a lock holds
+    marked_again: bool = True  # 4
+    live_means_clean: bool = True  # 4: a point that still needs a condemned pack is no parent
+    survivors_never_condemned: bool = True  # 5
+    survivors_are_named: bool = True  # 5: by the plan that condemns, for all who carry it out
+    pinned_before_checked: bool = True  # 7
+    pins_are_roots: bool = True  # 7
+
+
+def names() -> list[str]:
+    """All switches."""
+    return [field.name for field in fields(Rules)]

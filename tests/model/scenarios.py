@@ -1,0 +1,86 @@
+"""Small beginnings that, between them, let every rule matter."""
+
+from collections.abc import Iterable
+
+from tests.model.collector import Collector
+from tests.model.parties import Deleter, Party, Reader, Unlocker, Writer
+from tests.model.world import Plan, Point, Run, World
+
+Scenario = tuple[World, tuple[Party, ...]]
+
+
+def chunks(text: str) -> frozenset[str]:
+    """A chunk for each letter."""
+    return frozenset(text)
+
+
+def past(*written: tuple[str, str], live: Iterable[str] = (), dead: Iterable[str] = ()) -> World:
+    """Sessions (name, chunks) that each wrote a pack `name.1` and its run. `live` have a point, `dead` are open and
+    have neither point nor run; the others' points are retired."""
+    live, dead = set(live), set(dead)
+    packs, points, runs = set(), set(), set()
+    for name, letters in written:
+        places = frozenset((letter, f"{name}.1") for letter in letters)
+        packs.add((f"{name}.1", chunks(letters), name))
+        if name not in dead:
+            points.add(Point(name, 0, places))
+            runs.add(Run(name, 0, places))
+    return World(
+        opened=frozenset(dead),
+        committed=frozenset(live),
+        packs=frozenset(packs),
+        points=frozenset(points),
+        runs=frozenset(runs),
+        retired=frozenset(name for name, _letters in written) - live - dead,
+    )
+
+
+def _after(world: World, *plans: Plan) -> World:
+    return world._replace(plans=(*world.plans, *plans))
+
+
+def _writer(name: str, letters: str, parent: str = "", adopts: str = "", *, renews: bool = False) -> Writer:
+    return Writer(name, chunks(letters), parent, adopts, renews)
+
+
+LEFT = past(("old", "A"), ("keep", "B"), live=["keep"])
+FAMILY = past(("p", "AB"), live=["p"])
+ONE = past(("p", "A"), live=["p"])
+TWICE = past(("p", "A"), ("q", "A"), live=["p"])
+CONDEMNED = _after(LEFT, Plan(frozenset({"keep"}), frozenset({"old.1"}), frozenset({"keep", "old"})))
+HALF = past(("s", "A"), dead=["s"])
+# Its run names a pack that is needed, and one that is not.
+TWO_PACKS = past(("keep", "A"))._replace(
+    packs=frozenset({("old.1", chunks("A"), "old"), ("old.2", chunks("B"), "old")}),
+    points=frozenset({Point("keep", 0, frozenset({("B", "old.2")}))}),
+    committed=frozenset({"keep"}),
+    retired=frozenset(),
+    runs=frozenset({Run("old", 0, frozenset({("A", "old.1"), ("B", "old.2")}))}),
+)
+# Its session did not know the plan that condemns the pack which it needs, and the collector has waited for it.
+LATE = _after(past(("old", "A")), Plan(frozenset(), frozenset({"old.1"}), frozenset({"old"})))._replace(
+    points=frozenset({Point("late", 0, frozenset({("A", "old.1")}))}), committed=frozenset({"late"})
+)
+
+SCENARIOS: dict[str, Scenario] = {
+    "a backup while garbage goes": (LEFT, (Collector("c"), _writer("w", "A"))),
+    "two backups while garbage goes": (LEFT, (Collector("c"), _writer("w", "AC"), _writer("v", "A", "w"))),
+    "two collectors and a backup": (LEFT, (Collector("c", 2), Collector("d"), _writer("w", "A"))),
+    "garbage that is known already": (CONDEMNED, (Collector("c"), Collector("d"), _writer("w", "AC"))),
+    "garbage that is locked": (
+        CONDEMNED._replace(locked=frozenset({"old.1"})),
+        (Collector("c"), Collector("d"), Unlocker("old.1"), _writer("w", "A")),
+    ),
+    "garbage in a run with what is needed": (TWO_PACKS, (Collector("c", 2), _writer("w", "AB"))),
+    "an incremental while its parent goes": (FAMILY, (Collector("c"), Deleter("p"), _writer("w", "AB", "p"))),
+    "three generations": (ONE, (Collector("c"), Deleter("p"), _writer("w", "A", "p"), _writer("v", "A", "w"))),
+    "a parent that needs what is condemned": (LATE, (Collector("c"), Deleter("late"), _writer("w", "A", "late"))),
+    "a chunk that lies twice": (TWICE, (Collector("c", 2), Collector("d", 2))),
+    "a chunk that lies twice, and a backup": (TWICE, (Collector("c", 2), Deleter("p"), _writer("w", "A", "p"))),
+    "a restore while its point goes": (FAMILY, (Collector("c"), Deleter("p"), Reader("r", "p"))),
+    "a restore while packs are replaced": (TWICE, (Collector("c"), Collector("d"), Deleter("p"), Reader("r", "p"))),
+    "a dead session's packs": (HALF, (Collector("c", 3), _writer("w", "A", "", "s"))),
+    "a dead session comes to life": (LEFT, (Collector("c"), _writer("s", "A"), _writer("w", "A", "", "s"))),
+    "a long backup goes over to a newer plan": (LEFT, (Collector("c"), _writer("w", "AC", renews=True))),
+    "two that go over": (FAMILY, (Collector("c", 2), Deleter("p"), _writer("w", "AB", "p", renews=True))),
+}

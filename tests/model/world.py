@@ -1,0 +1,97 @@
+"""What stands in the store, as the ordering rules see it, small enough to be searched through.
+
+Chunks are letters, a pack is a name and the chunks in it, a point refers to chunks where it believes them to lie. Every
+step of a party (`parties.py`) reads or writes one object, or one LIST; the ledger is the sets that reading it to its
+end gives.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+END = "end"
+Place = tuple[str, str]  # a chunk, and the pack that it is believed to lie in
+
+
+class Plan(NamedTuple):
+    """A published plan; its epoch is its place in the list. `survivors` has (condemned pack, pack with copies)."""
+
+    live: frozenset[str] = frozenset()
+    condemned: frozenset[str] = frozenset()
+    runs: frozenset[str] = frozenset()
+    survivors: frozenset[tuple[str, str]] = frozenset()
+
+
+class Point(NamedTuple):
+    """A manifest."""
+
+    session: str
+    epoch: int
+    places: frozenset[Place]
+
+
+class Run(NamedTuple):
+    """An index run: what its session wrote."""
+
+    session: str
+    epoch: int
+    places: frozenset[Place]
+
+
+class World(NamedTuple):
+    """Objects of a store. `opened`, `committed` and `pins` are what the ledger's records come to."""
+
+    opened: frozenset[str] = frozenset()
+    committed: frozenset[str] = frozenset()
+    pins: frozenset[tuple[str, str]] = frozenset()
+    packs: frozenset[tuple[str, frozenset[str], str]] = frozenset()
+    locked: frozenset[str] = frozenset()
+    points: frozenset[Point] = frozenset()
+    tombstones: frozenset[str] = frozenset()
+    retired: frozenset[str] = frozenset()
+    runs: frozenset[Run] = frozenset()
+    plans: tuple[Plan, ...] = (Plan(),)
+    acknowledged: frozenset[tuple[str, int]] = frozenset()
+
+    @property
+    def epoch(self) -> int:
+        """The newest plan's; 0 is before there was any."""
+        return len(self.plans) - 1
+
+    def point(self, session: str) -> Point | None:
+        """The manifest at that session's name."""
+        return next((point for point in self.points if point.session == session), None)
+
+    def ended(self, session: str) -> bool:
+        """Whether its name bears a point or a tombstone."""
+        return session in self.tombstones or self.point(session) is not None
+
+    def pack_names(self) -> frozenset[str]:
+        """The packs that stand."""
+        return frozenset(name for name, _chunks, _session in self.packs)
+
+    def chunks_in(self, pack: str) -> frozenset[str]:
+        """What lies in it; nothing where it does not stand."""
+        return next((chunks for name, chunks, _session in self.packs if name == pack), frozenset())
+
+    def session_of(self, pack: str) -> str:
+        """Who wrote it, as its header says."""
+        return next(session for name, _chunks, session in self.packs if name == pack)
+
+    def found(self, place: Place) -> bool:
+        """Whether a reader finds that chunk: at its place, or where any index run says."""
+        chunk, pack = place
+        candidates = [pack, *(other for run in self.runs for known, other in run.places if known == chunk)]
+        return any(chunk in self.chunks_in(candidate) for candidate in candidates)
+
+    def live_points(self) -> Iterator[Point]:
+        """Restore points as rule 2 defines them."""
+        return (point for point in self.points if point.session not in self.retired)
+
+    def losses(self) -> list[str]:
+        """Chunks of restore points that nobody finds any more."""
+        return sorted(
+            f"{point.session} has lost {place[0]}"
+            for point in self.live_points()
+            for place in point.places
+            if not self.found(place)
+        )
