@@ -84,15 +84,18 @@ class SimulatedRestoreSite:
     def put_back_volumes(self, owner: Ownership, was: StandingInstance) -> None:
         self.cloud.allow("ec2:DetachVolume")
         instance_id, made = was.configuration.instance_id, self._made(owner)
-        now = {one.volume_id for one in self.cloud.instances[instance_id].volumes}
-        gone = {one.volume_id for one in was.configuration.volumes} - now - set(self.cloud.kept)
+        now = {one.device: one.volume_id for one in self.cloud.instances[instance_id].volumes}
+        gone = {one.volume_id for one in was.configuration.volumes} - set(now.values()) - set(self.cloud.kept)
         if gone:
             raise ConflictError(f"{gone} is not kept any more", why="somebody removed it", cure="restore again")
+        kept = self._kept(owner, instance_id)
+        if any(now.get(one.device) not in (None, one.volume_id, *made) for one in kept):
+            raise ConflictError("another volume is there", why="somebody attached it", cure="look at the instance")
         self.cloud.instances[instance_id] = was.configuration
         self.cloud.states[instance_id] = was.state
         for volume_id in made:
             self.cloud.delete(volume_id)
-        for one in self._kept(owner, instance_id):
+        for one in kept:
             del self.cloud.kept[one.volume_id]
 
     def kept_volumes(self, appliance_id: str) -> list[KeptVolume]:

@@ -195,6 +195,20 @@ def test_an_exchange_is_undone(world):
     assert {one.kind for one in owned} == {"snapshot"}
 
 
+def test_what_was_restored_again_since_is_not_undone(world):
+    old = customer(world, 120)
+    before, snapshots = backed_up(world, old, "8")
+    order, was = order_of(world, before, snapshots), world.site.standing_instance(old)
+    world.site.stop_instance(old)
+    world.site.exchange_volumes(owner("8"), old, order)
+    world.site.stop_instance(old)
+    world.site.exchange_volumes(owner("8", attempt=2), old, order)
+    volumes = world.volumes(old)
+    with pytest.raises(ConflictError, match="in the place of"):
+        world.site.put_back_volumes(owner("8"), was)
+    assert (world.site.instance_state(old), world.volumes(old)) == ("running", volumes)
+
+
 def test_an_exchange_that_fails_is_undone(monkeypatch):
     """A quota is reached when the restored instance is to be started: the old one runs again."""
     with start_lab(faults=f"{FAULTS},vcpus=16") as lab:

@@ -70,6 +70,8 @@ PATIENCE = Patience(
     silent_limit_seconds=120.0,
     boot_timeout_seconds=120.0,
     turn_poll_seconds=0.05,
+    status_poll_seconds=0.1,
+    status_checks_seconds=30.0,
 )
 # In place of `holdfast`: this checkout's own Python, with a worker that does not wait for long.
 PROGRAM = """import os, sys
@@ -146,7 +148,8 @@ class AccountInLab:
     def install(self) -> None:
         """By the server's user; the role of appliances may then be had by the tests, too."""
         with acting(self.server_keys):
-            options = {"repositories": f"{BUCKET}/main", "roles": PRODUCTION_ROLE}
+            given = ",".join(f"arn:aws:iam::{ACCOUNT_ID}:role/{name}" for name in ("shop", "other"))
+            options = {"repositories": f"{BUCKET}/main", "roles": PRODUCTION_ROLE, "instance-roles": given}
             made = self.plugin().install(self.context(region=REGION, **options))
         self.settings = dict(made.settings)
         role = next(

@@ -22,9 +22,10 @@ from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.policy import BackupTarget, Ec2Policy, Retention, Selection, SnapshotTarget
 from holdfast.domain.restore import InstanceRestore, NewPlace, Place, VolumeRestore
-from holdfast.domain.session import ItemError
+from holdfast.domain.session import ItemError, Session
 from holdfast.protocol.appliance_answers import AccountCheck, PolicyApplied, SessionDetail
 from tests.e2e.aws.cloud_in_lab import CloudInLab
+from tests.e2e.lab.account import until
 from tests.e2e.permissions.account_in_lab import (
     APPLIANCE_ID,
     EXTERNAL_ID,
@@ -187,6 +188,17 @@ class Scene:
         order = InstanceRestore(self.snapshot_point, replace=True)
         return self._done(lambda service: service.start_restore(order))
 
+    def exchange_cancelled(self) -> Outcome:
+        """What was restored never proves to run, and somebody has enough of it: everything is put back."""
+        self._spoil(None)
+        self.hand.lab("instances/faults", {"checks": "impaired"}, "PUT")
+        try:
+            outcome, _ = self._session(self._cancelled_while_proved)
+        finally:
+            self.hand.lab("instances/faults", {"checks": "ok"}, "PUT")
+        said = tuple(line for line in outcome.said if line != "cancelling")
+        return Outcome(outcome.errors, said, bool(said))
+
     def volumes(self) -> Outcome:
         """From snapshots."""
         return self._volumes(self.snapshot_point)
@@ -231,6 +243,13 @@ class Scene:
 
     def _done(self, order: Callable[[Any], Any]) -> Outcome:
         return self._session(order)[0]
+
+    def _cancelled_while_proved(self, service: Any) -> Session:
+        session: Session = service.start_restore(InstanceRestore(self.snapshot_point, replace=True))
+        sessions = self.appliance.records.sessions
+        until(lambda: "status checks" in sessions.tasks(session.id)[0].stage or sessions.get(session.id).state.final)
+        service.cancel_session(session.id)
+        return session
 
     def _planned(self, order: InstanceRestore) -> Outcome:
         try:
@@ -300,8 +319,8 @@ class Scene:
         made = self.ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc_id)
         return str(made["GroupId"])
 
-    def _spoil(self) -> None:
-        """Somebody worked on the instance since its point."""
+    def _spoil(self, profile: str | None = "other") -> None:
+        """Somebody worked on the instance since its point, and gave it that profile."""
         ec2, here = self.ec2, self.rich
         instance = self.account.customer.instance(here)
         ec2.create_tags(Resources=[here], Tags=[{"Key": "Name", "Value": "spoilt"}, {"Key": "new", "Value": "one"}])
@@ -315,8 +334,10 @@ class Scene:
         for one in ec2.describe_iam_instance_profile_associations(Filters=filters)["IamInstanceProfileAssociations"]:
             if one["State"] == "associated":
                 ec2.disassociate_iam_instance_profile(AssociationId=one["AssociationId"])
-        ec2.associate_iam_instance_profile(InstanceId=here, IamInstanceProfile={"Name": "other"})
+        if profile is not None:
+            ec2.associate_iam_instance_profile(InstanceId=here, IamInstanceProfile={"Name": profile})
         ec2.modify_instance_metadata_options(InstanceId=here, HttpTokens="optional")
+        ec2.unmonitor_instances(InstanceIds=[here])
 
     def _gone_instance(self) -> str:
         """A point of an instance that had an elastic address and is gone; made once."""
@@ -397,6 +418,7 @@ WAYS: Mapping[str, Callable[[Scene], Outcome]] = {
     "restore an instance into a new place": Scene.instance_anew,
     "restore an instance that is gone": Scene.instance_in_its_place,
     "restore into an instance that stands": Scene.exchange,
+    "restore into an instance that stands, cancelled": Scene.exchange_cancelled,
     "plan of a restore": Scene.plan,
     "image backup": Scene.backup,
     "image backup by a worker that cannot start": Scene.backup_by_a_worker_that_cannot_start,

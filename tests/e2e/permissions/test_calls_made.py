@@ -25,7 +25,6 @@ from tests.e2e.server.conftest import FakeDoors
 
 RECORD = Path(__file__).resolve().parents[3] / "docs" / "calls-made.json"
 _KEYS = "volumes under a key of the customer's: the lab's EBS asks KMS for none"
-_MONITORING = "detailed monitoring that was switched since the point: the lab does not know it"
 _STACK = "CloudFormation asks for it as whoever called it: the lab's makes its resources without asking"
 _ELSEWHERE = "restores of instances, which are made with the same grants in the appliance's own account here"
 _KEY_ACTIONS = (
@@ -34,16 +33,15 @@ _KEY_ACTIONS = (
 _RESTORING = (
     "ec2:AssignPrivateIpAddresses ec2:AssociateAddress ec2:AssociateIamInstanceProfile ec2:AttachVolume "
     "ec2:DeleteNetworkInterface ec2:DeleteTags ec2:DeleteVolume ec2:DeregisterImage ec2:DescribeAddresses "
-    "ec2:DescribeIamInstanceProfileAssociations ec2:DescribeKeyPairs ec2:DescribeSubnets ec2:DetachVolume "
-    "ec2:DisassociateIamInstanceProfile ec2:ModifyInstanceAttribute ec2:ModifyInstanceMetadataOptions "
-    "ec2:ModifyNetworkInterfaceAttribute ec2:RegisterImage ec2:RunInstances ec2:StartInstances ec2:StopInstances "
-    "ec2:TerminateInstances iam:PassRole"
+    "ec2:DescribeIamInstanceProfileAssociations ec2:DescribeInstanceStatus ec2:DescribeKeyPairs ec2:DescribeSubnets "
+    "ec2:DetachVolume ec2:DisassociateIamInstanceProfile ec2:ModifyInstanceAttribute ec2:ModifyInstanceMetadataOptions "
+    "ec2:ModifyNetworkInterfaceAttribute ec2:MonitorInstances ec2:RegisterImage "
+    "ec2:ReplaceIamInstanceProfileAssociation ec2:RunInstances ec2:StartInstances ec2:StopInstances "
+    "ec2:TerminateInstances ec2:UnassignPrivateIpAddresses ec2:UnmonitorInstances iam:PassRole"
 )
 # Granted, and not asked for in the lab: who, which actions, why not.
 NOT_ASKED = (
-    (APPLIANCE, "ec2:MonitorInstances ec2:UnmonitorInstances", _MONITORING),
     (APPLIANCE, _KEY_ACTIONS, _KEYS),
-    (OTHER, "ec2:MonitorInstances ec2:UnmonitorInstances", _MONITORING),
     (OTHER, _RESTORING, _ELSEWHERE),
     (RESTORE_WORKER, "kms:CreateGrant kms:DescribeKey kms:GenerateDataKeyWithoutPlaintext", _KEYS),
     (RESTORE_WORKER, "ec2:DeleteSnapshot", "a worker that fails midway removes the snapshot it was writing"),

@@ -29,7 +29,8 @@ WARNINGS = {
     "iam:DeleteInstanceProfile", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:RemoveRoleFromInstanceProfile",
     "iam:ListInstanceProfiles", "iam:ListRoles", "iam:GetInstanceProfile", "iam:GetRole", "sqs:DeleteMessage",
     "sqs:DeleteQueue", "sqs:ListQueues", "sqs:ListQueueTags", "sqs:ReceiveMessage", "ec2:DeleteNetworkInterface",
-    "ec2:DeleteSecurityGroup", "ec2:GetConsoleOutput", "s3:DeleteObject",
+    "ec2:DeleteSecurityGroup", "ec2:GetConsoleOutput", "s3:DeleteObject", "ec2:DescribeInstanceStatus",
+    "ec2:UnassignPrivateIpAddresses", "ec2:UnmonitorInstances",
 }  # fmt: skip
 # Where the first way that asks for it only tidies up with it.
 BETTER = {
@@ -106,11 +107,10 @@ def _judged(action, outcome, before, scene):
         for one in outcome.errors
     ):
         wrong.append(f"{action} is no error of its own: {outcome}")
-    if scene.account.customer.instance(scene.rich)["State"]["Name"] != "running":
-        # What was put back only in part: whoever restores again has it whole.
-        again = scene.exchange()
-        wrong += [] if again.fine else [f"{action}: restoring again fails: {again}"]
     report = scene.appliance.reap()
+    # What was put back only in part is put back whole by then.
+    state = scene.account.customer.instance(scene.rich)["State"]["Name"]
+    wrong += [] if state == "running" else [f"{action} leaves the instance {state}"]
     if report.failed or (remains := left(scene) - before):
         wrong.append(f"{action} leaves {report.failed or sorted(remains)}")
     return wrong

@@ -74,10 +74,10 @@ class VolumeExchange:
                 self._attach(volume.volume_id, volume.device)
             self._say_who_goes(volume.device, goes=volume.delete_on_termination)
         apply_stopped(self._ec2, self._instance_id, was.configuration)
-        drop_addresses(self._ec2, self._instance_id, was.configuration)
-        apply_running(self._ec2, self._instance_id, was.configuration)
         if was.state in RUNNING_STATES:
             start_instance(self._ec2, self._waiting, self._instance_id)
+        drop_addresses(self._ec2, self._instance_id, was.configuration)
+        apply_running(self._ec2, self._instance_id, was.configuration)
         for volume_id in made:
             delete_volume(self._ec2, self._book, volume_id)
         for volume in kept:
@@ -92,15 +92,27 @@ class VolumeExchange:
                 delete_volume(self._ec2, self._book, volume.volume_id)
 
     def _check_there(self, was: StandingInstance, kept: list[KeptVolume]) -> None:
-        """A new volume comes off only where the old one is kept, or there was none: it may be the only copy by now."""
+        """Before anything is touched: a new volume comes off only where the old one is kept, or there was none, because
+        it may be the only copy by now; and an old one goes on only where nobody has attached another since.
+        """
+        ours, kept_ids = self._in_place(), {one.volume_id for one in kept}
         devices = {one.volume_id: one.device for one in was.configuration.volumes}
-        replaced = self._in_place()
-        gone = [one for one, device in devices.items() if device in replaced and one not in {v.volume_id for v in kept}]
-        if gone:
+        reasons = [
+            f"{volume_id} is not kept any more"
+            for volume_id, device in devices.items()
+            if device in ours and volume_id not in kept_ids
+        ]
+        now = self._attached()
+        reasons += [
+            f"{now[one.device]} is at {one.device} in the place of {one.volume_id}"
+            for one in kept
+            if now.get(one.device) not in (None, one.volume_id, ours.get(one.device))
+        ]
+        if reasons:
             raise ConflictError(
                 f"the old volumes of {self._instance_id} cannot be put back",
-                why=f"{', '.join(gone)} is not kept any more",
-                cure="nothing was changed; look at the instance, and restore again if that is needed",
+                why=", ".join(reasons),
+                cure="nothing was changed; look at the instance, and delete what is not needed any more",
             )
 
     def _stop_to_put_back(self, was: StandingInstance, kept: list[KeptVolume], made: Mapping[str, bool]) -> None:

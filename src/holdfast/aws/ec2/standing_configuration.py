@@ -13,6 +13,7 @@ from holdfast.appliance.ports.cloud import InstanceOrder
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.configuration import read_configuration
 from holdfast.aws.ec2.launch_request import metadata_options
+from holdfast.aws.ec2.states import instance_state
 from holdfast.aws.ownership import RESERVED, as_list, people_tags
 from holdfast.domain.workload import InstanceConfiguration, InterfaceConfiguration
 
@@ -137,8 +138,17 @@ def _profile(ec2: PatientClient, instance_id: str, wanted: str | None, now: str 
         return
     filters = [{"Name": "instance-id", "Values": [instance_id]}]
     found = ec2.call("DescribeIamInstanceProfileAssociations", instance_id, Filters=filters)
-    for one in found["IamInstanceProfileAssociations"]:
-        if one["State"] in ("associating", "associated"):
-            ec2.call("DisassociateIamInstanceProfile", instance_id, AssociationId=one["AssociationId"])
+    had = [
+        str(one["AssociationId"])
+        for one in found["IamInstanceProfileAssociations"]
+        if one["State"] in ("associating", "associated")
+    ]
+    if wanted and had and instance_state(ec2, instance_id) == "running":
+        # Whoever may not give the new one has not taken the old one off. EC2 offers it for running instances alone.
+        profile = {"AssociationId": had[0], "IamInstanceProfile": {"Arn": wanted}}
+        ec2.call("ReplaceIamInstanceProfileAssociation", instance_id, **profile)
+        return
+    for association_id in had:
+        ec2.call("DisassociateIamInstanceProfile", instance_id, AssociationId=association_id)
     if wanted:
         ec2.call("AssociateIamInstanceProfile", instance_id, InstanceId=instance_id, IamInstanceProfile={"Arn": wanted})

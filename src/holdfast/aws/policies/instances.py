@@ -132,6 +132,7 @@ def _exchanging(names: Ec2Names) -> list[Grant]:
                 "ec2:ModifyInstanceAttribute",
                 "ec2:ModifyInstanceMetadataOptions",
                 "ec2:MonitorInstances",
+                "ec2:ReplaceIamInstanceProfileAssociation",
                 "ec2:StartInstances",
                 "ec2:StopInstances",
                 "ec2:UnmonitorInstances",

@@ -172,11 +172,16 @@ class InstancesBackend(AttachmentOperations):
 
     def associate_iam_instance_profile(self, *arguments: Any, **options: Any) -> Any:
         """Give an instance its profile."""
-        association = super().associate_iam_instance_profile(*arguments, **options)
-        # moto shows the association's id where EC2 shows the profile's.
-        profile = association.iam_instance_profile
-        association.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}
-        return association
+        return _with_profile(super().associate_iam_instance_profile(*arguments, **options))
+
+    def replace_iam_instance_profile_association(self, *arguments: Any, **options: Any) -> Any:
+        """Give an instance that runs another profile."""
+        association_id = arguments[0] if arguments else options["association_id"]
+        for association in list(self.iam_instance_profile_associations.values()):
+            if association.association_id == association_id and association.instance.state != RUNNING:
+                words = f"The instance '{association.instance.id}' is not in the 'running' state."
+                raise EC2ClientError("IncorrectInstanceState", words)
+        return _with_profile(super().replace_iam_instance_profile_association(*arguments, **options))
 
     # -------------------------------------------------------------------------------------------------------- states
 
@@ -261,6 +266,13 @@ class InstancesBackend(AttachmentOperations):
         if not isinstance(instance, LabInstance):
             raise InvalidInstanceIdError(instance_id)
         return instance
+
+
+def _with_profile(association: Any) -> Any:
+    # moto shows the association's id where EC2 shows the profile's.
+    profile = association.iam_instance_profile
+    association.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}
+    return association
 
 
 def _power(instance: Instance) -> Power:

@@ -14,7 +14,7 @@ ebs | snapshot | CompleteSnapshot GetSnapshotBlock ListChangedBlocks ListSnapsho
 ebs | snapshot | StartSnapshot
 ec2 | - | DescribeAddresses DescribeIamInstanceProfileAssociations DescribeImages DescribeInstances DescribeKeyPairs
 ec2 | - | DescribeNetworkInterfaces DescribeSecurityGroups DescribeSnapshots DescribeSubnets DescribeVolumes
-ec2 | - | DescribeVpcs
+ec2 | - | DescribeInstanceStatus DescribeVpcs
 ec2 | elastic-ip instance network-interface | AssociateAddress
 ec2 | image | DeregisterImage
 ec2 | image instance key-pair network-interface security-group snapshot subnet volume | RunInstances
@@ -22,12 +22,12 @@ ec2 | image instance network-interface security-group snapshot volume | CreateTa
 ec2 | image snapshot | RegisterImage
 ec2 | instance | AssociateIamInstanceProfile DescribeInstanceAttribute DisassociateIamInstanceProfile
 ec2 | instance | GetConsoleOutput ModifyInstanceMetadataOptions MonitorInstances StartInstances StopInstances
-ec2 | instance | TerminateInstances UnmonitorInstances
+ec2 | instance | ReplaceIamInstanceProfileAssociation TerminateInstances UnmonitorInstances
 ec2 | instance network-interface security-group subnet | ModifyNetworkInterfaceAttribute
 ec2 | instance security-group volume | ModifyInstanceAttribute
 ec2 | instance snapshot volume | CreateSnapshots
 ec2 | instance volume | AttachVolume DetachVolume
-ec2 | network-interface | AssignPrivateIpAddresses DeleteNetworkInterface
+ec2 | network-interface | AssignPrivateIpAddresses DeleteNetworkInterface UnassignPrivateIpAddresses
 ec2 | security-group | AuthorizeSecurityGroupIngress DeleteSecurityGroup
 ec2 | security-group vpc | CreateSecurityGroup
 ec2 | snapshot | DeleteSnapshot ModifySnapshotAttribute
