@@ -30,7 +30,7 @@ WARNINGS = {
     "iam:ListInstanceProfiles", "iam:ListRoles", "iam:GetInstanceProfile", "iam:GetRole", "sqs:DeleteMessage",
     "sqs:DeleteQueue", "sqs:ListQueues", "sqs:ListQueueTags", "sqs:ReceiveMessage", "ec2:DeleteNetworkInterface",
     "ec2:DeleteSecurityGroup", "ec2:GetConsoleOutput", "s3:DeleteObject", "ec2:DescribeInstanceStatus",
-    "ec2:UnassignPrivateIpAddresses", "ec2:UnmonitorInstances",
+    "ec2:DisassociateIamInstanceProfile", "ec2:UnassignPrivateIpAddresses", "ec2:UnmonitorInstances",
 }  # fmt: skip
 # Where the first way that asks for it only tidies up with it.
 BETTER = {
