@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from holdfast.appliance.desk import Desk
 from holdfast.appliance.lanes import set_repository_limit
-from holdfast.domain.errors import ConflictError, PermissionDeniedError, UsageError
+from holdfast.domain.errors import ConflictError, NotFoundError, PermissionDeniedError, UsageError, WrongKeyError
+from holdfast.domain.history import ROWS_AT_ONCE, in_portions
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.protocol.appliance_answers import AccountCheck
@@ -80,7 +81,7 @@ class Infrastructure(Desk):
                 f"a task limit of {repository.task_limit}", why=f"it is 1 to {_TASK_LIMIT}", cure="choose another"
             )
         plain = None if password is None else password.encode()
-        known = replace(repository, repository_id=self._surface.repositories.examine(repository.location, plain))
+        known = replace(repository, repository_id=self._examined(repository.location, plain))
         before = next((one for one in self._records.repositories.all() if one.name == known.name), known)
         _check_the_same(f"repository {known.name}", before.repository_id, known.repository_id)
         self._records.repositories.put(known, None if plain is None else self._sealed(known.name, plain))
@@ -99,6 +100,17 @@ class Infrastructure(Desk):
 
     def list_repositories(self) -> list[RepositoryDefinition]:
         """By name."""
+    def _examined(self, location: str, password: bytes | None) -> str:
+        try:
+            return self._surface.repositories.examine(location, password)
+        except WrongKeyError:
+            raise
+        except PermissionDeniedError as error:
+            cure = "holdfast plugin install aws --set repositories=BUCKET/PREFIX,…"
+            raise PermissionDeniedError(
+                error.what, why=error.why, cure=f"name every repository of deployed appliances to the plug-in: {cure}"
+            ) from error
+
         return self._records.repositories.all()
 
     def get_repository(self, name: str) -> RepositoryDefinition:

@@ -60,7 +60,8 @@ class Results(Desk):
         return self._open(session_id, SessionKind.DELETE_POINT, point.id, {"point": point.id}, tasks)
 
     def plan_restore(self, order: InstanceRestore | VolumeRestore) -> RestorePlan:
-        """Everything that would happen."""
+        """Everything that would happen. Raises UsageError for an order that cannot be meant."""
+        _check_mode(order.worker_mode)
         planner = self._workflows.planner
         return planner.plan_instance(order) if isinstance(order, InstanceRestore) else planner.plan_volumes(order)
 
@@ -70,7 +71,6 @@ class Results(Desk):
         """
         planner = self._workflows.planner
         source = planner.source(order.point)
-        _check_mode(order.worker_mode)
         plan = self.plan_restore(order)
         if isinstance(order, InstanceRestore) and not order.replace:
             standing = planner.standing(order, source)

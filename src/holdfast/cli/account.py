@@ -65,6 +65,19 @@ def list_(
     return voice.status
 
 
+@command(app, example="holdfast account show production")
+def show(
+    voice: Voice,
+    name: NameArgument,
+    appliance: ApplianceOption = None,
+) -> int:
+    """Show an account."""
+    with connected() as client:
+        found = client.send("GET", f"/accounts/{name}", query=query(appliance=appliance))
+    voice.document(found, lambda: facts_table(as_facts(found)))
+    return voice.status
+
+
 @command(app, example="holdfast account check production")
 def check(
     voice: Voice,

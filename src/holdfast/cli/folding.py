@@ -9,7 +9,8 @@ import textwrap
 from collections.abc import Sequence
 
 GAP = "  "
-# No column is cut below this for others to fit.
+# A column is made narrower than the first only where cutting words to it does not do, and never than the second.
+COMFORTABLE_WIDTH = 24
 LEAST_WIDTH = 12
 _HEX = re.compile("[0-9a-f]{16,}")
 
@@ -41,16 +42,16 @@ def _kept(widths: Sequence[int], spare: Sequence[int], page: int) -> list[int]:
 
 
 def _narrowed(lines: Sequence[Sequence[str]], columns: Sequence[int], widths: Sequence[int], page: int) -> list[int]:
-    """The widest column gives way first: to its longest word, and where that does not do, by cutting words."""
+    """The widest column gives way first: it is folded, and where that does not do, its words are cut."""
     words = [max(len(word) for line in lines for word in [*line[column].split(), ""]) for column in range(len(widths))]
-    least = [min(width, LEAST_WIDTH) for width in widths]
     narrow = list(widths)
-    for bounds in ([max(word, bound) for word, bound in zip(words, least, strict=True)], least):
-        while _total(narrow, columns) > page:
-            wide = [column for column in columns if narrow[column] > bounds[column]]
-            if not wide:
-                break
-            narrow[max(wide, key=lambda column: narrow[column])] -= 1
+    for bound in (COMFORTABLE_WIDTH, LEAST_WIDTH):
+        for cutting in (False, True):
+            while _total(narrow, columns) > page:
+                wide = [column for column in columns if narrow[column] > max(bound, 0 if cutting else words[column])]
+                if not wide:
+                    break
+                narrow[max(wide, key=lambda column: narrow[column])] -= 1
     return narrow
 
 

@@ -55,11 +55,11 @@ def _table(plugins: list[dict[str, Any]]) -> str:
     for plugin in plugins:
         parts += [(one["where"], one["kind"], one["name"], _health(one), one["detail"]) for one in plugin["things"]]
         parts += [
-            ("server", "service", f"{one['name']} of {one['appliance']}", one["state"], _pulse(one))
+            ("server", "service", f"{one['name']} of {one['appliance']}", _state(one), _pulse(one))
             for one in plugin["services"]
         ]
-    headings = ("WHERE", "WHAT", "NAME", "HEALTH", "")
-    return text + ("\n" + rows_table(headings, parts, spare=("WHERE",)) if parts else "")
+    headings = ("WHERE", "WHAT", "NAME", "HEALTH", "DETAIL")
+    return text + ("\n" + rows_table(headings, parts, spare=("WHERE", "DETAIL")) if parts else "")
 
 
 def _shown(plugin: dict[str, Any]) -> str:
@@ -73,8 +73,11 @@ def _shown(plugin: dict[str, Any]) -> str:
         "from": plugin["source"] or None,
         "policies": ", ".join(plugin["workloads"]) or None,
     }
-    parts = {one["kind"]: f"{one['name']} {one['detail']}".rstrip() + f", {_health(one)}" for one in plugin["things"]}
-    parts |= {f"{one['name']} of {one['appliance']}": f"{one['state']}, {_pulse(one)}" for one in plugin["services"]}
+    parts = {
+        one["kind"]: " ".join(filter(None, ("" if one["healthy"] else "NOT HEALTHY:", one["name"], one["detail"])))
+        for one in plugin["things"]
+    }
+    parts |= {f"{one['name']} of {one['appliance']}": f"{_state(one)}, {_pulse(one)}" for one in plugin["services"]}
     return facts_table(facts) + ("\n" + facts_table(parts) if parts else "")
 
 
@@ -82,10 +85,14 @@ def _health(thing: dict[str, Any]) -> str:
     return "healthy" if thing["healthy"] else "NOT HEALTHY"
 
 
+def _state(service: dict[str, Any]) -> str:
+    """Whether a process runs, and why it does not."""
+    return f"{service['state']}: {service['reason']}" if service["reason"] else str(service["state"])
+
+
 def _pulse(service: dict[str, Any]) -> str:
-    """How a process does, and why it does not run."""
     restarts = counted(service["restarts"], "restart")
-    return f"{restarts}; {service['reason']}" if service["reason"] else f"pid {service['pid']}, {restarts}"
+    return restarts if service["pid"] is None else f"pid {service['pid']}, {restarts}"
 
 
 @command(app, example="holdfast plugin install aws --set region=eu-central-1")

@@ -25,7 +25,7 @@ def list_(
     workload: Annotated[
         str | None, typer.Option("--workload", metavar="ID", help="Only the points of this workload.")
     ] = None,
-    last: Annotated[int | None, typer.Option("--last", metavar="N", help="At most so many.")] = None,
+    last: Annotated[int | None, typer.Option("--last", metavar="N", min=1, help="At most so many.")] = None,
     appliance: ApplianceOption = None,
 ) -> int:
     """List restore points, newest first."""

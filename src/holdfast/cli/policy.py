@@ -44,6 +44,9 @@ def _read(file: Path) -> str:
         text = sys.stdin.read(LIMIT_BYTES + 1) if str(file) == "-" else file.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise NotFoundError(f"{file} does not exist", why="there is no such file", cure="check -f") from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(f"{file} cannot be read", why=why, cure="name a policy document that you may read") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is no text", why="it is not UTF-8", cure="name a YAML file") from error
     if len(text) > LIMIT_BYTES:

@@ -8,9 +8,10 @@ from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import short_time
 from holdfast.cli.server_connection import ApplianceOption, connected, every, query
-from holdfast.cli.session_display import detail_table, follow, sessions_table, status_of
+from holdfast.cli.session_display import FINAL, detail_table, follow, sessions_table, status_of
 from holdfast.cli.tables import rows_table
-from holdfast.cli.voice import Voice
+from holdfast.cli.voice import Voice, say
+from holdfast.domain.session import SessionKind
 
 app = typer.Typer(name="session", help="What runs and what ran: progress, logs, cancel.", rich_markup_mode=None)
 
@@ -22,13 +23,11 @@ SessionArgument = Annotated[
 @command(app, "list", example="holdfast session list --kind policy --last 20")
 def list_(
     voice: Voice,
-    kind: Annotated[
-        str | None, typer.Option("--kind", metavar="KIND", help="policy, restore, manual-snapshot, deploy, …")
-    ] = None,
+    kind: Annotated[SessionKind | None, typer.Option("--kind", help="Only sessions of this kind.")] = None,
     subject: Annotated[
         str | None, typer.Option("--of", metavar="NAME", help="Only sessions of this policy, point or appliance.")
     ] = None,
-    last: Annotated[int, typer.Option("--last", metavar="N", help="At most so many.")] = 50,
+    last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="At most so many.")] = 50,
     appliance: ApplianceOption = None,
 ) -> int:
     """List sessions, newest first."""
@@ -88,5 +87,7 @@ def cancel(
     confirm(f"cancel session {session}", yes)
     with connected() as client:
         detail = client.send("POST", f"/sessions/{session}/cancel")
+    if detail["session"]["state"] in FINAL:
+        say(f"note: there was nothing to cancel: it has ended, {detail['session']['state']}")
     voice.document(detail, lambda: detail_table(detail))
     return voice.status

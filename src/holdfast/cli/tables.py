@@ -10,7 +10,7 @@ from typing import Any
 
 from holdfast.cli.folding import GAP, fitted, folded
 from holdfast.cli.printable import printable
-from holdfast.cli.quantities import human_duration, human_size
+from holdfast.cli.quantities import human_duration, human_size, short_time
 
 Cell = str | int | float | None
 # A terminal that is narrower is treated as if it were not.
@@ -60,6 +60,8 @@ def as_facts(document: Mapping[str, Any]) -> dict[str, Cell]:
             continue
         elif "_bytes" in name:
             facts[words.replace(" bytes", "")] = human_size(value)
+        elif name.endswith("_at") or name in ("created", "committed"):
+            facts[words] = short_time(value)
         elif name.endswith("_seconds"):
             facts[words.removesuffix(" seconds")] = human_duration(value)
         else:

@@ -90,7 +90,7 @@ class WorkerMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkerChoice:
-    """How workers are made; what is None is chosen for each instance (docs/workers.md)."""
+    """How workers are made; what is None is chosen for each instance (docs/policies.md)."""
 
     mode: WorkerMode = WorkerMode.EC2
     instance_type: str | None = None

@@ -64,7 +64,8 @@ class Deployment:
             context.say(f"its certificate has the fingerprint {fingerprint_of(certificate)}")
             facts = self._answer(url, certificate)
         except HoldfastError as error:
-            context.say(f"removing what was made: {error.what}")
+            if self._ledger(context.session_id).open_rows():
+                context.say(f"removing what was made: {error.what}")
             self.clean(context.session_id)
             raise
         return replace(appliance_of(order.name, url, certificate, facts), instance_id=launched.instance_id)
