@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from holdfast.appliance.desk import Desk
 from holdfast.appliance.lanes import set_repository_limit
-from holdfast.domain.errors import ConflictError, NotFoundError, PermissionDeniedError, UsageError, WrongKeyError
-from holdfast.domain.history import ROWS_AT_ONCE, in_portions
+from holdfast.domain.errors import ConflictError, PermissionDeniedError, UsageError, WrongKeyError
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.protocol.appliance_answers import AccountCheck
