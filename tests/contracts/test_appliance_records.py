@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.appliance.ports.records import OpenBackup
 from holdfast.database.appliance_records import appliance_records
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
@@ -219,6 +220,37 @@ def test_points(records):
         records.points.get(hex_id(1))
 
 
+def test_points_are_counted_by_account_and_repository_and_forgotten_by_repository(records):
+    for number in range(5):
+        records.points.add(replace(point(number), repository="old" if number else "vault"), b"")
+    records.points.add(replace(point(9), repository=None), b"")
+    assert records.points.count_naming() == 6
+    assert records.points.count_naming(repository="old") == 4
+    assert records.points.count_naming(account="main", repository="vault") == 1
+    assert records.points.count_naming(account="other") == 0
+    newest = records.changes.newest()
+    assert [records.points.forget_in("old", 3) for _ in range(3)] == [3, 1, 0]
+    assert {one.id for one in records.points.of_policy("daily")} == {hex_id(0), hex_id(9)}
+    told = records.changes.after(newest, 10)
+    assert {(one.kind, one.id, one.document) for one in told} == {("point", hex_id(n), None) for n in range(1, 5)}
+
+
+def open_backup(number):
+    return OpenBackup(hex_id(number), "vault", hex_id(1), hex_id(2), workload(), "daily", {"vol-1": f"snap-{number}"})
+
+
+def test_open_backups(records):
+    newest = records.changes.newest()
+    records.open_backups.put(open_backup(2))
+    records.open_backups.put(open_backup(1))
+    records.open_backups.put(replace(open_backup(2), snapshots={}))
+    assert records.open_backups.all() == [open_backup(1), replace(open_backup(2), snapshots={})]
+    records.open_backups.remove(hex_id(2))
+    records.open_backups.remove(hex_id(2))
+    assert records.open_backups.all() == [open_backup(1)]
+    assert records.changes.newest() == newest, "nobody mirrors them"
+
+
 def test_a_point_is_found_by_a_prefix_that_only_it_has(records):
     for start in ("aa1", "aa2", "b"):
         records.points.add(replace(point(1), id=start.ljust(32, "0")), b"")
@@ -260,6 +292,24 @@ def test_changes_come_in_order_and_of_each_object_the_latest(records):
     assert records.changes.after(8, 10) == []
 
 
+def test_removals_are_told_for_a_while(records):
+    records.accounts.put(Account("gone"))
+    records.accounts.remove("gone")
+    records.policies.put(policy("gone"), moment(1))
+    records.policies.remove("gone")
+    records.accounts.put(Account("here"))
+    reached = records.changes.newest()
+    records.sessions.open(session(1, State.FAILED), [], {})
+    records.sessions.forget(moment(2), (), 9)
+    records.changes.forget_removals(reached)
+    assert [(one.kind, one.id) for one in records.changes.after(0, 9)] == [("account", "here"), ("session", hex_id(1))]
+    records.changes.forget_removals(records.changes.newest())
+    assert [(one.kind, one.id) for one in records.changes.after(0, 9)] == [("account", "here")]
+    assert records.changes.newest() == 7
+    records.accounts.put(Account("gone"))
+    assert records.changes.after(7, 9)[0].id == "gone"
+
+
 def test_no_change_is_counted_where_nothing_changed(records):
     records.sessions.open(session(1, State.FAILED), [task(2, 1, State.FAILED)], {})
     records.points.add(point(3), b"")
@@ -290,6 +340,48 @@ def test_ledger(records):
     assert records.ledger.open_rows(session_id=hex_id(9)) == []
     with pytest.raises(NotFoundError):
         records.ledger.created(hex_id(9), "i-3", moment(8))
+
+
+def test_old_sessions_are_forgotten_with_all_that_is_theirs_and_the_change_is_told(records):
+    for number, state in enumerate([State.SUCCEEDED, State.FAILED, State.RUNNING, State.WARNING, State.CANCELLED]):
+        records.sessions.open(session(number, state), [task(10 + number, number, state)], {})
+        records.sessions.log(line(number, "a line"))
+    # Its session was broken off, and it goes on.
+    records.sessions.open(session(5, State.FAILED), [task(15, 5, State.RUNNING)], {})
+    records.points.add(replace(point(7), session_id=hex_id(0)), b"sealed")
+    newest = records.changes.newest()
+
+    def forget(limit):
+        return records.sessions.forget(moment(4), [hex_id(3)], limit)
+
+    assert [forget(1), forget(9), forget(9)] == [1, 1, 0], "0 and 1: the oldest first"
+    assert records.sessions.forget(moment(6), [hex_id(3)], 9) == 1
+    assert [one.id for one in records.sessions.page(before=None, limit=9)] == [hex_id(n) for n in (5, 3, 2)]
+    for call in (records.sessions.get, records.sessions.details):
+        with pytest.raises(NotFoundError):
+            call(hex_id(0))
+    with pytest.raises(NotFoundError):
+        records.sessions.task(hex_id(10))
+    told = {(one.kind, one.id): one.document for one in records.changes.after(newest, 99)}
+    assert told == {
+        (kind, hex_id(n)): None for kind, n in zip(["session"] * 3 + ["task"] * 3, [0, 1, 4, 10, 11, 14], strict=True)
+    }
+    assert records.points.get(hex_id(7)).session_id == hex_id(0), "a point outlives its session"
+    records.sessions.open(session(0), [], {})
+    assert records.sessions.lines(hex_id(0), 0, 9) == []
+
+
+def test_closed_rows_of_the_ledger_are_forgotten_unless_their_session_runs(records):
+    for number in range(4):
+        records.ledger.intend(ledger_row(number))
+        if number:
+            records.ledger.dropped(hex_id(number), moment(number))
+    records.sessions.open(session(1), [], {})
+    assert records.ledger.forget(moment(3), 9) == 0, "they are of session 1"
+    records.sessions.put(session(1, State.FAILED))
+    assert [records.ledger.forget(moment(3), 1) for _ in range(3)] == [1, 1, 0]
+    assert [one.id for one in records.ledger.open_rows()] == [hex_id(0)]
+    assert records.ledger.intend(ledger_row(9, "token-3")).id == hex_id(3), "it was closed too late to go"
 
 
 def test_settings(records):

@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 import time
+from dataclasses import replace
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -23,7 +24,7 @@ from holdfast.domain.errors import (
 from holdfast.testing.sample_records import hex_id, point, session, task
 
 OF_ONE_SIDE = {
-    "appliance": {"accounts", "policies", "due_moments", "points"},
+    "appliance": {"accounts", "policies", "due_moments", "points", "open_backups"},
     "server": {"appliances", "plugins", "tokens", "mirrored"},
 }
 
@@ -53,6 +54,27 @@ def test_tables_of_another_side_or_a_newer_version_are_refused(open_database):
         connection.execute(text("UPDATE alembic_version SET version_num = 'appliance_9999'"))
     with pytest.raises(UnsupportedFormatError):
         open_database("appliance")
+
+
+def test_points_of_an_earlier_version_say_where_they_lie(open_database):
+    database = open_database("appliance")
+    appliance_records(database).points.add(point(1), b"")
+    appliance_records(database).points.add(replace(point(2), repository=None), b"")
+    with database.writing() as connection:
+        for statement in (
+            "DROP TABLE open_backups",
+            "DROP INDEX points_by_repository",
+            "DROP INDEX points_by_account",
+            "ALTER TABLE points DROP COLUMN repository",
+            "INSERT INTO settings (name) VALUES ('configuration/of-a-task-that-ended')",
+            "UPDATE alembic_version SET version_num = 'appliance_0001'",
+        ):
+            connection.execute(text(statement))
+    again = open_database("appliance")
+    assert appliance_records(again).points.count_naming(repository="vault") == 1
+    assert appliance_records(again).points.count_naming() == 2
+    with again.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM settings")).scalar() == 0
 
 
 def test_a_block_that_raises_writes_nothing(open_database):
@@ -137,7 +159,8 @@ def test_lists_stay_quick_over_a_hundred_thousand_points(tmp_path):
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
             " INSERT INTO points SELECT printf('%032x', i), account, region, 'i-' || (i % 1000), policy,"
             " printf('2026-02-01T%02d:%02d:%02d.000000Z', i / 3600 % 24, i / 60 % 60, i % 60),"
-            " replace(document, printf('%032x', 0), printf('%032x', i)), sealed_configuration FROM n, points"
+            " replace(document, printf('%032x', 0), printf('%032x', i)), sealed_configuration, repository"
+            " FROM n, points"
         )
     raw.close()
     calls = {
@@ -145,6 +168,7 @@ def test_lists_stay_quick_over_a_hundred_thousand_points(tmp_path):
         "later page": lambda: records.points.page(before=hex_id(70_000), limit=100),
         "of one workload": lambda: records.points.page(before=None, limit=100, workload_id="i-7"),
         "prefix": lambda: records.points.get(hex_id(100_000)[:31]),
+        "of one repository": lambda: records.points.count_naming(repository="vault"),
     }
     for name, call in calls.items():
         started = time.perf_counter()

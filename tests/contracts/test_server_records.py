@@ -70,13 +70,50 @@ def test_tokens(records):
     records.tokens.add(service)
     with pytest.raises(ConflictError):
         records.tokens.add(replace(service, id="aaaaaaaa"))
-    assert records.tokens.all() == [service, admin]
+    assert records.tokens.get("bbbbbbbb") == service
     records.tokens.revoke("aaaaaaaa", moment(5))
     records.tokens.revoke("aaaaaaaa", moment(6))
     assert records.tokens.get("aaaaaaaa") == replace(admin, revoked_at=moment(5))
     for call in (lambda: records.tokens.get("none"), lambda: records.tokens.revoke("none", moment(1))):
         with pytest.raises(NotFoundError):
             call()
+
+
+def test_tokens_of_one_appliance_are_revoked_together(records):
+    kinds = [
+        (TokenKind.SERVICE, "one"),
+        (TokenKind.SERVICE, "one"),
+        (TokenKind.SERVICE, "two"),
+        (TokenKind.ADMIN, None),
+    ]
+    for number, (kind, name) in enumerate(kinds):
+        records.tokens.add(StoredToken(f"{number}", "00" * 32, kind, moment(number), name))
+    records.tokens.revoke("0", moment(5))
+    records.tokens.revoke_services("one", moment(6))
+    assert [records.tokens.get(f"{n}").revoked_at for n in range(4)] == [moment(5), moment(6), None, None]
+
+
+def test_whether_any_token_is_valid(records):
+    assert not records.tokens.is_any_valid(TokenKind.ADMIN, moment(0))
+    records.tokens.add(StoredToken("a", "00" * 32, TokenKind.ADMIN, moment(1), expires_at=moment(9)))
+    assert records.tokens.is_any_valid(TokenKind.ADMIN, moment(8))
+    assert not records.tokens.is_any_valid(TokenKind.ADMIN, moment(9))
+    assert not records.tokens.is_any_valid(TokenKind.SERVICE, moment(8))
+    records.tokens.revoke("a", moment(2))
+    assert not records.tokens.is_any_valid(TokenKind.ADMIN, moment(8))
+
+
+def test_tokens_that_open_nothing_any_more_are_forgotten(records):
+    records.tokens.add(StoredToken("lasting", "00" * 32, TokenKind.ADMIN, moment(0)))
+    records.tokens.add(StoredToken("expired", "00" * 32, TokenKind.ADMIN, moment(0), expires_at=moment(3)))
+    records.tokens.add(StoredToken("revoked", "00" * 32, TokenKind.SERVICE, moment(0), "one"))
+    records.tokens.revoke("revoked", moment(4))
+    assert records.tokens.forget(moment(3), 9) == 0
+    assert records.tokens.forget(moment(4), 9) == 1
+    assert [records.tokens.forget(moment(9), 1) for _ in range(2)] == [1, 0]
+    assert records.tokens.get("lasting")
+    with pytest.raises(NotFoundError):
+        records.tokens.get("revoked")
 
 
 def test_a_page_again_changes_nothing(records):

@@ -40,5 +40,6 @@ def assert_nothing_left(site: SimulatedSite) -> None:
     images = {point.id for point in points(site, "image-backup")}
     assert images == set(site.repository.points_by_id)
     assert {row.object_id for row in site.records.ledger.open_rows()} == snapshots(site)
+    assert site.records.open_backups.all() == []
     assert site.records.sessions.unfinished() == []
     assert site.records.sessions.running_tasks() == []

@@ -1,6 +1,7 @@
 """How instances are made up, kept sealed: user data may hold secrets of its owner."""
 
 from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import FormatError
 from holdfast.domain.workload import InstanceConfiguration
 from holdfast.protocol.encoding import from_json, to_json
 
@@ -41,6 +42,13 @@ class Configurations:
     def _opened(self, sealed: bytes) -> InstanceConfiguration:
         text = self._surface.secrets.open(sealed, _PURPOSE)
         return from_json(InstanceConfiguration, text, "the configuration of an instance")
+
+
+def configuration_in(text: bytes, point: str) -> InstanceConfiguration:
+    """What stands in a point of a repository, which is sealed as a whole. Raises FormatError."""
+    if not text:
+        raise FormatError(f"restore point {point} does not say how its instance was made up", why="it holds none")
+    return from_json(InstanceConfiguration, text, f"the configuration in restore point {point}")
 
 
 def _name_of(task_id: str) -> str:

@@ -4,9 +4,9 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 
 from holdfast.appliance.event_pump import EventPump
+from holdfast.appliance.history import Pruning
 from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
 from holdfast.appliance.policy_office import PolicyOffice
 from holdfast.appliance.reaper import Reaper
@@ -29,14 +29,13 @@ class Rhythm:
     pump_pause_seconds: float = 0.2
     recovery_seconds: float = 60.0
     reaper_seconds: float = 300.0
+    settle_seconds: float = 300.0
     prune_seconds: float = 3600.0
     after_trouble_seconds: float = 5.0
-    # Longer than a schedule reaches back: an id that could come again is still known.
-    ended_kept_seconds: float = 7 * 24 * 3600.0
 
 
 class Housekeeping:
-    """Scheduler, event pump, recovery of sessions, reaper."""
+    """Scheduler, event pump, recovery of sessions, settlement of backups, reaper, pruning."""
 
     def __init__(
         self, surface: Surface, workflows: Workflows, office: PolicyOffice, reaper: Reaper, rhythm: Rhythm | None = None
@@ -44,7 +43,9 @@ class Housekeeping:
         self._surface = surface
         self._pump: EventPump = workflows.pump
         self._recovery = Recovery(surface, workflows.book)
+        self._settlement = workflows.settlement
         self._reaper = reaper
+        self._pruning = Pruning(surface)
         self._rhythm = rhythm if rhythm is not None else Rhythm()
         self._scheduler = Scheduler(
             surface,
@@ -62,8 +63,9 @@ class Housekeeping:
             set_repository_limit(engine, repository)
         self._begin("scheduler", self._scheduler.tick, rhythm.schedule_seconds)
         self._begin("recovery", self._recovery.sweep, rhythm.recovery_seconds)
+        self._begin("settlement", self._settle, rhythm.settle_seconds)
         self._begin("reaper", self._reap, rhythm.reaper_seconds)
-        self._begin("pruning", self._prune, rhythm.prune_seconds)
+        self._begin("pruning", self._pruning.prune, rhythm.prune_seconds)
         self._begin("events", self._pump_events, rhythm.pump_pause_seconds)
 
     def stop(self, patience_seconds: float = 15.0) -> None:
@@ -98,9 +100,9 @@ class Housekeeping:
         if any(one.mode == WorkerMode.EC2 and not one.outcome for task in running for one in task.workers):
             self._pump.pump(self._surface.region, self._rhythm.pump_wait_seconds)
 
-    def _prune(self) -> None:
-        kept = timedelta(seconds=self._rhythm.ended_kept_seconds)
-        self._surface.engine().prune(self._surface.surroundings.now() - kept)
+    def _settle(self) -> None:
+        for line in self._settlement.settle():
+            _log.warning("%s", line)
 
     def _reap(self) -> None:
         report = self._reaper.reap()

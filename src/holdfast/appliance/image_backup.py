@@ -12,15 +12,16 @@ from holdfast.appliance.configurations import Configurations
 from holdfast.appliance.errands import ErrandFacts
 from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
 from holdfast.appliance.ports.engine import Step
+from holdfast.appliance.ports.records import OpenBackup
 from holdfast.appliance.ports.repositories import BackedUp, PreparedWork, SourceVolume
 from holdfast.appliance.retention_work import RetentionWork
 from holdfast.appliance.session_book import SessionBook
+from holdfast.appliance.settlement import record_point
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.task_order import TaskOrder, order_of
 from holdfast.appliance.worker_fleet import WorkerFleet
 from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.domain.policy import BackupTarget, WorkerMode
-from holdfast.domain.restore_point import PointKind, RestorePoint
 from holdfast.domain.session import LogLevel, Task, TaskProgress
 from holdfast.protocol.encoding import to_json
 from holdfast.protocol.worker_messages import TaskKind
@@ -66,8 +67,16 @@ class ImageBackup:
         return {name: str(value) for name, value in asdict(facts).items()}
 
     def open_session(self, errand: "_BackupErrand") -> str:
-        """Open it, with the first attempt's task. It may be another one: see the port."""
-        return errand.prepared(1).session
+        """Open it, with the first attempt's task. It may be another one: see the port. Whatever becomes of this task,
+        it is settled by what is written down here.
+        """
+        kept, meant = self._surface.records.open_backups, errand.open_backup(errand.facts.work)
+        kept.put(meant)
+        opened = errand.prepared(1).session
+        if opened != meant.work:
+            kept.put(errand.open_backup(opened))
+            kept.remove(meant.work)
+        return opened
 
     def commit(self, errand: "_BackupErrand", attempt: int) -> dict[str, Any]:
         """Check the worker's result and commit: from here on there is a restore point."""
@@ -84,24 +93,10 @@ class ImageBackup:
     def record(self, errand: "_BackupErrand", backed_up: dict[str, Any]) -> None:
         """The appliance knows the point, and the base snapshots that the next backup needs."""
         surface, done = self._surface, BackedUp(**{**backed_up, "warnings": tuple(backed_up["warnings"])})
-        task, target = _task_of(surface, errand.task_id)
-        order = order_of(surface.records.sessions.details(task.session_id))
+        task, _ = _task_of(surface, errand.task_id)
         warnings = (*done.warnings, *([COMPARED] if done.compared_everything and done.parent else []))
-        point = RestorePoint(
-            id=done.point,
-            kind=PointKind.IMAGE_BACKUP,
-            workload=task.workload,
-            policy=order.policy_name,
-            created_at=surface.surroundings.now(),
-            size_bytes=done.size_bytes,
-            snapshots=errand.snapshots,
-            repository=target.repository,
-            stored_bytes=done.stored_bytes,
-            parent=done.parent,
-            warnings=warnings,
-            session_id=task.session_id,
-        )
-        surface.records.points.add(point, Configurations(surface).sealed(task.id) or b"")
+        done = replace(done, warnings=warnings)
+        record_point(surface, errand.open_backup(done.point), done, Configurations(surface).sealed(task.id) or b"")
         figures: dict[str, str | int] = {
             "restore_point": done.point,
             "size_bytes": done.size_bytes,
@@ -122,15 +117,16 @@ class ImageBackup:
 
     def abandon(self, errand: "_BackupErrand", error: HoldfastError) -> dict[str, Any] | None:
         """There will be no point of that session; where a commit came before the error, it is what counts. What cannot
-        be given up now is left to the reaper.
+        be given up now is settled later.
         """
         session_id = errand.facts.session_id
         try:
             if errand.abandon() is None:
+                self._surface.records.open_backups.remove(errand.facts.work)
                 return None
             backed_up = errand.accept(1)
         except HoldfastError as other:
-            message = f"the repository's session was not given up: {other.what}: {other.why}"
+            message = f"the repository's session was not given up, and is looked at again: {other.what}: {other.why}"
             self._book.say(session_id, message, LogLevel.WARNING, errand.task_id)
             return None
         message = f"the restore point was committed before this happened: {error.what}: {error.why}"
@@ -200,6 +196,20 @@ class _BackupErrand:
             subnet_id=choice.subnet_id,
             security_group_ids=choice.security_group_ids,
             tags=choice.tags,
+        )
+
+    def open_backup(self, work: str) -> OpenBackup:
+        """As it is written down until its end was seen."""
+        task, order = self._order()
+        _, target = _task_of(self._surface, self.task_id)
+        return OpenBackup(
+            work=work,
+            repository=target.repository,
+            session_id=task.session_id,
+            task_id=task.id,
+            workload=task.workload,
+            policy=order.policy_name,
+            snapshots=self.snapshots,
         )
 
     def finished(self, attempt: int) -> bool:

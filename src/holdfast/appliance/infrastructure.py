@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from holdfast.appliance.desk import Desk
 from holdfast.appliance.lanes import set_repository_limit
 from holdfast.domain.errors import ConflictError, PermissionDeniedError, UsageError, WrongKeyError
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
+from holdfast.domain.session import SessionKind
 from holdfast.protocol.appliance_answers import AccountCheck
 
 PASSWORD_PURPOSE = "repository password"  # noqa: S105 - what it is sealed for, not a password
@@ -44,9 +47,18 @@ class Infrastructure(Desk):
         return self._records.accounts.get(name)
 
     def remove_account(self, name: str) -> None:
-        """Not while a policy names it."""
-        users = [one.policy.name for one in self._records.policies.all() if one.policy.account == name]
-        _check_unused(f"account {name}", users)
+        """Not while a policy or a restore point names it."""
+        self._records.accounts.get(name)
+        what = f"account {name}"
+        _check_unnamed(what, [one.policy.name for one in self._records.policies.all() if one.policy.account == name])
+        points = self._records.points.count_naming(account=name)
+        points += sum(one.workload.account == name for one in self._records.open_backups.all())
+        if points:
+            raise ConflictError(
+                f"{what} is in use",
+                why=f"{_so_many(points)} of it are listed, and none could be restored or removed without it",
+                cure="delete these first: holdfast point delete",
+            )
         self._surface.remove_account(name)
 
     def check_account(self, name: str) -> AccountCheck:
@@ -87,6 +99,17 @@ class Infrastructure(Desk):
         set_repository_limit(self._surface.engine(), known)
         return known
 
+    def _examined(self, location: str, password: bytes | None) -> str:
+        try:
+            return self._surface.repositories.examine(location, password)
+        except WrongKeyError:
+            raise
+        except PermissionDeniedError as error:
+            cure = "holdfast plugin install aws --set repositories=BUCKET/PREFIX,…"
+            raise PermissionDeniedError(
+                error.what, why=error.why, cure=f"name every repository of deployed appliances to the plug-in: {cure}"
+            ) from error
+
     def _sealed(self, name: str, password: bytes) -> bytes:
         """As it is kept already, where that is the same: a server tells it again and again, and no seal is like another
         one.
@@ -116,15 +139,43 @@ class Infrastructure(Desk):
         """One; never its password."""
         return self._records.repositories.get(name)
 
-    def remove_repository(self, name: str) -> None:
-        """Not while a policy names it; its contents stay."""
+    def remove_repository(self, name: str, forget_points: bool = False) -> None:
+        """Not while a policy names it, or work goes on in it; its contents stay. Restore points that lie there hold it,
+        too, unless they are to be forgotten: the base snapshots that only they named go with the reaper.
+        """
+        self._records.repositories.get(name)
+        what = f"repository {name}"
         users = [
             one.policy.name
             for one in self._records.policies.all()
             if one.policy.backup is not None and one.policy.backup.repository == name
         ]
-        _check_unused(f"repository {name}", users)
+        _check_unnamed(what, users)
+        self._check_nothing_works_in(name)
+        points = self._records.points.count_naming(repository=name)
+        if points and not forget_points:
+            raise ConflictError(
+                f"{what} is in use",
+                why=f"{_so_many(points)} in it are listed, and none could be restored without it",
+                cure="delete these first, or add --forget-points: they stay in the repository, and a rescan finds them",
+            )
+        in_portions(partial(self._records.points.forget_in, name), ROWS_AT_ONCE)
         self._records.repositories.remove(name)
+
+    def _check_nothing_works_in(self, repository: str) -> None:
+        """Neither a backup that may still become a point there, nor a session about one of its points."""
+        ids = [one.session_id for one in self._records.open_backups.all() if one.repository == repository]
+        for session in self._records.sessions.unfinished():
+            if session.kind in (SessionKind.RESTORE, SessionKind.DELETE_POINT):
+                with suppress(NotFoundError):
+                    if self._records.points.get(session.subject).repository == repository:
+                        ids.append(session.id)
+        if ids:
+            raise ConflictError(
+                f"repository {repository} is in use",
+                why=f"session {ids[0]} works in it, or has not seen the end of its backup",
+                cure="wait for it: holdfast session watch",
+            )
 
 
 def _action_in(text: str) -> str:
@@ -133,7 +184,11 @@ def _action_in(text: str) -> str:
     return text if found is None else found[0]
 
 
-def _check_unused(what: str, users: list[str]) -> None:
+def _so_many(points: int) -> str:
+    return f"{points} restore point{'' if points == 1 else 's'}"
+
+
+def _check_unnamed(what: str, users: list[str]) -> None:
     if users:
         raise ConflictError(
             f"{what} is in use",

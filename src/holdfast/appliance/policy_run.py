@@ -7,25 +7,28 @@ from holdfast.appliance.lanes import repository_lane, snapshot_lane, worker_lane
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.retention_work import RetentionWork
 from holdfast.appliance.session_book import SessionBook
+from holdfast.appliance.settlement import Settlement
 from holdfast.appliance.surface import Surface, derived_id
 from holdfast.appliance.task_order import TaskOrder, order_of
 from holdfast.domain.errors import HoldfastError, NotFoundError
-from holdfast.domain.session import ItemError, State, Task, TaskProgress
+from holdfast.domain.numerals import counted
+from holdfast.domain.session import ItemError, LogLevel, State, Task, TaskProgress
 from holdfast.domain.workload import FoundInstance, Workload, WorkloadKind
 
 POLICY_RUN, INSTANCE_TASK, REPOSITORY_TURN = "policy-run", "instance-task", "repository-turn"
+SNAPSHOT_COPY = "snapshot-copy"
 # Records say when a task has ended; that its workflow broke off, only the engine can say.
 _ENGINE_ASKED_EVERY = 30
-SNAPSHOT_COPY = "snapshot-copy"
 
 
 class PolicyRun:
     """The workflows `policy-run` and `repository-turn`."""
 
-    def __init__(self, surface: Surface, book: SessionBook, retention: RetentionWork) -> None:
+    def __init__(self, surface: Surface, book: SessionBook, retention: RetentionWork, settlement: Settlement) -> None:
         self._surface = surface
         self._book = book
         self._retention = retention
+        self._settlement = settlement
         self._discovery = Discovery(surface)
 
     async def run(self, step: Step, session_id: str) -> None:
@@ -48,6 +51,9 @@ class PolicyRun:
     def select(self, session_id: str) -> list[str]:
         """Open the session's tasks; the ids of those that are to be done."""
         self._book.begin(session_id)
+        # Before anything is read or kept by them: which points there are.
+        for line in self._settlement.settle():
+            self._book.say(session_id, line, LogLevel.WARNING)
         order = self._order(session_id)
         assignment = self._discovery.find(order.policy, alone=order.manual)
         tasks = self._tasks(session_id, order, assignment)
@@ -55,7 +61,9 @@ class PolicyRun:
         for task in tasks:
             if task.error is not None:
                 self._book.say(session_id, f"{task.error.what}: {task.error.why}. {task.error.cure}")
-        self._book.say(session_id, f"{len(assignment.protected)} instances to protect: {', '.join(order.targets)}")
+        self._book.say(
+            session_id, f"{counted(len(assignment.protected), 'instance')} to protect: {', '.join(order.targets)}"
+        )
         return [task.id for task in tasks if task.state == State.QUEUED]
 
     def start_tasks(self, session_id: str, tasks: list[str]) -> None:

@@ -1,12 +1,13 @@
 """Removes what no live session needs: found by our tags and by the ledger, so that nothing leaks unseen.
 
-Never a snapshot that a restore point names, never what was restored, and never a snapshot of which nobody here knows
-whose it was: that is told, for a person to decide.
+Never a snapshot that a restore point names or may come to name, never what was restored, and never a snapshot of
+which nobody here knows whose it was: that is told, for a person to decide.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
 from holdfast.appliance.ports.cloud import OwnedObject
 from holdfast.appliance.surface import OWN_ACCOUNT, Surface
@@ -34,6 +35,18 @@ class ReaperReport:
     failed: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Round:
+    """One look everywhere. `written` stands in the ledger; `pending` are snapshots whose points are not settled;
+    `named` by any point at all, read once where it is asked for.
+    """
+
+    report: ReaperReport
+    written: frozenset[_Pair]
+    pending: frozenset[str]
+    named: Callable[[], frozenset[str]]
+
+
 class Reaper:
     """Asked every few minutes, and once at the start."""
 
@@ -44,6 +57,9 @@ class Reaper:
         """Look everywhere once."""
         report, seen = ReaperReport(), set[_Pair]()
         rows = self._surface.records.ledger.open_rows()
+        pending = [one for each in self._surface.records.open_backups.all() for one in each.snapshots.values()]
+        written = frozenset((row.kind, row.object_id) for row in rows)
+        look = _Round(report, written, frozenset(pending), cache(self._named))
         looked_at: set[_Pair] = set()
         for account, region in self.places(rows):
             try:
@@ -55,12 +71,12 @@ class Reaper:
             for one in found:
                 if (one.kind, one.id) not in seen:
                     seen.add((one.kind, one.id))
-                    self._judge(account, one, report)
+                    self._judge(account, one, look)
         self._close_rows(rows, looked_at, seen)
         return report
 
-    def _judge(self, account: Account, one: OwnedObject, report: ReaperReport) -> None:
-        owner = one.ownership
+    def _judge(self, account: Account, one: OwnedObject, look: _Round) -> None:
+        owner, report = one.ownership, look.report
         if owner is None or owner.appliance_id != self._surface.appliance_id:
             report.strange.append(one)
             return
@@ -68,10 +84,11 @@ class Reaper:
             return
         try:
             if one.kind == "snapshot" and owner.purpose != ownership.RESTORE:
-                if self._session(owner.session_id) is None:
-                    report.strange.append(one)
+                if self._is_of_a_point(one.id, owner.task_id, look):
                     return
-                if self._is_of_a_point(one.id, owner.task_id):
+                # Sessions are forgotten in time. What stands in the ledger was made with the records that are here.
+                if self._session(owner.session_id) is None and (one.kind, one.id) not in look.written:
+                    report.strange.append(one)
                     return
             self._surface.cloud.belongings(account, one.region).remove(one)
             report.removed.append(one)
@@ -89,15 +106,18 @@ class Reaper:
         ends = [session.ended_at, *([task.ended_at] if task is not None else [])]
         return session.state.final and all(end is not None and now - end >= waited for end in ends)
 
-    def _is_of_a_point(self, snapshot_id: str, task_id: str) -> bool:
-        """Only points of the task's workload can name it; of a task that nobody knows, every point is looked at."""
-        points, task, before = self._surface.records.points, self._task(task_id), None
-        workload_id = None if task is None else task.workload.id
+    def _is_of_a_point(self, snapshot_id: str, task_id: str, look: _Round) -> bool:
+        """Only points of the task's workload can name it; of a task that nobody knows, any point."""
+        task = self._task(task_id)
+        named = look.named() if task is None else self._named(task.workload.id)
+        return snapshot_id in named or snapshot_id in look.pending
+
+    def _named(self, workload_id: str | None = None) -> frozenset[str]:
+        points, before, named = self._surface.records.points, None, set[str]()
         while page := points.page(before=before, limit=_PAGE, workload_id=workload_id):
-            if any(snapshot_id in point.snapshots.values() for point in page):
-                return True
+            named.update(one for point in page for one in point.snapshots.values())
             before = page[-1].id
-        return False
+        return frozenset(named)
 
     def _close_rows(self, rows: Iterable[LedgerRow], looked_at: set[_Pair], seen: set[_Pair]) -> None:
         """Rows of what is not there (any more) end, where the place could be looked at and the session is over. A

@@ -1,5 +1,6 @@
 """Sessions that nobody works on: started if they never were, ended as broken off if their workflow is no more."""
 
+from holdfast.appliance.configurations import Configurations
 from holdfast.appliance.lanes import restore_lane
 from holdfast.appliance.point_deletion import DELETE_POINT
 from holdfast.appliance.policy_run import POLICY_RUN
@@ -46,14 +47,19 @@ class Recovery:
             error = _broken_off("session")
             for task in sessions.tasks(session.id):
                 if not task.state.final and not engine.running(task.id):
-                    self._book.end_task(task.id, error)
+                    self._end_task(task.id, error)
             self._book.end(session.id, error)
             ended.append(session.id)
         for task in sessions.running_tasks():
             # It went on when its session had been broken off, and has been broken off, too.
             if sessions.get(task.session_id).state.final and not engine.running(task.id):
-                self._book.end_task(task.id, _broken_off("task"))
+                self._end_task(task.id, _broken_off("task"))
         return ended
+
+    def _end_task(self, task_id: str, error: HoldfastError) -> None:
+        """With what its own last step would have done."""
+        Configurations(self._surface).forget(task_id)
+        self._book.end_task(task_id, error)
 
 
 def _broken_off(what: str) -> HoldfastError:

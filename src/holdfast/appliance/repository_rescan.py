@@ -5,15 +5,14 @@ How an instance was made up stands sealed in its point. A policy does not: nothi
 
 from collections.abc import Iterable, Mapping
 
-from holdfast.appliance.configurations import Configurations
+from holdfast.appliance.configurations import Configurations, configuration_in
 from holdfast.appliance.desk import Desk
 from holdfast.appliance.ports.repositories import BackupRepository
-from holdfast.domain.errors import FormatError, HoldfastError, NotFoundError
+from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.restore_point import PointKind, RestorePoint
 from holdfast.domain.time import parse_time
-from holdfast.domain.workload import InstanceConfiguration, Workload, WorkloadKind
+from holdfast.domain.workload import Workload, WorkloadKind
 from holdfast.protocol.appliance_answers import RepositoryRescanned
-from holdfast.protocol.encoding import from_json
 
 Found = Mapping[str, str | int]
 
@@ -27,7 +26,8 @@ class RepositoryRescan(Desk):
         """
         definition = self._records.repositories.get(name)
         known = added = 0
-        warnings: list[str] = []
+        # Its own that it does not know yet are no strangers.
+        warnings = self._workflows.settlement.settle()
         with self._surface.repositories.open(name) as repository:
             for account in self._records.accounts.all():
                 tenant = self._surface.tenant(account.name)
@@ -61,7 +61,7 @@ class RepositoryRescan(Desk):
         else:
             return False
         volumes, sealed_in_point = repository.point_volumes(identifier, tenant)
-        configuration = _configuration(sealed_in_point, identifier)
+        configuration = configuration_in(sealed_in_point, identifier)
         ids = {volume.device: volume.volume_id for volume in configuration.volumes}
         # The next backup asks what changed since these, where they still stand.
         bases = {
@@ -93,9 +93,3 @@ class RepositoryRescan(Desk):
 def _is_instance(found: Found) -> bool:
     """Others are what the command line put there: a file, a device."""
     return str(found["workload"]).startswith(f"{WorkloadKind.EC2_INSTANCE}/")
-
-
-def _configuration(text: bytes, point: str) -> InstanceConfiguration:
-    if not text:
-        raise FormatError(f"restore point {point} does not say how its instance was made up", why="it holds none")
-    return from_json(InstanceConfiguration, text, f"the configuration in restore point {point}")

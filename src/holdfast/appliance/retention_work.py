@@ -80,10 +80,11 @@ class RetentionWork:
     def free(
         self, workload: Workload, snapshot_ids: Iterable[str], but: str = "", place: SnapshotPlace | None = None
     ) -> None:
-        """Delete those of the snapshots that no point names, other than the point `but`. `place` says where they lie,
-        if not beside their volumes.
+        """Delete those of the snapshots that no point names, other than the point `but`, nor what may become one.
+        `place` says where they lie, if not beside their volumes.
         """
         named = {one for point in self._of(workload) if point.id != but for one in point.snapshots.values()}
+        named |= {one for backup in self._surface.records.open_backups.all() for one in backup.snapshots.values()}
         free = tuple(sorted(set(snapshot_ids) - named))
         if free:
             where = place or SnapshotPlace(workload.account, workload.region)

@@ -17,6 +17,7 @@ from holdfast.appliance.restore_plan import RestorePlanner
 from holdfast.appliance.restore_task import RESTORE, RestoreTask
 from holdfast.appliance.retention_work import RetentionWork
 from holdfast.appliance.session_book import SessionBook
+from holdfast.appliance.settlement import Settlement
 from holdfast.appliance.snapshot_copy import SnapshotCopy
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.worker_fleet import WorkerFleet
@@ -29,6 +30,7 @@ class Workflows:
     book: SessionBook
     pump: EventPump
     retention: RetentionWork
+    settlement: Settlement
     planner: RestorePlanner
     named: Mapping[str, Workflow]
 
@@ -38,8 +40,9 @@ def make_workflows(surface: Surface) -> Workflows:
     book = SessionBook(surface.records.sessions, surface.surroundings)
     pump = EventPump(surface, book)
     retention = RetentionWork(surface, book)
+    settlement = Settlement(surface, book, retention)
     fleet = WorkerFleet(surface, book, LocalAttempts(surface, book, pump))
-    policy_run = PolicyRun(surface, book, retention)
+    policy_run = PolicyRun(surface, book, retention, settlement)
     backup = BackupTask(surface, book, ImageBackup(surface, book, fleet, retention), retention)
     planner = RestorePlanner(surface)
     named: dict[str, Workflow] = {
@@ -50,4 +53,4 @@ def make_workflows(surface: Surface) -> Workflows:
         DELETE_POINT: PointDeletion(surface, book, retention).run,
         RESTORE: RestoreTask(surface, book, fleet, planner).run,
     }
-    return Workflows(book, pump, retention, planner, named)
+    return Workflows(book, pump, retention, settlement, planner, named)

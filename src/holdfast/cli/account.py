@@ -100,7 +100,7 @@ def remove(
     yes: YesOption = False,
     appliance: ApplianceOption = None,
 ) -> int:
-    """Forget an account. Refused while a policy names it."""
+    """Forget an account. Refused while a policy or a listed restore point names it."""
     confirm(f"remove account {name}", yes)
     with connected() as client:
         client.send("DELETE", f"/accounts/{name}", query=query(appliance=appliance))

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from holdfast.cli.command import command
-from holdfast.cli.options import ListenOption, SecretsKmsKeyOption, YesOption, confirm
-from holdfast.cli.quantities import short_time
+from holdfast.cli.options import KeepSessionsOption, ListenOption, SecretsKmsKeyOption, YesOption, confirm
+from holdfast.cli.quantities import parse_days, short_time
 from holdfast.cli.server_connection import NoWaitOption, connected, query
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import as_facts, facts_table, rows_table
@@ -139,17 +139,23 @@ def show(
     voice: Voice,
     name: NameArgument,
 ) -> int:
-    """Show an appliance, and each limit of its with what runs and waits there now."""
+    """Show an appliance, how long it keeps sessions, and each limit of its with what runs and waits there now."""
+    limits, history = [], None
     with connected() as client:
         found = client.send("GET", f"/appliances/{name}")
-        limits = client.send("GET", "/limits", query=query(appliance=name)) if found["state"] == "available" else []
-    voice.document({"appliance": found, "limits": limits}, lambda: _shown(found, limits))
+        if found["state"] == "available":
+            limits = client.send("GET", "/limits", query=query(appliance=name))
+            history = client.send("GET", "/history", query=query(appliance=name))
+    document = {"appliance": found, "history": history, "limits": limits}
+    voice.document(document, lambda: _shown(found, history, limits))
     return voice.status
 
 
-def _shown(appliance: dict[str, Any], limits: list[dict[str, Any]]) -> str:
+def _shown(appliance: dict[str, Any], history: dict[str, Any] | None, limits: list[dict[str, Any]]) -> str:
     rows = [(one["queue"], one["partition"], one["limit"], one["running"], one["waiting"]) for one in limits]
     text = _facts(appliance)
+    if history is not None:
+        text += _kept(history)
     return text + ("\n" + rows_table(("LIMIT", "OF", "AT ONCE", "RUNNING", "WAITING"), rows) if rows else "")
 
 
@@ -164,10 +170,25 @@ def _facts(appliance: dict[str, Any]) -> str:
     return facts_table(facts)
 
 
+def _kept(history: dict[str, Any]) -> str:
+    days = history["keep_days"]
+    return facts_table({"sessions are kept": "forever" if days is None else f"{days} days"})
+
+
 def _act(voice: Voice, name: str, verb: str) -> int:
     with connected() as client:
         appliance = client.send("POST", f"/appliances/{name}/{verb}")
     voice.document(appliance, lambda: _facts(appliance))
+    return voice.status
+
+
+@command(app, example="holdfast appliance edit frankfurt --keep-sessions 365")
+def edit(voice: Voice, name: NameArgument, keep_sessions: KeepSessionsOption) -> int:
+    """Change how long an appliance keeps ended sessions, their tasks and logs. Restore points are not touched."""
+    history = {"keep_days": parse_days(keep_sessions, "--keep-sessions")}
+    with connected() as client:
+        kept = client.send("PUT", "/history", history, query(appliance=name))
+    voice.document({"appliance": name, "history": kept}, lambda: _kept(kept))
     return voice.status
 
 

@@ -63,6 +63,12 @@ SecretsKmsKeyOption = Annotated[
     str | None,
     typer.Option("--kms-key", metavar="KEY", help="Secrets at rest under this AWS KMS key; else under a key file."),
 ]
+KeepSessionsOption = Annotated[
+    str,
+    typer.Option(
+        "--keep-sessions", metavar="DAYS", help="How long ended sessions and their logs are kept, in days, or forever."
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
 

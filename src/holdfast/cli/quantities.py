@@ -49,6 +49,18 @@ def parse_size(text: str, option: str) -> int:
     return int(number) * (1024 ** (1 + "KMGTPE".index(unit)) if unit else 1)
 
 
+def parse_days(text: str, option: str) -> int | None:
+    """A number of days in `90`; None for `forever`. UsageError names the option."""
+    number = text.strip()
+    if number == "forever":
+        return None
+    if not (number.isascii() and number.isdigit()):
+        raise UsageError(
+            f"{option} {text!r} is no number of days", why="it is a whole number, or forever", cure="write 90"
+        )
+    return int(number)
+
+
 def parse_percent(text: str, option: str) -> int:
     """1 to 100 in `10` or `10%`; UsageError names the option."""
     number = text.strip().removesuffix("%")

@@ -84,12 +84,15 @@ def rescan(
 def remove(
     voice: Voice,
     name: NameArgument,
+    forget_points: Annotated[
+        bool, typer.Option("--forget-points", help="Take its restore points off the list first; they stay in it.")
+    ] = False,
     yes: YesOption = False,
 ) -> int:
-    """Forget a repository. What is stored in it stays. Refused while a policy names it."""
-    confirm(f"forget repository {name}", yes)
+    """Forget a repository. What is stored in it stays. Refused while a policy or a listed restore point names it."""
+    confirm(f"forget repository {name}" + (" and its restore points" if forget_points else ""), yes)
     with connected() as client:
-        client.send("DELETE", f"/repositories/{name}")
+        client.send("DELETE", f"/repositories/{name}", query=query(forget_points=forget_points or None))
     voice.document({"repository": name, "removed": True}, lambda: facts_table({"removed": name}))
     return voice.status
 

@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from holdfast.cli.command import command
-from holdfast.cli.options import ListenOption, SecretsKmsKeyOption
+from holdfast.cli.options import KeepSessionsOption, ListenOption, SecretsKmsKeyOption
+from holdfast.cli.quantities import parse_days
 from holdfast.cli.tables import facts_table
 from holdfast.cli.voice import Voice
+from holdfast.domain.history import SESSIONS_KEPT_DAYS, SessionHistory
 
 app = typer.Typer(name="server", help="The management server.", rich_markup_mode=None)
 
@@ -26,9 +28,11 @@ def run(
         typer.Option("--database", metavar="URL", help="A PostgreSQL URL; else a file under HOLDFAST_HOME."),
     ] = None,
     kms_key: SecretsKmsKeyOption = None,
+    keep_sessions: KeepSessionsOption = str(SESSIONS_KEPT_DAYS),
 ) -> int:
     """Run the server until Ctrl-C, and print its address and where its administrator's token is."""
     from holdfast.wiring import server
 
-    server.run(listen, database, kms_key, lambda facts: voice.document(facts, lambda: facts_table(facts)))
+    history = SessionHistory(parse_days(keep_sessions, "--keep-sessions"))
+    server.run(listen, database, kms_key, history, lambda facts: voice.document(facts, lambda: facts_table(facts)))
     return voice.status

@@ -5,6 +5,7 @@ from holdfast.database.accounts import AccountsTable
 from holdfast.database.changes import ChangesTable
 from holdfast.database.connection import Database
 from holdfast.database.ledger import LedgerTable
+from holdfast.database.open_backups import OpenBackupsTable
 from holdfast.database.points import PointsTable
 from holdfast.database.policies import PoliciesTable
 from holdfast.database.repositories import RepositoriesTable
@@ -20,6 +21,7 @@ def appliance_records(database: Database) -> Records:
         policies=PoliciesTable(database),
         sessions=SessionsTable(database),
         points=PointsTable(database),
+        open_backups=OpenBackupsTable(database),
         ledger=LedgerTable(database),
         changes=ChangesTable(database),
         settings=SettingsTable(database),

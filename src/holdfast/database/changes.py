@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from typing import Any
 
-from sqlalchemy import Connection, Table, select
+from sqlalchemy import Connection, Table, delete, select
 
 from holdfast.database import tables
 from holdfast.database.connection import Database
@@ -47,6 +47,13 @@ class ChangesTable:
                 wanted[row.kind].append(row.id)
             found = {kind: _documents(connection, kind, ids) for kind, ids in wanted.items()}
         return [ChangeRecord(row.usn, row.kind, row.id, found[row.kind].get(row.id)) for row in rows]
+
+    def forget_removals(self, upto: int) -> None:
+        """Tell no more that something was removed, where the number of that is at most `upto`."""
+        for kind, (table, key) in _SOURCES.items():
+            gone = (_CHANGES.c.kind == kind, _CHANGES.c.usn <= upto, _CHANGES.c.id.not_in(select(table.c[key])))
+            with self._database.writing() as connection:
+                connection.execute(delete(_CHANGES).where(*gone))
 
 
 def _documents(connection: Connection, kind: str, ids: list[str]) -> dict[str, Any]:

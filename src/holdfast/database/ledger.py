@@ -4,11 +4,12 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, delete, select, update
 
 from holdfast.database import tables
 from holdfast.database.connection import Database
 from holdfast.database.statements import insert, missing
+from holdfast.database.tasks import FINAL
 from holdfast.domain.cloud_ledger import LedgerRow
 
 _LEDGER = tables.cloud_ledger
@@ -49,6 +50,14 @@ class LedgerTable:
             query = query.where(_LEDGER.c.session_id == session_id)
         with self._database.reading() as connection:
             return [_read(row) for row in connection.execute(query.order_by(_LEDGER.c.intended_at, _LEDGER.c.id))]
+
+    def forget(self, gone_before: datetime, limit: int) -> int:
+        """Forget rows that were closed before that moment; a session that runs may ask for its own again."""
+        running = select(tables.sessions.c.id).where(tables.sessions.c.state.not_in(FINAL))
+        closed = (_LEDGER.c.gone_at < gone_before, _LEDGER.c.session_id.not_in(running))
+        some = select(_LEDGER.c.id).where(*closed).limit(limit)
+        with self._database.writing() as connection:
+            return connection.execute(delete(_LEDGER).where(_LEDGER.c.id.in_(some))).rowcount
 
     def _change(self, row_id: str, **values: Any) -> None:
         with self._database.writing() as connection:

@@ -1,8 +1,9 @@
 """The logs of sessions."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from holdfast.database import tables
 from holdfast.database.statements import missing
@@ -29,3 +30,8 @@ def lines_of(connection: Connection, session_id: str, after: int, limit: int) ->
     query = select(_LINES.c.document).where(_LINES.c.session_id == session_id, _LINES.c.sequence > after)
     rows = connection.execute(query.order_by(_LINES.c.sequence).limit(limit)).scalars()
     return [from_json(LogLine, text, "line of a log") for text in rows]
+
+
+def remove_lines(connection: Connection, sessions: Collection[str]) -> None:
+    """All of these sessions."""
+    connection.execute(delete(_LINES).where(_LINES.c.session_id.in_(sessions)))

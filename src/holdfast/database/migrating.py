@@ -12,9 +12,13 @@ from sqlalchemy import Connection
 Kind = Literal["appliance", "server"]
 
 _ENVIRONMENT = "holdfast.database.migrations.env"
-_NEWEST: dict[Kind, str] = {
-    "appliance": "holdfast.database.migrations.appliance.appliance_0001",
-    "server": "holdfast.database.migrations.server.server_0001",
+# Oldest first; Alembic finds them in the folder that they lie in.
+_STEPS: dict[Kind, tuple[str, ...]] = {
+    "appliance": (
+        "holdfast.database.migrations.appliance.appliance_0001",
+        "holdfast.database.migrations.appliance.appliance_0002",
+    ),
+    "server": ("holdfast.database.migrations.server.server_0001",),
 }
 
 
@@ -22,7 +26,7 @@ def migrate(connection: Connection, kind: Kind) -> None:
     """Run what has not been run yet, inside the transaction of the connection."""
     config = Config()
     config.set_main_option("script_location", str(_folder(_ENVIRONMENT)))
-    config.set_main_option("version_locations", str(_folder(_NEWEST[kind])))
+    config.set_main_option("version_locations", str(_folder(_STEPS[kind][-1])))
     config.set_main_option("path_separator", "newline")
     config.attributes["connection"] = connection
     logging.getLogger("alembic").setLevel(logging.WARNING)

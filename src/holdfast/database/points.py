@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, func, select, update
 
 from holdfast.database import tables
 from holdfast.database.connection import Database
@@ -71,6 +71,27 @@ class PointsTable:
             if connection.execute(delete(_POINTS).where(_POINTS.c.id == point_id)).rowcount == 1:
                 count_change(connection, "point", point_id)
 
+    def count_naming(self, *, account: str | None = None, repository: str | None = None) -> int:
+        """How many are of that account, or lie in that repository."""
+        query = select(func.count()).select_from(_POINTS)
+        if account is not None:
+            query = query.where(_POINTS.c.account == account)
+        if repository is not None:
+            query = query.where(_POINTS.c.repository == repository)
+        with self._database.reading() as connection:
+            count: int = connection.execute(query).scalar_one()
+        return count
+
+    def forget_in(self, repository: str, limit: int) -> int:
+        """Remove at most so many of those that lie in that repository; how many."""
+        some = select(_POINTS.c.id).where(_POINTS.c.repository == repository).limit(limit)
+        with self._database.writing() as connection:
+            ids = list(connection.execute(some).scalars())
+            connection.execute(delete(_POINTS).where(_POINTS.c.id.in_(ids)))
+            for point_id in ids:
+                count_change(connection, "point", point_id)
+        return len(ids)
+
     def _oldest_first(self, query: Select[Any]) -> list[RestorePoint]:
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(_POINTS.c.created_at, _POINTS.c.id)).scalars()
@@ -86,6 +107,7 @@ def _row(point: RestorePoint) -> dict[str, Any]:
         "policy": point.policy,
         "created_at": point.created_at,
         "document": to_json(point).decode(),
+        "repository": point.repository,
     }
 
 

@@ -1,17 +1,27 @@
 """Sessions and how they end."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from holdfast.database import tables
 from holdfast.database.connection import Database
-from holdfast.database.log_lines import add_line, lines_of
+from holdfast.database.log_lines import add_line, lines_of, remove_lines
 from holdfast.database.statements import add_row, by_prefix, count_change, cursor_of, missing, newest_first
-from holdfast.database.tasks import FINAL, add_tasks, put_task, read_task, tasks_of, unfinished_tasks
+from holdfast.database.tasks import (
+    FINAL,
+    add_tasks,
+    has_unfinished,
+    put_task,
+    read_task,
+    remove_tasks,
+    tasks_of,
+    unfinished_tasks,
+)
 from holdfast.domain.session import LogLine, Session, State, Task
 from holdfast.protocol.encoding import from_json, to_json
 
@@ -118,6 +128,21 @@ class SessionsTable:
                 _write(connection, _cancelling(read_session(row.document)))
                 return State.CANCELLING
             return State(row.state)
+
+    def forget(self, opened_before: datetime, spared: Collection[str], limit: int) -> int:
+        """Forget sessions that were opened before that moment and have ended, with their tasks and logs: the oldest
+        first, at most so many; how many. Not those of `spared`, nor one with a task that goes on.
+        """
+        old = (_SESSIONS.c.created_at < opened_before, _SESSIONS.c.state.in_(FINAL), _SESSIONS.c.id.not_in(spared))
+        some = select(_SESSIONS.c.id).where(*old, ~has_unfinished(_SESSIONS.c.id))
+        with self._database.writing() as connection:
+            ids = list(connection.execute(some.order_by(_SESSIONS.c.created_at).limit(limit)).scalars())
+            remove_lines(connection, ids)
+            remove_tasks(connection, ids)
+            connection.execute(delete(_SESSIONS).where(_SESSIONS.c.id.in_(ids)))
+            for session_id in ids:
+                count_change(connection, "session", session_id)
+        return len(ids)
 
     def log(self, line: LogLine) -> None:
         """Add a line; its sequence is given here."""

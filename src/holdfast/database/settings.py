@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from holdfast.database import tables
 from holdfast.database.connection import Database
@@ -37,6 +37,9 @@ class SettingsTable:
         """Set, or remove with None."""
         with self._database.writing() as connection:
             put_row(connection, _SETTINGS, {"name": name, "sealed": value})
+            if value is None:
+                empty = (_SETTINGS.c.value.is_(None), _SETTINGS.c.sealed.is_(None))
+                connection.execute(delete(_SETTINGS).where(_SETTINGS.c.name == name, *empty))
 
     def _column(self, column: str, name: str) -> Any:
         with self._database.reading() as connection:

@@ -146,9 +146,16 @@ points = Table(
     Column("created_at", Moment, nullable=False),
     Column("document", Text, nullable=False),
     Column("sealed_configuration", LargeBinary, nullable=False),
+    Column("repository", String),
     Index("points_by_age", "created_at", "id"),
     Index("points_by_workload", "workload_id", "created_at", "id"),
     Index("points_by_policy", "policy", "created_at", "id"),
+    Index("points_by_repository", "repository"),
+    Index("points_by_account", "account"),
+)
+
+open_backups = Table(
+    "open_backups", metadata, Column("work", String, primary_key=True), Column("document", Text, nullable=False)
 )
 
 # --------------------------------------------------------------------------------------------------------------- server

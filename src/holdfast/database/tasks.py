@@ -1,9 +1,9 @@
 """The tasks of sessions."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, select, update
 
 from holdfast.database import tables
 from holdfast.database.statements import add_row, count_change, missing
@@ -49,6 +49,18 @@ def tasks_of(connection: Connection, session_id: str) -> list[Task]:
 def unfinished_tasks(connection: Connection) -> list[Task]:
     """Every task in no final state."""
     return _read(connection, select(_TASKS.c.document).where(_TASKS.c.state.not_in(FINAL)))
+
+
+def has_unfinished(session_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """A condition: whether the session of that id has a task in no final state."""
+    return exists().where(_TASKS.c.session_id == session_id, _TASKS.c.state.not_in(FINAL))
+
+
+def remove_tasks(connection: Connection, sessions: Collection[str]) -> None:
+    """All of these sessions."""
+    removed = delete(_TASKS).where(_TASKS.c.session_id.in_(sessions)).returning(_TASKS.c.id)
+    for task_id in list(connection.execute(removed).scalars()):
+        count_change(connection, "task", task_id)
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[Task]:

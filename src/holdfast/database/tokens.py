@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, delete, or_, select, update
 
 from holdfast.database import tables
 from holdfast.database.connection import Database
@@ -38,18 +38,32 @@ class TokensTable:
             raise missing("token", token_id)
         return _read(row)
 
-    def all(self) -> list[StoredToken]:
-        """Oldest first."""
-        with self._database.reading() as connection:
-            rows = connection.execute(select(_TOKENS).order_by(_TOKENS.c.created_at, _TOKENS.c.id))
-            return [_read(row) for row in rows]
-
     def revoke(self, token_id: str, now: datetime) -> None:
         """Never to be accepted again; revoked twice, the first time stands. Raises NotFoundError."""
         change = update(_TOKENS).where(_TOKENS.c.id == token_id, _TOKENS.c.revoked_at.is_(None))
         with self._database.writing() as connection:
             connection.execute(change.values(revoked_at=now))
         self.get(token_id)
+
+    def revoke_services(self, appliance: str, now: datetime) -> None:
+        """Those of the services of that appliance."""
+        own = (_TOKENS.c.kind == TokenKind.SERVICE.value, _TOKENS.c.appliance == appliance)
+        with self._database.writing() as connection:
+            connection.execute(update(_TOKENS).where(*own, _TOKENS.c.revoked_at.is_(None)).values(revoked_at=now))
+
+    def is_any_valid(self, kind: TokenKind, now: datetime) -> bool:
+        """Whether one of that kind is accepted now."""
+        lasting = or_(_TOKENS.c.expires_at.is_(None), _TOKENS.c.expires_at > now)
+        valid = (_TOKENS.c.kind == kind.value, _TOKENS.c.revoked_at.is_(None), lasting)
+        with self._database.reading() as connection:
+            return connection.execute(select(_TOKENS.c.id).where(*valid).limit(1)).first() is not None
+
+    def forget(self, ended_before: datetime, limit: int) -> int:
+        """Forget at most so many that were revoked, or expired, before that moment; how many."""
+        ended = or_(_TOKENS.c.revoked_at < ended_before, _TOKENS.c.expires_at < ended_before)
+        some = select(_TOKENS.c.id).where(ended).limit(limit)
+        with self._database.writing() as connection:
+            return connection.execute(delete(_TOKENS).where(_TOKENS.c.id.in_(some))).rowcount
 
 
 def _read(row: Row[Any]) -> StoredToken:

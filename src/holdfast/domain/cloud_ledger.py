@@ -48,3 +48,12 @@ class CloudLedger(Protocol):
 
     def open_rows(self, *, session_id: str | None = None) -> list[LedgerRow]:
         """Rows of what exists or may exist."""
+
+
+class KeptLedger(CloudLedger, Protocol):
+    """The same, as who keeps it has it: adapters only write."""
+
+    def forget(self, gone_before: datetime, limit: int) -> int:
+        """Forget rows that were closed before that moment, at most so many; how many. Not those of a session that has
+        not ended: it may ask for its own again.
+        """

@@ -3,7 +3,8 @@
 Secrets come in sealed and go out sealed: nothing here can open one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, Protocol
 
 from holdfast.domain.infrastructure import RepositoryDefinition
@@ -74,6 +75,11 @@ class Sessions(Protocol):
 
     def request_cancel(self, session_id: str) -> State:
         """Ask; the state that the session is in afterwards. Raises NotFoundError."""
+
+    def forget(self, opened_before: datetime, spared: Collection[str], limit: int) -> int:
+        """Forget sessions that were opened before that moment and have ended, with their tasks and logs: the oldest
+        first, at most so many; how many. Not those of `spared`, nor one with a task that goes on.
+        """
 
     def log(self, line: LogLine) -> None:
         """Add a line; its sequence is given here."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from holdfast.domain.errors import ConflictError, HoldfastError, NotFoundError, UsageError
+from holdfast.domain.history import REMOVALS_TOLD
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.plugin_api import ConnectOrder
@@ -116,9 +117,15 @@ class ApplianceRegister:
         return self._records.appliances.get(name)
 
     def synced(self, name: str, page: ChangePage) -> int:
-        """Take over what changed; the number reached. One that counts less than it did is read from the beginning."""
+        """Take over what changed; the number reached. One that counts less than it did is read from the beginning, and
+        one that could not be read for so long that it has stopped telling what was removed.
+        """
+        now, synced_at = self._surroundings.now(), self._records.appliances.get(name).synced_at
+        if synced_at is not None and now - synced_at >= REMOVALS_TOLD:
+            self._records.mirror.drop(name)
+            return 0
         try:
-            return self._records.mirror.apply(name, page, self._surroundings.now())
+            return self._records.mirror.apply(name, page, now)
         except ConflictError:
             self._records.mirror.drop(name)
             return 0

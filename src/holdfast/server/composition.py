@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from holdfast.domain.history import SessionHistory
 from holdfast.domain.secret_box import SecretBox
 from holdfast.plugin_api import ServerIdentity
 from holdfast.server.appliances import ApplianceRegister
 from holdfast.server.connections import ApplianceConnections
 from holdfast.server.deployments import Deployments
+from holdfast.server.history import Pruning
 from holdfast.server.plugin_installation import PluginInstallation
 from holdfast.server.plugins import PluginShelf
 from holdfast.server.ports.packages import PluginPackages
@@ -20,6 +22,8 @@ from holdfast.server.services import ApplianceServices
 from holdfast.server.sessions import OwnSessions
 from holdfast.server.supervisor import ServiceState, Supervisor
 from holdfast.server.tokens import TokenBook
+
+_USUAL_HISTORY = SessionHistory()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Outside:
     identity: ServerIdentity
     plugin_folder: Path
     surroundings: Surroundings
+    history: SessionHistory = _USUAL_HISTORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Parts:
     deployments: Deployments
     installation: PluginInstallation
     recovery: Recovery
+    pruning: Pruning
 
 
 def compose(outside: Outside) -> Parts:
@@ -86,4 +92,5 @@ def compose(outside: Outside) -> Parts:
         deployments=Deployments(records, plugins, register, sessions),
         installation=PluginInstallation(records, plugins, outside.packages, sessions),
         recovery=Recovery(records, plugins, sessions, surroundings),
+        pruning=Pruning(records, surroundings, outside.history),
     )

@@ -4,6 +4,7 @@ An appliance opens a repository before it takes it on; one that cannot be reache
 """
 
 from holdfast.domain.errors import (
+    ConflictError,
     HoldfastError,
     NotFoundError,
     PluginMissingError,
@@ -73,17 +74,26 @@ class RepositoryShelf:
         answer = self._connections.send(appliance, "POST", f"/repositories/{name}/rescan")
         return from_document(RepositoryRescanned, answer, f"what repository {name} holds")
 
-    def remove(self, name: str) -> None:
-        """Forget it, here and on every appliance; its contents stay. Raises UnavailableError where one is not there."""
-        self._records.repositories.get(name)
+    def remove(self, name: str, *, forget_points: bool) -> None:
+        """Forget it, here and on every appliance; its contents stay. Raises UnavailableError where one is not there,
+        ConflictError where one needs it: then those that forgot it already learn of it again.
+        """
+        definition = self._records.repositories.get(name)
+        query = {"forget_points": "true"} if forget_points else None
+        forgotten: list[Appliance] = []
         for appliance in self._records.appliances.all():
             try:
-                self._connections.send(appliance, "DELETE", f"/repositories/{name}")
+                self._connections.send(appliance, "DELETE", f"/repositories/{name}", query=query)
             except PluginMissingError:
                 raise
             except NotFoundError:
                 # It had refused it, or was asked before another one failed.
                 continue
+            except ConflictError:
+                for one in forgotten:
+                    self._push(one, RepositoryOrder(definition, self._password(definition)))
+                raise
+            forgotten.append(appliance)
         self._records.repositories.remove(name)
 
     def _push(self, appliance: Appliance, order: RepositoryOrder) -> RepositoryDefinition:

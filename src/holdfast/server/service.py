@@ -56,6 +56,7 @@ class ManagementServer:
         self._parts.register.follow_all()
         self._parts.supervisor.start()
         self._parts.recovery.start()
+        self._parts.pruning.start()
 
     def stop(self) -> None:
         """End the services and the connections."""
@@ -153,9 +154,9 @@ class ManagementServer:
         """Let an appliance (None: the only one) open it again and take on the restore points that are found in it."""
         return self._parts.repositories.rescan(name, self._parts.connections.chosen(appliance))
 
-    def remove_repository(self, name: str) -> None:
-        """Forget it; its contents stay."""
-        self._parts.repositories.remove(name)
+    def remove_repository(self, name: str, *, forget_points: bool = False) -> None:
+        """Forget it; its contents stay. Refused while restore points in it are listed, unless these are forgotten."""
+        self._parts.repositories.remove(name, forget_points=forget_points)
         self._parts.register.tell_again()
 
     # ------------------------------------------------------------------------------------------- sessions and points

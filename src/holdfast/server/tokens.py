@@ -61,14 +61,11 @@ class TokenBook:
 
     def revoke_services(self, appliance: str) -> None:
         """The services of that appliance are to show new ones, or none."""
-        for token in self._tokens.all():
-            if token.kind == TokenKind.SERVICE and token.appliance == appliance and token.revoked_at is None:
-                self._tokens.revoke(token.id, self._surroundings.now())
+        self._tokens.revoke_services(appliance, self._surroundings.now())
 
     def has_admin(self) -> bool:
         """Whether an administrator's token is valid."""
-        now = self._surroundings.now()
-        return any(token.kind == TokenKind.ADMIN and _valid(token, now) for token in self._tokens.all())
+        return self._tokens.is_any_valid(TokenKind.ADMIN, self._surroundings.now())
 
 
 def _valid(token: StoredToken, now: datetime) -> bool:

@@ -2,12 +2,12 @@
 
 import copy
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from holdfast.appliance.ports.records import Records
+from holdfast.appliance.ports.records import OpenBackup, Records
 from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
@@ -45,6 +45,11 @@ class _Changes:
     def after(self, usn: int, limit: int) -> list[ChangeRecord]:
         with self._lock:
             return [record for record in self._latest.values() if record.usn > usn][:limit]
+
+    def forget_removals(self, upto: int) -> None:
+        with self._lock:
+            told = {key: one for key, one in self._latest.items() if one.document is not None or one.usn > upto}
+            self._latest = told
 
 
 class _Accounts:
@@ -233,6 +238,21 @@ class _Sessions:
             self.put(session)
         return self.get(session_id).state
 
+    def forget(self, opened_before: datetime, spared: Collection[str], limit: int) -> int:
+        with self._lock:
+            ended = [
+                one
+                for one in self._sessions.values()
+                if one.created_at < opened_before
+                and one.state.final
+                and one.id not in spared
+                and all(task.state.final for task in self._tasks[one.id].values())
+            ]
+            oldest = sorted(ended, key=lambda one: one.created_at)[:limit]
+            for session in oldest:
+                self._forget(session.id)
+            return len(oldest)
+
     def log(self, line: LogLine) -> None:
         with self._lock:
             lines = self._lines[self.get(line.session_id).id]
@@ -241,6 +261,14 @@ class _Sessions:
     def lines(self, session_id: str, after: int, limit: int) -> list[LogLine]:
         self.get(session_id)
         return self._lines[session_id][after : after + limit]
+
+    def _forget(self, session_id: str) -> None:
+        for kept in (self._sessions, self._details, self._lines):
+            del kept[session_id]
+        for task_id in self._tasks.pop(session_id):
+            del self._session_of[task_id]
+            self._changes.note("task", task_id, None)
+        self._changes.note("session", session_id, None)
 
     def _keep(self, task: Task) -> None:
         self._tasks[task.session_id][task.id] = task
@@ -293,18 +321,45 @@ class _Points:
     def of_policy(self, policy: str) -> list[RestorePoint]:
         return [point for point in self._oldest_first() if point.policy == policy]
 
+    def count_naming(self, *, account: str | None = None, repository: str | None = None) -> int:
+        return sum(
+            account in (None, point.workload.account) and repository in (None, point.repository)
+            for point, _ in self._rows.values()
+        )
+
     def remove(self, point_id: str) -> None:
         if self._rows.pop(point_id, None) is not None:
             self._changes.note("point", point_id, None)
+
+    def forget_in(self, repository: str, limit: int) -> int:
+        ids = [key for key, (point, _) in self._rows.items() if point.repository == repository][:limit]
+        for point_id in ids:
+            self.remove(point_id)
+        return len(ids)
 
     def _oldest_first(self) -> list[RestorePoint]:
         return sorted((point for point, _ in self._rows.values()), key=lambda point: (point.created_at, point.id))
 
 
-class MemoryLedger:
-    """The write-ahead ledger."""
-
+class _OpenBackups:
     def __init__(self) -> None:
+        self._rows: dict[str, OpenBackup] = {}
+
+    def put(self, backup: OpenBackup) -> None:
+        self._rows[backup.work] = backup
+
+    def all(self) -> list[OpenBackup]:
+        return [self._rows[work] for work in sorted(self._rows)]
+
+    def remove(self, work: str) -> None:
+        self._rows.pop(work, None)
+
+
+class MemoryLedger:
+    """The write-ahead ledger; `runs` says of a session's id whether it has not ended."""
+
+    def __init__(self, runs: Callable[[str], bool]) -> None:
+        self._runs = runs
         self.rows: dict[str, LedgerRow] = {}
 
     def intend(self, row: LedgerRow) -> LedgerRow:
@@ -325,6 +380,13 @@ class MemoryLedger:
 
     def dropped(self, row_id: str, now: datetime) -> None:
         self.rows[row_id] = replace(self.rows[row_id], gone_at=now)
+
+    def forget(self, gone_before: datetime, limit: int) -> int:
+        old = [row for row in self.rows.values() if row.gone_at is not None and row.gone_at < gone_before]
+        ids = [row.id for row in old if not self._runs(row.session_id)][:limit]
+        for row_id in ids:
+            del self.rows[row_id]
+        return len(ids)
 
     def open_rows(self, *, session_id: str | None = None) -> list[LedgerRow]:
         rows = [row for row in self.rows.values() if row.gone_at is None]
@@ -355,13 +417,15 @@ class _Settings:
 def memory_records() -> Records:
     """A set of records that is empty."""
     changes = _Changes()
+    sessions = _Sessions(changes)
     return Records(
         accounts=_Accounts(changes),
         repositories=_Repositories(changes),
         policies=_Policies(changes),
-        sessions=_Sessions(changes),
+        sessions=sessions,
         points=_Points(changes),
-        ledger=MemoryLedger(),
+        open_backups=_OpenBackups(),
+        ledger=MemoryLedger(lambda session_id: session_id in {one.id for one in sessions.unfinished()}),
         changes=changes,
         settings=_Settings(),
     )

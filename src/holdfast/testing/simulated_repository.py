@@ -114,10 +114,10 @@ class SimulatedRepository:
         known = self.sessions.get(session)
         if known is None:
             return None
+        known.attempts.clear()
         if known.state == "committed":
             return session
         known.state = "abandoned"
-        known.attempts.clear()
         return None
 
     def point_volumes(self, point: str, tenant: str) -> tuple[list[PointVolume], bytes]:
@@ -207,7 +207,8 @@ class SimulatedRepository:
 
     def _backed_up(self, point: SimulatedPoint) -> BackedUp:
         size_bytes = len(point.volumes) * GIB
-        return BackedUp(point.id, point.parent, size_bytes, size_bytes, GIB, GIB // 2, point.compared, ())
+        created = format_time(point.created_at)
+        return BackedUp(point.id, created, point.parent, size_bytes, size_bytes, GIB, GIB // 2, point.compared, ())
 
     def _point(self, point: str, tenant: str) -> SimulatedPoint:
         found = self.points_by_id.get(point)

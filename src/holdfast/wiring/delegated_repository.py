@@ -164,6 +164,7 @@ def _backed_up(manifest: Manifest, result: BackupResult | None) -> BackedUp:
     statistics = manifest.statistics
     return BackedUp(
         point=manifest.session.hex(),
+        created=manifest.created,
         parent=None if manifest.parent is None else manifest.parent.hex(),
         size_bytes=manifest.size_bytes,
         read_bytes=statistics.get("read_bytes", 0),

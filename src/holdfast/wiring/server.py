@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from holdfast.database.connection import Database
 from holdfast.database.server_records import server_records
+from holdfast.domain.history import SessionHistory
 from holdfast.domain.identifiers import new_id
 from holdfast.domain.secret_box import SecretBox
 from holdfast.plugin_api import ServerIdentity
@@ -34,7 +35,9 @@ _SERVER_ID = "server-id"
 Announce = Callable[[dict[str, str]], None]
 
 
-def run(listen: str, database_url: str | None, kms_key: str | None, announce: Announce) -> None:
+def run(
+    listen: str, database_url: str | None, kms_key: str | None, history: SessionHistory, announce: Announce
+) -> None:
     """Run the server until a signal ends it; `announce` is handed its address and where its token lies.
 
     Raises ConflictError for a second server on one home, or an address in use.
@@ -50,7 +53,7 @@ def run(listen: str, database_url: str | None, kms_key: str | None, announce: An
         records = server_records(database)
         place = _Place()
         box = key_box(home.key, kms_key, LazyKeyService())
-        parts, server = _composed(home, records, box, ended, place)
+        parts, server = _composed(home, records, box, ended, place, history)
         key_path, certificate_path = home.tls / "private-key.pem", home.certificate
         with listening(server_application(server).asgi, listen, server_context(key_path, certificate_path)) as address:
             place.url = f"https://{_reachable(address)}"
@@ -79,7 +82,12 @@ def _database(home: ServerHome, url: str | None) -> Iterator[Database]:
 
 
 def _composed(
-    home: ServerHome, records: Records, box: SecretBox, ended: threading.Event, place: _Place
+    home: ServerHome,
+    records: Records,
+    box: SecretBox,
+    ended: threading.Event,
+    place: _Place,
+    history: SessionHistory,
 ) -> tuple[Parts, ManagementServer]:
     now = _now()
     server_id = records.settings.get(_SERVER_ID)
@@ -99,6 +107,7 @@ def _composed(
             identity=identity,
             plugin_folder=home.plugins,
             surroundings=Surroundings(_now, os.urandom, ended.wait),
+            history=history,
         )
     )
     return parts, ManagementServer(parts)

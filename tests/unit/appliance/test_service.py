@@ -19,6 +19,7 @@ from holdfast.domain.errors import (
 )
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.policy import Selection
+from holdfast.domain.restore import VolumeRestore
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.protocol.policies import policy_document
 from holdfast.testing.simulated_cloud import ACCOUNT_ID
@@ -67,7 +68,6 @@ def test_one_code_enrols_one_server(site):
         ask(site, lambda service: service.check_caller(second[1]))
 
 
-def test_a_former_owner_is_told_that_it_is_one(site):
 def test_a_code_is_worth_nothing_once_somebody_is_let_in_or_let_go(site):
     """By whatever way, and before the new owner is written down: a crash in between opens nothing."""
     code = ask(site, lambda service: service.new_enrolment_code())
@@ -98,6 +98,7 @@ def test_whoever_is_cut_short_while_enrolling_has_lost_the_code(site, monkeypatc
         ask(site, lambda service: service.enrol(code, "server-2", certificate()[0]))
 
 
+def test_a_former_owner_is_told_that_it_is_one(site):
     first, second = certificate(), certificate()
     for server, (pem, _) in (("server-1", first), ("server-2", second)):
         code = ask(site, lambda service: service.new_enrolment_code())
@@ -140,6 +141,74 @@ def test_an_account_learns_its_id_and_stays_while_it_is_needed(site):
         ask(site, lambda service: service.get_account("other"))
 
 
+def test_an_account_stays_while_restore_points_are_of_it(site):
+    site.cloud.add_instance("web-1")
+    site.policy(backup=None)
+    site.run_policy("web", "snapshot")
+    ask(site, lambda service: service.remove_policy("web"))
+    with pytest.raises(ConflictError) as caught:
+        ask(site, lambda service: service.remove_account("main"))
+    assert "1 restore point of it" in caught.value.why
+    assert "point delete" in caught.value.cure
+    (point,) = site.records.points.page(before=None, limit=9)
+    ask(site, lambda service: service.delete_point(point.id))
+    ask(site, lambda service: service.remove_account("main"))
+    with pytest.raises(NotFoundError):
+        ask(site, lambda service: service.remove_account("main"))
+
+
+@pytest.fixture
+def stored(site):
+    """Two points in a repository that no policy names any more; the newest one has base snapshots."""
+    site.cloud.add_instance("web-1")
+    site.policy(snapshot=None)
+    for _ in range(2):
+        site.run_policy("web", "backup")
+        site.wait(3600)
+    ask(site, lambda service: service.remove_policy("web"))
+    return site
+
+
+def test_a_repository_stays_while_restore_points_lie_in_it(stored):
+    with pytest.raises(ConflictError) as caught:
+        ask(stored, lambda service: service.remove_repository("vault", False))
+    assert "2 restore points in it" in caught.value.why
+    assert "--forget-points" in caught.value.cure
+    assert len(stored.records.points.page(before=None, limit=9)) == 2
+
+
+def test_points_are_taken_off_the_list_and_stay_in_their_repository(stored):
+    vault = stored.records.repositories.get("vault")
+    known = stored.records.points.page(before=None, limit=9)
+    ask(stored, lambda service: service.remove_repository("vault", True))
+    assert stored.records.points.page(before=None, limit=9) == []
+    assert set(stored.repository.points_by_id) == {point.id for point in known}
+    stored.run(lambda appliance: appliance.reaper.reap())
+    assert stored.cloud.count("snapshot") == 0, "the base of the newest one is the base of nothing"
+    stored.records.repositories.put(vault, None)
+    assert ask(stored, lambda service: service.rescan_repository("vault")).added == 2
+
+
+def test_a_policy_holds_its_repository_whatever_is_forgotten(stored):
+    stored.policy("again")
+    with pytest.raises(ConflictError, match="in use"):
+        ask(stored, lambda service: service.remove_repository("vault", True))
+    assert len(stored.records.points.page(before=None, limit=9)) == 2
+
+
+def test_a_repository_stays_while_something_is_restored_from_it(stored):
+    point = stored.records.points.page(before=None, limit=1)[0]
+
+    async def act(appliance):
+        session = appliance.service.start_restore(VolumeRestore(point.id))
+        with pytest.raises(ConflictError) as caught:
+            appliance.service.remove_repository("vault", True)
+        assert session.id in caught.value.why
+
+    stored.run(act)
+    ask(stored, lambda service: service.remove_repository("vault", True))
+
+
 def test_a_check_names_what_is_denied(site):
     assert ask(site, lambda service: service.check_account("main")).missing == ()
     site.cloud.denied.add("ec2:DescribeInstances in eu-central-1")
@@ -174,8 +243,8 @@ def test_a_repository_is_added_only_when_it_opens_and_its_password_is_sealed(sit
     assert ("repository/other", 4) in {(one.queue, one.limit) for one in limits}
     site.policy()
     with pytest.raises(ConflictError):
-        ask(site, lambda service: service.remove_repository("vault"))
-    ask(site, lambda service: service.remove_repository("other"))
+        ask(site, lambda service: service.remove_repository("vault", False))
+    ask(site, lambda service: service.remove_repository("other", False))
 
 
 def test_a_name_stands_for_one_repository_and_one_account(site, monkeypatch):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.cli.printable import printable
-from holdfast.cli.quantities import human_duration, human_size, parse_percent, parse_size, short_time
+from holdfast.cli.quantities import human_duration, human_size, parse_days, parse_percent, parse_size, short_time
 from holdfast.cli.tables import as_facts, facts_table, rows_table
 from holdfast.cli.yaml_text import to_yaml
 from holdfast.domain.errors import UsageError
@@ -75,6 +75,17 @@ def test_parse_percent(text, percent):
 def test_what_is_no_share(text):
     with pytest.raises(UsageError, match="--read-data"):
         parse_percent(text, "--read-data")
+
+
+@pytest.mark.parametrize(("text", "days"), [("1", 1), ("365", 365), ("forever", None)])
+def test_parse_days(text, days):
+    assert parse_days(text, "--keep-sessions") == days
+
+
+@pytest.mark.parametrize("text", ["", "-5", "1.5", "ever", "²"])
+def test_what_is_no_number_of_days(text):
+    with pytest.raises(UsageError, match="--keep-sessions"):
+        parse_days(text, "--keep-sessions")
 
 
 def test_short_time():

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from holdfast.database.appliance_records import appliance_records
 from holdfast.database.connection import Database
 from holdfast.domain.errors import ConflictError, NotAuthenticatedError
+from holdfast.domain.history import SessionHistory
 from holdfast.domain.restore import Change, PlannedObject, RestorePlan
 from holdfast.domain.session import SessionKind, State
 from holdfast.plugin_api import ServerIdentity
@@ -109,8 +110,16 @@ class SmallAppliance:
     def rescan_repository(self, name):
         return RepositoryRescanned(self.records.repositories.get(name).name, 3, 2, ("one is left out",))
 
-    def remove_repository(self, name):
+    def remove_repository(self, name, forget_points):
+        self.orders.append((name, forget_points))
         self.records.repositories.remove(name)
+
+    def get_history(self):
+        return SessionHistory(self.records.settings.get("days") or 90)
+
+    def put_history(self, history):
+        self.records.settings.put("days", history.keep_days)
+        return history
 
     def apply_policy(self, document, dry_run):
         self.orders.append((document, dry_run))

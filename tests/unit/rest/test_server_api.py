@@ -54,7 +54,8 @@ def test_repositories_are_known_here_and_there(appliance, command):
     rescanned = command.send("POST", "/repositories/vault/rescan", query={"appliance": "one"})
     assert rescanned == {"repository": "vault", "points": 3, "added": 2, "warnings": ["one is left out"]}
     assert appliance.appliance.orders[-1] == ("vault", "secret")
-    assert command.send("DELETE", "/repositories/vault") is None
+    assert command.send("DELETE", "/repositories/vault", query={"forget_points": "true"}) is None
+    assert appliance.appliance.orders[-1] == ("vault", True)
     assert appliance.appliance.list_repositories() == []
 
 
@@ -79,6 +80,11 @@ def test_what_is_passed_on_is_answered_by_the_appliance(appliance, command):
     assert command.send("GET", "/limits", query={"appliance": "one"})[0]["queue"] == "repository"
     order = {"account": "a", "region": "us-east-1", "instance_id": "i-1"}
     assert command.send("POST", "/snapshots", order)["kind"] == "manual-snapshot"
+    assert command.send("GET", "/history") == {"keep_days": 90}
+    assert command.send("PUT", "/history", {"keep_days": 7}) == {"keep_days": 7}
+    assert command.send("GET", "/history") == {"keep_days": 7}
+    with pytest.raises(UsageError, match="0 days"):
+        command.send("PUT", "/history", {"keep_days": 0})
 
 
 def test_which_appliance_is_meant(server, command):

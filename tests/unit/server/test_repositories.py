@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.domain.errors import NotFoundError, PluginMissingError, UnavailableError, UsageError, WrongKeyError
+from holdfast.domain.errors import (
+    ConflictError,
+    NotFoundError,
+    PluginMissingError,
+    UnavailableError,
+    UsageError,
+    WrongKeyError,
+)
 from holdfast.domain.infrastructure import ApplianceState, RepositoryDefinition
 from holdfast.plugin_api import ConnectOrder
 from holdfast.protocol.appliance_answers import RepositoryOrder
@@ -84,6 +91,25 @@ def test_an_appliance_that_does_not_know_it_is_no_obstacle_to_removing_it(connec
     connected.plugin.answers["DELETE", "/repositories/r"] = NotFoundError("no r", why="never added", cure="none")
     connected.server.remove_repository("r")
     assert connected.server.list_repositories() == []
+
+
+def test_one_that_an_appliance_needs_stays_with_all_of_them(connected):
+    connected.server.put_repository(ORDER)
+    connected.server.connect_appliance(ConnectOrder("b", "https://b:11005", "ff", "code"))
+    before = len(pushed(connected))
+    in_use = ConflictError("repository r is in use", why="3 restore points in it are listed", cure="--forget-points")
+    connected.plugin.trouble_of["b", "DELETE", "/repositories/r"] = in_use
+    with pytest.raises(ConflictError):
+        connected.server.remove_repository("r")
+    assert connected.server.get_repository("r")
+    again = [asked for asked in connected.plugin.asked if asked[1:3] == ("PUT", "/repositories/r")][before:]
+    assert [(asked[0], asked[3]["password"]) for asked in again] == [("a", "secret")], "a had forgotten it already"
+
+
+def test_that_points_shall_be_forgotten_is_passed_on(connected):
+    connected.server.put_repository(ORDER)
+    connected.server.remove_repository("r", forget_points=True)
+    assert connected.plugin.queries[-1] == {"forget_points": "true"}
 
 
 def test_two_ways_in_are_refused(connected):

@@ -5,18 +5,31 @@ of one counter, the `usn`; `Changes` reads them in that order: a reader that rem
 Repositories, sessions and settings are kept by the server too: their ports stand in `domain/records.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from holdfast.domain.cloud_ledger import CloudLedger
+from holdfast.domain.cloud_ledger import KeptLedger
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.records import Repositories, Sessions, Settings
 from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.workload import Workload
 from holdfast.protocol.appliance_answers import ChangeRecord, StoredPolicy
 
-__all__ = ["Accounts", "Changes", "Points", "Policies", "Records", "Repositories", "Sessions", "Settings"]
+__all__ = [
+    "Accounts",
+    "Changes",
+    "OpenBackup",
+    "OpenBackups",
+    "Points",
+    "Policies",
+    "Records",
+    "Repositories",
+    "Sessions",
+    "Settings",
+]
 
 
 class Accounts(Protocol):
@@ -84,8 +97,44 @@ class Points(Protocol):
     def of_policy(self, policy: str) -> list[RestorePoint]:
         """Oldest first."""
 
+    def count_naming(self, *, account: str | None = None, repository: str | None = None) -> int:
+        """How many are of that account, or lie in that repository."""
+
     def remove(self, point_id: str) -> None:
         """Gone already is no error."""
+
+    def forget_in(self, repository: str, limit: int) -> int:
+        """Remove at most so many of those that lie in that repository; how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBackup:
+    """An image backup whose end in its repository was not seen yet: there may be a point, or become one.
+
+    `work` is its session there, and would be the point's id; task and session are the appliance's own. `snapshots`,
+    volume id -> snapshot id, are what it reads, and the base of the next backup where there is a point.
+    """
+
+    work: str
+    repository: str
+    session_id: str
+    task_id: str
+    workload: Workload
+    policy: str
+    snapshots: Mapping[str, str]
+
+
+class OpenBackups(Protocol):
+    """Written down before the session is opened, struck out when its point is recorded or can never be."""
+
+    def put(self, backup: OpenBackup) -> None:
+        """Write it down; again is no error."""
+
+    def all(self) -> list[OpenBackup]:
+        """By `work`."""
+
+    def remove(self, work: str) -> None:
+        """Strike it out; gone already is no error."""
 
 
 class Changes(Protocol):
@@ -97,6 +146,9 @@ class Changes(Protocol):
     def after(self, usn: int, limit: int) -> list[ChangeRecord]:
         """By number; of one object only its latest change comes."""
 
+    def forget_removals(self, upto: int) -> None:
+        """Tell no more that something was removed, where the number of that is at most `upto`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Records:
@@ -107,6 +159,7 @@ class Records:
     policies: Policies
     sessions: Sessions
     points: Points
-    ledger: CloudLedger
+    open_backups: OpenBackups
+    ledger: KeptLedger
     changes: Changes
     settings: Settings

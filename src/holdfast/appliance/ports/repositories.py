@@ -34,9 +34,10 @@ class PreparedWork:
 
 @dataclass(frozen=True, slots=True)
 class BackedUp:
-    """A committed point of a repository."""
+    """A committed point of a repository; `created` is RFC 3339, as `points` says it."""
 
     point: str
+    created: str
     parent: str | None
     size_bytes: int
     read_bytes: int

@@ -2,19 +2,23 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Query
 
+from holdfast.domain.history import SessionHistory
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.protocol.appliance_answers import AccountCheck, RepositoryOrder, RepositoryRescanned
 from holdfast.rest.appliance_api.use_cases import Infrastructure
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import Body, Door, same_name
 
+ForgetPoints = Annotated[bool, Query(description="Take its restore points off the list first; they stay in it.")]
+
 
 def add_infrastructure(door: Door, appliance: Infrastructure) -> None:
     """Add them."""
     _add_accounts(door, appliance)
     _add_repositories(door, appliance)
+    _add_history(door, appliance)
 
 
 def _add_accounts(door: Door, appliance: Infrastructure) -> None:
@@ -66,12 +70,27 @@ def _add_repositories(door: Door, appliance: Infrastructure) -> None:
         """Take on the restore points that are found in a repository."""
         return appliance.rescan_repository(name)
 
-    def remove_repository(name: str) -> None:
+    def remove_repository(name: str, forget_points: ForgetPoints = False) -> None:
         """Forget a repository; its contents stay."""
-        appliance.remove_repository(name)
+        appliance.remove_repository(name, forget_points)
 
     door.add("GET", "/repositories", Permission.OWNER, list_repositories)
     door.add("GET", "/repositories/{name}", Permission.OWNER, get_repository)
     door.add("PUT", "/repositories/{name}", Permission.OWNER, put_repository)
     door.add("POST", "/repositories/{name}/rescan", Permission.OWNER, rescan_repository)
     door.add("DELETE", "/repositories/{name}", Permission.OWNER, remove_repository)
+
+
+def _add_history(door: Door, appliance: Infrastructure) -> None:
+    def get_history() -> SessionHistory:
+        """For how many days ended sessions are kept; null: for ever."""
+        return appliance.get_history()
+
+    def put_history(
+        history: Annotated[SessionHistory, Depends(Body(SessionHistory, "the session history"))],
+    ) -> SessionHistory:
+        """Keep ended sessions so long from now on."""
+        return appliance.put_history(history)
+
+    door.add("GET", "/history", Permission.OWNER, get_history)
+    door.add("PUT", "/history", Permission.OWNER, put_history)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from holdfast.domain.history import SessionHistory
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
 from holdfast.domain.restore_point import RestorePoint, SnapshotPlace
@@ -48,7 +49,7 @@ class Ownership(Protocol):
 
 
 class Infrastructure(Protocol):
-    """Accounts and repositories."""
+    """Accounts, repositories, and how long history is kept."""
 
     def put_account(self, account: Account) -> Account:
         """Add or replace."""
@@ -60,7 +61,7 @@ class Infrastructure(Protocol):
         """Raises NotFoundError."""
 
     def remove_account(self, name: str) -> None:
-        """Raises NotFoundError, ConflictError while policies name it."""
+        """Raises NotFoundError, ConflictError while policies or restore points name it."""
 
     def check_account(self, name: str) -> AccountCheck:
         """Who answers in it, and what is not allowed there."""
@@ -77,8 +78,14 @@ class Infrastructure(Protocol):
     def rescan_repository(self, name: str) -> RepositoryRescanned:
         """Take on the restore points that are found in it. Raises what opening it raises."""
 
-    def remove_repository(self, name: str) -> None:
-        """Raises NotFoundError, ConflictError while policies name it."""
+    def remove_repository(self, name: str, forget_points: bool) -> None:
+        """Raises NotFoundError, ConflictError while policies name it, or restore points that shall stay listed."""
+
+    def get_history(self) -> SessionHistory:
+        """How long ended sessions are kept."""
+
+    def put_history(self, history: SessionHistory) -> SessionHistory:
+        """From now on."""
 
 
 class Policies(Protocol):

@@ -13,6 +13,7 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from holdfast.domain.errors import UsageError
+from holdfast.domain.history import SessionHistory
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
 from holdfast.domain.session import Session
@@ -59,7 +60,6 @@ _PLAIN = (
     _Passed("POST", "/policies/{name}/enable", "enable_policy", "Let its schedule count.", StoredPolicy),
     _Passed("POST", "/policies/{name}/disable", "disable_policy", "Let its schedule count no more.", StoredPolicy),
     _Passed("POST", "/snapshots", "take_snapshot", "Take a manual snapshot; it is kept.", Session, SnapshotOrder),
-    _Passed("GET", "/limits", "get_limits", "Each limit, and what runs and waits there now.", list[LaneState]),
     _Passed(
         "POST",
         "/points/rescan",
@@ -68,6 +68,9 @@ _PLAIN = (
         SnapshotsRescanned,
         SnapshotRescanOrder,
     ),
+    _Passed("GET", "/limits", "get_limits", "Each limit, and what runs and waits there now.", list[LaneState]),
+    _Passed("GET", "/history", "get_history", "How long an appliance keeps ended sessions.", SessionHistory),
+    _Passed("PUT", "/history", "put_history", "Keep ended sessions so long.", SessionHistory, SessionHistory),
 )
 _RESTORES = (
     _Passed(

@@ -6,6 +6,7 @@ from fastapi import Depends
 
 from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.protocol.appliance_answers import RepositoryOrder, RepositoryRescanned
+from holdfast.rest.appliance_api.infrastructure import ForgetPoints
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import Body, Door, same_name
 from holdfast.rest.server_api.passed_on import ApplianceName
@@ -34,9 +35,9 @@ def add_repositories(door: Door, server: ManagementServer) -> None:
         """Let an appliance open a repository again and take on the restore points that are found in it."""
         return server.rescan_repository(name, appliance)
 
-    def remove_repository(name: str) -> None:
+    def remove_repository(name: str, forget_points: ForgetPoints = False) -> None:
         """Forget a repository, here and on every appliance; its contents stay."""
-        server.remove_repository(name)
+        server.remove_repository(name, forget_points=forget_points)
 
     door.add("GET", "/repositories", Permission.ADMINISTRATOR, list_repositories)
     door.add("GET", "/repositories/{name}", Permission.ADMINISTRATOR, get_repository)

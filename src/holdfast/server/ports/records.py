@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from holdfast.domain.cloud_ledger import CloudLedger
+from holdfast.domain.cloud_ledger import KeptLedger
 from holdfast.domain.infrastructure import Appliance
 from holdfast.domain.records import Repositories, Sessions, Settings
 from holdfast.domain.restore_point import RestorePoint
@@ -102,11 +102,17 @@ class Tokens(Protocol):
     def get(self, token_id: str) -> StoredToken:
         """Raises NotFoundError."""
 
-    def all(self) -> list[StoredToken]:
-        """Oldest first."""
-
     def revoke(self, token_id: str, now: datetime) -> None:
         """Never to be accepted again. Raises NotFoundError."""
+
+    def revoke_services(self, appliance: str, now: datetime) -> None:
+        """The same for the services of that appliance."""
+
+    def is_any_valid(self, kind: TokenKind, now: datetime) -> bool:
+        """Whether one of that kind is accepted now."""
+
+    def forget(self, ended_before: datetime, limit: int) -> int:
+        """Forget at most so many that were revoked, or expired, before that moment; how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,5 +201,5 @@ class Records:
     tokens: Tokens
     mirror: Mirror
     sessions: Sessions
-    ledger: CloudLedger
+    ledger: KeptLedger
     settings: Settings
