@@ -8,7 +8,8 @@ from functools import partial
 
 from holdfast.appliance.desk import Desk
 from holdfast.appliance.lanes import set_repository_limit
-from holdfast.domain.errors import ConflictError, PermissionDeniedError, UsageError, WrongKeyError
+from holdfast.domain.errors import ConflictError, NotFoundError, PermissionDeniedError, UsageError, WrongKeyError
+from holdfast.domain.history import ROWS_AT_ONCE, in_portions
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.session import SessionKind
@@ -122,17 +123,6 @@ class Infrastructure(Desk):
 
     def list_repositories(self) -> list[RepositoryDefinition]:
         """By name."""
-    def _examined(self, location: str, password: bytes | None) -> str:
-        try:
-            return self._surface.repositories.examine(location, password)
-        except WrongKeyError:
-            raise
-        except PermissionDeniedError as error:
-            cure = "holdfast plugin install aws --set repositories=BUCKET/PREFIX,…"
-            raise PermissionDeniedError(
-                error.what, why=error.why, cure=f"name every repository of deployed appliances to the plug-in: {cure}"
-            ) from error
-
         return self._records.repositories.all()
 
     def get_repository(self, name: str) -> RepositoryDefinition:
