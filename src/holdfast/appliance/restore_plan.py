@@ -95,7 +95,9 @@ class RestorePlanner:
         problems = [*_region_problem(source, order.new.region), *_place_problem(source, order), *_missing(source)]
         if standing is not None:
             objects.append(PlannedObject(Change.STOP, "instance", standing, "stopped while its volumes are exchanged"))
-            objects += [_old_volume(order, volume) for volume in source.volumes()]
+            # Restored before, it has other volumes than the point's.
+            now = self._site(source, None).standing_instance(standing).configuration.volumes
+            objects += [_old_volume(order, volume) for volume in now if volume.device in wanted.volumes]
             if not order.replace:
                 warnings.append(f"{standing} still stands: it is stopped and its volumes exchanged only with your yes")
         objects += [

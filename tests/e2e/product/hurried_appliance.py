@@ -8,7 +8,13 @@ from holdfast.appliance.housekeeping import Rhythm
 from holdfast.appliance.surface import Patience
 from holdfast.wiring.appliance import RunOrder, Tempo, run
 
-HURRY = {"snapshot_poll_seconds": 0.2, "worker_poll_seconds": 0.2, "turn_poll_seconds": 0.2}
+HURRY = {
+    "snapshot_poll_seconds": 0.2,
+    "worker_poll_seconds": 0.2,
+    "turn_poll_seconds": 0.2,
+    "status_poll_seconds": 0.2,
+    "status_checks_seconds": 15.0,
+}
 
 
 def main() -> None:

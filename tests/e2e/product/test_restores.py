@@ -169,6 +169,37 @@ def test_where_it_still_stands_only_with_a_yes_and_then_as_it_was(ready, shop):
         assert changed(before, ready.census()) == planned(plan)
 
 
+def test_a_restored_instance_that_does_not_prove_to_run_costs_nothing(ready, shop):
+    """It ends with a warning that names the old volumes, and none of them is gone."""
+    old = {device: one["VolumeId"] for device, one in shop.volumes(shop.id).items()}
+    before = ready.census()
+    ready.lab_route("PUT", "instances/faults", {"checks": "impaired"})
+    done = ready.do("restore", "instance", shop.points["snapshot"], "--yes", status=3)
+    ready.lab_route("PUT", "instances/faults", {"checks": "ok"})
+    (task,) = done["tasks"]
+    (warning,) = task["warnings"]
+    assert "host ok, instance impaired" in warning
+    assert all(f"{volume} ({device})" in warning for device, volume in old.items())
+    assert ready.content(shop.id) == shop.content
+    assert changed(before, ready.census()) == {"volumes": (len(old), 0)}
+    for volume in old.values():
+        shop.ec2.delete_volume(VolumeId=volume)
+
+
+def test_old_volumes_are_kept_when_a_person_wants_it(ready, shop):
+    old = {one["VolumeId"] for one in shop.volumes(shop.id).values()}
+    words = ("restore", "instance", shop.points["snapshot"], "--yes", "--keep-old-volumes", "2")
+    plan = ready.do(*words, "--plan")
+    kept = [one for one in plan["objects"] if one["change"] == "keep"]
+    assert {one["name"] for one in kept} == old
+    assert all("for 2 h" in one["detail"] for one in kept)
+    ready.do(*words)
+    assert ready.content(shop.id) == shop.content
+    for volume in shop.ec2.describe_volumes(VolumeIds=list(old))["Volumes"]:
+        assert volume["State"] == "available"
+        shop.ec2.delete_volume(VolumeId=volume["VolumeId"])
+
+
 def test_elsewhere_with_what_the_person_wants_otherwise(ready, shop):
     for kind, name in (("image-backup", "shop-2"), ("snapshot", "shop-3")):
         words = [
