@@ -107,8 +107,8 @@ class AwsAccounts:
             raise PermissionDeniedError(
                 f"the role of account {account.name} cannot be assumed: sts:AssumeRole on {role_arn} was refused",
                 why=error.why,
-                cure="let the role trust the role of this appliance, name the external id that it asks for, and name the "
-                "role to the plug-in (its option roles, docs/plugins.md)",
+                cure="let the role trust the role of this appliance, name the external id that it asks for, and name "
+                "the role to the plug-in (its option roles, docs/plugins.md)",
             ) from error
         finally:
             sts.close()

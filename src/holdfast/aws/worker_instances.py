@@ -9,6 +9,7 @@ from holdfast.appliance.ports.cloud import Ownership, Worker, WorkerOrder
 from holdfast.aws.bundle.user_data import BootOrder, user_data
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.discovery import standing_instances
+from holdfast.aws.ec2.states import find_instance
 from holdfast.aws.errors import NO_CAPACITY_CODES
 from holdfast.aws.kms import KmsKeyWrapper
 from holdfast.aws.ownership import as_list, owned_by, people_tags, tags_of
@@ -138,7 +139,7 @@ class Ec2WorkerInstances:
         instance_id = self._launched(owner)
         if instance_id is None:
             instance_id = self._somewhere(order, places, _request(order, name, boot) | {"ImageId": image_id})
-        instance = self._described(instance_id) or {}
+        instance = find_instance(self._ec2, instance_id) or {}
         zone = str(instance.get("Placement", {}).get("AvailabilityZone", ""))
         kind = str(instance.get("InstanceType", ""))
         return Worker(instance_id, kind, name, role_id, queue_url, self._ec2.region, zone)
@@ -190,7 +191,7 @@ class Ec2WorkerInstances:
                 raise error
             patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
         instance_id = str(answer["Instances"][0]["InstanceId"])
-        while self._described(instance_id) is None:
+        while find_instance(self._ec2, instance_id) is None:
             patience.wait_or_raise(
                 UnavailableError(
                     f"instance {instance_id} cannot be seen",
@@ -208,17 +209,8 @@ class Ec2WorkerInstances:
         return next((str(one["InstanceId"]) for one in standing_instances(self._ec2, *owned_by(owner), purpose)), None)
 
     def _state(self, instance_id: str) -> str | None:
-        found = self._described(instance_id)
+        found = find_instance(self._ec2, instance_id)
         return None if found is None else str(found["State"]["Name"])
-
-    def _described(self, instance_id: str) -> dict[str, Any] | None:
-        answer = self._ec2.try_call("DescribeInstances", instance_id, InstanceIds=[instance_id])
-        if isinstance(answer, Refusal):
-            if answer.code == "InvalidInstanceID.NotFound":
-                return None
-            raise self._ec2.meaning(answer, "DescribeInstances", instance_id)
-        found = [one for reservation in answer["Reservations"] for one in reservation["Instances"]]
-        return found[0] if found else None
 
     def _queue_url(self, name: str) -> str | None:
         return next((url for url in self._queues.names_beginning(name) if url.endswith(f"/{name}")), None)

@@ -13,6 +13,7 @@ from holdfast.aws.clients import PatientClient
 from holdfast.aws.deployment.bundle_store import certificate_key
 from holdfast.aws.deployment.deployment_ledger import DeploymentLedger
 from holdfast.aws.deployment.network import Site, allow, create_group, find_group
+from holdfast.aws.ec2.states import find_instance
 from holdfast.aws.stock_images import stock_image
 from holdfast.domain.errors import CancelledError, HoldfastError, UnavailableError
 from holdfast.plugin_api import DeployOrder
@@ -86,7 +87,7 @@ class ApplianceInstances:
 
     def state(self, instance_id: str) -> str | None:
         """AWS's word; None when it is gone."""
-        found = self._described(instance_id)
+        found = find_instance(self._ec2, instance_id)
         return str(found["State"]["Name"]) if found else None
 
     def _group(self, launch: LaunchOrder, say: Callable[[str], None]) -> str:
@@ -180,7 +181,7 @@ class ApplianceInstances:
     def _running(self, instance_id: str, image_id: str, cancelled: Callable[[], bool]) -> LaunchedInstance:
         began_seconds = self._waiting.monotonic()
         while True:
-            found = self._described(instance_id)
+            found = find_instance(self._ec2, instance_id)
             state = found["State"]["Name"] if found else "not visible yet"
             if found and state == "running":
                 return LaunchedInstance(
@@ -201,15 +202,6 @@ class ApplianceInstances:
                 )
             _stop_if(cancelled)
             self._waiting.sleep(LOOK_SECONDS)
-
-    def _described(self, instance_id: str) -> dict[str, Any] | None:
-        answer = self._ec2.try_call("DescribeInstances", instance_id, InstanceIds=[instance_id])
-        if isinstance(answer, Refusal):
-            if answer.code == "InvalidInstanceID.NotFound":
-                return None
-            raise self._ec2.meaning(answer, "DescribeInstances", instance_id)
-        found = [one for reservation in answer["Reservations"] for one in reservation["Instances"]]
-        return dict(found[0]) if found else None
 
 
 def _type(launch: LaunchOrder) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.deployment.deployment_ledger import DeploymentLedger
 from holdfast.aws.deployment.network import find_group
+from holdfast.aws.ec2.states import instance_state
 from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import UnavailableError
 from holdfast.domain.ownership import SESSION
@@ -19,7 +20,6 @@ LOOK_SECONDS = 1.0
 # A new instance is not seen by everybody at once.
 LOOKS = 3
 PATIENCE_SECONDS = 600.0
-_ENDED = frozenset({"terminated", "InvalidInstanceID.NotFound"})
 
 
 class Cleaning:
@@ -83,25 +83,16 @@ class Cleaning:
         """See it terminated: its group cannot go before."""
         answer = self._ec2.try_call("TerminateInstances", instance_id, InstanceIds=[instance_id])
         if isinstance(answer, Refusal):
-            if answer.code in _ENDED:
+            if answer.code == "InvalidInstanceID.NotFound":
                 return
             raise self._ec2.meaning(answer, "TerminateInstances", instance_id)
         began_seconds = self._waiting.monotonic()
-        while (state := self._state(instance_id)) not in _ENDED:
+        while (state := instance_state(self._ec2, instance_id)) is not None:
             if self._waiting.monotonic() - began_seconds > PATIENCE_SECONDS:
                 raise UnavailableError(
                     f"instance {instance_id} does not end", why=f"it is {state}", cure="run this again in a while"
                 )
             self._waiting.sleep(LOOK_SECONDS)
-
-    def _state(self, instance_id: str) -> str:
-        answer = self._ec2.try_call("DescribeInstances", instance_id, InstanceIds=[instance_id])
-        if isinstance(answer, Refusal):
-            if answer.code in _ENDED:
-                return answer.code
-            raise self._ec2.meaning(answer, "DescribeInstances", instance_id)
-        found = [one for group in answer["Reservations"] for one in group["Instances"]]
-        return str(found[0]["State"]["Name"]) if found else "terminated"
 
     def _delete_group(self, group_id: str) -> None:
         """A group stays in use for a moment after its instance has ended."""
