@@ -48,7 +48,7 @@ def test_the_point_is_the_copy_and_nothing_stays_beside_the_volumes(site, instan
 
 
 def test_another_account_is_let_read_them_first(site, instance):
-    shared = []
+    shared: list[str] = []
     site.cloud.on_call = lambda name: shared.extend(
         one.facts["shared"] for one in site.cloud.objects.values() if "shared" in one.facts
     )
@@ -112,7 +112,9 @@ def test_what_is_denied_leaves_nothing(site, instance, action):
     site.cloud.denied.add(action)
     session = take(site, instance, AWAY)
     assert session.state == State.FAILED
-    assert action in tasks(site, session)[0].error.what
+    (task,) = tasks(site, session)
+    assert task.error is not None
+    assert action in task.error.what
     assert snapshots(site) == set()
     assert_nothing_left(site)
 

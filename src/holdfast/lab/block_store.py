@@ -96,7 +96,8 @@ class BlockStore:
     def state(self, record: SnapshotRecord) -> str:
         """`pending`, `completed` or `error`, as DescribeSnapshots says it."""
         if record.completed_at is not None:
-            return "completed" if self._now() >= record.completed_at else "pending"
+            ended = "error" if record.failure else "completed"
+            return ended if self._now() >= record.completed_at else "pending"
         opened = self._open.get(record.id)
         return "error" if opened and self._now() > opened.written_at + record.timeout_seconds else "pending"
 

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.elastic_block_store import Snapshot, Volume, VolumeAttachment
+from moto.ec2.utils import random_snapshot_id
+from moto.kms.models import kms_backends
 
 from holdfast.lab.block_store import BlockStore
 from holdfast.lab.records import NO_VOLUME, SnapshotRecord, VolumeRecord
@@ -134,9 +136,22 @@ class LabSnapshot(Snapshot):
         """moto's constructor sets a first value; the store knows better."""
 
     @property
+    def state_message(self) -> str | None:
+        """Why a copy failed."""
+        record = self.ec2_backend.service.store.snapshot(self.id)
+        return record.failure if record is not None and record.failure and self.status == "error" else None
+
+    @property
     def progress(self) -> str:
         """In percent, as text."""
-        return "100%" if self.status == "completed" else "0%"
+        service = self.ec2_backend.service
+        record = service.store.snapshot(self.id)
+        if self.status == "completed" or record is None:
+            return "100%"
+        if record.completed_at is None:
+            return "0%"
+        passed, whole = service.now() - record.started_at, record.completed_at - record.started_at
+        return f"{min(99, int(100 * passed / whole)) if whole > 0 else 99}%"
 
 
 class LabEC2Backend(EC2Backend):
@@ -179,6 +194,8 @@ class LabEC2Backend(EC2Backend):
             raise EC2ClientError(
                 "InvalidParameterValue", f"The volume size is smaller than the snapshot size of {source.size_gib} GiB."
             )
+        if source is not None and source.encrypted and not options.get("kms_key_id"):
+            options |= {"encrypted": True, "kms_key_id": source.kms_key_id}
         made = super().create_volume(*arguments, **options)
         now = self.service.now()
         record = VolumeRecord(
@@ -250,30 +267,58 @@ class LabEC2Backend(EC2Backend):
         return self.adopt(record, from_ami)
 
     def copy_snapshot(
-        self, source_snapshot_id: str, source_region: str, description: str, kms_key_id: str | None
+        self,
+        source_snapshot_id: str,
+        source_region: str,
+        description: str,
+        kms_key_id: str | None,
+        encrypted: bool = False,
     ) -> Snapshot:
-        """Copy a snapshot with its blocks, as the first of a lineage of its own."""
-        made = super().copy_snapshot(source_snapshot_id, source_region, description, kms_key_id)
-        del self.snapshots[made.id]
-        source = self.usable_snapshot(source_snapshot_id)
-        if source is None:
+        """Copy a snapshot with its blocks, as the first of a lineage of its own. It may be another account's that is
+        shared with this one. A key that cannot be used is found out later, when the copy fails.
+        """
+        source = self.service.store.snapshot(source_snapshot_id)
+        if source is None or source.region != source_region or not self._may_read(source):
             raise EC2ClientError("InvalidSnapshot.NotFound", f"The snapshot '{source_snapshot_id}' does not exist.")
-        now = self.service.now()
+        self.usable_snapshot(source.id)
+        encrypted = encrypted or source.encrypted
+        if kms_key_id and not encrypted:
+            words = "The parameter KmsKeyId requires the parameter Encrypted to be set."
+            raise EC2ClientError("InvalidParameterDependency", words)
+        key = self._usable_key(kms_key_id) if kms_key_id else self._create_default_encryption_key() if encrypted else ""
+        now, copy_id = self.service.now(), random_snapshot_id()
         record = SnapshotRecord(
-            id=made.id,
+            id=copy_id,
             account=self.account_id,
             region=self.region_name,
             volume_id=NO_VOLUME,
             size_gib=source.size_gib,
-            lineage=made.id,
+            lineage=copy_id,
             started_at=now,
             completed_at=now + self.service.pending_seconds,
             description=description or "",
-            encrypted=bool(made.encrypted),
-            kms_key_id=kms_key_id or source.kms_key_id,
+            encrypted=encrypted,
+            kms_key_id=key or kms_key_id,
+            failure="" if key or not encrypted else "Given key ID is not accessible",
         )
         self.service.store.copy(source.id, record)
         return self.adopt(record)
+
+    def _may_read(self, record: SnapshotRecord) -> bool:
+        return self.account_id in (record.account, *record.shared_with)
+
+    def _usable_key(self, kms_key_id: str) -> str:
+        """The ARN of a key of this region, by its id, alias or ARN, which may name another account's; empty where there
+        is none.
+        """
+        parts = kms_key_id.split(":")
+        account = parts[4] if len(parts) > 4 else self.account_id
+        if len(parts) > 4 and parts[3] != self.region_name:
+            return ""
+        keys = kms_backends[account][self.region_name]
+        alias = keys.get_alias_name(kms_key_id)
+        known = keys.alias_exists(alias) if alias.startswith("alias/") else keys.get_key_id(kms_key_id) in keys.keys
+        return str(keys.describe_key(kms_key_id).arn) if known else ""
 
     def delete_snapshot(self, snapshot_id: str) -> Snapshot:
         """Delete a snapshot, and the blocks that no other one has."""
@@ -295,7 +340,11 @@ class LabEC2Backend(EC2Backend):
         return snapshot
 
     def add_create_volume_permission(self, snapshot_id: str, *arguments: Any, **options: Any) -> None:
-        """Share a snapshot."""
+        """Share a snapshot; what is encrypted under AWS's own key cannot be."""
+        record = self.service.store.snapshot(snapshot_id)
+        if record is not None and record.encrypted and record.kms_key_id == self._create_default_encryption_key():
+            words = "Encrypted snapshots with EBS default key cannot be shared"
+            raise EC2ClientError("OperationNotPermitted", words)
         super().add_create_volume_permission(snapshot_id, *arguments, **options)
         self._remember_sharing(snapshot_id)
 

@@ -36,7 +36,9 @@ class VolumeRecord:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRecord:
-    """A snapshot. `completed_at` is None while blocks may be put, and may lie in the future: pending until then."""
+    """A snapshot. `completed_at` is None while blocks may be put, and may lie in the future: pending until then; where
+    there is a `failure` it is an error from then on.
+    """
 
     id: str
     account: str
@@ -53,6 +55,7 @@ class SnapshotRecord:
     archived: bool = False
     timeout_seconds: int = 3600
     shared_with: tuple[str, ...] = ()
+    failure: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

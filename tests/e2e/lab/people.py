@@ -41,12 +41,13 @@ class Person:
     access_key: str
     secret_key: str = "secret"
     token: str | None = None
+    region: str = REGION
 
     def client(self, service: str, **options: Any) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
-            region_name=REGION,
+            region_name=self.region,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             aws_session_token=self.token,

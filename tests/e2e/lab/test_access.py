@@ -1,5 +1,7 @@
 """IAM is enforced: keys, signatures, users, roles, sessions, two accounts, and the delay of changes."""
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.lab.process import start_lab
@@ -145,6 +147,27 @@ def test_tags_on_creation_and_on_resources(root):
     assert refused(ec2.delete_volume, VolumeId=theirs)[0] == "UnauthorizedOperation"
     until(lambda: ec2.describe_volumes(VolumeIds=[mine])["Volumes"][0]["State"] == "available")
     ec2.delete_volume(VolumeId=mine)
+
+
+def test_a_copy_asks_for_its_source_where_that_lies_and_for_what_is_made(root):
+    account = account_of(root)
+    source = account.snapshot(account.new_volume())
+    asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": source}
+    tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "Owner", "Value": "holdfast"}]}]
+    born = {"StringEquals": {"aws:RequestTag/Owner": "holdfast"}}
+    made, from_there = "arn:aws:ec2:eu-west-1::snapshot/*", f"arn:aws:ec2:us-east-1::snapshot/{source}"
+
+    def copy(name, *statements):
+        person = root.user(name, *statements, allow("ec2:CreateTags"))
+        return replace(person, region="eu-west-1").client("ec2").copy_snapshot
+
+    only_source = copy("source", allow("ec2:CopySnapshot", from_there))
+    assert f"on resource: {made}" in words(only_source, **asked, TagSpecifications=tags)
+    only_made = copy("made", allow("ec2:CopySnapshot", made, Condition=born))
+    assert f"on resource: {from_there}" in words(only_made, **asked, TagSpecifications=tags)
+    both = copy("both", allow("ec2:CopySnapshot", from_there), allow("ec2:CopySnapshot", made, Condition=born))
+    assert refused(both, **asked)[0] == "UnauthorizedOperation", "it bears no tag"
+    assert both(**asked, TagSpecifications=tags)["SnapshotId"]
 
 
 def test_what_is_meant_is_asked_for_as_what_is_named(root):

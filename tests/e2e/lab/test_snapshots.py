@@ -1,5 +1,7 @@
 """EC2 snapshots: what was in the volume's file at that moment, kept until the snapshot is deleted."""
 
+from functools import partial
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -130,3 +132,114 @@ def test_all_volumes_of_an_instance_in_one_call(account):
     of_data = next(snapshot["SnapshotId"] for snapshot in made if snapshot["VolumeId"] == data)
     assert len(made) == 2
     assert account.blocks(account.completed(of_data)) == {1: block(1)}
+
+
+# Copying, sharing and encryption, as the EBS user guide and the API reference of CopySnapshot say it.
+
+OTHER = "210987654321"
+
+
+def described(account, snapshot_id):
+    return account.ec2.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"][0]
+
+
+def encrypted_snapshot(account, key=None):
+    made = {"Encrypted": True, **({"KmsKeyId": key} if key else {})}
+    volume = account.ec2.create_volume(Size=1, AvailabilityZone=ZONE, **made)["VolumeId"]
+    until(lambda: account.volume(volume)["State"] == "available")
+    return account.snapshot(volume)
+
+
+def in_error(account, snapshot_id):
+    return account.state(snapshot_id) == "error"
+
+
+def new_key(account):
+    return account.client("kms").create_key()["KeyMetadata"]["Arn"]
+
+
+def test_copy_takes_time_and_only_what_is_completed_is_copied(account):
+    with pytest.raises(ClientError) as error:
+        account.ec2.copy_snapshot(
+            SourceRegion="us-east-1", SourceSnapshotId=account.ebs.start_snapshot(VolumeSize=1)["SnapshotId"]
+        )
+    assert code_of(error) == "IncorrectState"
+    source = account.snapshot(account.new_volume())
+    abroad = Account(account.endpoint, region="eu-west-1")
+    tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "k", "Value": "v"}]}]
+    asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": source, "Description": "far", "TagSpecifications": tags}
+    copied = abroad.ec2.copy_snapshot(**asked)["SnapshotId"]
+    found = described(abroad, copied)
+    assert (found["State"], found["VolumeId"], found["Description"]) == ("pending", "vol-ffffffff", "far")
+    assert found["Tags"] == tags[0]["Tags"]
+    abroad.completed(copied)
+    assert described(abroad, copied)["Progress"] == "100%"
+    with pytest.raises(ClientError) as error:
+        abroad.ec2.copy_snapshot(**{**asked, "SourceRegion": "eu-west-1"})
+    assert code_of(error) == "InvalidSnapshot.NotFound"
+
+
+def test_copies_of_encrypted_snapshots_stay_encrypted_under_a_key_of_the_region(account):
+    source, abroad = encrypted_snapshot(account, new_key(account)), Account(account.endpoint, region="eu-west-1")
+    asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": source}
+    plain = described(abroad, abroad.completed(abroad.ec2.copy_snapshot(**asked)["SnapshotId"]))
+    default = next(
+        one["TargetKeyId"]
+        for one in abroad.client("kms").list_aliases()["Aliases"]
+        if one["AliasName"] == "alias/aws/ebs"
+    )
+    assert plain["Encrypted"]
+    assert plain["KmsKeyId"].endswith(default)
+    key = new_key(abroad)
+    named = abroad.ec2.copy_snapshot(**asked, Encrypted=True, KmsKeyId=key)["SnapshotId"]
+    assert described(abroad, abroad.completed(named))["KmsKeyId"] == key
+    volume = abroad.ec2.create_volume(SnapshotId=named, AvailabilityZone="eu-west-1a")
+    assert (volume["Encrypted"], volume["KmsKeyId"]) == (True, key), "as its snapshot is"
+
+
+def test_unencrypted_ones_are_encrypted_when_asked_and_a_key_asks_for_it(account):
+    asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": account.snapshot(account.new_volume())}
+    plain = account.ec2.copy_snapshot(**asked)["SnapshotId"]
+    assert not described(account, account.completed(plain))["Encrypted"]
+    sealed = account.ec2.copy_snapshot(**asked, Encrypted=True)["SnapshotId"]
+    assert described(account, account.completed(sealed))["Encrypted"]
+    with pytest.raises(ClientError) as error:
+        account.ec2.copy_snapshot(**asked, KmsKeyId=new_key(account))
+    assert code_of(error) == "InvalidParameterDependency"
+
+
+def test_a_key_that_cannot_be_used_shows_when_the_copy_fails(account):
+    asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": account.snapshot(account.new_volume())}
+    elsewhere = new_key(Account(account.endpoint, region="eu-west-1"))
+    for key in ("alias/nobodys", elsewhere):
+        copied = account.ec2.copy_snapshot(**asked, Encrypted=True, KmsKeyId=key)["SnapshotId"]
+        until(partial(in_error, account, copied))
+        assert described(account, copied)["StateMessage"] == "Given key ID is not accessible"
+        with pytest.raises(ClientError):
+            account.ec2.create_volume(SnapshotId=copied, AvailabilityZone=ZONE)
+        account.ec2.delete_snapshot(SnapshotId=copied)
+
+
+def test_another_account_copies_what_is_shared_with_it(account):
+    other = Account(account.endpoint, region="eu-west-1", access_key=OTHER)
+    volume_id = account.new_volume()
+    account.write(volume_id, {3: block(3)})
+    source = account.snapshot(volume_id)
+    asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": source}
+    with pytest.raises(ClientError) as error:
+        other.ec2.copy_snapshot(**asked)
+    assert code_of(error) == "InvalidSnapshot.NotFound"
+    share = {"Attribute": "createVolumePermission", "OperationType": "add", "UserIds": [OTHER]}
+    account.ec2.modify_snapshot_attribute(SnapshotId=source, **share)
+    copied = other.completed(other.ec2.copy_snapshot(**asked)["SnapshotId"])
+    account.ec2.delete_snapshot(SnapshotId=source)
+    assert other.blocks(copied) == {3: block(3)}
+    assert described(other, copied)["OwnerId"] == OTHER
+
+
+def test_what_is_encrypted_under_the_default_key_is_not_shared(account):
+    share = {"Attribute": "createVolumePermission", "OperationType": "add", "UserIds": [OTHER]}
+    with pytest.raises(ClientError) as error:
+        account.ec2.modify_snapshot_attribute(SnapshotId=encrypted_snapshot(account), **share)
+    assert code_of(error) == "OperationNotPermitted"
+    account.ec2.modify_snapshot_attribute(SnapshotId=encrypted_snapshot(account, new_key(account)), **share)

@@ -21,6 +21,7 @@ _NAMES = (
     (ACCOUNT_ID, "ACCOUNT"),
     (r"\b2109\d{8}\b", "OTHER-ACCOUNT"),
     (REGION, "REGION"),
+    (r"\beu-west-1\b", "OTHER-REGION"),
 )
 
 Call = tuple[str, str, str]

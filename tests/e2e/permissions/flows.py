@@ -22,6 +22,7 @@ from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.policy import BackupTarget, Ec2Policy, Retention, Selection, SnapshotTarget
 from holdfast.domain.restore import InstanceRestore, NewPlace, Place, VolumeRestore
+from holdfast.domain.restore_point import SnapshotPlace
 from holdfast.domain.session import ItemError, Session
 from holdfast.protocol.appliance_answers import AccountCheck, PolicyApplied, SessionDetail
 from tests.e2e.aws.cloud_in_lab import CloudInLab
@@ -38,6 +39,7 @@ from tests.e2e.permissions.account_in_lab import (
 )
 
 OURS = "holdfast:appliance"
+ABROAD = "eu-west-1"
 FAR = Account("production", PRODUCTION_ROLE, EXTERNAL_ID)
 _WAIT = {"Delay": 1, "MaxAttempts": 60}
 
@@ -145,6 +147,20 @@ class Scene:
     def snapshot(self) -> Outcome:
         """A person's, and its removal."""
         outcome, detail = self._session(lambda service: service.take_snapshot("own", REGION, self.rich))
+        if outcome.fine and detail is not None:
+            outcome = self._done(lambda service: service.delete_point(self._point(detail)))
+        return outcome
+
+    def snapshot_abroad(self) -> Outcome:
+        """A person's, kept in another region, and its removal."""
+        return self._kept_in(SnapshotPlace("own", ABROAD))
+
+    def snapshot_of_other_account(self) -> Outcome:
+        """Kept in another account, which copies what is shared with it."""
+        return self._kept_in(SnapshotPlace(FAR.name, REGION))
+
+    def _kept_in(self, place: SnapshotPlace) -> Outcome:
+        outcome, detail = self._session(lambda service: service.take_snapshot("own", REGION, self.rich, place))
         if outcome.fine and detail is not None:
             outcome = self._done(lambda service: service.delete_point(self._point(detail)))
         return outcome
@@ -413,6 +429,8 @@ WAYS: Mapping[str, Callable[[Scene], Outcome]] = {
     "register another account": Scene.other_account_is_registered,
     "register a repository": Scene.repository_is_registered,
     "snapshot": Scene.snapshot,
+    "snapshot that is kept in another region": Scene.snapshot_abroad,
+    "snapshot that is kept in another account": Scene.snapshot_of_other_account,
     "snapshot policy with retention": Scene.retention,
     "restore volumes from snapshots": Scene.volumes,
     "restore an instance into a new place": Scene.instance_anew,

@@ -63,6 +63,7 @@ def test_urls_of_a_backend_are_found_by_the_module_of_its_class():
         "delete_volume": ["volume_id"],
         "create_snapshot": ["volume_id", "description", "owner_id", "from_ami"],
         "copy_snapshot": ["source_snapshot_id", "source_region", "description", "kms_key_id"],
+        "_create_default_encryption_key": [],
         "delete_snapshot": ["snapshot_id"],
         "get_snapshot": ["snapshot_id"],
         "get_volume": ["volume_id"],

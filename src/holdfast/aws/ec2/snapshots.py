@@ -125,9 +125,7 @@ def _cannot_be_shared(ec2: PatientClient, refusal: Refusal, snapshot_id: str) ->
     meaning = ec2.meaning(refusal, "ModifySnapshotAttribute", snapshot_id)
     if refusal.code != "OperationNotPermitted":
         return meaning
-    cure = (
-        "encrypt the volume under a KMS key of your own, and share it: AWS's own serves nobody else"
-    )
+    cure = "encrypt the volume under a KMS key of your own, and share it: AWS's own serves nobody else"
     return ConflictError(meaning.what, why=meaning.why, cure=cure)
 
 

@@ -23,6 +23,10 @@ class Ec2Names:
         owners = {kind: "" if kind in ("image", "snapshot") else self.account_id for kind in kinds}
         return tuple(f"arn:{self.partition}:ec2:{self.region}:{owner}:{kind}/*" for kind, owner in owners.items())
 
+    def copied(self) -> tuple[str, ...]:
+        """Snapshots that stand already, of whatever account."""
+        return (f"arn:{self.partition}:ec2:{self.region}::snapshot/snap-*",)
+
     def roles(self, path: str) -> tuple[str, ...]:
         """Roles of the account under a path, which ends with what stands for their names."""
         return (f"arn:{self.partition}:iam::{self.account_id}:role/{path}",)
@@ -67,12 +71,23 @@ def snapshot_grants(names: Ec2Names) -> list[Grant]:
             snapshots,
             OURS,
         ),
+        # The one that is made is `snapshot/*` to IAM, the one that it is copied from has its id, and may be another
+        # account's, whose tags nobody sees here (EBS user guide, policies for CopySnapshot).
+        Grant("BearCopies", "each bears our tags at once", ("ec2:CopySnapshot",), snapshots, BORN_OURS),
+        Grant("CopySnapshots", "manual snapshots that are kept elsewhere", ("ec2:CopySnapshot",), names.copied()),
     ]
 
 
 def birth_grants(names: Ec2Names) -> list[Grant]:
     """Tags at the moment of creation, which AWS asks for on their own."""
-    creations = ("CreateSecurityGroup", "CreateSnapshots", "CreateVolume", "RegisterImage", "RunInstances")
+    creations = (
+        "CopySnapshot",
+        "CreateSecurityGroup",
+        "CreateSnapshots",
+        "CreateVolume",
+        "RegisterImage",
+        "RunInstances",
+    )
     kinds = names.all("image", "instance", "network-interface", "security-group", "snapshot", "volume")
     born = {"StringEquals": {"ec2:CreateAction": creations}}
     return [Grant("TagAtBirth", "nothing is made without our tags", ("ec2:CreateTags",), kinds, born)]

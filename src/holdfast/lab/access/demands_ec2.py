@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from moto.ec2.models import ec2_backends
@@ -49,6 +50,8 @@ def of_ec2(call: Call, identities: Identities) -> Iterator[Demand]:
         return
     if call.operation == "RunInstances":
         yield from _run_instances(call, identities)
+    elif call.operation == "CopySnapshot":
+        yield from _copy_snapshot(call, action)
     elif call.operation in ("CreateTags", "DeleteTags"):
         tags = _request_tags(call.parameters.get("Tags", ()))
         yield from (_existing(call, action, one, tags) for one in call.parameters.get("Resources", ()))
@@ -74,6 +77,14 @@ def _ordinary(call: Call, action: str) -> Iterator[Demand]:
         yield Demand(action, arn(call, "key-pair", call.parameters["KeyName"]), _region(call))
     for kind in _CREATED.get(call.operation, ()):
         yield Demand(action, arn(call, kind, "*"), _tags_for(call, kind) | _facts(call) | _region(call))
+
+
+def _copy_snapshot(call: Call, action: str) -> Iterator[Demand]:
+    """The source where it lies, with the tags that its own account sees, and the copy that is to be made."""
+    asked = call.parameters
+    there = replace(call, region=asked.get("SourceRegion", call.region))
+    yield _existing(there, action, asked.get("SourceSnapshotId", ""), {}, "snapshot")
+    yield Demand(action, arn(call, "snapshot", "*"), _tags_for(call, "snapshot") | _region(call))
 
 
 def _run_instances(call: Call, identities: Identities) -> Iterator[Demand]:

@@ -245,6 +245,24 @@ class LabEC2Response(EC2Response):
         )
         return ActionResult({"Snapshots": made})
 
+    def copy_snapshot(self) -> ActionResult:
+        """Copy a snapshot into the region that is asked; a destination may only be that one."""
+        if self._get_param("DestinationRegion", self.region) != self.region:
+            raise EC2ClientError("InvalidParameterValue", f"The destination is {self.region}, which is asked.")
+        if not self._get_param("SourceRegion"):
+            raise EC2ClientError("MissingParameter", "The request must contain the parameter SourceRegion")
+        self.error_on_dryrun()
+        tags = self._parse_tag_specification().get("snapshot", {})
+        made = self.backend.copy_snapshot(
+            self._get_param("SourceSnapshotId"),
+            self._get_param("SourceRegion"),
+            self._get_param("Description", ""),
+            self._get_param("KmsKeyId"),
+            encrypted=self._get_bool_param("Encrypted", False),
+        )
+        made.add_tags(tags)
+        return ActionResult({"SnapshotId": made.id, "Tags": made.tag_set})
+
     def describe_snapshots(self) -> ActionResult:
         """Snapshots, of certain owners where they are named."""
         found = self.backend.describe_snapshots(

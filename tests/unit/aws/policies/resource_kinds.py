@@ -30,7 +30,7 @@ ec2 | instance volume | AttachVolume DetachVolume
 ec2 | network-interface | AssignPrivateIpAddresses DeleteNetworkInterface UnassignPrivateIpAddresses
 ec2 | security-group | AuthorizeSecurityGroupIngress DeleteSecurityGroup
 ec2 | security-group vpc | CreateSecurityGroup
-ec2 | snapshot | DeleteSnapshot ModifySnapshotAttribute
+ec2 | snapshot | CopySnapshot DeleteSnapshot ModifySnapshotAttribute
 ec2 | snapshot volume | CreateVolume
 ec2 | volume | DeleteVolume
 iam | - | ListInstanceProfiles ListRoles
