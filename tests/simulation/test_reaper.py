@@ -61,6 +61,21 @@ def test_a_worker_of_a_session_that_nobody_knows_is_removed_later(site):
     assert [one.id for one in reap(site).removed] == [worker.id]
 
 
+@pytest.mark.parametrize("kind", ["queue", "network-interface", "security-group"])
+def test_what_aws_tells_no_age_of_is_removed_some_time_after_it_was_first_seen(site, kind):
+    """Of a session that nobody knows: the first look writes down when it was."""
+    left = make(site, kind, "worker")
+    for row in site.records.ledger.open_rows():
+        site.records.ledger.dropped(row.id, site.loop.now())
+    for _ in range(2):
+        assert reap(site).removed == []
+        site.wait(1800)
+    assert len([row for row in site.records.ledger.open_rows() if row.object_id == left.id]) == 1, "written down once"
+    site.wait(60)
+    assert [one.id for one in reap(site).removed] == [left.id]
+    assert_nothing_left(site)
+
+
 def test_a_snapshot_that_nobody_knows_is_told_and_not_removed(site):
     """Records that were lost must not cost the restore points that they named; the ledger was lost with them."""
     snapshot = make(site, "snapshot", "snapshot", account="main")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from holdfast.appliance.ports.cloud import KeptVolume, Ownership, RestoreSite, StandingInstance
 from holdfast.appliance.restore_order import RestoreOrder
 from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import ConflictError
 from holdfast.domain.restore import InstanceRestore
 from holdfast.domain.session import Session, Task
 from holdfast.protocol.encoding import from_json, to_json
@@ -32,6 +33,25 @@ class OldVolumes:
             sealed = self._surface.secrets.seal(to_json(known), _PURPOSE)
             self._surface.records.settings.put_sealed(_name_of(task_id), sealed)
         return known
+
+    def check_alone(self, session_id: str, instance_id: str) -> None:
+        """Raises ConflictError while another session restores into the instance."""
+        sessions = self._surface.records.sessions
+        for session in sessions.unfinished():
+            for task in sessions.tasks(session.id) if session.id != session_id else ():
+                if task.workload.id == instance_id and self.remembered(task.id) is not None:
+                    raise ConflictError(
+                        f"another restore is at work on {instance_id}",
+                        why=f"session {session.id} has not ended",
+                        cure="wait for its end, or cancel it",
+                    )
+
+    def put_back_earlier(self, site: RestoreSite, instance_id: str) -> None:
+        """What earlier restores could not put back yet: whoever restores again begins with what the instance was."""
+        kept = site.kept_volumes(self._surface.appliance_id)
+        for owner in dict.fromkeys(one.owner for one in kept if one.instance_id == instance_id):
+            if self._is_to_be_put_back(owner.task_id):
+                self.put_back(site, owner)
 
     def remembered(self, task_id: str) -> StandingInstance | None:
         """What was written down, until it was put back or is not needed any more."""
@@ -62,11 +82,16 @@ class OldVolumes:
             site.discard_kept_volumes(kept.owner, kept.instance_id)
             self.forget(task.id)
             return True
-        if self.remembered(task.id) is None:
-            # Nothing has proved the restored instance, and a person was told to decide.
+        # Where it is not to be put back, a person was told to decide.
+        if not self._is_to_be_put_back(task.id):
             return False
         self.put_back(site, kept.owner)
         return True
+
+    def _is_to_be_put_back(self, task_id: str) -> bool:
+        if self.remembered(task_id) is None:
+            return False
+        return self._surface.records.sessions.task(task_id).result.get(STATUS_CHECKS) != PASSED
 
     def _kept_until(self, session: Session) -> datetime:
         wish = RestoreOrder.of(self._surface.records.sessions.details(session.id)).wish

@@ -1,26 +1,38 @@
 """Removes what no live session needs: found by our tags and by the ledger, so that nothing leaks unseen.
 
-Never a snapshot that a restore point names or may come to name, never what was restored, and never a snapshot of
-which nobody here knows whose it was: that is told, for a person to decide.
+Never a snapshot that a restore point names or may come to name, never what was restored well, and never a snapshot, or
+an old volume of an instance that was restored into, of which nobody here knows whose it was: that is told, for a person
+to decide.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 
-from holdfast.appliance.ports.cloud import OwnedObject
-from holdfast.appliance.surface import OWN_ACCOUNT, Surface
+from holdfast.appliance.old_volumes import OldVolumes
+from holdfast.appliance.ports.cloud import KeptVolume, OwnedObject, Ownership
+from holdfast.appliance.surface import OWN_ACCOUNT, Surface, derived_id
 from holdfast.domain import ownership
 from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.infrastructure import Account
-from holdfast.domain.session import Session, Task
+from holdfast.domain.session import Session, State, Task, TaskResult
 
 _PAGE = 500
 # Kinds that are listed wherever they are: a row of one that is not seen is a row of one that is gone.
 _LISTED_KINDS = frozenset(
-    {"instance", "volume", "snapshot", "image", "network-interface", "role", "instance-profile", "queue"}
+    {
+        "instance",
+        "volume",
+        "snapshot",
+        "image",
+        "network-interface",
+        "security-group",
+        "role",
+        "instance-profile",
+        "queue",
+    }
 )
 _Pair = tuple[str, str]
 _PASSING = frozenset({ownership.WORKER, ownership.RESTORE, ownership.SNAPSHOT, ownership.BASE_SNAPSHOT})
@@ -38,13 +50,16 @@ class ReaperReport:
 @dataclass(frozen=True)
 class _Round:
     """One look everywhere. `written` stands in the ledger; `pending` are snapshots whose points are not settled;
-    `named` by any point at all, read once where it is asked for.
+    `named` by any point at all, read once where it is asked for. Of restores into standing instances, `settled` are
+    (task, instance), `undecided` the sessions of which old volumes could not be put back.
     """
 
     report: ReaperReport
     written: frozenset[_Pair]
     pending: frozenset[str]
     named: Callable[[], frozenset[str]]
+    settled: set[_Pair] = field(default_factory=set)
+    undecided: set[str] = field(default_factory=set)
 
 
 class Reaper:
@@ -52,6 +67,7 @@ class Reaper:
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
+        self._old = OldVolumes(surface)
 
     def reap(self) -> ReaperReport:
         """Look everywhere once."""
@@ -63,6 +79,7 @@ class Reaper:
         looked_at: set[_Pair] = set()
         for account, region in self.places(rows):
             try:
+                self._settle(account, region, look)
                 found = list(self._surface.cloud.belongings(account, region).owned())
             except HoldfastError as error:
                 report.failed.append(f"{account.name or 'own account'} in {region}: {error.what}: {error.why}")
@@ -80,7 +97,12 @@ class Reaper:
         if owner is None or owner.appliance_id != self._surface.appliance_id:
             report.strange.append(one)
             return
-        if owner.purpose not in _PASSING or not self._is_over(owner.session_id, owner.task_id, one.created_at):
+        if owner.session_id in look.undecided or not self._is_left_over(one.id, owner):
+            return
+        since = one.created_at
+        if since is None and self._session(owner.session_id) is None:
+            since = self._first_seen(account, one, owner)
+        if not self._is_over(owner.session_id, owner.task_id, since):
             return
         try:
             if one.kind == "snapshot" and owner.purpose != ownership.RESTORE:
@@ -94,6 +116,59 @@ class Reaper:
             report.removed.append(one)
         except HoldfastError as error:
             report.failed.append(f"{one.kind} {one.id}: {error.what}: {error.why}")
+
+    def _settle(self, account: Account, region: str, look: _Round) -> None:
+        """Old volumes of instances that were restored into: put back, or removed, where a task was cut off in that."""
+        site = self._surface.cloud.restore_site(account, region)
+        groups: dict[_Pair, list[KeptVolume]] = {}
+        for one in site.kept_volumes(self._surface.appliance_id):
+            groups.setdefault((one.owner.task_id, one.instance_id), []).append(one)
+        for pair, kept in groups.items():
+            if pair in look.settled:
+                continue
+            look.settled.add(pair)
+            owner = kept[0].owner
+            session, task = self._session(owner.session_id), self._task(owner.task_id)
+            if session is None or task is None:
+                look.report.strange += [OwnedObject("volume", one.volume_id, region, owner) for one in kept]
+            elif self._is_over(session.id, task.id, None):
+                try:
+                    self._old.settle(site, kept[0], session, task)
+                except HoldfastError as error:
+                    look.undecided.add(session.id)
+                    volumes = ", ".join(f"{one.volume_id} ({one.device})" for one in kept)
+                    look.report.failed.append(
+                        f"the old volumes of {pair[1]} stay: {volumes}: {error.what}: {error.why}"
+                    )
+
+    def _is_left_over(self, object_id: str, owner: Ownership) -> bool:
+        """What passes by its purpose; and what a restore that failed has made and was not allowed to remove again."""
+        if owner.purpose != ownership.RESTORED:
+            return owner.purpose in _PASSING
+        task = self._task(owner.task_id)
+        if task is None or task.state not in (State.FAILED, State.CANCELLED):
+            return False
+        return object_id not in [task.result.get("instance_id"), *_volumes(task.result)]
+
+    def _first_seen(self, account: Account, one: OwnedObject, owner: Ownership) -> datetime:
+        """Of what AWS tells no age of, by a row that is written now if there is none."""
+        token = f"seen/{one.kind}/{one.id}"
+        row = LedgerRow(
+            id=derived_id(token),
+            kind=one.kind,
+            account=account.name,
+            region=one.region,
+            session_id=owner.session_id,
+            task_id=owner.task_id,
+            attempt=owner.attempt,
+            purpose=owner.purpose,
+            token=token,
+            object_id=one.id,
+            intended_at=self._surface.surroundings.now(),
+            created_at=None,
+            gone_at=None,
+        )
+        return self._surface.records.ledger.intend(row).intended_at
 
     def _is_over(self, session_id: str, task_id: str, created_at: datetime | None) -> bool:
         """A session that was broken off may have a task that goes on: what that one uses is in use."""
@@ -157,3 +232,8 @@ class Reaper:
             return self._surface.records.sessions.task(task_id)
         except NotFoundError:
             return None
+
+
+def _volumes(result: TaskResult) -> list[str]:
+    found = result.get("volumes")
+    return list(found.values()) if isinstance(found, Mapping) else []

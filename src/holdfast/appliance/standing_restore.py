@@ -44,7 +44,14 @@ class StandingRestore:
     def remember(self, session_id: str, task_id: str, standing: str, devices: list[str]) -> str:
         """What it is before it is touched, as long as nobody has cancelled; its volumes that will be taken off."""
         self._book.check_cancelled(session_id)
-        was = self._old.remember(self._orders.site(session_id), task_id, standing)
+        site = self._orders.site(session_id)
+        self._old.check_alone(session_id, standing)
+        try:
+            self._old.put_back_earlier(site, standing)
+        except HoldfastError as error:
+            message = f"an earlier restore into {standing} cannot be put back first: {error.what}: {error.why}"
+            self._book.say(session_id, message, LogLevel.WARNING, task_id)
+        was = self._old.remember(site, task_id, standing)
         volumes = [one for one in was.configuration.volumes if one.device in devices]
         return ", ".join(f"{one.volume_id} ({one.device})" for one in volumes)
 
