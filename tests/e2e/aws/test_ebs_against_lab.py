@@ -13,6 +13,7 @@ from holdfast.lab.process import start_lab
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.signed_http.patience import Waiting
+from holdfast.wiring.worker import open_ordered_target
 from tests.e2e.lab.account import Account, block
 
 GIB = 1024**3
@@ -195,3 +196,19 @@ def test_an_endpoint_that_is_not_there_is_named(monkeypatch):
         assert source.size_bytes
     source.close()
     assert waits
+
+
+@pytest.mark.parametrize("encryption", ["none", "default", "key"])
+def test_a_snapshot_is_encrypted_as_the_order_of_a_restore_says(lab, encryption):
+    """EBS user guide, "Encryption outcomes for EBS direct APIs": without a parent."""
+    key = lab.client("kms").create_key()["KeyMetadata"]["Arn"]
+    facts = {"none": {}, "default": {"encrypted": True}, "key": {"encrypted": True, "kms_key_arn": key}}
+    target = open_ordered_target({"kind": "ebs", "region": REGION, **facts[encryption]})
+    target.begin(GIB)
+    target.write(0, block(1))
+    snapshot_id = target.finish()["snapshot_id"]
+    (made,) = lab.ec2.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
+    assert made["Encrypted"] == (encryption != "none")
+    assert (made.get("KmsKeyId") == key) == (encryption == "key")
+    volume = lab.volume(lab.new_volume(1, snapshot_id))
+    assert volume["Encrypted"] == (encryption != "none")
