@@ -142,10 +142,10 @@ class Site:
         words = [str(home), listen, *(f"{key}={value}" for key, value in patience.items())]
         return Appliance(self._started([*HURRIED, *words], self.environment, f"{name}.log"), home)
 
-    def run_appliance(self, name: str, listen: str = "127.0.0.1:0") -> Appliance:
+    def run_appliance(self, name: str, listen: str = "127.0.0.1:0", *more: str) -> Appliance:
         """The same by the command that people use."""
         home = self.folder / name
-        words = ["appliance", "run", "--home", str(home), "--listen", listen, "--output", "json"]
+        words = ["appliance", "run", "--home", str(home), "--listen", listen, "--output", "json", *more]
         return Appliance(self._started([*PROGRAM, *words], self.environment, f"{name}.log"), home)
 
     def _started(self, command: list[str], environment: Mapping[str, str], log: str) -> Process:

@@ -16,6 +16,7 @@ OF_A_CLOUD = [
     ("appliance", "connect", "a", "--url", "https://127.0.0.1:1", "--fingerprint", ID * 2, "--code-file", "password"),
     ("account", "add", "own"),
     ("account", "list"),
+    ("account", "show", "own"),
     ("account", "check", "own"),
     ("account", "remove", "own", "--yes"),
     ("policy", "list"),
@@ -99,6 +100,8 @@ def test_aws_is_healthy_while_its_stack_is_and_leaves_nothing(bare_site):
     assert report["state"] == "installed"
     assert {thing["kind"] for thing in report["things"]} >= {"stack", "bucket", "KMS key", "queue", "role"}
     assert all(thing["healthy"] for thing in report["things"])
+    assert bare_site.do("plugin", "show", "aws")["things"] == report["things"]
+    assert "known are: aws" in bare_site.refused("plugin", "show", "azure", status=4)
     assert str(bare_site.folder / "home") in code_of(bare_site), "its own copy is what runs"
 
     appliance = bare_site.start_appliance("north")

@@ -67,6 +67,19 @@ def test_an_appliance_is_taken_on_by_fingerprint_and_code_once(site, tmp_path):
     assert site.do("policy", "list")["policies"] == []
 
 
+def test_a_start_that_names_the_server_makes_no_code(site):
+    """As a deployed appliance starts. A later start makes one, for when the server is lost."""
+    certificate = site.folder / "home" / "server" / "tls" / "certificate.pem"
+    given = site.run_appliance("given", "127.0.0.1:0", "--trust-server", str(certificate))
+    assert set(given.process.facts) == {"url", "certificate_sha256", "home"}
+    code = given.home / "appliance" / "enrolment-code"
+    assert not code.exists()
+    given.process.end()
+    again = site.run_appliance("given", "127.0.0.1:0", "--trust-server", str(certificate))
+    assert (again.code_file, code.stat().st_mode & 0o777) == (str(code), 0o600)
+    again.process.end()
+
+
 def test_a_second_server_takes_it_over_and_the_first_is_told(site, other_home):
     """By whoever may read the code that each start of the appliance makes."""
     appliance = site.run_appliance("west")
