@@ -39,6 +39,8 @@ _LIMIT_CODES = frozenset(
 )
 # EC2 itself has none left: asking the same again at once is of no use ("Error codes for the Amazon EC2 API").
 NO_CAPACITY_CODES = frozenset({"InsufficientCapacity", "InsufficientHostCapacity", "InsufficientInstanceCapacity"})
+# What the EBS direct APIs ask KMS for as their caller ("Permissions to use AWS KMS keys" in the EBS user guide).
+_USES_OF_KEYS = "kms:Decrypt, and to write kms:CreateGrant, kms:DescribeKey and kms:GenerateDataKeyWithoutPlaintext"
 # The thing is there, and its state or its protection forbids what was asked.
 _STATE_CODES = frozenset(
     {
@@ -82,6 +84,12 @@ def error_of_aws_refusal(refusal: Refusal, action: str, resource: str) -> Holdfa
         )
     if refusal.code in _LIMIT_CODES:
         return QuotaReachedError(what, why=why, cure="wait for other work of this account to end, or raise the quota")
+    if refusal.reason == "DEPENDENCY_ACCESS_DENIED":
+        return PermissionDeniedError(
+            f"the KMS key that {resource} is encrypted under may not be used",
+            why=f"{why}; EBS needs {_USES_OF_KEYS} on it of whoever asks, and does not say which lacks",
+            cure="allow them: for appliances by the option volume-keys of the plug-in (docs/permissions.md)",
+        )
     if refusal.code in NO_CAPACITY_CODES:
         return QuotaReachedError(what, why=why, cure="wait until AWS has room again, or choose another type or zone")
     if refusal.code in _STATE_CODES:

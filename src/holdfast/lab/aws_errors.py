@@ -11,11 +11,14 @@ from holdfast.lab.faults import Fault
 
 @dataclass(frozen=True, slots=True)
 class AwsError:
-    """An error answer: the code that an SDK shows, a message, and the HTTP status line."""
+    """An error answer: the code that an SDK shows, a message, and the HTTP status line; `reason` where a service has
+    reasons.
+    """
 
     code: str
     message: str
     status: str
+    reason: str = ""
 
 
 def protocol_of(service: str, environ: WSGIEnvironment) -> str:
@@ -95,7 +98,7 @@ def _json(error: AwsError, request_id: str) -> tuple[dict[str, str], bytes]:
 
 def _rest_json(error: AwsError, request_id: str) -> tuple[dict[str, str], bytes]:
     headers = {"Content-Type": "application/json", "x-amzn-ErrorType": error.code}
-    return headers, json.dumps({"Message": error.message}).encode()
+    return headers, json.dumps({"Message": error.message} | ({"Reason": error.reason} if error.reason else {})).encode()
 
 
 _RENDERERS = {"s3": _s3, "ec2": _ec2, "query": _query, "json": _json, "rest-json": _rest_json}

@@ -121,6 +121,41 @@ def test_a_quota_is_told_with_its_action_and_nothing_stays(world):
     assert census(world) == (0, 0, 0)
 
 
+def refused_types(world, **faults):
+    world.account.lab("instances/faults", {"no_room": [], "not_offered": []} | faults, "PUT")
+
+
+def test_where_there_is_no_room_another_zone_or_type_is_found(world):
+    refused_types(world, not_offered=["c5.large"], no_room=[f"c6i.large@{REGION}{zone}" for zone in "abcde"])
+    workers = world.cloud.workers(REGION)
+    try:
+        worker = workers.launch(worker_order(world, "4", instance_type=None))
+    finally:
+        refused_types(world)
+    assert (worker.instance_type, worker.zone) == ("c6i.large", f"{REGION}f")
+    instance = world.instance(worker.instance_id)
+    assert (instance["InstanceType"], instance["Placement"]["AvailabilityZone"]) == (worker.instance_type, worker.zone)
+    workers.terminate(worker)
+    until(lambda: workers.state(worker) is None)
+    assert census(world) == (0, 0, 0)
+    assert {kind for kind, _ in world.ledger.open_objects()} <= {"security-group"}
+
+
+def test_a_type_that_is_named_is_not_replaced_and_nothing_stays(world):
+    refused_types(world, no_room=["t3.small"])
+    try:
+        with pytest.raises(ConflictError, match="no place") as error:
+            world.cloud.workers(REGION).launch(worker_order(world, "5"))
+        refused_types(world, no_room=["c5.large", "c6i.large", "c5a.large", "m5.large"])
+        with pytest.raises(QuotaReachedError, match="no place"):
+            world.cloud.workers(REGION).launch(worker_order(world, "6", instance_type=None))
+    finally:
+        refused_types(world)
+    assert "InsufficientInstanceCapacity" in error.value.why
+    assert census(world) == (0, 0, 0)
+    assert {kind for kind, _ in world.ledger.open_objects()} <= {"security-group"}
+
+
 def test_the_reaper_removes_a_worker_that_nobody_remembers(world):
     workers = world.cloud.workers(REGION)
     worker = workers.launch(worker_order(world, "3"))

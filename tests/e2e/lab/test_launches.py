@@ -2,6 +2,7 @@
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from urllib.error import HTTPError
 
 import pytest
 from botocore.exceptions import ClientError
@@ -47,6 +48,8 @@ def test_quota_of_virtual_processors(new_account):
         "boot": "always",
         "checks": "ok",
         "vcpus": 8,
+        "no_room": [],
+        "not_offered": [],
     }
     fleet.launch()
 
@@ -137,3 +140,18 @@ def test_architecture_of_image_and_type_must_agree(fleet):
     with pytest.raises(ClientError, match="does not match"):
         fleet.launch(ImageId=image["ImageId"])
     fleet.launch(ImageId=image["ImageId"], InstanceType="t4g.small")
+
+
+def test_types_that_a_zone_has_not_or_has_no_more_of(new_account):
+    fleet = Fleet(new_account("pending=50ms"))
+    subnets = {one["AvailabilityZone"]: one["SubnetId"] for one in fleet.account.ec2.describe_subnets()["Subnets"]}
+    first, second, *_ = sorted(subnets)
+    faults = {"not_offered": ["t3.small"], "no_room": [f"m5.large@{first}"]}
+    fleet.account.lab("instances/faults", faults, "PUT")
+    with pytest.raises(ClientError, match=r"\(Unsupported\).*t3.small"):
+        fleet.launch(InstanceType="t3.small")
+    with pytest.raises(ClientError, match=r"\(InsufficientInstanceCapacity\).*m5.large"):
+        fleet.launch(InstanceType="m5.large", SubnetId=subnets[first])
+    fleet.launch(InstanceType="m5.large", SubnetId=subnets[second])
+    with pytest.raises(HTTPError):
+        fleet.account.lab("instances/faults", {"no_room": "t3.small"}, "PUT")

@@ -111,15 +111,25 @@ class AccountInLab:
         key, certificate = keep_certificate(folder / "tls", "a server", datetime.now(UTC))
         self.identity = ServerIdentity(certificate, key, SERVER_ID)
         self.server_ledger = MemoryLedger()
+        self.settings: dict[str, str] = {}
         self.server_keys = self._server_user()
         self.hand.s3.create_bucket(Bucket=BUCKET)
+        # What a person names: a key of the customer's, and the roles that restored instances may have.
+        self.volume_key = str(self.hand.client("kms").create_key()["KeyMetadata"]["Arn"])
+        self.options = {
+            "repositories": f"{BUCKET}/main",
+            "roles": PRODUCTION_ROLE,
+            "instance-roles": ",".join(f"arn:aws:iam::{ACCOUNT_ID}:role/{name}" for name in ("shop", "other")),
+            "volume-keys": self.volume_key,
+        }
 
     # ------------------------------------------------------------------------------------------------------- server
 
     def _server_user(self) -> tuple[str, str, str]:
         self.iam.create_user(UserName="server")
         scope = ServerScope("aws", ACCOUNT_ID, REGION)
-        for name, grants in (("plugin", plugin_grants(scope)), ("deployment", deployment_grants(scope))):
+        self.server_rights = {"plugin": plugin_grants(scope), "deployment": deployment_grants(scope)}
+        for name, grants in self.server_rights.items():
             made = self.iam.create_policy(PolicyName=name, PolicyDocument=as_text(grants))
             self.iam.attach_user_policy(UserName="server", PolicyArn=made["Policy"]["Arn"])
         key = self.iam.create_access_key(UserName="server")["AccessKey"]
@@ -141,17 +151,13 @@ class AccountInLab:
             lambda: False,
             session_id,
             self.folder,
-            getattr(self, "settings", {}),
-            {name.replace("_", "-"): value for name, value in options.items()},
+            self.settings,
+            options,
         )
 
     def install(self) -> None:
         """By the server's user; the role of appliances may then be had by the tests, too."""
-        with acting(self.server_keys):
-            given = ",".join(f"arn:aws:iam::{ACCOUNT_ID}:role/{name}" for name in ("shop", "other"))
-            options = {"repositories": f"{BUCKET}/main", "roles": PRODUCTION_ROLE, "instance-roles": given}
-            made = self.plugin().install(self.context(region=REGION, **options))
-        self.settings = dict(made.settings)
+        self.bring_up_to_date(region=REGION, **self.options)
         role = next(
             one for one in self.iam.list_roles(PathPrefix="/holdfast/")["Roles"] if "Appliance" in one["RoleName"]
         )
@@ -167,6 +173,11 @@ class AccountInLab:
 
         self._production_role(str(role["Arn"]))
 
+    def bring_up_to_date(self, **options: str) -> None:
+        """Install, or install again with other options."""
+        with acting(self.server_keys):
+            self.settings = dict(self.plugin().install(self.context(**options)).settings)
+
     def _production_role(self, trusted_arn: str) -> None:
         """What a customer makes in another account, as docs/permissions.md says it."""
         iam = self.production.client("iam")
@@ -178,6 +189,7 @@ class AccountInLab:
     def uninstall(self) -> None:
         with acting(self.server_keys):
             self.plugin().uninstall(self.context())
+        self.settings = {}
 
     # ------------------------------------------------------------------------------------------------------- rights
 
@@ -197,6 +209,24 @@ class AccountInLab:
             yield
         finally:
             self._grant(self.rights)
+
+    @contextmanager
+    def server_without(self, action: str) -> Iterator[None]:
+        """The server's user lacks that action, meanwhile."""
+        self._grant_server(action)
+        try:
+            yield
+        finally:
+            self._grant_server("")
+
+    def _grant_server(self, but: str) -> None:
+        for name, grants in self.server_rights.items():
+            less = [replace(one, actions=tuple(set(one.actions) - {but})) for one in grants]
+            arn = f"arn:aws:iam::{ACCOUNT_ID}:policy/{name}"
+            before = self.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            text = as_text(one for one in less if one.actions)
+            self.iam.create_policy_version(PolicyArn=arn, PolicyDocument=text, SetAsDefault=True)
+            self.iam.delete_policy_version(PolicyArn=arn, VersionId=before)
 
     @contextmanager
     def denying(self, action: str, resource: str) -> Iterator[None]:

@@ -314,7 +314,9 @@ class Scene:
         primary = {"PrivateIpAddress": f"{beginning}.{last}", "Primary": True}
         second = {"PrivateIpAddress": f"{beginning}.{last + 1}", "Primary": False}
         network = {"DeviceIndex": 0, "SubnetId": subnet["SubnetId"], "Groups": [self.groups[0]]}
+        data = {"VolumeSize": 1, "VolumeType": "gp3", "Encrypted": True, "KmsKeyId": self.account.volume_key}
         made = self.account.customer.run(
+            BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": data | {"DeleteOnTermination": False}}],
             NetworkInterfaces=[{**network, "PrivateIpAddresses": [primary, second]}],
             KeyName="shop",
             IamInstanceProfile={"Name": "shop"},

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from holdfast.aws.deployment.stack import Stack
-from holdfast.domain.errors import ConflictError
+from holdfast.domain.errors import ConflictError, PermissionDeniedError
 from holdfast.signed_http.aws_answers import Refusal
 from holdfast.signed_http.patience import Waiting
 
@@ -101,3 +101,26 @@ def test_a_stack_that_takes_its_time_says_how_far_it_is():
         "stack x is CREATE_IN_PROGRESS for 10 s: 0 of 2 resources",
         "stack x is CREATE_IN_PROGRESS for 20 s: 1 of 2 resources",
     ]
+
+
+class FailingCloudformation(Cloudformation):
+    """An update of it fails again, for another reason than before."""
+
+    def try_call(self, operation, resource, **words):
+        if operation == "DescribeStackEvents":
+            begun = {"PhysicalResourceId": "id", "ResourceStatus": "UPDATE_IN_PROGRESS"}
+            failed = {"ResourceStatus": "UPDATE_FAILED", "ResourceType": "AWS::IAM::Role"}
+            reasons = ("is not authorized to perform: iam:UpdateRole", "is not authorized to perform: iam:TagRole")
+            now, earlier = ({**failed, "ResourceStatusReason": reason} for reason in reasons)
+            return {"StackEvents": [now, begun, earlier, begun]}
+        answer = super().try_call(operation, resource, **words)
+        if operation == "UpdateStack":
+            self.status = "UPDATE_ROLLBACK_COMPLETE"
+        return answer
+
+
+def test_the_reason_of_a_failure_is_none_of_an_earlier_one():
+    stack = Stack(cast(Any, FailingCloudformation("CREATE_COMPLETE")), "x")
+    with pytest.raises(PermissionDeniedError, match="up to date") as error:
+        stack.ensure("{}", {}, lambda line: None, lambda: False)
+    assert "iam:UpdateRole" in error.value.why

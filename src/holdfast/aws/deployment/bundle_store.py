@@ -7,7 +7,7 @@ from collections.abc import Callable
 from holdfast.aws.bundle.building import Bundle
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.deployment.stack_template import APPLIANCE_CERTIFICATES
-from holdfast.domain.errors import NotFoundError
+from holdfast.domain.errors import NotFoundError, PermissionDeniedError
 from holdfast.domain.numerals import counted
 from holdfast.signed_http.aws_answers import Refusal
 
@@ -63,6 +63,13 @@ class BundleStore:
         if isinstance(answer, Refusal):
             if answer.status == 404:
                 return None
+            if answer.status == 403:
+                # What S3 has to say of a HEAD it says in its status alone.
+                raise PermissionDeniedError(
+                    f"s3://{self._bucket}/{key} may not be looked at",
+                    why="S3 answers 403; it needs s3:GetObject on it and s3:ListBucket on its bucket",
+                    cure="allow both (docs/permissions.md has all)",
+                )
             raise self._client.meaning(answer, "HeadObject", f"s3://{self._bucket}/{key}")
         return int(answer["ContentLength"])
 
@@ -87,6 +94,12 @@ class BundleStore:
             )
             if done.get("Errors"):
                 first = done["Errors"][0]
+                if first.get("Code") == "AccessDenied":
+                    raise PermissionDeniedError(
+                        f"s3:DeleteObjectVersion on {what}{first.get('Key')} was refused",
+                        why=f"{first.get('Code')}: {first.get('Message')}",
+                        cure="allow s3:DeleteObjectVersion on the objects of the bucket",
+                    )
                 raise NotFoundError(
                     f"{what} cannot be emptied",
                     why=f"{first.get('Key')}: {first.get('Code')}: {first.get('Message')}",

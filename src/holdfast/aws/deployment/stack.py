@@ -25,6 +25,8 @@ LOOK_SECONDS = 2.0
 TELL_SECONDS = 10.0
 PATIENCE_SECONDS = 30 * 60.0
 _DONE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+# With these events of its own a stack's history of one request begins.
+_BEGINNINGS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"})
 # Of these nothing is in use: it was never whole, or somebody has asked for its end.
 _NEVER_STOOD = frozenset({"CREATE_FAILED", "DELETE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 # A template that says what is there already is no failure.
@@ -65,7 +67,9 @@ class Stack:
         """AWS's name of a resource of the template; None while, or after, there is none."""
         answer = self._client.try_call("DescribeStackResources", f"stack {self._name}", StackName=self._name)
         if isinstance(answer, Refusal):
-            return None
+            if "does not exist" in answer.message:
+                return None
+            raise self._client.meaning(answer, "DescribeStackResources", f"stack {self._name}")
         found = [one for one in answer["StackResources"] if one["LogicalResourceId"] == name]
         return str(found[0]["PhysicalResourceId"]) if found and found[0].get("PhysicalResourceId") else None
 
@@ -189,9 +193,14 @@ class Stack:
         return HoldfastError(what, why=why, cure="look at the reason that AWS gives, then run this again")
 
     def _events(self, name: str) -> list[dict[str, Any]]:
-        """Newest first."""
+        """Of what was last asked for, newest first; what an earlier update failed with is no reason any more."""
         answer = self._client.try_call("DescribeStackEvents", f"stack {self._name}", StackName=name)
-        return [] if isinstance(answer, Refusal) else list(answer["StackEvents"])
+        found: list[dict[str, Any]] = []
+        for event in () if isinstance(answer, Refusal) else answer["StackEvents"]:
+            found.append(event)
+            if event.get("PhysicalResourceId") == name and event["ResourceStatus"] in _BEGINNINGS:
+                break
+        return found
 
     def _described(self, name: str) -> dict[str, Any] | None:
         """What CloudFormation says of it; None when it is none, or none any more."""

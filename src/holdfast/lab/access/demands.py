@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from moto.sqs.models import sqs_backends
 
 from holdfast.lab.access.calls import Call
-from holdfast.lab.access.demands_ec2 import of_ebs, of_ec2
+from holdfast.lab.access.demands_ebs import of_ebs, of_encrypted_snapshots
+from holdfast.lab.access.demands_ec2 import of_ec2
 from holdfast.lab.access.demands_iam import of_iam, of_sts
 from holdfast.lab.access.demands_kms import of_kms
 from holdfast.lab.access.demands_s3 import of_s3
@@ -26,6 +27,8 @@ def demands_of(call: Call, principal: Principal, identities: Identities) -> list
     """Everything that the request needs; nothing where nothing is needed."""
     if call.service == "kms":
         return list(of_kms(call, principal))
+    if call.service == "ebs":
+        return [*of_ebs(call), *of_encrypted_snapshots(call, principal)]
     table = _TABLES.get(call.service, _of_others)
     return list(table(call, identities))
 
@@ -99,7 +102,6 @@ def _of_ssm(call: Call, identities: Identities) -> Iterator[Demand]:
 
 _TABLES: dict[str, Callable[[Call, Identities], Iterator[Demand]]] = {
     "ec2": of_ec2,
-    "ebs": of_ebs,
     "s3": of_s3,
     "iam": of_iam,
     "sts": of_sts,

@@ -1,4 +1,4 @@
-"""What requests to EC2 and to the EBS direct APIs demand, after the Service Authorization Reference of both."""
+"""What requests to EC2 demand, after its Service Authorization Reference."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 
-from holdfast.lab.access.calls import Call, document_of
+from holdfast.lab.access.calls import Call
 from holdfast.lab.access.ec2_relations import ids_meant
 from holdfast.lab.access.evaluator import Demand
 from holdfast.lab.access.identities import Identities
@@ -44,7 +44,7 @@ def of_ec2(call: Call, identities: Identities) -> Iterator[Demand]:
     action = f"ec2:{call.operation}"
     if call.operation.startswith(("Describe", "Get", "Search", "List")):
         if call.operation in _READ_OF_ONE and "InstanceId" in call.parameters:
-            yield _existing(call, action, call.parameters["InstanceId"], {})
+            yield existing(call, action, call.parameters["InstanceId"], {})
         else:
             yield Demand(action, "*", _region(call))
         return
@@ -53,15 +53,15 @@ def of_ec2(call: Call, identities: Identities) -> Iterator[Demand]:
     elif call.operation == "CopySnapshot":
         yield from _copy_snapshot(call, action)
     elif call.operation in ("CreateTags", "DeleteTags"):
-        tags = _request_tags(call.parameters.get("Tags", ()))
-        yield from (_existing(call, action, one, tags) for one in call.parameters.get("Resources", ()))
+        tags = request_tags(call.parameters.get("Tags", ()))
+        yield from (existing(call, action, one, tags) for one in call.parameters.get("Resources", ()))
     else:
         found = list(_ordinary(call, action))
         yield from found or [Demand(action, "*", _region(call))]
     if call.operation in _ASSOCIATING:
         yield from _pass_role(call, identities, call.parameters.get("IamInstanceProfile", {}))
     for specification in call.parameters.get("TagSpecifications", ()):
-        kind, tags = specification.get("ResourceType", ""), _request_tags(specification.get("Tags", ()))
+        kind, tags = specification.get("ResourceType", ""), request_tags(specification.get("Tags", ()))
         if tags:
             context = tags | {"ec2:createaction": (call.operation,)} | _region(call)
             yield Demand("ec2:CreateTags", arn(call, kind, "*"), context)
@@ -70,9 +70,9 @@ def of_ec2(call: Call, identities: Identities) -> Iterator[Demand]:
 def _ordinary(call: Call, action: str) -> Iterator[Demand]:
     """What is named in the request, and what is made by it."""
     for one in _ids(call.parameters, nested=call.operation in _NESTED):
-        yield _existing(call, action, one, _facts(call))
+        yield existing(call, action, one, _facts(call))
     for one in ids_meant(call):
-        yield _existing(call, action, one, {})
+        yield existing(call, action, one, {})
     if "KeyPair" in call.operation and "KeyName" in call.parameters:
         yield Demand(action, arn(call, "key-pair", call.parameters["KeyName"]), _region(call))
     for kind in _CREATED.get(call.operation, ()):
@@ -103,10 +103,10 @@ def _run_instances(call: Call, identities: Identities) -> Iterator[Demand]:
         context["ec2:instanceprofile"] = (name,)
     yield Demand(action, arn(call, "instance", "*"), context | _tags_for(call, "instance") | _region(call))
     if "ImageId" in asked:
-        yield _existing(call, action, asked["ImageId"], {})
+        yield existing(call, action, asked["ImageId"], {})
     for mapping in asked.get("BlockDeviceMappings", ()):
         if snapshot_id := mapping.get("Ebs", {}).get("SnapshotId"):
-            yield _existing(call, action, snapshot_id, {})
+            yield existing(call, action, snapshot_id, {})
     yield Demand(action, arn(call, "volume", "*"), _tags_for(call, "volume") | _region(call))
     if "KeyName" in asked:
         yield Demand(action, arn(call, "key-pair", asked["KeyName"]), _region(call))
@@ -120,7 +120,7 @@ def _networks(call: Call, action: str) -> Iterator[Demand]:
     attached = [one["NetworkInterfaceId"] for one in interfaces if "NetworkInterfaceId" in one]
     subnets = [one["SubnetId"] for one in (asked, *interfaces) if "SubnetId" in one]
     groups = [*asked.get("SecurityGroupIds", ()), *(group for one in interfaces for group in one.get("Groups", ()))]
-    yield from (_existing(call, action, one, {}) for one in (*attached, *subnets, *groups))
+    yield from (existing(call, action, one, {}) for one in (*attached, *subnets, *groups))
     if attached:
         return
     yield Demand(action, arn(call, "network-interface", "*"), _tags_for(call, "network-interface") | _region(call))
@@ -139,30 +139,6 @@ def _pass_role(call: Call, identities: Identities, profile: Mapping[str, str]) -
         yield Demand("iam:PassRole", role_arn, context)
 
 
-def of_ebs(call: Call, identities: Identities) -> Iterator[Demand]:
-    """The demands of one request to the EBS direct APIs: all are about snapshots, whose ARNs are EC2's."""
-    action = f"ebs:{call.operation}"
-    if call.operation != "StartSnapshot":
-        parts = call.environ["PATH_INFO"].split("/")
-        snapshots = [parts[3] if call.operation == "CompleteSnapshot" else parts[2]] if len(parts) > 2 else []
-        if call.operation == "ListChangedBlocks" and "firstSnapshotId" in call.query:
-            snapshots.append(call.query["firstSnapshotId"])
-        yield from (_existing(call, action, one, {}, "snapshot") for one in snapshots)
-        return
-    document = document_of(call)
-    raw = document.get("Tags")
-    tags = _request_tags([tag for tag in raw if isinstance(tag, dict)] if isinstance(raw, list) else ())
-    context = {
-        key: (str(document[name]),)
-        for key, name in (("ebs:volumesize", "VolumeSize"), ("ebs:description", "Description"),
-                          ("ebs:parentsnapshot", "ParentSnapshotId"))
-        if name in document
-    }  # fmt: skip
-    yield Demand(action, arn(call, "snapshot", "*"), context | tags)
-    if tags:
-        yield Demand("ec2:CreateTags", arn(call, "snapshot", "*"), tags | {"ec2:createaction": ("StartSnapshot",)})
-
-
 def profile_asked_for(call: Call) -> str | None:
     """The name or ARN of the instance profile that a RunInstances or an association is to use."""
     if call.service != "ec2" or call.operation not in ("RunInstances", *_ASSOCIATING):
@@ -178,7 +154,7 @@ def arn(call: Call, kind: str, name: str) -> str:
     return f"arn:{call.partition}:ec2:{call.region}:{account}:{kind}/{name}"
 
 
-def _existing(call: Call, action: str, resource_id: str, more: Pairs, kind: str = "") -> Demand:
+def existing(call: Call, action: str, resource_id: str, more: Pairs, kind: str = "") -> Demand:
     """A demand on a thing that is there, with its tags; the kind follows from the id where it is not given."""
     match = _ID.fullmatch(resource_id)
     kind = kind or (_TYPES.get(match.group(1), match.group(1)) if match else "*")
@@ -228,11 +204,12 @@ def _tags_for(call: Call, kind: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for specification in call.parameters.get("TagSpecifications", ()):
         if specification.get("ResourceType") == kind:
-            found |= _request_tags(specification.get("Tags", ()))
+            found |= request_tags(specification.get("Tags", ()))
     return found
 
 
-def _request_tags(tags: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+def request_tags(tags: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """The keys that tags in a request give."""
     pairs = {str(tag.get("Key", "")): str(tag.get("Value", "")) for tag in tags}
     if not pairs:
         return {}

@@ -32,6 +32,21 @@ def of_kms(call: Call, principal: Principal) -> Iterator[Demand]:
     yield from _on_key(call, principal, call.operation, field, "EncryptionContext")
 
 
+def key_of(call: Call, name: str) -> Any:
+    """The key that another service means by its id, ARN or alias; None where there is none."""
+    return _key(call, name, b"")
+
+
+def demand_on(key: Any, action: str, principal: Principal, context: Mapping[str, tuple[str, ...]]) -> Demand:
+    """What another service demands of KMS on behalf of its caller."""
+    tags = kms_backends[key.account_id][key.region].list_resource_tags(key.id)["Tags"]
+    known = {f"aws:resourcetag/{tag['TagKey'].lower()}": (tag["TagValue"],) for tag in tags}
+    known["kms:calleraccount"] = (principal.account,)
+    granted = any(_gives(grant, principal, action, {}) for grant in list(key.grants.values()))
+    rule = ResourceRule(key.account_id, read(key.policy) or Policy(()), decides_alone=True)
+    return Demand(f"kms:{action}", key.arn, known | dict(context), rule, granted)
+
+
 def _on_key(call: Call, principal: Principal, action: str, field: str, context_field: str) -> Iterator[Demand]:
     asked = call.parameters
     name = str(asked.get(field, ""))

@@ -20,7 +20,14 @@ from holdfast.lab.access.evaluator import Demand, Effect, Verdict, authorize
 from holdfast.lab.access.iam_hooks import SESSION_REQUEST, SessionRequest
 from holdfast.lab.access.identities import Caller, Identities, NoSuchKeyError
 from holdfast.lab.access.on_behalf import ASKING, NotAllowedError
-from holdfast.lab.access.refusals import Doubt, not_authenticated, not_authorized, unusable_profile, words_of
+from holdfast.lab.access.refusals import (
+    Doubt,
+    key_not_usable,
+    not_authenticated,
+    not_authorized,
+    unusable_profile,
+    words_of,
+)
 from holdfast.lab.access.s3_deletions import delete_what_may_be
 from holdfast.lab.access.signature import is_right, read_signature
 from holdfast.lab.access.witness import Witness
@@ -132,6 +139,8 @@ class Gate:
         demands = demands_of(call, caller.principal, self._identities)
         for demand in demands:
             verdict = self._may(caller, call, demand)
+            if not verdict.allowed and call.service == "ebs" and demand.action.startswith("kms:"):
+                return key_not_usable()
             if not verdict.allowed:
                 return not_authorized(protocol, caller.principal, demand, verdict)
             if demand.rule is not None and call.service in _DONE_BY_OWNER:

@@ -92,6 +92,12 @@ def not_authorized(protocol: str, principal: Principal, demand: Demand, verdict:
     return AwsError("AccessDenied", message, FORBIDDEN)
 
 
+def key_not_usable() -> AwsError:
+    """How the EBS direct APIs say that KMS has denied the caller: not what it was denied (AccessDeniedException)."""
+    words = "The caller may not use the KMS key of the snapshot."
+    return AwsError("AccessDeniedException", words, FORBIDDEN, "DEPENDENCY_ACCESS_DENIED")
+
+
 def words_of(principal: Principal, demand: Demand, verdict: Verdict, *, quoted: bool = False) -> str:
     """IAM's own words, which every service hands on."""
     resource = f'"{demand.resource}"' if quoted else demand.resource

@@ -66,6 +66,7 @@ class InstancesBackend(AttachmentOperations):
         if key_name and key_name not in self.key_pairs:
             raise EC2ClientError("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
         self._choose_subnet(facts)
+        self._check_room(instance_type, facts)
         facts.setdefault("region_name", self.region_name)
         facts.setdefault("is_instance_type_default", True)
         tags = facts.get("tags") or {}
@@ -106,6 +107,23 @@ class InstancesBackend(AttachmentOperations):
                 f"{self.world.faults.vcpus} allows for the instance bucket that the specified instance type belongs to."
             )
             raise EC2ClientError("VcpuLimitExceeded", words)
+
+    def _check_room(self, instance_type: str, facts: dict[str, Any]) -> None:
+        """EC2's errors for a type that a zone does not have, or of which there is none left there."""
+        interfaces = facts.get("nics") or [{}]
+        subnet_id = facts.get("subnet_id") or interfaces[0].get("SubnetId")
+        zone = self.get_subnet(subnet_id).availability_zone if subnet_id else ""
+        meant = {instance_type, f"{instance_type}@{zone}"}
+        if meant & set(self.world.faults.not_offered):
+            words = (
+                f"Your requested instance type ({instance_type}) is not supported in your requested Availability Zone"
+            )
+            raise EC2ClientError("Unsupported", f"{words} ({zone}).")
+        if meant & set(self.world.faults.no_room):
+            words = (
+                f"We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested"
+            )
+            raise EC2ClientError("InsufficientInstanceCapacity", f"{words} ({zone}).")
 
     def room_for(self, instance_type: str) -> int:
         """How many more instances of a type the account's quota has room for in this region."""

@@ -2,7 +2,8 @@
 
 GET /_lab/instances          every instance: {"instances": [{"instance_id", "account", "region", "state", "pids",
                              "home", "console"}]}; `home` is the folder it runs in, `console` the file of its console
-PUT /_lab/instances/faults   {"boot": "never" | "always", "checks": "impaired" | "ok", "vcpus": N}, each if wanted
+PUT /_lab/instances/faults   {"boot": "never" | "always", "checks": "impaired" | "ok", "vcpus": N,
+                              "no_room": [TYPE | TYPE@ZONE], "not_offered": [TYPE | TYPE@ZONE]}, each if wanted
 """
 
 from http import HTTPStatus
@@ -30,8 +31,10 @@ class InstanceRoutes:
         """PUT /_lab/instances/faults"""
         boot, checks, vcpus = document.get("boot"), document.get("checks"), document.get("vcpus")
         known = boot in (None, "never", "always") and checks in (None, "impaired", "ok")
+        places = {name: document[name] for name in ("no_room", "not_offered") if name in document}
+        known = known and all(isinstance(types, list) for types in places.values())
         if not known or not (vcpus is None or (isinstance(vcpus, int) and vcpus >= 0)):
-            words = 'boot is "never" or "always", checks "impaired" or "ok", vcpus a number'
+            words = 'boot is "never" or "always", checks "impaired" or "ok", vcpus a number, no_room a list of types'
             return HTTPStatus.BAD_REQUEST, {"message": words}
         if boot is not None:
             self._faults.boots = boot == "always"
@@ -39,10 +42,14 @@ class InstanceRoutes:
             self._faults.checks = checks == "ok"
         if vcpus is not None:
             self._faults.vcpus = vcpus
+        for name, types in places.items():
+            setattr(self._faults, name, tuple(map(str, types)))
         return HTTPStatus.OK, {
             "boot": "always" if self._faults.boots else "never",
             "checks": "ok" if self._faults.checks else "impaired",
             "vcpus": self._faults.vcpus,
+            "no_room": list(self._faults.no_room),
+            "not_offered": list(self._faults.not_offered),
         }
 
 

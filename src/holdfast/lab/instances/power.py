@@ -29,12 +29,15 @@ _STEP_SECONDS = 0.02
 @dataclass(slots=True)
 class InstanceFaults:
     """What goes wrong with instances from now on: `boots` off, and user data is never started; `checks` off, and the
-    status checks of what runs fail; `vcpus` is the quota of an account in a region.
+    status checks of what runs fail; `vcpus` is the quota of an account in a region. Of types in `no_room` there is none
+    left, those in `not_offered` do not exist: as `TYPE` everywhere, as `TYPE@ZONE` there.
     """
 
     boots: bool = True
     vcpus: int = DEFAULT_VCPUS
     checks: bool = True
+    no_room: tuple[str, ...] = ()
+    not_offered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class LabStack(Stack):
     """A stack of moto's that passes through states."""
 
     time: ClassVar[StackTime]
+    resource_map: AskingResourceMap
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._last_status = ""
@@ -103,6 +104,7 @@ class LabStack(Stack):
         _check_types(self.parse_template(template).get("Resources", {}))
         before = str(self.template), dict(self.resource_map.input_parameters)
         self._hold("UPDATE_IN_PROGRESS")
+        self.resource_map.denied.clear()
         try:
             super().update(template, role_arn, parameters, tags)
             self.pass_through("UPDATE_IN_PROGRESS")
@@ -116,9 +118,12 @@ class LabStack(Stack):
         """Delete the resources; one that cannot be deleted leaves the stack in DELETE_FAILED."""
         self._hold("DELETE_IN_PROGRESS")
         self.stack_status_reason = None
+        self.resource_map.denied.clear()
         try:
             super().delete()
         except _FAILURES as error:
+            for name, reason in self.resource_map.denied.items():
+                self._add_resource_event(name, "DELETE_FAILED", "", reason)
             self.stack_status_reason = f"The following resource(s) failed to delete: {error_text(error)}"
             self._add_stack_event("DELETE_FAILED", self.stack_status_reason)
             self.status = "DELETE_FAILED"
@@ -126,8 +131,11 @@ class LabStack(Stack):
 
     def _go_back(self, what: str, undo: Callable[[], None]) -> None:
         """As it was before; what cannot be undone leaves the stack where only a person can help."""
+        told = len(self.events)
         try:
             undo()
+            # moto tells it as an update of its own.
+            del self.events[told:]
         except _FAILURES as error:
             self.status = f"{what}_FAILED"
             self._add_stack_event(self._last_status, error_text(error))
@@ -144,7 +152,8 @@ class LabStack(Stack):
 
     def _report_failure(self, status: str, error: BaseException) -> None:
         made = self._made()
-        name = next((name for name in self.template_dict.get("Resources", {}) if name not in made), "")
+        unmade = (name for name in self.template_dict.get("Resources", {}) if name not in made)
+        name = next(iter(self.resource_map.denied), None) or next(unmade, "")
         self.stack_status_reason = f"The following resource(s) failed: [{name}]. {error_text(error)}"
         self._add_resource_event(name, status, "", error_text(error))
 

@@ -97,7 +97,13 @@ _ON_KEY_TOO = ("kms:CreateAlias", "kms:UpdateAlias", "kms:DeleteAlias")
 
 
 class AskingResourceMap(ResourceMap):
-    """The resources of a stack. What was made although the caller may not have it is gone again before it is seen."""
+    """The resources of a stack. What was made although the caller may not have it is gone again before it is seen;
+    `denied` says of which resource the caller was denied what.
+    """
+
+    def __init__(self, *arguments: Any, **facts: Any) -> None:
+        self.denied: dict[str, str] = {}
+        super().__init__(*arguments, **facts)
 
     def __getitem__(self, key: str) -> Any:
         known = key in self._parsed_resources
@@ -125,8 +131,15 @@ class AskingResourceMap(ResourceMap):
         named = document.get("Properties", {})
         for action in _HANDLERS.get(document["Type"], {}).get(phase, ()):
             if _ONLY_WITH.get(action, "") in ("", *named):
-                for demand in self._demands(action, document["Type"], resource):
-                    ask(demand)
+                self._ask_all(self._demands(action, document["Type"], resource), resource.logical_resource_id)
+
+    def _ask_all(self, demands: Iterator[Demand], name: str) -> None:
+        try:
+            for demand in demands:
+                ask(demand)
+        except NotAllowedError as error:
+            self.denied[name] = str(error)
+            raise
 
     def _demands(self, action: str, kind: str, resource: Any) -> Iterator[Demand]:
         partition = get_partition(self._region_name)
