@@ -148,6 +148,18 @@ def test_a_point_that_was_deleted_on_purpose_does_not_come_back(protected):
     assert_nothing_left(site)
 
 
+def test_a_point_that_somebody_deleted_in_the_repository_is_none(protected):
+    site = protected
+    (before,) = points(site)
+    unrecorded(site)
+    (lost,) = set(site.repository.points_by_id) - {before.id}
+    site.repository.retire(lost, site.repository.points_by_id[lost].tenant)
+    site.wait(3600)
+    assert settle(site) == []
+    assert [point.id for point in points(site)] == [before.id]
+    assert_nothing_left(site)
+
+
 def test_a_rescan_knows_its_own(protected):
     site = protected
     unrecorded(site)

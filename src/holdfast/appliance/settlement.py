@@ -89,7 +89,10 @@ class Settlement:
             done = repository.accept_backup(backup.work, _FIRST_ATTEMPT, b"")
             if done is None:
                 return None
-            text = repository.point_volumes(done.point, tenant)[1]
+            try:
+                text = repository.point_volumes(done.point, tenant)[1]
+            except NotFoundError:
+                return None  # deleted in the repository itself
         return done, Configurations(self._surface).seal(configuration_in(text, done.point))
 
 

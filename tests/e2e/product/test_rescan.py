@@ -39,6 +39,19 @@ def test_a_new_appliance_takes_on_what_a_lost_one_left(ready):
     assert people.instance(restored)["PrivateIpAddress"] == was["PrivateIpAddress"]
     people.check_file_system(people.disks(restored)[DATA_DEVICE])
 
+    # Neither the repository nor the account goes while points that are listed need it, unless these are forgotten.
+    assert "2 restore points" in ready.refused("repository", "remove", "main", "--yes", status=7)
+    assert "2 restore points" in ready.refused("account", "remove", "own", "--yes", status=7)
+    ready.do("repository", "remove", "main", "--forget-points", "--yes")
+    ready.until(lambda: ready.do("point", "list")["points"] == [])
+    ready.do("repository", "add", "main", "s3://backups/main")
+    assert ready.do("repository", "rescan", "main")["added"] == 2
+
+    assert ready.do("appliance", "show", "heir")["history"] == {"keep_days": 90}
+    assert ready.do("appliance", "edit", "heir", "--keep-sessions", "forever")["history"] == {"keep_days": None}
+    assert ready.do("appliance", "show", "heir")["history"] == {"keep_days": None}
+    assert "0 days" in ready.refused("appliance", "edit", "heir", "--keep-sessions", "0", status=2)
+
 
 def two(points):
     return points if len(points) == 2 else None

@@ -1,0 +1,98 @@
+"""What the appliance does in a real repository around the work of a worker, and what it hears when it asks again."""
+
+from dataclasses import replace
+
+import pytest
+
+from holdfast.appliance.ports.repositories import SourceVolume
+from holdfast.repository.delegation.backup_side import PreparedBackup, ordered_task
+from holdfast.repository.delegation.tasks import BackupTask
+from holdfast.repository.delegation.worker_side import run_backup_task
+from holdfast.repository.progress import Silence
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.small_repository import make_small_repository
+from holdfast.wiring.delegated_repository import DelegatedRepository
+from tests.unit.repository.delegation.delegated import Disks, scratch
+
+TENANT, WORKLOAD, CONFIGURATION = "123456789012", "ec2-instance/eu-central-1/i-1", b'{"instance_id": "i-1"}'
+
+
+class Opened:
+    """A repository, and a machine to back up."""
+
+    def __init__(self):
+        around = deterministic_surroundings()
+        self.inner = make_small_repository(MemoryStore(), around, 1000).open(around)
+        self.repository = DelegatedRepository(self.inner, "memory:")
+        self.disks = Disks()
+
+    def prepare(self):
+        """The session, its first task written."""
+        facts = self.disks.snapshot(f"snap-{len(self.disks.snapshots)}", b"content" * 1000)
+        volumes = [SourceVolume("/dev/xvda", facts)]
+        session = self.repository.new_session()
+        return self.repository.prepare_backup(session, 1, TENANT, WORKLOAD, volumes, "default")
+
+    def work(self, prepared):
+        """As a worker."""
+        around = deterministic_surroundings(9)
+        ordered = PreparedBackup(self.inner, ordered_task(self.inner, bytes.fromhex(prepared.session), 1))
+        mine = scratch(self.inner.store, ordered, around)
+        task = mine.read_task(1)
+        assert isinstance(task, BackupTask)
+        mine.write_result(run_backup_task(self.inner.store, task, self.disks.open_source, Silence(), around))
+
+    def left(self, session):
+        """Keys that its scratch has left."""
+        return [info.key for info in self.inner.store.list("sessions/") if session in info.key]
+
+
+@pytest.fixture
+def opened():
+    return Opened()
+
+
+def test_a_commit_is_told_again_whatever_was_lost(opened):
+    prepared = opened.prepare()
+    opened.work(prepared)
+    done = opened.repository.accept_backup(prepared.session, 1, CONFIGURATION)
+    assert done is not None
+    assert done.point == prepared.session
+    assert opened.repository.accept_backup(prepared.session, 1, b"") == done
+    assert opened.repository.abandon(prepared.session) == done.point, "the commit came first"
+    assert opened.left(prepared.session) == []
+    again = opened.repository.accept_backup(prepared.session, 1, b"")
+    assert again is not None
+    assert replace(again, warnings=done.warnings, compared_everything=done.compared_everything) == done
+    (listed,) = opened.repository.points(TENANT)
+    assert (listed["id"], listed["created"]) == (done.point, done.created)
+    volumes, configuration = opened.repository.point_volumes(done.point, TENANT)
+    assert configuration == CONFIGURATION
+    assert volumes[0].source["snapshot"] == "snap-0"
+
+
+@pytest.mark.parametrize("has_result", [False, True])
+def test_what_was_given_up_becomes_no_point(opened, has_result):
+    prepared = opened.prepare()
+    if has_result:
+        opened.work(prepared)
+    for _ in range(2):
+        assert opened.repository.abandon(prepared.session) is None
+    assert opened.left(prepared.session) == []
+    assert opened.repository.accept_backup(prepared.session, 1, CONFIGURATION) is None
+    assert opened.repository.points(TENANT) == []
+
+
+def test_a_session_that_was_never_opened_is_given_up_like_any_other(opened):
+    assert opened.repository.abandon(opened.repository.new_session()) is None
+
+
+def test_a_point_that_was_deleted_is_none(opened):
+    prepared = opened.prepare()
+    opened.work(prepared)
+    done = opened.repository.accept_backup(prepared.session, 1, CONFIGURATION)
+    assert done is not None
+    opened.repository.retire(done.point, TENANT)
+    assert opened.repository.abandon(prepared.session) is None
+    assert opened.repository.points(TENANT) == []
