@@ -22,7 +22,7 @@ def install(cloud: Cloud, context: PluginContext) -> Installation:
     """Stack and bundles; what stands already is brought up to date. A first installation that fails leaves nothing."""
     options = _options(cloud, context)
     region = options["region"]
-    plan = stack_plan(context.identity.server_id, rights_of(options))
+    plan = stack_plan(context.identity.server_id, rights_of(options), region)
     account_id = _account(cloud, context, region)
     stack = Stack(cloud.client("cloudformation", region), plan.stack_name, cloud.waiting)
     ledger = _ledger(cloud, context, region)

@@ -9,20 +9,20 @@ from holdfast.aws.deployment.stack_template import (
     KEY_ARN,
     PARTITION,
     QUEUE_ARN,
+    REGION,
     StackPlan,
 )
 from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants
 from holdfast.aws.policies.grants import MAX_ROLE_CHARACTERS, as_text, document
 from holdfast.aws.policies.worker import worker_boundary_grants
+from holdfast.aws.worker_rights import partition_of
 from holdfast.domain.errors import UsageError
 
-# What the template's words become, at their longest, where characters are counted.
-_LONGEST = {
-    PARTITION: "aws-us-gov",
-    ACCOUNT: "1" * 12,
-    KEY_ARN: f"arn:aws-us-gov:kms:ap-southeast-1:{'1' * 12}:key/mrk-{'1' * 32}",
-    QUEUE_ARN: f"arn:aws-us-gov:sqs:ap-southeast-1:{'1' * 12}:holdfast-events-{'1' * 12}",
-    BOUNDARY_ARN: f"arn:aws-us-gov:iam::{'1' * 12}:policy/holdfast/holdfast-{'1' * 12}-WorkerBoundary-{'1' * 13}",
+# What the template's words become, where characters are counted.
+_SPELLED_OUT = {
+    KEY_ARN: f"arn:{PARTITION}:kms:{REGION}:{ACCOUNT}:key/mrk-{'1' * 32}",
+    QUEUE_ARN: f"arn:{PARTITION}:sqs:{REGION}:{ACCOUNT}:holdfast-events-{'1' * 12}",
+    BOUNDARY_ARN: f"arn:{PARTITION}:iam::{ACCOUNT}:policy/holdfast/holdfast-{'1' * 12}-WorkerBoundary-{'1' * 13}",
 }
 # The role's other policy, which lets it boot.
 _BOOT_CHARACTERS = 600
@@ -56,8 +56,8 @@ def rights_of(options: Mapping[str, str]) -> Rights:
     )
 
 
-def stack_plan(server_id: str, rights: Rights) -> StackPlan:
-    """The plan of a server's stack. Raises UsageError for what is no bucket, role or key, or more than IAM takes."""
+def stack_plan(server_id: str, rights: Rights, region: str) -> StackPlan:
+    """The plan of a server's stack in a region. Raises UsageError for what is no bucket, role or key, or more than IAM takes."""
     scope = ApplianceScope(
         partition=PARTITION,
         account_id=ACCOUNT,
@@ -71,20 +71,22 @@ def stack_plan(server_id: str, rights: Rights) -> StackPlan:
         local_workers=rights.local_workers,
     )
     grants = appliance_grants(scope)
-    _check_length(as_text(grants))
+    _check_length(as_text(grants), region)
     boundary = worker_boundary_grants(PARTITION, ACCOUNT, KEY_ARN, QUEUE_ARN)
     return StackPlan(server_id, document(grants), document(boundary))
 
 
-def _check_length(text: str) -> None:
-    for word, longest in _LONGEST.items():
-        text = text.replace(word, longest)
+def _check_length(text: str, region: str) -> None:
+    known = {PARTITION: partition_of(region), REGION: region, ACCOUNT: "1" * 12}
+    for word, value in {**_SPELLED_OUT, **known}.items():
+        text = text.replace(word, value)
     characters = len(text) + _BOOT_CHARACTERS
     if characters > MAX_ROLE_CHARACTERS:
         raise UsageError(
             "the policy of appliances gets too long",
             why=f"with what the options name it has {characters} characters, and IAM takes {MAX_ROLE_CHARACTERS}",
-            cure="name fewer things: a bucket in place of its prefixes, instance roles by a path (arn:…:role/shop/*)",
+            cure="name fewer things: a bucket in place of its prefixes, instance roles by a path (arn:…:role/shop/*), "
+            "no local workers",
         )
 
 

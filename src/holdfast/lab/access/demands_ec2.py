@@ -83,7 +83,7 @@ def _copy_snapshot(call: Call, action: str) -> Iterator[Demand]:
     """The source where it lies, with the tags that its own account sees, and the copy that is to be made."""
     asked = call.parameters
     there = replace(call, region=asked.get("SourceRegion", call.region))
-    yield _existing(there, action, asked.get("SourceSnapshotId", ""), {}, "snapshot")
+    yield existing(there, action, asked.get("SourceSnapshotId", ""), {}, "snapshot")
     yield Demand(action, arn(call, "snapshot", "*"), _tags_for(call, "snapshot") | _region(call))
 
 

@@ -1,0 +1,70 @@
+"""What a person names for appliances, and what the policy that says so takes."""
+
+import json
+
+import pytest
+
+from holdfast.aws.deployment.policies import rights_of, stack_plan
+from holdfast.domain.errors import UsageError
+
+SERVER = "5e" * 16
+ROLE = "arn:aws:iam::123456789012:role/shop"
+KEY = f"arn:aws:kms:eu-central-1:123456789012:key/{'1' * 36}"
+OPTIONS = {
+    "repositories": "backups-of-the-shop/main",
+    "roles": "arn:aws:iam::210987654321:role/backup",
+    "instance-roles": f"{ROLE}, arn:aws:iam::123456789012:role/web/*",
+    "volume-keys": KEY,
+    "local-workers": "yes",
+}
+
+
+def statements(**options):
+    plan = stack_plan(SERVER, rights_of(options), "eu-central-1")
+    return {one["Sid"]: one for one in plan.appliance_policy["Statement"]}
+
+
+def test_nothing_is_given_that_nobody_named():
+    bare = statements()
+    assert not bare.keys() & {
+        "GiveRoles",
+        "VolumeKeys",
+        "LendVolumeKeys",
+        "ReadBlocks",
+        "OtherAccounts",
+        "Repositories",
+    }
+    passed = [one["Resource"] for one in bare.values() if "iam:PassRole" in one["Action"]]
+    assert all(":role/holdfast/worker/*" in resource for (resource,) in passed)
+
+
+def test_each_option_gives_what_it_says():
+    given = statements(**OPTIONS)
+    assert given["GiveRoles"]["Resource"] == [ROLE, "arn:aws:iam::123456789012:role/web/*"]
+    assert given["GiveRoles"]["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+    assert given["VolumeKeys"]["Resource"] == [KEY]
+    assert given["ReadBlocks"]["Condition"] == {"Null": {"aws:ResourceTag/holdfast:appliance": "false"}}
+
+
+def test_more_than_iam_takes_is_refused_before_anything_is_made():
+    many = ",".join(f"{ROLE}-{number}" for number in range(60))
+    with pytest.raises(UsageError, match="too long") as error:
+        stack_plan(SERVER, rights_of({"instance-roles": many}), "eu-central-1")
+    assert "10240" in error.value.why
+    assert len(json.dumps(statements(**{"instance-roles": f"{ROLE}*"}))) < 10_240
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"instance-roles": "arn:aws:iam::123456789012:role/*/shop"},
+        {"instance-roles": "shop"},
+        {"instance-roles": "arn:aws:iam::123456789012:user/shop"},
+        {"volume-keys": "alias/shop"},
+        {"volume-keys": "arn:aws:kms:eu-central-1:123456789012:key/*"},
+        {"local-workers": "perhaps"},
+    ],
+)
+def test_what_names_nothing_of_the_kind_is_refused(options):
+    with pytest.raises(UsageError):
+        statements(**options)
