@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -242,6 +243,19 @@ def test_a_second_executor_on_the_same_home_is_refused(tmp_path):
         process.wait()
 
 
+def rows_left(path: Path) -> dict[str, int]:
+    """Of workflows and their steps: how many rows each table still has, if any."""
+    with sqlite3.connect(path) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        counts = {
+            name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+            for name in names
+            if name.startswith(("workflow", "operation"))
+        }
+    assert {"workflow_status", "operation_outputs"} <= counts.keys()
+    return {name: count for name, count in counts.items() if count}
+
+
 def test_a_graceful_end_cuts_waiting_short_and_the_next_one_goes_on(tmp_path, work):
     first = DbosEngine(tmp_path, work.named(), poll_seconds=0.05)
     first.open()
@@ -256,5 +270,6 @@ def test_a_graceful_end_cuts_waiting_short_and_the_next_one_goes_on(tmp_path, wo
     assert work.seen == ["one"]
     assert second.prune(datetime.now(UTC) - timedelta(hours=1)) == 0
     assert second.prune(datetime.now(UTC) + timedelta(hours=1)) == 1
+    assert rows_left(tmp_path / "engine.sqlite") == {}
     second.close()
     assert oct((tmp_path / "engine.sqlite").stat().st_mode & 0o777) == "0o600"

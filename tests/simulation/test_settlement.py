@@ -69,6 +69,30 @@ def test_a_point_that_was_not_recorded_is_listed_as_its_task_would_have_done_it(
     assert restores(site, found)
 
 
+def test_a_database_that_stays_away_breaks_the_task_off_and_costs_no_point(protected):
+    """Nothing could be written down any more: neither the point nor how the task ended."""
+    site = protected
+    add, put_task = site.records.points.add, site.records.sessions.put_task
+
+    def away(*_words):
+        site.records.sessions.put_task = away
+        raise AWAY
+
+    site.records.points.add = away
+    session = site.run_policy("web", "backup")
+    assert not session.state.final
+    assert site.last.engine.failures
+    site.records.points.add, site.records.sessions.put_task = add, put_task
+    site.wait(60)
+    assert settle(site) == []
+    assert len(points(site)) == 1, "nobody says yet that its task is over"
+    site.run(lambda appliance: appliance.recovery.sweep())
+    assert site.records.sessions.get(session.id).state == State.FAILED
+    assert settle(site) == []
+    assert points(site)[1].session_id == session.id
+    assert_nothing_left(site)
+
+
 def test_the_next_run_settles_first_and_reads_only_what_changed(protected):
     site = protected
     unrecorded(site)

@@ -26,6 +26,36 @@ class Reaping:
         return ReaperReport()
 
 
+def test_a_backup_whose_end_was_not_seen_is_settled(monkeypatch):
+    site = SimulatedSite()
+    site.cloud.add_instance("web-1")
+    site.policy(snapshot=None)
+    add, recorded = site.records.points.add, threading.Event()
+
+    def fail(*_words: object) -> None:
+        raise UnavailableError("away", why="x", cure="y")
+
+    def note(*words: Any) -> None:
+        add(*words)
+        recorded.set()
+
+    monkeypatch.setattr(site.records.points, "add", fail)
+    site.run_policy("web", "backup")
+    monkeypatch.setattr(site.records.points, "add", note)
+
+    def act(appliance):
+        reaping = cast(Any, Reaping(UnavailableError("away", why="x", cure="y")))
+        keeping = Housekeeping(appliance.surface, appliance.workflows, appliance.service, reaping)
+        keeping.start(Limits())
+        try:
+            assert recorded.wait(10), "nobody settles anything"
+        finally:
+            keeping.stop()
+
+    site.run(act)
+    assert [point.policy for point in site.records.points.page(before=None, limit=9)] == ["web"]
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("failure", [UnavailableError("away", why="x", cure="y"), ZeroDivisionError("a defect")])
 def test_a_round_that_fails_is_not_the_last(failure):
