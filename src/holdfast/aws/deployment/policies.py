@@ -57,7 +57,7 @@ def rights_of(options: Mapping[str, str]) -> Rights:
 
 
 def stack_plan(server_id: str, rights: Rights, region: str) -> StackPlan:
-    """The plan of a server's stack in a region. Raises UsageError for what is no bucket, role or key, or more than IAM takes."""
+    """The plan of a stack in a region. Raises UsageError for what is no bucket, role or key, or more than IAM takes."""
     scope = ApplianceScope(
         partition=PARTITION,
         account_id=ACCOUNT,
