@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+# With what a KMS key wraps the key of a box: what was wrapped for anything else does not open.
+SEALING_CONTEXT = {"holdfast:purpose": "secrets-at-rest"}
+
 
 class SecretBox(Protocol):
     """Seals what must be kept but not read: under a KMS key, or a key file that only its owner reads."""

@@ -9,12 +9,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdfast.domain.errors import IntegrityError, WrongKeyError
+from holdfast.domain.secret_box import SEALING_CONTEXT
 from holdfast.repository.key_slots import KeyWrapper
 from holdfast.wiring.private_files import read_private, write_private
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
-CONTEXT = {"holdfast:purpose": "secrets-at-rest"}
 _MARK = b"HFBX1"
 
 
@@ -79,7 +79,7 @@ class KeyBox:
                 cure="start it with that KMS key, in an empty home",
             )
         if wrapped not in self._opened:
-            key = self._wrapping.service.unwrap(wrapped, CONTEXT, self._wrapping.kms_key)
+            key = self._wrapping.service.unwrap(wrapped, SEALING_CONTEXT, self._wrapping.kms_key)
             self._opened[wrapped] = KeyBox(key, "the one that came along")
         return self._opened[wrapped]
 
@@ -95,7 +95,7 @@ def key_box(path: Path, kms_key: str | None, service: KeyWrapper) -> KeyBox:
         if kms_key is None:
             write_private(path, key)
             return KeyBox(key, str(path))
-        wrapped = service.wrap(kms_key, key, CONTEXT)
+        wrapped = service.wrap(kms_key, key, SEALING_CONTEXT)
         write_private(path, json.dumps({"kms_key": kms_key, "wrapped": wrapped.hex()}).encode())
         return KeyBox(key, str(path), Wrapping(service, kms_key, wrapped))
     if len(content) == KEY_BYTES and kms_key is None:
@@ -111,4 +111,4 @@ def key_box(path: Path, kms_key: str | None, service: KeyWrapper) -> KeyBox:
         wrapping = Wrapping(service, str(document["kms_key"]), bytes.fromhex(document["wrapped"]))
     except (ValueError, KeyError, TypeError) as error:
         raise WrongKeyError(f"{path} is no key", why="it is damaged", cure="bring the right file back") from error
-    return KeyBox(service.unwrap(wrapping.wrapped, CONTEXT), f"the one that {path} holds wrapped", wrapping)
+    return KeyBox(service.unwrap(wrapping.wrapped, SEALING_CONTEXT), f"the one that {path} holds wrapped", wrapping)

@@ -99,6 +99,7 @@ def test_user_data_holds_the_server_s_certificate_and_no_secret(installed, certi
     assert installed.identity.certificate.read_text().strip() in script
     assert SERVER_CERTIFICATE in script
     assert "PRIVATE KEY" not in script
+    assert f'"--kms-key","{installed.settings["kms_key_arn"]}"' in script, "what it seals outlives its disk"
     assert f"s3://{installed.settings['bundle_bucket']}/appliances/{installed.session}/certificate.pem" in script
     installed.plugin.disconnect(appliance, installed.context("e1" * 16), delete=True)
 

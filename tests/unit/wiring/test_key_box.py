@@ -3,18 +3,19 @@
 import pytest
 
 from holdfast.domain.errors import IntegrityError, PermissionDeniedError, WrongKeyError
-from holdfast.wiring.key_box import CONTEXT, key_box
+from holdfast.domain.secret_box import SEALING_CONTEXT
+from holdfast.wiring.key_box import key_box
 
 
 class ReversingService:
     """A key service that wraps by turning round."""
 
     def wrap(self, key_id, plaintext, context):
-        assert context == CONTEXT
+        assert context == SEALING_CONTEXT
         return key_id.encode() + plaintext[::-1]
 
     def unwrap(self, blob, context, key_id=None):
-        assert context == CONTEXT
+        assert context == SEALING_CONTEXT
         if key_id is not None and blob[:-32] != key_id.encode():
             raise WrongKeyError("it is another key", why="the blob says so", cure="none")
         return blob[-32:][::-1]

@@ -126,6 +126,7 @@ class Deployment:
             architecture=settings.architecture,
             instance_profile=settings.appliance_profile,
             server_certificate=context.identity.certificate.read_text(encoding="ascii"),
+            kms_key_arn=settings.kms_key_arn,
         )
         return self._instances().launch(launch, context.say, context.cancelled)
 

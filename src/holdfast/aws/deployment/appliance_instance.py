@@ -43,6 +43,7 @@ class LaunchOrder:
     architecture: str
     instance_profile: str
     server_certificate: str
+    kms_key_arn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,9 @@ class ApplianceInstances:
             SERVER_CERTIFICATE,
             "--announce-to",
             f"s3://{launch.bucket}/{certificate_key(launch.deployment)}",
+            # What it has sealed can be opened by the next appliance of the stack when this one's disk is gone.
+            "--kms-key",
+            launch.kms_key_arn,
         )
         return BootOrder(
             launch.bucket,

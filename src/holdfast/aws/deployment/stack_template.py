@@ -154,7 +154,7 @@ def _key(plan: StackPlan) -> dict[str, Any]:
     return {
         "Type": "AWS::KMS::Key",
         "Properties": {
-            "Description": f"Wraps the keys of Holdfast's workers (server {plan.short_id}); no backup depends on it",
+            "Description": f"Wraps keys of workers and appliances (server {plan.short_id}); no repository needs it",
             "EnableKeyRotation": True,
             "PendingWindowInDays": KEY_WAITING_DAYS,
             "KeyPolicy": _intrinsic(_document([statement])),

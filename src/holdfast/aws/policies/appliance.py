@@ -14,6 +14,7 @@ from holdfast.aws.policies.instances import (
 )
 from holdfast.aws.policies.local_workers import local_worker_grants
 from holdfast.domain.ownership import APPLIANCE, PURPOSE, WORKER
+from holdfast.domain.secret_box import SEALING_CONTEXT
 
 _EC2 = {"iam:PassedToService": "ec2.amazonaws.com"}
 
@@ -58,6 +59,7 @@ def appliance_grants(scope: ApplianceScope) -> list[Grant]:
         *_worker_instances(names),
         *_worker_roles(scope, names),
         *_worker_queues(scope),
+        _sealing(scope),
         *volume_key_grants(scope.volume_key_arns),
         *(local_worker_grants(names) if scope.local_workers else ()),
     ]
@@ -158,6 +160,17 @@ def _worker_roles(scope: ApplianceScope, names: Ec2Names) -> list[Grant]:
         ),
         Grant("GiveWorkerRoles", "to instances alone", ("iam:PassRole",), roles, {"StringEquals": _EC2}),
     ]
+
+
+def _sealing(scope: ApplianceScope) -> Grant:
+    """By its context nothing else that the key wraps is opened, no key of a worker's task."""
+    return Grant(
+        "SealSecrets",
+        "secrets at rest, and what snapshots say of themselves",
+        ("kms:Decrypt", "kms:Encrypt"),
+        (scope.kms_key_arn,),
+        {"StringEquals": {f"kms:EncryptionContext:{key}": value for key, value in SEALING_CONTEXT.items()}},
+    )
 
 
 def _worker_queues(scope: ApplianceScope) -> list[Grant]:
