@@ -24,7 +24,7 @@ def records(open_database):
     return made
 
 
-def page(*changes, newest=None):
+def page(*changes, newest=None, after=0):
     numbered = tuple(
         ChangeRecord(
             usn,
@@ -34,7 +34,7 @@ def page(*changes, newest=None):
         )
         for usn, kind, value in changes
     )
-    return ChangePage(numbered, newest if newest is not None else numbered[-1].usn)
+    return ChangePage(numbered, newest if newest is not None else numbered[-1].usn, after)
 
 
 def test_appliances(records):
@@ -150,6 +150,16 @@ def test_an_appliance_that_counts_less_is_refused_until_it_is_read_anew(records)
     assert records.mirror.points(before=None, limit=5) == []
     assert records.appliances.get("one").synced_at is None
     assert records.mirror.apply("one", page((2, "point", point(2))), NOW) == 2
+
+
+def test_a_page_that_was_asked_for_before_all_was_dropped_is_not_taken_for_all(records):
+    mirror = records.mirror
+    mirror.apply("one", page((1, "session", session(1)), (2, "session", session(2))), NOW)
+    mirror.drop("one")
+    assert mirror.apply("one", page((3, "session", session(3)), after=2), NOW) == 0
+    assert mirror.synced_usn("one") == 0
+    assert mirror.apply("one", page((1, "session", session(1)), (3, "session", session(3))), NOW) == 3
+    assert mirror.apply("one", page((4, "session", session(4)), after=3), NOW) == 4
 
 
 def test_an_unknown_appliance_is_not_found(records):

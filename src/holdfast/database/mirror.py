@@ -32,7 +32,9 @@ class MirrorTable:
         self._database = database
 
     def apply(self, appliance: str, page: ChangePage, now: datetime) -> int:
-        """Take over a page and how far it goes, both or neither; the number reached. A page again changes nothing."""
+        """Take over a page and how far it goes, both or neither; the number reached. A page again changes nothing, nor
+        does one that follows what is not here: it was asked for before all was dropped.
+        """
         with self._database.writing() as connection:
             reached = synced_usn_of(connection, appliance)
             if page.newest < reached:
@@ -41,6 +43,8 @@ class MirrorTable:
                     why=f"it has counted {page.newest} changes; {reached} of them were read before",
                     cure=f"run `holdfast appliance rescan {appliance}`",
                 )
+            if page.after > reached:
+                return reached
             news = [change for change in page.changes if change.usn > reached]
             for change in news:
                 _take_over(connection, appliance, change)

@@ -137,10 +137,13 @@ class ChangeRecord:
 
 @dataclass(frozen=True, slots=True)
 class ChangePage:
-    """Changes in order; `newest` is the last number that was given, so equality means that nothing is left."""
+    """Changes in order; `newest` is the last number that was given, so equality means that nothing is left. `after` is
+    the number that they follow: whoever has not come so far lacks what is between.
+    """
 
     changes: tuple[ChangeRecord, ...]
     newest: int
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,10 @@ class OwnSessions:
         """Put it into its final state."""
         state = State.SUCCEEDED
         if error is not None:
-            state = State.CANCELLED if isinstance(error, CancelledError) else State.FAILED
-            self.voice(session.id).say(f"{error.what}: {error.why}", LogLevel.ERROR)
+            asked_for = isinstance(error, CancelledError)
+            state = State.CANCELLED if asked_for else State.FAILED
+            level = LogLevel.WARNING if asked_for else LogLevel.ERROR
+            self.voice(session.id).say(f"{error.what}: {error.why}", level)
         reason = ItemError.of(error) if error is not None else None
         self._sessions.put(replace(session, state=state, error=reason, ended_at=self._surroundings.now()))
 

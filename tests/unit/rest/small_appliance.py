@@ -189,7 +189,7 @@ class SmallAppliance:
         newest = self.records.changes.newest()
         while not (found := self.records.changes.after(after, limit)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        return ChangePage(tuple(found), max(newest, found[-1].usn if found else 0))
+        return ChangePage(tuple(found), max(newest, found[-1].usn if found else 0), after)
 
 
 class RunningAppliance:

@@ -148,7 +148,8 @@ class Mirror(Protocol):
     """
 
     def apply(self, appliance: str, page: ChangePage, now: datetime) -> int:
-        """Take over a page and how far it goes, both or neither; the number reached. A page again changes nothing.
+        """Take over a page and how far it goes, both or neither; the number reached. A page again changes nothing, nor
+        does one that follows what is not here: it was asked for before all was dropped.
 
         Raises ConflictError when the appliance counts less than it did: it is not what it was, and must be read anew.
         """
