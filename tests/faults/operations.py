@@ -15,7 +15,7 @@ from holdfast.repository.sessions import retire
 from holdfast.repository.writing.backup import BackupOrder, backup_stream
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import MemoryTarget, MemoryVolume
-from tests.faults.world import DISK, DUMP, DUMP_BYTES, FIRST, SECOND, THIRD, World, back_up, volume_of
+from tests.faults.world import DISK, DUMP, DUMP_BYTES, FIRST, SECOND, THIRD, World, back_up, collect, volume_of
 
 DEFAULT_TENANT = "default"
 FULL = volume_of(5, 0, 1)
@@ -77,6 +77,10 @@ def _check(repository: Repository, world: World, attempt: Attempt) -> object:
     return check_repository(repository, 100, Silence()).damage
 
 
+def _collect(repository: Repository, world: World, attempt: Attempt) -> object:
+    return collect(repository)
+
+
 ACTS: dict[str, Act] = {
     "full": _backup("new disk", FULL, "f"),
     "compared": _backup(DISK, THIRD, "s3"),
@@ -87,6 +91,7 @@ ACTS: dict[str, Act] = {
     "restore to a pipe": _restore(DUMP, sequential=True),
     "verify": _verify,
     "check": _check,
+    "collect": _collect,
 }
 
 

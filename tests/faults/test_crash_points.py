@@ -12,6 +12,7 @@ import pytest
 from holdfast.domain.errors import ConflictError, HoldfastError
 from holdfast.repository.checking.check import check_repository
 from holdfast.repository.format import names
+from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.key_slots import Secret
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening import create_repository
@@ -49,8 +50,13 @@ def attempted(name: str, store: ObjectStore, world_: World, seed: int) -> tuple[
 
 def points_in_store(store: ObjectStore) -> set[bytes]:
     retired = {info.key.removeprefix(names.RETIRED) for info in store.list(names.RETIRED)}
-    sessions = {info.key.rsplit("/", 1)[1] for info in store.list(names.POINTS)}
+    manifests = (info.key for info in store.list(names.POINTS) if _is_manifest(store, info.key))
+    sessions = {key.rsplit("/", 1)[1] for key in manifests}
     return {bytes.fromhex(session) for session in sessions - retired}
+
+
+def _is_manifest(store: ObjectStore, key: str) -> bool:
+    return read_header(store.get(key), key).kind == Kind.MANIFEST
 
 
 def inspect(store: ObjectStore, world_: World, attempt: Attempt, *, succeeded: bool) -> None:

@@ -5,8 +5,10 @@ import io
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.collection.collect import Collection, CollectionOrder, CollectionReport
 from holdfast.repository.format import names
 from holdfast.repository.format import plan as plan_form
 from holdfast.repository.format.envelope import Kind
@@ -100,3 +102,9 @@ def back_up(
 ) -> BackupReport:
     """A backup of a volume; it knows what changed since the snapshots in `earlier`."""
     return backup_volume(repository, MemorySource(volume, snapshot, earlier), BackupOrder(workload), Silence())
+
+
+def collect(repository: Repository, *, repack: bool = True) -> CollectionReport:
+    """A collection that waits for nobody."""
+    order = CollectionOrder(patience=timedelta(0), repack=repack)
+    return Collection(repository, order, Silence(), lambda seconds: None).run()

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from holdfast.domain.errors import HoldfastError
+from holdfast.domain.errors import ConflictError, HoldfastError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.checking.check import check_repository
 from holdfast.repository.checking.verify import verify_point
@@ -42,7 +42,7 @@ from holdfast.testing.deterministic_surroundings import SteppableClock, determin
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
-from tests.faults.world import pattern, publish_plan
+from tests.faults.world import collect, pattern
 
 RUNS = int(os.environ.get("MACHINE_RUNS", "60"))
 STEPS = int(os.environ.get("MACHINE_STEPS", "30"))
@@ -102,7 +102,6 @@ class RepositoryMachine(RuleBasedStateMachine):
         self.contents: dict[bytes, bytes] = {}
         self.disks: dict[str, Disk] = {}
         self.writers: list[OpenWriter] = []
-        self.epoch = 0
         self.small: SmallRepository
 
     def new_store(self) -> ObjectStore:
@@ -203,8 +202,13 @@ class RepositoryMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def a_writer_ends(self, data):
         writer = self.writers.pop(data.draw(st.integers(0, len(self.writers) - 1)))
-        commit_point(writer.session, _written(writer))
-        self.learn(writer.content, 1)
+        try:
+            commit_point(writer.session, _written(writer))
+        except ConflictError:
+            self.learn(b"", 0)
+            assert writer.session.session not in self.contents
+        else:
+            self.learn(writer.content, 1)
 
     @precondition(lambda self: self.writers)
     @rule()
@@ -227,12 +231,23 @@ class RepositoryMachine(RuleBasedStateMachine):
                     retire(repository, point.session, point.key)
         del self.contents[session]
 
-    @precondition(lambda self: not self.writers)
-    @rule()
-    def a_collector_publishes_a_plan(self):
-        """Later sessions must acknowledge it; what it lists as live may be built upon."""
-        self.epoch += 1
-        publish_plan(self.open(), self.contents, epoch=self.epoch)
+    @rule(repack=st.booleans())
+    def collect(self, repack):
+        collect(self.open(), repack=repack)
+
+    @rule(moment=st.integers(0, 120), fault=st.sampled_from(DEADLY))
+    def crash_in_a_collection(self, moment, fault):
+        try:
+            collect(self.open(FaultyStore(self.small.store, {moment: fault})))
+        except SimulatedCrash:
+            pass
+        except HoldfastError:
+            assert fault is Fault.TORN
+
+    @rule(hours=st.sampled_from([1, 25]))
+    def time_passes(self, hours):
+        """After a day without a sign of life a collection ends a writer: its commit fails, and nothing is lost."""
+        self.clock.step(hours * 3600)
 
     @precondition(lambda self: self.contents)
     @rule(data=st.data())

@@ -11,8 +11,23 @@ def open_chunk(cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buff
     """The plain bytes of chunk `number`, valid until this thread's next call; None when `sealed` is not that chunk, or
     what comes out does not have its id.
     """
+    opened = _open(cipher, number, entry, sealed, type_key)
+    return None if opened is None else opened[1]
+
+
+def open_stored(cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: bytes) -> bytes | None:
+    """What was sealed as it was sealed, compressed or not, after the same proof; None as above."""
+    opened = _open(cipher, number, entry, sealed, type_key)
+    return None if opened is None else bytes(opened[0])
+
+
+def _open(
+    cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: bytes
+) -> tuple[Buffer, Buffer] | None:
     if len(sealed) != entry.length:
         return None
     stored = cipher.open_into(number, entry, sealed, scratch(entry.length))
     plain = None if stored is None else decompress(entry.compression, stored, entry.plain_length)
-    return None if plain is None or chunk_id(type_key, plain) != entry.id else plain
+    if stored is None or plain is None or chunk_id(type_key, plain) != entry.id:
+        return None
+    return stored, plain

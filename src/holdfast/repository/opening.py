@@ -1,5 +1,6 @@
 """Make a repository, or open one: from a store and a secret to something that reads and writes restore points."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from holdfast.domain.errors import ConflictError, NotFoundError, ObjectExistsError, ObjectNotFoundError
@@ -16,6 +17,7 @@ from holdfast.repository.key_slots import KeySlots, KeyWrapper, PasswordCost, Se
 from holdfast.repository.ledger import Ledger
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.plans import newest_plan
 from holdfast.repository.probe import require_conditional_writes
 from holdfast.repository.sealed_store import SealedStore
 from holdfast.repository.surroundings import Surroundings
@@ -67,8 +69,15 @@ class Repository:
             surroundings=self.surroundings,
             keys=self.master.key_ring(identifier, keys.id_key),
             pack_size_bytes=self.config.pack_size_bytes,
-            index_runs=lambda: (info.key for info in objects_under(self.store, prefix)),
+            index_runs=lambda: dict.fromkeys([*self._runs_in_force(prefix), *self._runs_listed(prefix)]),
         )
+
+    def _runs_in_force(self, prefix: str) -> Iterator[str]:
+        """By name: a LIST may leave one out (rule 5)."""
+        return (key for key in sorted(newest_plan(self.sealed).index_runs) if key.startswith(prefix))
+
+    def _runs_listed(self, prefix: str) -> Iterator[str]:
+        return (info.key for info in objects_under(self.store, prefix))
 
     def known_tenants(self) -> tuple[bytes, ...]:
         """The ids of tenants whose keys were asked for since the repository was opened."""

@@ -19,20 +19,21 @@ from holdfast.repository.format import acknowledgement as acknowledgement_form
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import manifest as manifest_form
 from holdfast.repository.format import names
-from holdfast.repository.format import plan as plan_form
 from holdfast.repository.format import retirement as retirement_form
 from holdfast.repository.format import tombstone as tombstone_form
 from holdfast.repository.format.acknowledgement import Acknowledgement
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.manifest import Manifest
-from holdfast.repository.format.plan import NO_PLAN, Plan
+from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.format.tombstone import Tombstone
 from holdfast.repository.ledger import commit_record
-from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
+from holdfast.repository.plans import newest_plan
 from holdfast.repository.progress import Progress
+
+REPACKING = ""  # no workload can be called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,21 @@ def open_session(
     `session`: an id that was never used, where the caller has drawn one; of two who open it one does (ConflictError).
     """
     _check_workload(workload)
+    return _open_session(repository, tenant_name, workload, session)
+
+
+def open_repacking(repository: Repository, tenant_name: str) -> WriterSession:
+    """The same for a session that moves chunks into other packs and ends without a point."""
+    return _open_session(repository, tenant_name, REPACKING, None)
+
+
+def is_repacking(repository: Repository, point_key: str) -> bool:
+    """Whether an open session's key is that of a repacking one."""
+    tenant_id, workload_id = point_key.removeprefix(names.POINTS).split("/")[:2]
+    return repository.tenant_by_id(bytes.fromhex(tenant_id)).keys.workload_id(REPACKING).hex() == workload_id
+
+
+def _open_session(repository: Repository, tenant_name: str, workload: str, session: bytes | None) -> WriterSession:
     tenant = repository.ensure_tenant(tenant_name)
     tenant_id = repository.tenant_id(tenant_name)
     workload_id = tenant.keys.workload_id(workload)
@@ -74,7 +90,7 @@ def open_session(
     point = names.point(tenant_id, workload_id, session)
     opening = {"type": ledger_form.OPEN, "session": session, "point": point, "time": started}
     repository.ledger.append(opening, opening=drawn)
-    plan = newest_plan(repository)
+    plan = newest_plan(repository.sealed)
     if plan.epoch:
         acknowledgement = Acknowledgement(session, plan.epoch)
         key = names.acknowledgement(session, plan.epoch)
@@ -89,20 +105,6 @@ def _check_workload(name: str) -> None:
             why="it must be 1 to 255 bytes of printable text",
             cure="choose another name",
         )
-
-
-def newest_plan(repository: Repository) -> Plan:
-    """The plan with the highest epoch; a LIST hints where it is, GET until 404 says which is the last (rule 5)."""
-    listed = [info.key for info in objects_under(repository.store, names.PLANS)]
-    epoch = int(listed[-1].removeprefix(names.PLANS)) if listed else 0
-    newest = NO_PLAN
-    while True:
-        try:
-            body = repository.sealed.read(names.plan(max(epoch, 1)), Kind.PLAN)[1]
-        except ObjectNotFoundError:
-            return newest
-        newest = plan_form.decode(body)
-        epoch = newest.epoch + 1
 
 
 def commit(session: WriterSession, manifest: Manifest) -> Manifest:
@@ -195,6 +197,13 @@ def end_without_point(repository: Repository, session: bytes, point_key: str) ->
             record_commit(repository, point_key, stored)
         return stored
     return None
+
+
+def close_ended(repository: Repository, session: bytes, point_key: str) -> None:
+    """The ledger's record for a session whose name bears a tombstone: from here on it is not open any more."""
+    time = repository.surroundings.timestamp()
+    if session in repository.ledger.refresh().open:
+        repository.ledger.append({"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time})
 
 
 def retire(repository: Repository, session: bytes, point_key: str) -> None:

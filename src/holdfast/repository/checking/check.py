@@ -19,8 +19,10 @@ from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
+from holdfast.repository.plans import newest_plan
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import is_retired, newest_plan, read_point
+from holdfast.repository.sessions import is_retired, read_point
+from holdfast.repository.standing_packs import StandingPacks
 
 _SMALL = (names.KEYS, names.TENANTS, names.INDEX, names.LEDGER, names.PLANS, names.RETIRED, names.SESSIONS)
 
@@ -98,7 +100,8 @@ def check_repository(repository: Repository, read_percent: int | None, progress:
     manifests = _manifests(repository, findings)
     objects += len(manifests) + 1
     _check_index_runs(repository, manifests, findings)
-    walk = Reachability(repository)
+    packs = StandingPacks(repository.store)
+    walk = Reachability(repository, packs)
     reachable: list[tuple[Manifest, VolumeMap, Reachable]] = []
     for manifest in manifests:
         for volume in manifest.volumes:
@@ -110,8 +113,8 @@ def check_repository(repository: Repository, read_percent: int | None, progress:
             reachable.append((manifest, volume, found))
             for error in found.damage:
                 findings.add(error, f"the block map of {volume.name}", manifest, (volume.name,))
-    sizes = {info.key: info.size_bytes for info in objects_under(repository.store, names.PACKS)}
-    needed = _needed(repository, manifests, reachable, findings, sizes)
+    sizes = {names.pack(pack): size for pack, size in packs.listed.items()}
+    needed = _needed(manifests, reachable, findings, packs)
     dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
     # Without every tenant's keys a whole pack could not be told from a damaged one.
     provable = read_percent is not None and not any(key.startswith(names.TENANTS) for key in findings.whys)
@@ -194,7 +197,7 @@ def _is_known(repository: Repository, session: bytes) -> bool:
 def _check_index_runs(repository: Repository, manifests: list[Manifest], findings: _Findings) -> None:
     """Runs in force must be there; their loss costs deduplication and hurts no point."""
     try:
-        plan = newest_plan(repository)
+        plan = newest_plan(repository.sealed)
     except IntegrityError:
         return  # named already; which runs are in force cannot be told
     listed = {info.key for info in objects_under(repository.store, names.INDEX)}
@@ -205,26 +208,25 @@ def _check_index_runs(repository: Repository, manifests: list[Manifest], finding
 
 
 def _needed(
-    repository: Repository,
     manifests: list[Manifest],
     reachable: list[tuple[Manifest, VolumeMap, Reachable]],
     findings: _Findings,
-    sizes: dict[str, int],
+    packs: StandingPacks,
 ) -> dict[str, list[tuple[Manifest, VolumeMap]]]:
     """Which volumes need which pack; packs that are missing or of a wrong size are damage on the spot."""
-    needed: dict[str, list[tuple[Manifest, VolumeMap]]] = {}
+    needed: dict[bytes, list[tuple[Manifest, VolumeMap]]] = {}
     for manifest, volume, found in reachable:
         for pack in found.packs:
-            needed.setdefault(names.pack(pack), []).append((manifest, volume))
-    written: dict[str, StoredPack] = {names.pack(pack.pack): pack for m in manifests for pack in m.packs}
-    for key, volumes in needed.items():
-        size = sizes.get(key) if key in sizes else _head_size(repository, key)
-        expected = written[key].size_bytes if key in written else size
+            needed.setdefault(pack, []).append((manifest, volume))
+    written: dict[bytes, StoredPack] = {pack.pack: pack for m in manifests for pack in m.packs}
+    for pack, volumes in needed.items():
+        size = packs.size_bytes(pack)
+        expected = written[pack].size_bytes if pack in written else size
         if size is None or size != expected:
             why = "it is missing" if size is None else f"it has {size} bytes where {expected} were written"
             for manifest, volume in volumes:
-                findings.add_object(key, why, manifest, (volume.name,))
-    return needed
+                findings.add_object(names.pack(pack), why, manifest, (volume.name,))
+    return {names.pack(pack): volumes for pack, volumes in needed.items()}
 
 
 def _head_size(repository: Repository, key: str) -> int | None:

@@ -1,9 +1,12 @@
-"""What a volume needs: the packs behind its block map, each node read once however many points share it."""
+"""What a volume needs: the packs behind its block map, each node read once however many points share it.
+
+A chunk whose pack is gone counts where an index run says that it lies now; where none does, its place is what is named.
+"""
 
 from dataclasses import dataclass
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
-from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import MapNode
 from holdfast.repository.format.places import Located
@@ -11,6 +14,7 @@ from holdfast.repository.opening import Repository
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import fetch_nodes
+from holdfast.repository.standing_packs import StandingPacks
 
 _FAILURES = (IntegrityError, ObjectNotFoundError, UnsupportedFormatError)
 
@@ -29,23 +33,23 @@ _NOTHING = Reachable(frozenset())
 class Reachability:
     """Walks the maps of one repository; remembers every node that it has walked."""
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, packs: StandingPacks) -> None:
         self._repository = repository
+        self._packs = packs
         self._known: dict[bytes, Reachable] = {}
-        self._readers: dict[str, ChunkReader] = {}
+        self._tenants: dict[str, _Tenant] = {}
 
     def of_volume(self, manifest: Manifest, volume: VolumeMap) -> Reachable:
         """Everything that a volume of a point needs."""
         if volume.root is None:
             return _NOTHING
-        reader = self._reader(manifest.tenant)
-        return self._walk([volume.root], volume.depth - 1, volume.cut, reader)
+        return self._walk([volume.root], volume.depth - 1, volume.cut, self._tenant(manifest.tenant))
 
     def volume_uses(self, manifest: Manifest, volume: VolumeMap, chunks: frozenset[bytes]) -> bool:
         """Whether any of these chunks (data or map) stands in the volume's map; only walks what can be read."""
         if volume.root is None:
             return False
-        reader = self._reader(manifest.tenant)
+        reader = self._tenant(manifest.tenant).reader
         level, row = volume.depth - 1, [volume.root]
         while row:
             if any(item.id in chunks for item in row):
@@ -58,18 +62,19 @@ class Reachability:
             level -= 1
         return False
 
-    def _reader(self, tenant_name: str) -> ChunkReader:
-        if tenant_name not in self._readers:
-            access = self._repository.access(tenant_name)
-            self._readers[tenant_name] = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access).locate)
-        return self._readers[tenant_name]
+    def _tenant(self, name: str) -> "_Tenant":
+        if name not in self._tenants:
+            access = self._repository.access(name)
+            search = IndexSearch(access)
+            self._tenants[name] = _Tenant(ChunkReader(access, CHUNK_TYPE_MAP, search.locate), search, self._packs)
+        return self._tenants[name]
 
-    def _walk(self, row: list[Located], level: int, cut: int, reader: ChunkReader) -> Reachable:
+    def _walk(self, row: list[Located], level: int, cut: int, tenant: "_Tenant") -> Reachable:
         """The sum of these nodes of one level and of all below them."""
         unknown = {item.id: item for item in row if item.id not in self._known}
-        nodes, failures = _readable(reader, list(unknown.values()), level, cut)
+        nodes, failures = _readable(tenant.reader, list(unknown.values()), level, cut)
         for identifier, item in unknown.items():
-            packs = {item.place.pack.pack}
+            packs = {tenant.pack_of(item, CHUNK_TYPE_MAP)}
             damage: list[HoldfastError] = []
             if identifier in failures:
                 damage.append(failures[identifier])
@@ -77,9 +82,9 @@ class Reachability:
                 node = nodes[identifier]
                 below = [located for located in map(node.located, range(node.count)) if located is not None]
                 if level == 0:
-                    packs.update(located.place.pack.pack for located in below)
+                    packs.update(tenant.pack_of(located, CHUNK_TYPE_DATA) for located in below)
                 else:
-                    deeper = self._walk(below, level - 1, cut, reader)
+                    deeper = self._walk(below, level - 1, cut, tenant)
                     packs.update(deeper.packs)
                     damage.extend(deeper.damage)
             self._known[identifier] = Reachable(frozenset(packs), tuple(damage))
@@ -87,6 +92,23 @@ class Reachability:
         return Reachable(
             frozenset().union(*(one.packs for one in found)), tuple(error for one in found for error in one.damage)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tenant:
+    """The way to one tenant's maps, and to chunks that a collection has moved."""
+
+    reader: ChunkReader
+    search: IndexSearch
+    packs: StandingPacks
+
+    def pack_of(self, chunk: Located, chunk_type: int) -> bytes:
+        """The pack that the chunk lies in."""
+        pack = chunk.place.pack.pack
+        if self.packs.stands(pack):
+            return pack
+        moved = self.search.locate(chunk.id, chunk_type)
+        return pack if moved is None else moved.pack.pack
 
 
 def _readable(

@@ -17,13 +17,14 @@ from holdfast.repository.format import names
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.places import PackRow
 from holdfast.repository.opening import Repository
+from holdfast.repository.plans import newest_plan
 from holdfast.repository.points import PointSummary, load_manifest
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
 from holdfast.repository.reading.restore import choose_volume
-from holdfast.repository.sessions import newest_plan, pin, require_live, unpin
+from holdfast.repository.sessions import pin, require_live, unpin
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def _sessions(repository: Repository, access: TenantAccess, volumes: Iterable[Vo
     maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access).locate)
     fetched = list(volumes)
     rows = {row for volume in fetched for _number, leaf in leaves(volume, maps) for row in leaf.packs}
-    gone = _gone(repository, rows) if newest_plan(repository).epoch else frozenset()
+    gone = _gone(repository, rows) if newest_plan(repository.sealed).epoch else frozenset()
     sessions = {row.session for row in rows if row not in gone}
     if gone:
         sessions |= _moved_to(access, maps, fetched, gone)

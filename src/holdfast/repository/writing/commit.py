@@ -1,6 +1,6 @@
 """From written packs to a restore point: index runs, the manifest's PUT, the ledger's record (rule 2)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ class WrittenVolumes:
 
 def commit_point(session: WriterSession, written: WrittenVolumes) -> Manifest:
     """Make it a restore point. All packs are acknowledged and were found again already; running it again is safe."""
-    runs = tuple(_write_index_runs(session, written))
+    runs = write_index_runs(session, written.index, verified=written.verified)
     manifest = Manifest(
         kind=written.kind,
         tenant=session.tenant.name,
@@ -56,14 +56,16 @@ def commit_point(session: WriterSession, written: WrittenVolumes) -> Manifest:
     return commit(session, manifest)
 
 
-def _write_index_runs(session: WriterSession, written: WrittenVolumes) -> Iterable[str]:
-    part = 0
-    for rows, packs in written.index.own_rows():
-        run = IndexRun(session.session, session.workload_id, written.verified, session.plan.epoch, packs, rows)
+def write_index_runs(session: WriterSession, index: ChunkIndex, *, verified: bool) -> tuple[str, ...]:
+    """The index runs of what the session has stored; their keys. All its packs are acknowledged already."""
+    part, keys = 0, []
+    for rows, packs in index.own_rows():
+        run = IndexRun(session.session, session.workload_id, verified, session.plan.epoch, packs, rows)
         while not _write_index_run(session, run, part):
             part += 1
-        yield names.index_run(session.tenant_id, session.session, part)
+        keys.append(names.index_run(session.tenant_id, session.session, part))
         part += 1
+    return tuple(keys)
 
 
 def _write_index_run(session: WriterSession, run: IndexRun, part: int) -> bool:

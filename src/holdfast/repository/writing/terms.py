@@ -70,8 +70,8 @@ def terms_of(session: WriterSession, level: CompressionLevel) -> WritingTerms:
 
 
 def _ranked_runs(session: WriterSession) -> Iterator[ObjectInfo]:
-    """Runs of committed sessions that may be worth loading. One that a LIST leaves out costs storage, never
-    correctness.
+    """Runs of committed sessions, and those that the plan names, that may be worth loading. One that a LIST leaves out
+    costs storage, never correctness.
     """
     prefix = names.index_runs(session.tenant_id)
     live = session.repository.ledger.state.live
@@ -80,4 +80,6 @@ def _ranked_runs(session: WriterSession) -> Iterator[ObjectInfo]:
         record = live.get(bytes.fromhex(info.key.removeprefix(prefix).partition("-")[0]), _NO_RECORD)
         if record:
             ranked.append((record["workload"] == session.workload, record["created"], info))
+        elif info.key in session.plan.index_runs:
+            ranked.append((False, "", info))
     return (info for _own, _created, info in sorted(ranked, key=lambda item: item[:2], reverse=True))

@@ -1,0 +1,231 @@
+"""One collection, from the newest plan to deleted packs (rule 4). The order of the lines is the promise."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from holdfast.domain.errors import ConflictError, ObjectExistsError
+from holdfast.repository.collection.fence import SILENCE, OpenSession, close_dead, wait_for_sessions
+from holdfast.repository.collection.marking import Marking, PackUse
+from holdfast.repository.collection.planning import Findings, Proposal, dead_packs, next_plan, worth_repacking
+from holdfast.repository.collection.repacking import Repacked, repack
+from holdfast.repository.collection.roots import Roots, read_roots
+from holdfast.repository.format import names
+from holdfast.repository.format import plan as plan_form
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.listing import objects_under
+from holdfast.repository.opening import Repository
+from holdfast.repository.plans import newest_plan
+from holdfast.repository.probe import require_conditional_writes
+from holdfast.repository.progress import Progress
+from holdfast.repository.standing_packs import StandingPacks
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionOrder:
+    """`patience`: how long sessions that do not know the plan are waited for; then another collection goes on."""
+
+    patience: timedelta = timedelta(minutes=10)
+    repack: bool = True
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionReport:
+    """What was found and done. `condemned` and `repacked` count packs of this collection's own plan, `kept` those that
+    are condemned and still needed; bytes are as stored. `waiting`: sessions that hold the rest up.
+    """
+
+    epoch: int
+    points: int
+    packs: int
+    stored_bytes: int
+    condemned: int = 0
+    condemned_bytes: int = 0
+    repacked: int = 0
+    written_bytes: int = 0
+    deleted: int = 0
+    freed_bytes: int = 0
+    kept: int = 0
+    waiting: tuple[OpenSession, ...] = ()
+    dry_run: bool = False
+
+
+class Collection:
+    """One run. Killed anywhere, another run is safe and finishes what this one began."""
+
+    def __init__(
+        self, repository: Repository, order: CollectionOrder, progress: Progress, pause: Callable[[float], None]
+    ) -> None:
+        self._repository = repository
+        self._order = order
+        self._progress = progress
+        self._pause = pause
+        self._manifests: dict[bytes, Manifest] = {}
+
+    def run(self) -> CollectionReport:
+        """Raises IntegrityError where a root or a needed chunk is missing: then nothing was deleted after it was seen.
+
+        ConflictError when other collections were always quicker.
+        """
+        if not self._order.dry_run:
+            require_conditional_writes(self._repository.store, self._repository.surroundings)
+        for _try in range(_TRIES):
+            report = self._round()
+            if report is not None:
+                return report
+        raise ConflictError(
+            f"other collections of {self._repository.store.location} were quicker {_TRIES} times",
+            why="each of them has published a plan in the meantime",
+            cure="run one collection at a time",
+        )
+
+    def _round(self) -> CollectionReport | None:
+        """None where another collection has published its plan first."""
+        repository = self._repository
+        plan = newest_plan(repository.sealed)
+        waiting: tuple[OpenSession, ...] = ()
+        if not self._order.dry_run:
+            waiting = self._wait(plan)
+            close_dead(repository)
+        packs = StandingPacks(repository.store)
+        roots = self._roots()
+        report = CollectionReport(
+            plan.epoch, len(roots.points), len(packs.listed), sum(packs.listed.values()), dry_run=self._order.dry_run
+        )
+        if waiting:
+            return dataclasses.replace(report, waiting=waiting)
+        self._progress.note(f"marking what {len(roots.points)} restore points need")
+        marking = Marking(repository, plan, packs)
+        clean = frozenset(point.session for point in roots.points if marking.add(point))
+        found = Findings(plan, marking.uses, self._read_in_place(plan, packs, roots), packs, roots.opened, clean)
+        needed = found.uses.keys() | found.read
+        if self._order.dry_run:
+            return self._foreseen(report, found, needed)
+        report = self._sweep(report, plan, needed, packs)
+        return self._condemn(report, found, marking)
+
+    def _condemn(self, report: CollectionReport, found: Findings, marking: Marking) -> CollectionReport | None:
+        """The second half: the next plan, published and carried out."""
+        repository, packs = self._repository, found.packs
+        dead = dead_packs(repository, found)
+        moved = [
+            repack(repository, tenant, uses, self._progress) for tenant, uses in sorted(self._to_repack(found).items())
+        ]
+        proposal = next_plan(repository, found, dead, moved)
+        if not proposal.newly_condemned and not moved:
+            return report
+        if not self._publish(proposal.plan):
+            return None
+        report = _with_plan(report, proposal, moved, packs)
+        waiting = self._wait(proposal.plan)
+        if waiting:
+            return dataclasses.replace(report, waiting=waiting)
+        roots = self._roots()
+        again = Marking(repository, proposal.plan, packs, walked=marking)
+        for point in roots.points:
+            again.add(point)
+        needed = again.uses.keys() | self._read_in_place(proposal.plan, packs, roots)
+        needed |= _after_repacking(found.uses, moved)
+        report = self._sweep(report, proposal.plan, needed, packs)
+        self._remove_leftovers(proposal)
+        return report
+
+    def _wait(self, plan: Plan) -> tuple[OpenSession, ...]:
+        if not plan.epoch:
+            return ()
+        return wait_for_sessions(self._repository, plan.epoch, self._order.patience, self._pause)
+
+    def _roots(self) -> Roots:
+        return read_roots(self._repository, self._manifests)
+
+    def _read_in_place(self, plan: Plan, packs: StandingPacks, roots: Roots) -> frozenset[bytes]:
+        """What readers at work need where they believe it to be: their workers hold no other keys."""
+        marking = Marking(self._repository, plan, packs, in_place=True)
+        for point in roots.pinned:
+            marking.add(point)
+        return frozenset(marking.uses)
+
+    def _to_repack(self, found: Findings) -> dict[str, list[PackUse]]:
+        return worth_repacking(self._repository, found) if self._order.repack else {}
+
+    def _publish(self, plan: Plan) -> bool:
+        """Whether this plan is the one of its epoch."""
+        body = plan_form.encode(plan, self._repository.surroundings.timestamp())
+        try:
+            self._repository.sealed.write(Kind.PLAN, names.plan(plan.epoch), body)
+        except ObjectExistsError:
+            return False
+        return True
+
+    def _sweep(
+        self, report: CollectionReport, plan: Plan, needed: Iterable[bytes], packs: StandingPacks
+    ) -> CollectionReport:
+        """Delete what is condemned and not needed."""
+        standing = [pack for pack in sorted(plan.condemned) if packs.stands(pack)]
+        doomed = [pack for pack in standing if pack not in frozenset(needed)]
+        sizes = [packs.size_bytes(pack) or 0 for pack in doomed]
+        delete = self._repository.store.delete
+        for _done in self._repository.surroundings.transfer.map(lambda pack: delete(names.pack(pack)), doomed):
+            pass
+        packs.forget(doomed)
+        return dataclasses.replace(
+            report,
+            deleted=report.deleted + len(doomed),
+            freed_bytes=report.freed_bytes + sum(sizes),
+            kept=len(standing) - len(doomed),
+        )
+
+    def _foreseen(self, report: CollectionReport, found: Findings, needed: Iterable[bytes]) -> CollectionReport:
+        """What a collection would do, as far as can be told without doing it."""
+        kept = frozenset(needed)
+        dead = dead_packs(self._repository, found) | frozenset(
+            pack for pack in found.plan.condemned if found.packs.stands(pack) and pack not in kept
+        )
+        sparse = [use for uses in self._to_repack(found).values() for use in uses]
+        return dataclasses.replace(
+            report,
+            condemned=len(dead) + len(sparse),
+            condemned_bytes=sum(
+                found.packs.size_bytes(pack) or 0 for pack in [*dead, *(use.row.pack for use in sparse)]
+            ),
+            repacked=len(sparse),
+            written_bytes=sum(use.live_bytes for use in sparse),
+        )
+
+    def _remove_leftovers(self, proposal: Proposal) -> None:
+        """Index runs that are out of force, and the scratch of sessions that ended more than a day ago."""
+        repository = self._repository
+        for key in sorted(proposal.left_out):
+            repository.store.delete(key)
+        listed = list(objects_under(repository.store, names.SESSIONS))
+        state = repository.ledger.refresh()
+        long_ago = repository.surroundings.now() - SILENCE
+        for info in listed:
+            session = bytes.fromhex(info.key.removeprefix(names.SESSIONS).partition("/")[0])
+            if session not in state.open and session not in state.pins and info.modified and info.modified < long_ago:
+                repository.store.delete(info.key)
+
+
+def _after_repacking(uses: Iterable[bytes], moved: list[Repacked]) -> frozenset[bytes]:
+    """What was needed before is needed still, where it lies now."""
+    survivors = {pack: others for one in moved for pack, others in one.survivors.items()}
+    return frozenset(there for pack in uses for there in survivors.get(pack, {pack}))
+
+
+def _with_plan(
+    report: CollectionReport, proposal: Proposal, moved: list[Repacked], packs: StandingPacks
+) -> CollectionReport:
+    return dataclasses.replace(
+        report,
+        epoch=proposal.plan.epoch,
+        condemned=len(proposal.newly_condemned),
+        condemned_bytes=sum(packs.size_bytes(pack) or 0 for pack in proposal.newly_condemned),
+        repacked=sum(len(one.survivors) for one in moved),
+        written_bytes=sum(one.written_bytes for one in moved),
+    )

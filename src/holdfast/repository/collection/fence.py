@@ -1,0 +1,121 @@
+"""Who may still build upon what a plan condemns, and how long they are waited for (rule 4.5)."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from holdfast.domain.errors import ObjectNotFoundError
+from holdfast.domain.time import parse_time
+from holdfast.repository.collection.roots import require_whole_ledger
+from holdfast.repository.format import ledger as ledger_form
+from holdfast.repository.format import names
+from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.listing import objects_under
+from holdfast.repository.opening import Repository
+from holdfast.repository.sessions import close_ended, end_without_point, is_repacking, retire
+
+SILENCE = timedelta(hours=24)
+POLL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session that holds up a collection; `since` is when it was opened."""
+
+    session: bytes
+    point_key: str
+    since: str
+
+
+def wait_for_sessions(
+    repository: Repository, epoch: int, patience: timedelta, pause: Callable[[float], None]
+) -> tuple[OpenSession, ...]:
+    """Wait until every session that is open now has ended or knows the plan of `epoch`; those left when patience is
+    over. Sessions without a sign of life are ended, and so are repacking ones.
+    """
+    now = repository.surroundings.now
+    until = now() + patience
+    state = require_whole_ledger(repository)
+    waiting = [
+        OpenSession(session, str(record["point"]), str(record["time"])) for session, record in state.open.items()
+    ]
+    while True:
+        waiting = [one for one in waiting if not _is_past(repository, one, epoch)]
+        if not waiting or now() >= until:
+            return tuple(waiting)
+        pause(POLL_SECONDS)
+
+
+def _is_past(repository: Repository, one: OpenSession, epoch: int) -> bool:
+    """Whether this session is in nobody's way any more."""
+    if _has_ended(repository, one) or knows(repository, one.session, epoch):
+        return True
+    if one.session not in require_whole_ledger(repository).open:
+        return True
+    if is_repacking(repository, one.point_key) or _is_silent(repository, one):
+        end_without_point(repository, one.session, one.point_key)
+        return True  # by the tombstone, or by the commit that came first
+    return False
+
+
+def _has_ended(repository: Repository, one: OpenSession) -> bool:
+    try:
+        repository.store.head(one.point_key)
+    except ObjectNotFoundError:
+        return False
+    return True
+
+
+def knows(repository: Repository, session: bytes, epoch: int) -> bool:
+    """Whether the session has acknowledged the plan of that epoch or a later one. A LIST may only confirm it."""
+    try:
+        repository.store.head(names.acknowledgement(session, epoch))
+    except ObjectNotFoundError:
+        prefix = names.scratch(session) + names.ACKNOWLEDGEMENT
+        listed = objects_under(repository.store, prefix)
+        return any(int(info.key.removeprefix(prefix)) >= epoch for info in listed)
+    return True
+
+
+def _is_silent(repository: Repository, one: OpenSession) -> bool:
+    """Whether nothing was heard of it for a day. Clocks may be wrong: that costs a backup, never data."""
+    return _last_sign(repository, one.session, one.since) + SILENCE <= repository.surroundings.now()
+
+
+def _last_sign(repository: Repository, session: bytes, since: str) -> datetime:
+    signs = [parse_time(since)]
+    signs.extend(info.modified for info in repository.store.list(names.scratch(session)) if info.modified is not None)
+    return max(signs)
+
+
+def close_dead(repository: Repository) -> None:
+    """Ledger records that crashes have left unwritten: for sessions that bear a tombstone, for points that are retired,
+    for readers of whom nothing was heard for a day.
+    """
+    state = require_whole_ledger(repository)
+    for session, record in state.open.items():
+        if _bears_tombstone(repository, str(record["point"])):
+            close_ended(repository, session, str(record["point"]))
+    listed = {info.key.removeprefix(names.RETIRED) for info in repository.store.list(names.RETIRED)}
+    for session, record in state.live.items():
+        if session.hex() in listed:
+            retire(repository, session, str(record["point"]))
+    for session in list(_silent_readers(repository)):
+        repository.ledger.append({"type": ledger_form.UNPIN, "session": session})
+
+
+def _silent_readers(repository: Repository) -> Iterator[bytes]:
+    for session, record in repository.ledger.state.pins.items():
+        if _last_sign(repository, session, str(record["time"])) + SILENCE <= repository.surroundings.now():
+            yield session
+
+
+def _bears_tombstone(repository: Repository, point_key: str) -> bool:
+    try:
+        data = repository.store.get(point_key)
+    except ObjectNotFoundError:
+        return False
+    if read_header(data, point_key).kind != Kind.TOMBSTONE:
+        return False
+    repository.sealed.open(point_key, data, Kind.TOMBSTONE)
+    return True

@@ -1,0 +1,189 @@
+"""What live points need, by pack: every node of their maps is read once, however many points share it (rule 4.3).
+
+A walk only ever adds. So marking again after a plan stands is walking the points that have come since.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from holdfast.domain.errors import IntegrityError
+from holdfast.repository.collection.moved import MovedChunks
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.map_node import MapNode
+from holdfast.repository.format.places import Located, PackRow
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.opening import Repository
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import fetch_nodes
+from holdfast.repository.standing_packs import StandingPacks
+
+_NODES_AT_ONCE = 512
+
+
+@dataclass(slots=True)
+class PackUse:
+    """The live chunks of one pack, as bits by their number in it, and their sealed bytes."""
+
+    row: PackRow
+    tenant: str
+    chunk_type: int
+    numbers: int = 0
+    live_bytes: int = 0
+
+    def add(self, number: int, length: int) -> None:
+        """One chunk; the same one again changes nothing."""
+        bit = 1 << number
+        if not self.numbers & bit:
+            self.numbers |= bit
+            self.live_bytes += length
+
+
+@dataclass(slots=True)
+class _Ground:
+    """What a walk goes by, and where it counts."""
+
+    repository: Repository
+    plan: Plan
+    packs: StandingPacks
+    in_place: bool
+    uses: dict[bytes, PackUse]
+
+
+class Marking:
+    """The sum of the points that were walked. `uses` has every pack that must stay for them.
+
+    `in_place`: a chunk is needed where its place says, condemned or not, while it is there. So are points that
+    somebody reads at this moment. `walked`: an earlier marking; what it has walked need not be walked again.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        plan: Plan,
+        packs: StandingPacks,
+        *,
+        in_place: bool = False,
+        walked: "Marking | None" = None,
+    ) -> None:
+        self._ground = _Ground(repository, plan, packs, in_place, {})
+        self._tenants: dict[str, _TenantMarking] = {}
+        self._walked: dict[bytes, bool] = {} if walked is None else dict(walked._walked)
+        self._before = {} if walked is None else walked._tenants
+
+    @property
+    def uses(self) -> dict[bytes, PackUse]:
+        """By pack."""
+        return self._ground.uses
+
+    def add(self, manifest: Manifest) -> bool:
+        """Walk a point; whether it needs no condemned pack. Raises IntegrityError where something of it is missing."""
+        if manifest.session not in self._walked:
+            walk = self._of_tenant(manifest.tenant)
+            clean = [
+                walk.roots([volume.root], volume.depth - 1, volume.cut)
+                for volume in manifest.volumes
+                if volume.root is not None
+            ]
+            self._walked[manifest.session] = all(clean)
+        return self._walked[manifest.session]
+
+    def _of_tenant(self, tenant: str) -> "_TenantMarking":
+        if tenant not in self._tenants:
+            before = self._before.get(tenant)
+            self._tenants[tenant] = _TenantMarking(self._ground, tenant, {} if before is None else before.seen)
+        return self._tenants[tenant]
+
+
+class _TenantMarking:
+    """The walk through one tenant's maps. `seen` tells of every node whether all below it is clean."""
+
+    def __init__(self, ground: _Ground, tenant: str, seen: dict[bytes, bool]) -> None:
+        access = ground.repository.access(tenant)
+        self.seen = dict(seen)
+        self._ground = ground
+        self._tenant = tenant
+        self._moved = MovedChunks(access, ground.plan, ground.packs)
+        self._reader = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access).locate)
+        self._good: dict[PackRow, bool] = {}
+
+    def roots(self, items: list[Located], level: int, cut: int) -> bool:
+        """These nodes of one level and all below them; whether they are clean."""
+        unknown = list({item.id: item for item in items if item.id not in self.seen}.values())
+        for first in range(0, len(unknown), _NODES_AT_ONCE):
+            part = unknown[first : first + _NODES_AT_ONCE]
+            clean = {item.id: self._take(item, CHUNK_TYPE_MAP) for item in part}
+            for identifier, node in fetch_nodes(self._reader, part, level, cut).items():
+                self.seen[identifier] = self._below(node, cut) and clean[identifier]
+        return all(self.seen[item.id] for item in items)
+
+    def _below(self, node: MapNode, cut: int) -> bool:
+        if node.level == 0:
+            return self._leaf(node)
+        children = [child for child in map(node.located, range(node.count)) if child is not None]
+        return self.roots(children, node.level - 1, cut)
+
+    def _leaf(self, node: MapNode) -> bool:
+        """Entries in packs that are in order are counted column by column; the few others one by one."""
+        clean = True
+        for at, row in enumerate(node.packs):
+            here = np.flatnonzero((node.entries["pack"] == at) & (node.entries["length"] > 0))
+            if self._is_good(row):
+                use = self._use(row, CHUNK_TYPE_DATA)
+                chosen = node.entries[here]
+                for number, length in zip(chosen["number"].tolist(), chosen["length"].tolist(), strict=True):
+                    use.add(number, length)
+            else:
+                for number in here.tolist():
+                    chunk = node.located(number)
+                    if chunk is not None:
+                        clean = self._take(chunk, CHUNK_TYPE_DATA) and clean
+        return clean
+
+    def _take(self, chunk: Located, chunk_type: int) -> bool:
+        """Count the chunk where it is to stay; whether that is no condemned pack."""
+        place, clean = chunk.place, True
+        if not self._is_good(place.pack):
+            moved = self._moved.place_of(chunk, chunk_type)
+            if moved is None and not self._ground.packs.stands(place.pack.pack):
+                raise _missing(names.pack(place.pack.pack))
+            place, clean = moved or place, moved is not None
+        self._use(place.pack, chunk_type).add(place.number, place.length)
+        return clean
+
+    def _is_good(self, row: PackRow) -> bool:
+        """Whether what is said to lie there is counted there, without a further question."""
+        if row not in self._good:
+            ground = self._ground
+            stays = ground.in_place or row.pack not in ground.plan.condemned
+            self._good[row] = stays and ground.packs.stands(row.pack)
+        return self._good[row]
+
+    def _use(self, row: PackRow, chunk_type: int) -> PackUse:
+        uses = self._ground.uses
+        if row.pack not in uses:
+            uses[row.pack] = PackUse(row, self._tenant, chunk_type)
+        return uses[row.pack]
+
+
+def _missing(key: str) -> IntegrityError:
+    return IntegrityError(
+        f"{key} is missing, and restore points need it",
+        why="no index run in force knows its chunks elsewhere",
+        cure="collect nothing; run `holdfast repository check` to see which restore points it hurts",
+        objects=(key,),
+    )
+
+
+def iter_numbers(use: PackUse) -> Iterator[int]:
+    """The numbers of the live chunks, ascending."""
+    bits, number = use.numbers, 0
+    while bits:
+        if bits & 1:
+            yield number
+        bits >>= 1
+        number += 1

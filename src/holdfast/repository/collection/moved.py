@@ -1,0 +1,67 @@
+"""Where chunks lie whose place is condemned or gone (rule 4.3)."""
+
+from collections.abc import Iterator
+
+from holdfast.domain.errors import ObjectNotFoundError
+from holdfast.repository.access import TenantAccess
+from holdfast.repository.chunk_index import SortedRun
+from holdfast.repository.format import names
+from holdfast.repository.format.places import Located, PackRow, Place
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.pack_directory import read_directory
+from holdfast.repository.standing_packs import StandingPacks
+
+
+class MovedChunks:
+    """Asked for one tenant under one plan. Packs' directories and index runs are read when first needed, once."""
+
+    def __init__(self, access: TenantAccess, plan: Plan, packs: StandingPacks) -> None:
+        self._access = access
+        self._plan = plan
+        self._packs = packs
+        self._directories: dict[bytes, dict[tuple[bytes, int], Place]] = {}
+        self._runs: list[SortedRun] | None = None
+
+    def place_of(self, chunk: Located, chunk_type: int) -> Place | None:
+        """A place that is neither condemned nor gone, None where there is none that counts."""
+        pack = chunk.place.pack.pack
+        if self._packs.stands(pack):
+            candidates = self._in_survivors(chunk.id, chunk_type, pack)
+        else:
+            candidates = self._in_runs(chunk.id, chunk_type)
+        fit = (place for place in candidates if place.pack.pack not in self._plan.condemned)
+        return next((place for place in fit if self._packs.stands(place.pack.pack)), None)
+
+    def _in_survivors(self, chunk: bytes, chunk_type: int, pack: bytes) -> Iterator[Place]:
+        for other in sorted(self._plan.survivors.get(pack, ())):
+            if other not in self._directories:
+                self._directories[other] = self._read(other)
+            place = self._directories[other].get((chunk, chunk_type))
+            if place is not None:
+                yield place
+
+    def _read(self, pack: bytes) -> dict[tuple[bytes, int], Place]:
+        """What lies in it; nothing where it is gone. Damage is raised: nothing may be deleted for a pack's sake that
+        cannot say what it holds.
+        """
+        try:
+            read = read_directory(self._access, pack)
+        except ObjectNotFoundError:
+            return {}
+        row = PackRow(read.header.kid, read.header.session, pack)
+        return {
+            (entry.id, entry.type): Place(
+                row, number, entry.offset, entry.length, entry.plain_length, entry.compression
+            )
+            for number, entry in enumerate(read.entries)
+        }
+
+    def _in_runs(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
+        """By the runs that the plan names, which are asked for by name and never by LIST."""
+        if self._runs is None:
+            prefix = names.index_runs(self._access.keys.tenant)
+            named = sorted(key for key in self._plan.index_runs if key.startswith(prefix))
+            runs = [self._access.read_index_run(key) for key in named]
+            self._runs = [SortedRun.of(run.rows, run.packs) for run in runs if len(run.rows)]
+        for run in self._runs:
+            yield from run.places(chunk, chunk_type)

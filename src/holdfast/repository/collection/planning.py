@@ -1,0 +1,144 @@
+"""The plan that follows another one: what it condemns, what it leaves in force (rule 4.4). Nothing is written here."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from holdfast.domain.errors import FormatError, ObjectNotFoundError, UnavailableError
+from holdfast.repository.collection.marking import PackUse
+from holdfast.repository.collection.repacking import Repacked
+from holdfast.repository.format import names
+from holdfast.repository.format.pack import DIRECTORY_ENTRY, FOOTER, HEADER_BYTES, TAG_BYTES
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.listing import objects_under
+from holdfast.repository.opening import Repository
+from holdfast.repository.pack_directory import read_header
+from holdfast.repository.standing_packs import StandingPacks
+
+DEAD_PERCENT = 10
+SMALL_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """A marking under `plan`: packs that points use, with those that readers at work need besides; packs that stand,
+    sessions that are open, points that need nothing condemned.
+    """
+
+    plan: Plan
+    uses: Mapping[bytes, PackUse]
+    read: frozenset[bytes]
+    packs: StandingPacks
+    opened: frozenset[bytes]
+    clean: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """`index_runs` that are left out of force by `plan` may be deleted once it has been carried out."""
+
+    plan: Plan
+    newly_condemned: frozenset[bytes]
+    left_out: frozenset[str]
+
+
+def dead_packs(repository: Repository, found: Findings) -> frozenset[bytes]:
+    """Packs that stand and that nothing needs, of sessions that are not open. One whose header cannot be read says not
+    whose it is: it is left alone, and `check` names it.
+    """
+    spared = found.uses.keys() | found.read | found.plan.condemned
+    unneeded = [pack for pack in found.packs.listed if pack not in spared]
+    sessions = repository.surroundings.transfer.map(lambda pack: _session_of(repository, pack), unneeded)
+    return frozenset(
+        pack
+        for pack, session in zip(unneeded, sessions, strict=True)
+        if session is not None and session not in found.opened
+    )
+
+
+def _session_of(repository: Repository, pack: bytes) -> bytes | None:
+    try:
+        return read_header(repository.store, pack).session
+    except (FormatError, ObjectNotFoundError):
+        return None
+
+
+def worth_repacking(repository: Repository, found: Findings) -> dict[str, list[PackUse]]:
+    """By tenant, the packs whose live chunks should move: mostly dead ones, condemned ones that are needed, and small
+    ones where together they fill a pack.
+    """
+    chosen: dict[str, list[PackUse]] = {}
+    small: dict[tuple[str, int], list[PackUse]] = {}
+    pack_size = repository.config.pack_size_bytes
+    for pack, use in found.uses.items():
+        size = found.packs.size_bytes(pack)
+        if size is None or use.row.session in found.opened:
+            continue
+        if pack in found.plan.condemned or _is_sparse(use, size):
+            chosen.setdefault(use.tenant, []).append(use)
+        elif size < min(SMALL_BYTES, pack_size // 4):
+            small.setdefault((use.tenant, use.chunk_type), []).append(use)
+    for (tenant, _type), uses in small.items():
+        if sum(use.live_bytes for use in uses) >= pack_size:
+            chosen.setdefault(tenant, []).extend(uses)
+    return chosen
+
+
+def _is_sparse(use: PackUse, size_bytes: int) -> bool:
+    """Whether more than a tenth of a pack is dead."""
+    around = HEADER_BYTES + TAG_BYTES + FOOTER.size + use.numbers.bit_count() * DIRECTORY_ENTRY.size
+    return (size_bytes - around - use.live_bytes) * 100 > DEAD_PERCENT * size_bytes
+
+
+def next_plan(
+    repository: Repository, found: Findings, dead: frozenset[bytes], repacked: Iterable[Repacked]
+) -> Proposal:
+    """Cumulative: what was condemned stays so until it is gone and no index run in force names it."""
+    survivors = dict(found.plan.survivors)
+    moved: set[bytes] = set()
+    for one in repacked:
+        moved |= one.survivors.keys()
+        for pack, others in one.survivors.items():
+            survivors[pack] = survivors.get(pack, frozenset()) | others
+    new = (dead | moved) - found.plan.condemned
+    everything = found.plan.condemned | new
+    runs: set[str] = set()
+    named: set[bytes] = set()
+    left_out: set[str] = set()
+    for key, packs in _usable_runs(repository, found):
+        if packs <= everything:
+            left_out.add(key)
+        else:
+            runs.add(key)
+            named |= packs
+    kept = frozenset(pack for pack in everything if pack in named or found.packs.stands(pack))
+    plan = Plan(
+        epoch=found.plan.epoch + 1,
+        live=found.clean,
+        condemned=kept,
+        index_runs=frozenset(runs),
+        survivors={pack: others for pack, others in survivors.items() if pack in kept},
+    )
+    return Proposal(plan, new, frozenset(left_out))
+
+
+def _usable_runs(repository: Repository, found: Findings) -> Iterator[tuple[str, frozenset[bytes]]]:
+    """Runs that may be in force, with the packs that they name: those that the plan names, and newer ones of sessions
+    that are not open. A run that it left out never returns.
+    """
+    listed = {info.key for info in objects_under(repository.store, names.INDEX)}
+    for key in sorted(listed | found.plan.index_runs):
+        tenant, _, rest = key.removeprefix(names.INDEX).partition("/")
+        if bytes.fromhex(rest.partition("-")[0]) in found.opened:
+            continue
+        identifier = bytes.fromhex(tenant)
+        access = repository.access_with(identifier, repository.tenant_by_id(identifier).keys)
+        try:
+            run = access.read_index_run(key)
+        except ObjectNotFoundError as error:
+            raise UnavailableError(
+                f"{key} is named and not there",
+                why="another collection has removed it just now, or this store does not show all that it holds",
+                cure="run the collection again; if it stays so, `holdfast repository check` says what it hurts",
+            ) from error
+        if key in found.plan.index_runs or run.plan_epoch >= found.plan.epoch:
+            yield key, frozenset(row.pack for row in run.packs)

@@ -1,0 +1,103 @@
+"""Live chunks out of packs that are mostly dead, or too small, into new packs: a session of its own (rule 4).
+
+The places in the maps stay as they are: they are hints, and the session's index run says where the chunks lie now.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from holdfast.domain.errors import IntegrityError
+from holdfast.repository.access import TenantAccess
+from holdfast.repository.chunk_index import ChunkIndex
+from holdfast.repository.chunk_opening import open_stored
+from holdfast.repository.collection.marking import PackUse, iter_numbers
+from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
+from holdfast.repository.format import names
+from holdfast.repository.format.pack import ChunkCipher, ChunkEntry
+from holdfast.repository.format.places import Located, PackRow, Place
+from holdfast.repository.opening import Repository
+from holdfast.repository.pack_directory import read_directory
+from holdfast.repository.progress import Progress
+from holdfast.repository.reading.chunk_reader import plan_ranges
+from holdfast.repository.sessions import close_ended, end_without_point, open_repacking
+from holdfast.repository.writing.commit import write_index_runs
+from holdfast.repository.writing.pack_writer import PackWriter, PreparedChunk
+
+
+@dataclass(frozen=True, slots=True)
+class Repacked:
+    """`survivors`: for each pack that was repacked, those that hold its live chunks now. `index_runs` name them."""
+
+    survivors: Mapping[bytes, frozenset[bytes]]
+    index_runs: frozenset[str]
+    written_packs: int
+    written_bytes: int
+
+
+NOTHING_REPACKED = Repacked({}, frozenset(), 0, 0)
+
+
+def repack(repository: Repository, tenant: str, uses: Iterable[PackUse], progress: Progress) -> Repacked:
+    """Copy what is live of these packs of one tenant; every chunk is proved on its way. Nothing is deleted here.
+
+    The session ends with a tombstone: from then on its packs are looked after by the plan that names them.
+    """
+    session = open_repacking(repository, tenant)
+    access = repository.access(tenant)
+    index = ChunkIndex()
+    survivors: dict[bytes, frozenset[bytes]] = {}
+    written_packs, written_bytes = 0, 0
+    chosen = sorted(uses, key=lambda use: (use.chunk_type, use.row.pack))
+    for chunk_type in sorted({use.chunk_type for use in chosen}):
+        writer = PackWriter(access, session.session, holds_maps=chunk_type == CHUNK_TYPE_MAP)
+        try:
+            for use in (use for use in chosen if use.chunk_type == chunk_type):
+                survivors[use.row.pack] = frozenset(_copy(access, use, writer, index))
+                progress.advance(use.live_bytes)
+            stored = writer.finish()
+        finally:
+            writer.abandon()
+        written_packs += len(stored)
+        written_bytes += sum(pack.size_bytes for pack in stored)
+    runs = write_index_runs(session, index, verified=True)
+    end_without_point(repository, session.session, session.point_key)
+    close_ended(repository, session.session, session.point_key)
+    return Repacked(survivors, frozenset(runs), written_packs, written_bytes)
+
+
+def _copy(access: TenantAccess, use: PackUse, writer: PackWriter, index: ChunkIndex) -> Iterator[bytes]:
+    """The packs into which the live chunks of this one went."""
+    for chunk, stored in _live_chunks(access, use):
+        place = index.find(chunk.id, use.chunk_type)
+        if place is None:
+            old = chunk.place
+            place = writer.add(PreparedChunk(chunk.id, old.plain_length, old.compression, stored))
+            index.add(chunk.id, use.chunk_type, place)
+        yield place.pack.pack
+
+
+def _live_chunks(access: TenantAccess, use: PackUse) -> Iterator[tuple[Located, bytes]]:
+    """As they were sealed, neighbours read together. Raises IntegrityError naming the pack of a damaged one."""
+    key = names.pack(use.row.pack)
+    entries = read_directory(access, use.row.pack, use.row.session).entries
+    pack_key = access.keys.session(use.row.session).of_pack(use.row.pack, holds_maps=use.chunk_type == CHUNK_TYPE_MAP)
+    cipher = ChunkCipher(pack_key, access.keys.repository, use.row.pack)
+    type_key = access.keys.chunk_key(use.chunk_type)
+    for wanted in plan_ranges(_located(use.row, number, entries[number]) for number in iter_numbers(use)):
+        data = memoryview(access.store.get(key, wanted.offset, wanted.end - wanted.offset))
+        for chunk in wanted.chunks:
+            number, at = chunk.place.number, chunk.place.offset - wanted.offset
+            stored = open_stored(cipher, number, entries[number], data[at : at + chunk.place.length], type_key)
+            if stored is None:
+                raise IntegrityError(
+                    f"{key} is damaged",
+                    why=f"chunk {number} at byte {chunk.place.offset} does not open",
+                    cure="collect nothing; run `holdfast repository check --read-data` to see what it hurts",
+                    objects=(key,),
+                )
+            yield chunk, stored
+
+
+def _located(row: PackRow, number: int, entry: ChunkEntry) -> Located:
+    place = Place(row, number, entry.offset, entry.length, entry.plain_length, entry.compression)
+    return Located(entry.id, place)

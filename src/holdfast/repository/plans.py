@@ -1,0 +1,23 @@
+"""The newest plan: what a collection has promised, and what every writer must know (rules 3 and 4)."""
+
+from holdfast.domain.errors import ObjectNotFoundError
+from holdfast.repository.format import names
+from holdfast.repository.format import plan as plan_form
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.plan import NO_PLAN, Plan
+from holdfast.repository.listing import objects_under
+from holdfast.repository.sealed_store import SealedStore
+
+
+def newest_plan(sealed: SealedStore) -> Plan:
+    """The plan with the highest epoch; a LIST hints where it is, GET until 404 says which is the last (rule 5)."""
+    listed = [info.key for info in objects_under(sealed.store, names.PLANS)]
+    epoch = int(listed[-1].removeprefix(names.PLANS)) if listed else 0
+    newest = NO_PLAN
+    while True:
+        try:
+            body = sealed.read(names.plan(max(epoch, 1)), Kind.PLAN)[1]
+        except ObjectNotFoundError:
+            return newest
+        newest = plan_form.decode(body)
+        epoch = newest.epoch + 1
