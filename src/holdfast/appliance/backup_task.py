@@ -16,7 +16,7 @@ from holdfast.appliance.task_order import TaskOrder, order_of
 from holdfast.appliance.waiting import until_completed
 from holdfast.domain import ownership
 from holdfast.domain.errors import HoldfastError, NotFoundError
-from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.numerals import counted
 from holdfast.domain.session import Task
 from holdfast.domain.workload import InstanceConfiguration, VolumeConfiguration
 
@@ -76,7 +76,7 @@ class BackupTask:
         task, order = self._task(task_id)
         target = order.snapshot
         name = order.policy_name or "a person's wish"
-        self._book.stage(task_id, f"taking snapshots of {len(volumes)} volumes")
+        self._book.stage(task_id, f"taking snapshots of {counted(len(volumes), 'volume')}")
         return self._compute(task).create_snapshots(
             self._owner(task, order),
             task.workload.id,

@@ -10,8 +10,9 @@ from holdfast.cli.options import KeepSessionsOption, ListenOption, SecretsKmsKey
 from holdfast.cli.quantities import parse_days, short_time
 from holdfast.cli.server_connection import NoWaitOption, connected, query
 from holdfast.cli.session_display import finish
-from holdfast.cli.tables import as_facts, facts_table, rows_table
+from holdfast.cli.tables import Cell, as_facts, facts_table, rows_table
 from holdfast.cli.voice import Voice
+from holdfast.domain.numerals import counted
 
 app = typer.Typer(name="appliance", help="Run, deploy and connect appliances.", rich_markup_mode=None)
 
@@ -153,13 +154,12 @@ def show(
 
 def _shown(appliance: dict[str, Any], history: dict[str, Any] | None, limits: list[dict[str, Any]]) -> str:
     rows = [(one["queue"], one["partition"], one["limit"], one["running"], one["waiting"]) for one in limits]
-    text = _facts(appliance)
-    if history is not None:
-        text += _kept(history)
-    return text + ("\n" + rows_table(("LIMIT", "OF", "AT ONCE", "RUNNING", "WAITING"), rows) if rows else "")
+    return _facts(appliance, history) + (
+        "\n" + rows_table(("LIMIT", "OF", "AT ONCE", "RUNNING", "WAITING"), rows) if rows else ""
+    )
 
 
-def _facts(appliance: dict[str, Any]) -> str:
+def _facts(appliance: dict[str, Any], history: dict[str, Any] | None = None) -> str:
     """Certificates as people compare them: by their fingerprints."""
     from holdfast.rest.tls import fingerprint_of
 
@@ -167,12 +167,12 @@ def _facts(appliance: dict[str, Any]) -> str:
     for name in ("certificate", "offered_certificate"):
         if appliance.get(name):
             facts[f"{name.replace('_', ' ')} (SHA-256)"] = fingerprint_of(appliance[name])
-    return facts_table(facts)
+    return facts_table(facts | (_kept(history) if history is not None else {}))
 
 
-def _kept(history: dict[str, Any]) -> str:
+def _kept(history: dict[str, Any]) -> dict[str, Cell]:
     days = history["keep_days"]
-    return facts_table({"sessions are kept": "forever" if days is None else f"{days} days"})
+    return {"sessions are kept": "forever" if days is None else counted(days, "day")}
 
 
 def _act(voice: Voice, name: str, verb: str) -> int:
@@ -188,7 +188,7 @@ def edit(voice: Voice, name: NameArgument, keep_sessions: KeepSessionsOption) ->
     history = {"keep_days": parse_days(keep_sessions, "--keep-sessions")}
     with connected() as client:
         kept = client.send("PUT", "/history", history, query(appliance=name))
-    voice.document({"appliance": name, "history": kept}, lambda: _kept(kept))
+    voice.document({"appliance": name, "history": kept}, lambda: facts_table(_kept(kept)))
     return voice.status
 
 

@@ -6,7 +6,7 @@ import typer
 
 from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
-from holdfast.cli.quantities import human_size, short_time
+from holdfast.cli.quantities import human_size, short_time, to_the_minute
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, every, query
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import Cell, as_facts, facts_table, rows_table
@@ -37,7 +37,7 @@ def list_(
             f"{one['kind']}, incomplete" if one["missing"] else one["kind"],
             one["workload"]["id"],
             one["workload"]["name"],
-            short_time(one["created_at"]),
+            to_the_minute(one["created_at"]),
             human_size(one["size_bytes"]),
             one["repository"] or _place(one),
             one["policy"] or "-",
