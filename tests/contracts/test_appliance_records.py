@@ -9,6 +9,7 @@ from holdfast.appliance.ports.records import OpenBackup
 from holdfast.database.appliance_records import appliance_records
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
+from holdfast.domain.restore_point import SnapshotPlace
 from holdfast.domain.session import State, TaskProgress
 from holdfast.protocol.encoding import to_document
 from holdfast.testing.sample_records import (
@@ -228,6 +229,10 @@ def test_points_are_counted_by_account_and_repository_and_forgotten_by_repositor
     assert records.points.count_naming(repository="old") == 4
     assert records.points.count_naming(account="main", repository="vault") == 1
     assert records.points.count_naming(account="other") == 0
+    records.points.put(replace(point(9), repository=None, place=SnapshotPlace("other", "eu-west-1")))
+    assert records.points.get(hex_id(9)).lies_in == SnapshotPlace("other", "eu-west-1")
+    assert records.points.count_naming(account="other") == 1
+    assert records.points.count_naming(account="main") == 6
     newest = records.changes.newest()
     assert [records.points.forget_in("old", 3) for _ in range(3)] == [3, 1, 0]
     assert {one.id for one in records.points.of_policy("daily")} == {hex_id(0), hex_id(9)}

@@ -65,6 +65,8 @@ def test_points_of_an_earlier_version_say_where_they_lie(open_database):
             "DROP TABLE open_backups",
             "DROP INDEX points_by_repository",
             "DROP INDEX points_by_account",
+            "DROP INDEX points_by_keeper",
+            "ALTER TABLE points DROP COLUMN kept_in",
             "ALTER TABLE points DROP COLUMN repository",
             "INSERT INTO settings (name) VALUES ('configuration/of-a-task-that-ended')",
             "UPDATE alembic_version SET version_num = 'appliance_0001'",
@@ -159,7 +161,7 @@ def test_lists_stay_quick_over_a_hundred_thousand_points(tmp_path):
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
             " INSERT INTO points SELECT printf('%032x', i), account, region, 'i-' || (i % 1000), policy,"
             " printf('2026-02-01T%02d:%02d:%02d.000000Z', i / 3600 % 24, i / 60 % 60, i % 60),"
-            " replace(document, printf('%032x', 0), printf('%032x', i)), sealed_configuration, repository"
+            " replace(document, printf('%032x', 0), printf('%032x', i)), sealed_configuration, repository, kept_in"
             " FROM n, points"
         )
     raw.close()

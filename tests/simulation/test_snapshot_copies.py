@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.domain.errors import NotFoundError, UsageError
+from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.restore import InstanceRestore, NewPlace, Place, VolumeRestore
 from holdfast.domain.restore_point import PointKind, SnapshotPlace
@@ -84,6 +84,14 @@ def test_it_is_deleted_where_it_lies(site, instance):
     assert site.records.sessions.get(session.id).state == State.SUCCEEDED
     assert snapshots(site) == set()
     assert_nothing_left(site)
+
+
+def test_the_account_that_keeps_it_is_not_forgotten(site, instance):
+    take(site, instance, AWAY)
+    with pytest.raises(ConflictError):
+        site.run(lambda appliance: appliance.service.remove_account("vaulted"))
+    site.run(lambda appliance: appliance.service.delete_point(points(site)[0].id))
+    site.run(lambda appliance: appliance.service.remove_account("vaulted"))
 
 
 def test_retention_does_not_know_it(site, instance):

@@ -17,6 +17,7 @@ _STEPS: dict[Kind, tuple[str, ...]] = {
     "appliance": (
         "holdfast.database.migrations.appliance.appliance_0001",
         "holdfast.database.migrations.appliance.appliance_0002",
+        "holdfast.database.migrations.appliance.appliance_0003",
     ),
     "server": ("holdfast.database.migrations.server.server_0001",),
 }

@@ -72,10 +72,10 @@ class PointsTable:
                 count_change(connection, "point", point_id)
 
     def count_naming(self, *, account: str | None = None, repository: str | None = None) -> int:
-        """How many are of that account, or lie in that repository."""
+        """How many are of that account or are kept in it, or lie in that repository."""
         query = select(func.count()).select_from(_POINTS)
         if account is not None:
-            query = query.where(_POINTS.c.account == account)
+            query = query.where((_POINTS.c.account == account) | (_POINTS.c.kept_in == account))
         if repository is not None:
             query = query.where(_POINTS.c.repository == repository)
         with self._database.reading() as connection:
@@ -108,6 +108,7 @@ def _row(point: RestorePoint) -> dict[str, Any]:
         "created_at": point.created_at,
         "document": to_json(point).decode(),
         "repository": point.repository,
+        "kept_in": None if point.place is None else point.place.account,
     }
 
 

@@ -147,11 +147,13 @@ points = Table(
     Column("document", Text, nullable=False),
     Column("sealed_configuration", LargeBinary, nullable=False),
     Column("repository", String),
+    Column("kept_in", String),
     Index("points_by_age", "created_at", "id"),
     Index("points_by_workload", "workload_id", "created_at", "id"),
     Index("points_by_policy", "policy", "created_at", "id"),
     Index("points_by_repository", "repository"),
     Index("points_by_account", "account"),
+    Index("points_by_keeper", "kept_in"),
 )
 
 open_backups = Table(

@@ -323,7 +323,7 @@ class _Points:
 
     def count_naming(self, *, account: str | None = None, repository: str | None = None) -> int:
         return sum(
-            account in (None, point.workload.account) and repository in (None, point.repository)
+            account in (None, point.workload.account, point.lies_in.account) and repository in (None, point.repository)
             for point, _ in self._rows.values()
         )
 

@@ -7,7 +7,7 @@ import botocore.session
 import pytest
 
 from holdfast.aws.kms import KmsKeyWrapper
-from holdfast.domain.errors import NotFoundError, UsageError, WrongKeyError
+from holdfast.domain.errors import NotFoundError, PermissionDeniedError, UsageError, WrongKeyError
 
 CONTEXT = {"repository": "r", "slot": "s"}
 
@@ -30,6 +30,16 @@ def test_another_context_opens_nothing(key_id):
     blob = wrapper.wrap(key_id, b"secret", CONTEXT)
     with pytest.raises(WrongKeyError):
         wrapper.unwrap(blob, {**CONTEXT, "slot": "other"})
+
+
+def test_only_the_key_that_is_named_opens(key_id):
+    wrapper = KmsKeyWrapper()
+    client: Any = botocore.session.Session().create_client("kms")
+    other = client.create_key()["KeyMetadata"]["KeyId"]
+    blob = wrapper.wrap(other, b"secret", CONTEXT)
+    assert wrapper.unwrap(blob, CONTEXT, other) == b"secret"
+    with pytest.raises(PermissionDeniedError):
+        wrapper.unwrap(blob, CONTEXT, key_id)
 
 
 def test_a_key_that_does_not_exist_is_not_found(key_id):

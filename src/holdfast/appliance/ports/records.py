@@ -98,7 +98,7 @@ class Points(Protocol):
         """Oldest first."""
 
     def count_naming(self, *, account: str | None = None, repository: str | None = None) -> int:
-        """How many are of that account, or lie in that repository."""
+        """How many are of that account or are kept in it, or lie in that repository."""
 
     def remove(self, point_id: str) -> None:
         """Gone already is no error."""
