@@ -72,5 +72,8 @@ class Deployments:
                 raise
             self._register.forget(name)
             voice.say(f"appliance {name} is removed; its restore points stay")
+            if appliance.instance_id and not delete:
+                text = f"its instance {appliance.instance_id} stays, with its disk and group: it is yours to end now"
+                voice.say(text, LogLevel.WARNING)
 
         return self._sessions.start(SessionKind.REMOVE, name, work, {"plugin": appliance.plugin, "delete": delete})

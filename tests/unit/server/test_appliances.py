@@ -156,6 +156,14 @@ def test_removing_lets_go(connected):
         connected.server.authenticate(token)
 
 
+@pytest.mark.parametrize("delete", [True, False])
+def test_an_instance_that_stays_is_named(ready, delete):
+    ready.wait(ready.server.deploy_appliance(DeployOrder("a")))
+    session = ready.server.remove_appliance("a", delete=delete)
+    ready.wait(session)
+    assert any("i-a stays" in line for line in ready.log(session)) != delete
+
+
 def test_only_what_was_deployed_from_here_is_deleted(ready):
     ready.server.connect_appliance(ORDER)
     with pytest.raises(ConflictError):
