@@ -235,3 +235,16 @@ def test_an_account_that_is_not_registered_or_no_region_is_refused(site):
         rescan(site, account="nobody's")
     with pytest.raises(UsageError):
         site.run(lambda appliance: appliance.service.rescan_snapshots("main", "here", None))
+
+
+def test_a_description_of_another_place_is_refused(site):
+    site.cloud.add_instance("web-1")
+    snapshot_policy(site)
+    site.run_policy("web", "snapshot")
+    (point,) = points(site)
+    lose_records(site)
+    for snapshot_id in point.snapshots.values():
+        site.cloud.objects[snapshot_id].region = "eu-west-1"
+    found = site.run(lambda appliance: appliance.service.rescan_snapshots("main", "eu-west-1", None))
+    assert points(site) == []
+    assert "another place" in found.warnings[0]
