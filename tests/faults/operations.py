@@ -13,7 +13,7 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.sessions import retire
 from holdfast.repository.writing.backup import BackupOrder, backup_stream
-from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemoryTarget, MemoryVolume
 from tests.faults.world import DISK, DUMP, DUMP_BYTES, FIRST, SECOND, THIRD, World, back_up, collect, volume_of
 
@@ -95,8 +95,15 @@ ACTS: dict[str, Act] = {
 }
 
 
-def run(name: str, store: ObjectStore, world: World, seed: int, attempt: Attempt) -> object:
+def run(
+    name: str,
+    store: ObjectStore,
+    world: World,
+    seed: int,
+    attempt: Attempt,
+    clock: SteppableClock | None = None,
+) -> object:
     """Open the repository in `store` and do what `name` says; what it reported stands in the attempt too."""
-    repository = world.small.open(deterministic_surroundings(seed), store)
+    repository = world.small.open(deterministic_surroundings(seed, clock), store)
     attempt.outcome = ACTS[name](repository, world, attempt)
     return attempt.outcome

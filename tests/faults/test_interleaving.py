@@ -6,6 +6,7 @@ error that says why; every point that stands gives back its bytes, and nothing i
 
 import contextlib
 import itertools
+from datetime import timedelta
 
 import pytest
 
@@ -14,7 +15,7 @@ from holdfast.repository.checking.check import check_repository
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
-from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore, Request
 from holdfast.testing.small_repository import restored
 from tests.faults.operations import Attempt, run
@@ -36,8 +37,9 @@ class MeanwhileStore(FaultyStore):
         return arrived
 
 
-FIRST_PARTIES = ("full", "compared", "changed blocks", "stream", "delete", "restore", "check")
-SECOND_PARTIES = ("changed blocks", "delete", "restore")
+LATER = FIRST_MOMENT + timedelta(days=7)
+FIRST_PARTIES = ("full", "compared", "changed blocks", "stream", "delete", "restore", "check", "collect")
+SECOND_PARTIES = ("changed blocks", "delete", "restore", "collect")
 
 
 def requests_of(name: str, world_: World) -> tuple[Request, ...]:
@@ -55,14 +57,14 @@ def test_two_processes(first, second, with_plan, count_case):
     world_ = world(with_plan=with_plan)
     for request in requests_of(first, world_):
         inner = world_.small.copied().store
-        one, other = Attempt(), Attempt()
+        one, other, clock = Attempt(), Attempt(), SteppableClock(LATER)
 
-        def meanwhile(store: ObjectStore = inner, attempt: Attempt = other) -> None:
+        def meanwhile(store: ObjectStore = inner, attempt: Attempt = other, clock: SteppableClock = clock) -> None:
             with contextlib.suppress(NotFoundError) if first == "delete" else contextlib.nullcontext():
-                run(second, store, world_, 9, attempt)
+                run(second, store, world_, 9, attempt, clock)
 
         try:
-            gave_up = not succeeds(first, MeanwhileStore(inner, request.number, meanwhile), world_, one)
+            gave_up = not succeeds(first, MeanwhileStore(inner, request.number, meanwhile), world_, one, clock)
             if gave_up:  # only who wants the very point that the other deletes
                 assert second == "delete"
                 assert first in ("restore", "delete")
@@ -73,9 +75,9 @@ def test_two_processes(first, second, with_plan, count_case):
         count_case()
 
 
-def succeeds(name: str, store: ObjectStore, world_: World, attempt: Attempt) -> bool:
+def succeeds(name: str, store: ObjectStore, world_: World, attempt: Attempt, clock: SteppableClock) -> bool:
     try:
-        run(name, store, world_, 7, attempt)
+        run(name, store, world_, 7, attempt, clock)
     except NotFoundError:
         return False
     assert attempt.outcome is not False

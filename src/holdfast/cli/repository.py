@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli import collection_documents as collections
 from holdfast.cli import repository_documents as documents
 from holdfast.cli import repository_names as names
 from holdfast.cli.command import command
@@ -84,6 +85,31 @@ def stats(
     with local.opened(url, given_password(password_file), voice.warn) as opened:
         found = measure(opened.repository)
         voice.document(documents.statistics(found), lambda: documents.statistics_table(found))
+    return voice.status
+
+
+@command(app, example="holdfast repository collect-garbage s3://my-bucket/holdfast --password-file password")
+def collect_garbage(
+    voice: Voice,
+    url: RepositoryArgument,
+    password_file: PasswordFileOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go; nothing is written.")] = False,
+    no_repack: Annotated[
+        bool, typer.Option("--no-repack", help="Delete whole packs only; move nothing out of mostly dead ones.")
+    ] = False,
+    wait: Annotated[
+        int, typer.Option("--wait", metavar="MINUTES", min=0, help="How long to wait for running backups.")
+    ] = 10,
+) -> int:
+    """Free what no restore point needs; safe beside backups, restores and other collections, and to kill."""
+    from holdfast.wiring import local
+
+    with local.opened(url, given_password(password_file), voice.warn) as opened:
+        with voice.progress("collecting") as progress:
+            report = local.collect(opened, progress, wait_minutes=wait, repack=not no_repack, dry_run=dry_run)
+        voice.document(collections.collection(report), lambda: collections.collection_table(report))
+    if report.waiting:
+        voice.warn(collections.what_waits(report))
     return voice.status
 
 

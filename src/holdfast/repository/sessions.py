@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from holdfast.domain.errors import (
     ConflictError,
+    HoldfastError,
     IntegrityError,
     NotFoundError,
     ObjectExistsError,
@@ -197,6 +198,21 @@ def end_without_point(repository: Repository, session: bytes, point_key: str) ->
             record_commit(repository, point_key, stored)
         return stored
     return None
+
+
+@contextmanager
+def ended_on_failure(session: WriterSession, progress: Progress) -> Iterator[None]:
+    """A session that fails is ended at once, so that no collection waits a day for it. After a kill one does."""
+    repository = session.repository
+    try:
+        yield
+    except HoldfastError:
+        try:
+            if end_without_point(repository, session.session, session.point_key) is None:
+                close_ended(repository, session.session, session.point_key)
+        except HoldfastError as error:
+            progress.note(f"the failed session stays open for a day: {error}")
+        raise
 
 
 def close_ended(repository: Repository, session: bytes, point_key: str) -> None:

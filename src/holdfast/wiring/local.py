@@ -4,11 +4,12 @@ together.
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_errors import translated
 from holdfast.repository.block_source import BlockReference
 from holdfast.repository.checking.verify import VerifyReport, verify_point
+from holdfast.repository.collection.collect import Collection, CollectionOrder, CollectionReport
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.password import MEMORY_KIB
 from holdfast.repository.format.key_slot import KeySlot
@@ -102,6 +104,14 @@ def opened(
         recognise(repository, memory, accept=accept_ledger)
         yield LocalRepository(repository, counts)
         remember(repository, memory)
+
+
+def collect(
+    opened: LocalRepository, progress: Progress, *, wait_minutes: int, repack: bool, dry_run: bool
+) -> CollectionReport:
+    """One collection, with this machine's clock to wait by."""
+    order = CollectionOrder(timedelta(minutes=wait_minutes), repack=repack, dry_run=dry_run)
+    return Collection(opened.repository, order, progress, time.sleep).run()
 
 
 def _unlocked(store: ObjectStore, password: bytes | None, surroundings: Surroundings) -> Repository:

@@ -177,6 +177,7 @@ def test_what_is_read_stays(site):
 
     target = Meanwhile(it_is_deleted)
     restore_volume(repository, point, target, Silence())
+    assert target.volume is not None
     assert target.volume.content == content
     assert site.collect().deleted > 0
     site.all_is_there()

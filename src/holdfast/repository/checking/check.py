@@ -25,6 +25,9 @@ from holdfast.repository.sessions import is_retired, read_point
 from holdfast.repository.standing_packs import StandingPacks
 
 _SMALL = (names.KEYS, names.TENANTS, names.INDEX, names.LEDGER, names.PLANS, names.RETIRED, names.SESSIONS)
+_TRIES = 3
+# What a collection may remove between the list and the look; which index runs must be there is asked for by name.
+_MAY_GO = (names.INDEX, names.SESSIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,40 @@ class _Findings:
 def check_repository(repository: Repository, read_percent: int | None, progress: Progress) -> CheckReport:
     """Check everything but the packs' data, and with `read_percent` (1 to 100) so much of that too, chosen at
     random.
+
+    A collection at the same time takes packs away that were needed when the check began: where one may have, the check
+    is made again before anything is called damage.
     """
+    for _try in range(_TRIES):
+        before = _newest_epoch(repository)
+        report = _checked(repository, read_percent, progress)
+        if not report.damage or not _was_collected(repository, before, report):
+            break
+        progress.note("a collection has removed packs meanwhile: the check begins again")
+    return report
+
+
+def _newest_epoch(repository: Repository) -> int | None:
+    """None where the plan does not open, which the check says itself."""
+    try:
+        return newest_plan(repository.sealed).epoch
+    except IntegrityError:
+        return None
+
+
+def _was_collected(repository: Repository, before: int | None, report: CheckReport) -> bool:
+    """Whether a plan stands that explains why something is missing."""
+    try:
+        plan = newest_plan(repository.sealed)
+    except IntegrityError:
+        return False
+    condemned = {names.pack(pack) for pack in plan.condemned}
+    missing = {damage.object for damage in report.damage if _head_size(repository, damage.object) is None}
+    return bool(missing) and (plan.epoch != before or not condemned.isdisjoint(missing))
+
+
+def _checked(repository: Repository, read_percent: int | None, progress: Progress) -> CheckReport:
+    repository.ledger.refresh()
     findings = _Findings()
     objects = _check_small(repository, findings)
     manifests = _manifests(repository, findings)
@@ -151,7 +187,10 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
             count += 1
             try:
                 check_small_object(repository, info.key)
-            except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError) as error:
+            except ObjectNotFoundError as error:
+                if prefix not in _MAY_GO:
+                    findings.add(error, info.key)
+            except (IntegrityError, UnsupportedFormatError) as error:
                 findings.add(error, info.key)
     return count
 

@@ -5,7 +5,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from holdfast.domain.errors import ConflictError, ObjectExistsError
+from holdfast.domain.errors import (
+    ConflictError,
+    IntegrityError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    UnavailableError,
+)
+from holdfast.domain.numerals import counted
 from holdfast.repository.collection.fence import SILENCE, OpenSession, close_dead, wait_for_sessions
 from holdfast.repository.collection.marking import Marking, PackUse
 from holdfast.repository.collection.planning import Findings, Proposal, dead_packs, next_plan, worth_repacking
@@ -67,6 +74,7 @@ class Collection:
         self._progress = progress
         self._pause = pause
         self._manifests: dict[bytes, Manifest] = {}
+        self._own_epoch = 0
 
     def run(self) -> CollectionReport:
         """Raises IntegrityError where a root or a needed chunk is missing: then nothing was deleted after it was seen.
@@ -76,7 +84,14 @@ class Collection:
         if not self._order.dry_run:
             require_conditional_writes(self._repository.store, self._repository.surroundings)
         for _try in range(_TRIES):
-            report = self._round()
+            plan = newest_plan(self._repository.sealed)
+            try:
+                report = self._round(plan)
+            except (IntegrityError, ObjectNotFoundError, UnavailableError):
+                # What is missed may have been moved by another collection, which its plan tells.
+                if newest_plan(self._repository.sealed).epoch == max(plan.epoch, self._own_epoch):
+                    raise
+                report = None
             if report is not None:
                 return report
         raise ConflictError(
@@ -85,10 +100,9 @@ class Collection:
             cure="run one collection at a time",
         )
 
-    def _round(self) -> CollectionReport | None:
+    def _round(self, plan: Plan) -> CollectionReport | None:
         """None where another collection has published its plan first."""
         repository = self._repository
-        plan = newest_plan(repository.sealed)
         waiting: tuple[OpenSession, ...] = ()
         if not self._order.dry_run:
             waiting = self._wait(plan)
@@ -100,7 +114,7 @@ class Collection:
         )
         if waiting:
             return dataclasses.replace(report, waiting=waiting)
-        self._progress.note(f"marking what {len(roots.points)} restore points need")
+        self._progress.note(f"marking what is needed by {counted(len(roots.points), 'restore point')}")
         marking = Marking(repository, plan, packs)
         clean = frozenset(point.session for point in roots.points if marking.add(point))
         found = Findings(plan, marking.uses, self._read_in_place(plan, packs, roots), packs, roots.opened, clean)
@@ -161,6 +175,7 @@ class Collection:
             self._repository.sealed.write(Kind.PLAN, names.plan(plan.epoch), body)
         except ObjectExistsError:
             return False
+        self._own_epoch = plan.epoch
         return True
 
     def _sweep(

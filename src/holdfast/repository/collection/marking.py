@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holdfast.domain.errors import IntegrityError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.collection.moved import MovedChunks
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
@@ -117,9 +117,15 @@ class _TenantMarking:
         for first in range(0, len(unknown), _NODES_AT_ONCE):
             part = unknown[first : first + _NODES_AT_ONCE]
             clean = {item.id: self._take(item, CHUNK_TYPE_MAP) for item in part}
-            for identifier, node in fetch_nodes(self._reader, part, level, cut).items():
+            for identifier, node in self._fetch(part, level, cut).items():
                 self.seen[identifier] = self._below(node, cut) and clean[identifier]
         return all(self.seen[item.id] for item in items)
+
+    def _fetch(self, items: list[Located], level: int, cut: int) -> dict[bytes, MapNode]:
+        try:
+            return fetch_nodes(self._reader, items, level, cut)
+        except ObjectNotFoundError as error:
+            raise _missing(error.key) from error
 
     def _below(self, node: MapNode, cut: int) -> bool:
         if node.level == 0:

@@ -1,6 +1,7 @@
 """Make a restore point of one volume or stream: choose the parent, say what is trusted, write, commit."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -11,7 +12,7 @@ from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest, VolumeM
 from holdfast.repository.opening import DEFAULT_TENANT, Repository
 from holdfast.repository.points import find_point, load_manifest
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import WriterSession, open_session
+from holdfast.repository.sessions import WriterSession, ended_on_failure, open_session
 from holdfast.repository.writing.backup_session import BackupSession, Counters
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
 from holdfast.repository.writing.parents import Method, changes_since, fixed_volumes, newest_parent
@@ -67,8 +68,7 @@ def backup_volume(
     Raises UsageError for a list without a parent; anything that fails leaves no point.
     """
     session = open_session(repository, order.tenant, order.workload)
-    backup = BackupSession.begin(repository.access(order.tenant), terms_of(session, order.level))
-    try:
+    with ended_on_failure(session, progress), _begun(session, order) as backup:
         manifest, passed_over = _parent(session, order)
         parent = None if manifest is None else _only_volume(manifest)
         if changed_blocks is not None and (parent is None or passed_over):
@@ -82,8 +82,6 @@ def backup_volume(
         changed, warnings = _changes(source, parent, changed_blocks)
         volume = write_volume(backup, source, name=VOLUME_NAME, parent=parent, changed=changed, progress=progress)
         finished = _commit(session, backup, IMAGE, volume, None if manifest is None else manifest.session)
-    finally:
-        backup.abandon()
     return BackupReport(finished, Method.of(parent, changed), (*passed_over, *warnings))
 
 
@@ -92,13 +90,20 @@ def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, 
     if order.parent not in (None, NO_PARENT):
         raise UsageError("a stream has no parent", why="its chunks are found by content", cure="leave --parent out")
     session = open_session(repository, order.tenant, order.workload)
-    backup = BackupSession.begin(repository.access(order.tenant), terms_of(session, order.level))
-    try:
+    with ended_on_failure(session, progress), _begun(session, order) as backup:
         volume = write_stream(backup, stream, session.tenant.keys.gear(), name=VOLUME_NAME, progress=progress)
         finished = _commit(session, backup, STREAM, volume, None)
+    return BackupReport(finished, Method.STREAM, ())
+
+
+@contextmanager
+def _begun(session: WriterSession, order: BackupOrder) -> Iterator[BackupSession]:
+    """What the session writes with; uploads under way have ended when this has."""
+    backup = BackupSession.begin(session.repository.access(order.tenant), terms_of(session, order.level))
+    try:
+        yield backup
     finally:
         backup.abandon()
-    return BackupReport(finished, Method.STREAM, ())
 
 
 def _commit(
