@@ -223,6 +223,22 @@ def test_what_was_restored_again_since_is_not_put_back_over(protected):
     assert set(site.cloud.kept) == site.old
 
 
+def test_an_instance_that_could_not_be_started_again_is_started_later(protected):
+    """Nothing was taken off yet: it was stopped, and that is all."""
+    site = protected
+    site.cloud.denied |= {"ec2:AttachVolume", "ec2:DetachVolume"}
+    assert restore(site).state == State.FAILED
+    assert (site.cloud.states[site.instance], site.cloud.kept) == ("stopped", {})
+    site.wait(3600)
+    (failed,) = reap(site).failed
+    assert site.instance in failed
+    site.cloud.denied.clear()
+    assert reap(site).failed == []
+    assert stands_as_it_was(site)
+    assert remembered(site) == []
+    assert {row.kind for row in site.records.ledger.open_rows()} == {"snapshot"}
+
+
 def test_old_volumes_that_could_not_be_removed_are_removed_later(protected):
     site = protected
     site.cloud.denied.add("ec2:DeleteVolume")

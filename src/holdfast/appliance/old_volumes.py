@@ -6,7 +6,7 @@ status checks of EC2, and what cannot be put back stays, and is named.
 
 from datetime import datetime, timedelta
 
-from holdfast.appliance.ports.cloud import KeptVolume, Ownership, RestoreSite, StandingInstance
+from holdfast.appliance.ports.cloud import Ownership, RestoreSite, StandingInstance
 from holdfast.appliance.restore_order import RestoreOrder
 from holdfast.appliance.surface import Surface
 from holdfast.domain.errors import ConflictError
@@ -17,6 +17,8 @@ from holdfast.protocol.encoding import from_json, to_json
 _PURPOSE = "a standing instance"
 # In the result of a task: the status checks passed, and nothing is put back any more.
 STATUS_CHECKS, PASSED = "status_checks", "passed"
+# The kind of a row of the ledger: an instance that may have to be put back.
+STANDING = "standing-instance"
 
 
 class OldVolumes:
@@ -25,13 +27,17 @@ class OldVolumes:
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
 
-    def remember(self, site: RestoreSite, task_id: str, instance_id: str) -> StandingInstance:
-        """Write down what the instance is; asked again, what it was the first time. Sealed: it has user data."""
-        known = self.remembered(task_id)
+    def remember(self, site: RestoreSite, owner: Ownership, account: str, instance_id: str) -> StandingInstance:
+        """Write down what the instance is; asked again, what it was the first time. Sealed: it has user data. A row of
+        the ledger says that there is something to put back.
+        """
+        known = self.remembered(owner.task_id)
         if known is None:
             known = site.standing_instance(instance_id)
             sealed = self._surface.secrets.seal(to_json(known), _PURPOSE)
-            self._surface.records.settings.put_sealed(_name_of(task_id), sealed)
+            self._surface.records.settings.put_sealed(_name_of(owner.task_id), sealed)
+        where = (known.configuration.region, _name_of(owner.task_id), instance_id)
+        self._surface.records.ledger.intend(self._surface.intent(owner, STANDING, account, *where))
         return known
 
     def check_alone(self, session_id: str, instance_id: str) -> None:
@@ -61,32 +67,32 @@ class OldVolumes:
         text = self._surface.secrets.open(sealed, _PURPOSE)
         return from_json(StandingInstance, text, "a standing instance")
 
-    def forget(self, task_id: str) -> None:
+    def forget(self, session_id: str, task_id: str) -> None:
         """It was put back, or what was restored runs."""
         self._surface.records.settings.put_sealed(_name_of(task_id), None)
+        ledger = self._surface.records.ledger
+        for row in ledger.open_rows(session_id=session_id):
+            if (row.kind, row.task_id) == (STANDING, task_id):
+                ledger.dropped(row.id, self._surface.surroundings.now())
 
     def put_back(self, site: RestoreSite, owner: Ownership) -> None:
         """As it was; what was never touched, or put back before, is left alone."""
         was = self.remembered(owner.task_id)
         if was is not None:
             site.put_back_volumes(owner, was)
-            self.forget(owner.task_id)
+            self.forget(owner.session_id, owner.task_id)
 
-    def settle(self, site: RestoreSite, kept: KeptVolume, session: Session, task: Task) -> bool:
-        """What the reaper does about volumes that were kept by a task that has ended: go on where it was cut off.
-        Whether there was anything to do.
+    def settle(self, site: RestoreSite, owner: Ownership, instance_id: str, session: Session, task: Task) -> None:
+        """What the reaper does about an instance that a task has restored into, and about what was kept from it, when
+        the task has ended: go on where it was cut off.
         """
         if task.result.get(STATUS_CHECKS) == PASSED:
-            if self._surface.surroundings.now() < self._kept_until(session):
-                return False
-            site.discard_kept_volumes(kept.owner, kept.instance_id)
-            self.forget(task.id)
-            return True
-        # Where it is not to be put back, a person was told to decide.
-        if not self._is_to_be_put_back(task.id):
-            return False
-        self.put_back(site, kept.owner)
-        return True
+            if self._surface.surroundings.now() >= self._kept_until(session):
+                site.discard_kept_volumes(owner, instance_id)
+                self.forget(session.id, task.id)
+        elif self._is_to_be_put_back(task.id):
+            # Else a person was told to decide.
+            self.put_back(site, owner)
 
     def _is_to_be_put_back(self, task_id: str) -> bool:
         if self.remembered(task_id) is None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 
-from holdfast.appliance.old_volumes import OldVolumes
+from holdfast.appliance.old_volumes import STANDING, OldVolumes
 from holdfast.appliance.ports.cloud import KeptVolume, OwnedObject, Ownership
-from holdfast.appliance.surface import OWN_ACCOUNT, Surface, derived_id
+from holdfast.appliance.surface import OWN_ACCOUNT, Surface
 from holdfast.domain import ownership
 from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import HoldfastError, NotFoundError
@@ -79,7 +79,7 @@ class Reaper:
         looked_at: set[_Pair] = set()
         for account, region in self.places(rows):
             try:
-                self._settle(account, region, look)
+                self._settle(account, region, rows, look)
                 found = list(self._surface.cloud.belongings(account, region).owned())
             except HoldfastError as error:
                 report.failed.append(f"{account.name or 'own account'} in {region}: {error.what}: {error.why}")
@@ -117,28 +117,34 @@ class Reaper:
         except HoldfastError as error:
             report.failed.append(f"{one.kind} {one.id}: {error.what}: {error.why}")
 
-    def _settle(self, account: Account, region: str, look: _Round) -> None:
-        """Old volumes of instances that were restored into: put back, or removed, where a task was cut off in that."""
+    def _settle(self, account: Account, region: str, rows: Iterable[LedgerRow], look: _Round) -> None:
+        """Standing instances that were restored into: put back, or their old volumes removed, where a task was cut off
+        in that. Found by the volumes that are kept, and by what is written down before the first is.
+        """
         site = self._surface.cloud.restore_site(account, region)
-        groups: dict[_Pair, list[KeptVolume]] = {}
+        groups: dict[_Pair, tuple[Ownership, list[KeptVolume]]] = {}
         for one in site.kept_volumes(self._surface.appliance_id):
-            groups.setdefault((one.owner.task_id, one.instance_id), []).append(one)
-        for pair, kept in groups.items():
+            groups.setdefault((one.owner.task_id, one.instance_id), (one.owner, []))[1].append(one)
+        for row in rows:
+            if (row.kind, row.account, row.region) == (STANDING, account.name, region):
+                owner = self._surface.owner(row.session_id, row.task_id, row.purpose, row.attempt)
+                groups.setdefault((row.task_id, row.object_id), (owner, []))
+        for pair, (owner, kept) in groups.items():
             if pair in look.settled:
                 continue
             look.settled.add(pair)
-            owner = kept[0].owner
             session, task = self._session(owner.session_id), self._task(owner.task_id)
             if session is None or task is None:
+                self._old.forget(owner.session_id, owner.task_id)
                 look.report.strange += [OwnedObject("volume", one.volume_id, region, owner) for one in kept]
             elif self._is_over(session.id, task.id, None):
                 try:
-                    self._old.settle(site, kept[0], session, task)
+                    self._old.settle(site, owner, pair[1], session, task)
                 except HoldfastError as error:
                     look.undecided.add(session.id)
-                    volumes = ", ".join(f"{one.volume_id} ({one.device})" for one in kept)
+                    volumes = ", ".join(f"{one.volume_id} ({one.device})" for one in kept) or "none was taken off"
                     look.report.failed.append(
-                        f"the old volumes of {pair[1]} stay: {volumes}: {error.what}: {error.why}"
+                        f"{pair[1]} is not put back, its old volumes stay: {volumes}: {error.what}: {error.why}"
                     )
 
     def _is_left_over(self, object_id: str, owner: Ownership) -> bool:
@@ -152,22 +158,7 @@ class Reaper:
 
     def _first_seen(self, account: Account, one: OwnedObject, owner: Ownership) -> datetime:
         """Of what AWS tells no age of, by a row that is written now if there is none."""
-        token = f"seen/{one.kind}/{one.id}"
-        row = LedgerRow(
-            id=derived_id(token),
-            kind=one.kind,
-            account=account.name,
-            region=one.region,
-            session_id=owner.session_id,
-            task_id=owner.task_id,
-            attempt=owner.attempt,
-            purpose=owner.purpose,
-            token=token,
-            object_id=one.id,
-            intended_at=self._surface.surroundings.now(),
-            created_at=None,
-            gone_at=None,
-        )
+        row = self._surface.intent(owner, one.kind, account.name, one.region, f"seen/{one.kind}/{one.id}", one.id)
         return self._surface.records.ledger.intend(row).intended_at
 
     def _is_over(self, session_id: str, task_id: str, created_at: datetime | None) -> bool:

@@ -7,7 +7,7 @@ from holdfast.appliance.ports.cloud import Ownership, VolumeOrder, WorkerOrder
 from holdfast.appliance.ports.repositories import PreparedWork, VolumeTarget
 from holdfast.appliance.restore_order import RestoreOrders
 from holdfast.appliance.restore_plan import RestorePlanner, Source
-from holdfast.appliance.surface import OWN_ACCOUNT, Surface, derived_id
+from holdfast.appliance.surface import OWN_ACCOUNT, Surface
 from holdfast.domain import ownership
 from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.restore_point import RestorePoint
@@ -100,21 +100,7 @@ class RestoreErrand:
 
     def _row(self, attempt: int, device: str) -> LedgerRow:
         facts, token = self._facts, f"restore/{self._facts.task_id}/{attempt}/{device}"
-        return LedgerRow(
-            id=derived_id(token),
-            kind="snapshot",
-            account=OWN_ACCOUNT.name,
-            region=facts.region,
-            session_id=facts.session_id,
-            task_id=facts.task_id,
-            attempt=attempt,
-            purpose=ownership.RESTORE,
-            token=token,
-            object_id="",
-            intended_at=self._surface.surroundings.now(),
-            created_at=None,
-            gone_at=None,
-        )
+        return self._surface.intent(self._owner(attempt), "snapshot", OWN_ACCOUNT.name, facts.region, token)
 
     def _owner(self, attempt: int) -> Ownership:
         return self._surface.owner(self._facts.session_id, self._facts.task_id, ownership.RESTORE, attempt)

@@ -51,7 +51,8 @@ class StandingRestore:
         except HoldfastError as error:
             message = f"an earlier restore into {standing} cannot be put back first: {error.what}: {error.why}"
             self._book.say(session_id, message, LogLevel.WARNING, task_id)
-        was = self._old.remember(site, task_id, standing)
+        owner, account = self._orders.owner(session_id, task_id), self._orders.account(session_id).name
+        was = self._old.remember(site, owner, account, standing)
         volumes = [one for one in was.configuration.volumes if one.device in devices]
         return ", ".join(f"{one.volume_id} ({one.device})" for one in volumes)
 
@@ -109,7 +110,7 @@ class StandingRestore:
         elif hours:
             message = f"the old volumes of {standing} go in {hours} h: {old}"
             self._book.say(session_id, message, LogLevel.INFO, task_id)
-        self._old.forget(task_id)
+        self._old.forget(session_id, task_id)
         return not doubt and not hours
 
     def put_back(self, session_id: str, task_id: str) -> None:

@@ -9,6 +9,7 @@ from holdfast.appliance.ports.local_workers import LocalWorkers
 from holdfast.appliance.ports.records import Records
 from holdfast.appliance.ports.repositories import OpenRepositories
 from holdfast.appliance.ports.surroundings import Surroundings, TravellingBox
+from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.infrastructure import Account
 
 # The appliance's own account, where workers run (W03); no name that a person could give.
@@ -70,6 +71,26 @@ class Surface:
     def owner(self, session_id: str, task_id: str, purpose: str, attempt: int = 1) -> Ownership:
         """The tags of what a task creates."""
         return Ownership(self.appliance_id, session_id, task_id, attempt, purpose)
+
+    def intent(
+        self, owner: Ownership, kind: str, account: str, region: str, token: str, object_id: str = ""
+    ) -> LedgerRow:
+        """A row of the ledger, as it is written before anything is done."""
+        return LedgerRow(
+            id=derived_id(token),
+            kind=kind,
+            account=account,
+            region=region,
+            session_id=owner.session_id,
+            task_id=owner.task_id,
+            attempt=owner.attempt,
+            purpose=owner.purpose,
+            token=token,
+            object_id=object_id,
+            intended_at=self.surroundings.now(),
+            created_at=None,
+            gone_at=None,
+        )
 
     def tenant(self, account_name: str) -> str:
         """What an account is called in repositories: its AWS id."""
