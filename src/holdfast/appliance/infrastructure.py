@@ -12,6 +12,7 @@ from holdfast.domain.errors import ConflictError, NotFoundError, PermissionDenie
 from holdfast.domain.history import ROWS_AT_ONCE, in_portions
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
+from holdfast.domain.numerals import counted
 from holdfast.domain.session import SessionKind
 from holdfast.protocol.appliance_answers import AccountCheck
 
@@ -57,7 +58,7 @@ class Infrastructure(Desk):
         if points:
             raise ConflictError(
                 f"{what} is in use",
-                why=f"{_so_many(points)} of it are listed, and none could be restored or removed without it",
+                why=f"without it {counted(points, 'listed restore point')} of it could not be restored or removed",
                 cure="delete these first: holdfast point delete",
             )
         self._surface.remove_account(name)
@@ -146,7 +147,7 @@ class Infrastructure(Desk):
         if points and not forget_points:
             raise ConflictError(
                 f"{what} is in use",
-                why=f"{_so_many(points)} in it are listed, and none could be restored without it",
+                why=f"without it {counted(points, 'listed restore point')} in it could not be restored",
                 cure="delete these first, or add --forget-points: they stay in the repository, and a rescan finds them",
             )
         in_portions(partial(self._records.points.forget_in, name), ROWS_AT_ONCE)
@@ -172,10 +173,6 @@ def _action_in(text: str) -> str:
     """The action that a refusal names (`ec2:DescribeInstances`), or all that it says."""
     found = _ACTION.search(text)
     return text if found is None else found[0]
-
-
-def _so_many(points: int) -> str:
-    return f"{points} restore point{'' if points == 1 else 's'}"
 
 
 def _check_unnamed(what: str, users: list[str]) -> None:

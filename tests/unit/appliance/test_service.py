@@ -148,7 +148,7 @@ def test_an_account_stays_while_restore_points_are_of_it(site):
     ask(site, lambda service: service.remove_policy("web"))
     with pytest.raises(ConflictError) as caught:
         ask(site, lambda service: service.remove_account("main"))
-    assert "1 restore point of it" in caught.value.why
+    assert "1 listed restore point of it" in caught.value.why
     assert "point delete" in caught.value.cure
     (point,) = site.records.points.page(before=None, limit=9)
     ask(site, lambda service: service.delete_point(point.id))
@@ -172,7 +172,7 @@ def stored(site):
 def test_a_repository_stays_while_restore_points_lie_in_it(stored):
     with pytest.raises(ConflictError) as caught:
         ask(stored, lambda service: service.remove_repository("vault", False))
-    assert "2 restore points in it" in caught.value.why
+    assert "2 listed restore points in it" in caught.value.why
     assert "--forget-points" in caught.value.cure
     assert len(stored.records.points.page(before=None, limit=9)) == 2
 
