@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.made_of import made_of, made_of_table
-from holdfast.cli.quantities import human_size, short_time
+from holdfast.cli.quantities import human_size, short_time, to_the_minute
 from holdfast.cli.tables import facts_table, rows_table
 from holdfast.domain.numerals import counted
 
@@ -90,12 +90,13 @@ def points_table(points: "list[PointSummary]") -> str:
                 point.id,
                 point.workload,
                 point.kind,
-                short_time(point.created),
+                to_the_minute(point.created),
                 human_size(point.size_bytes),
                 _short(point),
             )
             for point in points
         ],
+        spare=("PARENT",),
     )
 
 
@@ -139,8 +140,8 @@ def manifest_table(found: "Manifest") -> str:
             "restore point": found.session.hex(),
             "workload": found.workload,
             "kind": found.kind,
-            "created": found.created,
-            "committed": found.committed,
+            "created": short_time(found.created),
+            "committed": short_time(found.committed),
             "parent": _hex(found.parent),
             "size": human_size(found.size_bytes),
             "stored by it": f"{human_size(_stored_bytes(found))} in {counted(len(found.packs), 'pack')}",

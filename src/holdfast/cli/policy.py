@@ -8,6 +8,7 @@ import typer
 
 from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
+from holdfast.cli.quantities import short_time
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, query
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import facts_table, rows_table
@@ -104,7 +105,8 @@ def show(
     """Show a policy and whether it is enabled."""
     with connected() as client:
         stored = client.send("GET", f"/policies/{name}", query=query(appliance=appliance))
-    facts = {"policy": name, "enabled": str(stored["enabled"]).lower(), "changed": stored["changed_at"]}
+    changed = short_time(stored["changed_at"])
+    facts = {"policy": name, "enabled": "yes" if stored["enabled"] else "no", "changed": changed}
     voice.document(stored, lambda: facts_table(facts))
     return voice.status
 
@@ -155,13 +157,6 @@ def run(
         return finish(client, voice, session, wait=not no_wait)
 
 
-def _act(voice: Voice, name: str, verb: str, appliance: str | None) -> int:
-    with connected() as client:
-        answer = client.send("POST", f"/policies/{name}/{verb}", query=query(appliance=appliance))
-    voice.document(answer, lambda: facts_table({"policy": name, "done": verb}))
-    return voice.status
-
-
 @command(app, example="holdfast policy stop web")
 def stop(
     voice: Voice,
@@ -169,7 +164,18 @@ def stop(
     appliance: ApplianceOption = None,
 ) -> int:
     """Cancel the runs of a policy that are under way."""
-    return _act(voice, name, "stop", appliance)
+    with connected() as client:
+        cancelled = client.send("POST", f"/policies/{name}/stop", query=query(appliance=appliance))
+    ids = ", ".join(one["id"] for one in cancelled) or "none: it does not run"
+    voice.document({"policy": name, "cancelled": cancelled}, lambda: facts_table({"policy": name, "cancelled": ids}))
+    return voice.status
+
+
+def _switch(voice: Voice, name: str, verb: str, appliance: str | None) -> int:
+    with connected() as client:
+        stored = client.send("POST", f"/policies/{name}/{verb}", query=query(appliance=appliance))
+    voice.document(stored, lambda: facts_table({"policy": name, "enabled": "yes" if stored["enabled"] else "no"}))
+    return voice.status
 
 
 @command(app, example="holdfast policy enable web")
@@ -179,7 +185,7 @@ def enable(
     appliance: ApplianceOption = None,
 ) -> int:
     """Let a policy's schedules start it."""
-    return _act(voice, name, "enable", appliance)
+    return _switch(voice, name, "enable", appliance)
 
 
 @command(app, example="holdfast policy disable web")
@@ -189,7 +195,7 @@ def disable(
     appliance: ApplianceOption = None,
 ) -> int:
     """Keep a policy's schedules from starting it; a run by hand still works."""
-    return _act(voice, name, "disable", appliance)
+    return _switch(voice, name, "disable", appliance)
 
 
 @command(app, example="holdfast policy delete web --yes")
