@@ -174,6 +174,33 @@ def test_killed_at_every_step_it_ends_with_one_point_and_nothing_else(site, inst
         assert_nothing_left(site)
 
 
+def test_killed_around_every_change_in_the_cloud_it_ends_the_same(site, instance):
+    calls: list[str] = []
+    site.cloud.on_call = calls.append
+    take(site, instance, AWAY)
+    assert {"before create snapshot", "after create snapshot", "before tag snapshots", "after delete"} <= set(calls)
+    for death in range(1, len(calls) + 1):
+        site.cloud.on_call = lambda name: None
+        site.run(lambda appliance: appliance.service.delete_point(points(site)[0].id))
+        left = [death]
+
+        def die(name, left=left):
+            left[0] -= 1
+            if left[0] == 0:
+                raise MachineDiedError(name)
+
+        site.cloud.on_call = die
+        session = take(site, instance, AWAY)
+        site.cloud.on_call = lambda name: None
+        site.run(lambda appliance: appliance.recovery.sweep())
+        assert site.records.sessions.get(session.id).state == State.SUCCEEDED, (death, tasks(site, session))
+        (point,) = points(site)
+        assert snapshots(site) == set(point.snapshots.values()), death
+        site.wait(7200)
+        site.run(lambda appliance: appliance.reaper.reap())
+        assert_nothing_left(site)
+
+
 def test_it_is_found_again_by_its_tags(site, instance):
     take(site, instance, AWAY)
     (before,) = points(site)

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from holdfast.domain.errors import UnavailableError
 from tests.e2e.campaign.site import DATA, REGION, ROOT, Site
 
 GOOD = ("succeeded", "warning")
+ABROAD = "eu-west-1"
 
 
 @dataclass
@@ -113,6 +114,14 @@ def manual_snapshot(cast: Cast, mode: str) -> Begun:
     return Begun(ask, instance_id, cast.site.contents(instance_id))
 
 
+def snapshot_abroad(cast: Cast, mode: str) -> Begun:
+    """A person's snapshot that is kept in another region."""
+    begun = manual_snapshot(cast, mode)
+    method, path, order = begun.ask
+    assert isinstance(order, dict)
+    return replace(begun, ask=(method, path, {**order, "destination": {"account": "own", "region": ABROAD}}))
+
+
 def delete_point(cast: Cast, mode: str) -> Begun:
     """A person deletes the newest image backup: the point and the snapshots that it was made of."""
     cast.instance(mode)
@@ -148,6 +157,7 @@ STORIES: dict[str, Callable[[Cast, str], Begun]] = {
     "full backup": full,
     "incremental backup": incremental,
     "manual snapshot": manual_snapshot,
+    "manual snapshot in another region": snapshot_abroad,
     "deletion": delete_point,
     "instance restore": restore_instance,
     "restore in place": restore_in_place,
