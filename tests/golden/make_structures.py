@@ -118,6 +118,8 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
         "checkpoint": (8, "ledger", f"ledger/checkpoints/{1000:020d}", checkpoint),
         "plan": (9, "plan", f"plan/{7:020d}", plan),
         "acknowledgement": (10, "", f"sessions/{session}/ack-{7:020d}", {"session": SESSION, "epoch": 7}),
+        "sign of life": (13, "", f"sessions/{session}/alive-{494592:020d}", {"session": SESSION, "hour": 494592}),
+        "plan with survivors": (9, "plan", f"plan/{8:020d}", plan | {"epoch": 8, "survivors": PACK + OTHER_PACK}),
         **work(f"sessions/{session}/"),
     }
 

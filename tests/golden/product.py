@@ -1,5 +1,7 @@
 """What structures.json holds, as the product's own objects."""
 
+import dataclasses
+
 import numpy as np
 
 from holdfast.repository.compression import CompressionLevel
@@ -7,6 +9,7 @@ from holdfast.repository.crypto.keys import MasterKey, TenantKeys
 from holdfast.repository.delegation.results import BackupResult, RestoredVolume, RestoreResult
 from holdfast.repository.delegation.tasks import BackupTask, RestoreOrder, RestoreTask, TenantPart, VolumeOrder
 from holdfast.repository.format.acknowledgement import Acknowledgement
+from holdfast.repository.format.alive import Alive
 from holdfast.repository.format.config import Config
 from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.ledger import Batch, LedgerState
@@ -42,6 +45,8 @@ TOMBSTONE = Tombstone(SESSION, made.LATER)
 RETIREMENT = Retirement(SESSION, made.POINT, made.LATER)
 ACKNOWLEDGEMENT = Acknowledgement(SESSION, 7)
 PLAN = Plan(7, frozenset({SESSION, made.OTHER_SESSION}), frozenset({PACK}), frozenset({made.RUN}))
+PLAN_WITH_SURVIVORS = dataclasses.replace(PLAN, epoch=8, survivors={PACK: frozenset({made.OTHER_PACK})})
+ALIVE = Alive(SESSION, 494_592)
 
 OPEN = {"type": "open", "session": made.OTHER_SESSION, "point": made.POINT, "time": made.TIME}
 COMMIT = {

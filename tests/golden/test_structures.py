@@ -17,6 +17,7 @@ from holdfast.repository.delegation.results import decode_result, encode_result
 from holdfast.repository.delegation.task_form import decode_task, encode_task
 from holdfast.repository.format import (
     acknowledgement,
+    alive,
     cbor,
     config,
     index_run,
@@ -82,6 +83,13 @@ BODIES: dict[str, tuple[Kind, Decode, Any, Encode]] = {
         lambda: ledger.encode_checkpoint(product.CHECKPOINT),
     ),
     "plan": (Kind.PLAN, plan.decode, product.PLAN, lambda: plan.encode(product.PLAN, made.TIME)),
+    "plan with survivors": (
+        Kind.PLAN,
+        plan.decode,
+        product.PLAN_WITH_SURVIVORS,
+        lambda: plan.encode(product.PLAN_WITH_SURVIVORS, made.TIME),
+    ),
+    "sign of life": (Kind.ALIVE, alive.decode, product.ALIVE, lambda: alive.encode(product.ALIVE)),
     "acknowledgement": (
         Kind.ACKNOWLEDGEMENT,
         acknowledgement.decode,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from holdfast.domain.errors import FormatError, IntegrityError, UnsupportedFormatError
 from holdfast.repository.format import (
     acknowledgement,
+    alive,
     config,
     envelope,
     index_run,
@@ -38,6 +39,7 @@ BODIES: dict[str, Decoder] = {
     "manifest": manifest.decode,
     "plan": plan.decode,
     "retirement": retirement.decode,
+    "sign of life": alive.decode,
     "tenant": tenant.decode,
     "map leaf": lambda data: map_node.decode(data, level=0, cut=map_node.CUT_FIXED),
     "map node of a stream": lambda data: map_node.decode(data, level=1, cut=map_node.CUT_STREAM),

@@ -60,7 +60,7 @@ class SealedStore:
     def _kind_key(self, kind: Kind, key: str) -> bytes:
         if kind is Kind.INDEX_RUN:
             return self.master.index_key(_hex_part(key, names.INDEX))
-        if kind in (Kind.ACKNOWLEDGEMENT, Kind.TASK, Kind.RESULT):
+        if kind in (Kind.ACKNOWLEDGEMENT, Kind.TASK, Kind.RESULT, Kind.ALIVE):
             return self.master.scratch_key(_hex_part(key, names.SESSIONS))
         return self.master.sub(_LABELS[kind])
 

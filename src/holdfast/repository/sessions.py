@@ -17,12 +17,14 @@ from holdfast.domain.errors import (
     UsageError,
 )
 from holdfast.repository.format import acknowledgement as acknowledgement_form
+from holdfast.repository.format import alive as alive_form
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import manifest as manifest_form
 from holdfast.repository.format import names
 from holdfast.repository.format import retirement as retirement_form
 from holdfast.repository.format import tombstone as tombstone_form
 from holdfast.repository.format.acknowledgement import Acknowledgement
+from holdfast.repository.format.alive import Alive
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
@@ -33,6 +35,7 @@ from holdfast.repository.ledger import commit_record
 from holdfast.repository.opening import Repository
 from holdfast.repository.plans import newest_plan
 from holdfast.repository.progress import Progress
+from holdfast.repository.signs_of_life import LivingProgress
 
 REPACKING = ""  # no workload can be called so
 
@@ -234,17 +237,26 @@ def retire(repository: Repository, session: bytes, point_key: str) -> None:
         repository.ledger.append({"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time})
 
 
+def living(repository: Repository, session: bytes, progress: Progress) -> LivingProgress:
+    """Progress that leaves a session's or reader's signs of life, for who holds the master key."""
+
+    def give(alive: Alive) -> None:
+        repository.sealed.write(Kind.ALIVE, names.alive(session, alive.hour), alive_form.encode(alive))
+
+    return LivingProgress(progress, session, give, repository.surroundings.now)
+
+
 @contextmanager
-def pinned(repository: Repository, points: Sequence[bytes], progress: Progress) -> Iterator[None]:
+def pinned(repository: Repository, points: Sequence[bytes], progress: Progress) -> Iterator[Progress]:
     """Rule 7: pin first, then check that the points are not retired; unpin at the end, whatever happened.
 
-    Who may only read goes on without a pin and says so.
+    Who may only read goes on without a pin and says so. What is given is to be told the progress: it keeps the pin.
     """
     reader = repository.surroundings.random_bytes(16)
     held = pin(repository, reader, points, progress)
     try:
         require_live(repository, points)
-        yield
+        yield living(repository, reader, progress) if held else progress
     finally:
         if held:
             unpin(repository, reader, progress)

@@ -13,6 +13,7 @@ from holdfast.repository.delegation.tasks import BackupTask, RestoreTask
 from holdfast.repository.delegation.worker_side import OpenSource, OpenTarget, run_backup_task, run_restore_task
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Progress
+from holdfast.repository.signs_of_life import LivingProgress
 from holdfast.repository.surroundings import Surroundings
 from holdfast.signed_http.patience import Waiting
 from holdfast.worker.narrow_store import NarrowStore
@@ -46,7 +47,8 @@ class DataMover:
             repository = bytes.fromhex(pointer.repository)
             scratch = SessionScratch(store, session, key, repository, pointer.kid, self.surroundings.random_bytes)
             task = when_allowed(lambda: scratch.read_task(pointer.attempt), self.waiting)
-            result = self._do(pointer, store, task, progress)
+            living = LivingProgress(progress, session, scratch.say_alive, self.surroundings.now)
+            result = self._do(pointer, store, task, living)
             scratch.write_result(result)
         return result.warnings
 

@@ -15,8 +15,9 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.sessions import open_session, retire
 from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
-from holdfast.testing.memory_volumes import MemoryTarget
+from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVolume
 from holdfast.testing.small_repository import make_small_repository, restored
 from tests.faults.world import PACK_SIZE_BYTES, back_up, volume_of
 
@@ -200,3 +201,31 @@ def test_where_a_pack_is_missing_nothing_is_deleted(site):
 
 def _packs_of(repository, point):
     return {names.pack(pack.pack) for pack in load_manifest(repository, point).packs}
+
+
+class SlowSource(MemorySource):
+    """Two days go by while it is read; near the end something happens."""
+
+    def __init__(self, clock, happens):
+        self.content = volume_of(*range(1, 61)).content
+        super().__init__(MemoryVolume.of(self.content))
+        self._clock = clock
+        self._happens = happens
+
+    def allocated(self):
+        for number, reference in enumerate(super().allocated()):
+            self._clock.step(48 * 60)
+            if number == 58:
+                self._happens()
+            yield reference
+
+
+def test_a_long_backup_says_that_it_is_alive(site):
+    site.delete(site.back_up("a", 1, 2))
+    waiting = []
+    source = SlowSource(site.clock, lambda: waiting.extend(site.collect().waiting))
+    manifest = backup_volume(site.open(), source, BackupOrder("slow"), Silence()).finished.manifest
+    assert [one.session for one in waiting] == [manifest.session]
+    site.contents[manifest.session] = source.content
+    assert site.collect().waiting == ()
+    site.all_is_there()

@@ -5,7 +5,17 @@ from collections.abc import Callable
 from holdfast.domain.errors import FormatError
 from holdfast.repository.delegation.results import decode_result
 from holdfast.repository.delegation.task_form import decode_task
-from holdfast.repository.format import acknowledgement, index_run, key_slot, ledger, names, plan, retirement, tenant
+from holdfast.repository.format import (
+    acknowledgement,
+    alive,
+    index_run,
+    key_slot,
+    ledger,
+    names,
+    plan,
+    retirement,
+    tenant,
+)
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.opening import Repository
 
@@ -49,6 +59,7 @@ _DECODERS: _Decoders = {
 # By what the name begins with below the session's.
 _SCRATCH: _Decoders = {
     names.ACKNOWLEDGEMENT: (Kind.ACKNOWLEDGEMENT, acknowledgement.decode),
+    names.ALIVE: (Kind.ALIVE, alive.decode),
     names.TASK: (Kind.TASK, decode_task),
     names.RESULT: (Kind.RESULT, decode_result),
 }

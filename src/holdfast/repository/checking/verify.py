@@ -55,13 +55,13 @@ def verify_point(repository: Repository, point: PointSummary, progress: Progress
     """Read a whole restore point as a restore would. Raises IntegrityError at the first damage; the count must be
     whole.
     """
-    with pinned(repository, [point.session], progress):
+    with pinned(repository, [point.session], progress) as living:
         manifest = load_manifest(repository, point)
         access = repository.access(manifest.tenant)
         read_bytes = 0
         for volume in manifest.volumes:
             target = _Verification()
-            VolumeReader(access, volume).restore(target, progress)
+            VolumeReader(access, volume).restore(target, living)
             if target.read_bytes + target.zero_bytes != volume.size_bytes:
                 raise IntegrityError(
                     f"volume {volume.name} of {point.id} was not read to its end",

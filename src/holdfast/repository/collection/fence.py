@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.domain.time import parse_time
@@ -13,6 +13,7 @@ from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.sessions import close_ended, end_without_point, is_repacking, retire
+from holdfast.repository.signs_of_life import HOUR_SECONDS
 
 SILENCE = timedelta(hours=24)
 POLL_SECONDS = 5.0
@@ -83,8 +84,15 @@ def _is_silent(repository: Repository, one: OpenSession) -> bool:
 
 
 def _last_sign(repository: Repository, session: bytes, since: str) -> datetime:
+    """By the clock of the store, where it has one, and by the session's own."""
     signs = [parse_time(since)]
-    signs.extend(info.modified for info in repository.store.list(names.scratch(session)) if info.modified is not None)
+    prefix = names.scratch(session)
+    for info in repository.store.list(prefix):
+        if info.modified is not None:
+            signs.append(info.modified)
+        if names.is_object(info.key) and info.key.startswith(prefix + names.ALIVE):
+            hour = int(info.key.removeprefix(prefix + names.ALIVE))
+            signs.append(datetime.fromtimestamp(hour * HOUR_SECONDS, UTC))
     return max(signs)
 
 

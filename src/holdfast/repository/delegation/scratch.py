@@ -12,7 +12,9 @@ from holdfast.domain.errors import ConflictError, FormatError, ObjectExistsError
 from holdfast.repository.delegation.results import Result, decode_result, encode_result
 from holdfast.repository.delegation.task_form import decode_task, encode_task
 from holdfast.repository.delegation.tasks import Task
+from holdfast.repository.format import alive as alive_form
 from holdfast.repository.format import envelope, names
+from holdfast.repository.format.alive import Alive
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.object_store import ObjectStore
 
@@ -62,6 +64,10 @@ class SessionScratch:
         if (result.session, result.attempt) != (self.session, attempt):
             raise FormatError(f"{key} is of another attempt", why="it names another session or attempt", key=key)
         return result
+
+    def say_alive(self, alive: Alive) -> None:
+        """Leave a sign of life. Raises ObjectExistsError where there is one of that hour."""
+        self._write(Kind.ALIVE, names.alive(self.session, alive.hour), alive_form.encode(alive))
 
     def _write(self, kind: Kind, key: str, body: bytes) -> None:
         data = envelope.seal(

@@ -40,6 +40,7 @@ class Kind(IntEnum):
     ACKNOWLEDGEMENT = 10
     TASK = 11
     RESULT = 12
+    ALIVE = 13
 
 
 @dataclass(frozen=True, slots=True)

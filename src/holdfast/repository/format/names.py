@@ -13,7 +13,7 @@ CHECKPOINTS = "ledger/checkpoints/"
 PLANS = "plan/"
 RETIRED = "retired/"
 SESSIONS = "sessions/"
-ACKNOWLEDGEMENT, TASK, RESULT = "ack-", "task-", "result-"
+ACKNOWLEDGEMENT, TASK, RESULT, ALIVE = "ack-", "task-", "result-", "alive-"
 ATTEMPT_LIMIT = 9999
 
 
@@ -88,12 +88,17 @@ def result(session: bytes, attempt: int) -> str:
     return f"{scratch(session)}{RESULT}{attempt:04d}"
 
 
+def alive(session: bytes, hour: int) -> str:
+    """A session's sign of life, of that hour since 1970."""
+    return f"{scratch(session)}{ALIVE}{hour:020d}"
+
+
 _ID = "[0-9a-f]{32}"
 _NUMBER = "[0-9]{20}"
 _OBJECT = re.compile(
     f"{CONFIG}|{KEYS}{_ID}|{TENANTS}{_ID}|{PACKS}([0-9a-f]{{2}})/\\1[0-9a-f]{{30}}|{POINTS}{_ID}/{_ID}/{_ID}|"
     f"{INDEX}{_ID}/{_ID}-[0-9]{{4}}|{LEDGER}{_NUMBER}|{CHECKPOINTS}{_NUMBER}|{PLANS}{_NUMBER}|{RETIRED}{_ID}|"
-    f"{SESSIONS}{_ID}/({ACKNOWLEDGEMENT}{_NUMBER}|({TASK}|{RESULT})[0-9]{{4}})"
+    f"{SESSIONS}{_ID}/(({ACKNOWLEDGEMENT}|{ALIVE}){_NUMBER}|({TASK}|{RESULT})[0-9]{{4}})"
 )
 
 

@@ -27,10 +27,10 @@ def restore_volume(
     repository: Repository, point: PointSummary, target: BlockTarget, progress: Progress, volume: str | None = None
 ) -> RestoreReport:
     """Restore the volume of that name (or the only one). Whatever fails, the target is aborted and the error raised."""
-    with pinned(repository, [point.session], progress):
+    with pinned(repository, [point.session], progress) as living:
         manifest = load_manifest(repository, point)
         chosen = choose_volume(manifest, volume)
-        facts = restore_to(repository.access(manifest.tenant), chosen, target, progress)
+        facts = restore_to(repository.access(manifest.tenant), chosen, target, living)
     return RestoreReport(manifest, chosen, facts)
 
 

@@ -12,7 +12,7 @@ from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest, VolumeM
 from holdfast.repository.opening import DEFAULT_TENANT, Repository
 from holdfast.repository.points import find_point, load_manifest
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import WriterSession, ended_on_failure, open_session
+from holdfast.repository.sessions import WriterSession, ended_on_failure, living, open_session
 from holdfast.repository.writing.backup_session import BackupSession, Counters
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
 from holdfast.repository.writing.parents import Method, changes_since, fixed_volumes, newest_parent
@@ -68,6 +68,7 @@ def backup_volume(
     Raises UsageError for a list without a parent; anything that fails leaves no point.
     """
     session = open_session(repository, order.tenant, order.workload)
+    progress = living(repository, session.session, progress)
     with ended_on_failure(session, progress), _begun(session, order) as backup:
         manifest, passed_over = _parent(session, order)
         parent = None if manifest is None else _only_volume(manifest)
@@ -90,6 +91,7 @@ def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, 
     if order.parent not in (None, NO_PARENT):
         raise UsageError("a stream has no parent", why="its chunks are found by content", cure="leave --parent out")
     session = open_session(repository, order.tenant, order.workload)
+    progress = living(repository, session.session, progress)
     with ended_on_failure(session, progress), _begun(session, order) as backup:
         volume = write_stream(backup, stream, session.tenant.keys.gear(), name=VOLUME_NAME, progress=progress)
         finished = _commit(session, backup, STREAM, volume, None)
