@@ -41,6 +41,7 @@ def test_the_point_is_the_copy_and_nothing_stays_beside_the_volumes(site, instan
     assert {(one.account, one.region, one.facts["key"]) for one in made} == {
         (destination.account, destination.region, destination.kms_key_id or "")
     }
+    assert sorted(one.facts["tag:disk"] for one in made) == ["0", "1"], "people find it by its tags"
     assert snapshots(site) == named_snapshots(site)
     assert_nothing_left(site)
     (task,) = tasks(site, session)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from holdfast.appliance.backup_task import BackupTask
 from holdfast.appliance.cleaning import undone
+from holdfast.appliance.configurations import Configurations
 from holdfast.appliance.ports.cloud import Compute, Ownership
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.session_book import SessionBook
@@ -28,6 +29,7 @@ class SnapshotCopy:
         self._book = book
         self._backup = backup
         self._points = SnapshotPoints(surface, book)
+        self._configurations = Configurations(surface)
 
     async def run(self, step: Step, task_id: str) -> None:
         """The task, to its end."""
@@ -66,6 +68,9 @@ class SnapshotCopy:
         surface = self._surface
         task, _, place = self._task(task_id)
         self._book.stage(task_id, f"copying to {place.region} of {place.account}")
+        configuration = self._configurations.kept(task_id)
+        volumes = configuration.volumes if configuration is not None else ()
+        tags = {volume.volume_id: volume.tags for volume in volumes}
         waited_seconds = 0.0
         while True:
             self._book.check_cancelled(task.session_id)
@@ -75,6 +80,7 @@ class SnapshotCopy:
                     self._owner(task),
                     snapshots,
                     task.workload.region,
+                    tags,
                     f"Holdfast: {task.workload.id}, copied from {task.workload.region}",
                     place.kms_key_id,
                 )

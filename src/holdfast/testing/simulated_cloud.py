@@ -159,6 +159,7 @@ class SimulatedCompute:
         owner: Ownership,
         sources: Mapping[str, str],
         source_region: str,
+        tags: Mapping[str, Mapping[str, str]],
         description: str,
         kms_key_id: str | None,
     ) -> dict[str, str]:
@@ -174,7 +175,7 @@ class SimulatedCompute:
             is_new = token not in {one.facts["token"] for one in self.cloud.objects.values()}
             if is_new and len(under_way) >= self.cloud.copies_at_once:
                 raise QuotaReachedError("too many copies", why="some are under way", cure="wait")
-            facts["copy of"] = source_id
+            facts |= {"copy of": source_id, **{f"tag:{key}": value for key, value in tags[volume_id].items()}}
             made[volume_id] = self.cloud.create("snapshot", self.account, self.region, owner, token, facts).id
         return made
 

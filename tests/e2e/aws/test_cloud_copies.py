@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.aws.ec2.snapshots import DESCRIPTION_TAGS, MAX_TAGS
 from holdfast.aws.policies.grants import document, trusts_role
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.domain.errors import ConflictError, NotFoundError, PermissionDeniedError, UnavailableError
@@ -13,6 +14,8 @@ from holdfast.lab.process import start_lab
 from tests.e2e.aws.cloud_in_lab import APPLIANCE, REGION, CloudInLab, owner
 from tests.e2e.lab.account import Account, until
 
+# More than there is room for; and what only AWS may give.
+MANY = {f"key-{number}": "v" for number in range(60)} | {"aws:cloudformation:stack-id": "s"}
 ABROAD, OWN_ID, OTHER_ID = "eu-west-1", "123456789012", "210987654321"
 ROLES = {
     account: CloudAccount(f"of-{account}", f"arn:aws:iam::{account}:role/backup", "agreed")
@@ -60,6 +63,10 @@ def source(world):
     return snapshots
 
 
+def described(hand, snapshot_id):
+    return hand.ec2.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"][0]
+
+
 def blocks(world, region, account_id, snapshots):
     hand = Account(world.account.endpoint, region=region, access_key=account_id)
     return [hand.blocks(one) for one in snapshots]
@@ -70,17 +77,22 @@ def test_copies_are_made_once_bear_our_tags_and_have_the_blocks(world, source, a
     here, there = world.cloud.compute(ROLES[OWN_ID], REGION), world.cloud.compute(ROLES[account_id], region)
     if account_id != OWN_ID:
         with pytest.raises(NotFoundError):
-            there.copy_snapshots(owner("4"), source, REGION, "a test", None)
+            there.copy_snapshots(owner("4"), source, REGION, {}, "a test", None)
         here.share_snapshots(tuple(source.values()), account_id)
+    tags = {volume: {"disk": volume, **MANY} for volume in source}
     whose = replace(owner(), task_id=f"{account_id}{region}".encode().hex()[:32])
-    copies = there.copy_snapshots(whose, source, REGION, "a test", None)
+    copies = there.copy_snapshots(whose, source, REGION, tags, "a test", None)
     assert set(copies) == set(source)
-    assert there.copy_snapshots(whose, source, REGION, "a test", None) == copies, "they stand in the ledger"
+    assert there.copy_snapshots(whose, source, REGION, tags, "a test", None) == copies, "they stand in the ledger"
     world.ledger.rows = {}
-    assert there.copy_snapshots(whose, source, REGION, "a test", None) == copies, "they are found by their tags"
+    assert there.copy_snapshots(whose, source, REGION, tags, "a test", None) == copies, "they are found by their tags"
     until(lambda: there.snapshots_percent(tuple(copies.values())) == 100)
     found = [one for one in world.cloud.belongings(ROLES[account_id], region).owned() if one.id in copies.values()]
     assert [one.ownership for one in found] == [whose] * len(copies)
+    hand = Account(world.account.endpoint, region=region, access_key=account_id)
+    for volume, copy in copies.items():
+        born = {one["Key"]: one["Value"] for one in described(hand, copy)["Tags"]}
+        assert (born["disk"], len(born)) == (volume, MAX_TAGS - DESCRIPTION_TAGS)
     assert {row.region for row in world.ledger.open_rows()} == {region}
     want = blocks(world, REGION, OWN_ID, source.values())
     here.delete_snapshots(tuple(source.values()))
@@ -92,7 +104,7 @@ def test_copies_are_made_once_bear_our_tags_and_have_the_blocks(world, source, a
 
 def test_a_key_that_cannot_be_used_is_an_error_of_the_copy(world, source):
     there = world.cloud.compute(ROLES[OWN_ID], ABROAD)
-    copies = there.copy_snapshots(owner("6"), source, REGION, "", "alias/nobodys")
+    copies = there.copy_snapshots(owner("6"), source, REGION, {}, "", "alias/nobodys")
 
     def failed():
         try:
@@ -121,7 +133,7 @@ def test_nothing_is_copied_without_the_right_or_without_our_tags(world, source, 
     iam.put_role_policy(RoleName="backup", PolicyName="backup", PolicyDocument=json.dumps(document(grants)))
     try:
         with pytest.raises(PermissionDeniedError, match="ec2:CopySnapshot"):
-            world.cloud.compute(ROLES[OTHER_ID], ABROAD).copy_snapshots(owner("7"), source, REGION, "", None)
+            world.cloud.compute(ROLES[OTHER_ID], ABROAD).copy_snapshots(owner("7"), source, REGION, {}, "", None)
     finally:
         policy = json.dumps(document(production_account_grants("aws", OTHER_ID)))
         iam.put_role_policy(RoleName="backup", PolicyName="backup", PolicyDocument=policy)

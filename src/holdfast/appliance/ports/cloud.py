@@ -87,12 +87,14 @@ class Compute(Protocol):
         owner: Ownership,
         sources: Mapping[str, str],
         source_region: str,
+        tags: Mapping[str, Mapping[str, str]],
         description: str,
         kms_key_id: str | None,
     ) -> dict[str, str]:
         """Copy completed snapshots of that region, which are of this account or shared with it, into this account and
-        region; `sources` and the answer are by volume id. Without a key a copy is encrypted as its source is. Raises
-        QuotaReachedError when no more copies may be under way; asked again, it goes on where it stopped.
+        region; `sources`, `tags` (people's, as many as there is room for) and the answer are by volume id. Without a
+        key a copy is encrypted as its source is. Raises QuotaReachedError when no more copies may be under way; asked
+        again, it goes on where it stopped.
         """
 
     def tag_snapshots(self, snapshot_ids: tuple[str, ...], tags: Mapping[str, str]) -> None:

@@ -56,11 +56,12 @@ class Ec2Compute:
         owner: Ownership,
         sources: Mapping[str, str],
         source_region: str,
+        tags: Mapping[str, Mapping[str, str]],
         description: str,
         kms_key_id: str | None,
     ) -> dict[str, str]:
         """Copies of these in this account and region, by volume id."""
-        return copy_snapshots(self._ec2, self._book, owner, sources, source_region, description, kms_key_id)
+        return copy_snapshots(self._ec2, self._book, owner, sources, source_region, tags, description, kms_key_id)
 
     def tag_snapshots(self, snapshot_ids: tuple[str, ...], tags: Mapping[str, str]) -> None:
         """Give them these tags, too."""

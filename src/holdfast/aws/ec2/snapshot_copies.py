@@ -10,8 +10,8 @@ from typing import Any
 
 from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws.clients import PatientClient
-from holdfast.aws.ec2.snapshots import MAX_DESCRIPTION_CHARACTERS, known, made_before
-from holdfast.aws.ownership import as_list, as_map, tags_of
+from holdfast.aws.ec2.snapshots import DESCRIPTION_TAGS, MAX_DESCRIPTION_CHARACTERS, MAX_TAGS, known, made_before
+from holdfast.aws.ownership import as_list, as_map, people_tags, tags_of
 from holdfast.aws.written_down import Book
 
 COPIED_FROM = "holdfast:copied-from"
@@ -23,6 +23,7 @@ def copy_snapshots(
     owner: Ownership,
     sources: Mapping[str, str],
     source_region: str,
+    tags: Mapping[str, Mapping[str, str]],
     description: str,
     kms_key_id: str | None,
 ) -> dict[str, str]:
@@ -34,12 +35,14 @@ def copy_snapshots(
     encryption: dict[str, Any] = {} if kms_key_id is None else {"Encrypted": True, "KmsKeyId": kms_key_id}
     copies = {}
     for volume_id, source in sources.items():
-        tags = as_list({**tags_of(owner), COPIED_FROM: source})
+        ours = {**tags_of(owner), COPIED_FROM: source}
+        room = MAX_TAGS - DESCRIPTION_TAGS - len(ours)
+        born = as_list(ours) + as_list(people_tags(tags.get(volume_id, {})))[:room]
         request = {
             "SourceRegion": source_region,
             "SourceSnapshotId": source,
             "Description": description[:MAX_DESCRIPTION_CHARACTERS],
-            "TagSpecifications": [{"ResourceType": "snapshot", "Tags": tags}],
+            "TagSpecifications": [{"ResourceType": "snapshot", "Tags": born}],
             **encryption,
         }
         make = partial(known, before[source]) if source in before else partial(_copy, ec2, source, request)
