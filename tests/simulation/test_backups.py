@@ -29,6 +29,7 @@ def test_one_run_makes_both_points_and_leaves_no_worker(site):
     assert isinstance(stored_bytes, int)
     assert stored_bytes > 0
     assert task.workers[0].ended_at is not None
+    assert any(line.endswith(f"is a c5.large in {REGION}a") for line in log(site, session))
     assert not site.last.engine.failures
 
 

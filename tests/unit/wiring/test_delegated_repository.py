@@ -72,6 +72,14 @@ def test_a_commit_is_told_again_whatever_was_lost(opened):
     assert volumes[0].source["snapshot"] == "snap-0"
 
 
+def test_a_worker_is_told_the_snapshots_of_the_newest_point_alone(opened):
+    for bases in ((), ("snap-0",), ("snap-1",)):
+        prepared = opened.prepare()
+        assert prepared.base_snapshots == bases
+        opened.work(prepared)
+        assert opened.repository.accept_backup(prepared.session, 1, CONFIGURATION) is not None
+
+
 @pytest.mark.parametrize("has_result", [False, True])
 def test_what_was_given_up_becomes_no_point(opened, has_result):
     prepared = opened.prepare()

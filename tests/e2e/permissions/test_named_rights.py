@@ -1,0 +1,79 @@
+"""What only a person can bound, appliances may when an option of the plug-in names it, and not before."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+
+import pytest
+from botocore.exceptions import ClientError
+
+from holdfast.appliance.ports.cloud import Ownership
+from holdfast.aws.ownership import as_list, tags_of
+from holdfast.domain.infrastructure import Account
+from holdfast.domain.policy import Ec2Policy, Selection, SnapshotTarget
+from tests.e2e.lab.people import Person
+from tests.e2e.permissions.account_in_lab import ACCOUNT_ID, APPLIANCE_ID, REGION
+from tests.e2e.permissions.flows import Scene
+
+ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/shop"
+OURS = as_list(tags_of(Ownership(APPLIANCE_ID, "5" * 32, "7" * 32, 1, "restore")))
+BLOCK = b"\x05" * 512 * 1024
+
+
+@pytest.fixture
+def scene(account):
+    """With a snapshot point, and nothing named but a repository."""
+    account.options = {"repositories": account.options["repositories"]}
+    account.install()
+    made = Scene(account)
+    made.appliance.act(lambda service: service.put_account(Account("own")))
+    policy = Ec2Policy("shop", "own", (REGION,), Selection(ids=(made.rich,)), snapshot=SnapshotTarget(keep=1))
+    made.appliance.records.policies.put(policy, datetime.now(UTC))
+    made.snapshot_point = made._point(
+        made.appliance.act(lambda service: service.take_snapshot("own", REGION, made.rich))
+    )
+    yield made
+    made.close()
+
+
+def test_a_restored_instance_gets_its_role_when_the_role_is_named(scene):
+    outcome = scene.instance_anew()
+    (error,) = (one for one in outcome.errors if "iam:PassRole" in one.what)
+    assert (error.code, error.exit_status) == ("permission-denied", 5)
+    assert ROLE in error.what
+    assert "instance-roles" in error.cure
+    scene.appliance.reap()
+    scene.account.bring_up_to_date(**{"instance-roles": ROLE})
+    assert scene.instance_anew().fine
+
+
+def test_blocks_are_an_appliance_s_when_local_workers_are_named(scene):
+    account = scene.account
+    point = scene.appliance.records.points.get(scene.snapshot_point)
+    ours, foreign = next(iter(point.snapshots.values())), account.hand.snapshot_of({0: BLOCK})
+    ebs = Person(account.hand.endpoint, *account.role_keys).client("ebs")
+    with pytest.raises(ClientError, match="ebs:ListSnapshotBlocks"):
+        ebs.list_snapshot_blocks(SnapshotId=ours)
+    account.bring_up_to_date(**{"local-workers": "yes"})
+    ebs.list_snapshot_blocks(SnapshotId=ours)
+    ebs.list_changed_blocks(FirstSnapshotId=ours, SecondSnapshotId=ours)
+    for snapshot_id in (foreign, _started(account.hand.ebs)):
+        with pytest.raises(ClientError, match="is not authorized"):
+            ebs.list_snapshot_blocks(SnapshotId=snapshot_id)
+    with pytest.raises(ClientError, match="ebs:StartSnapshot"):
+        _started(ebs)
+    written = _started(ebs, Tags=OURS)
+    ebs.complete_snapshot(SnapshotId=written, ChangedBlocksCount=1)
+    account.hand.completed(written)
+    (block,) = ebs.list_snapshot_blocks(SnapshotId=written)["Blocks"]
+    read = ebs.get_snapshot_block(SnapshotId=written, BlockIndex=0, BlockToken=block["BlockToken"])
+    assert read["BlockData"].read() == BLOCK
+
+
+def _started(ebs, **more):
+    """A snapshot with a block of it written."""
+    snapshot_id = ebs.start_snapshot(VolumeSize=1, **more)["SnapshotId"]
+    checksum = base64.b64encode(hashlib.sha256(BLOCK).digest()).decode()
+    sums = {"Checksum": checksum, "ChecksumAlgorithm": "SHA256", "DataLength": len(BLOCK)}
+    ebs.put_snapshot_block(SnapshotId=snapshot_id, BlockIndex=0, BlockData=BLOCK, **sums)
+    return str(snapshot_id)
