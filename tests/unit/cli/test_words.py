@@ -36,7 +36,11 @@ OPENING = ["--repository", "repository", "--password-file", "password"]
         (["repository", "init", "new", "--immutable"], "--immutable"),
         (["repository", "init", "new", "--encryption-suite", "1"], "--encryption-suite"),
         (["repository", "init", "s3://bucket/x?class=archive", "--password-file", "password"], "archive"),
-        (["repository", "collect-garbage", "repository"], "collect-garbage"),
+        (["repository", "compress", "repository"], "compress"),
+        (["session", "list", "--kind", "nightly"], "nightly"),
+        (["session", "list", "--last", "0"], "--last"),
+        (["point", "list", "--last", "0"], "--last"),
+        (["policy", "apply", "-f", "."], "cannot be read"),
         (["demo", "--size", "lots"], "lots"),
         (["lab", "run", "--listen", "nowhere"], "nowhere"),
     ],
@@ -57,16 +61,19 @@ def test_a_noun_alone_shows_its_help(words, capsys):
     assert "Usage: holdfast" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["repository init", "repository show", "repository stats", "repository check", "repository key list",
-     "repository key add", "repository key remove", "image backup", "image restore", "image list", "image show",
-     "image delete", "image verify", "lab run", "demo"],
-)  # fmt: skip
+def every_command(command, path=()):
+    """The words of each command of the program."""
+    verbs = getattr(command, "commands", None)
+    if verbs is None:
+        return [" ".join(path)]
+    return [words for name, verb in verbs.items() for words in every_command(verb, (*path, name))]
+
+
+@pytest.mark.parametrize("words", every_command(typer.main.get_command(main.app)))
 def test_every_command_helps_with_an_example(words, capsys):
     assert main.run([*words.split(), "--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert f"Example: holdfast {words} " in out
+    assert f"Example: holdfast {words} " in f"{out} "
     assert all(option in out for option in ("--output", "--no-progress", "--debug"))
 
 
