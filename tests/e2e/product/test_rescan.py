@@ -40,8 +40,8 @@ def test_a_new_appliance_takes_on_what_a_lost_one_left(ready):
     people.check_file_system(people.disks(restored)[DATA_DEVICE])
 
     # Neither the repository nor the account goes while points that are listed need it, unless these are forgotten.
-    assert "2 restore points" in ready.refused("repository", "remove", "main", "--yes", status=7)
-    assert "2 restore points" in ready.refused("account", "remove", "own", "--yes", status=7)
+    assert "2 listed restore points" in ready.refused("repository", "remove", "main", "--yes", status=7)
+    assert "2 listed restore points" in ready.refused("account", "remove", "own", "--yes", status=7)
     ready.do("repository", "remove", "main", "--forget-points", "--yes")
     ready.until(lambda: ready.do("point", "list")["points"] == [])
     ready.do("repository", "add", "main", "s3://backups/main")
