@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast import __version__
-from holdfast.domain.errors import NotFoundError, UnavailableError
+from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableError
 from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
 from holdfast.domain.session import LogLine, Session
 from holdfast.plugin_api import ConnectOrder, DeployOrder
@@ -113,6 +113,16 @@ class ManagementServer:
     def rescan_appliance(self, name: str) -> Appliance:
         """Collect anew what it knows."""
         return self._parts.register.rescan(name)
+
+    def check_is_lost(self, appliance_id: str) -> None:
+        """Nobody takes over the points of an appliance that this server has. Raises ConflictError."""
+        for one in self._records.appliances.all():
+            if one.appliance_id == appliance_id:
+                raise ConflictError(
+                    f"appliance {appliance_id} is {one.name}, and is not lost",
+                    why="two appliances that keep the points of one policy would each remove what the other keeps",
+                    cure=f"when it is no more: holdfast appliance remove {one.name}",
+                )
 
     def remove_appliance(self, name: str, *, delete: bool) -> Session:
         """Let go of it."""

@@ -21,6 +21,7 @@ from holdfast.protocol.appliance_answers import (
     PolicyApplied,
     RepositoryRescanned,
     SessionDetail,
+    SnapshotsRescanned,
 )
 from holdfast.rest.appliance_api.application import appliance_application
 from holdfast.rest.appliance_api.authentication import EnrolmentTries
@@ -172,6 +173,10 @@ class SmallAppliance:
 
     def get_point(self, point_id):
         return PointDetail(self.records.points.get(point_id), {"instance_type": "t3.micro"})
+
+    def rescan_snapshots(self, account, region, lost_appliance):
+        self.orders.append((account, region, lost_appliance))
+        return SnapshotsRescanned(account, region, 3, 2, 1, ("one is left out",))
 
     def delete_point(self, point_id):
         return replace(session(3, subject=point_id), kind=SessionKind.DELETE_POINT)

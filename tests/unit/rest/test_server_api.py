@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.domain.errors import NotFoundError, UnavailableError, UsageError
+from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableError, UsageError
 from holdfast.domain.infrastructure import Account
 from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord
 from holdfast.protocol.encoding import from_document, to_document
@@ -85,6 +85,19 @@ def test_what_is_passed_on_is_answered_by_the_appliance(appliance, command):
     assert command.send("GET", "/history") == {"keep_days": 7}
     with pytest.raises(UsageError, match="0 days"):
         command.send("PUT", "/history", {"keep_days": 0})
+
+
+def test_snapshots_are_rescanned_unless_their_appliance_is_here(server, appliance, command):
+    order = {"account": "a", "region": "eu-central-1", "lost_appliance": "f" * 32}
+    answer = command.send("POST", "/points/rescan", order)
+    assert (answer["points"], answer["added"], answer["incomplete"]) == (3, 2, 1)
+    assert appliance.appliance.orders[-1] == ("a", "eu-central-1", "f" * 32)
+    command.send("POST", "/points/rescan", {"account": "a", "region": "eu-central-1"})
+    assert appliance.appliance.orders[-1] == ("a", "eu-central-1", None)
+    here = server.small.records.appliances.get("one").appliance_id
+    with pytest.raises(ConflictError, match="is not lost"):
+        command.send("POST", "/points/rescan", {**order, "lost_appliance": here})
+    assert appliance.appliance.orders[-1] == ("a", "eu-central-1", None)
 
 
 def test_which_appliance_is_meant(server, command):

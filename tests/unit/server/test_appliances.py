@@ -143,6 +143,15 @@ def test_which_appliance_is_meant(connected):
     assert "a, b" in refused.value.why
 
 
+def test_points_of_one_that_is_here_are_taken_over_by_nobody(connected):
+    one = connected.server.get_appliance("a")
+    assert one.appliance_id
+    with pytest.raises(ConflictError, match="is not lost") as refusal:
+        connected.server.check_is_lost(one.appliance_id)
+    assert "appliance remove a" in refusal.value.cure
+    connected.server.check_is_lost("f" * 32)
+
+
 def test_removing_lets_go(connected):
     connected.parts.supervisor.look()
     token = connected.door.tokens["a", "sync"]

@@ -31,6 +31,7 @@ from holdfast.server.service import ManagementServer
 
 ApplianceName = Annotated[str | None, Query(description="Which appliance, where there are several.")]
 DryRun = Annotated[bool, Query(description="Say what would change, and change nothing.")]
+RescanDocument = Annotated[Any, Depends(Body(SnapshotRescanOrder, "the order", passed_on=True))]
 PolicyDocument = Annotated[Any, Depends(Body(dict[str, Any], "the policy", passed_on=True))]
 
 
@@ -60,14 +61,6 @@ _PLAIN = (
     _Passed("POST", "/policies/{name}/enable", "enable_policy", "Let its schedule count.", StoredPolicy),
     _Passed("POST", "/policies/{name}/disable", "disable_policy", "Let its schedule count no more.", StoredPolicy),
     _Passed("POST", "/snapshots", "take_snapshot", "Take a manual snapshot; it is kept.", Session, SnapshotOrder),
-    _Passed(
-        "POST",
-        "/points/rescan",
-        "rescan_snapshots",
-        "Take on the restore points that are found by the tags of their snapshots.",
-        SnapshotsRescanned,
-        SnapshotRescanOrder,
-    ),
     _Passed("GET", "/limits", "get_limits", "Each limit, and what runs and waits there now.", list[LaneState]),
     _Passed("GET", "/history", "get_history", "How long an appliance keeps ended sessions.", SessionHistory),
     _Passed("PUT", "/history", "put_history", "Keep ended sessions so long.", SessionHistory, SessionHistory),
@@ -128,6 +121,14 @@ def add_passed_on(door: Door, server: ManagementServer) -> None:
         owner, detail = server.get_point(point_id, appliance)
         return _answer(server.ask_appliance(owner, "DELETE", f"/points/{detail.point.id}"))
 
+    def rescan_snapshots(request: Request, document: RescanDocument, appliance: ApplianceName = None) -> Response:
+        """Take on the restore points that are found by the tags of their snapshots."""
+        lost = document.get("lost_appliance") if isinstance(document, dict) else None
+        if isinstance(lost, str):
+            server.check_is_lost(lost)
+        return _answer(server.ask_appliance(appliance, "POST", _path(request), document))
+
+    door.add("POST", "/points/rescan", Permission.ADMINISTRATOR, rescan_snapshots, SnapshotsRescanned)
     door.add("PUT", "/policies/{name}", Permission.ADMINISTRATOR, apply_policy, PolicyApplied)
     door.add("DELETE", "/points/{point_id}", Permission.ADMINISTRATOR, delete_point, Session)
 
