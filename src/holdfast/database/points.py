@@ -6,7 +6,15 @@ from sqlalchemy import Select, delete, func, select, update
 
 from holdfast.database import tables
 from holdfast.database.connection import Database
-from holdfast.database.statements import add_row, by_prefix, count_change, cursor_of, missing, newest_first
+from holdfast.database.statements import (
+    add_row,
+    by_prefix,
+    count_change,
+    count_changes,
+    cursor_of,
+    missing,
+    newest_first,
+)
 from holdfast.domain.restore_point import RestorePoint
 from holdfast.protocol.encoding import from_json, to_json
 
@@ -87,9 +95,9 @@ class PointsTable:
         some = select(_POINTS.c.id).where(_POINTS.c.repository == repository).limit(limit)
         with self._database.writing() as connection:
             ids = list(connection.execute(some).scalars())
-            connection.execute(delete(_POINTS).where(_POINTS.c.id.in_(ids)))
-            for point_id in ids:
-                count_change(connection, "point", point_id)
+            if ids:
+                connection.execute(delete(_POINTS).where(_POINTS.c.id.in_(ids)))
+                count_changes(connection, "point", ids)
         return len(ids)
 
     def _oldest_first(self, query: Select[Any]) -> list[RestorePoint]:

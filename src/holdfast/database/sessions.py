@@ -11,7 +11,15 @@ from sqlalchemy import Connection, Row, delete, select, update
 from holdfast.database import tables
 from holdfast.database.connection import Database
 from holdfast.database.log_lines import add_line, lines_of, remove_lines
-from holdfast.database.statements import add_row, by_prefix, count_change, cursor_of, missing, newest_first
+from holdfast.database.statements import (
+    add_row,
+    by_prefix,
+    count_change,
+    count_changes,
+    cursor_of,
+    missing,
+    newest_first,
+)
 from holdfast.database.tasks import (
     FINAL,
     add_tasks,
@@ -137,11 +145,11 @@ class SessionsTable:
         some = select(_SESSIONS.c.id).where(*old, ~has_unfinished(_SESSIONS.c.id))
         with self._database.writing() as connection:
             ids = list(connection.execute(some.order_by(_SESSIONS.c.created_at).limit(limit)).scalars())
-            remove_lines(connection, ids)
-            remove_tasks(connection, ids)
-            connection.execute(delete(_SESSIONS).where(_SESSIONS.c.id.in_(ids)))
-            for session_id in ids:
-                count_change(connection, "session", session_id)
+            if ids:
+                remove_lines(connection, ids)
+                remove_tasks(connection, ids)
+                connection.execute(delete(_SESSIONS).where(_SESSIONS.c.id.in_(ids)))
+                count_changes(connection, "session", ids)
         return len(ids)
 
     def log(self, line: LogLine) -> None:

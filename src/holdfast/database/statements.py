@@ -1,6 +1,7 @@
 """Statements that the records share: add or replace, the counter of changes, pages, unique prefixes."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,11 +35,21 @@ def add_row(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
 
 def count_change(connection: Connection, kind: str, object_id: str) -> int:
     """Give the change of an object the next number. It is seen when the transaction is, and in no other order."""
-    counters = tables.counters
+    return count_changes(connection, kind, [object_id])
+
+
+def count_changes(connection: Connection, kind: str, ids: Sequence[str]) -> int:
+    """The same for several of one kind, of which there is one at least; the last number."""
+    counters, new = tables.counters, insert(connection, tables.changes)
     usn: int = connection.execute(
-        update(counters).where(counters.c.name == "usn").values(value=counters.c.value + 1).returning(counters.c.value)
+        update(counters)
+        .where(counters.c.name == "usn")
+        .values(value=counters.c.value + len(ids))
+        .returning(counters.c.value)
     ).scalar_one()
-    put_row(connection, tables.changes, {"kind": kind, "id": object_id, "usn": usn})
+    rows = [{"kind": kind, "id": one, "usn": number} for number, one in enumerate(ids, usn - len(ids) + 1)]
+    changed = {"usn": new.excluded.usn}
+    connection.execute(new.on_conflict_do_update(index_elements=["kind", "id"], set_=changed), rows)
     return usn
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, delete, exists, select, update
 
 from holdfast.database import tables
-from holdfast.database.statements import add_row, count_change, missing
+from holdfast.database.statements import add_row, count_change, count_changes, missing
 from holdfast.domain.session import State, Task
 from holdfast.protocol.encoding import from_json, to_json
 
@@ -59,8 +59,9 @@ def has_unfinished(session_id: ColumnElement[str]) -> ColumnElement[bool]:
 def remove_tasks(connection: Connection, sessions: Collection[str]) -> None:
     """All of these sessions."""
     removed = delete(_TASKS).where(_TASKS.c.session_id.in_(sessions)).returning(_TASKS.c.id)
-    for task_id in list(connection.execute(removed).scalars()):
-        count_change(connection, "task", task_id)
+    ids = list(connection.execute(removed).scalars())
+    if ids:
+        count_changes(connection, "task", ids)
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[Task]:
