@@ -7,6 +7,7 @@ from tests.model.rules import Rules
 from tests.model.world import END, Place, Plan, Point, World
 
 NOTHING: frozenset[str] = frozenset()
+STUCK = "stuck"
 
 
 class Collector(NamedTuple):
@@ -37,6 +38,8 @@ class Marked(NamedTuple):
 def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, Collector]]:
     """Every way to take the next step."""
     match me.step:
+        case "stuck":
+            return
         case "begin":
             yield world, me._replace(step="who is open" if world.epoch else "close", epoch=world.epoch)
         case "who is open":
@@ -65,6 +68,11 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
             for roots in _roots(world, me, rules):
                 for seen in _runs_seen(world, me, rules):
                     yield from _mark_again(world, me, rules, roots, seen)
+
+
+def _stopped(world: World, me: Collector) -> tuple[World, Collector]:
+    """Something is missing: with another collection's plan it may be found. If there is none, this one is stuck."""
+    return world, me._replace(step=STUCK) if world.epoch == me.epoch else _again(me)
 
 
 def _again(me: Collector) -> Collector:
@@ -128,6 +136,8 @@ def _needed(world: World, plan: Plan, roots: Iterable[Point], seen: frozenset[st
         tidy = True
         for place in sorted(point.places):
             there = _copy_to_keep(world, plan, place, seen, rules)
+            if there is None and point.session in world.retired:
+                continue  # its reader has given up, or will
             if there is None:
                 return None
             needed.add(there)
@@ -151,7 +161,12 @@ def _copy_to_keep(world: World, plan: Plan, place: Place, seen: frozenset[str], 
     if rules.survivors_never_condemned:
         others -= plan.condemned
     standing = sorted(other for other in others if chunk in world.chunks_in(other))
-    return standing[0] if standing else pack if stands else None
+    if standing:
+        return standing[0]
+    if stands or rules.survivors_never_condemned is False:
+        return pack if stands else None
+    doomed = sorted(other for run in world.runs if run.session in seen for known, other in run.places if known == chunk)
+    return next((other for other in doomed if chunk in world.chunks_in(other)), None)
 
 
 def _runs_seen(world: World, me: Collector, rules: Rules) -> Iterator[frozenset[str]]:
@@ -169,7 +184,9 @@ def _mark_again(
     """What of the condemned may be deleted."""
     plan = world.plans[me.epoch]
     marked = _needed(world, plan, roots, seen, rules)
-    if marked is not None:
+    if marked is None:
+        yield _stopped(world, me)
+    else:
         yield world, me._replace(step="sweep", doomed=plan.condemned - marked.needed, proposal=None)
 
 
@@ -180,6 +197,7 @@ def _mark(
     plan = world.plans[me.epoch]
     marked = _needed(world, plan, roots, seen, rules)
     if marked is None:
+        yield _stopped(world, me)
         return
     spared = {pack for pack in me.listed if pack in world.pack_names() and world.session_of(pack) in me.opened}
     dead = me.listed - marked.needed - plan.condemned
@@ -233,7 +251,7 @@ def _proposal(
         for run in world.runs
         if run.session not in me.opened
         and (run.session in plan.runs or run.epoch >= me.epoch or not rules.runs_never_return)
-        and any(pack not in everything for _chunk, pack in run.places)
+        and any(pack in world.pack_names() or pack not in everything for _chunk, pack in run.places)
     )
     named = {pack for run in world.runs if run.session in runs for _chunk, pack in run.places}
     standing = world.pack_names()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tests.model.collector import STUCK
 from tests.model.parties import Party, lost_while_read, steps
 from tests.model.rules import Rules
 from tests.model.world import World
@@ -27,6 +28,7 @@ def search(world: World, parties: tuple[Party, ...], rules: Rules) -> Searched:
         state = todo.pop()
         world, parties = state
         losses = [*world.losses(), *(f"{one.name} cannot read" for one in parties if lost_while_read(world, one))]
+        losses += [f"{one.name} is stuck" for one in parties if one.step == STUCK]
         if losses:
             return Searched(len(came_from), losses[0], _path(came_from, state))
         for at, party in enumerate(parties):

@@ -57,8 +57,8 @@ class _Ground:
 class Marking:
     """The sum of the points that were walked. `uses` has every pack that must stay for them.
 
-    `in_place`: a chunk is needed where its place says, condemned or not, while it is there. So are points that
-    somebody reads at this moment. `walked`: an earlier marking; what it has walked need not be walked again.
+    `in_place`: a chunk is needed where its place says, condemned or not, while it is there, and what is missing is for
+    its reader to say. So are points that somebody reads at this moment. `walked`: an earlier marking; what it has walked need not be walked again.
     """
 
     def __init__(
@@ -119,12 +119,14 @@ class _TenantMarking:
             clean = {item.id: self._take(item, CHUNK_TYPE_MAP) for item in part}
             for identifier, node in self._fetch(part, level, cut).items():
                 self.seen[identifier] = self._below(node, cut) and clean[identifier]
-        return all(self.seen[item.id] for item in items)
+        return all(self.seen.get(item.id, False) for item in items)
 
     def _fetch(self, items: list[Located], level: int, cut: int) -> dict[bytes, MapNode]:
         try:
             return fetch_nodes(self._reader, items, level, cut)
         except ObjectNotFoundError as error:
+            if self._ground.in_place:
+                return {}
             raise _missing(error.key) from error
 
     def _below(self, node: MapNode, cut: int) -> bool:
@@ -156,8 +158,11 @@ class _TenantMarking:
         if not self._is_good(place.pack):
             moved = self._moved.place_of(chunk, chunk_type)
             if moved is None and not self._ground.packs.stands(place.pack.pack):
+                if self._ground.in_place:
+                    return False
                 raise _missing(names.pack(place.pack.pack))
-            place, clean = moved or place, moved is not None
+            place = moved or place
+            clean = place.pack.pack not in self._ground.plan.condemned
         self._use(place.pack, chunk_type).add(place.number, place.length)
         return clean
 

@@ -1,6 +1,6 @@
 """Where chunks lie whose place is condemned or gone (rule 4.3)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.repository.access import TenantAccess
@@ -23,14 +23,21 @@ class MovedChunks:
         self._runs: list[SortedRun] | None = None
 
     def place_of(self, chunk: Located, chunk_type: int) -> Place | None:
-        """A place that is neither condemned nor gone, None where there is none that counts."""
+        """A place that is neither condemned nor gone. Where its own pack is gone and only a condemned one has the chunk
+        yet, that one; None where there is none.
+        """
         pack = chunk.place.pack.pack
         if self._packs.stands(pack):
-            candidates = self._in_survivors(chunk.id, chunk_type, pack)
-        else:
-            candidates = self._in_runs(chunk.id, chunk_type)
-        fit = (place for place in candidates if place.pack.pack not in self._plan.condemned)
-        return next((place for place in fit if self._packs.stands(place.pack.pack)), None)
+            found = self._standing(self._in_survivors(chunk.id, chunk_type, pack))
+            return next((place for place in found if place.pack.pack not in self._plan.condemned), None)
+        found = sorted(
+            self._standing(self._in_runs(chunk.id, chunk_type)),
+            key=lambda place: place.pack.pack in self._plan.condemned,
+        )
+        return found[0] if found else None
+
+    def _standing(self, places: Iterable[Place]) -> list[Place]:
+        return [place for place in places if self._packs.stands(place.pack.pack)]
 
     def _in_survivors(self, chunk: bytes, chunk_type: int, pack: bytes) -> Iterator[Place]:
         for other in sorted(self._plan.survivors.get(pack, ())):

@@ -105,7 +105,7 @@ def next_plan(
     named: set[bytes] = set()
     left_out: set[str] = set()
     for key, packs in _usable_runs(repository, found):
-        if packs <= everything:
+        if packs <= everything and not any(found.packs.stands(pack) for pack in packs):
             left_out.add(key)
         else:
             runs.add(key)
