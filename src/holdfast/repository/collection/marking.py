@@ -58,7 +58,8 @@ class Marking:
     """The sum of the points that were walked. `uses` has every pack that must stay for them.
 
     `in_place`: a chunk is needed where its place says, condemned or not, while it is there, and what is missing is for
-    its reader to say. So are points that somebody reads at this moment. `walked`: an earlier marking; what it has walked need not be walked again.
+    its reader to say. So are points that somebody reads at this moment. `walked`: an earlier marking; what it has
+    walked need not be walked again.
     """
 
     def __init__(
