@@ -1,0 +1,77 @@
+"""kill -9 of collections and of backups beside them, real processes all: no point is lost, and in the end nothing that
+no point needs is left.
+
+`KILLS=10000 pytest tests/faults/test_kill_collection.py` is a campaign of that length, `SEED` its other parameter.
+"""
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from holdfast.repository.checking.check import check_repository
+from holdfast.repository.points import list_points
+from holdfast.repository.progress import Silence
+from holdfast.repository.sessions import retire
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
+from tests.faults.ground import SEED, Ground, everything_is_there, new_ground, note_new_points, timed_backup
+from tests.faults.world import collect
+
+KILLS = int(os.environ.get("KILLS", "16"))
+KEPT_POINTS = 3
+DONE = (0, 3)
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    with new_ground() as made:
+        yield made
+
+
+def delete_some(ground: Ground) -> None:
+    """All but a few, chosen by the dice."""
+    repository = ground.open()
+    points = list_points(repository)
+    for point in ground.dice.sample(points, max(len(points) - KEPT_POINTS, 0)):
+        retire(repository, point.session, point.key)
+        del ground.contents[point.session]
+
+
+def collect_a_day_later(ground: Ground):
+    """Nothing else runs: sessions that were killed have given no sign of life for a day."""
+    later = SteppableClock(datetime.now(UTC) + timedelta(days=2))
+    repository = ground.small.open(deterministic_surroundings(ground.dice.randrange(1 << 16), later))
+    return collect(repository)
+
+
+def test_kill(ground, count_case):
+    dice = random.Random(SEED)
+    tail_seconds = timed_backup(ground)
+    killed = freed = 0
+    for number in range(KILLS):
+        delete_some(ground)
+        content = ground.change_image()
+        backup, collection = ground.back_up(), ground.collect()
+        victims = dice.choice([(backup,), (collection,), (backup, collection)])
+        time.sleep(0.3 + dice.random() * 2 * tail_seconds)
+        for victim in victims:
+            victim.kill()
+        for process in (backup, collection):
+            said = process.communicate()[1].decode()
+            assert process.returncode < 0 or process.returncode in DONE, said
+            killed += process.returncode < 0
+        note_new_points(ground, content, at_least=int(backup.returncode in DONE))
+        count_case()
+        if number % 4 == 3:
+            report = collect_a_day_later(ground)
+            assert report.waiting == ()
+            freed += report.deleted
+    assert killed > KILLS // 3
+    assert freed
+    collect_a_day_later(ground)
+    assert collect_a_day_later(ground).condemned == 0
+    everything_is_there(ground)
+    assert check_repository(ground.open(), None, Silence()).unreferenced_packs == 0
