@@ -16,6 +16,7 @@ from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
+from holdfast.repository.stores.stoppable import StoppableStore
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.faulty_store import Fault, FaultyStore
 from holdfast.testing.moto_process import moto_server
@@ -25,7 +26,8 @@ _bucket_numbers = itertools.count()
 
 
 def all_wrappers(store: ObjectStore) -> ObjectStore:
-    return CachingStore(RetryingStore(CountingStore(store, RequestCounts())), 1024 * 1024)
+    patient = RetryingStore(CountingStore(store, RequestCounts()))
+    return StoppableStore(CachingStore(patient, 1024 * 1024), lambda: False)
 
 
 def losing_answers(store: ObjectStore) -> ObjectStore:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from holdfast.appliance.surface import Patience, Surface
 from holdfast.appliance.workflows import make_workflows
 from holdfast.database.appliance_records import appliance_records
 from holdfast.database.connection import Database
+from holdfast.domain.collection import CollectionWish
+from holdfast.domain.errors import CancelledError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.restore import VolumeRestore
 from holdfast.domain.session import State
@@ -154,3 +157,42 @@ def test_work_goes_on_after_a_restart(start):
     assert second.wait_for(session.id) == State.SUCCEEDED
     assert cloud.worker_world.launches == 3, "the workers outlived the appliance"
     assert cloud.count("instance", "role", "queue") == 0
+
+
+class Endless:
+    """A collection that goes on until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = threading.Event(), threading.Event()
+
+    def collect(self, name, wish, tell, stopped):
+        self.begun.set()
+        while not stopped():
+            time.sleep(0.01)
+        self.ended.set()
+        raise CancelledError(f"the work in {name} was stopped", why="it was told to", cure="start it again")
+
+
+def collecting(appliance, monkeypatch) -> tuple[Endless, str]:
+    endless = Endless()
+    monkeypatch.setattr(appliance.surface.repositories, "collect", endless.collect)
+    appliance.service.put_repository(RepositoryDefinition("vault", LOCATION), "password")
+    session = appliance.service.collect_garbage("vault", CollectionWish())
+    assert endless.begun.wait(30)
+    return endless, session.id
+
+
+def test_a_collection_is_cancelled_while_it_goes_on(start, monkeypatch):
+    appliance = start()
+    endless, session_id = collecting(appliance, monkeypatch)
+    appliance.service.cancel_session(session_id)
+    assert appliance.wait_for(session_id) == State.CANCELLED
+    assert endless.ended.is_set()
+
+
+def test_a_collection_ends_with_the_appliance_and_is_begun_again(start, monkeypatch):
+    first = start()
+    endless, session_id = collecting(first, monkeypatch)
+    first.stop()
+    assert endless.ended.wait(10)
+    assert start().wait_for(session_id) == State.SUCCEEDED

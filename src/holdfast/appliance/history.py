@@ -71,11 +71,15 @@ class Pruning:
         records.settings.put(_MARKS, [[format_time(time), number] for time, number in kept])
 
     def _newest_runs(self) -> list[str]:
-        sessions, newest = self._surface.records.sessions, list[str]()
-        for stored in self._surface.records.policies.all():
-            runs = sessions.page(before=None, limit=1, kind=SessionKind.POLICY, subject=stored.policy.name)
-            newest += [session.id for session in runs]
-        return newest
+        """Of each policy, and the newest collection of each repository: the next one follows from it."""
+        records = self._surface.records
+        looked_for = [(SessionKind.POLICY, stored.policy.name) for stored in records.policies.all()]
+        looked_for += [(SessionKind.COLLECT_GARBAGE, repository.name) for repository in records.repositories.all()]
+        return [
+            session.id
+            for kind, subject in looked_for
+            for session in records.sessions.page(before=None, limit=1, kind=kind, subject=subject)
+        ]
 
 
 def _history_of(records: Records) -> SessionHistory:

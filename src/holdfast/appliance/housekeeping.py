@@ -3,15 +3,17 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
+from holdfast.appliance.collection_clock import CollectionClock, CollectionRhythm
 from holdfast.appliance.event_pump import EventPump
 from holdfast.appliance.history import Pruning
 from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
-from holdfast.appliance.policy_office import PolicyOffice
 from holdfast.appliance.reaper import Reaper
 from holdfast.appliance.recovery import Recovery
 from holdfast.appliance.scheduler import TRIGGER, Scheduler
+from holdfast.appliance.service import ApplianceService
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.workflows import Workflows
 from holdfast.domain.errors import HoldfastError
@@ -31,14 +33,21 @@ class Rhythm:
     reaper_seconds: float = 300.0
     settle_seconds: float = 300.0
     prune_seconds: float = 3600.0
+    collection_look_seconds: float = 60.0
+    collections: CollectionRhythm = field(default_factory=CollectionRhythm)
     after_trouble_seconds: float = 5.0
 
 
 class Housekeeping:
-    """Scheduler, event pump, recovery of sessions, settlement of backups, reaper, pruning."""
+    """Scheduler, event pump, recovery of sessions, settlement of backups, reaper, pruning, collections of garbage."""
 
     def __init__(
-        self, surface: Surface, workflows: Workflows, office: PolicyOffice, reaper: Reaper, rhythm: Rhythm | None = None
+        self,
+        surface: Surface,
+        workflows: Workflows,
+        service: ApplianceService,
+        reaper: Reaper,
+        rhythm: Rhythm | None = None,
     ) -> None:
         self._surface = surface
         self._pump: EventPump = workflows.pump
@@ -47,11 +56,8 @@ class Housekeeping:
         self._reaper = reaper
         self._pruning = Pruning(surface)
         self._rhythm = rhythm if rhythm is not None else Rhythm()
-        self._scheduler = Scheduler(
-            surface,
-            workflows.book,
-            lambda session_id, policy, targets: office.start_run(session_id, policy, targets, TRIGGER),
-        )
+        self._scheduler = Scheduler(surface, workflows.book, partial(service.start_run, trigger=TRIGGER))
+        self._collections = CollectionClock(surface, service.start_collection, self._rhythm.collections)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -66,6 +72,7 @@ class Housekeeping:
         self._begin("settlement", self._settle, rhythm.settle_seconds)
         self._begin("reaper", self._reap, rhythm.reaper_seconds)
         self._begin("pruning", self._pruning.prune, rhythm.prune_seconds)
+        self._begin("collections", self._collections.tick, rhythm.collection_look_seconds)
         self._begin("events", self._pump_events, rhythm.pump_pause_seconds)
 
     def stop(self, patience_seconds: float = 15.0) -> None:

@@ -154,13 +154,15 @@ class Infrastructure(Desk):
         self._records.repositories.remove(name)
 
     def _check_nothing_works_in(self, repository: str) -> None:
-        """Neither a backup that may still become a point there, nor a session about one of its points."""
+        """Neither a backup that may still become a point there, nor a session about it or one of its points."""
         ids = [one.session_id for one in self._records.open_backups.all() if one.repository == repository]
         for session in self._records.sessions.unfinished():
             if session.kind in (SessionKind.RESTORE, SessionKind.DELETE_POINT):
                 with suppress(NotFoundError):
                     if self._records.points.get(session.subject).repository == repository:
                         ids.append(session.id)
+            elif session.kind in (SessionKind.COLLECT_GARBAGE, SessionKind.LOOK_FOR_GARBAGE):
+                ids += [session.id] if session.subject == repository else []
         if ids:
             raise ConflictError(
                 f"repository {repository} is in use",

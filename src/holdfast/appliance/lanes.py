@@ -10,7 +10,9 @@ from holdfast.appliance.ports.engine import Engine, Lane
 from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.policy import WorkerMode
 
-_WORKERS, _SNAPSHOTS, _RESTORES, _LOCAL = "workers", "snapshots", "restores", "local"
+_WORKERS, _SNAPSHOTS, _RESTORES, _LOCAL, _COLLECTIONS = "workers", "snapshots", "restores", "local", "collections"
+# One after the other: a second one at once would only meet the plans of the first.
+_COLLECTIONS_IN_REPOSITORY = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Limits:
     restores: int = 16
     restores_in_region: int = 8
     local_workers: int = 2
+    collections: int = 2
 
 
 def set_limits(engine: Engine, limits: Limits) -> None:
@@ -32,6 +35,7 @@ def set_limits(engine: Engine, limits: Limits) -> None:
     engine.limit(_SNAPSHOTS, limits.snapshots, limits.snapshots_in_region)
     engine.limit(_RESTORES, limits.restores, limits.restores_in_region)
     engine.limit(_LOCAL, limits.local_workers)
+    engine.limit(_COLLECTIONS, limits.collections, _COLLECTIONS_IN_REPOSITORY)
 
 
 def set_repository_limit(engine: Engine, repository: RepositoryDefinition) -> None:
@@ -57,6 +61,11 @@ def snapshot_lane(account: str, region: str) -> Lane:
 def restore_lane(region: str) -> Lane:
     """For restores."""
     return Lane(_RESTORES, region)
+
+
+def collection_lane(repository: str) -> Lane:
+    """For collections of garbage; they wait for no backup here, nor hold one up."""
+    return Lane(_COLLECTIONS, repository)
 
 
 def _queue_of(repository: str) -> str:

@@ -1,9 +1,11 @@
 """Sessions that nobody works on: started if they never were, ended as broken off if their workflow is no more."""
 
+from holdfast.appliance.collection_work import COLLECTION
 from holdfast.appliance.configurations import Configurations
-from holdfast.appliance.lanes import restore_lane
+from holdfast.appliance.lanes import collection_lane, restore_lane
 from holdfast.appliance.point_deletion import DELETE_POINT
 from holdfast.appliance.policy_run import POLICY_RUN
+from holdfast.appliance.ports.engine import Lane
 from holdfast.appliance.restore_task import RESTORE
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface
@@ -15,7 +17,10 @@ _WORKFLOWS = {
     SessionKind.MANUAL_SNAPSHOT: POLICY_RUN,
     SessionKind.RESTORE: RESTORE,
     SessionKind.DELETE_POINT: DELETE_POINT,
+    SessionKind.COLLECT_GARBAGE: COLLECTION,
+    SessionKind.LOOK_FOR_GARBAGE: COLLECTION,
 }
+_WITHOUT_TASK = (SessionKind.POLICY, SessionKind.MANUAL_SNAPSHOT)
 
 
 class Recovery:
@@ -28,12 +33,18 @@ class Recovery:
     def start(self, session: Session) -> None:
         """Have the engine work on it; again is no error."""
         arguments: tuple[str, ...] = (session.id,)
-        if session.kind in (SessionKind.RESTORE, SessionKind.DELETE_POINT):
+        if session.kind not in _WITHOUT_TASK:
             arguments = (session.id, self._surface.records.sessions.tasks(session.id)[0].id)
-        lane = None
-        if session.kind == SessionKind.RESTORE:
-            lane = restore_lane(str(self._surface.records.sessions.details(session.id)["region"]))
-        self._surface.engine().start(_WORKFLOWS[session.kind], session.id, arguments, lane)
+        self._surface.engine().start(_WORKFLOWS[session.kind], session.id, arguments, self._lane(session))
+
+    def _lane(self, session: Session) -> Lane | None:
+        match session.kind:
+            case SessionKind.RESTORE:
+                return restore_lane(str(self._surface.records.sessions.details(session.id)["region"]))
+            case SessionKind.COLLECT_GARBAGE | SessionKind.LOOK_FOR_GARBAGE:
+                return collection_lane(session.subject)
+            case _:
+                return None
 
     def sweep(self) -> list[str]:
         """Start what was opened and never started, end what was broken off; the ids of the sessions ended."""

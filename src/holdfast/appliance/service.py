@@ -1,5 +1,6 @@
 """The appliance as its server sees it: every use case, each documented where it is done."""
 
+from holdfast.appliance.collection_office import CollectionOffice
 from holdfast.appliance.farewell import Farewell
 from holdfast.appliance.history import History
 from holdfast.appliance.infrastructure import Infrastructure
@@ -11,6 +12,14 @@ from holdfast.appliance.snapshot_rescan import SnapshotRescan
 
 
 class ApplianceService(
-    Ownership, Farewell, Infrastructure, RepositoryRescan, SnapshotRescan, PolicyOffice, Results, History
+    Ownership,
+    Farewell,
+    Infrastructure,
+    RepositoryRescan,
+    SnapshotRescan,
+    CollectionOffice,
+    PolicyOffice,
+    Results,
+    History,
 ):
     """Calls block, and may come from any thread; work that lasts is a session, which the engine carries on."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.appliance.backup_task import BackupTask
+from holdfast.appliance.collection_work import COLLECTION, CollectionWork
 from holdfast.appliance.event_pump import EventPump
 from holdfast.appliance.image_backup import ImageBackup
 from holdfast.appliance.local_workers import LocalAttempts
@@ -51,6 +52,7 @@ def make_workflows(surface: Surface) -> Workflows:
         INSTANCE_TASK: backup.run,
         SNAPSHOT_COPY: SnapshotCopy(surface, book, backup).run,
         DELETE_POINT: PointDeletion(surface, book, retention).run,
+        COLLECTION: CollectionWork(surface, book).run,
         RESTORE: RestoreTask(surface, book, fleet, planner).run,
     }
     return Workflows(book, pump, retention, settlement, planner, named)

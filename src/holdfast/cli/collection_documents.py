@@ -1,55 +1,88 @@
-"""The document of `holdfast repository collect-garbage`, under the stable names of docs/cli.md."""
+"""The documents of collections of garbage, under the stable names of docs/cli.md."""
 
+import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.quantities import human_size, to_the_minute
-from holdfast.cli.tables import facts_table
+from holdfast.cli.quantities import human_size, short_time, to_the_minute
+from holdfast.cli.tables import Cell, facts_table
 from holdfast.domain.numerals import counted
 
 if TYPE_CHECKING:
-    from holdfast.repository.collection.collect import CollectionReport
+    from holdfast.domain.collection import Collected
 
 Document = dict[str, Any]
 
 
-def collection(report: "CollectionReport") -> Document:
+def collection(found: "Collected", *, dry_run: bool) -> Document:
     """Everything that was found and done."""
-    return {
-        "dry_run": report.dry_run,
-        "plan": report.epoch,
-        "restore_points": report.points,
-        "packs": report.packs,
-        "stored_bytes": report.stored_bytes,
-        "condemned_packs": report.condemned,
-        "condemned_bytes": report.condemned_bytes,
-        "repacked_packs": report.repacked,
-        "written_bytes": report.written_bytes,
-        "deleted_packs": report.deleted,
-        "freed_bytes": report.freed_bytes,
-        "kept_packs": report.kept,
-        "waiting": [{"session": one.session.hex(), "opened": one.since} for one in report.waiting],
-    }
+    return _figures(dataclasses.asdict(found), dry_run=dry_run)
 
 
-def collection_table(report: "CollectionReport") -> str:
-    """The same for people."""
-    would = "to be " if report.dry_run else ""
-    facts: dict[str, str | int | float | None] = {
-        "restore points": report.points,
-        "packs before": f"{report.packs} ({human_size(report.stored_bytes)})",
-        f"{would}condemned": f"{report.condemned} ({human_size(report.condemned_bytes)})",
-        f"{would}repacked": f"{report.repacked} ({human_size(report.written_bytes)} written anew)",
+def collection_of(detail: Mapping[str, Any]) -> Document | None:
+    """The same of a session of an appliance; None where it came to nothing."""
+    (task,) = detail["tasks"]
+    if not task["result"]:
+        return None
+    return _figures(task["result"], dry_run=detail["session"]["kind"] == "look-for-garbage")
+
+
+def _figures(found: Mapping[str, Any], *, dry_run: bool) -> Document:
+    waiting = [{"session": session, "opened": since} for session, since in sorted(found["waiting"].items())]
+    return {"dry_run": dry_run, **found, "waiting": waiting}
+
+
+def collection_table(document: Mapping[str, Any]) -> str:
+    """For people."""
+    would = "to be " if document["dry_run"] else ""
+    facts: dict[str, Cell] = {
+        "restore points": document["restore_points"],
+        "packs before": _packs(document["packs"], document["stored_bytes"]),
+        f"{would}condemned": _packs(document["condemned_packs"], document["condemned_bytes"]),
+        f"{would}repacked": f"{_packs(document['repacked_packs'], document['written_bytes'], ' written anew')}",
     }
-    if not report.dry_run:
-        facts["deleted"] = f"{report.deleted} ({human_size(report.freed_bytes)})"
-        facts["kept for now"] = report.kept
+    if not document["dry_run"]:
+        facts["deleted"] = _packs(document["deleted_packs"], document["freed_bytes"])
+        facts["kept for now"] = document["kept_packs"]
     return facts_table(facts)
 
 
-def what_waits(report: "CollectionReport") -> str:
+def _packs(count: int, size_bytes: int, what: str = "") -> str:
+    return f"{count} ({human_size(size_bytes)}{what})"
+
+
+def last_collection(detail: Mapping[str, Any]) -> Document:
+    """What `repository show NAME` says of the newest one: how it ended or where it stands, and its figures."""
+    session, (task,) = detail["session"], detail["tasks"]
+    about = {name: session[name] for name in ("state", "trigger", "created_at", "ended_at")}
+    return {
+        "session": session["id"],
+        **about,
+        "appliance": detail["appliance"],
+        "error": session["error"] or task["error"],
+        **(collection_of(detail) or {}),
+    }
+
+
+def last_collection_facts(last: Mapping[str, Any] | None) -> dict[str, Cell]:
+    """For people."""
+    if last is None:
+        return {"garbage collected": "never"}
+    when = short_time(last["ended_at"] or last["created_at"])
+    facts: dict[str, Cell] = {"garbage collected": f"{when}, {last['state']}"}
+    if "deleted_packs" in last:
+        facts["freed then"] = _packs(last["deleted_packs"], last["freed_bytes"])
+        facts["held up by"] = counted(len(last["waiting"]), "backup") if last["waiting"] else None
+    if last["error"]:
+        facts["error then"] = f"{last['error']['what']} [{last['error']['code']}]"
+        facts |= {"why": last["error"]["why"], "cure": last["error"]["cure"]}
+    return facts
+
+
+def what_waits(found: "Collected") -> str:
     """Which sessions hold the rest up, and until when."""
-    since = ", ".join(f"{one.session.hex()[:8]} (since {to_the_minute(one.since)})" for one in report.waiting)
+    since = ", ".join(f"{name[:8]} (since {to_the_minute(time)})" for name, time in sorted(found.waiting.items()))
     return (
-        f"nothing more is deleted while {counted(len(report.waiting), 'session')} may build upon it: {since}; "
+        f"nothing more is deleted while {counted(len(found.waiting), 'session')} may build upon it: {since}; "
         "run this again when it has ended, or a day after its last sign of life"
     )

@@ -16,8 +16,10 @@ from holdfast.cli.options import (
 from holdfast.cli.passwords import given_password
 from holdfast.cli.quantities import parse_percent, parse_size
 from holdfast.cli.repository_key import app as key_app
+from holdfast.cli.server_connection import ApplianceOption
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice, say, show_error
+from holdfast.domain.collection import CollectionWish
 from holdfast.domain.errors import IntegrityError
 from holdfast.domain.numerals import counted
 
@@ -100,16 +102,21 @@ def collect_garbage(
     wait: Annotated[
         int, typer.Option("--wait", metavar="MINUTES", min=0, help="How long to wait for running backups.")
     ] = 10,
+    appliance: ApplianceOption = None,
 ) -> int:
-    """Free what no restore point needs; safe beside backups, restores and other collections, and to kill."""
+    """Free what no restore point needs; safe beside all else, and to kill. A name instead of a URL asks the server."""
     from holdfast.wiring import local
 
+    wish = CollectionWish(wait_minutes=wait, repack=not no_repack, dry_run=dry_run)
+    if names.is_name(url):
+        return names.collect_garbage(url, wish, voice, appliance)
     with local.opened(url, given_password(password_file), voice.warn) as opened:
         with voice.progress("collecting") as progress:
-            report = local.collect(opened, progress, wait_minutes=wait, repack=not no_repack, dry_run=dry_run)
-        voice.document(collections.collection(report), lambda: collections.collection_table(report))
-    if report.waiting:
-        voice.warn(collections.what_waits(report))
+            found = local.collect(opened, wish, progress)
+        document = collections.collection(found, dry_run=dry_run)
+        voice.document(document, lambda: collections.collection_table(document))
+    if found.waiting:
+        voice.warn(collections.what_waits(found))
     return voice.status
 
 

@@ -1,17 +1,22 @@
 """Repositories by name, as the server and its appliances know them: added to the noun `repository`."""
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from holdfast.cli import collection_documents as collections
 from holdfast.cli.command import command
 from holdfast.cli.options import PasswordFileOption, YesOption, confirm
 from holdfast.cli.passwords import given_password
 from holdfast.cli.server_connection import connected, query
+from holdfast.cli.session_display import detail_table, follow, status_of
 from holdfast.cli.tables import as_facts, facts_table, rows_table
 from holdfast.cli.voice import Voice, say
+from holdfast.domain.collection import CollectionWish
+from holdfast.domain.session import SessionKind
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -61,8 +66,27 @@ def show(name: str, voice: Voice) -> int:
     """What `repository show NAME` says."""
     with connected() as client:
         found = client.send("GET", f"/repositories/{name}")
-    voice.document(found, lambda: facts_table(as_facts(found)))
+        newest = query(kind=SessionKind.COLLECT_GARBAGE, subject=name, limit=1)
+        sessions = client.send("GET", "/sessions", query=newest)["items"]
+        details = [client.send("GET", f"/sessions/{session['id']}") for session in sessions]
+    last = collections.last_collection(details[0]) if details else None
+    facts = as_facts(found) | collections.last_collection_facts(last)
+    voice.document(found | {"collection": last}, lambda: facts_table(facts))
     return voice.status
+
+
+def collect_garbage(name: str, wish: CollectionWish, voice: Voice, appliance: str | None) -> int:
+    """What `repository collect-garbage NAME` does: the appliance's session, to its end."""
+    with connected() as client:
+        path, order = f"/repositories/{name}/collect-garbage", dataclasses.asdict(wish)
+        session = client.send("POST", path, order, query(appliance=appliance))
+        detail = follow(client, voice, session["id"])
+    found = collections.collection_of(detail)
+    if found is None:
+        voice.document(detail, lambda: detail_table(detail))
+    else:
+        voice.document({"session": session["id"], **found}, lambda: collections.collection_table(found))
+    return status_of(detail)
 
 
 def rescan(

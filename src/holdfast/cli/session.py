@@ -25,7 +25,8 @@ def list_(
     voice: Voice,
     kind: Annotated[SessionKind | None, typer.Option("--kind", help="Only sessions of this kind.")] = None,
     subject: Annotated[
-        str | None, typer.Option("--of", metavar="NAME", help="Only sessions of this policy, point or appliance.")
+        str | None,
+        typer.Option("--of", metavar="NAME", help="Only sessions of this policy, point, repository or appliance."),
     ] = None,
     last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="At most so many.")] = 50,
     appliance: ApplianceOption = None,

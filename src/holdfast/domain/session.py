@@ -19,6 +19,8 @@ class SessionKind(StrEnum):
     MANUAL_SNAPSHOT = "manual-snapshot"
     RESTORE = "restore"
     DELETE_POINT = "delete-point"
+    COLLECT_GARBAGE = "collect-garbage"
+    LOOK_FOR_GARBAGE = "look-for-garbage"
     INSTALL = "install"
     DEPLOY = "deploy"
     REMOVE = "remove"
@@ -130,7 +132,9 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One run. `subject` is the policy's, point's or appliance's name; `trigger` who asked: `schedule` or a person."""
+    """One run. `subject` is the policy's, point's, repository's or appliance's name; `trigger` who asked: `schedule` or
+    a person.
+    """
 
     id: str
     kind: SessionKind

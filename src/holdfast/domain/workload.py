@@ -6,9 +6,10 @@ from enum import StrEnum
 
 
 class WorkloadKind(StrEnum):
-    """Kinds of workloads that an appliance protects."""
+    """Kinds of workloads that an appliance protects; a repository is what it looks after in a collection."""
 
     EC2_INSTANCE = "ec2-instance"
+    REPOSITORY = "repository"
 
 
 @dataclass(frozen=True, slots=True)

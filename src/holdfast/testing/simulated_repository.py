@@ -14,8 +14,16 @@ from holdfast.appliance.ports.repositories import (
     SourceVolume,
     VolumeTarget,
 )
-from holdfast.domain.errors import NotFoundError, ObjectNotFoundError, SourceGoneError, WrongKeyError
+from holdfast.domain.collection import Collected, CollectionWish
+from holdfast.domain.errors import (
+    CancelledError,
+    NotFoundError,
+    ObjectNotFoundError,
+    SourceGoneError,
+    WrongKeyError,
+)
 from holdfast.domain.time import format_time
+from holdfast.testing.virtual_time import BEGINNING
 
 GIB = 1024**3
 
@@ -30,6 +38,9 @@ class _Session:
     attempts: set[int] = field(default_factory=set)
     results: dict[int, Any] = field(default_factory=dict)
     state: str = "open"
+    # When it was opened, and which plan it knows.
+    opened_at: datetime = BEGINNING
+    plan: int = 0
 
 
 @dataclass
@@ -56,6 +67,11 @@ class SimulatedRepository:
         self.sessions: dict[str, _Session] = {}
         self.points_by_id: dict[str, SimulatedPoint] = {}
         self.retired: list[str] = []
+        # Retired points whose packs were condemned by a plan, and those whose packs are gone: one pack each.
+        self.condemned: set[str] = set()
+        self.freed: set[str] = set()
+        self.plan = 0
+        self.collections: list[CollectionWish] = []
         self.pins: dict[str, str] = {}
         self.fail_next: list[Exception] = []
 
@@ -78,7 +94,8 @@ class SimulatedRepository:
         compression: str,
     ) -> PreparedWork:
         self._fail()
-        known = self.sessions.setdefault(session, _Session(tenant, workload, list(volumes)))
+        opened = _Session(tenant, workload, list(volumes), opened_at=self._now(), plan=self.plan)
+        known = self.sessions.setdefault(session, opened)
         if known.state != "open":
             return self.prepare_backup(self.new_session(), attempt, tenant, workload, volumes, compression)
         known.attempts.add(attempt)
@@ -150,6 +167,49 @@ class SimulatedRepository:
         self._fail()
         if self.points_by_id.pop(point, None) is not None:
             self.retired.append(point)
+
+    def collect(self, wish: CollectionWish) -> Collected:
+        """As the real one: what a plan condemns goes when no session is open that may build upon it."""
+        self._fail()
+        self.collections.append(wish)
+        dead = set(self.retired) - self.freed
+        if wish.dry_run:
+            return self._collected(len(dead), condemned=len(dead))
+        if self._waiting():
+            return self._collected(len(dead), waiting=self._waiting())
+        new = dead - self.condemned
+        self.plan += bool(new)
+        self.condemned |= new
+        gone = set() if self._waiting() else self.condemned - self.freed
+        self.freed |= gone
+        return self._collected(len(dead), condemned=len(new), deleted=len(gone), waiting=self._waiting())
+
+    def _waiting(self) -> dict[str, str]:
+        """Open backups that do not know the newest plan."""
+        return {
+            name: format_time(one.opened_at)
+            for name, one in self.sessions.items()
+            if one.state == "open" and not one.point and one.plan < self.plan
+        }
+
+    def _collected(
+        self, dead: int, condemned: int = 0, deleted: int = 0, waiting: Mapping[str, str] | None = None
+    ) -> Collected:
+        packs, pack_bytes = len(self.points_by_id) + dead, GIB // 2
+        return Collected(
+            plan=self.plan,
+            restore_points=len(self.points_by_id),
+            packs=packs,
+            stored_bytes=packs * pack_bytes,
+            condemned_packs=condemned,
+            condemned_bytes=condemned * pack_bytes,
+            repacked_packs=0,
+            written_bytes=0,
+            deleted_packs=deleted,
+            freed_bytes=deleted * pack_bytes,
+            kept_packs=0,
+            waiting=waiting or {},
+        )
 
     def points(self, tenant: str) -> list[Mapping[str, str | int]]:
         mine = sorted(
@@ -229,11 +289,23 @@ class SimulatedRepositories:
 
     @contextmanager
     def open(self, name: str) -> Iterator[SimulatedRepository]:
-        if name not in self._repositories:
-            raise NotFoundError(f"no repository {name}", why="nobody added it", cure="add it")
-        yield self._repositories[name]
+        yield self._named(name)
+
+    def collect(
+        self, name: str, wish: CollectionWish, tell: Callable[[str], None], stopped: Callable[[], bool]
+    ) -> Collected:
+        repository = self._named(name)
+        if stopped():
+            raise CancelledError(f"the work in {name} was stopped", why="somebody asked for it", cure="start it again")
+        tell("marking what is needed")
+        return repository.collect(wish)
 
     def examine(self, location: str, password: bytes | None) -> str:
         if password == b"wrong":
             raise WrongKeyError(f"{location} does not open", why="no key slot opens", cure="give the right password")
         return "ab" * 16
+
+    def _named(self, name: str) -> SimulatedRepository:
+        if name not in self._repositories:
+            raise NotFoundError(f"no repository {name}", why="nobody added it", cure="add it")
+        return self._repositories[name]

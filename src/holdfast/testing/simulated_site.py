@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from holdfast.appliance.collection_clock import CollectionClock, CollectionRhythm
 from holdfast.appliance.event_pump import EventPump
 from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
 from holdfast.appliance.ports.records import Records
@@ -179,6 +180,7 @@ class RunningAppliance:
         self.reaper = Reaper(self.surface)
         self.recovery = Recovery(self.surface, self.workflows.book)
         self.service = ApplianceService(self.surface, self.workflows)
+        self.collections = CollectionClock(self.surface, self.service.start_collection, CollectionRhythm())
 
     async def pump_for_ever(self) -> None:
         """As the housekeeping of a real one does."""

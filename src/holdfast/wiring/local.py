@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import NotFoundError, UsageError, WrongKeyError
 from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_errors import translated
 from holdfast.repository.block_source import BlockReference
 from holdfast.repository.checking.verify import VerifyReport, verify_point
-from holdfast.repository.collection.collect import Collection, CollectionOrder, CollectionReport
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.password import MEMORY_KIB
 from holdfast.repository.format.key_slot import KeySlot
@@ -40,6 +40,7 @@ from holdfast.repository.stores.counting import RequestCounts
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
+from holdfast.wiring import collecting
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.location_memory import FileLocationMemory, ReadOnlyMemory, home_folder
 from holdfast.wiring.sources import STREAM, open_source
@@ -106,12 +107,9 @@ def opened(
         remember(repository, memory)
 
 
-def collect(
-    opened: LocalRepository, progress: Progress, *, wait_minutes: int, repack: bool, dry_run: bool
-) -> CollectionReport:
+def collect(opened: LocalRepository, wish: CollectionWish, progress: Progress) -> Collected:
     """One collection, with this machine's clock to wait by."""
-    order = CollectionOrder(timedelta(minutes=wait_minutes), repack=repack, dry_run=dry_run)
-    return Collection(opened.repository, order, progress, time.sleep).run()
+    return collecting.collect(opened.repository, wish, progress, time.sleep)
 
 
 def _unlocked(store: ObjectStore, password: bytes | None, surroundings: Surroundings) -> Repository:

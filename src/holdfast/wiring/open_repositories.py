@@ -1,23 +1,29 @@
 """Repositories of an appliance, opened by name and kept open: a password costs a third of a second each time."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 
 from holdfast.appliance.infrastructure import PASSWORD_PURPOSE
 from holdfast.appliance.ports.records import Repositories
+from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.secret_box import SecretBox
 from holdfast.repository.key_slots import Secret
 from holdfast.repository.memory_of_locations import LocationMemory, recognise, remember
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import open_repository
+from holdfast.repository.opening import Repository, open_repository
+from holdfast.repository.progress import Silence
 from holdfast.repository.stores.location import open_store
+from holdfast.repository.stores.stoppable import StoppableStore
 from holdfast.repository.surroundings import Surroundings
+from holdfast.wiring.collecting import collect
 from holdfast.wiring.delegated_repository import DelegatedRepository
 from holdfast.wiring.key_service import LazyKeyService
+from holdfast.wiring.local import machine_surroundings
 
 
 @dataclass(slots=True)
@@ -33,16 +39,23 @@ class _Kept:
 class KeptOpenRepositories:
     """Implements OpenRepositories. A definition or password that was changed opens anew, and who uses what was open
     before goes on with it; every opening and every use compares with what this appliance remembers of the place
-    (ordering rule 10).
+    (ordering rule 10). `apart`: surroundings of its own, with threads of its own, for work that takes long.
     """
 
     def __init__(
-        self, definitions: Repositories, box: SecretBox, memory: LocationMemory, surroundings: Surroundings
+        self,
+        definitions: Repositories,
+        box: SecretBox,
+        memory: LocationMemory,
+        surroundings: Surroundings,
+        apart: Callable[[], AbstractContextManager[Surroundings]] = machine_surroundings,
     ) -> None:
         self._definitions = definitions
         self._box = box
         self._memory = memory
         self._surroundings = surroundings
+        self._apart = apart
+        self._closed = threading.Event()
         self._lock = threading.Lock()
         # One opens a repository for all who want it, and nobody waits for another one that cannot be reached.
         self._turns: dict[str, threading.Lock] = {}
@@ -67,8 +80,28 @@ class KeptOpenRepositories:
             remember(repository, self._memory)
             return repository.master.repository.hex()
 
+    def collect(
+        self, name: str, wish: CollectionWish, tell: Callable[[str], None], stopped: Callable[[], bool]
+    ) -> Collected:
+        """Opened anew, and in turn with nobody: a collection takes long, and is safe beside everything (rule 4)."""
+        definition = self._definitions.get(name)
+        sealed = self._definitions.sealed_password(name)
+
+        def is_over() -> bool:
+            return stopped() or self._closed.is_set()
+
+        with (
+            self._apart() as surroundings,
+            closing(StoppableStore(open_store(definition.location), is_over)) as store,
+        ):
+            repository = self._unlocked(store, sealed, surroundings)
+            collected = collect(repository, wish, _Notes(tell), time.sleep)
+            remember(repository, self._memory)
+            return collected
+
     def close(self) -> None:
-        """Release the connections of all."""
+        """Stop collections, and release the connections of all."""
+        self._closed.set()
         with self._lock:
             for kept in self._kept.values():
                 kept.store.close()
@@ -104,13 +137,28 @@ class KeptOpenRepositories:
                 kept.store.close()
 
     def _open(self, definition: RepositoryDefinition, sealed: bytes | None) -> _Kept:
-        password = None if sealed is None else self._box.open(sealed, PASSWORD_PURPOSE)
         store = open_store(definition.location)
         try:
-            repository = open_repository(store, Secret(password, LazyKeyService()), self._surroundings)
-            recognise(repository, self._memory)
+            repository = self._unlocked(store, sealed, self._surroundings)
         except HoldfastError:
             with suppress(HoldfastError):
                 store.close()
             raise
         return _Kept(definition, sealed, store, DelegatedRepository(repository, definition.location))
+
+    def _unlocked(self, store: ObjectStore, sealed: bytes | None, surroundings: Surroundings) -> Repository:
+        password = None if sealed is None else self._box.open(sealed, PASSWORD_PURPOSE)
+        repository = open_repository(store, Secret(password, LazyKeyService()), surroundings)
+        recognise(repository, self._memory)
+        return repository
+
+
+class _Notes(Silence):
+    """Hands on what is said in words."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+
+    def note(self, text: str) -> None:
+        """A line."""
+        self._tell(text)

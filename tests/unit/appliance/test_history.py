@@ -8,7 +8,7 @@ import pytest
 from holdfast.appliance.history import Pruning
 from holdfast.domain.errors import UsageError
 from holdfast.domain.history import SessionHistory
-from holdfast.domain.session import State
+from holdfast.domain.session import SessionKind, State
 from holdfast.testing.sample_records import ledger_row, session, task
 from holdfast.testing.simulated_site import SimulatedSite
 
@@ -33,9 +33,9 @@ def sessions(site):
     return [one.id for one in site.records.sessions.page(before=None, limit=1000)]
 
 
-def opened(site, number, age, subject="gone", state=State.SUCCEEDED):
+def opened(site, number, age, subject="gone", state=State.SUCCEEDED, kind=SessionKind.POLICY):
     created_at = site.loop.now() - age
-    one = replace(session(number, state, subject), created_at=created_at)
+    one = replace(session(number, state, subject), created_at=created_at, kind=kind)
     site.records.sessions.open(one, [task(1000 + number, number, state)], {})
     return one.id
 
@@ -55,6 +55,15 @@ def test_the_newest_run_of_each_policy_stays(site):
     assert prune(site) == 2
     assert sessions(site) == [last]
     assert first != last
+
+
+def test_the_newest_collection_of_each_repository_stays(site):
+    kind = SessionKind.COLLECT_GARBAGE
+    for number in (1, 2, 3):
+        last = opened(site, number, timedelta(days=400 - number), "vault", kind=kind)
+    opened(site, 4, timedelta(days=399), "a repository that was removed", kind=kind)
+    assert prune(site) == 3
+    assert sessions(site) == [last]
 
 
 def test_what_runs_stays(site):

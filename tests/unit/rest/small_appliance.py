@@ -111,6 +111,10 @@ class SmallAppliance:
     def rescan_repository(self, name):
         return RepositoryRescanned(self.records.repositories.get(name).name, 3, 2, ("one is left out",))
 
+    def collect_garbage(self, name, wish):
+        self.orders.append((self.records.repositories.get(name).name, wish))
+        return replace(session(5, subject=name), kind=SessionKind.COLLECT_GARBAGE)
+
     def remove_repository(self, name, forget_points):
         self.orders.append((name, forget_points))
         self.records.repositories.remove(name)

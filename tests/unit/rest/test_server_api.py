@@ -2,6 +2,7 @@
 
 import pytest
 
+from holdfast.domain.collection import CollectionWish
 from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableError, UsageError
 from holdfast.domain.infrastructure import Account
 from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord
@@ -54,6 +55,12 @@ def test_repositories_are_known_here_and_there(appliance, command):
     rescanned = command.send("POST", "/repositories/vault/rescan", query={"appliance": "one"})
     assert rescanned == {"repository": "vault", "points": 3, "added": 2, "warnings": ["one is left out"]}
     assert appliance.appliance.orders[-1] == ("vault", "secret")
+    wish = {"wait_minutes": 0, "repack": False, "dry_run": False}
+    session = command.send("POST", "/repositories/vault/collect-garbage", wish, {"appliance": "one"})
+    assert (session["kind"], session["subject"]) == ("collect-garbage", "vault")
+    assert appliance.appliance.orders[-1] == ("vault", CollectionWish(wait_minutes=0, repack=False))
+    with pytest.raises(UsageError, match="-1 minutes"):
+        command.send("POST", "/repositories/vault/collect-garbage", {"wait_minutes": -1})
     assert command.send("DELETE", "/repositories/vault", query={"forget_points": "true"}) is None
     assert appliance.appliance.orders[-1] == ("vault", True)
     assert appliance.appliance.list_repositories() == []

@@ -4,10 +4,12 @@
 appliance's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from holdfast.domain.collection import Collected, CollectionWish
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +132,12 @@ class OpenRepositories(Protocol):
 
     def examine(self, location: str, password: bytes | None) -> str:
         """The id of the repository there, if it opens with that password."""
+
+    def collect(
+        self, name: str, wish: CollectionWish, tell: Callable[[str], None], stopped: Callable[[], bool]
+    ) -> Collected:
+        """Free what no point needs; takes long, holds up nothing else here. `tell` hears what it does, from any thread.
+
+        Raises CancelledError soon after `stopped` is true, what `open` raises, and IntegrityError where a point or a
+        chunk is missing. Stopped or killed anywhere, the next one goes on.
+        """

@@ -77,7 +77,7 @@ def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> li
     return [
         Grant(
             "Repositories",
-            "sessions, points, retention",
+            "sessions, points, retention, collections of garbage",
             ("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
             tuple(f"arn:{partition}:s3:::{one.bucket}/{keys}" for one, keys in within.items()),
         ),

@@ -4,13 +4,16 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
+from holdfast.domain.collection import CollectionWish
 from holdfast.domain.history import SessionHistory
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
+from holdfast.domain.session import Session
 from holdfast.protocol.appliance_answers import AccountCheck, RepositoryOrder, RepositoryRescanned
 from holdfast.rest.appliance_api.use_cases import Infrastructure
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import Body, Door, same_name
 
+CollectionBody = Annotated[CollectionWish, Depends(Body(CollectionWish, "the collection"))]
 ForgetPoints = Annotated[bool, Query(description="Take its restore points off the list first; they stay in it.")]
 
 
@@ -70,6 +73,10 @@ def _add_repositories(door: Door, appliance: Infrastructure) -> None:
         """Take on the restore points that are found in a repository."""
         return appliance.rescan_repository(name)
 
+    def collect_garbage(name: str, wish: CollectionBody) -> Session:
+        """Free what no restore point of a repository needs, or only say what would go."""
+        return appliance.collect_garbage(name, wish)
+
     def remove_repository(name: str, forget_points: ForgetPoints = False) -> None:
         """Forget a repository; its contents stay."""
         appliance.remove_repository(name, forget_points)
@@ -78,6 +85,7 @@ def _add_repositories(door: Door, appliance: Infrastructure) -> None:
     door.add("GET", "/repositories/{name}", Permission.OWNER, get_repository)
     door.add("PUT", "/repositories/{name}", Permission.OWNER, put_repository)
     door.add("POST", "/repositories/{name}/rescan", Permission.OWNER, rescan_repository)
+    door.add("POST", "/repositories/{name}/collect-garbage", Permission.OWNER, collect_garbage)
     door.add("DELETE", "/repositories/{name}", Permission.OWNER, remove_repository)
 
 

@@ -46,7 +46,9 @@ def _add_sessions(door: Door, appliance: Results, streams: EventStreams, poll_se
         before: Before = None,
         limit: Limit = 100,
         kind: Annotated[str | None, Query(description="Only of this kind.")] = None,
-        subject: Annotated[str | None, Query(description="Only of this policy, point or appliance.")] = None,
+        subject: Annotated[
+            str | None, Query(description="Only of this policy, point, repository or appliance.")
+        ] = None,
     ) -> Page:
         """Sessions, newest first."""
         found = appliance.list_sessions(before=before, limit=limit, kind=kind, subject=subject)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from holdfast.domain.collection import CollectionWish
 from holdfast.domain.history import SessionHistory
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
@@ -77,6 +78,9 @@ class Infrastructure(Protocol):
 
     def rescan_repository(self, name: str) -> RepositoryRescanned:
         """Take on the restore points that are found in it. Raises what opening it raises."""
+
+    def collect_garbage(self, name: str, wish: CollectionWish) -> Session:
+        """Free what no restore point needs. Raises NotFoundError."""
 
     def remove_repository(self, name: str, forget_points: bool) -> None:
         """Raises NotFoundError, ConflictError while policies name it, or restore points that shall stay listed."""

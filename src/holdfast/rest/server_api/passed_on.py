@@ -12,6 +12,7 @@ from urllib.parse import quote
 from fastapi import Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from holdfast.domain.collection import CollectionWish
 from holdfast.domain.errors import UsageError
 from holdfast.domain.history import SessionHistory
 from holdfast.domain.infrastructure import Account
@@ -53,6 +54,14 @@ _PLAIN = (
     _Passed("PUT", "/accounts/{name}", "put_account", "Add an account, or replace it.", Account, Account),
     _Passed("DELETE", "/accounts/{name}", "remove_account", "Forget an account."),
     _Passed("POST", "/accounts/{name}/check", "check_account", "Who answers in it, and what it lacks.", AccountCheck),
+    _Passed(
+        "POST",
+        "/repositories/{name}/collect-garbage",
+        "collect_garbage",
+        "Free what no restore point of a repository needs, or only say what would go.",
+        Session,
+        CollectionWish,
+    ),
     _Passed("GET", "/policies", "list_policies", "Policies in the order of their precedence.", list[StoredPolicy]),
     _Passed("GET", "/policies/{name}", "get_policy", "One policy.", StoredPolicy),
     _Passed("DELETE", "/policies/{name}", "remove_policy", "Remove a policy; its restore points stay."),

@@ -31,7 +31,9 @@ def _add_sessions(door: Door, server: ManagementServer, streams: EventStreams) -
         limit: Limit = 100,
         appliance: OfAppliance = None,
         kind: Annotated[str | None, Query(description="Only of this kind.")] = None,
-        subject: Annotated[str | None, Query(description="Only of this policy, point, appliance or plug-in.")] = None,
+        subject: Annotated[
+            str | None, Query(description="Only of this policy, point, repository, appliance or plug-in.")
+        ] = None,
     ) -> Page:
         """Sessions of all appliances and of the server, newest first; each says whose it is."""
         found = server.list_sessions(before=before, limit=limit, appliance=appliance, kind=kind, subject=subject)

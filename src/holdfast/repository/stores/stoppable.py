@@ -1,0 +1,57 @@
+"""Work in a repository that may be told to stop: between two requests, where it may be killed, too."""
+
+from collections.abc import Callable, Iterator
+
+from holdfast.domain.errors import CancelledError
+from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+
+
+class StoppableStore:
+    """An ObjectStore that asks `stopped`, which must be quick, before every request: CancelledError once it is true."""
+
+    def __init__(self, inner: ObjectStore, stopped: Callable[[], bool]) -> None:
+        self._inner = inner
+        self._stopped = stopped
+
+    @property
+    def location(self) -> str:
+        """The location of the store inside."""
+        return self._inner.location
+
+    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+        """As the store inside."""
+        self._go_on()
+        self._inner.create(key, body, sha256)
+
+    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+        """As the store inside."""
+        self._go_on()
+        return self._inner.get(key, offset, length)
+
+    def head(self, key: str) -> ObjectInfo:
+        """As the store inside."""
+        self._go_on()
+        return self._inner.head(key)
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
+        """As the store inside; asked before each object, for a list is long."""
+        for found in self._inner.list(prefix, start_after):
+            self._go_on()
+            yield found
+
+    def delete(self, key: str) -> None:
+        """As the store inside."""
+        self._go_on()
+        self._inner.delete(key)
+
+    def close(self) -> None:
+        """Close the store inside."""
+        self._inner.close()
+
+    def _go_on(self) -> None:
+        if self._stopped():
+            raise CancelledError(
+                f"the work in {self.location} was stopped",
+                why="somebody asked for it, or the program ends",
+                cure="start it again: it goes on where it can",
+            )
