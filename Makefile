@@ -4,7 +4,7 @@ VENV      := .venv
 BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.holdfast-installed
 EXTRAS    := lab,testing,server,appliance,postgresql,dev
-WORKERS   ?= 2
+WORKERS   ?= 3
 
 # mkfs and its kin live in sbin, which is not on everyone's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -23,7 +23,7 @@ demo: $(INSTALLED)  ## the whole story in an AWS of its own: back up, destroy, r
 
 test: lint types imports  ## everything that must hold before a change is merged
 	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs mkfs.xfs:xfsprogs pg_ctlcluster:postgresql
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile tests
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests
 
 check: lint types imports house  ## the quick part of `test`: style, types, imports, house rules
 

@@ -16,6 +16,7 @@ IN_CI = os.environ.get("CI") == "true"
 settings.register_profile("make-test", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("make-test")
 
+_HERE = Path(__file__).parent
 _home_numbers = itertools.count()
 
 
@@ -60,6 +61,20 @@ def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"CI skips nothing. Give the machine what this test needs: {reason}"
+
+
+# Files that wait for processes more than they compute, the longest first: begun last they would run alone at the end.
+_LONGEST_FIRST = ("e2e/cli/test_demo", "e2e/permissions", "e2e/campaign", "e2e/product", "e2e/server", "e2e/aws", "e2e")
+
+
+def _turn(item: pytest.Item) -> int:
+    place = item.path.relative_to(_HERE).as_posix()
+    return next((at for at, begin in enumerate(_LONGEST_FIRST) if place.startswith(begin)), len(_LONGEST_FIRST))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the processes of a run their files in that order (`--no-loadscope-reorder` keeps it)."""
+    items.sort(key=_turn)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -22,7 +22,7 @@ from tests.e2e.campaign.stories import STORIES, Cast
 CAMPAIGN = os.environ.get("CAMPAIGN")
 MOST = int(os.environ.get("KILLS", "1000000"))
 SEED = int(os.environ.get("SEED", "1"))
-SAMPLE = 4
+SAMPLE = 2
 # In the other mode a session differs by its worker alone.
 WITH_INSTANCES = ("incremental backup", "instance restore", "volume restore")
 # A story with a worker on an instance takes as long as five with a local one.

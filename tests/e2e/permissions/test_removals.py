@@ -21,7 +21,7 @@ from tests.e2e.permissions.flows import FIRST, WAYS, Scene, workers_without
 
 ALL = os.environ.get("REMOVALS") == "all"
 SEED = int(os.environ.get("SEED", "1"))
-SHARE = 12
+SHARE = 6
 # Work that is done is not undone because its traces cannot be removed, or because nobody could hear of it: it is said
 # as a warning, and what is left is removed later.
 WARNINGS = {

@@ -11,7 +11,7 @@ from holdfast.domain.errors import HoldfastError
 from tests.e2e.permissions.account_in_lab import REGION
 from tests.e2e.permissions.calls import SERVER, Calls
 
-ALL, SEED, SHARE = os.environ.get("REMOVALS") == "all", int(os.environ.get("SEED", "1")), 4
+ALL, SEED, SHARE = os.environ.get("REMOVALS") == "all", int(os.environ.get("SEED", "1")), 3
 INSTALL, UPDATE, REMOVE = "install the plug-in", "bring the plug-in up to date", "remove the plug-in"
 
 
