@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -233,6 +234,13 @@ def test_points_are_counted_by_account_and_repository_and_forgotten_by_repositor
     assert records.points.get(hex_id(9)).lies_in == SnapshotPlace("other", "eu-west-1")
     assert records.points.count_naming(account="other") == 1
     assert records.points.count_naming(account="main") == 6
+    for number, name in enumerate(["daily", "weekly", "", "later"]):
+        until = moment(1 if name == "later" else 0)
+        records.points.add(replace(point(20 + number, policy=name), keep_until=until), b"")
+    assert records.points.policies_with_expired(moment(0)) == ["daily", "weekly"]
+    assert records.points.policies_with_expired(moment(0) - timedelta(seconds=1)) == []
+    for number in range(4):
+        records.points.remove(hex_id(20 + number))
     newest = records.changes.newest()
     assert [records.points.forget_in("old", 3) for _ in range(3)] == [3, 1, 0]
     assert {one.id for one in records.points.of_policy("daily")} == {hex_id(0), hex_id(9)}

@@ -21,6 +21,7 @@ from holdfast.domain.errors import (
     UnsupportedFormatError,
     UsageError,
 )
+from holdfast.domain.restore_point import Flag, PointKind
 from holdfast.testing.sample_records import hex_id, point, session, task
 
 OF_ONE_SIDE = {
@@ -66,6 +67,8 @@ def test_points_of_an_earlier_version_say_where_they_lie(open_database):
             "DROP INDEX points_by_repository",
             "DROP INDEX points_by_account",
             "DROP INDEX points_by_keeper",
+            "DROP INDEX points_by_expiry",
+            "ALTER TABLE points DROP COLUMN keep_until",
             "ALTER TABLE points DROP COLUMN kept_in",
             "ALTER TABLE points DROP COLUMN repository",
             "INSERT INTO settings (name) VALUES ('configuration/of-a-task-that-ended')",
@@ -77,6 +80,30 @@ def test_points_of_an_earlier_version_say_where_they_lie(open_database):
     assert appliance_records(again).points.count_naming() == 2
     with again.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM settings")).scalar() == 0
+
+
+def test_points_of_an_earlier_version_get_the_flag_of_their_policy(open_database):
+    records = appliance_records(open_database("appliance"))
+    for one in (
+        point(1),
+        replace(point(2), kind=PointKind.SNAPSHOT, repository=None),
+        replace(point(3), kind=PointKind.MANUAL_SNAPSHOT, repository=None, policy=""),
+        replace(point(4), policy=""),
+    ):
+        records.points.add(one, b"")
+    newest = records.changes.newest()
+    with open_database("appliance").writing() as connection:
+        for statement in (
+            "DROP INDEX points_by_expiry",
+            "ALTER TABLE points DROP COLUMN keep_until",
+            "UPDATE alembic_version SET version_num = 'appliance_0003'",
+        ):
+            connection.execute(text(statement))
+    again = appliance_records(open_database("appliance"))
+    flags = {one.id: one.flags for one in again.points.page(before=None, limit=9)}
+    assert flags == {hex_id(1): ("D",), hex_id(2): ("D",), hex_id(3): (), hex_id(4): ()}
+    assert again.points.get(hex_id(1)) == replace(point(1), flags=(Flag.DAILY,))
+    assert {one.id for one in again.changes.after(newest, 9)} == {hex_id(1), hex_id(2)}, "the server is told"
 
 
 def test_a_block_that_raises_writes_nothing(open_database):
@@ -161,7 +188,8 @@ def test_lists_stay_quick_over_a_hundred_thousand_points(tmp_path):
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
             " INSERT INTO points SELECT printf('%032x', i), account, region, 'i-' || (i % 1000), policy,"
             " printf('2026-02-01T%02d:%02d:%02d.000000Z', i / 3600 % 24, i / 60 % 60, i % 60),"
-            " replace(document, printf('%032x', 0), printf('%032x', i)), sealed_configuration, repository, kept_in"
+            " replace(document, printf('%032x', 0), printf('%032x', i)), sealed_configuration, repository,"
+            " kept_in, keep_until"
             " FROM n, points"
         )
     raw.close()

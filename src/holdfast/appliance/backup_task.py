@@ -100,7 +100,7 @@ class BackupTask:
     def record_snapshots(self, task_id: str, snapshots: dict[str, str]) -> bool:
         """They are a restore point, where the policy wants one; whether an image backup follows."""
         task, order = self._task(task_id)
-        if order.snapshot is not None:
+        if order.records_snapshots:
             self._points.record(task, order, snapshots)
         return order.backs_up
 
@@ -139,7 +139,7 @@ class BackupTask:
         return self._surface.cloud.compute(account, task.workload.region)
 
     def _owner(self, task: Task, order: TaskOrder) -> Ownership:
-        purpose = ownership.SNAPSHOT if order.snapshot is not None else ownership.BASE_SNAPSHOT
+        purpose = ownership.SNAPSHOT if order.records_snapshots else ownership.BASE_SNAPSHOT
         return self._surface.owner(task.session_id, task.id, purpose)
 
 

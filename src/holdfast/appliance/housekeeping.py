@@ -8,6 +8,7 @@ from functools import partial
 
 from holdfast.appliance.collection_clock import CollectionClock, CollectionRhythm
 from holdfast.appliance.event_pump import EventPump
+from holdfast.appliance.expiry import Expiry
 from holdfast.appliance.history import Pruning
 from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
 from holdfast.appliance.reaper import Reaper
@@ -32,6 +33,7 @@ class Rhythm:
     recovery_seconds: float = 60.0
     reaper_seconds: float = 300.0
     settle_seconds: float = 300.0
+    expiry_seconds: float = 900.0
     prune_seconds: float = 3600.0
     collection_look_seconds: float = 60.0
     collections: CollectionRhythm = field(default_factory=CollectionRhythm)
@@ -39,7 +41,9 @@ class Rhythm:
 
 
 class Housekeeping:
-    """Scheduler, event pump, recovery of sessions, settlement of backups, reaper, pruning, collections of garbage."""
+    """Scheduler, event pump, recovery of sessions, settlement of backups, reaper, expiry of points, pruning,
+    collections of garbage.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Housekeeping:
         self._pruning = Pruning(surface)
         self._rhythm = rhythm if rhythm is not None else Rhythm()
         self._scheduler = Scheduler(surface, workflows.book, partial(service.start_run, trigger=TRIGGER))
+        self._expiry = Expiry(surface, workflows)
         self._collections = CollectionClock(surface, service.start_collection, self._rhythm.collections)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -71,6 +76,7 @@ class Housekeeping:
         self._begin("recovery", self._recovery.sweep, rhythm.recovery_seconds)
         self._begin("settlement", self._settle, rhythm.settle_seconds)
         self._begin("reaper", self._reap, rhythm.reaper_seconds)
+        self._begin("expiry", self._expiry.sweep, rhythm.expiry_seconds)
         self._begin("pruning", self._pruning.prune, rhythm.prune_seconds)
         self._begin("collections", self._collections.tick, rhythm.collection_look_seconds)
         self._begin("events", self._pump_events, rhythm.pump_pause_seconds)

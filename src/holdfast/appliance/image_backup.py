@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.appliance.cleaning import undone
 from holdfast.appliance.configurations import Configurations
 from holdfast.appliance.errands import ErrandFacts
+from holdfast.appliance.flagging import flags_of_backup
 from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.ports.records import OpenBackup
@@ -202,6 +203,7 @@ class _BackupErrand:
         """As it is written down until its end was seen."""
         task, order = self._order()
         _, target = _task_of(self._surface, self.task_id)
+        as_of = self._surface.records.sessions.get(task.session_id).created_at
         return OpenBackup(
             work=work,
             repository=target.repository,
@@ -210,6 +212,8 @@ class _BackupErrand:
             workload=task.workload,
             policy=order.policy_name,
             snapshots=self.snapshots,
+            flags=flags_of_backup(self._surface, order, target, task.workload, as_of, work),
+            as_of=as_of,
         )
 
     def finished(self, attempt: int) -> bool:

@@ -1,4 +1,4 @@
-"""A person deletes one restore point: a session with one task. Nothing but this point goes."""
+"""A person, or a time that is over, deletes one restore point: a session with one task. Nothing but this point goes."""
 
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.retention_work import RetentionWork

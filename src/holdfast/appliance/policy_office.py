@@ -65,9 +65,18 @@ class PolicyOffice(Desk):
         self._check_idle(name)
         return self.start_run(self._new_session(), policy, tuple(one for one in there if not targets or one in targets))
 
-    def start_run(self, session_id: str, policy: Ec2Policy, targets: tuple[str, ...], trigger: str = PERSON) -> Session:
-        """Open and start a run; one that is there already goes on."""
-        details = TaskOrder(policy, targets).details()
+    def start_run(
+        self,
+        session_id: str,
+        policy: Ec2Policy,
+        targets: tuple[str, ...],
+        trigger: str = PERSON,
+        *,
+        beside: bool = False,
+    ) -> Session:
+        """Open and start a run; one that is there already goes on. `beside`: see TaskOrder."""
+        since = self._records.policies.get(policy.name).changed_at
+        details = TaskOrder(policy, targets, beside=beside, in_force_since=since).details()
         return self._open(session_id, SessionKind.POLICY, policy.name, details, trigger=trigger)
 
     def stop_policy(self, name: str) -> list[Session]:

@@ -4,14 +4,18 @@ A snapshot goes before the record that names it: cut short in between, the recor
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
+from holdfast.appliance.schedules import zone_of
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface
-from holdfast.domain.errors import HoldfastError
-from holdfast.domain.restore_point import PointKind, RestorePoint, SnapshotPlace
+from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.policy import Limit
+from holdfast.domain.restore_point import Flag, PointKind, RestorePoint, SnapshotPlace
 from holdfast.domain.retention import Verdict, base_snapshots_to_release, decide
 from holdfast.domain.session import LogLevel
+from holdfast.domain.tiers import limits_of
 from holdfast.domain.workload import Workload
 from holdfast.protocol.appliance_answers import StoredPolicy
 
@@ -24,10 +28,13 @@ class RetentionWork:
         self._book = book
 
     def apply(self, stored: StoredPolicy, session_id: str) -> int:
-        """Remove what the policy keeps no longer; how many points. One that resists does not keep the others."""
+        """Remove what the policy keeps no longer, and write down why and until when the others stay; how many points
+        went. One that resists does not keep the others.
+        """
         removed = 0
         for verdict in self.verdicts(stored):
             if verdict.keep:
+                self.write_down(verdict)
                 continue
             point = verdict.point
             try:
@@ -48,12 +55,21 @@ class RetentionWork:
         policy, every = stored.policy, self._surface.records.points.of_policy(stored.policy.name)
         known = [point for point in every if (point.found_at or point.created_at) >= stored.created_at]
         points = [point for point in known if not point.missing]
-        verdicts = []
-        if policy.snapshot is not None:
-            verdicts += decide(points, policy.name, PointKind.SNAPSHOT, policy.snapshot.keep)
+        now, verdicts = self._surface.surroundings.now(), list[Verdict]()
+        snapshots = {} if policy.snapshot is None else {Flag.DAILY: Limit(keep=policy.snapshot.keep)}
+        verdicts += decide(points, policy.name, PointKind.SNAPSHOT, snapshots, now)
         if policy.backup is not None:
-            verdicts += decide(points, policy.name, PointKind.IMAGE_BACKUP, policy.backup.retention.keep)
+            limits, zone = limits_of(policy.backup.retention), zone_of(policy.backup)
+            verdicts += decide(points, policy.name, PointKind.IMAGE_BACKUP, limits, now, zone)
         return verdicts
+
+    def write_down(self, verdict: Verdict) -> None:
+        """The flags of a point that stays, and until when; nothing where they are what they were."""
+        points = self._surface.records.points
+        with suppress(NotFoundError):  # removed by a person meanwhile
+            point = points.get(verdict.point.id)
+            if (point.flags, point.keep_until) != (verdict.flags, verdict.keep_until):
+                points.put(replace(point, flags=verdict.flags, keep_until=verdict.keep_until))
 
     def remove(self, point: RestorePoint) -> None:
         """Remove one point for good; asked again it goes on where it stopped."""

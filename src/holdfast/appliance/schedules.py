@@ -4,6 +4,7 @@ A moment that the clocks leave out in spring counts at the change; one that come
 Debian's cron has it; an expression of every hour or minute follows the time that passes.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,9 +12,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 
 from holdfast.domain.errors import UsageError
-from holdfast.domain.policy import Ec2Policy, Schedule
+from holdfast.domain.policy import BackupTarget, Ec2Policy, Schedule
+from holdfast.domain.restore_point import Flag
+from holdfast.domain.tiers import TierMoments, moments_of
 
 _FIELDS = 5
+# A tier is compared with its schedule over more than a year of weeks.
+_MOMENTS_COMPARED = 60
+_ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def check_schedules(policy: Ec2Policy) -> None:
@@ -21,6 +27,26 @@ def check_schedules(policy: Ec2Policy) -> None:
     for path, target in (("snapshot", policy.snapshot), ("backup", policy.backup)):
         if target is not None and target.schedule is not None:
             _check(target.schedule, f"spec.{path}.schedule")
+    if policy.backup is not None and policy.backup.schedule is not None:
+        for tier in moments_of(policy.backup):
+            if tier.harmonized:
+                _check_reuse(tier, policy.backup.schedule)
+
+
+def zone_of(target: BackupTarget) -> ZoneInfo:
+    """The zone on whose clocks the target's days and months pass."""
+    return _zone((target.schedule or Schedule("")).time_zone)
+
+
+def latest_tiers(target: BackupTarget, after: datetime, until: datetime) -> dict[Flag, datetime | None]:
+    """When each tier of a target fell due last, later than `after` and not later than `until`; None for not at all."""
+    return {one.flag: latest_due(one.schedules, after, until) for one in moments_of(target)}
+
+
+def latest_due(schedules: Iterable[Schedule], after: datetime, until: datetime) -> datetime | None:
+    """The latest moment at which one of them fell due, as `last_due` has it."""
+    found = (last_due(schedule, after, until) for schedule in schedules)
+    return max((moment for moment in found if moment is not None), default=None)
 
 
 def last_due(schedule: Schedule, after: datetime, until: datetime) -> datetime | None:
@@ -48,7 +74,7 @@ def _check(schedule: Schedule, path: str) -> None:
     if len(schedule.cron.split()) != _FIELDS:
         raise _refusal(f"{path}.cron", schedule.cron, "an expression has the five fields minute hour day month weekday")
     try:
-        CronSim(schedule.cron, datetime(2026, 1, 1, tzinfo=UTC))
+        CronSim(schedule.cron, _ANY_MOMENT)
     except CronSimError as error:
         raise _refusal(f"{path}.cron", schedule.cron, str(error)) from None
     try:
@@ -56,6 +82,19 @@ def _check(schedule: Schedule, path: str) -> None:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         why = "the time zone data base has no such name"
         raise _refusal(f"{path}.time_zone", schedule.time_zone, why) from None
+
+
+def _check_reuse(tier: TierMoments, schedule: Schedule) -> None:
+    """A harmonized tier re-uses what its schedule makes. Compared on a wall clock that is never changed."""
+    made, wanted, moment = Schedule(schedule.cron), Schedule(tier.schedules[0].cron), _ANY_MOMENT
+    for _ in range(_MOMENTS_COMPARED):
+        moment = next_due(wanted, moment) or moment
+        if last_due(made, moment - timedelta(seconds=1), moment) is None:
+            raise UsageError(
+                f"spec.backup.retention.{tier.flag.name.lower()}: the schedule makes no point then",
+                why=f"{schedule.cron!r} does not fall due on {moment:%A %Y-%m-%d at %H:%M}",
+                cure="choose a day and a time that the schedule has, or on_day for a point of its own",
+            )
 
 
 def _refusal(path: str, text: str, why: str) -> UsageError:

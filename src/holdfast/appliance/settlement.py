@@ -111,6 +111,8 @@ def record_point(surface: Surface, backup: OpenBackup, done: BackedUp, sealed_co
         parent=done.parent,
         warnings=done.warnings,
         session_id=backup.session_id,
+        flags=backup.flags,
+        as_of=backup.as_of,
     )
     surface.records.points.add(point, sealed_configuration)
     surface.records.open_backups.remove(backup.work)

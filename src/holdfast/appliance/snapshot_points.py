@@ -41,6 +41,8 @@ class SnapshotPoints:
             snapshots=snapshots,
             session_id=task.session_id,
             place=order.destination,
+            flags=order.snapshot_flags,
+            as_of=self._surface.records.sessions.get(task.session_id).created_at,
         )
         self._describe(task, point, configuration)
         self._surface.records.points.add(point, self._configurations.seal(configuration))

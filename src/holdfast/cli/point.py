@@ -39,13 +39,15 @@ def list_(
             one["workload"]["name"],
             to_the_minute(one["created_at"]),
             human_size(one["size_bytes"]),
+            ",".join(one["flags"]) or "-",
+            None if one["keep_until"] is None else to_the_minute(one["keep_until"]),
             one["repository"] or _place(one),
             one["policy"] or "-",
         )
         for one in found
     ]
-    headings = ("POINT", "KIND", "WORKLOAD", "NAME", "CREATED", "SIZE", "PLACE", "POLICY")
-    spare = ("POLICY", "PLACE", "NAME")
+    headings = ("POINT", "KIND", "WORKLOAD", "NAME", "CREATED", "SIZE", "FLAGS", "UNTIL", "PLACE", "POLICY")
+    spare = ("POLICY", "PLACE", "NAME", "UNTIL")
     voice.document({"points": found}, lambda: rows_table(headings, rows, spare))
     return voice.status
 
@@ -78,6 +80,8 @@ def _table(detail: dict[str, Any]) -> str:
         "region": point["workload"]["region"],
         "created": short_time(point["created_at"]),
         "policy": point["policy"] or None,
+        "flags": ", ".join(point["flags"]) or None,
+        "kept until": None if point["keep_until"] is None else short_time(point["keep_until"]),
         "repository": point["repository"],
         "size": human_size(point["size_bytes"]),
         "stored": None if point["stored_bytes"] is None else human_size(point["stored_bytes"]),

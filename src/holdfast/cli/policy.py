@@ -9,6 +9,7 @@ import typer
 from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import short_time
+from holdfast.cli.retention_words import flag_words, kept_words, short_words
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, query
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import facts_table, rows_table
@@ -92,8 +93,7 @@ def _target(target: dict[str, Any] | None) -> str | None:
         return None
     schedule = target["schedule"]
     when = "by hand" if schedule is None else f"{schedule['cron']} {schedule['time_zone']}"
-    keep = target["keep"] if "keep" in target else target["retention"]["keep"]
-    return f"{when}, keeps {keep}"
+    return f"{when}, {short_words(target) if 'retention' in target else kept_words(target)}"
 
 
 @command(app, example="holdfast policy show web", output=Output.YAML)
@@ -102,11 +102,20 @@ def show(
     name: NameArgument,
     appliance: ApplianceOption = None,
 ) -> int:
-    """Show a policy and whether it is enabled."""
+    """Show a policy, whether it is enabled, and which points stay how long by which flag."""
     with connected() as client:
         stored = client.send("GET", f"/policies/{name}", query=query(appliance=appliance))
     changed = short_time(stored["changed_at"])
-    facts = {"policy": name, "enabled": "yes" if stored["enabled"] else "no", "changed": changed}
+    policy = stored["policy"]
+    facts = {
+        "policy": name,
+        "enabled": "yes" if stored["enabled"] else "no",
+        "changed": changed,
+        "snapshots": _target(policy["snapshot"]),
+        "backups": _target(policy["backup"]),
+    }
+    if policy["backup"] is not None:
+        facts |= {f"flag {flag}": words for flag, words in flag_words(policy["backup"]).items()}
     voice.document(stored, lambda: facts_table(facts))
     return voice.status
 

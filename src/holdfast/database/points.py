@@ -1,5 +1,6 @@
 """Restore points."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, delete, func, select, update
@@ -63,6 +64,12 @@ class PointsTable:
         """Oldest first."""
         return self._oldest_first(select(_POINTS.c.document).where(_POINTS.c.policy == policy))
 
+    def policies_with_expired(self, now: datetime) -> list[str]:
+        """The names of policies of whose points one at least was to be kept until `now` or earlier."""
+        query = select(_POINTS.c.policy).where(_POINTS.c.keep_until <= now, _POINTS.c.policy != "").distinct()
+        with self._database.reading() as connection:
+            return sorted(connection.execute(query).scalars())
+
     def page(self, *, before: str | None, limit: int, workload_id: str | None = None) -> list[RestorePoint]:
         """Newest first, after the point `before`."""
         query = select(_POINTS.c.document)
@@ -117,6 +124,7 @@ def _row(point: RestorePoint) -> dict[str, Any]:
         "document": to_json(point).decode(),
         "repository": point.repository,
         "kept_in": None if point.place is None else point.place.account,
+        "keep_until": point.keep_until,
     }
 
 

@@ -148,12 +148,14 @@ points = Table(
     Column("sealed_configuration", LargeBinary, nullable=False),
     Column("repository", String),
     Column("kept_in", String),
+    Column("keep_until", Moment),
     Index("points_by_age", "created_at", "id"),
     Index("points_by_workload", "workload_id", "created_at", "id"),
     Index("points_by_policy", "policy", "created_at", "id"),
     Index("points_by_repository", "repository"),
     Index("points_by_account", "account"),
     Index("points_by_keeper", "kept_in"),
+    Index("points_by_expiry", "keep_until"),
 )
 
 open_backups = Table(

@@ -64,11 +64,92 @@ class SnapshotTarget:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How many restore points of each workload stay in the repository."""
+class Weekday(StrEnum):
+    """A day of the week."""
 
-    keep: int
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+class Week(StrEnum):
+    """Which of the days of that name in a month."""
+
+    FIRST = "first"
+    SECOND = "second"
+    THIRD = "third"
+    FOURTH = "fourth"
+    LAST = "last"
+
+
+class Month(StrEnum):
+    """A month of the year."""
+
+    JANUARY = "january"
+    FEBRUARY = "february"
+    MARCH = "march"
+    APRIL = "april"
+    MAY = "may"
+    JUNE = "june"
+    JULY = "july"
+    AUGUST = "august"
+    SEPTEMBER = "september"
+    OCTOBER = "october"
+    NOVEMBER = "november"
+    DECEMBER = "december"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Of each workload the newest `keep` points stay, or those that are younger than so many days, weeks, months or
+    years: exactly one of them is given.
+    """
+
+    keep: int | None = None
+    days: int | None = None
+    weeks: int | None = None
+    months: int | None = None
+    years: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeeklyTier(Limit):
+    """Which point of a week stays longer. `at` is a time of day of the schedule, as 07:00."""
+
+    day: Weekday
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthlyTier(Limit):
+    """Which point of a month stays longer: that of a weekday (`week`, `day`) at the time of day of the tier below, or
+    one that is made beside the schedule (`on_day`; a day that the month has not is its last) at any time.
+    """
+
+    week: Week | None = None
+    day: Weekday | None = None
+    on_day: int | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YearlyTier(MonthlyTier):
+    """Which point of a year stays longer: the same in one month."""
+
+    month: Month
+
+
+@dataclass(frozen=True, slots=True)
+class Retention(Limit):
+    """What stays in the repository of all that the schedule makes, and of what is chosen to stay longer."""
+
+    weekly: WeeklyTier | None = None
+    monthly: MonthlyTier | None = None
+    yearly: YearlyTier | None = None
 
 
 @dataclass(frozen=True, slots=True)

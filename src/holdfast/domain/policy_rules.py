@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from holdfast.domain.errors import UsageError
 from holdfast.domain.identifiers import checked_name, is_instance_id, is_region, is_volume_id
 from holdfast.domain.policy import CUSTOM_TAG_LIMIT, Ec2Policy
+from holdfast.domain.retention_rules import LARGEST_KEEP, retention_complaints
 
-LARGEST_KEEP = 1000
 LARGEST_PRIORITY = 10_000
 DESCRIPTION_LIMIT = 255
 WORKER_TAG_LIMIT = 25
@@ -68,7 +68,7 @@ def _targets(policy: Ec2Policy) -> Iterator[str]:
             yield f"spec.snapshot.tags: {len(snapshot.tags)} tags, at most {CUSTOM_TAG_LIMIT} are allowed"
         yield from _tags("snapshot.tags", snapshot.tags)
     if backup is not None:
-        yield from _keep("backup.retention.keep", backup.retention.keep)
+        yield from retention_complaints(backup)
         if backup.compression not in COMPRESSIONS:
             yield f"spec.backup.compression: {backup.compression!r} is none of {', '.join(COMPRESSIONS)}"
         if not backup.repository:

@@ -16,6 +16,18 @@ class PointKind(StrEnum):
     IMAGE_BACKUP = "image-backup"
 
 
+class Flag(StrEnum):
+    """Why a point of a policy stays: one letter for each schedule type that has a use for it (docs/policies.md). `D` is
+    the policy's own schedule. `T` is a temporary point: the snapshots of a backup that no schedule has a point for.
+    """
+
+    DAILY = "D"
+    WEEKLY = "W"
+    MONTHLY = "M"
+    YEARLY = "Y"
+    TEMPORARY = "T"
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotPlace:
     """Where snapshots lie: an account, by the name that it is registered under, and a region. `kms_key_id` is the key
@@ -37,6 +49,9 @@ class RestorePoint:
     was found in a repository: another appliance made it and its snapshots, which are read and never removed.
     `found_at` is when a point was found by the tags of its snapshots; `missing` are volumes whose snapshot was not
     there any more. `place` is None where the snapshots lie beside their volumes.
+
+    `flags` are those that still hold, none where no policy made the point. `keep_until` is until when a time keeps it
+    at least; None where only a number does. `as_of` is when the run that made it began: its flags follow from that.
     """
 
     id: str
@@ -54,6 +69,9 @@ class RestorePoint:
     found_at: datetime | None = None
     missing: tuple[str, ...] = ()
     place: SnapshotPlace | None = None
+    flags: tuple[Flag, ...] = ()
+    keep_until: datetime | None = None
+    as_of: datetime | None = None
 
     @property
     def lies_in(self) -> SnapshotPlace:

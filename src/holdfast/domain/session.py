@@ -132,8 +132,8 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One run. `subject` is the policy's, point's, repository's or appliance's name; `trigger` who asked: `schedule` or
-    a person.
+    """One run. `subject` is the policy's, point's, repository's or appliance's name; `trigger` who asked: `schedule`,
+    `retention` or a person.
     """
 
     id: str

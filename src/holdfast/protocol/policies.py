@@ -5,6 +5,7 @@ document again in its canonical form, and two documents are compared in that for
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,10 +59,21 @@ class _Document:
     spec: Spec
 
 
+class _Loader(yaml.SafeLoader):
+    """Of YAML 1.1, but for numbers to the base of sixty: 22:00 is a time of day, as 07:00 is."""
+
+
+_INT, _BASE_TEN = "tag:yaml.org,2002:int", re.compile(r"[-+]?(0|[1-9][0-9_]*)\Z")
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, _BASE_TEN if tag == _INT else pattern) for tag, pattern in resolvers]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def parse_policy(text: str) -> dict[str, Any]:
     """The document in a text of YAML or JSON. Raises UsageError."""
     try:
-        document = yaml.safe_load(text)
+        document = _Loader(text).get_single_data()
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         place = f"line {where.line + 1}: " if where else ""
@@ -167,6 +179,14 @@ def _without_defaults(value: Any, default: Any) -> Any:
     if not isinstance(value, dict) or not isinstance(default, dict):
         return value
     kept = {name: part for name, part in value.items() if name not in default or part != default[name]}
+    if "retention" in kept:
+        kept["retention"] = _given(kept["retention"])
     if isinstance(kept.get("schedule"), dict) and kept["schedule"].get("time_zone") == Schedule("").time_zone:
         kept["schedule"] = {"cron": kept["schedule"]["cron"]}
     return kept
+
+
+def _given(retention: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing in a retention has a default."""
+    parts = {name: _given(part) if isinstance(part, Mapping) else part for name, part in retention.items()}
+    return {name: part for name, part in parts.items() if part is not None}

@@ -321,6 +321,10 @@ class _Points:
     def of_policy(self, policy: str) -> list[RestorePoint]:
         return [point for point in self._oldest_first() if point.policy == policy]
 
+    def policies_with_expired(self, now: datetime) -> list[str]:
+        expired = (point for point in self._oldest_first() if point.keep_until is not None and point.keep_until <= now)
+        return sorted({point.policy for point in expired if point.policy})
+
     def count_naming(self, *, account: str | None = None, repository: str | None = None) -> int:
         return sum(
             account in (None, point.workload.account, point.lies_in.account) and repository in (None, point.repository)

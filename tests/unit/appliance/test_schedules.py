@@ -8,7 +8,7 @@ from holdfast.appliance.scheduler import Scheduler
 from holdfast.appliance.schedules import check_schedules, last_due, next_due
 from holdfast.appliance.task_order import BACKUP
 from holdfast.domain.errors import UsageError
-from holdfast.domain.policy import BackupTarget, Retention, Schedule, SnapshotTarget
+from holdfast.domain.policy import BackupTarget, MonthlyTier, Retention, Schedule, SnapshotTarget
 from holdfast.domain.session import State
 from holdfast.testing.simulated_site import SimulatedSite
 from holdfast.testing.virtual_time import BEGINNING
@@ -222,3 +222,31 @@ def test_killed_before_it_was_written_down_the_same_session_goes_on(site):
     assert [session.id for session in sessions(site)] == [again]
     assert site.records.sessions.get(again).state == State.SUCCEEDED
     assert site.records.policies.fell_due("web", "snapshot") == BEGINNING.replace(hour=10)
+
+
+MID_MONTH = Retention(keep=2, monthly=MonthlyTier(months=12, on_day=2, at="10:30"))
+
+
+def test_a_tier_with_a_day_of_its_own_is_a_run_beside_the_schedule(site):
+    """It is the 2nd of March; the schedule comes at 12:00."""
+    site.policy(backup=BackupTarget("vault", MID_MONTH, Schedule("0 12 * * *")))
+    site.wait(2 * 3600)
+    (beside,) = tick(site)
+    details = site.records.sessions.details(beside)
+    assert (details["targets"], details["beside"]) == ([BACKUP], True)
+    assert tick(site) == []
+    site.wait(2 * 3600)
+    (usual,) = tick(site)
+    assert not site.records.sessions.details(usual)["beside"]
+    site.wait(24 * 3600)
+    assert len(tick(site)) == 1, "the schedule's alone"
+
+
+def test_a_tiers_day_at_the_schedules_time_is_one_run(site):
+    site.policy(snapshot=None, backup=BackupTarget("vault", MID_MONTH, Schedule("30 10 * * *")))
+    site.wait(2 * 3600)
+    (one,) = tick(site)
+    assert not site.records.sessions.details(one)["beside"]
+    assert site.records.policies.fell_due("web", "backup-monthly") == BEGINNING.replace(hour=10, minute=30)
+    (point,) = [point for point in site.records.points.of_policy("web") if point.kind == "image-backup"]
+    assert point.flags == ("D", "M")

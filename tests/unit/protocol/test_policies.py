@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from holdfast.domain.errors import UsageError
+from holdfast.domain.policy import Month, MonthlyTier, Week, YearlyTier
 from holdfast.protocol.policies import (
     difference,
     parse_policy,
@@ -71,6 +72,86 @@ def test_every_field_arrives_and_comes_back():
     assert document == expected
     assert read_policy(document) == policy
     assert read_policy(yaml.safe_load(policy_text(policy))) == policy
+
+
+TIERS = """
+repository: vault
+schedule: {cron: "30 1 * * *", time_zone: Europe/Berlin}
+retention:
+  days: 14
+  weekly: {weeks: 5, day: sunday, at: "01:30"}
+  monthly: {months: 12, week: last, day: sunday}
+  yearly: {years: 7, month: december, on_day: 31, at: "22:00"}
+"""
+
+
+def test_tiers_arrive_and_come_back():
+    document = changed(backup=yaml.safe_load(TIERS))
+    policy = read_policy(document)
+    assert policy.backup is not None
+    retention = policy.backup.retention
+    assert (retention.days, retention.keep) == (14, None)
+    assert isinstance(retention.monthly, MonthlyTier)
+    assert (retention.monthly.week, retention.monthly.at) == (Week.LAST, None)
+    assert isinstance(retention.yearly, YearlyTier)
+    assert (retention.yearly.month, retention.yearly.on_day) == (Month.DECEMBER, 31)
+    assert policy_document(policy) == document
+    assert read_policy(yaml.safe_load(policy_text(policy))) == policy
+
+
+def test_a_time_of_day_needs_no_quotes():
+    """YAML 1.1 reads 22:00 as 1320."""
+    assert parse_policy("{at: 22:00, other: 07:00, keep: 12, none: 0, less: -3}") == {
+        "at": "22:00", "other": "07:00", "keep": 12, "none": 0, "less": -3,
+    }  # fmt: skip
+
+
+def with_tiers(without="", **retention):
+    backup = yaml.safe_load(TIERS)
+    backup["retention"] |= retention
+    return changed(backup={name: part for name, part in backup.items() if name != without})
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (with_tiers(keep=3), "spec.backup.retention: keep and days of keep, days"),
+        (with_tiers(days=None), "spec.backup.retention: none of keep, days"),
+        (with_tiers(days=0), "spec.backup.retention.days: 0 is not in 1 to 36500"),
+        (with_tiers(days=36_501), "36501 is not in 1 to 36500"),
+        (with_tiers(days=None, keep=1001), "spec.backup.retention.keep: 1001"),
+        (with_tiers(without="schedule"), "spec.backup.retention.weekly: there is no schedule"),
+        (with_tiers(weekly={"day": "sunday", "at": "01:30"}), "spec.backup.retention.weekly: none of keep"),
+        (with_tiers(weekly={"weeks": 5, "at": "01:30"}), "weekly.day: Field required"),
+        (with_tiers(weekly={"weeks": 5, "day": "sonntag", "at": "01:30"}), "weekly.day"),
+        (with_tiers(weekly={"weeks": 5, "day": "sunday"}), "weekly.at: a time of day is needed"),
+        (with_tiers(weekly={"weeks": 5, "day": "sunday", "at": "1:30"}), "weekly.at: '1:30' is no time of day"),
+        (with_tiers(weekly={"weeks": 5, "day": "sunday", "at": "24:00"}), "weekly.at: '24:00' is no time of day"),
+        (
+            with_tiers(weekly={"weeks": 2, "day": "sunday", "at": "01:30"}),
+            "weekly.weeks: 2 is no longer than the schedule",
+        ),
+        (
+            with_tiers(monthly={"days": 35, "week": "last", "day": "sunday"}),
+            "monthly.days: 35 is no longer than weekly",
+        ),
+        (with_tiers(monthly={"months": 12}), "spec.backup.retention.monthly: which day is meant is not said"),
+        (with_tiers(monthly={"months": 12, "day": "sunday"}), "which day is meant is not said"),
+        (with_tiers(monthly={"months": 12, "day": "sunday", "on_day": 1, "at": "01:30"}), "are two days"),
+        (with_tiers(monthly={"months": 12, "on_day": 32, "at": "01:30"}), "monthly.on_day: 32 is not in 1 to 31"),
+        (with_tiers(monthly={"months": 12, "on_day": 3}), "monthly.at: a time of day is needed"),
+        (
+            with_tiers(monthly={"months": 12, "week": "last", "day": "sunday", "at": "02:30"}),
+            "monthly.at: 02:30 is not the time of the tier below it: write 01:30, or on_day",
+        ),
+        (with_tiers(yearly={"years": 7, "on_day": 31, "at": "22:00"}), "yearly.month: Field required"),
+        (with_tiers(hourly={"keep": 3}), "spec.backup.retention.hourly: nothing has this name"),
+    ],
+)
+def test_a_retention_that_contradicts_itself_is_refused(document, told):
+    with pytest.raises(UsageError) as refused:
+        read_policy(document)
+    assert told in refused.value.why
 
 
 def test_the_least_document_is_canonical():

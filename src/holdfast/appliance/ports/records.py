@@ -14,7 +14,7 @@ from holdfast.domain.cloud_ledger import KeptLedger
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.records import Repositories, Sessions, Settings
-from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.restore_point import Flag, RestorePoint
 from holdfast.domain.workload import Workload
 from holdfast.protocol.appliance_answers import ChangeRecord, StoredPolicy
 
@@ -97,6 +97,9 @@ class Points(Protocol):
     def of_policy(self, policy: str) -> list[RestorePoint]:
         """Oldest first."""
 
+    def policies_with_expired(self, now: datetime) -> list[str]:
+        """The names of policies of whose points one at least was to be kept until `now` or earlier."""
+
     def count_naming(self, *, account: str | None = None, repository: str | None = None) -> int:
         """How many are of that account or are kept in it, or lie in that repository."""
 
@@ -112,7 +115,8 @@ class OpenBackup:
     """An image backup whose end in its repository was not seen yet: there may be a point, or become one.
 
     `work` is its session there, and would be the point's id; task and session are the appliance's own. `snapshots`,
-    volume id -> snapshot id, are what it reads, and the base of the next backup where there is a point.
+    volume id -> snapshot id, are what it reads, and the base of the next backup where there is a point. `flags` and
+    `as_of` are what the point would bear.
     """
 
     work: str
@@ -122,6 +126,8 @@ class OpenBackup:
     workload: Workload
     policy: str
     snapshots: Mapping[str, str]
+    flags: tuple[Flag, ...] = ()
+    as_of: datetime | None = None
 
 
 class OpenBackups(Protocol):

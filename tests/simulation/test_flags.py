@@ -1,0 +1,147 @@
+"""What an appliance makes of a retention with tiers: flags, times, temporary points, and points that a time lets go."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from holdfast.appliance.expiry import Expiry
+from holdfast.appliance.scheduler import Scheduler
+from holdfast.domain.errors import UnavailableError
+from holdfast.domain.policy import BackupTarget, MonthlyTier, Retention, Schedule, Weekday, WeeklyTier
+from holdfast.domain.session import SessionKind, State
+from tests.simulation.reading import assert_nothing_left, points
+
+THREE_A_DAY = Schedule("0 7,9,11 * * 1-5")
+ON_THE_2ND = MonthlyTier(months=12, on_day=2, at="10:30")
+A_DAY = 24 * 3600
+NO_ANSWER = UnavailableError("the bucket does not answer", why="no route", cure="wait")
+
+
+def tick_until(site, end: str) -> None:
+    """Let the scheduler look every half hour."""
+    while site.loop.now() < datetime.fromisoformat(end).replace(tzinfo=UTC):
+        site.wait(1800 - site.loop.now().timestamp() % 1800 + 1)
+        site.run(lambda appliance: scheduler(appliance).tick())
+
+
+def scheduler(appliance) -> Scheduler:
+    return Scheduler(appliance.surface, appliance.workflows.book, appliance.service.start_run)
+
+
+def sweep(site) -> list[str]:
+    return site.run(lambda appliance: Expiry(appliance.surface, appliance.workflows).sweep())
+
+
+def backups(site) -> list[str]:
+    return [f"{one.as_of:%a %d %H:%M} {','.join(one.flags)}" for one in points(site, "image-backup")]
+
+
+def test_the_worked_example_as_an_appliance_does_it(site):
+    """2026-03-02 is a Monday, and it is 09:00."""
+    site.cloud.add_instance("web-1")
+    retention = Retention(keep=3, weekly=WeeklyTier(keep=2, day=Weekday.MONDAY, at="07:00"))
+    site.policy(snapshot=None, backup=BackupTarget("vault", retention, THREE_A_DAY))
+    tick_until(site, "2026-03-02 12:00")
+    assert backups(site) == ["Mon 02 11:00 D"]
+    tick_until(site, "2026-03-09 07:00")
+    assert backups(site) == ["Fri 06 09:00 D", "Fri 06 11:00 D", "Mon 09 07:00 D,W"]
+    tick_until(site, "2026-03-16 12:00")
+    assert backups(site) == ["Mon 09 07:00 W", "Mon 16 07:00 D,W", "Mon 16 09:00 D", "Mon 16 11:00 D"]
+    chain = points(site, "image-backup")
+    assert [one.parent for one in chain[2:]] == [one.id for one in chain[1:-1]], "one chain, whatever their flags"
+    tick_until(site, "2026-03-23 07:00")
+    assert backups(site) == ["Mon 16 07:00 W", "Fri 20 09:00 D", "Fri 20 11:00 D", "Mon 23 07:00 D,W"]
+    assert_nothing_left(site)
+
+
+def test_a_run_that_failed_leaves_its_flag_to_the_next(site):
+    site.cloud.add_instance("web-1")
+    retention = Retention(keep=3, weekly=WeeklyTier(keep=2, day=Weekday.MONDAY, at="11:00"))
+    site.policy(snapshot=None, backup=BackupTarget("vault", retention, Schedule("0 11,12 * * *")))
+    tick_until(site, "2026-03-02 10:30")
+    site.repository.fail_next = [NO_ANSWER]
+    tick_until(site, "2026-03-02 11:00")
+    assert (points(site, "image-backup"), site.repository.fail_next) == ([], [])
+    tick_until(site, "2026-03-02 12:00")
+    assert backups(site) == ["Mon 02 12:00 D,W"]
+
+
+def test_a_point_of_its_own_day_has_snapshots_to_restore_from_for_a_day(site):
+    site.cloud.add_instance("web-1")
+    site.policy(
+        snapshot=None, backup=BackupTarget("vault", Retention(keep=2, monthly=ON_THE_2ND), Schedule("0 8 1 1 *"))
+    )
+    tick_until(site, "2026-03-02 10:30")
+    (temporary,), (monthly,) = points(site, "snapshot"), points(site, "image-backup")
+    assert (temporary.flags, monthly.flags) == (("T",), ("M",))
+    assert temporary.keep_until == temporary.created_at + timedelta(hours=24)
+    assert monthly.keep_until == monthly.created_at.replace(year=2027)
+    assert dict(temporary.snapshots) == dict(monthly.snapshots)
+    site.wait(A_DAY - 3600)
+    assert sweep(site) == []
+    site.wait(3600)
+    (session_id,) = sweep(site)
+    session = site.records.sessions.get(session_id)
+    assert (session.kind, session.trigger, session.state) == (SessionKind.DELETE_POINT, "retention", State.SUCCEEDED)
+    assert points(site, "snapshot") == []
+    assert points(site, "image-backup") == [monthly], "what the next backup is compared with stays"
+    assert all(site.cloud.snapshot_exists(one) for one in monthly.snapshots.values())
+    assert sweep(site) == []
+    assert_nothing_left(site)
+
+
+def test_the_newest_stays_when_its_time_is_over_and_goes_with_the_next(site):
+    site.cloud.add_instance("web-1")
+    site.policy(snapshot=None, backup=BackupTarget("vault", Retention(days=3)))
+    site.run_policy("web", "backup")
+    site.wait(A_DAY)
+    site.run_policy("web", "backup")
+    first, second = points(site, "image-backup")
+    assert first.keep_until == first.created_at + timedelta(days=3)
+    site.wait(9 * A_DAY)
+    assert len(sweep(site)) == 1
+    assert [one.id for one in points(site, "image-backup")] == [second.id]
+    assert sweep(site) == []
+    site.run_policy("web", "backup")
+    assert second.id not in {one.id for one in points(site, "image-backup")}
+
+
+def test_a_disabled_policy_and_one_that_is_gone_remove_nothing(site):
+    site.cloud.add_instance("web-1")
+    site.policy(snapshot=None, backup=BackupTarget("vault", Retention(days=1)))
+    site.run_policy("web", "backup")
+    site.run_policy("web", "backup")
+    site.wait(9 * A_DAY)
+    site.records.policies.enable("web", False, site.loop.now())
+    assert sweep(site) == []
+    site.records.policies.enable("web", True, site.loop.now())
+    site.records.policies.remove("web")
+    assert sweep(site) == []
+    assert len(points(site, "image-backup")) == 2
+
+
+def test_a_point_that_cannot_be_removed_is_tried_again_the_next_day(site):
+    site.cloud.add_instance("web-1")
+    site.policy(snapshot=None, backup=BackupTarget("vault", Retention(days=1)))
+    site.run_policy("web", "backup")
+    site.run_policy("web", "backup")
+    site.wait(2 * A_DAY)
+    site.repository.fail_next = [NO_ANSWER]
+    (failed,) = sweep(site)
+    assert site.records.sessions.get(failed).state == State.FAILED
+    assert sweep(site) == [], "not today"
+    site.wait(A_DAY)
+    assert len(sweep(site)) == 1
+    assert len(points(site, "image-backup")) == 1
+
+
+def test_a_tier_that_is_dropped_keeps_what_it_promised(site):
+    site.cloud.add_instance("web-1")
+    weekly = WeeklyTier(weeks=4, day=Weekday.MONDAY, at="11:00")
+    target = BackupTarget("vault", Retention(keep=1, weekly=weekly), Schedule("0 11 * * *"))
+    policy = site.policy(snapshot=None, backup=target)
+    tick_until(site, "2026-03-02 11:00")
+    site.records.policies.put(replace(policy, backup=replace(target, retention=Retention(keep=1))), site.loop.now())
+    tick_until(site, "2026-03-04 11:00")
+    assert backups(site) == ["Mon 02 11:00 W", "Wed 04 11:00 D"]
+    monday = points(site, "image-backup")[0]
+    assert monday.keep_until == monday.created_at + timedelta(weeks=4)
