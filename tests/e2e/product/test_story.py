@@ -134,6 +134,29 @@ def test_a_cancelled_run_leaves_no_worker_and_nothing_else(ready, web):
     assert ready.run("web")["tasks"][0]["state"] == "succeeded"
 
 
+def test_what_went_is_freed_in_the_repository(ready, web):
+    """By the appliance, beside its other work; what is left is whole, and the next backup builds upon it."""
+    assert ready.do("repository", "show", "main")["collection"] is None
+    foreseen = ready.do("repository", "collect-garbage", "main", "--dry-run")
+    assert foreseen["condemned_packs"] > 0
+    assert foreseen["deleted_packs"] == 0
+    done = ready.do("repository", "collect-garbage", "main", "--appliance", "north")
+    assert done["condemned_packs"] == foreseen["condemned_packs"]
+    assert done["deleted_packs"] > 0
+    assert done["freed_bytes"] > 0
+    assert done["waiting"] == []
+    last = ready.until(lambda: ready.do("repository", "show", "main")["collection"])
+    assert (last["session"], last["appliance"], last["error"]) == (done["session"], "north", None)
+    assert (last["state"], last["trigger"]) == ("succeeded", "person")
+    kinds = [one["kind"] for one in ready.do("session", "list", "--of", "main")["sessions"]]
+    assert kinds == ["collect-garbage", "look-for-garbage"]
+    checked = ready.do("repository", "check", "s3://backups/main", "--read-data")
+    assert (checked["damage"], checked["unreferenced_packs"]) == ([], 0)
+    newest = ready.run("web")["tasks"][0]["result"]["restore_point"]
+    assert ready.do("image", "verify", newest, "--repository", "s3://backups/main")["restore_point"] == newest
+    assert "[not-found]" in ready.refused("repository", "collect-garbage", "nowhere", status=4)
+
+
 def test_policies_are_disabled_enabled_exported_and_deleted(ready, web, tmp_path):
     ready.do("policy", "disable", "web")
     assert ready.do("policy", "list")["policies"][0]["enabled"] is False
