@@ -145,7 +145,7 @@ def test_without_an_action_of_the_appliance(scene):
 def test_without_an_action_of_a_worker(scene):
     scene.prepare()
     wrong = []
-    for statement, action, way in share(OF_WORKERS, 6):
+    for statement, action, way in share(OF_WORKERS, SHARE // 2):
         scene.appliance.reap()
         before = left(scene)
         with workers_without(statement, action), scene.appliance.impatient():
