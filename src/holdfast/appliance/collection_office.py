@@ -8,7 +8,7 @@ from holdfast.protocol.encoding import to_document
 
 
 class CollectionOffice(Desk):
-    """One repository at a time takes one."""
+    """Each is a session of its own; in one repository they wait for each other."""
 
     def collect_garbage(self, name: str, wish: CollectionWish) -> Session:
         """Free what no restore point needs, or say what would go."""

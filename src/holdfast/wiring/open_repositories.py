@@ -96,6 +96,7 @@ class KeptOpenRepositories:
         ):
             repository = self._unlocked(store, sealed, surroundings)
             collected = collect(repository, wish, _Notes(tell), time.sleep)
+            repository.ledger.refresh()  # not to forget what others here have remembered meanwhile
             remember(repository, self._memory)
             return collected
 
