@@ -4,11 +4,21 @@ from collections.abc import Callable
 
 import pytest
 
-from holdfast.domain.policy import SnapshotTarget, WorkerChoice, WorkerMode
+from holdfast.appliance.expiry import Expiry
+from holdfast.appliance.scheduler import Scheduler
+from holdfast.domain.policy import (
+    BackupTarget,
+    MonthlyTier,
+    Retention,
+    Schedule,
+    SnapshotTarget,
+    WorkerChoice,
+    WorkerMode,
+)
 from holdfast.domain.restore import InstanceRestore, NewPlace, Place, VolumeRestore
 from holdfast.domain.session import State
 from holdfast.testing.memory_engine import MachineDiedError
-from holdfast.testing.simulated_site import SimulatedSite
+from holdfast.testing.simulated_site import RunningAppliance, SimulatedSite
 from tests.simulation.reading import assert_nothing_left, points, tasks
 
 Arrange = Callable[[SimulatedSite], None]
@@ -61,6 +71,58 @@ def assert_consistent(site: SimulatedSite) -> None:
     session = site.records.sessions.page(before=None, limit=1)[0]
     assert session.state == State.SUCCEEDED, (session, tasks(site, session))
     assert_nothing_left(site)
+
+
+def on_a_day_of_its_own(site: SimulatedSite) -> None:
+    """It is 10:31 on the 2nd; the schedule was never."""
+    quickly(site)
+    site.cloud.add_instance("web-1")
+    retention = Retention(keep=2, monthly=MonthlyTier(months=12, on_day=2, at="10:30"))
+    site.policy(snapshot=None, backup=BackupTarget("vault", retention, Schedule("0 8 1 1 *")))
+    site.wait(91 * 60)
+
+
+def look_at_the_clock(site: SimulatedSite, boundary: Callable[[int, str], None] | None) -> object:
+    def act(appliance: RunningAppliance) -> object:
+        return Scheduler(appliance.surface, appliance.workflows.book, appliance.service.start_run).tick()
+
+    return site.run(act, boundary)
+
+
+def a_day_later(site: SimulatedSite) -> None:
+    on_a_day_of_its_own(site)
+    look_at_the_clock(site, None)
+    site.wait(24 * 3600)
+
+
+def let_go(site: SimulatedSite, boundary: Callable[[int, str], None] | None) -> object:
+    return site.run(lambda appliance: Expiry(appliance.surface, appliance.workflows).sweep(), boundary)
+
+
+@pytest.mark.parametrize("number", range(1, boundaries_of(on_a_day_of_its_own, look_at_the_clock) + 1))
+def test_a_backup_beside_the_schedule_survives_death_at_any_boundary(number):
+    site = SimulatedSite()
+    on_a_day_of_its_own(site)
+    look_at_the_clock(site, dying_at(number))
+    assert site.last.engine.dead
+    recover(site)
+    look_at_the_clock(site, None)
+    assert_consistent(site)
+    (temporary,), (monthly,) = points(site, "snapshot"), points(site, "image-backup")
+    assert (temporary.flags, monthly.flags) == (("T",), ("M",))
+    assert temporary.keep_until is not None
+
+
+@pytest.mark.parametrize("number", range(1, boundaries_of(a_day_later, let_go) + 1))
+def test_letting_a_point_go_survives_death_at_any_boundary(number):
+    site = SimulatedSite()
+    a_day_later(site)
+    let_go(site, dying_at(number))
+    assert site.last.engine.dead
+    recover(site)
+    let_go(site, None)
+    assert_consistent(site)
+    assert [point.flags for point in points(site)] == [("M",)]
 
 
 BACKUP_BOUNDARIES = boundaries_of(backed_up_before, run_policy)

@@ -105,6 +105,59 @@ def test_the_newest_stays_when_its_time_is_over_and_goes_with_the_next(site):
     assert second.id not in {one.id for one in points(site, "image-backup")}
 
 
+def test_a_backup_that_lasts_beyond_a_tiers_moment_does_not_take_its_flag(site):
+    """It is of the time when its run began."""
+    site.cloud.add_instance("web-1")
+    retention = Retention(keep=3, weekly=WeeklyTier(keep=2, day=Weekday.MONDAY, at="11:00"))
+    site.policy(snapshot=None, backup=BackupTarget("vault", retention, Schedule("0 10,11 * * *")))
+    site.cloud.snapshot_seconds = 5400.0
+    tick_until(site, "2026-03-02 10:00")
+    (first,) = points(site, "image-backup")
+    assert first.created_at > datetime(2026, 3, 2, 11, tzinfo=UTC)
+    site.cloud.snapshot_seconds = 60.0
+    tick_until(site, "2026-03-02 12:00")
+    assert backups(site) == ["Mon 02 10:00 D", "Mon 02 12:00 D,W"]
+
+
+def test_what_a_run_works_on_is_left_to_its_end(site):
+    """Also, a temporary point says from the first until when it stays: its run may be cut short."""
+    site.cloud.add_instance("web-1")
+    retention = Retention(days=1, monthly=ON_THE_2ND)
+    site.policy(snapshot=None, backup=BackupTarget("vault", retention, Schedule("0 8 1 1 *")))
+    site.run_policy("web", "backup")
+    site.run_policy("web", "backup")
+    site.wait(2 * A_DAY)
+    policy = site.records.policies.get("web").policy
+    site.cloud.worker_world.work_seconds = 600.0
+
+    async def act(appliance):
+        appliance.service.start_run("a" * 32, policy, ("backup",), beside=True)
+        await appliance.surface.surroundings.sleep(300)
+        assert Expiry(appliance.surface, appliance.workflows).sweep() == []
+        return points(site, "snapshot")
+
+    (temporary,) = site.run(act)
+    assert temporary.keep_until == temporary.created_at + timedelta(hours=24)
+    assert len(points(site, "image-backup")) == 1, "its end did it"
+
+
+def test_what_is_written_down_is_of_the_point_as_it_is_now(site):
+    site.cloud.add_instance("web-1")
+    site.policy(snapshot=None, backup=BackupTarget("vault", Retention(days=1)))
+    site.run_policy("web", "backup")
+    (point,) = points(site)
+    site.records.points.put(replace(point, keep_until=None))
+
+    def act(appliance) -> None:
+        retention = appliance.workflows.retention
+        (verdict,) = retention.verdicts(site.records.policies.get("web"))
+        site.records.points.put(replace(point, keep_until=None, snapshots={}))
+        retention.write_down(verdict)
+
+    site.run(act)
+    assert points(site) == [replace(point, snapshots={})]
+
+
 def test_a_disabled_policy_and_one_that_is_gone_remove_nothing(site):
     site.cloud.add_instance("web-1")
     site.policy(snapshot=None, backup=BackupTarget("vault", Retention(days=1)))

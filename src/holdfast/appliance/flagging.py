@@ -12,13 +12,13 @@ from holdfast.domain.workload import Workload
 
 
 def flags_of_backup(
-    surface: Surface, order: TaskOrder, target: BackupTarget, workload: Workload, as_of: datetime, point_id: str
+    surface: Surface, order: TaskOrder, target: BackupTarget, workload: Workload, as_of: datetime
 ) -> tuple[Flag, ...]:
-    """Of the point with that id, whose run began at `as_of`. Tiers count since the policy is as it is in the order."""
+    """Of the one whose run began at `as_of`, before it is recorded. Tiers count since the policy is as in the order."""
     before = [
         point.as_of or point.created_at
         for point in surface.records.points.of_workload(workload.account, workload.region, workload.id)
-        if point.kind == PointKind.IMAGE_BACKUP and point.policy == order.policy_name and point.id != point_id
+        if point.kind == PointKind.IMAGE_BACKUP and point.policy == order.policy_name
     ]
     since = max([order.in_force_since or as_of, *before])
     return flags_at(latest_tiers(target, since, as_of), since, beside=order.beside)

@@ -212,7 +212,7 @@ class _BackupErrand:
             workload=task.workload,
             policy=order.policy_name,
             snapshots=self.snapshots,
-            flags=flags_of_backup(self._surface, order, target, task.workload, as_of, work),
+            flags=flags_of_backup(self._surface, order, target, task.workload, as_of),
             as_of=as_of,
         )
 

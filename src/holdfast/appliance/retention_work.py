@@ -3,9 +3,11 @@
 A snapshot goes before the record that names it: cut short in between, the record leads back to it.
 """
 
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from holdfast.appliance.schedules import zone_of
 from holdfast.appliance.session_book import SessionBook
@@ -26,6 +28,7 @@ class RetentionWork:
     def __init__(self, surface: Surface, book: SessionBook) -> None:
         self._surface = surface
         self._book = book
+        self._turn = threading.Lock()
 
     def apply(self, stored: StoredPolicy, session_id: str) -> int:
         """Remove what the policy keeps no longer, and write down why and until when the others stay; how many points
@@ -65,11 +68,7 @@ class RetentionWork:
 
     def write_down(self, verdict: Verdict) -> None:
         """The flags of a point that stays, and until when; nothing where they are what they were."""
-        points = self._surface.records.points
-        with suppress(NotFoundError):  # removed by a person meanwhile
-            point = points.get(verdict.point.id)
-            if (point.flags, point.keep_until) != (verdict.flags, verdict.keep_until):
-                points.put(replace(point, flags=verdict.flags, keep_until=verdict.keep_until))
+        self._change(verdict.point, flags=verdict.flags, keep_until=verdict.keep_until)
 
     def remove(self, point: RestorePoint) -> None:
         """Remove one point for good; asked again it goes on where it stopped."""
@@ -87,7 +86,7 @@ class RetentionWork:
             chain = [point for point in points if point.repository == repository]
             for point in base_snapshots_to_release(chain):
                 self._free_of(point)
-                self._surface.records.points.put(replace(point, snapshots={}))
+                self._change(point, snapshots={})
 
     def _free_of(self, point: RestorePoint) -> None:
         if point.session_id is not None:
@@ -106,6 +105,15 @@ class RetentionWork:
             where = place or SnapshotPlace(workload.account, workload.region)
             account = self._surface.account(where.account)
             self._surface.cloud.compute(account, where.region).delete_snapshots(free)
+
+    def _change(self, known: RestorePoint, **changes: Any) -> None:
+        """Of the point as it is now: who changes something else of it at the same time must not lose that."""
+        points = self._surface.records.points
+        with self._turn, suppress(NotFoundError):  # removed meanwhile
+            point = points.get(known.id)
+            changed = replace(point, **changes)
+            if changed != point:
+                points.put(changed)
 
     def _of(self, workload: Workload) -> list[RestorePoint]:
         return self._surface.records.points.of_workload(workload.account, workload.region, workload.id)

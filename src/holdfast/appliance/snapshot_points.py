@@ -8,7 +8,8 @@ from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface, derived_id
 from holdfast.appliance.task_order import TaskOrder
 from holdfast.domain.errors import HoldfastError, NotFoundError
-from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.restore_point import Flag, RestorePoint
+from holdfast.domain.retention import TEMPORARY
 from holdfast.domain.session import LogLevel, Task
 from holdfast.domain.workload import InstanceConfiguration
 
@@ -31,17 +32,19 @@ class SnapshotPoints:
         if configuration is None:
             raise _lost_configuration(task)
         configuration = _as_copied(configuration, order)
+        now, flags = self._surface.surroundings.now(), order.snapshot_flags
         point = RestorePoint(
             id=derived_id(task.id, order.snapshot_kind),
             kind=order.snapshot_kind,
             workload=task.workload,
             policy=order.policy_name,
-            created_at=self._surface.surroundings.now(),
+            created_at=now,
             size_bytes=sum(volume.size_gib * GIB for volume in configuration.volumes if volume.volume_id in snapshots),
             snapshots=snapshots,
             session_id=task.session_id,
             place=order.destination,
-            flags=order.snapshot_flags,
+            flags=flags,
+            keep_until=now + TEMPORARY if Flag.TEMPORARY in flags else None,
             as_of=self._surface.records.sessions.get(task.session_id).created_at,
         )
         self._describe(task, point, configuration)

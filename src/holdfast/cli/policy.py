@@ -114,9 +114,9 @@ def show(
         "snapshots": _target(policy["snapshot"]),
         "backups": _target(policy["backup"]),
     }
-    if policy["backup"] is not None:
-        facts |= {f"flag {flag}": words for flag, words in flag_words(policy["backup"]).items()}
-    voice.document(stored, lambda: facts_table(facts))
+    flags = {} if policy["backup"] is None else flag_words(policy["backup"])
+    facts |= {f"flag {flag}": words for flag, words in flags.items()}
+    voice.document({**stored, "flags": flags}, lambda: facts_table(facts))
     return voice.status
 
 

@@ -210,6 +210,8 @@ def test_the_29th_of_february_is_the_last_of_february():
     assert moments({"yearly": tier}, 3) == ["27-02-28 22:00", "28-02-29 22:00", "29-02-28 22:00"]
     other = YearlyTier(years=7, on_day=31, month=Month.APRIL, at="22:00")
     assert moments({"yearly": other}, 2) == ["27-04-30 22:00", "28-04-30 22:00"]
+    before = YearlyTier(years=7, on_day=28, month=Month.FEBRUARY, at="22:00")
+    assert moments({"yearly": before}, 2) == ["27-02-28 22:00", "28-02-28 22:00"]
     plain = YearlyTier(years=7, on_day=1, month=Month.JULY, at="02:30")
     assert moments({"yearly": plain}, 1) == ["27-07-01 02:30"]
 
