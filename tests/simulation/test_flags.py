@@ -8,6 +8,7 @@ from holdfast.appliance.scheduler import Scheduler
 from holdfast.domain.errors import UnavailableError
 from holdfast.domain.policy import BackupTarget, MonthlyTier, Retention, Schedule, Weekday, WeeklyTier
 from holdfast.domain.session import SessionKind, State
+from holdfast.protocol.policies import policy_document
 from tests.simulation.reading import assert_nothing_left, points
 
 THREE_A_DAY = Schedule("0 7,9,11 * * 1-5")
@@ -198,3 +199,21 @@ def test_a_tier_that_is_dropped_keeps_what_it_promised(site):
     assert backups(site) == ["Mon 02 11:00 W", "Wed 04 11:00 D"]
     monday = points(site, "image-backup")[0]
     assert monday.keep_until == monday.created_at + timedelta(weeks=4)
+
+
+def test_who_changes_a_policy_is_told_how_many_points_that_lets_go(site):
+    site.cloud.add_instance("web-1")
+    policy = site.policy(snapshot=None, backup=BackupTarget("vault", Retention(keep=5)))
+    for _ in range(4):
+        site.run_policy("web", "backup")
+
+    def told(retention: Retention) -> tuple[str, ...]:
+        document = policy_document(replace(policy, backup=BackupTarget("vault", retention)))
+        return site.run(lambda appliance: appliance.service.apply_policy(document, dry_run=True)).warnings
+
+    assert told(Retention(keep=5)) == told(Retention(keep=9)) == ()
+    assert told(Retention(keep=1)) == ("3 restore points that stayed until now will go with its next run",)
+    site.wait(2 * A_DAY)
+    assert told(Retention(days=1)) == told(Retention(keep=1))
+    assert told(Retention(days=3)) == ()
+    assert len(points(site)) == 4

@@ -1,6 +1,7 @@
 """Policies as people handle them: applied, run, stopped, enabled; and manual snapshots."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from holdfast.appliance.desk import PERSON, Desk
@@ -9,6 +10,7 @@ from holdfast.appliance.schedules import check_schedules
 from holdfast.appliance.task_order import BACKUP, SNAPSHOT, TaskOrder
 from holdfast.domain.errors import ConflictError, UsageError
 from holdfast.domain.identifiers import is_instance_id, is_region
+from holdfast.domain.numerals import counted
 from holdfast.domain.policy import Ec2Policy, Selection, SnapshotTarget
 from holdfast.domain.restore_point import SnapshotPlace
 from holdfast.domain.session import Session, SessionKind
@@ -26,7 +28,8 @@ class PolicyOffice(Desk):
         self._records.accounts.get(policy.account)
         if policy.backup is not None:
             self._records.repositories.get(policy.backup.repository)
-        before = next((one.policy for one in self._records.policies.all() if one.policy.name == policy.name), None)
+        stored = next((one for one in self._records.policies.all() if one.policy.name == policy.name), None)
+        before = None if stored is None else stored.policy
         lines = difference(before, policy)
         change = "created" if before is None else "changed" if lines else "unchanged"
         assignment = Discovery(self._surface).find(policy)
@@ -34,6 +37,8 @@ class PolicyOffice(Desk):
         warnings += [f"{region} could not be looked at: {error.what}" for region, error in assignment.unseen]
         if not assignment.protected and not assignment.unseen:
             warnings.append("it matches nothing now")
+        if stored is not None and (gone := self._let_go(replace(stored, policy=policy)) - self._let_go(stored)):
+            warnings.append(f"{counted(len(gone), 'restore point')} that stayed until now will go with its next run")
         if not dry_run and change != "unchanged":
             self._records.policies.put(policy, self._surface.surroundings.now())
         matched = tuple(one.id for one in assignment.protected)
@@ -113,6 +118,10 @@ class PolicyOffice(Desk):
             self._check_destination(destination, account, region)
         details = TaskOrder(wish, (SNAPSHOT,), manual=True, destination=destination).details()
         return self._open(self._new_session(), SessionKind.MANUAL_SNAPSHOT, instance_id, details)
+
+    def _let_go(self, stored: StoredPolicy) -> set[str]:
+        """The ids of the points that retention would remove now."""
+        return {one.point.id for one in self._workflows.retention.verdicts(stored) if not one.keep}
 
     def _check_destination(self, destination: SnapshotPlace, account: str, region: str) -> None:
         self._records.accounts.get(destination.account)

@@ -1,6 +1,8 @@
 """Harmonized schedules, replayed moment by moment: which flags each point bears, and which points are left (E15)."""
 
+import textwrap
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from holdfast.domain.restore_point import PointKind, RestorePoint
 from holdfast.domain.retention import decide, flags_at
 from holdfast.domain.tiers import limits_of, moments_of
 from holdfast.domain.workload import Workload, WorkloadKind
+from holdfast.protocol.policies import parse_policy, read_policy
 
 WORKLOAD = Workload(WorkloadKind.EC2_INSTANCE, "main", "eu-central-1", "i-1")
 BERLIN = "Europe/Berlin"
@@ -249,6 +252,18 @@ def test_a_tier_that_always_finds_a_point_is_accepted(cron):
         "yearly": YearlyTier(keep=2, on_day=29, month=Month.FEBRUARY, at="03:17"),
     }
     check_schedules(with_backup(BackupTarget("vault", Retention(keep=3, **tiers), Schedule(cron, BERLIN))))
+
+
+def test_the_example_of_the_page_is_accepted():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "policies.md").read_text(encoding="utf-8")
+    section = page[page.index("## How long backups stay") :]
+    example = textwrap.dedent(section[section.index("    backup:") : section.index("The schedule says")])
+    spec = {"account": "main", "regions": ["eu-central-1"], "select": {"all": True}, **parse_policy(example)}
+    document = {"apiVersion": "holdfast/v1", "kind": "EC2Policy", "metadata": {"name": "web"}, "spec": spec}
+    policy = read_policy(document)
+    check_schedules(policy)
+    assert policy.backup is not None
+    assert len(moments_of(policy.backup)) == 3
 
 
 def with_backup(target: BackupTarget) -> Ec2Policy:
