@@ -3,10 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from holdfast.appliance.expiry import Expiry
+from holdfast.appliance.expiry import AT_ONCE, Expiry
 from holdfast.appliance.scheduler import Scheduler
 from holdfast.domain.errors import UnavailableError
 from holdfast.domain.policy import BackupTarget, MonthlyTier, Retention, Schedule, Weekday, WeeklyTier
+from holdfast.domain.restore_point import Flag, PointKind
 from holdfast.domain.session import SessionKind, State
 from holdfast.protocol.policies import policy_document
 from tests.simulation.reading import assert_nothing_left, points
@@ -186,6 +187,21 @@ def test_a_point_that_cannot_be_removed_is_tried_again_the_next_day(site):
     site.wait(A_DAY)
     assert len(sweep(site)) == 1
     assert len(points(site, "image-backup")) == 1
+
+
+def test_after_a_long_absence_points_go_in_portions(site):
+    site.cloud.add_instance("web-1")
+    site.policy(snapshot=None, backup=BackupTarget("vault", Retention(keep=1)))
+    site.run_policy("web", "backup")
+    (newest,) = points(site)
+    long_over = newest.created_at + timedelta(hours=24)
+    for number in range(AT_ONCE + 10):
+        temporary = replace(newest, id=f"{number:032x}", kind=PointKind.SNAPSHOT, snapshots={}, flags=(Flag.TEMPORARY,))
+        made = newest.created_at - timedelta(seconds=1)
+        site.records.points.add(replace(temporary, keep_until=long_over, created_at=made), b"")
+    site.wait(2 * A_DAY)
+    assert [len(sweep(site)) for _ in range(3)] == [AT_ONCE, 10, 0]
+    assert points(site) == [newest]
 
 
 def test_a_tier_that_is_dropped_keeps_what_it_promised(site):

@@ -11,6 +11,8 @@ from holdfast.domain.session import SessionKind
 from holdfast.protocol.appliance_answers import StoredPolicy
 
 TRIGGER = "retention"
+# After a long absence there may be thousands: the others come with the next looks.
+AT_ONCE = 50
 
 
 class Expiry(Desk):
@@ -30,7 +32,7 @@ class Expiry(Desk):
                 for verdict in self._workflows.retention.verdicts(stored):
                     if verdict.keep:
                         self._workflows.retention.write_down(verdict)
-                    else:
+                    elif len(opened) < AT_ONCE:
                         opened += self._delete(verdict)
         return opened
 
