@@ -135,38 +135,37 @@ def _needed(world: World, plan: Plan, roots: Iterable[Point], seen: frozenset[st
     for point in roots:
         tidy = True
         for place in sorted(point.places):
-            there = _copy_to_keep(world, plan, place, seen, rules)
-            if there is None and point.session in world.retired:
+            there = _copies_to_keep(world, plan, place, seen, rules)
+            if not there and point.session in world.retired:
                 continue  # its reader has given up, or will
-            if there is None:
+            if not there:
                 return None
-            needed.add(there)
-            tidy = tidy and there not in plan.condemned
+            needed |= there
+            tidy = tidy and not there & plan.condemned
         if tidy:
             clean.add(point.session)
     return Marked(frozenset(needed), frozenset(clean))
 
 
-def _copy_to_keep(world: World, plan: Plan, place: Place, seen: frozenset[str], rules: Rules) -> str | None:
-    """The pack that must stay for that chunk's sake: its own, or, where that is condemned or gone, another one."""
+def _copies_to_keep(world: World, plan: Plan, place: Place, seen: frozenset[str], rules: Rules) -> frozenset[str]:
+    """The packs that must stay for that chunk's sake: its own, or, where that is condemned or gone, another one. Where
+    all that have it are condemned, each of them: another collection may rely on any one.
+    """
     chunk, pack = place
     stands = chunk in world.chunks_in(pack)
     if stands and pack not in plan.condemned:
-        return pack
+        return frozenset({pack})
     if stands and rules.survivors_are_named:
         others = {other for doomed, other in plan.survivors if doomed == pack}
     else:
         runs = [run for run in world.runs if run.session in seen]
         others = {other for run in runs for known, other in run.places if known == chunk} - {pack}
-    if rules.survivors_never_condemned:
-        others -= plan.condemned
     standing = sorted(other for other in others if chunk in world.chunks_in(other))
-    if standing:
-        return standing[0]
-    if stands or rules.survivors_never_condemned is False:
-        return pack if stands else None
-    doomed = sorted(other for run in world.runs if run.session in seen for known, other in run.places if known == chunk)
-    return next((other for other in doomed if chunk in world.chunks_in(other)), None)
+    fit = [other for other in standing if other not in plan.condemned or not rules.survivors_never_condemned]
+    if fit:
+        return frozenset({fit[0]})
+    copies = [*([pack] if stands else []), *standing]
+    return frozenset(copies if rules.all_condemned_copies_kept else copies[:1])
 
 
 def _runs_seen(world: World, me: Collector, rules: Rules) -> Iterator[frozenset[str]]:

@@ -27,6 +27,7 @@ class Rules:
     undeleted_stays_condemned: bool = True  # 4: what a lock holds
     marked_again: bool = True  # 4
     live_means_clean: bool = True  # 4: a point that still needs a condemned pack is no parent
+    all_condemned_copies_kept: bool = True  # 4: where no other is left, for another collection may rely on any one
     survivors_never_condemned: bool = True  # 5
     survivors_are_named: bool = True  # 5: by the plan that condemns, for all who carry it out
     pinned_before_checked: bool = True  # 7

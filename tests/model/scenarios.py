@@ -62,6 +62,23 @@ LATE = _after(past(("old", "A")), Plan(frozenset(), frozenset({"old.1"}), frozen
     points=frozenset({Point("late", 0, frozenset({("A", "old.1")}))}), committed=frozenset({"late"})
 )
 
+# p.1 is condemned with s.1 as its survivor; it stays, because a late point needs another chunk of it. A backup has
+# built upon the point p, which has gone since, and is about to commit.
+MOVED = World(
+    opened=frozenset({"w"}),
+    committed=frozenset({"late"}),
+    retired=frozenset({"p"}),
+    packs=frozenset({("p.1", chunks("AB"), "p"), ("s.1", chunks("A"), "s")}),
+    points=frozenset({Point("p", 0, frozenset({("A", "p.1")})), Point("late", 0, frozenset({("B", "p.1")}))}),
+    runs=frozenset({Run("p", 0, frozenset({("A", "p.1"), ("B", "p.1")})), Run("s", 0, frozenset({("A", "s.1")}))}),
+    plans=(
+        Plan(),
+        Plan(frozenset({"p"}), frozenset({"p.1"}), frozenset({"p", "s"}), frozenset({("p.1", "s.1")})),
+    ),
+    acknowledged=frozenset({("w", 1)}),
+)
+BUILT = Writer("w", chunks("A"), "p", step="commit", epoch=1, places=frozenset({("A", "p.1")}))
+
 SCENARIOS: dict[str, Scenario] = {
     "a backup while garbage goes": (LEFT, (Collector("c"), _writer("w", "A"))),
     "two backups while garbage goes": (LEFT, (Collector("c"), _writer("w", "AC"), _writer("v", "A", "w"))),
@@ -75,6 +92,10 @@ SCENARIOS: dict[str, Scenario] = {
     "an incremental while its parent goes": (FAMILY, (Collector("c"), Deleter("p"), _writer("w", "AB", "p"))),
     "three generations": (ONE, (Collector("c"), Deleter("p"), _writer("w", "A", "p"), _writer("v", "A", "w"))),
     "a parent that needs what is condemned": (LATE, (Collector("c"), Deleter("late"), _writer("w", "A", "late"))),
+    "a copy that two collections rely on": (
+        MOVED,
+        (Collector("c"), Collector("d"), Deleter("late"), BUILT),
+    ),
     "a chunk that lies twice": (TWICE, (Collector("c", 2), Collector("d", 2))),
     "a chunk that lies twice, and a backup": (TWICE, (Collector("c", 2), Deleter("p"), _writer("w", "A", "p"))),
     "a restore while its point goes": (FAMILY, (Collector("c"), Deleter("p"), Reader("r", "p"))),

@@ -38,6 +38,7 @@ LOSES_IN = {
     "undeleted_stays_condemned": "garbage that is locked",
     "marked_again": GARBAGE,
     "live_means_clean": LATE,
+    "all_condemned_copies_kept": "a copy that two collections rely on",
     "survivors_never_condemned": "garbage that is locked",
     "survivors_are_named": TWICE,
     "pinned_before_checked": READING,

@@ -7,6 +7,8 @@ import pytest
 from holdfast.domain.errors import IntegrityError
 from holdfast.repository.checking.check import check_repository
 from holdfast.repository.collection.collect import Collection, CollectionOrder
+from holdfast.repository.delegation.restore_side import VolumeTarget, finish_restore, prepare_restore
+from holdfast.repository.delegation.worker_side import run_restore_task
 from holdfast.repository.format import names
 from holdfast.repository.opening import DEFAULT_TENANT
 from holdfast.repository.plans import newest_plan
@@ -228,4 +230,28 @@ def test_a_long_backup_says_that_it_is_alive(site):
     assert [one.session for one in waiting] == [manifest.session]
     site.contents[manifest.session] = source.content
     assert site.collect().waiting == ()
+    site.all_is_there()
+
+
+def test_what_moved_before_stays_where_a_worker_has_its_key():
+    """A pack that took over from another is itself worth repacking, and stays while a worker reads from it."""
+    site = Site(3000)
+    first = site.back_up("a", 1, 2, 3, 4, 5, 6)
+    second = site.back_up("b", 2, 3, 4)
+    kept = site.back_up("c", 1)
+    site.delete(first)
+    assert site.collect().repacked > 0
+    repository = site.open()
+    [point] = [point for point in list_points(repository) if point.session == kept]
+    prepared = prepare_restore(repository, point, [VolumeTarget(None, {})], Silence())
+    site.delete(second)
+    report = site.collect()
+    assert report.repacked > 0
+    assert report.kept > 0
+    target = MemoryTarget()
+    run_restore_task(site.store, prepared.task, lambda facts: target, Silence(), site.surroundings())
+    assert target.volume is not None
+    assert target.volume.content == site.contents[kept]
+    finish_restore(site.open(), prepared.session, Silence())
+    assert site.collect().deleted > 0
     site.all_is_there()

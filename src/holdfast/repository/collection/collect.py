@@ -122,6 +122,7 @@ class Collection:
         if self._order.dry_run:
             return self._foreseen(report, found, needed)
         report = self._sweep(report, plan, needed, packs)
+        self._remove_scratch()
         return self._condemn(report, found, marking)
 
     def _condemn(self, report: CollectionReport, found: Findings, marking: Marking) -> CollectionReport | None:
@@ -140,6 +141,7 @@ class Collection:
         waiting = self._wait(proposal.plan)
         if waiting:
             return dataclasses.replace(report, waiting=waiting)
+        packs = StandingPacks(repository.store)  # others may have deleted some
         roots = self._roots()
         again = Marking(repository, proposal.plan, packs, walked=marking)
         for point in roots.points:
@@ -147,7 +149,8 @@ class Collection:
         needed = again.uses.keys() | self._read_in_place(proposal.plan, packs, roots)
         needed |= _after_repacking(found.uses, moved)
         report = self._sweep(report, proposal.plan, needed, packs)
-        self._remove_leftovers(proposal)
+        for key in sorted(proposal.left_out):
+            repository.store.delete(key)
         return report
 
     def _wait(self, plan: Plan) -> tuple[OpenSession, ...]:
@@ -213,11 +216,9 @@ class Collection:
             written_bytes=sum(use.live_bytes for use in sparse),
         )
 
-    def _remove_leftovers(self, proposal: Proposal) -> None:
-        """Index runs that are out of force, and the scratch of sessions that ended more than a day ago."""
+    def _remove_scratch(self) -> None:
+        """What sessions that ended more than a day ago have left: nobody asks for their acknowledgements any more."""
         repository = self._repository
-        for key in sorted(proposal.left_out):
-            repository.store.delete(key)
         listed = list(objects_under(repository.store, names.SESSIONS))
         state = repository.ledger.refresh()
         long_ago = repository.surroundings.now() - SILENCE

@@ -14,7 +14,7 @@ from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.map_node import MapNode
-from holdfast.repository.format.places import Located, PackRow
+from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.opening import Repository
 from holdfast.repository.reading.chunk_reader import ChunkReader
@@ -155,17 +155,27 @@ class _TenantMarking:
 
     def _take(self, chunk: Located, chunk_type: int) -> bool:
         """Count the chunk where it is to stay; whether that is no condemned pack."""
-        place, clean = chunk.place, True
-        if not self._is_good(place.pack):
-            moved = self._moved.place_of(chunk, chunk_type)
-            if moved is None and not self._ground.packs.stands(place.pack.pack):
-                if self._ground.in_place:
-                    return False
-                raise _missing(names.pack(place.pack.pack))
-            place = moved or place
-            clean = place.pack.pack not in self._ground.plan.condemned
-        self._use(place.pack, chunk_type).add(place.number, place.length)
+        places, clean = [chunk.place], True
+        if not self._is_good(chunk.place.pack):
+            places, clean = self._places(chunk, chunk_type)
+        for place in places:
+            self._use(place.pack, chunk_type).add(place.number, place.length)
         return clean
+
+    def _places(self, chunk: Located, chunk_type: int) -> tuple[list[Place], bool]:
+        """Of a chunk whose own pack is condemned or gone: one place that is not condemned, or else every one that there
+        is, for another collection may rely on any of them. Who reads at this moment may rely on any in either case.
+        """
+        ground = self._ground
+        copies = self._moved.copies_of(chunk, chunk_type)
+        clean = bool(copies) and copies[0].pack.pack not in ground.plan.condemned
+        if clean and not ground.in_place:
+            return copies[:1], True
+        if ground.packs.stands(chunk.place.pack.pack):
+            copies = [chunk.place, *copies]
+        if not copies and not ground.in_place:
+            raise _missing(names.pack(chunk.place.pack.pack))
+        return copies, clean
 
     def _is_good(self, row: PackRow) -> bool:
         """Whether what is said to lie there is counted there, without a further question."""

@@ -22,19 +22,14 @@ class MovedChunks:
         self._directories: dict[bytes, dict[tuple[bytes, int], Place]] = {}
         self._runs: list[SortedRun] | None = None
 
-    def place_of(self, chunk: Located, chunk_type: int) -> Place | None:
-        """A place that is neither condemned nor gone. Where its own pack is gone and only a condemned one has the chunk
-        yet, that one; None where there is none.
+    def copies_of(self, chunk: Located, chunk_type: int) -> list[Place]:
+        """Where else the chunk lies in packs that stand, those first that are not condemned. For a condemned pack only
+        the survivors that its plan names count, for one that is gone what the runs in force say.
         """
         pack = chunk.place.pack.pack
-        if self._packs.stands(pack):
-            found = self._standing(self._in_survivors(chunk.id, chunk_type, pack))
-            return next((place for place in found if place.pack.pack not in self._plan.condemned), None)
-        found = sorted(
-            self._standing(self._in_runs(chunk.id, chunk_type)),
-            key=lambda place: place.pack.pack in self._plan.condemned,
-        )
-        return found[0] if found else None
+        named = self._in_survivors if self._packs.stands(pack) else self._in_runs
+        found = self._standing(named(chunk.id, chunk_type, pack))
+        return sorted(found, key=lambda place: place.pack.pack in self._plan.condemned)
 
     def _standing(self, places: Iterable[Place]) -> list[Place]:
         return [place for place in places if self._packs.stands(place.pack.pack)]
@@ -63,7 +58,7 @@ class MovedChunks:
             for number, entry in enumerate(read.entries)
         }
 
-    def _in_runs(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
+    def _in_runs(self, chunk: bytes, chunk_type: int, _pack: bytes) -> Iterator[Place]:
         """By the runs that the plan names, which are asked for by name and never by LIST."""
         if self._runs is None:
             prefix = names.index_runs(self._access.keys.tenant)
