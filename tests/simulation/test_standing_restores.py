@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.appliance.old_volumes import STANDING
 from holdfast.domain.errors import UsageError
 from holdfast.domain.restore import Change, InstanceRestore, NewPlace, Place, VolumeRestore
 from holdfast.domain.session import State
@@ -11,20 +12,6 @@ from holdfast.testing.simulated_site import REGION
 from tests.simulation.reading import log, points, snapshots, tasks
 
 DAY_SECONDS = 24 * 3600
-
-
-@pytest.fixture
-def protected(site):
-    """Backed up; since then its owner has changed what can be changed."""
-    site.instance = site.cloud.add_instance("web-1")
-    site.policy()
-    assert site.run_policy().state == State.SUCCEEDED
-    was = site.cloud.instances[site.instance]
-    volumes = tuple(replace(one, delete_on_termination=True) for one in was.volumes)
-    site.was = replace(was, tags={"Name": "spoilt"}, instance_type="m5.large", user_data="c2g=", volumes=volumes)
-    site.cloud.instances[site.instance] = site.was
-    site.old = {one.volume_id for one in was.volumes}
-    return site
 
 
 def restore(site, **wishes):
@@ -48,6 +35,11 @@ def remembered(site):
     return [name for name in names if site.records.settings.sealed(name)]
 
 
+def claims(site):
+    """What the ledger says of restores into standing instances."""
+    return [row for row in site.records.ledger.open_rows() if row.kind == STANDING]
+
+
 def test_the_old_volumes_go_when_the_status_checks_have_passed(protected):
     site = protected
     looked = []
@@ -66,7 +58,7 @@ def test_the_old_volumes_go_when_the_status_checks_have_passed(protected):
     assert session.state == State.SUCCEEDED, log(site, session)
     assert site.cloud.kept == {}
     assert site.cloud.instances[site.instance].tags == {"Name": "web-1"}
-    assert remembered(site) == []
+    assert (remembered(site), claims(site)) == ([], [])
 
 
 @pytest.mark.parametrize("trouble", ["impaired", "denied", "left stopped"])
@@ -206,7 +198,7 @@ def test_one_restore_at_a_time_is_at_work_on_an_instance(protected):
 
 
 def test_what_was_restored_again_since_is_not_put_back_over(protected):
-    """The instance runs what the second restore made of it: the first one's old volumes stay, and are named."""
+    """The instance runs what the second restore made of it: the first one's old volumes stay, and are named once."""
     site = protected
     site.cloud.denied |= {"ec2:StartInstances", "ec2:DetachVolume"}
     assert restore(site).state == State.FAILED
@@ -214,13 +206,94 @@ def test_what_was_restored_again_since_is_not_put_back_over(protected):
     session = restore(site)
     assert session.state == State.SUCCEEDED
     assert any("cannot be put back first" in line for line in log(site, session))
+    (told,) = [line for line in log(site, session) if "yours to delete" in line]
+    assert all(one in told for one in site.old)
     site.cloud.denied.clear()
     stands = site.cloud.instances[site.instance]
     site.wait(DAY_SECONDS)
-    (failed,) = reap(site).failed
-    assert all(one in failed for one in site.old)
+    assert reap(site).failed == []
     assert (site.cloud.instances[site.instance], site.cloud.states[site.instance]) == (stands, "running")
     assert set(site.cloud.kept) == site.old
+    assert (remembered(site), len(claims(site))) == ([], 1)
+    site.cloud.kept.clear()
+    reap(site)
+    assert claims(site) == [], "a person has decided"
+
+
+def test_an_instance_that_was_stopped_only_is_started_before_it_is_restored_again(protected):
+    site = protected
+    site.cloud.denied |= {"ec2:AttachVolume", "ec2:DetachVolume"}
+    first = restore(site)
+    assert first.state == State.FAILED
+    site.cloud.denied.clear()
+    assert restore(site).state == State.SUCCEEDED
+    assert (remembered(site), claims(site), site.cloud.kept) == ([], [], {})
+    assert_nothing_is_done(site)
+
+
+@pytest.mark.parametrize("proved", [True, False])
+def test_a_restore_that_came_to_nothing_is_let_go_when_a_later_one_has_come_to_its_end(protected, proved):
+    """Nothing of the first was taken off, so no volume tells that something is to be put back."""
+    site = protected
+    site.cloud.denied |= {"ec2:AttachVolume", "ec2:DetachVolume"}
+    assert restore(site).state == State.FAILED
+    site.cloud.denied.remove("ec2:AttachVolume")
+    session = restore(site, power_on=proved)
+    assert session.state == (State.SUCCEEDED if proved else State.WARNING)
+    assert any("cannot be put back first" in line for line in log(site, session))
+    site.cloud.denied.clear()
+    assert remembered(site) == []
+    assert_nothing_is_done(site)
+
+
+def test_new_volumes_of_the_first_are_old_ones_of_the_second(protected):
+    """What a restore that failed has made goes, but not while a later one keeps it."""
+    site = protected
+    site.cloud.denied |= {"ec2:StartInstances", "ec2:DetachVolume"}
+    assert restore(site).state == State.FAILED
+    spare = {one.id for one in site.cloud.objects.values() if one.kind == "volume"}
+    site.cloud.denied.remove("ec2:StartInstances")
+    assert restore(site, keep_old_volumes_hours=24).state == State.SUCCEEDED
+    site.cloud.denied.clear()
+    site.wait(3600)
+    assert reap(site).removed == []
+    assert set(site.cloud.kept) == spare | site.old
+    assert spare <= set(site.cloud.objects)
+    site.wait(DAY_SECONDS)
+    assert reap(site).failed == []
+    assert set(site.cloud.kept) == site.old
+    assert not spare & set(site.cloud.objects)
+
+
+def test_nothing_is_put_back_while_another_restore_is_at_work(protected):
+    site = protected
+    site.cloud.denied |= {"ec2:AttachVolume", "ec2:DetachVolume"}
+    assert restore(site).state == State.FAILED
+    site.cloud.denied.remove("ec2:AttachVolume")
+    site.cloud.checks = ("initializing", "initializing")
+    site.wait(3600)
+
+    async def act(appliance):
+        opened = appliance.service.start_restore(InstanceRestore(points(site, "snapshot")[-1].id, replace=True))
+        await appliance.surface.surroundings.sleep(60)
+        site.cloud.denied.clear()
+        stands = site.cloud.instances[site.instance]
+        assert appliance.reaper.reap().failed == []
+        assert site.cloud.instances[site.instance] == stands
+        site.cloud.checks = ("ok", "ok")
+        return opened
+
+    assert site.records.sessions.get(site.run(act).id).state == State.SUCCEEDED
+
+
+def assert_nothing_is_done(site):
+    """The reaper leaves the instance what it is, and has nothing left to do about it."""
+    stands, state = site.cloud.instances[site.instance], site.cloud.states[site.instance]
+    kept = set(site.cloud.kept)
+    site.wait(DAY_SECONDS)
+    assert reap(site).failed == []
+    assert (site.cloud.instances[site.instance], site.cloud.states[site.instance]) == (stands, state)
+    assert set(site.cloud.kept) == kept
 
 
 def test_an_instance_that_could_not_be_started_again_is_started_later(protected):

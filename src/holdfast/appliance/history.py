@@ -1,14 +1,18 @@
 """How long an appliance keeps history, and the forgetting of what is older. Restore points live by their own rules.
 
-The newest session of each policy stays however old it is: it says how the policy stands.
+The newest session of each policy stays however old it is: it says how the policy stands. So does a restore of which
+something is still to be put back or removed: the reaper goes by what its session says.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
 from holdfast.appliance.desk import Desk
+from holdfast.appliance.old_volumes import STANDING
 from holdfast.appliance.ports.records import Records
 from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import NotFoundError
 from holdfast.domain.history import (
     LEDGER_ROWS_KEPT,
     REMOVALS_TOLD,
@@ -17,7 +21,8 @@ from holdfast.domain.history import (
     SessionHistory,
     in_portions,
 )
-from holdfast.domain.session import SessionKind
+from holdfast.domain.ownership import RESTORED
+from holdfast.domain.session import SessionKind, State
 from holdfast.domain.time import format_time, parse_time
 from holdfast.protocol.encoding import from_document, to_document
 
@@ -56,7 +61,8 @@ class Pruning:
         age = _history_of(records).age
         if age is None:
             return 0
-        return in_portions(partial(records.sessions.forget, now - age, self._newest_runs()), SESSIONS_AT_ONCE)
+        spared = {*self._newest_runs(), *self._open_restores()}
+        return in_portions(partial(records.sessions.forget, now - age, spared), SESSIONS_AT_ONCE)
 
     def _forget_removals(self, now: datetime) -> None:
         """Once a day: those up to the last number that was reached long enough ago."""
@@ -80,6 +86,18 @@ class Pruning:
             for kind, subject in looked_for
             for session in records.sessions.page(before=None, limit=1, kind=kind, subject=subject)
         ]
+
+    def _open_restores(self) -> set[str]:
+        """Those that have an instance to put back, keep old volumes, or failed and have not removed what they made."""
+        records, ids = self._surface.records, set[str]()
+        for row in records.ledger.open_rows():
+            if row.kind == STANDING:
+                ids.add(row.session_id)
+            elif row.purpose == RESTORED:
+                with suppress(NotFoundError):
+                    if records.sessions.task(row.task_id).state in (State.FAILED, State.CANCELLED):
+                        ids.add(row.session_id)
+        return ids
 
 
 def _history_of(records: Records) -> SessionHistory:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 
-from holdfast.appliance.old_volumes import STANDING, OldVolumes
-from holdfast.appliance.ports.cloud import KeptVolume, OwnedObject, Ownership
+from holdfast.appliance.old_volumes import STANDING, OldVolumes, StandingVolumes
+from holdfast.appliance.ports.cloud import OwnedObject, Ownership, RestoreSite
 from holdfast.appliance.surface import OWN_ACCOUNT, Surface
 from holdfast.domain import ownership
 from holdfast.domain.cloud_ledger import LedgerRow
@@ -51,7 +51,8 @@ class ReaperReport:
 class _Round:
     """One look everywhere. `written` stands in the ledger; `pending` are snapshots whose points are not settled;
     `named` by any point at all, read once where it is asked for. Of restores into standing instances, `settled` are
-    (task, instance), `undecided` the sessions of which old volumes could not be put back.
+    (task, instance), `undecided` the sessions of which old volumes could not be put back, `kept` the volumes that any
+    of them keeps: one may have been made by a restore before.
     """
 
     report: ReaperReport
@@ -60,6 +61,7 @@ class _Round:
     named: Callable[[], frozenset[str]]
     settled: set[_Pair] = field(default_factory=set)
     undecided: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
 
 
 class Reaper:
@@ -97,7 +99,7 @@ class Reaper:
         if owner is None or owner.appliance_id != self._surface.appliance_id:
             report.strange.append(one)
             return
-        if owner.session_id in look.undecided or not self._is_left_over(one.id, owner):
+        if owner.session_id in look.undecided or one.id in look.kept or not self._is_left_over(one.id, owner):
             return
         since = one.created_at
         if since is None and self._session(owner.session_id) is None:
@@ -122,30 +124,38 @@ class Reaper:
         in that. Found by the volumes that are kept, and by what is written down before the first is.
         """
         site = self._surface.cloud.restore_site(account, region)
-        groups: dict[_Pair, tuple[Ownership, list[KeptVolume]]] = {}
+        groups: dict[_Pair, StandingVolumes] = {}
         for one in site.kept_volumes(self._surface.appliance_id):
-            groups.setdefault((one.owner.task_id, one.instance_id), (one.owner, []))[1].append(one)
+            look.kept.add(one.volume_id)
+            group = StandingVolumes(one.owner, one.instance_id)
+            groups.setdefault((one.owner.task_id, one.instance_id), group).volumes.append(one)
         for row in rows:
             if (row.kind, row.account, row.region) == (STANDING, account.name, region):
                 owner = self._surface.owner(row.session_id, row.task_id, row.purpose, row.attempt)
-                groups.setdefault((row.task_id, row.object_id), (owner, []))
-        for pair, (owner, kept) in groups.items():
-            if pair in look.settled:
-                continue
-            look.settled.add(pair)
-            session, task = self._session(owner.session_id), self._task(owner.task_id)
-            if session is None or task is None:
-                self._old.forget(owner.session_id, owner.task_id)
-                look.report.strange += [OwnedObject("volume", one.volume_id, region, owner) for one in kept]
-            elif self._is_over(session.id, task.id, None):
-                try:
-                    self._old.settle(site, owner, pair[1], session, task)
-                except HoldfastError as error:
-                    look.undecided.add(session.id)
-                    volumes = ", ".join(f"{one.volume_id} ({one.device})" for one in kept) or "none was taken off"
-                    look.report.failed.append(
-                        f"{pair[1]} is not put back, its old volumes stay: {volumes}: {error.what}: {error.why}"
-                    )
+                groups.setdefault((row.task_id, row.object_id), StandingVolumes(owner, row.object_id))
+        for pair, kept in groups.items():
+            if pair not in look.settled:
+                look.settled.add(pair)
+                self._settle_one(site, region, kept, look)
+
+    def _settle_one(self, site: RestoreSite, region: str, kept: StandingVolumes, look: _Round) -> None:
+        owner, report = kept.owner, look.report
+        session, task = self._session(owner.session_id), self._task(owner.task_id)
+        if session is None or task is None:
+            report.strange += [OwnedObject("volume", one.volume_id, region, owner) for one in kept.volumes]
+            if self._old.remembered(owner.task_id) is not None:
+                report.failed.append(f"{kept.instance_id} is not put back: session {owner.session_id} is not known")
+            elif not kept.volumes:
+                self._old.end(owner.session_id, owner.task_id)
+        elif self._is_over(session.id, task.id, None):
+            try:
+                self._old.settle(site, kept, session, task)
+            except HoldfastError as error:
+                look.undecided.add(session.id)
+                report.failed.append(
+                    f"{kept.instance_id} is not put back, its old volumes stay: {str(kept) or 'none was taken off'}: "
+                    f"{error.what}: {error.why}"
+                )
 
     def _is_left_over(self, object_id: str, owner: Ownership) -> bool:
         """What passes by its purpose; and what a restore that failed has made and was not allowed to remove again."""

@@ -40,19 +40,23 @@ class StandingRestore:
             raise
         if await step(self.decide, session_id, task_id, standing, old, doubt):
             await undone(step, self._book, session_id, self.discard, session_id, task_id, standing)
+        later = f"earlier restores into {standing} stay undecided"
+        await undone(step, self._book, session_id, self.let_go, session_id, task_id, standing, later=later)
 
     def remember(self, session_id: str, task_id: str, standing: str, devices: list[str]) -> str:
         """What it is before it is touched, as long as nobody has cancelled; its volumes that will be taken off."""
         self._book.check_cancelled(session_id)
+        owner, account = self._orders.owner(session_id, task_id), self._orders.account(session_id).name
+        self._old.claim(owner, account, self._orders.of(session_id).region, standing)
         site = self._orders.site(session_id)
-        self._old.check_alone(session_id, standing)
         try:
-            self._old.put_back_earlier(site, standing)
+            # Who restores again begins with what the instance was.
+            for earlier in self._old.earlier(task_id, standing):
+                self._old.put_back(site, earlier)
         except HoldfastError as error:
             message = f"an earlier restore into {standing} cannot be put back first: {error.what}: {error.why}"
             self._book.say(session_id, message, LogLevel.WARNING, task_id)
-        owner, account = self._orders.owner(session_id, task_id), self._orders.account(session_id).name
-        was = self._old.remember(site, owner, account, standing)
+        was = self._old.remember(site, owner, standing)
         volumes = [one for one in was.configuration.volumes if one.device in devices]
         return ", ".join(f"{one.volume_id} ({one.device})" for one in volumes)
 
@@ -110,7 +114,7 @@ class StandingRestore:
         elif hours:
             message = f"the old volumes of {standing} go in {hours} h: {old}"
             self._book.say(session_id, message, LogLevel.INFO, task_id)
-        self._old.forget(session_id, task_id)
+        self._old.forget(task_id)
         return not doubt and not hours
 
     def put_back(self, session_id: str, task_id: str) -> None:
@@ -120,8 +124,22 @@ class StandingRestore:
 
     def discard(self, session_id: str, task_id: str, standing: str) -> None:
         """The volumes that it had before."""
-        owner = self._orders.owner(session_id, task_id)
-        self._orders.site(session_id).discard_kept_volumes(owner, standing)
+        self._old.discard(self._orders.site(session_id), self._orders.owner(session_id, task_id), standing)
+
+    def let_go(self, session_id: str, task_id: str, standing: str) -> None:
+        """Earlier restores into it that could not be put back: nothing is put back over what is there now, or over what
+        a person makes of it. What these have kept is a person's, and named here for the last time.
+        """
+        site = self._orders.site(session_id)
+        for earlier in self._old.earlier(task_id, standing):
+            kept = self._old.kept_by(site, earlier, standing)
+            if kept.volumes:
+                message = (
+                    f"session {earlier.session_id} could not put {standing} back, and does not try any more: what it "
+                    f"had taken off stays, and is yours to delete: {kept}"
+                )
+                self._book.say(session_id, message, LogLevel.WARNING, task_id)
+            self._old.forget(earlier.task_id)
 
 
 def _told(standing: str, doubt: str, old: str) -> str:

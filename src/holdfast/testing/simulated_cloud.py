@@ -216,7 +216,7 @@ class SimulatedBelongings:
     def owned(self) -> Iterator[OwnedObject]:
         self.cloud.advance()
         for one in list(self.cloud.objects.values()):
-            if (one.account, one.region) == (self.account, self.region) and "attached" not in one.facts:
+            if (one.account, one.region) == (self.account, self.region) and not one.facts.get("attached"):
                 created_at = None if one.kind in AGELESS else one.created_at
                 yield OwnedObject(one.kind, one.id, one.region, one.owner, created_at)
 

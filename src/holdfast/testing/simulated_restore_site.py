@@ -71,6 +71,7 @@ class SimulatedRestoreSite:
                 place = (instance_id, old.device, old.delete_on_termination)
                 self.cloud.kept[old.volume_id] = KeptVolume(old.volume_id, *place, attached=False, owner=owner)
                 self.cloud.objects[new_id].facts["attached"] = instance_id
+                self._say_attached(old.volume_id, "")
             volumes.append(replace(old, volume_id=new_id))
         self.cloud.instances[instance_id] = replace(order.configuration, volumes=tuple(volumes), tags=order.tags)
         self.cloud.allow("ec2:StartInstances")
@@ -84,11 +85,12 @@ class SimulatedRestoreSite:
     def put_back_volumes(self, owner: Ownership, was: StandingInstance) -> None:
         self.cloud.allow("ec2:DetachVolume")
         instance_id, made = was.configuration.instance_id, self._made(owner)
-        now = {one.device: one.volume_id for one in self.cloud.instances[instance_id].volumes}
-        gone = {one.volume_id for one in was.configuration.volumes} - set(now.values()) - set(self.cloud.kept)
-        if gone:
-            raise ConflictError(f"{gone} is not kept any more", why="somebody removed it", cure="restore again")
         kept = self._kept(owner, instance_id)
+        now = {one.device: one.volume_id for one in self.cloud.instances[instance_id].volumes}
+        there = {(one.device, one.volume_id) for one in kept} | set(now.items())
+        gone = {(one.device, one.volume_id) for one in was.configuration.volumes} - there
+        if gone:
+            raise ConflictError(f"{gone} cannot be put back", why="neither there nor kept", cure="look at the instance")
         if any(now.get(one.device) not in (None, one.volume_id, *made) for one in kept):
             raise ConflictError("another volume is there", why="somebody attached it", cure="look at the instance")
         self.cloud.instances[instance_id] = was.configuration
@@ -96,6 +98,7 @@ class SimulatedRestoreSite:
         for volume_id in made:
             self.cloud.delete(volume_id)
         for one in kept:
+            self._say_attached(one.volume_id, instance_id)
             del self.cloud.kept[one.volume_id]
 
     def kept_volumes(self, appliance_id: str) -> list[KeptVolume]:
@@ -108,7 +111,13 @@ class SimulatedRestoreSite:
     def discard_kept_volumes(self, owner: Ownership, instance_id: str) -> None:
         self.cloud.allow("ec2:DeleteVolume")
         for one in self._kept(owner, instance_id):
+            self.cloud.delete(one.volume_id)
             del self.cloud.kept[one.volume_id]
+
+    def _say_attached(self, volume_id: str, instance_id: str) -> None:
+        """Of what an earlier restore has made; volumes that other people made are no objects here."""
+        if volume_id in self.cloud.objects:
+            self.cloud.objects[volume_id].facts["attached"] = instance_id
 
     def _made(self, owner: Ownership) -> list[str]:
         return [one.id for one in self.cloud.objects.values() if one.kind == "volume" and one.owner == owner]

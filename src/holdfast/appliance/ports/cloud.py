@@ -226,8 +226,8 @@ class RestoreSite(Protocol):
     def put_back_volumes(self, owner: Ownership, was: StandingInstance) -> None:
         """Undo `exchange_volumes` of this owner, however far it came: the volumes that were kept are attached again,
         configuration and state are those of `was`, then the new volumes are deleted. Volumes that were kept are never
-        deleted here. Raises ConflictError, and changes nothing, where one of them is not kept any more, or another
-        volume has taken its place since.
+        deleted here. Raises ConflictError, and changes nothing, where a volume of `was` is neither at its device nor
+        kept by this owner, or another volume has taken its place since.
         """
 
     def kept_volumes(self, appliance_id: str) -> list[KeptVolume]:

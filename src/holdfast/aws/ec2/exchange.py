@@ -92,17 +92,15 @@ class VolumeExchange:
                 delete_volume(self._ec2, self._book, volume.volume_id)
 
     def _check_there(self, was: StandingInstance, kept: list[KeptVolume]) -> None:
-        """Before anything is touched: a new volume comes off only where the old one is kept, or there was none, because
-        it may be the only copy by now; and an old one goes on only where nobody has attached another since.
+        """Before anything is touched: every volume that the instance had is there or kept, or it is another one by now,
+        and what we have made may be the only copy; and an old one goes on only where nobody has attached another since.
         """
-        ours, kept_ids = self._in_place(), {one.volume_id for one in kept}
-        devices = {one.volume_id: one.device for one in was.configuration.volumes}
+        ours, now, kept_ids = self._in_place(), self._attached(), {one.volume_id for one in kept}
         reasons = [
-            f"{volume_id} is not kept any more"
-            for volume_id, device in devices.items()
-            if device in ours and volume_id not in kept_ids
+            f"{one.volume_id} is neither at {one.device} nor kept"
+            for one in was.configuration.volumes
+            if now.get(one.device) != one.volume_id and one.volume_id not in kept_ids
         ]
-        now = self._attached()
         reasons += [
             f"{now[one.device]} is at {one.device} in the place of {one.volume_id}"
             for one in kept
