@@ -130,9 +130,9 @@ class Infrastructure(Desk):
         """One; never its password."""
         return self._records.repositories.get(name)
 
-    def remove_repository(self, name: str, forget_points: bool = False) -> None:
-        """Not while a policy names it, or work goes on in it; its contents stay. Restore points that lie there hold it,
-        too, unless they are to be forgotten: the base snapshots that only they named go with the reaper.
+    def check_repository_removal(self, name: str, forget_points: bool) -> None:
+        """Whether it may be removed, and nothing else: not while a policy names it, or work goes on in it. Restore
+        points that lie there hold it, too, unless they are to be forgotten.
         """
         self._records.repositories.get(name)
         what = f"repository {name}"
@@ -150,6 +150,10 @@ class Infrastructure(Desk):
                 why=f"without it {counted(points, 'listed restore point')} in it could not be restored",
                 cure="delete these first, or add --forget-points: they stay in the repository, and a rescan finds them",
             )
+
+    def remove_repository(self, name: str, forget_points: bool = False) -> None:
+        """Where it may be; its contents stay. Base snapshots that only its restore points named go with the reaper."""
+        self.check_repository_removal(name, forget_points)
         in_portions(partial(self._records.points.forget_in, name), ROWS_AT_ONCE)
         self._records.repositories.remove(name)
 

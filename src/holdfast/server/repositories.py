@@ -75,26 +75,35 @@ class RepositoryShelf:
         return from_document(RepositoryRescanned, answer, f"what repository {name} holds")
 
     def remove(self, name: str, *, forget_points: bool) -> None:
-        """Forget it, here and on every appliance; its contents stay. Raises UnavailableError where one is not there,
-        ConflictError where one needs it: then those that forgot it already learn of it again.
+        """Forget it, here and on every appliance; its contents stay. All are asked before one forgets anything, because
+        points that are forgotten do not come back by themselves. Raises UnavailableError where one is not there,
+        ConflictError where one needs it.
         """
         definition = self._records.repositories.get(name)
         query = {"forget_points": "true"} if forget_points else None
+        for appliance in self._records.appliances.all():
+            self._knows(appliance, "POST", f"/repositories/{name}/check-removal", query)
         forgotten: list[Appliance] = []
         for appliance in self._records.appliances.all():
             try:
-                self._connections.send(appliance, "DELETE", f"/repositories/{name}", query=query)
-            except PluginMissingError:
-                raise
-            except NotFoundError:
-                # It had refused it, or was asked before another one failed.
-                continue
+                if self._knows(appliance, "DELETE", f"/repositories/{name}", query):
+                    forgotten.append(appliance)
             except ConflictError:
+                # It has begun to need it since it was asked.
                 for one in forgotten:
                     self._push(one, RepositoryOrder(definition, self._password(definition)))
                 raise
-            forgotten.append(appliance)
         self._records.repositories.remove(name)
+
+    def _knows(self, appliance: Appliance, method: str, path: str, query: dict[str, str] | None) -> bool:
+        """Tell it; whether it knows the repository: it may have refused it, or have forgotten it before."""
+        try:
+            self._connections.send(appliance, method, path, query=query)
+        except PluginMissingError:
+            raise
+        except NotFoundError:
+            return False
+        return True
 
     def _push(self, appliance: Appliance, order: RepositoryOrder) -> RepositoryDefinition:
         name = order.repository.name

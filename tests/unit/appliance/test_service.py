@@ -189,6 +189,17 @@ def test_points_are_taken_off_the_list_and_stay_in_their_repository(stored):
     assert ask(stored, lambda service: service.rescan_repository("vault")).added == 2
 
 
+def test_whether_a_repository_may_be_removed_is_asked_without_changing_anything(stored):
+    known = stored.records.points.page(before=None, limit=9)
+    with pytest.raises(ConflictError, match="2 listed restore points"):
+        ask(stored, lambda service: service.check_repository_removal("vault", False))
+    ask(stored, lambda service: service.check_repository_removal("vault", True))
+    assert stored.records.points.page(before=None, limit=9) == known
+    assert stored.records.repositories.get("vault")
+    with pytest.raises(NotFoundError):
+        ask(stored, lambda service: service.check_repository_removal("none", True))
+
+
 def test_a_policy_holds_its_repository_whatever_is_forgotten(stored):
     stored.policy("again")
     with pytest.raises(ConflictError, match="in use"):

@@ -115,6 +115,9 @@ class SmallAppliance:
         self.orders.append((self.records.repositories.get(name).name, wish))
         return replace(session(5, subject=name), kind=SessionKind.COLLECT_GARBAGE)
 
+    def check_repository_removal(self, name, forget_points):
+        self.orders.append(("check", self.records.repositories.get(name).name, forget_points))
+
     def remove_repository(self, name, forget_points):
         self.orders.append((name, forget_points))
         self.records.repositories.remove(name)

@@ -62,7 +62,7 @@ def test_repositories_are_known_here_and_there(appliance, command):
     with pytest.raises(UsageError, match="-1 minutes"):
         command.send("POST", "/repositories/vault/collect-garbage", {"wait_minutes": -1})
     assert command.send("DELETE", "/repositories/vault", query={"forget_points": "true"}) is None
-    assert appliance.appliance.orders[-1] == ("vault", True)
+    assert appliance.appliance.orders[-2:] == [("check", "vault", True), ("vault", True)]
     assert appliance.appliance.list_repositories() == []
 
 

@@ -70,35 +70,45 @@ def test_editing_keeps_the_password(connected):
     assert connected.server.get_repository("r").task_limit == 2
 
 
-def test_removing_asks_every_appliance_first(connected):
+CHECK = "/repositories/r/check-removal"
+IN_USE = ConflictError("repository r is in use", why="a policy names it", cure="change it first")
+AWAY = UnavailableError("away", why="no route", cure="later")
+
+
+@pytest.mark.parametrize("trouble", [IN_USE, AWAY])
+def test_nothing_is_forgotten_before_all_appliances_agree(connected, trouble):
+    """Points that one of them had forgotten would not come back with the repository."""
     connected.server.put_repository(ORDER)
-    connected.plugin.answers["DELETE", "/repositories/r"] = UnavailableError("away", why="no route", cure="later")
-    with pytest.raises(UnavailableError):
-        connected.server.remove_repository("r")
+    connected.server.connect_appliance(ConnectOrder("b", "https://b:11005", "ff", "code"))
+    before = len(connected.plugin.asked)
+    connected.plugin.trouble_of["b", "POST", CHECK] = trouble
+    with pytest.raises(type(trouble)):
+        connected.server.remove_repository("r", forget_points=True)
+    assert [asked[:3] for asked in connected.plugin.asked[before:]] == [(one, "POST", CHECK) for one in "ab"]
     assert connected.server.get_repository("r")
-    del connected.plugin.answers["DELETE", "/repositories/r"]
+    del connected.plugin.trouble_of["b", "POST", CHECK]
     connected.server.remove_repository("r")
     with pytest.raises(NotFoundError):
         connected.server.get_repository("r")
 
 
-def test_an_appliance_that_does_not_know_it_is_no_obstacle_to_removing_it(connected):
+@pytest.mark.parametrize(("method", "path"), [("POST", CHECK), ("DELETE", "/repositories/r")])
+def test_an_appliance_that_does_not_know_it_is_no_obstacle_to_removing_it(connected, method, path):
     """It had refused it; or it forgot it, and the next appliance could not be asked."""
     connected.server.put_repository(ORDER)
-    connected.plugin.answers["DELETE", "/repositories/r"] = PluginMissingError("no plug-in", why="gone", cure="install")
+    connected.plugin.answers[method, path] = PluginMissingError("no plug-in", why="gone", cure="install")
     with pytest.raises(PluginMissingError):
         connected.server.remove_repository("r")
-    connected.plugin.answers["DELETE", "/repositories/r"] = NotFoundError("no r", why="never added", cure="none")
+    connected.plugin.answers[method, path] = NotFoundError("no r", why="never added", cure="none")
     connected.server.remove_repository("r")
     assert connected.server.list_repositories() == []
 
 
-def test_one_that_an_appliance_needs_stays_with_all_of_them(connected):
+def test_one_that_is_needed_after_all_stays_with_all_of_them(connected):
     connected.server.put_repository(ORDER)
     connected.server.connect_appliance(ConnectOrder("b", "https://b:11005", "ff", "code"))
     before = len(pushed(connected))
-    in_use = ConflictError("repository r is in use", why="3 restore points in it are listed", cure="--forget-points")
-    connected.plugin.trouble_of["b", "DELETE", "/repositories/r"] = in_use
+    connected.plugin.trouble_of["b", "DELETE", "/repositories/r"] = IN_USE
     with pytest.raises(ConflictError):
         connected.server.remove_repository("r")
     assert connected.server.get_repository("r")
@@ -109,7 +119,7 @@ def test_one_that_an_appliance_needs_stays_with_all_of_them(connected):
 def test_that_points_shall_be_forgotten_is_passed_on(connected):
     connected.server.put_repository(ORDER)
     connected.server.remove_repository("r", forget_points=True)
-    assert connected.plugin.queries[-1] == {"forget_points": "true"}
+    assert connected.plugin.queries[-2:] == [{"forget_points": "true"}] * 2
 
 
 def test_two_ways_in_are_refused(connected):

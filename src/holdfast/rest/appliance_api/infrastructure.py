@@ -77,6 +77,10 @@ def _add_repositories(door: Door, appliance: Infrastructure) -> None:
         """Free what no restore point of a repository needs, or only say what would go."""
         return appliance.collect_garbage(name, wish)
 
+    def check_repository_removal(name: str, forget_points: ForgetPoints = False) -> None:
+        """Whether a repository may be removed; changes nothing."""
+        appliance.check_repository_removal(name, forget_points)
+
     def remove_repository(name: str, forget_points: ForgetPoints = False) -> None:
         """Forget a repository; its contents stay."""
         appliance.remove_repository(name, forget_points)
@@ -86,6 +90,7 @@ def _add_repositories(door: Door, appliance: Infrastructure) -> None:
     door.add("PUT", "/repositories/{name}", Permission.OWNER, put_repository)
     door.add("POST", "/repositories/{name}/rescan", Permission.OWNER, rescan_repository)
     door.add("POST", "/repositories/{name}/collect-garbage", Permission.OWNER, collect_garbage)
+    door.add("POST", "/repositories/{name}/check-removal", Permission.OWNER, check_repository_removal)
     door.add("DELETE", "/repositories/{name}", Permission.OWNER, remove_repository)
 
 

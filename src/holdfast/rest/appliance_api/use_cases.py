@@ -82,8 +82,11 @@ class Infrastructure(Protocol):
     def collect_garbage(self, name: str, wish: CollectionWish) -> Session:
         """Free what no restore point needs. Raises NotFoundError."""
 
-    def remove_repository(self, name: str, forget_points: bool) -> None:
+    def check_repository_removal(self, name: str, forget_points: bool) -> None:
         """Raises NotFoundError, ConflictError while policies name it, or restore points that shall stay listed."""
+
+    def remove_repository(self, name: str, forget_points: bool) -> None:
+        """The same; and if not, forget it."""
 
     def get_history(self) -> SessionHistory:
         """How long ended sessions are kept."""
