@@ -1,5 +1,6 @@
 """What restores need of EC2, through the adapters, in the lab: made again, or restored into where it stands."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -8,9 +9,11 @@ from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder, Volume
 from holdfast.domain.errors import ConflictError, HoldfastError, QuotaReachedError
 from holdfast.domain.ownership import RESTORED
 from holdfast.lab.process import start_lab
+from tests.contracts.standing_instances import PuttingBackContract, Stood
 from tests.e2e.aws.cloud_in_lab import APPLIANCE, OWN, REGION, CloudInLab, owner
 from tests.e2e.lab.account import Account, until
 
+_TASKS, _ADDRESSES = iter("ghijklmnopqrstuvwxyz"), itertools.count(130, 5)
 FAULTS = "quota=off,pending=50ms"
 
 
@@ -207,6 +210,20 @@ def test_what_was_restored_again_since_is_not_undone(world):
     with pytest.raises(ConflictError, match="in the place of"):
         world.site.put_back_volumes(owner("8"), was)
     assert (world.site.instance_state(old), world.volumes(old)) == ("running", volumes)
+
+
+class TestEc2RestoreSite(PuttingBackContract):
+    @pytest.fixture
+    def stood(self, world):
+        first, second, last = next(_TASKS), next(_TASKS), next(_ADDRESSES)
+        old = customer(world, last)
+        before, snapshots = backed_up(world, old, first)
+        order = order_of(world, before, snapshots, instance_type="t3.large")
+
+        def delete(volume_id):
+            world.account.ec2.delete_volume(VolumeId=volume_id)
+
+        return Stood(world.site, old, order, owner(first), owner(second), delete)
 
 
 def test_an_exchange_that_fails_is_undone(monkeypatch):
