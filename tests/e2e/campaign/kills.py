@@ -1,11 +1,13 @@
 """One kill: of whom, in which story, at which request; what came of it, as a row of the campaign's table."""
 
+import json
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.campaign.audit import Audit
@@ -64,6 +66,20 @@ def steps_of(names: Iterable[str]) -> list[Step]:
         chosen = {1} if is_read(name) else {*range(1, min(number, _CHANGES_EACH) + 1), number}
         steps += [Step(name, one) for one in sorted(chosen)]
     return steps
+
+
+def not_done(kills: Iterable[Kill], rows: Path) -> list[Kill]:
+    """Those of which that file has no row yet: a campaign that was ended goes on where it stopped."""
+    written = rows.read_text().splitlines() if rows.exists() else []
+    done = Counter((row["victim"], row["step"], row["when"]) for row in map(json.loads, written))
+    left = []
+    for kill in kills:
+        which = (kill.victim, str(kill.step), kill.when)
+        if done[which]:
+            done[which] -= 1
+        else:
+            left.append(kill)
+    return left
 
 
 def kills_of(story: str, mode: str, steps: Iterable[Step]) -> list[Kill]:

@@ -2,7 +2,8 @@
 
 Whatever dies when, the session goes on to its end; nothing is left, lost or doubled (`audit.py`). The default run is a
 sample. With CAMPAIGN=FOLDER every step of every story is a kill, and each leaves a line in that folder, of which
-`tests/e2e/campaign/page.py` makes docs/kill-campaign.md: `make campaign`. KILLS bounds the kills of a story.
+`tests/e2e/campaign/page.py` makes docs/kill-campaign.md: `make campaign`. KILLS bounds the kills of a story; those that
+have a line already are not made again, so that a campaign goes on where it was ended.
 """
 
 import json
@@ -14,7 +15,7 @@ import pytest
 
 from holdfast.aws.bundle.building import build_bundle
 from tests.e2e.campaign.audit import Audit
-from tests.e2e.campaign.kills import APPLIANCE, WORKER, Kill, killed, kills_of, recorded, steps_of
+from tests.e2e.campaign.kills import APPLIANCE, WORKER, Kill, killed, kills_of, not_done, recorded, steps_of
 from tests.e2e.campaign.proxy import AFTER, Step
 from tests.e2e.campaign.site import running_site
 from tests.e2e.campaign.stories import STORIES, Cast
@@ -76,8 +77,8 @@ def test_every_step(site, story, mode):
     name = f"{story} {mode}".replace(" ", "-")
     (page / f"{name}.steps").write_text("\n".join(names) + "\n")
     bad: list[object] = []
-    kills = kills_of(story, mode, steps_of(names))
-    with (page / f"{name}.jsonl").open("w") as rows:
+    kills = not_done(kills_of(story, mode, steps_of(names)), page / f"{name}.jsonl")
+    with (page / f"{name}.jsonl").open("a") as rows:
         for kill in dice.sample(kills, min(MOST, len(kills))):
             outcome = killed(site, cast, audit, kill, dice)
             rows.write(json.dumps(outcome.document()) + "\n")
