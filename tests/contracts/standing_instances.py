@@ -18,7 +18,7 @@ class Stood:
     order: InstanceOrder
     first: Ownership
     second: Ownership
-    delete: Callable[[str], None]
+    delete: Callable[[str], object]
 
     def restore(self, owner: Ownership) -> None:
         self.site.stop_instance(self.instance_id)

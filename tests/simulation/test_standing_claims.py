@@ -14,7 +14,7 @@ from holdfast.domain.restore import VolumeRestore
 from holdfast.domain.session import SessionKind, State
 from holdfast.testing.sample_records import hex_id, session, task
 from holdfast.testing.simulated_site import REGION
-from tests.simulation.reading import points
+from tests.simulation.reading import log, points
 from tests.simulation.test_standing_restores import (
     DAY_SECONDS,
     claims,
@@ -177,3 +177,8 @@ def test_what_was_written_down_outlives_its_session(protected):
     assert any(site.instance in line for line in report.failed)
     assert [name for name in names if site.records.settings.sealed(name)] == names
     assert set(site.cloud.kept) == site.old
+    again = restore(site)
+    assert again.state == State.SUCCEEDED
+    assert not [line for line in log(site, again) if "cannot be put back first" in line]
+    assert [name for name in names if site.records.settings.sealed(name)] == []
+    assert (site.cloud.kept, claims(site)) == ({}, [])

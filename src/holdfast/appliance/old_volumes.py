@@ -147,7 +147,10 @@ class OldVolumes:
     def _is_to_be_put_back(self, task_id: str) -> bool:
         if self.remembered(task_id) is None:
             return False
-        return self._surface.records.sessions.task(task_id).result.get(STATUS_CHECKS) != PASSED
+        try:
+            return self._surface.records.sessions.task(task_id).result.get(STATUS_CHECKS) != PASSED
+        except NotFoundError:
+            return True  # where it had passed, what is remembered would have been forgotten with its end
 
     def _kept_until(self, session: Session) -> datetime:
         wish = RestoreOrder.of(self._surface.records.sessions.details(session.id)).wish
