@@ -9,6 +9,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.envelope import damaged
 from holdfast.repository.format.pack import FOOTER, HEADER_BYTES, ChunkEntry, PackHeader
+from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.object_store import ObjectInfo, ObjectStore
 
 # One read from a pack's end holds its directory, unless it has more than some hundred chunks.
@@ -22,6 +23,14 @@ class PackDirectory:
     info: ObjectInfo
     header: PackHeader
     entries: list[ChunkEntry]
+
+    def located(self) -> list[Located]:
+        """Every chunk of the pack with its place, by number."""
+        row = PackRow(self.header.kid, self.header.session, self.header.pack)
+        return [
+            Located(entry.id, Place(row, number, entry.offset, entry.length, entry.plain_length, entry.compression))
+            for number, entry in enumerate(self.entries)
+        ]
 
 
 def read_header(store: ObjectStore, pack: bytes) -> PackHeader:

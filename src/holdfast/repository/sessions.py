@@ -34,6 +34,7 @@ from holdfast.repository.format.tombstone import Tombstone
 from holdfast.repository.ledger import commit_record
 from holdfast.repository.opening import Repository
 from holdfast.repository.plans import newest_plan
+from holdfast.repository.presence import is_there
 from holdfast.repository.progress import Progress
 from holdfast.repository.signs_of_life import LivingProgress
 
@@ -174,11 +175,7 @@ def read_point(repository: Repository, point_key: str) -> Manifest | None:
 
 def is_retired(repository: Repository, session: bytes) -> bool:
     """Whether `retired/<session>` exists, by HEAD and never by LIST."""
-    try:
-        repository.store.head(names.retired(session))
-    except ObjectNotFoundError:
-        return False
-    return True
+    return is_there(repository.store, names.retired(session))
 
 
 def record_commit(repository: Repository, point_key: str, manifest: Manifest) -> None:

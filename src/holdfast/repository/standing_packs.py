@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.presence import size_of
 
 
 class StandingPacks:
@@ -23,7 +23,7 @@ class StandingPacks:
         if pack in self.listed:
             return self.listed[pack]
         if pack not in self._asked:
-            self._asked[pack] = self._ask(pack)
+            self._asked[pack] = size_of(self._store, names.pack(pack))
         return self._asked[pack]
 
     def stands(self, pack: bytes) -> bool:
@@ -35,9 +35,3 @@ class StandingPacks:
         for pack in packs:
             self.listed.pop(pack, None)
             self._asked[pack] = None
-
-    def _ask(self, pack: bytes) -> int | None:
-        try:
-            return self._store.head(names.pack(pack)).size_bytes
-        except ObjectNotFoundError:
-            return None

@@ -20,6 +20,7 @@ from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.plans import newest_plan
+from holdfast.repository.presence import is_there
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions import is_retired, read_point
 from holdfast.repository.standing_packs import StandingPacks
@@ -125,7 +126,7 @@ def _was_collected(repository: Repository, before: int | None, report: CheckRepo
     except IntegrityError:
         return False
     condemned = {names.pack(pack) for pack in plan.condemned}
-    missing = {damage.object for damage in report.damage if _head_size(repository, damage.object) is None}
+    missing = {damage.object for damage in report.damage if not is_there(repository.store, damage.object)}
     return bool(missing) and (plan.epoch != before or not condemned.isdisjoint(missing))
 
 
@@ -242,7 +243,7 @@ def _check_index_runs(repository: Repository, manifests: list[Manifest], finding
     listed = {info.key for info in objects_under(repository.store, names.INDEX)}
     expected = {key for manifest in manifests if manifest.plan_epoch >= plan.epoch for key in manifest.index_runs}
     for key in sorted((expected | plan.index_runs) - listed):
-        if _head_size(repository, key) is None:
+        if not is_there(repository.store, key):
             findings.add_object(key, "it is missing")
 
 
@@ -266,14 +267,6 @@ def _needed(
             for manifest, volume in volumes:
                 findings.add_object(names.pack(pack), why, manifest, (volume.name,))
     return {names.pack(pack): volumes for pack, volumes in needed.items()}
-
-
-def _head_size(repository: Repository, key: str) -> int | None:
-    """Absence in a LIST is no reason for anything: ask for the object itself (rule 5)."""
-    try:
-        return repository.store.head(key).size_bytes
-    except ObjectNotFoundError:
-        return None
 
 
 def _read_packs(

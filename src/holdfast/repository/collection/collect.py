@@ -1,7 +1,7 @@
 """One collection, from the newest plan to deleted packs (rule 4). The order of the lines is the promise."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -182,11 +182,11 @@ class Collection:
         return True
 
     def _sweep(
-        self, report: CollectionReport, plan: Plan, needed: Iterable[bytes], packs: StandingPacks
+        self, report: CollectionReport, plan: Plan, needed: Set[bytes], packs: StandingPacks
     ) -> CollectionReport:
         """Delete what is condemned and not needed."""
         standing = [pack for pack in sorted(plan.condemned) if packs.stands(pack)]
-        doomed = [pack for pack in standing if pack not in frozenset(needed)]
+        doomed = [pack for pack in standing if pack not in needed]
         sizes = [packs.size_bytes(pack) or 0 for pack in doomed]
         delete = self._repository.store.delete
         for _done in self._repository.surroundings.transfer.map(lambda pack: delete(names.pack(pack)), doomed):
@@ -199,11 +199,10 @@ class Collection:
             kept=len(standing) - len(doomed),
         )
 
-    def _foreseen(self, report: CollectionReport, found: Findings, needed: Iterable[bytes]) -> CollectionReport:
+    def _foreseen(self, report: CollectionReport, found: Findings, needed: Set[bytes]) -> CollectionReport:
         """What a collection would do, as far as can be told without doing it."""
-        kept = frozenset(needed)
         dead = dead_packs(self._repository, found) | frozenset(
-            pack for pack in found.plan.condemned if found.packs.stands(pack) and pack not in kept
+            pack for pack in found.plan.condemned if found.packs.stands(pack) and pack not in needed
         )
         sparse = [use for uses in self._to_repack(found).values() for use in uses]
         return dataclasses.replace(

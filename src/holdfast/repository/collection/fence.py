@@ -12,6 +12,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
+from holdfast.repository.presence import is_there
 from holdfast.repository.sessions import close_ended, end_without_point, is_repacking, retire
 from holdfast.repository.signs_of_life import HOUR_SECONDS
 
@@ -49,7 +50,7 @@ def wait_for_sessions(
 
 def _is_past(repository: Repository, one: OpenSession, epoch: int) -> bool:
     """Whether this session is in nobody's way any more."""
-    if _has_ended(repository, one) or knows(repository, one.session, epoch):
+    if is_there(repository.store, one.point_key) or knows(repository, one.session, epoch):
         return True
     if one.session not in require_whole_ledger(repository).open:
         return True
@@ -59,23 +60,12 @@ def _is_past(repository: Repository, one: OpenSession, epoch: int) -> bool:
     return False
 
 
-def _has_ended(repository: Repository, one: OpenSession) -> bool:
-    try:
-        repository.store.head(one.point_key)
-    except ObjectNotFoundError:
-        return False
-    return True
-
-
 def knows(repository: Repository, session: bytes, epoch: int) -> bool:
     """Whether the session has acknowledged the plan of that epoch or a later one. A LIST may only confirm it."""
-    try:
-        repository.store.head(names.acknowledgement(session, epoch))
-    except ObjectNotFoundError:
-        prefix = names.scratch(session) + names.ACKNOWLEDGEMENT
-        listed = objects_under(repository.store, prefix)
-        return any(int(info.key.removeprefix(prefix)) >= epoch for info in listed)
-    return True
+    if is_there(repository.store, names.acknowledgement(session, epoch)):
+        return True
+    prefix = names.scratch(session) + names.ACKNOWLEDGEMENT
+    return any(int(info.key.removeprefix(prefix)) >= epoch for info in objects_under(repository.store, prefix))
 
 
 def _is_silent(repository: Repository, one: OpenSession) -> bool:

@@ -6,7 +6,7 @@ from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.chunk_index import SortedRun
 from holdfast.repository.format import names
-from holdfast.repository.format.places import Located, PackRow, Place
+from holdfast.repository.format.places import Located, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.pack_directory import read_directory
 from holdfast.repository.standing_packs import StandingPacks
@@ -50,13 +50,8 @@ class MovedChunks:
             read = read_directory(self._access, pack)
         except ObjectNotFoundError:
             return {}
-        row = PackRow(read.header.kid, read.header.session, pack)
-        return {
-            (entry.id, entry.type): Place(
-                row, number, entry.offset, entry.length, entry.plain_length, entry.compression
-            )
-            for number, entry in enumerate(read.entries)
-        }
+        chunks = zip(read.entries, read.located(), strict=True)
+        return {(entry.id, entry.type): located.place for entry, located in chunks}
 
     def _in_runs(self, chunk: bytes, chunk_type: int, _pack: bytes) -> Iterator[Place]:
         """By the runs that the plan names, which are asked for by name and never by LIST."""

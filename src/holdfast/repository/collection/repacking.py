@@ -13,8 +13,8 @@ from holdfast.repository.chunk_opening import open_stored
 from holdfast.repository.collection.marking import PackUse, iter_numbers
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format import names
-from holdfast.repository.format.pack import ChunkCipher, ChunkEntry
-from holdfast.repository.format.places import Located, PackRow, Place
+from holdfast.repository.format.pack import ChunkCipher
+from holdfast.repository.format.places import Located
 from holdfast.repository.opening import Repository
 from holdfast.repository.pack_directory import read_directory
 from holdfast.repository.progress import Progress
@@ -79,11 +79,12 @@ def _copy(access: TenantAccess, use: PackUse, writer: PackWriter, index: ChunkIn
 def _live_chunks(access: TenantAccess, use: PackUse) -> Iterator[tuple[Located, bytes]]:
     """As they were sealed, neighbours read together. Raises IntegrityError naming the pack of a damaged one."""
     key = names.pack(use.row.pack)
-    entries = read_directory(access, use.row.pack, use.row.session).entries
+    directory = read_directory(access, use.row.pack, use.row.session)
+    entries, chunks = directory.entries, directory.located()
     pack_key = access.keys.session(use.row.session).of_pack(use.row.pack, holds_maps=use.chunk_type == CHUNK_TYPE_MAP)
     cipher = ChunkCipher(pack_key, access.keys.repository, use.row.pack)
     type_key = access.keys.chunk_key(use.chunk_type)
-    for wanted in plan_ranges(_located(use.row, number, entries[number]) for number in iter_numbers(use)):
+    for wanted in plan_ranges(chunks[number] for number in iter_numbers(use)):
         data = memoryview(access.store.get(key, wanted.offset, wanted.end - wanted.offset))
         for chunk in wanted.chunks:
             number, at = chunk.place.number, chunk.place.offset - wanted.offset
@@ -96,8 +97,3 @@ def _live_chunks(access: TenantAccess, use: PackUse) -> Iterator[tuple[Located, 
                     objects=(key,),
                 )
             yield chunk, stored
-
-
-def _located(row: PackRow, number: int, entry: ChunkEntry) -> Located:
-    place = Place(row, number, entry.offset, entry.length, entry.plain_length, entry.compression)
-    return Located(entry.id, place)

@@ -17,6 +17,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
+from holdfast.repository.presence import is_there
 from holdfast.repository.sessions import WriterSession, end_without_point, open_session
 from holdfast.repository.writing.parents import fixed_volumes, newest_parent
 from holdfast.repository.writing.terms import WritingTerms, terms_of
@@ -110,7 +111,7 @@ def reprepare(repository: Repository, session: bytes) -> PreparedBackup:
     Raises ObjectNotFoundError where no task was ever written, ConflictError where the session has ended.
     """
     point_key = open_point_key(repository, session)
-    if _has_ended(repository, point_key):
+    if is_there(repository.store, point_key):
         raise ConflictError(
             f"session {session.hex()} has ended", why="its name bears a point or a tombstone", cure="begin another"
         )
@@ -164,14 +165,6 @@ def open_point_key(repository: Repository, session: bytes) -> str:
 def _is_known(repository: Repository, session: bytes) -> bool:
     state = repository.ledger.refresh()
     return session in state.open or session in state.live
-
-
-def _has_ended(repository: Repository, point_key: str) -> bool:
-    try:
-        repository.store.head(point_key)
-    except ObjectNotFoundError:
-        return False
-    return True
 
 
 def _further_runs(writer: WriterSession, terms: WritingTerms) -> tuple[str, ...]:

@@ -9,9 +9,7 @@ from holdfast.repository.access import TenantAccess
 from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import StoredPack
-from holdfast.repository.format.pack import ChunkEntry
-from holdfast.repository.format.places import PackRow, Place
-from holdfast.repository.pack_directory import read_directory
+from holdfast.repository.pack_directory import PackDirectory, read_directory
 
 
 def index_new_packs(access: TenantAccess, session: bytes, packs: Sequence[StoredPack], index: ChunkIndex) -> None:
@@ -21,34 +19,28 @@ def index_new_packs(access: TenantAccess, session: bytes, packs: Sequence[Stored
     """
     if len({pack.pack for pack in packs}) != len(packs):
         raise IntegrityError("a pack is reported twice", why="each has one place", cure="run the backup again")
-    for pack, entries in _directories(access, session, packs):
-        row = PackRow(access.keys.kid, session, pack.pack)
-        for number, entry in enumerate(entries):
-            place = Place(row, number, entry.offset, entry.length, entry.plain_length, entry.compression)
-            index.add(entry.id, entry.type, place)
+    for directory in _directories(access, session, packs):
+        for entry, located in zip(directory.entries, directory.located(), strict=True):
+            index.add(entry.id, entry.type, located.place)
 
 
-def _directories(
-    access: TenantAccess, session: bytes, packs: Sequence[StoredPack]
-) -> Iterator[tuple[StoredPack, list[ChunkEntry]]]:
+def _directories(access: TenantAccess, session: bytes, packs: Sequence[StoredPack]) -> Iterator[PackDirectory]:
     """A few at once, in order."""
     surroundings = access.surroundings
-    under_way: deque[tuple[StoredPack, Future[list[ChunkEntry]]]] = deque()
+    under_way: deque[Future[PackDirectory]] = deque()
     try:
         for pack in packs:
             if len(under_way) >= 2 * surroundings.transfer_width:
-                oldest, future = under_way.popleft()
-                yield oldest, future.result()
-            under_way.append((pack, surroundings.transfer.submit(_directory, access, session, pack)))
+                yield under_way.popleft().result()
+            under_way.append(surroundings.transfer.submit(_directory, access, session, pack))
         while under_way:
-            oldest, future = under_way.popleft()
-            yield oldest, future.result()
+            yield under_way.popleft().result()
     finally:
-        for _pack, future in under_way:
+        for future in under_way:
             future.cancel()
 
 
-def _directory(access: TenantAccess, session: bytes, pack: StoredPack) -> list[ChunkEntry]:
+def _directory(access: TenantAccess, session: bytes, pack: StoredPack) -> PackDirectory:
     key = names.pack(pack.pack)
     try:
         read = read_directory(access, pack.pack, session)
@@ -58,7 +50,7 @@ def _directory(access: TenantAccess, session: bytes, pack: StoredPack) -> list[C
         raise _refused(key, "the store has another size or checksum of it")
     if read.header.kid != access.keys.kid or read.header.holds_maps != pack.holds_maps:
         raise _refused(key, "its header names another key epoch or sort")
-    return read.entries
+    return read
 
 
 def _refused(key: str, why: str) -> IntegrityError:

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from holdfast.domain.errors import ObjectNotFoundError, UsageError
+from holdfast.domain.errors import UsageError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.delegation.facts import Facts
@@ -19,6 +19,7 @@ from holdfast.repository.format.places import PackRow
 from holdfast.repository.opening import Repository
 from holdfast.repository.plans import newest_plan
 from holdfast.repository.points import PointSummary, load_manifest
+from holdfast.repository.presence import is_there
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
@@ -120,16 +121,8 @@ def _gone(repository: Repository, rows: set[PackRow]) -> frozenset[PackRow]:
     """Packs that a collection has removed. A LIST tells which are there, a HEAD which are not (rule 5)."""
     listed = {info.key for info in repository.store.list(names.PACKS)}
     unseen = [row for row in rows if names.pack(row.pack) not in listed]
-    there = repository.surroundings.transfer.map(lambda row: _stands(repository, row), unseen)
+    there = repository.surroundings.transfer.map(lambda row: is_there(repository.store, names.pack(row.pack)), unseen)
     return frozenset(row for row, stands in zip(unseen, there, strict=True) if not stands)
-
-
-def _stands(repository: Repository, row: PackRow) -> bool:
-    try:
-        repository.store.head(names.pack(row.pack))
-    except ObjectNotFoundError:
-        return False
-    return True
 
 
 def _moved_to(

@@ -7,6 +7,7 @@ from holdfast.repository.access import TenantAccess
 from holdfast.repository.chunk_index import SortedRun
 from holdfast.repository.format import names
 from holdfast.repository.format.places import Place
+from holdfast.repository.presence import is_there
 
 
 class IndexSearch:
@@ -26,7 +27,7 @@ class IndexSearch:
                 self._runs = self._load()
         for run in self._runs:
             place = run.find(chunk, chunk_type)
-            if place is not None and self._exists(place):
+            if place is not None and is_there(self._access.store, names.pack(place.pack.pack)):
                 return place
         return None
 
@@ -40,10 +41,3 @@ class IndexSearch:
             if len(run.rows):
                 runs.append(SortedRun.of(run.rows, run.packs))
         return runs
-
-    def _exists(self, place: Place) -> bool:
-        try:
-            self._access.store.head(names.pack(place.pack.pack))
-        except ObjectNotFoundError:
-            return False
-        return True
