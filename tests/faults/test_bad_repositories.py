@@ -30,6 +30,7 @@ from holdfast.repository.format import key_slot, map_node, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.pack import PLAIN_LIMIT_BYTES, ZSTD
 from holdfast.repository.key_slots import KeySlots, Secret
+from holdfast.repository.object_store import ORDINARY
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.directory import DirectoryStore
@@ -370,7 +371,7 @@ def test_a_list_of_changes_since_a_damaged_point_is_not_taken_for_one_since_an_o
 class FullStore(FaultyStore):
     """Reads work, every write finds no room."""
 
-    def create(self, key, body, sha256):
+    def create(self, key, body, sha256, terms=ORDINARY):
         raise OutOfSpaceError("no room", why="the disk is full (planned)", cure="make room")
 
 

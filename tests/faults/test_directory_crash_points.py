@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.repository.object_store import ORDINARY
 from holdfast.repository.stores.directory import LEFTOVER_AGE_SECONDS, DirectoryStore
 from holdfast.repository.stores.object_keys import INCOMING_FOLDER
 from holdfast.testing.faulty_store import FaultyStore, Request, SimulatedCrash
@@ -43,10 +44,10 @@ class DyingStore(FaultyStore):
         self._number = number
         self._death = death
 
-    def create(self, key, body, sha256):
+    def create(self, key, body, sha256, terms=ORDINARY):
         request, _fault = self._arrive("create", key)
         if request.number != self._number:
-            self._inner.create(key, body, sha256)
+            self._inner.create(key, body, sha256, terms)
             return
         unfinished = self._root / INCOMING_FOLDER / secrets.token_hex(16)
         unfinished.parent.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from holdfast.domain.errors import (
 from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
 from holdfast.repository.memory_of_locations import LocationMemory, Remembered, recognise, remember
-from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.object_store import ORDINARY, ObjectStore
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import list_points
 from holdfast.repository.sessions import retire
@@ -154,9 +154,9 @@ def whole_reading(small: SmallRepository) -> form.LedgerState:
 class Overwriting(FaultyStore):
     """Ignores If-None-Match: the last writer wins and nobody hears of it."""
 
-    def create(self, key, body, sha256):
+    def create(self, key, body, sha256, terms=ORDINARY):
         self._inner.delete(key)
-        self._inner.create(key, body, sha256)
+        self._inner.create(key, body, sha256, terms)
 
 
 def test_a_store_that_ignores_if_none_match_is_refused():

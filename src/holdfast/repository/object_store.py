@@ -29,6 +29,22 @@ class ObjectInfo:
     modified: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class StorageTerms:
+    """How an object is to be kept.
+
+    `cold`: nobody needs it before a restore, so an archive's store may put it where it has to be retrieved first.
+    `retain_until`: nobody may delete or change it before; None for no lock. A store that cannot keep such a promise
+    refuses.
+    """
+
+    cold: bool = False
+    retain_until: datetime | None = None
+
+
+ORDINARY = StorageTerms()
+
+
 class ObjectStore(Protocol):
     """A flat, write-once key space. One contract suite (holdfast.testing) runs over every implementation."""
 
@@ -36,10 +52,10 @@ class ObjectStore(Protocol):
     def location(self) -> str:
         """The place as a person writes it, without secrets."""
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """Write `body` under `key` unless the key exists, durably, all or nothing.
 
-        `sha256` is the SHA-256 of the whole body; a store that can checks it on arrival.
+        `sha256` is the SHA-256 of the whole body; a store that can checks it on arrival. `terms` say how it is kept.
         Raises ObjectExistsError when the key is taken, OutOfSpaceError, PermissionDeniedError, UnavailableError.
         """
 

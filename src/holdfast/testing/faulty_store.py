@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from holdfast.domain.errors import UnavailableError
-from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
 
 
 class SimulatedCrash(BaseException):
@@ -73,13 +73,13 @@ class FaultyStore:
         with self._lock:
             return tuple(self._requests)
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """As the store inside, or as planned."""
         request, fault = self._arrive("create", key)
         if fault is Fault.TORN:
             self._crash()
         self._before(request, fault)
-        self._inner.create(key, body, sha256)
+        self._inner.create(key, body, sha256, terms)
         self._after(request, fault)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:

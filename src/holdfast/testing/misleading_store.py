@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from holdfast.domain.errors import ObjectNotFoundError
-from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
 from holdfast.testing.faulty_store import Request
 
 
@@ -47,12 +47,12 @@ class MisleadingStore:
         with self._lock:
             return tuple(self._requests)
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """As the store inside; a duplicate raises ObjectExistsError though this very call has written the object."""
         lie = self._arrive("create", key)
-        self._inner.create(key, body, sha256)
+        self._inner.create(key, body, sha256, terms)
         if lie is Lie.DUPLICATE:
-            self._inner.create(key, body, sha256)
+            self._inner.create(key, body, sha256, terms)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
         """As the store inside, or ObjectNotFoundError."""

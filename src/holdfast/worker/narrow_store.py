@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from holdfast.domain.errors import HoldfastError, ObjectNotFoundError, PermissionDeniedError
 from holdfast.repository.format import names
-from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
 
 # How S3 begins to say that the right itself is missing ("Troubleshoot access denied (403 Forbidden) errors").
 _NO_RIGHT_TO_READ = "is not authorized to perform: s3:GetObject"
@@ -30,11 +30,11 @@ class NarrowStore:
         """As the store inside."""
         return self.inner.location
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """Packs, and objects of the own session."""
         if not key.startswith((names.PACKS, f"{names.SESSIONS}{self.session.hex()}/")):
             self._refuse("write", key)
-        self.inner.create(key, body, sha256)
+        self.inner.create(key, body, sha256, terms)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
         """As the store inside; ObjectNotFoundError for a pack or index run that is denied."""

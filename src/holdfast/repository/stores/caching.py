@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
 
 # Folders whose objects are written once and read by exact name; elsewhere presence itself is a fact that may change.
 IMMUTABLE_FOLDERS = ("packs/", "index/")
@@ -44,9 +44,9 @@ class CachingStore:
         with self._lock:
             return self._held_bytes
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """As the store inside; what is written is not remembered."""
-        self._inner.create(key, body, sha256)
+        self._inner.create(key, body, sha256, terms)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
         """The remembered answer to exactly this range, else the store's."""

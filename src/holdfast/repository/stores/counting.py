@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 
-from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
 
 # What one LIST answer of S3 holds at most; other stores are counted as if they paged like it.
 LIST_PAGE_OBJECTS = 1000
@@ -66,10 +66,10 @@ class CountingStore:
         """The location of the store inside."""
         return self._inner.location
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """One `put`."""
         self.counts.add("put", sent_bytes=memoryview(body).nbytes)
-        self._inner.create(key, body, sha256)
+        self._inner.create(key, body, sha256, terms)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
         """One `get`."""

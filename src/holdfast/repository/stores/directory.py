@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError
-from holdfast.repository.object_store import Buffer, ObjectInfo
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.directory_errors import no_hard_links, translate_os_error
 from holdfast.repository.stores.directory_walk import walk_keys
@@ -47,7 +47,7 @@ class DirectoryStore:
         """The absolute path of the folder."""
         return self._root
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """Write the object durably and all at once.
 
         `sha256` is not checked here: a local file system gets the bytes from memory, and every reader verifies them.

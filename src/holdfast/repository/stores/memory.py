@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from holdfast.domain.errors import IntegrityError, ObjectExistsError, ObjectNotFoundError
-from holdfast.repository.object_store import Buffer, ObjectInfo
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.object_keys import check_key
 
@@ -36,7 +36,7 @@ class MemoryStore:
         """Always `memory:`; two stores in memory share nothing."""
         return "memory:"
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """Keep a copy of `body`; raises ObjectExistsError, or IntegrityError when `sha256` is not the body's."""
         check_key(key)
         copy = bytes(body)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, UnavailableError
-from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
 from holdfast.signed_http.patience import DEFAULT_POLICY, Patience, RetryPolicy, Waiting
 
 Result = TypeVar("Result")
@@ -37,7 +37,7 @@ class RetryingStore:
         """The location of the store inside."""
         return self._inner.location
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """Write the object; a name found taken after a failed attempt is ours when it holds our bytes (a lost answer).
 
         Raises ObjectExistsError when the name is another's, else what the store inside raised last.
@@ -46,7 +46,7 @@ class RetryingStore:
         may_be_ours = False
         while True:
             try:
-                self._inner.create(key, body, sha256)
+                self._inner.create(key, body, sha256, terms)
                 return
             except ObjectExistsError:
                 if may_be_ours and self._holds(key, memoryview(body).nbytes, sha256):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from holdfast.domain.errors import CancelledError
-from holdfast.repository.object_store import Buffer, ObjectInfo, ObjectStore
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
 
 
 class StoppableStore:
@@ -18,10 +18,10 @@ class StoppableStore:
         """The location of the store inside."""
         return self._inner.location
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """As the store inside."""
         self._go_on()
-        self._inner.create(key, body, sha256)
+        self._inner.create(key, body, sha256, terms)
 
     def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
         """As the store inside."""

@@ -17,7 +17,7 @@ from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.pack import ChunkCipher, ChunkEntry, PackHeader
 from holdfast.repository.format.places import PackRow, Place
-from holdfast.repository.object_store import Buffer
+from holdfast.repository.object_store import Buffer, StorageTerms
 
 _UPLOADS_AT_ONCE = 3
 # Room for a pack is taken in such steps, so that it fits most of the packs after it too.
@@ -135,7 +135,7 @@ class PackWriter:
         view[-32:] = trailer
         object_key = names.pack(pack.pack)
         store = self._access.store
-        store.create(object_key, view, sha256)
+        store.create(object_key, view, sha256, StorageTerms(cold=not self._holds_maps))
         self._rooms.append(room)
         found = store.head(object_key)
         if found.size_bytes != size or found.sha256 not in (None, sha256):

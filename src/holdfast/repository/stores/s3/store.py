@@ -22,7 +22,7 @@ from holdfast.domain.errors import (
     UnavailableError,
     UsageError,
 )
-from holdfast.repository.object_store import Buffer, ObjectInfo
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.object_keys import check_key, is_key
 from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_error
@@ -82,7 +82,7 @@ class S3Store:
             ).canonical
         return self._place.canonical
 
-    def create(self, key: str, body: Buffer, sha256: bytes) -> None:
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """One conditional PUT; raises ObjectExistsError, IntegrityError when the bytes arrived changed, and more."""
         check_key(key)
         headers = {
