@@ -17,9 +17,10 @@ from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.pack import open_body, read_header
 from holdfast.repository.opening import DEFAULT_TENANT, Repository
 from holdfast.repository.points import find_point
+from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
-from holdfast.repository.writing.pack_writer import PackWriter, PreparedChunk
+from holdfast.repository.writing.pack_writer import PackWriter
 from tests.golden.make_repository import make
 from tests.golden.test_repository import GOLDEN, LIVE, RECORD, RETIRED, DigestTarget, opened
 

@@ -35,11 +35,12 @@ from holdfast.repository.format.envelope import Kind, check_digest
 from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.ledger import Ledger
 from holdfast.repository.opening import Repository
+from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.sealed_store import SealedStore
 from holdfast.repository.sessions import read_point
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.writing.pack_writer import PackWriter, PreparedChunk
+from holdfast.repository.writing.pack_writer import PackWriter
 from holdfast.testing.deterministic_surroundings import InlineExecutor, SteppableClock
 from holdfast.testing.small_repository import put
 from tests.golden import independent, product

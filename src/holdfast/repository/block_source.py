@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from holdfast.repository.format.places import Located
 from holdfast.repository.object_store import Buffer
+from holdfast.repository.prepared_chunk import PreparedChunk
 
 BLOCK_SIZE_BYTES = 512 * 1024
 
@@ -28,8 +30,13 @@ class BlockReference:
     zero: bool = False
 
 
-class BlockSource(Protocol):
-    """A volume of fixed size at one moment."""
+# What a block holds: its bytes; or, from a source that knows the tenant it is stored for, a chunk prepared for that
+# tenant, or the place where it lies there already.
+BlockContent = Buffer | PreparedChunk | Located
+
+
+class ContentSource(Protocol):
+    """What a volume is written from: a volume of fixed size at one moment."""
 
     @property
     def size_bytes(self) -> int:
@@ -42,14 +49,22 @@ class BlockSource(Protocol):
     def allocated(self) -> Iterator[BlockReference]:
         """Every block that may hold data, ascending; all others are zeros. Lazy: never the whole list in memory."""
 
+    def read(self, blocks: Iterable[BlockReference]) -> Iterator[tuple[BlockReference, BlockContent]]:
+        """The blocks asked for, in the order asked, read ahead within a fixed memory bound; a block flagged zero comes
+        back as an empty buffer. The consumer may keep what it is given. `blocks` is consumed lazily, from one thread.
+        """
+
+
+class BlockSource(ContentSource, Protocol):
+    """A volume as its bytes, which knows nothing of repositories."""
+
     def changed_since(self, base: Mapping[str, str]) -> Iterator[BlockReference] | None:
         """Blocks that may differ from the source whose facts were `base`, ascending; None where this source cannot
         tell.
         """
 
     def read(self, blocks: Iterable[BlockReference]) -> Iterator[tuple[BlockReference, Buffer]]:
-        """The blocks asked for, in the order asked, read ahead within a fixed memory bound; a block flagged zero comes
-        back as an empty buffer. The consumer may keep the buffers. `blocks` is consumed lazily, from one thread."""
+        """As above."""
 
     def close(self) -> None:
         """Release files and connections; safe to call twice."""

@@ -1,5 +1,7 @@
 """Open one sealed chunk and prove it: unseal, decompress, hash again. Writers, readers and checks do it alike."""
 
+from dataclasses import dataclass
+
 from holdfast.repository.compression import decompress
 from holdfast.repository.crypto.keys import chunk_id
 from holdfast.repository.format.pack import ChunkCipher, ChunkEntry
@@ -7,27 +9,39 @@ from holdfast.repository.object_store import Buffer
 from holdfast.repository.scratch_buffers import scratch
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedChunk:
+    """A proven chunk as it was sealed (`stored`, of that `compression`) and plain; both valid until this thread opens
+    the next one.
+    """
+
+    compression: int
+    stored: Buffer
+    plain: Buffer
+
+
 def open_chunk(cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: bytes) -> Buffer | None:
     """The plain bytes of chunk `number`, valid until this thread's next call; None when `sealed` is not that chunk, or
     what comes out does not have its id.
     """
-    opened = _open(cipher, number, entry, sealed, type_key)
-    return None if opened is None else opened[1]
+    opened = open_whole(cipher, number, entry, sealed, type_key)
+    return None if opened is None else opened.plain
 
 
 def open_stored(cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: bytes) -> bytes | None:
     """What was sealed as it was sealed, compressed or not, after the same proof; None as above."""
-    opened = _open(cipher, number, entry, sealed, type_key)
-    return None if opened is None else bytes(opened[0])
+    opened = open_whole(cipher, number, entry, sealed, type_key)
+    return None if opened is None else bytes(opened.stored)
 
 
-def _open(
+def open_whole(
     cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: bytes
-) -> tuple[Buffer, Buffer] | None:
+) -> OpenedChunk | None:
+    """Both, after the same proof; None as above."""
     if len(sealed) != entry.length:
         return None
     stored = cipher.open_into(number, entry, sealed, scratch(entry.length))
     plain = None if stored is None else decompress(entry.compression, stored, entry.plain_length)
     if stored is None or plain is None or chunk_id(type_key, plain) != entry.id:
         return None
-    return stored, plain
+    return OpenedChunk(entry.compression, stored, plain)

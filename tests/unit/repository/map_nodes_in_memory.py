@@ -8,10 +8,11 @@ from holdfast.repository.compression import decompress
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.object_store import Buffer
+from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange
 from holdfast.repository.reading.map_reader import MapReader
 from holdfast.repository.writing.map_builder import NodeStore
-from holdfast.repository.writing.pack_writer import PackWriter, PreparedChunk
+from holdfast.repository.writing.pack_writer import PackWriter
 
 PACK = PackRow(1, b"s" * 16, b"m" * 16)
 

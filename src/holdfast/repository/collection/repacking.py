@@ -17,11 +17,12 @@ from holdfast.repository.format.pack import ChunkCipher
 from holdfast.repository.format.places import Located
 from holdfast.repository.opening import Repository
 from holdfast.repository.pack_directory import read_directory
+from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import plan_ranges
 from holdfast.repository.sessions import close_ended, end_without_point, open_repacking
 from holdfast.repository.writing.commit import write_index_runs
-from holdfast.repository.writing.pack_writer import PackWriter, PreparedChunk
+from holdfast.repository.writing.pack_writer import PackWriter
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from holdfast.domain.errors import FormatError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.access import TenantAccess
-from holdfast.repository.chunk_opening import open_chunk
+from holdfast.repository.chunk_opening import OpenedChunk, open_whole
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import PACK_LIMIT_BYTES, PLAIN_LIMIT_BYTES, TAG_BYTES, ChunkCipher, ChunkEntry
@@ -70,7 +70,11 @@ class ChunkReader:
         self._cipher = functools.lru_cache(maxsize=256)(self._derive)
 
     def read(self, wanted: PackRange) -> Iterator[tuple[Located, Buffer]]:
-        """Every chunk of the range with its plain bytes, valid until the next is asked for.
+        """Every chunk of the range with its plain bytes, valid until the next is asked for; errors as of `open`."""
+        return ((chunk, opened.plain) for chunk, opened in self.open(wanted))
+
+    def open(self, wanted: PackRange) -> Iterator[tuple[Located, OpenedChunk]]:
+        """Every chunk of the range, proven, with what was sealed beside its plain bytes.
 
         Raises IntegrityError naming the pack when a chunk is damaged, ObjectNotFoundError when it is nowhere.
         """
@@ -89,7 +93,7 @@ class ChunkReader:
         [(_chunk, plain)] = self.read(_range([chunk]))
         return bytes(plain)
 
-    def _read_elsewhere(self, wanted: PackRange, key: str) -> Iterator[tuple[Located, Buffer]]:
+    def _read_elsewhere(self, wanted: PackRange, key: str) -> Iterator[tuple[Located, OpenedChunk]]:
         for chunk in wanted.chunks:
             place = self._locate(chunk.id, self._type)
             if place is None or place.pack.pack == wanted.pack.pack:
@@ -97,22 +101,22 @@ class ChunkReader:
             data = self._store.get(names.pack(place.pack.pack), place.offset, place.length)
             yield chunk, self._open(chunk.id, place, data)
 
-    def _open(self, chunk: bytes, place: Place, sealed: Buffer) -> Buffer:
+    def _open(self, chunk: bytes, place: Place, sealed: Buffer) -> OpenedChunk:
         key = names.pack(place.pack.pack)
         if not TAG_BYTES <= place.length <= PACK_LIMIT_BYTES or place.plain_length > PLAIN_LIMIT_BYTES:
             raise FormatError(f"a place in {key} has impossible sizes", why=f"{place.length} bytes", key=key)
         entry = ChunkEntry(
             chunk, place.offset, place.length, place.plain_length, self._type, place.compression, place.pack.kid
         )
-        plain = open_chunk(self._cipher(place.pack), place.number, entry, sealed, self._type_key)
-        if plain is None:
+        opened = open_whole(self._cipher(place.pack), place.number, entry, sealed, self._type_key)
+        if opened is None:
             raise IntegrityError(
                 f"{key} is damaged",
                 why=f"chunk {place.number} at byte {place.offset} does not open",
                 cure="run `holdfast repository check --read-data` to see which restore points it hurts",
                 objects=(key,),
             )
-        return plain
+        return opened
 
     def _derive(self, pack: PackRow) -> ChunkCipher:
         keys = self._keys

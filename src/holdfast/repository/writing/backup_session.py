@@ -12,8 +12,9 @@ from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.places import Located
+from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.writing.map_builder import NodeStore
-from holdfast.repository.writing.pack_writer import PackWriter, PreparedChunk
+from holdfast.repository.writing.pack_writer import PackWriter
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
 
 _INDEX_SHARE = 100

@@ -11,8 +11,9 @@ from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP, chunk_id
 from holdfast.repository.format import map_node
 from holdfast.repository.format.map_node import CUT_FIXED, CUT_STREAM, FANOUT
 from holdfast.repository.format.places import Located
+from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.map_reader import MapReader
-from holdfast.repository.writing.pack_writer import PackWriter, PreparedChunk
+from holdfast.repository.writing.pack_writer import PackWriter
 
 _STREAM_NODE_LEAST = 32
 _STREAM_NODE_MODULUS = 64

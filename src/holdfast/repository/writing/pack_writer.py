@@ -6,7 +6,6 @@ The order of a chunk's life: id → compress → seal → open, decompress and r
 
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError
 from holdfast.repository.access import TenantAccess
@@ -18,20 +17,11 @@ from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.pack import ChunkCipher, ChunkEntry, PackHeader
 from holdfast.repository.format.places import PackRow, Place
 from holdfast.repository.object_store import Buffer, StorageTerms
+from holdfast.repository.prepared_chunk import PreparedChunk
 
 _UPLOADS_AT_ONCE = 3
 # Room for a pack is taken in such steps, so that it fits most of the packs after it too.
 _ROOM_STEP_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedChunk:
-    """A chunk ready to be sealed: `stored` is what is sealed, compressed or not."""
-
-    id: bytes
-    plain_length: int
-    compression: int
-    stored: Buffer
 
 
 class PackWriter:

@@ -11,10 +11,10 @@ from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, chunk_id
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_STREAM
 from holdfast.repository.format.places import Located
+from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Progress
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.map_builder import StreamMapBuilder
-from holdfast.repository.writing.pack_writer import PreparedChunk
 from holdfast.repository.writing.stream_cutter import StreamCutter
 
 

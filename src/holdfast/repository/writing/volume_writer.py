@@ -9,20 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockContent, BlockReference, ContentSource
 from holdfast.repository.compression import compress
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, chunk_id
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.places import Located
 from holdfast.repository.object_store import Buffer
+from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import MapReader
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.map_builder import FixedMapBuilder
-from holdfast.repository.writing.pack_writer import PreparedChunk
 
 _BATCH_BLOCKS = 8
 _ANNOUNCED_REFERENCES = 4096
@@ -33,13 +33,24 @@ class _Task:
     """One block on its way: what it was in the parent, what it is now."""
 
     reference: BlockReference
-    data: Buffer
+    content: BlockContent
     before: Located | None
+
+    @property
+    def read_bytes(self) -> int:
+        """How much of the source was read for it."""
+        match self.content:
+            case PreparedChunk():
+                return self.content.plain_length
+            case Located():
+                return 0
+            case data:
+                return len(data)
 
 
 def write_volume(
     backup: BackupSession,
-    source: BlockSource,
+    source: ContentSource,
     *,
     name: str,
     parent: VolumeMap | None,
@@ -66,7 +77,7 @@ def write_volume(
         located = backup.store(outcome) if isinstance(outcome, PreparedChunk) else outcome
         builder.set(task.reference.number, located)
         length = min(BLOCK_SIZE_BYTES, source.size_bytes - task.reference.number * BLOCK_SIZE_BYTES)
-        backup.counters.read_bytes += len(task.data)
+        backup.counters.read_bytes += task.read_bytes
         if (located and located.id) != (task.before and task.before.id):
             backup.counters.changed_bytes += length
         end = min((task.reference.number + 1) * BLOCK_SIZE_BYTES, source.size_bytes)
@@ -122,7 +133,7 @@ def _announced(references: Iterator[BlockReference], base: MapReader | None) -> 
 
 
 def _prepared(
-    backup: BackupSession, source: BlockSource, references: Iterator[BlockReference], base: MapReader | None
+    backup: BackupSession, source: ContentSource, references: Iterator[BlockReference], base: MapReader | None
 ) -> Iterator[tuple[_Task, PreparedChunk | Located | None]]:
     """Every block with what is to be done about it, in order; a few batches are under way at any time."""
     compute = backup.access.surroundings
@@ -130,9 +141,9 @@ def _prepared(
     under_way: deque[tuple[list[_Task], Future[list[PreparedChunk | Located | None]]]] = deque()
     batch: list[_Task] = []
     try:
-        for reference, data in source.read(references):
+        for reference, content in source.read(references):
             before = None if base is None else base.entry(0, reference.number)
-            batch.append(_Task(reference, data, before))
+            batch.append(_Task(reference, content, before))
             if len(batch) == _BATCH_BLOCKS:
                 if len(under_way) >= limit:
                     yield from _results(*under_way.popleft())
@@ -154,7 +165,7 @@ def _results(
 
 
 def _submit(backup: BackupSession, batch: list[_Task]) -> Future[list[PreparedChunk | Located | None]]:
-    backup.know_more(sum(len(task.data) for task in batch))
+    backup.know_more(sum(task.read_bytes for task in batch))
     return backup.access.surroundings.compute.submit(_prepare, backup, batch)
 
 
@@ -165,16 +176,24 @@ def _prepare(backup: BackupSession, batch: list[_Task]) -> list[PreparedChunk | 
 
 
 def _prepare_block(backup: BackupSession, task: _Task, type_key: bytes) -> PreparedChunk | Located | None:
-    if task.reference.zero or is_zero(task.data):
+    content = task.content
+    if isinstance(content, PreparedChunk | Located):
+        identifier = content.id
+    elif task.reference.zero or is_zero(content):
         return None
-    identifier = chunk_id(type_key, task.data)
+    else:
+        identifier = chunk_id(type_key, content)
     if task.before is not None and task.before.id == identifier:
         return task.before
+    if isinstance(content, Located):
+        return content
     place = backup.index.find(identifier, CHUNK_TYPE_DATA)
     if place is not None:
         return Located(identifier, place)
-    compression, stored = compress(task.data, backup.terms.level)
-    return PreparedChunk(identifier, len(task.data), compression, stored)
+    if isinstance(content, PreparedChunk):
+        return content
+    compression, stored = compress(content, backup.terms.level)
+    return PreparedChunk(identifier, len(content), compression, stored)
 
 
 def is_zero(data: Buffer) -> bool:

@@ -20,13 +20,13 @@ from holdfast.repository.format.map_node import CUT_STREAM, depth_of
 from holdfast.repository.format.places import Located
 from holdfast.repository.opening import DEFAULT_TENANT, Repository
 from holdfast.repository.points import list_points
+from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import MapReader
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.map_builder import FixedMapBuilder
-from holdfast.repository.writing.pack_writer import PreparedChunk
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import sample
 from holdfast.testing.small_repository import make_small_repository

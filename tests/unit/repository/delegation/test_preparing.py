@@ -34,10 +34,11 @@ from holdfast.repository.format.manifest import CONFIGURATION_LIMIT_BYTES, Manif
 from holdfast.repository.format.pack import open_body
 from holdfast.repository.opening import DEFAULT_TENANT, Repository
 from holdfast.repository.points import find_point, list_points
+from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions import open_session, retire
 from holdfast.repository.stores.memory import MemoryStore
-from holdfast.repository.writing.pack_writer import PackWriter, PreparedChunk
+from holdfast.repository.writing.pack_writer import PackWriter
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemoryTarget, sample
