@@ -66,6 +66,7 @@ def restore(
         "duration_seconds": round(duration_seconds, 3),
         "sha256": sha256,
         "snapshot_id": report.facts.get("snapshot_id"),
+        "warnings": list(report.warnings),
     }
 
 
@@ -176,6 +177,7 @@ def verification(report: "VerifyReport", summary: "PointSummary", duration_secon
         "size_bytes": report.size_bytes,
         "read_bytes": report.read_bytes,
         "duration_seconds": round(duration_seconds, 3),
+        "warnings": list(report.warnings),
     }
 
 

@@ -116,6 +116,8 @@ def restore(
         document = documents.restore(
             report, to, None if no_sha256 else sha256, opened.counts.received_bytes, opened.requests, duration_seconds
         )
+    for warning in report.warnings:
+        voice.warn(warning)
     # A volume on standard output leaves no room there for the document.
     voice.document(document, lambda: facts_table(as_facts(document)), sys.stderr if to == "-" else None)
     return voice.status
@@ -190,6 +192,8 @@ def verify(
     with local.opened(repository, password, voice.warn) as opened, voice.progress("verifying") as progress:
         found = local.find(opened, point)
         report = local.verify(opened, found, progress)
+    for warning in report.warnings:
+        voice.warn(warning)
     document = documents.verification(report, found, time.monotonic() - began_seconds)
     voice.document(document, lambda: facts_table(as_facts(document)))
     return voice.status

@@ -156,3 +156,32 @@ def check(
         show_error(found)
         return found.exit_status
     return voice.status
+
+
+@command(app, example="holdfast repository scrub s3://my-bucket/holdfast --percent 10")
+def scrub(
+    voice: Voice,
+    url: RepositoryArgument,
+    percent: Annotated[
+        str,
+        typer.Option("--percent", metavar="PERCENT", help="So much of the packs, chosen at random; else all of them."),
+    ] = "100",
+) -> int:
+    """Look for damage without password or key; exit code 6 names each damaged object."""
+    from holdfast.wiring import local
+
+    share = parse_percent(percent, "--percent")
+    with voice.progress("scrubbing") as progress:
+        report = local.scrubbed(url, share, progress)
+    voice.document(documents.scrub(report), lambda: documents.scrub_table(report))
+    if report.foreign:
+        say(f"{counted(report.foreign, 'file')} of somebody else, which nobody reads")
+    if report.damage:
+        found = IntegrityError(
+            f"{counted(len(report.damage), 'damaged or missing object')} in {url}",
+            why="they are not as they were written; standard output names each",
+            cure="run `holdfast repository repair`; `holdfast repository check --read-data` says whom it hurts",
+        )
+        show_error(found)
+        return found.exit_status
+    return voice.status

@@ -7,6 +7,7 @@ from holdfast.cli.tables import facts_table, rows_table
 
 if TYPE_CHECKING:
     from holdfast.repository.checking.check import CheckReport
+    from holdfast.repository.checking.scrub import ScrubReport
     from holdfast.repository.format.key_slot import KeySlot
     from holdfast.repository.opening import NewRepository, Repository
     from holdfast.repository.statistics import RepositoryStatistics
@@ -113,6 +114,37 @@ def check_table(report: "CheckReport") -> str:
             (damage.object, damage.why, hurt.point_id, hurt.workload, ", ".join(hurt.volumes)) for hurt in damage.hurt
         ] or [(damage.object, damage.why, None, None, None)]
     return facts + ("\n" + rows_table(("OBJECT", "WHY", "RESTORE POINT", "WORKLOAD", "VOLUMES"), rows) if rows else "")
+
+
+def scrub(report: "ScrubReport") -> Document:
+    """Of `repository scrub`."""
+    return {
+        "objects": report.objects,
+        "stored_bytes": report.stored_bytes,
+        "packs": report.packs,
+        "packs_read": report.packs_read,
+        "read_bytes": report.read_bytes,
+        "foreign_files": report.foreign,
+        "foreign": list(report.foreign_keys),
+        "damage": [{"object": one.object, "why": one.why} for one in report.damage],
+    }
+
+
+def scrub_table(report: "ScrubReport") -> str:
+    """Of `repository scrub`, for people."""
+    facts = facts_table(
+        {
+            "objects": report.objects,
+            "stored": human_size(report.stored_bytes),
+            "read": human_size(report.read_bytes),
+            "packs": report.packs,
+            "packs read": report.packs_read,
+            "foreign files": report.foreign,
+            "damaged objects": len(report.damage),
+        }
+    )
+    rows = [(one.object, one.why) for one in report.damage]
+    return facts + ("\n" + rows_table(("OBJECT", "WHY"), rows) if rows else "")
 
 
 def key_slot(slot: "KeySlot") -> Document:

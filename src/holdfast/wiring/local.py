@@ -18,6 +18,7 @@ from holdfast.domain.errors import NotFoundError, UsageError, WrongKeyError
 from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_errors import translated
 from holdfast.repository.block_source import BlockReference
+from holdfast.repository.checking.scrub import ScrubReport, scrub
 from holdfast.repository.checking.verify import VerifyReport, verify_point
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.password import MEMORY_KIB
@@ -202,6 +203,12 @@ def delete(opened: LocalRepository, point: PointSummary) -> None:
 def verify(opened: LocalRepository, point: PointSummary, progress: Progress) -> VerifyReport:
     """Read all of a point as a restore would."""
     return verify_point(opened.repository, point, progress)
+
+
+def scrubbed(location: str, percent: int, progress: Progress) -> ScrubReport:
+    """Read a repository that need not be opened, and so much of its packs."""
+    with machine_surroundings() as surroundings, closing(open_store(location)) as store:
+        return scrub(store, surroundings, percent, progress)
 
 
 def key_slots(location: str) -> list[KeySlot]:

@@ -6,15 +6,14 @@ smaller count.
 """
 
 import random
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.checking.object_check import check_small_object
 from holdfast.repository.checking.pack_check import PackFinding, read_pack
 from holdfast.repository.checking.reachability import Reachability, Reachable
+from holdfast.repository.few_at_once import few_at_once
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
 from holdfast.repository.listing import objects_under
@@ -272,18 +271,5 @@ def _needed(
 def _read_packs(
     repository: Repository, keys: list[str], written: dict[str, StoredPack]
 ) -> Iterator[tuple[str, PackFinding]]:
-    """Every pack read whole and every chunk in it opened; a few at once."""
-    surroundings = repository.surroundings
-    under_way: deque[tuple[str, Future[PackFinding]]] = deque()
-    try:
-        for key in keys:
-            if len(under_way) >= surroundings.transfer_width:
-                oldest, future = under_way.popleft()
-                yield oldest, future.result()
-            under_way.append((key, surroundings.transfer.submit(read_pack, repository, key, written.get(key))))
-        while under_way:
-            oldest, future = under_way.popleft()
-            yield oldest, future.result()
-    finally:
-        for _key, future in under_way:
-            future.cancel()
+    """Every pack read whole and every chunk in it opened."""
+    return few_at_once(repository.surroundings, lambda key: read_pack(repository, key, written.get(key)), keys)

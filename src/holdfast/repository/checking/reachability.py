@@ -66,7 +66,7 @@ class Reachability:
         if name not in self._tenants:
             access = self._repository.access(name)
             search = IndexSearch(access)
-            self._tenants[name] = _Tenant(ChunkReader(access, CHUNK_TYPE_MAP, search.locate), search, self._packs)
+            self._tenants[name] = _Tenant(ChunkReader(access, CHUNK_TYPE_MAP, search), search, self._packs)
         return self._tenants[name]
 
     def _walk(self, row: list[Located], level: int, cut: int, tenant: "_Tenant") -> Reachable:

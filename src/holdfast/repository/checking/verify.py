@@ -44,11 +44,12 @@ class _Verification:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """A point whose every byte was read and proved."""
+    """A point whose every byte was read and proved; `warnings` name damage for which another copy was read."""
 
     volumes: int
     size_bytes: int
     read_bytes: int
+    warnings: tuple[str, ...]
 
 
 def verify_point(repository: Repository, point: PointSummary, progress: Progress) -> VerifyReport:
@@ -59,9 +60,12 @@ def verify_point(repository: Repository, point: PointSummary, progress: Progress
         manifest = load_manifest(repository, point)
         access = repository.access(manifest.tenant)
         read_bytes = 0
+        warnings: list[str] = []
         for volume in manifest.volumes:
             target = _Verification()
-            VolumeReader(access, volume).restore(target, living)
+            reader = VolumeReader(access, volume)
+            reader.restore(target, living)
+            warnings += reader.warnings()
             if target.read_bytes + target.zero_bytes != volume.size_bytes:
                 raise IntegrityError(
                     f"volume {volume.name} of {point.id} was not read to its end",
@@ -70,4 +74,4 @@ def verify_point(repository: Repository, point: PointSummary, progress: Progress
                     objects=(point.key,),
                 )
             read_bytes += target.read_bytes
-    return VerifyReport(len(manifest.volumes), manifest.size_bytes, read_bytes)
+    return VerifyReport(len(manifest.volumes), manifest.size_bytes, read_bytes, tuple(dict.fromkeys(warnings)))

@@ -109,7 +109,7 @@ class _TenantMarking:
         self._ground = ground
         self._tenant = tenant
         self._moved = MovedChunks(access, ground.plan, ground.packs)
-        self._reader = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access).locate)
+        self._reader = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
         self._good: dict[PackRow, bool] = {}
 
     def roots(self, items: list[Located], level: int, cut: int) -> bool:

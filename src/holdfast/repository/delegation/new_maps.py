@@ -29,7 +29,7 @@ def check_new_map(access: TenantAccess, index: ChunkIndex, volume: VolumeMap, pa
         raise _refused(volume, "it is not the map of a volume of that size")
     if volume.root is None:
         return
-    reader = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access).locate)
+    reader = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
     base = None if parent is None else MapReader(parent, reader)
     try:
         _Walk(volume, index, reader, base).nodes(volume.depth - 1, [(0, volume.root)])

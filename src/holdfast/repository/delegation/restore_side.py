@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from holdfast.domain.errors import UsageError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UsageError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.delegation.facts import Facts
@@ -16,7 +16,9 @@ from holdfast.repository.delegation.tasks import VOLUMES_LIMIT, RestoreOrder, Re
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.places import PackRow
+from holdfast.repository.format.plan import Plan
 from holdfast.repository.opening import Repository
+from holdfast.repository.pack_directory import read_directory
 from holdfast.repository.plans import newest_plan
 from holdfast.repository.points import PointSummary, load_manifest
 from holdfast.repository.presence import is_there
@@ -107,13 +109,26 @@ def finish_restore(repository: Repository, session: bytes, progress: Progress) -
 
 def _sessions(repository: Repository, access: TenantAccess, volumes: Iterable[VolumeMap]) -> set[bytes]:
     """The sessions that wrote the data which these volumes need, where it lies now."""
-    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access).locate)
+    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
     fetched = list(volumes)
     rows = {row for volume in fetched for _number, leaf in leaves(volume, maps) for row in leaf.packs}
-    gone = _gone(repository, rows) if newest_plan(repository.sealed).epoch else frozenset()
+    plan = newest_plan(repository.sealed)
+    gone = _gone(repository, rows) if plan.epoch else frozenset()
     sessions = {row.session for row in rows if row not in gone}
     if gone:
         sessions |= _moved_to(access, maps, fetched, gone)
+    return sessions | _of_survivors(access, plan, rows)
+
+
+def _of_survivors(access: TenantAccess, plan: Plan, rows: Iterable[PackRow]) -> set[bytes]:
+    """Sessions that hold copies out of these packs: a repair made them because some chunks here do not open."""
+    packs = {other for row in rows for other in plan.survivors.get(row.pack, ())}
+    sessions = set()
+    for pack in packs:
+        try:
+            sessions.add(read_directory(access, pack).header.session)
+        except (IntegrityError, ObjectNotFoundError):
+            continue  # where it is needed, the restore says so
     return sessions
 
 

@@ -80,10 +80,12 @@ def run_restore_task(
     access = task.access(CountingStore(store, counts), surroundings)
     together = _AllVolumes(progress)
     restored = []
+    warnings: list[str] = []
     for order in task.volumes:
-        facts = restore_to(access, order.volume, open_target(order.target), together)
+        facts, said = restore_to(access, order.volume, open_target(order.target), together)
         restored.append(RestoredVolume(order.volume.name, order.volume.size_bytes, facts))
-    return RestoreResult(task.session, task.attempt, tuple(restored), counts.snapshot())
+        warnings += [f"{order.volume.name}: {line}" for line in said]
+    return RestoreResult(task.session, task.attempt, tuple(restored), counts.snapshot(), tuple(warnings))
 
 
 class _AllVolumes:

@@ -1,13 +1,19 @@
 """Chunks out of packs: neighbours fetched with one range read, opened and verified (sections 8 and 9).
 
-A place is a hint: when its pack is gone the index says where the chunk lies now.
+A place is a hint: when its pack is gone, or the chunk in it does not open, the index says where else the chunk lies.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.domain.errors import (
+    FormatError,
+    IntegrityError,
+    ObjectNotFoundError,
+    PermissionDeniedError,
+    UnsupportedFormatError,
+)
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.chunk_opening import OpenedChunk, open_whole
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
@@ -15,11 +21,10 @@ from holdfast.repository.format import names
 from holdfast.repository.format.pack import PACK_LIMIT_BYTES, PLAIN_LIMIT_BYTES, TAG_BYTES, ChunkCipher, ChunkEntry
 from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.object_store import Buffer
+from holdfast.repository.reading.index_search import IndexSearch
 
 GAP_LIMIT_BYTES = 64 * 1024
 RANGE_LIMIT_BYTES = 4 * 1024 * 1024
-
-Locate = Callable[[bytes, int], Place | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +64,19 @@ def _range(run: list[Located]) -> PackRange:
 
 
 class ChunkReader:
-    """Opens chunks of one tenant and type. Any thread may use it."""
+    """Opens chunks of one tenant and type. Any thread may use it.
 
-    def __init__(self, access: TenantAccess, chunk_type: int, locate: Locate) -> None:
+    `passed_over`: damaged objects (key to why) for which another copy was read.
+    """
+
+    def __init__(self, access: TenantAccess, chunk_type: int, search: IndexSearch) -> None:
         self._store = access.store
         self._keys = access.keys
         self._type = chunk_type
         self._type_key = access.keys.chunk_key(chunk_type)
-        self._locate = locate
+        self._search = search
         self._cipher = functools.lru_cache(maxsize=256)(self._derive)
+        self.passed_over: dict[str, str] = {}
 
     def read(self, wanted: PackRange) -> Iterator[tuple[Located, Buffer]]:
         """Every chunk of the range with its plain bytes, valid until the next is asked for; errors as of `open`."""
@@ -76,47 +85,77 @@ class ChunkReader:
     def open(self, wanted: PackRange) -> Iterator[tuple[Located, OpenedChunk]]:
         """Every chunk of the range, proven, with what was sealed beside its plain bytes.
 
-        Raises IntegrityError naming the pack when a chunk is damaged, ObjectNotFoundError when it is nowhere.
+        Raises IntegrityError naming the pack when a chunk is damaged, ObjectNotFoundError when its pack is gone, and no
+        other copy opens either; PermissionDeniedError where the only other one is under a key that this party lacks.
         """
-        key = names.pack(wanted.pack.pack)
         try:
-            data = memoryview(self._store.get(key, wanted.offset, wanted.end - wanted.offset))
+            data = memoryview(self._store.get(names.pack(wanted.pack.pack), wanted.offset, wanted.end - wanted.offset))
         except ObjectNotFoundError:
-            yield from self._read_elsewhere(wanted, key)
+            for chunk in wanted.chunks:
+                yield chunk, self._copy_of_missing(chunk)
             return
         for chunk in wanted.chunks:
             at = chunk.place.offset - wanted.offset
-            yield chunk, self._open(chunk.id, chunk.place, data[at : at + chunk.place.length])
+            opened = self._open(chunk.id, chunk.place, data[at : at + chunk.place.length])
+            yield chunk, self._copy_of_damaged(chunk) if opened is None else opened
 
     def read_one(self, chunk: Located) -> bytes:
         """One chunk's plain bytes, to keep."""
         [(_chunk, plain)] = self.read(_range([chunk]))
         return bytes(plain)
 
-    def _read_elsewhere(self, wanted: PackRange, key: str) -> Iterator[tuple[Located, OpenedChunk]]:
-        for chunk in wanted.chunks:
-            place = self._locate(chunk.id, self._type)
-            if place is None or place.pack.pack == wanted.pack.pack:
-                raise ObjectNotFoundError(key, why="the pack is gone and no index run knows its chunks elsewhere")
-            data = self._store.get(names.pack(place.pack.pack), place.offset, place.length)
-            yield chunk, self._open(chunk.id, place, data)
+    def _copy_of_missing(self, chunk: Located) -> OpenedChunk:
+        copy, denied = self._copy(chunk)
+        if copy is not None:
+            return copy
+        raise denied or ObjectNotFoundError(
+            names.pack(chunk.place.pack.pack), why="the pack is gone and no index run knows its chunks elsewhere"
+        )
 
-    def _open(self, chunk: bytes, place: Place, sealed: Buffer) -> OpenedChunk:
+    def _copy_of_damaged(self, chunk: Located) -> OpenedChunk:
+        key = names.pack(chunk.place.pack.pack)
+        why = f"chunk {chunk.place.number} at byte {chunk.place.offset} does not open"
+        copy, _denied = self._copy(chunk)
+        if copy is None:
+            raise IntegrityError(
+                f"{key} is damaged",
+                why=f"{why}, and no other copy does",
+                cure="run `holdfast repository repair`; `holdfast repository check --read-data` says whom it hurts",
+                objects=(key,),
+            )
+        self.passed_over.setdefault(key, why)
+        return copy
+
+    def _copy(self, chunk: Located) -> tuple[OpenedChunk | None, PermissionDeniedError | None]:
+        """From the first other place that any index run knows and that opens, each asked once; and why one could not be
+        asked.
+        """
+        denied = None
+        for place in self._search.places(chunk.id, self._type):
+            if place.pack.pack == chunk.place.pack.pack:
+                continue
+            key = names.pack(place.pack.pack)
+            try:
+                opened = self._open(chunk.id, place, self._store.get(key, place.offset, place.length))
+            except ObjectNotFoundError:
+                continue
+            except PermissionDeniedError as error:
+                denied = error
+                continue
+            if opened is not None:
+                return opened, None
+            self.passed_over.setdefault(key, f"chunk {place.number} at byte {place.offset} does not open")
+        return None, denied
+
+    def _open(self, chunk: bytes, place: Place, sealed: Buffer) -> OpenedChunk | None:
+        """None where these bytes are not that chunk."""
         key = names.pack(place.pack.pack)
         if not TAG_BYTES <= place.length <= PACK_LIMIT_BYTES or place.plain_length > PLAIN_LIMIT_BYTES:
             raise FormatError(f"a place in {key} has impossible sizes", why=f"{place.length} bytes", key=key)
         entry = ChunkEntry(
             chunk, place.offset, place.length, place.plain_length, self._type, place.compression, place.pack.kid
         )
-        opened = open_whole(self._cipher(place.pack), place.number, entry, sealed, self._type_key)
-        if opened is None:
-            raise IntegrityError(
-                f"{key} is damaged",
-                why=f"chunk {place.number} at byte {place.offset} does not open",
-                cure="run `holdfast repository check --read-data` to see which restore points it hurts",
-                objects=(key,),
-            )
-        return opened
+        return open_whole(self._cipher(place.pack), place.number, entry, sealed, self._type_key)
 
     def _derive(self, pack: PackRow) -> ChunkCipher:
         keys = self._keys

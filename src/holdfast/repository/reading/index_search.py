@@ -1,6 +1,7 @@
 """The last resort when a place no longer holds its chunk: every index run of the tenant, loaded once (section 9)."""
 
 import threading
+from collections.abc import Iterator
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.access import TenantAccess
@@ -22,14 +23,20 @@ class IndexSearch:
 
     def locate(self, chunk: bytes, chunk_type: int) -> Place | None:
         """A place in a pack that exists, None when no run knows one."""
+        standing = (
+            place
+            for place in self.places(chunk, chunk_type)
+            if is_there(self._access.store, names.pack(place.pack.pack))
+        )
+        return next(standing, None)
+
+    def places(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
+        """Every place that any run knows, whether or not its pack is there."""
         with self._lock:
             if self._runs is None:
                 self._runs = self._load()
         for run in self._runs:
-            place = run.find(chunk, chunk_type)
-            if place is not None and is_there(self._access.store, names.pack(place.pack.pack)):
-                return place
-        return None
+            yield from run.places(chunk, chunk_type)
 
     def _load(self) -> list[SortedRun]:
         runs: list[SortedRun] = []

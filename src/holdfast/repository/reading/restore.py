@@ -16,11 +16,12 @@ from holdfast.repository.sessions import pinned
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What was restored; `facts` is what the target said at the end."""
+    """What was restored; `facts` is what the target said at the end, `warnings` are lines for a person."""
 
     manifest: Manifest
     volume: VolumeMap
     facts: Mapping[str, str]
+    warnings: tuple[str, ...]
 
 
 def restore_volume(
@@ -30,22 +31,25 @@ def restore_volume(
     with pinned(repository, [point.session], progress) as living:
         manifest = load_manifest(repository, point)
         chosen = choose_volume(manifest, volume)
-        facts = restore_to(repository.access(manifest.tenant), chosen, target, living)
-    return RestoreReport(manifest, chosen, facts)
+        facts, warnings = restore_to(repository.access(manifest.tenant), chosen, target, living)
+    return RestoreReport(manifest, chosen, facts, warnings)
 
 
-def restore_to(access: TenantAccess, volume: VolumeMap, target: BlockTarget, progress: Progress) -> Mapping[str, str]:
-    """One volume into a target, whose word at the end is given back; aborted where anything fails. The caller pins."""
+def restore_to(
+    access: TenantAccess, volume: VolumeMap, target: BlockTarget, progress: Progress
+) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """One volume into a target: its word at the end, and warnings; aborted where anything fails. The caller pins."""
+    reader = VolumeReader(access, volume)
     finished = False
     try:
         target.begin(volume.size_bytes)
-        VolumeReader(access, volume).restore(target, progress)
+        reader.restore(target, progress)
         facts = target.finish()
         finished = True
     finally:
         if not finished:
             target.abort()
-    return facts
+    return facts, reader.warnings()
 
 
 def choose_volume(manifest: Manifest, name: str | None) -> VolumeMap:

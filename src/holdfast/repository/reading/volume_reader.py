@@ -44,9 +44,17 @@ class VolumeReader:
     def __init__(self, access: TenantAccess, volume: VolumeMap) -> None:
         self._surroundings = access.surroundings
         self.volume = volume
-        locate = IndexSearch(access).locate
-        self._maps = ChunkReader(access, CHUNK_TYPE_MAP, locate)
-        self._data = ChunkReader(access, CHUNK_TYPE_DATA, locate)
+        search = IndexSearch(access)
+        self._maps = ChunkReader(access, CHUNK_TYPE_MAP, search)
+        self._data = ChunkReader(access, CHUNK_TYPE_DATA, search)
+
+    def warnings(self) -> tuple[str, ...]:
+        """A line for every damaged object that was passed over so far: another copy was read."""
+        passed_over = {**self._maps.passed_over, **self._data.passed_over}
+        return tuple(
+            f"{key} is damaged ({why}): another copy was read; run `holdfast repository repair`"
+            for key, why in sorted(passed_over.items())
+        )
 
     def pieces(self) -> Iterator[Piece]:
         """Every stretch that is not zeros, ascending. Raises IntegrityError where the map is damaged."""

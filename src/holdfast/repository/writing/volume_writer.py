@@ -97,7 +97,7 @@ def write_volume(
 
 
 def _base_map(backup: BackupSession, volume: VolumeMap) -> MapReader:
-    reader = ChunkReader(backup.access, CHUNK_TYPE_MAP, IndexSearch(backup.access).locate)
+    reader = ChunkReader(backup.access, CHUNK_TYPE_MAP, IndexSearch(backup.access))
     return MapReader(volume, reader)
 
 

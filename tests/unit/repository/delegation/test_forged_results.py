@@ -258,7 +258,7 @@ class Forger:
 
     def block_of(self, manifest: Manifest, number: int) -> Located:
         """Where another point has that block; maps are open to every worker of the tenant."""
-        reader = ChunkReader(self.access, 2, IndexSearch(self.access).locate)
+        reader = ChunkReader(self.access, 2, IndexSearch(self.access))
         located = MapReader(manifest.volumes[0], reader).entry(0, number)
         assert located is not None
         return located
