@@ -21,6 +21,8 @@ from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.faulty_store import Fault, FaultyStore
 from holdfast.testing.moto_process import moto_server
 from holdfast.testing.object_store_contract import ObjectStoreContract
+from holdfast.testing.strict_bucket import StrictBucket
+from holdfast.testing.strict_store import StrictStore
 
 _bucket_numbers = itertools.count()
 
@@ -53,6 +55,14 @@ class TestMemoryStoreThatLosesAnswers(ObjectStoreContract):
         return losing_answers(MemoryStore())
 
 
+class TestStrictStore(ObjectStoreContract):
+    """A bucket as AWS documents it."""
+
+    @pytest.fixture(params=[True, False], ids=["locks", "plain"])
+    def store(self, request, wrap) -> ObjectStore:
+        return wrap(StrictStore(StrictBucket(self.now, versions=request.param, locks=request.param)))
+
+
 class TestDirectoryStore(ObjectStoreContract):
     @pytest.fixture
     def store(self, wrap, tmp_path) -> ObjectStore:
@@ -83,11 +93,16 @@ def transport() -> Iterator[CurlTransport]:
 
 
 class TestS3Store(ObjectStoreContract):
-    @pytest.fixture(params=[("", lambda store: store), ("some/prefix", all_wrappers)], ids=["bare", "prefix-wrapped"])
+    strict_locks = False  # moto
+
+    @pytest.fixture(
+        params=[("", lambda store: store, False), ("some/prefix", all_wrappers, True)],
+        ids=["bare", "prefix-wrapped-locks"],
+    )
     def store(self, request, server, plain_client, session, transport) -> ObjectStore:
-        prefix, wrap = request.param
+        prefix, wrap, locks = request.param
         bucket = f"bucket-{next(_bucket_numbers)}"
-        plain_client.create_bucket(Bucket=bucket)
+        plain_client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=locks)
         if prefix:
             plain_client.put_object(Bucket=bucket, Key="another-prefix/x", Body=b"not ours")
         return wrap(S3Store(S3Location(bucket, prefix, "us-east-1", server), session, transport))

@@ -20,6 +20,7 @@ class ObjectInfo:
 
     `sha256` is the store's own checksum of the whole object where it keeps one, `version` its version id where it has
     versions; both may be None. `modified` is the store's clock, which decides liveness and never safety.
+    `locked_until`: nobody may delete that version before; None where no lock is on it, or the store does not say.
     """
 
     key: str
@@ -27,6 +28,7 @@ class ObjectInfo:
     sha256: bytes | None
     version: str | None
     modified: datetime | None
+    locked_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,17 @@ class StorageTerms:
 ORDINARY = StorageTerms()
 
 
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What a place does for the objects in it: whether it keeps versions, whether objects can be locked there, and
+    whether it locks each new object by itself.
+    """
+
+    versions: bool = False
+    locks: bool = False
+    default_lock: bool = False
+
+
 class ObjectStore(Protocol):
     """A flat, write-once key space. One contract suite (holdfast.testing) runs over every implementation."""
 
@@ -59,14 +72,15 @@ class ObjectStore(Protocol):
         Raises ObjectExistsError when the key is taken, OutOfSpaceError, PermissionDeniedError, UnavailableError.
         """
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """The object's bytes, or exactly `length` bytes from `offset` (fewer only where the object ends).
 
+        Without a `version` the newest there is: what a delete marker hides is found all the same (rule 9).
         Raises ObjectNotFoundError, PermissionDeniedError, UnavailableError.
         """
 
     def head(self, key: str) -> ObjectInfo:
-        """What the store knows of the object. Raises ObjectNotFoundError."""
+        """What the store knows of the object, as `get` would find it. Raises ObjectNotFoundError."""
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """Objects whose key begins with `prefix`, ascending by key, after `start_after`.
@@ -75,8 +89,24 @@ class ObjectStore(Protocol):
         None.
         """
 
-    def delete(self, key: str) -> None:
-        """Remove the object; a key that is not there is no error."""
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Every version that is kept, hidden ones too, ascending by key, of one key the newest first. A store without
+        versions lists its objects, with None for a version.
+        """
+
+    def delete(self, key: str) -> bool:
+        """Remove the object with all its versions, the one that is read last of all; a key that is not there is no
+        error. False where a lock holds any of them: that is still there, and read as before.
+        """
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """Lock that version of an object until then, a whole second rounded up. A lock is never shortened: one that
+        lasts longer makes it a PermissionDeniedError. Raises UsageError where nothing can be locked,
+        ObjectNotFoundError.
+        """
+
+    def protection(self) -> Protection:
+        """What the place does for what is in it."""
 
     def close(self) -> None:
         """Release connections; the store is not used afterwards."""

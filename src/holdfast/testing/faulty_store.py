@@ -1,16 +1,17 @@
 """A store that fails exactly when it is told to: for tests of everything that must survive faults.
 
 A plan names requests by their number (0 is the first) and says what befalls each. Requests are `create`, `get`, `head`,
-`delete` and each `list`, in the order in which they arrive.
+`delete`, `extend` and each `list` and `versions`, in the order in which they arrive.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from holdfast.domain.errors import UnavailableError
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 
 
 class SimulatedCrash(BaseException):
@@ -82,11 +83,11 @@ class FaultyStore:
         self._inner.create(key, body, sha256, terms)
         self._after(request, fault)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """As the store inside, or as planned."""
         request, fault = self._arrive("get", key)
         self._before(request, fault)
-        body = self._inner.get(key, offset, length)
+        body = self._inner.get(key, offset, length, version)
         self._after(request, fault)
         return body[: len(body) // 2] if fault is Fault.TORN else body
 
@@ -100,21 +101,40 @@ class FaultyStore:
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """As the store inside, or as planned; a torn list ends after half of its objects with an error."""
-        request, fault = self._arrive("list", prefix)
+        return self._listed("list", prefix, lambda: self._inner.list(prefix, start_after))
+
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """As a list."""
+        return self._listed("versions", prefix, lambda: self._inner.versions(prefix))
+
+    def _listed(self, kind: str, prefix: str, ask: Callable[[], Iterator[ObjectInfo]]) -> Iterator[ObjectInfo]:
+        request, fault = self._arrive(kind, prefix)
         self._before(request, fault)
-        found = list(self._inner.list(prefix, start_after))
+        found = list(ask())
         if fault is Fault.TORN:
             yield from found[: len(found) // 2]
             raise self._error(request)
         self._after(request, fault)
         yield from found
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str) -> bool:
         """As the store inside, or as planned; a torn answer is a lost one."""
         request, fault = self._arrive("delete", key)
         self._before(request, fault)
-        self._inner.delete(key)
+        gone = self._inner.delete(key)
         self._after(request, Fault.LOST_ANSWER if fault is Fault.TORN else fault)
+        return gone
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """As the store inside, or as planned; a torn answer is a lost one."""
+        request, fault = self._arrive("extend", key)
+        self._before(request, fault)
+        self._inner.extend(key, version, until)
+        self._after(request, Fault.LOST_ANSWER if fault is Fault.TORN else fault)
+
+    def protection(self) -> Protection:
+        """As the store inside."""
+        return self._inner.protection()
 
     def close(self) -> None:
         """Close the store inside."""

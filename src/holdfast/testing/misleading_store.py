@@ -5,10 +5,11 @@ A plan names requests by their number, as that of `faulty_store.py`; a lie that 
 
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import Enum
 
 from holdfast.domain.errors import ObjectNotFoundError
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 from holdfast.testing.faulty_store import Request
 
 
@@ -54,11 +55,11 @@ class MisleadingStore:
         if lie is Lie.DUPLICATE:
             self._inner.create(key, body, sha256, terms)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """As the store inside, or ObjectNotFoundError."""
         if self._arrive("get", key) is Lie.STALE_GET:
             raise ObjectNotFoundError(key)
-        return self._inner.get(key, offset, length)
+        return self._inner.get(key, offset, length, version)
 
     def head(self, key: str) -> ObjectInfo:
         """As the store inside, or ObjectNotFoundError."""
@@ -72,12 +73,23 @@ class MisleadingStore:
         found = list(self._inner.list(prefix, start_after))
         return iter(found[: len(found) // 2] if lie is Lie.SHORT_LIST else found)
 
-    def delete(self, key: str) -> None:
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """As the store inside."""
+        return self._inner.versions(prefix)
+
+    def delete(self, key: str) -> bool:
         """As the store inside."""
         lie = self._arrive("delete", key)
-        self._inner.delete(key)
-        if lie is Lie.DUPLICATE:
-            self._inner.delete(key)
+        gone = self._inner.delete(key)
+        return self._inner.delete(key) if lie is Lie.DUPLICATE else gone
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """As the store inside."""
+        self._inner.extend(key, version, until)
+
+    def protection(self) -> Protection:
+        """As the store inside."""
+        return self._inner.protection()
 
     def close(self) -> None:
         """Close the store inside."""

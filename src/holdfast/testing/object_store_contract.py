@@ -8,11 +8,12 @@ import hashlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, UsageError
-from holdfast.repository.object_store import Buffer, ObjectStore
+from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, PermissionDeniedError, UsageError
+from holdfast.repository.object_store import Buffer, ObjectStore, StorageTerms
 
 WRITERS = 64
 BIG_OBJECT_BYTES = 20 * 1024 * 1024
@@ -35,6 +36,13 @@ def patterned(size_bytes: int) -> bytes:
 
 class ObjectStoreContract:
     """What `holdfast.repository.object_store.ObjectStore` promises, as tests."""
+
+    # False for a server that is known to let a lock be shortened, which AWS never does.
+    strict_locks = True
+
+    def now(self) -> datetime:
+        """The time by which the store judges locks."""
+        return datetime.now(UTC)
 
     @pytest.fixture
     def store(self) -> ObjectStore:
@@ -263,10 +271,59 @@ class ObjectStoreContract:
             store.get("packs/00/one")
 
     def test_deleting_what_is_not_there_is_no_error(self, store: ObjectStore) -> None:
-        store.delete("packs/00/missing")
+        assert store.delete("packs/00/missing")
         put(store, "packs/00/one")
-        store.delete("packs/00/one")
-        store.delete("packs/00/one")
+        assert store.delete("packs/00/one")
+        assert store.delete("packs/00/one")
+
+    def test_what_was_deleted_has_no_version_left(self, store: ObjectStore) -> None:
+        put(store, "packs/00/one", b"1")
+        put(store, "packs/00/one2", b"2")
+        assert [(found.key, found.size_bytes) for found in store.versions("packs/00/one")] == [
+            ("packs/00/one", 1),
+            ("packs/00/one2", 1),
+        ]
+        assert store.delete("packs/00/one")
+        assert [found.key for found in store.versions("packs/")] == ["packs/00/one2"]
+        put(store, "packs/00/one", b"again")
+        assert bytes(store.get("packs/00/one")) == b"again"
+
+    def test_a_version_is_read_by_its_name(self, store: ObjectStore) -> None:
+        put(store, "config", b"some bytes")
+        [found] = store.versions("config")
+        assert bytes(store.get("config", 5, 3, found.version)) == b"byt"
+        with pytest.raises(ObjectNotFoundError):
+            store.get("config", 0, None, "no-such-version")
+
+    def test_a_lock_is_kept_or_refused(self, store: ObjectStore) -> None:
+        now = self.now()
+        day, terms = timedelta(days=1), StorageTerms(retain_until=now + timedelta(days=2))
+        if not store.protection().locks:
+            with pytest.raises(UsageError):
+                store.create("config", b"1", hashlib.sha256(b"1").digest(), terms)
+            put(store, "config", b"1")
+            with pytest.raises(UsageError):
+                store.extend("config", store.head("config").version, now + day)
+            assert store.head("config").locked_until is None
+            return
+        store.create("config", b"1", hashlib.sha256(b"1").digest(), terms)
+        found = store.head("config")
+        assert found.locked_until is not None
+        assert timedelta(0) <= found.locked_until - now - 2 * day < timedelta(seconds=1)
+        assert not store.delete("config")
+        assert bytes(store.get("config")) == b"1"
+        assert keys(store) == ["config"]
+        store.extend("config", found.version, now + 3 * day)
+        store.extend("config", found.version, now + 3 * day)
+        extended = store.head("config").locked_until
+        assert extended is not None
+        assert extended >= now + 3 * day
+        if self.strict_locks:
+            with pytest.raises(PermissionDeniedError):
+                store.extend("config", found.version, now + day)
+            assert store.head("config").locked_until == extended
+            with pytest.raises(ObjectNotFoundError):
+                store.extend("packs/00/missing", None, now + day)
 
     def test_many_threads_work_at_once(self, store: ObjectStore) -> None:
         def work(number: int) -> bool:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NoReturn
 
 from holdfast.domain.errors import HoldfastError, ObjectNotFoundError, PermissionDeniedError
 from holdfast.repository.format import names
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 
 # How S3 begins to say that the right itself is missing ("Troubleshoot access denied (403 Forbidden) errors").
 _NO_RIGHT_TO_READ = "is not authorized to perform: s3:GetObject"
@@ -36,10 +37,10 @@ class NarrowStore:
             self._refuse("write", key)
         self.inner.create(key, body, sha256, terms)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """As the store inside; ObjectNotFoundError for a pack or index run that is denied."""
         try:
-            return self.inner.get(key, offset, length)
+            return self.inner.get(key, offset, length, version)
         except PermissionDeniedError as refusal:
             raise _of_denied(key, refusal) from None
 
@@ -54,9 +55,21 @@ class NarrowStore:
         """Refused."""
         self._refuse("list", prefix)
 
-    def delete(self, key: str) -> None:
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Refused."""
+        self._refuse("list", prefix)
+
+    def delete(self, key: str) -> bool:
         """Refused."""
         self._refuse("delete", key)
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """Refused."""
+        self._refuse("lock", key)
+
+    def protection(self) -> Protection:
+        """Refused."""
+        self._refuse("look into", "the bucket's settings")
 
     def close(self) -> None:
         """As the store inside."""

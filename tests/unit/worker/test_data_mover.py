@@ -172,7 +172,7 @@ def test_a_worker_writes_packs_and_its_own_session_alone():
 class Denying(MemoryStore):
     """Says of every object that it is denied, as S3 does to who may not list."""
 
-    def get(self, key, offset=0, length=None):
+    def get(self, key, offset=0, length=None, version=None):
         raise PermissionDeniedError("s3:GetObject was refused", why="AccessDenied", cure="c")
 
     def head(self, key):
@@ -195,7 +195,7 @@ def test_where_s3_says_that_reading_itself_is_not_allowed_it_is_no_loss(key):
     why = "AccessDenied: User: arn:aws:sts::1:x is not authorized to perform: s3:GetObject on resource: y"
 
     class Refusing(MemoryStore):
-        def get(self, key, offset=0, length=None):
+        def get(self, key, offset=0, length=None, version=None):
             raise PermissionDeniedError("s3:GetObject was refused", why=why, cure="c")
 
     with pytest.raises(PermissionDeniedError) as refused:

@@ -3,11 +3,14 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from datetime import datetime
 
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 
 # Folders whose objects are written once and read by exact name; elsewhere presence itself is a fact that may change.
 IMMUTABLE_FOLDERS = ("packs/", "index/")
+
+_Place = tuple[str, int, int | None, str | None]
 
 
 class CachingStore:
@@ -30,7 +33,7 @@ class CachingStore:
         self._largest_bytes = min(largest_bytes, capacity_bytes)
         self._folders = folders
         self._lock = threading.Lock()
-        self._answers: OrderedDict[tuple[str, int, int | None], bytes] = OrderedDict()
+        self._answers: OrderedDict[_Place, bytes] = OrderedDict()
         self._held_bytes = 0
 
     @property
@@ -48,17 +51,17 @@ class CachingStore:
         """As the store inside; what is written is not remembered."""
         self._inner.create(key, body, sha256, terms)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """The remembered answer to exactly this range, else the store's."""
         if not key.startswith(self._folders):
-            return self._inner.get(key, offset, length)
-        place = (key, offset, length)
+            return self._inner.get(key, offset, length, version)
+        place = (key, offset, length, version)
         with self._lock:
             known = self._answers.get(place)
             if known is not None:
                 self._answers.move_to_end(place)
                 return known
-        body = self._inner.get(key, offset, length)
+        body = self._inner.get(key, offset, length, version)
         if len(body) <= self._largest_bytes:
             self._remember(place, bytes(body))
         return body
@@ -71,11 +74,24 @@ class CachingStore:
         """As the store inside."""
         return self._inner.list(prefix, start_after)
 
-    def delete(self, key: str) -> None:
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """As the store inside."""
+        return self._inner.versions(prefix)
+
+    def delete(self, key: str) -> bool:
         """As the store inside; forgets what was remembered of the object, before and after."""
         self._forget(key)
-        self._inner.delete(key)
+        gone = self._inner.delete(key)
         self._forget(key)
+        return gone
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """As the store inside."""
+        self._inner.extend(key, version, until)
+
+    def protection(self) -> Protection:
+        """As the store inside."""
+        return self._inner.protection()
 
     def close(self) -> None:
         """Forget everything and close the store inside."""
@@ -84,7 +100,7 @@ class CachingStore:
             self._held_bytes = 0
         self._inner.close()
 
-    def _remember(self, place: tuple[str, int, int | None], body: bytes) -> None:
+    def _remember(self, place: _Place, body: bytes) -> None:
         with self._lock:
             if place in self._answers:
                 return

@@ -2,8 +2,9 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 
 # What one LIST answer of S3 holds at most; other stores are counted as if they paged like it.
 LIST_PAGE_OBJECTS = 1000
@@ -71,10 +72,10 @@ class CountingStore:
         self.counts.add("put", sent_bytes=memoryview(body).nbytes)
         self._inner.create(key, body, sha256, terms)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """One `get`."""
         self.counts.add("get")
-        body = self._inner.get(key, offset, length)
+        body = self._inner.get(key, offset, length, version)
         self.counts.add_received(len(body))
         return body
 
@@ -85,17 +86,35 @@ class CountingStore:
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """One `list` for each page of 1,000 objects."""
-        self.counts.add("list")
-        for position, found in enumerate(self._inner.list(prefix, start_after)):
-            if position and position % LIST_PAGE_OBJECTS == 0:
-                self.counts.add("list")
-            yield found
+        return self._paged(self._inner.list(prefix, start_after))
 
-    def delete(self, key: str) -> None:
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """One `list` for each page of 1,000 versions."""
+        return self._paged(self._inner.versions(prefix))
+
+    def delete(self, key: str) -> bool:
         """One `delete`."""
         self.counts.add("delete")
-        self._inner.delete(key)
+        return self._inner.delete(key)
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """One `put`."""
+        self.counts.add("put")
+        self._inner.extend(key, version, until)
+
+    def protection(self) -> Protection:
+        """Two `get`: of the versions and of the locks."""
+        self.counts.add("get")
+        self.counts.add("get")
+        return self._inner.protection()
 
     def close(self) -> None:
         """Close the store inside; the counts stay readable."""
         self._inner.close()
+
+    def _paged(self, listed: Iterator[ObjectInfo]) -> Iterator[ObjectInfo]:
+        self.counts.add("list")
+        for position, found in enumerate(listed):
+            if position and position % LIST_PAGE_OBJECTS == 0:
+                self.counts.add("list")
+            yield found

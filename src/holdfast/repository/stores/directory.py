@@ -17,11 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.directory_errors import no_hard_links, translate_os_error
 from holdfast.repository.stores.directory_walk import walk_keys
 from holdfast.repository.stores.object_keys import INCOMING_FOLDER, check_key
+from holdfast.repository.stores.without_versions import no_locks, refuse_lock, require_no_version
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -55,6 +56,7 @@ class DirectoryStore:
         the key is an object already, HoldfastError where the file system has no hard links.
         """
         check_key(key)
+        refuse_lock(self.location, terms)
         path = self._path(key)
         try:
             self._sweep_leftovers()
@@ -69,10 +71,11 @@ class DirectoryStore:
         except OSError as error:
             raise translate_os_error(error, "write", path) from error
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """The bytes asked for; raises ObjectNotFoundError, PermissionDeniedError, UnavailableError."""
         check_key(key)
         check_range(offset, length)
+        require_no_version(key, version)
         path = self._path(key)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -112,7 +115,11 @@ class DirectoryStore:
         except OSError as error:
             raise translate_os_error(error, "list", error.filename or self._root) from error
 
-    def delete(self, key: str) -> None:
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """The objects: there is one version of each."""
+        return self.list(prefix)
+
+    def delete(self, key: str) -> bool:
         """Remove the object, if it is there, durably; its folders stay."""
         check_key(key)
         path = self._path(key)
@@ -120,9 +127,18 @@ class DirectoryStore:
             os.unlink(path)
             _flush_folder(os.path.dirname(path))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            return
+            return True
         except OSError as error:
             raise translate_os_error(error, "delete", path) from error
+        return True
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """Refused: nothing is locked here."""
+        raise no_locks(self.location)
+
+    def protection(self) -> Protection:
+        """None: who may write into the folder may delete in it."""
+        return Protection()
 
     def close(self) -> None:
         """Nothing stays open between calls."""

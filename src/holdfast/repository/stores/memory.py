@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from holdfast.domain.errors import IntegrityError, ObjectExistsError, ObjectNotFoundError
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.object_keys import check_key
+from holdfast.repository.stores.without_versions import no_locks, refuse_lock, require_no_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class MemoryStore:
     def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """Keep a copy of `body`; raises ObjectExistsError, or IntegrityError when `sha256` is not the body's."""
         check_key(key)
+        refuse_lock(self.location, terms)
         copy = bytes(body)
         if hashlib.sha256(copy).digest() != sha256:
             raise IntegrityError(
@@ -52,9 +54,10 @@ class MemoryStore:
             if self._objects.setdefault(key, stored) is not stored:
                 raise ObjectExistsError(key)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """The bytes asked for; raises ObjectNotFoundError."""
         check_range(offset, length)
+        require_no_version(key, version)
         body = self._stored(key).body
         return body[offset:] if length is None else body[offset : offset + length]
 
@@ -69,11 +72,24 @@ class MemoryStore:
             found = [_describe(key, self._objects[key]) for key in keys]
         return iter(found)
 
-    def delete(self, key: str) -> None:
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """The objects: there is one version of each."""
+        return self.list(prefix)
+
+    def delete(self, key: str) -> bool:
         """Forget the object, if it is there."""
         check_key(key)
         with self._lock:
             self._objects.pop(key, None)
+        return True
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """Refused: nothing is locked here."""
+        raise no_locks(self.location)
+
+    def protection(self) -> Protection:
+        """None."""
+        return Protection()
 
     def close(self) -> None:
         """Nothing is held; the objects stay readable by who still has the store."""

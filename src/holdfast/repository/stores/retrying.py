@@ -4,10 +4,11 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import TypeVar
 
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, UnavailableError
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 from holdfast.signed_http.patience import DEFAULT_POLICY, Patience, RetryPolicy, Waiting
 
 Result = TypeVar("Result")
@@ -56,9 +57,9 @@ class RetryingStore:
                 may_be_ours = True
                 patience.wait_or_raise(error)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """As the store inside, with patience."""
-        return self._repeat(lambda: self._inner.get(key, offset, length))
+        return self._repeat(lambda: self._inner.get(key, offset, length, version))
 
     def head(self, key: str) -> ObjectInfo:
         """As the store inside, with patience."""
@@ -77,9 +78,21 @@ class RetryingStore:
             except UnavailableError as error:
                 patience.wait_or_raise(error)
 
-    def delete(self, key: str) -> None:
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """As the store inside, with patience: all of them are asked for again after a fault."""
+        return iter(self._repeat(lambda: list(self._inner.versions(prefix))))
+
+    def delete(self, key: str) -> bool:
         """As the store inside, with patience."""
-        self._repeat(lambda: self._inner.delete(key))
+        return self._repeat(lambda: self._inner.delete(key))
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """As the store inside, with patience: to lock until the same moment again changes nothing."""
+        self._repeat(lambda: self._inner.extend(key, version, until))
+
+    def protection(self) -> Protection:
+        """As the store inside, with patience."""
+        return self._repeat(self._inner.protection)
 
     def close(self) -> None:
         """Close the store inside."""

@@ -1,9 +1,10 @@
 """Work in a repository that may be told to stop: between two requests, where it may be killed, too."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from holdfast.domain.errors import CancelledError
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 
 
 class StoppableStore:
@@ -23,10 +24,10 @@ class StoppableStore:
         self._go_on()
         self._inner.create(key, body, sha256, terms)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """As the store inside."""
         self._go_on()
-        return self._inner.get(key, offset, length)
+        return self._inner.get(key, offset, length, version)
 
     def head(self, key: str) -> ObjectInfo:
         """As the store inside."""
@@ -39,10 +40,26 @@ class StoppableStore:
             self._go_on()
             yield found
 
-    def delete(self, key: str) -> None:
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """As the store inside; asked before each object."""
+        for found in self._inner.versions(prefix):
+            self._go_on()
+            yield found
+
+    def delete(self, key: str) -> bool:
         """As the store inside."""
         self._go_on()
-        self._inner.delete(key)
+        return self._inner.delete(key)
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """As the store inside."""
+        self._go_on()
+        self._inner.extend(key, version, until)
+
+    def protection(self) -> Protection:
+        """As the store inside."""
+        self._go_on()
+        return self._inner.protection()
 
     def close(self) -> None:
         """Close the store inside."""

@@ -22,13 +22,15 @@ from holdfast.domain.errors import (
     UnavailableError,
     UsageError,
 )
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
+from holdfast.repository.stores.locks import LOCK_MODE, whole_second
 from holdfast.repository.stores.object_keys import check_key, is_key
 from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_error
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.ranges import exact_range, range_header
 from holdfast.repository.stores.s3.session import AwsSession, utc_now
+from holdfast.repository.stores.without_versions import no_locks
 from holdfast.signed_http.aws_answers import Refusal, error_of_refusal, read_refusal
 from holdfast.signed_http.messages import HttpRequest, HttpResponse
 from holdfast.signed_http.sigv4 import EMPTY_PAYLOAD_SHA256, SigV4Signer
@@ -42,6 +44,13 @@ _SMALLEST_ANSWER_BOUND_BYTES = 64 * 1024
 _EXPECT_CONTINUE_BYTES = 1024 * 1024
 # The one folder whose objects a storage class applies to; all others must stay readable at once.
 _PACKS_FOLDER = "packs/"
+# The answer to a question for what a delete marker hides ("Working with delete markers").
+_DELETE_MARKER = "x-amz-delete-marker"
+# "Bucket is missing Object Lock Configuration".
+_NOTHING_LOCKED = "InvalidRequest"
+_NOT_FOUND = ("", "NoSuchKey", "NoSuchVersion")
+# The version id of what was written without versioning.
+_NO_VERSION = "null"
 # What a signature needs where no region was given: the region of S3's global endpoint.
 _DEFAULT_REGION = "us-east-1"
 
@@ -94,47 +103,76 @@ class S3Store:
         }
         if self._place.storage_class is not None and key.startswith(_PACKS_FOLDER):
             headers["x-amz-storage-class"] = self._place.storage_class
+        if terms.retain_until is not None:
+            headers["x-amz-object-lock-mode"] = LOCK_MODE
+            headers["x-amz-object-lock-retain-until-date"] = f"{whole_second(terms.retain_until):%Y-%m-%dT%H:%M:%SZ}"
         response = self._send("PUT", key, headers, sha256.hex(), body=body)
         if response.status == 412:
             raise ObjectExistsError(key)
         if response.status != 200:
+            if terms.retain_until is not None and read_refusal(response).code == _NOTHING_LOCKED:
+                raise no_locks(self.location)
             raise self._refused(response, "s3:PutObject", key)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None) -> Buffer:
-        """One GET; raises ObjectNotFoundError, PermissionDeniedError, UnavailableError."""
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
+        """One GET; behind a delete marker a LIST of the versions and another one.
+
+        Raises ObjectNotFoundError, PermissionDeniedError, UnavailableError.
+        """
         check_key(key)
         check_range(offset, length)
         if length == 0:
-            self.head(key)
+            self._head(key, version)
             return b""
         wanted = range_header(offset, length)
-        response = self._send("GET", key, {} if wanted is None else {"range": wanted}, EMPTY_PAYLOAD_SHA256)
+        headers = {} if wanted is None else {"range": wanted}
+        response = self._send("GET", key, headers, EMPTY_PAYLOAD_SHA256, version=version)
+        if response.status == 404 and version is None and response.headers.get(_DELETE_MARKER) == "true":
+            return self.get(key, offset, length, self._hidden(key))
         if response.status == 416:
             return b""
         if response.status not in (200, 206):
             raise self._refused(response, "s3:GetObject", key)
-        return exact_range(response, offset, length, lambda: self.head(key).size_bytes, self._name(key))
+        return exact_range(response, offset, length, lambda: self._head(key, version).size_bytes, self._name(key))
 
     def head(self, key: str) -> ObjectInfo:
-        """One HEAD with the stored checksum; raises ObjectNotFoundError."""
+        """One HEAD with the stored checksum; behind a delete marker as `get`. Raises ObjectNotFoundError."""
         check_key(key)
+        return self._head(key, None)
+
+    def _head(self, key: str, version: str | None) -> ObjectInfo:
+        chosen = {} if version is None else {"VersionId": version}
         try:
-            found = self._client.head_object(Bucket=self._place.bucket, Key=self._root + key, ChecksumMode="ENABLED")
+            found = self._client.head_object(
+                Bucket=self._place.bucket, Key=self._root + key, ChecksumMode="ENABLED", **chosen
+            )
         except ClientError as error:
             refusal = refusal_of(error)
             if refusal.status == 404 and refusal.code != "NoSuchBucket":
+                answer: Any = error.response.get("ResponseMetadata", {})
+                if version is None and answer.get("HTTPHeaders", {}).get(_DELETE_MARKER) == "true":
+                    return self._head(key, self._hidden(key))
                 raise ObjectNotFoundError(key) from error
             raise self._explain(refusal, "s3:GetObject", self._name(key)) from error
         except BotoCoreError as error:
             raise translate_botocore_error(error, "s3:GetObject", self._name(key)) from error
-        version = found.get("VersionId")
+        known = found.get("VersionId")
+        locked = found.get("ObjectLockMode") == LOCK_MODE
         return ObjectInfo(
             key,
             int(found["ContentLength"]),
             _whole_object_sha256(found.get("ChecksumSHA256")),
-            None if version == "null" else version,
+            None if known == _NO_VERSION else known,
             found.get("LastModified"),
+            found.get("ObjectLockRetainUntilDate") if locked else None,
         )
+
+    def _hidden(self, key: str) -> str:
+        """The newest version behind a delete marker. Raises ObjectNotFoundError where there is none."""
+        for found in self.versions(key):
+            if found.key == key and found.version is not None:
+                return found.version
+        raise ObjectNotFoundError(key)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """One LIST for each 1,000 objects; what is no valid key (a console's folder marker) is left out."""
@@ -162,15 +200,101 @@ class S3Store:
                 return
             question["ContinuationToken"] = page["NextContinuationToken"]
 
-    def delete(self, key: str) -> None:
-        """One DELETE; in a versioned bucket this hides the object and keeps its version."""
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """One LIST for each 1,000 versions and delete markers."""
+        for key, version in self._every_version(prefix):
+            if "Size" in version and is_key(key):
+                yield ObjectInfo(key, int(version["Size"]), None, version["VersionId"], version.get("LastModified"))
+
+    def delete(self, key: str) -> bool:
+        """A HEAD and a DELETE; in a versioned bucket a LIST and one DELETE for each version and delete marker."""
         check_key(key)
         try:
-            self._client.delete_object(Bucket=self._place.bucket, Key=self._root + key)
+            version = self._head(key, None).version
+        except ObjectNotFoundError:
+            version = None
+        if version is None:
+            self._delete_version(key, None)
+            return True
+        found = [entry["VersionId"] for listed, entry in self._every_version(key) if listed == key]
+        gone = [self._delete_version(key, one) for one in reversed(found)]
+        return all(gone)
+
+    def _delete_version(self, key: str, version: str | None) -> bool:
+        """Whether it is gone; a lock holds it where not."""
+        action = "s3:DeleteObject" if version is None else "s3:DeleteObjectVersion"
+        chosen = {} if version is None else {"VersionId": version}
+        try:
+            self._client.delete_object(Bucket=self._place.bucket, Key=self._root + key, **chosen)
         except ClientError as error:
-            raise self._explain(refusal_of(error), "s3:DeleteObject", self._name(key)) from error
+            refusal = refusal_of(error)
+            if refusal.status == 403 and version is not None and self._is_locked(key, version):
+                return False
+            raise self._explain(refusal, action, self._name(key)) from error
         except BotoCoreError as error:
-            raise translate_botocore_error(error, "s3:DeleteObject", self._name(key)) from error
+            raise translate_botocore_error(error, action, self._name(key)) from error
+        return True
+
+    def _is_locked(self, key: str, version: str) -> bool:
+        """What a refused deletion is due to: S3 says the same, "access denied", of a lock and of a missing right."""
+        until = self._head(key, version).locked_until
+        return until is not None and until > self._clock()
+
+    def _every_version(self, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Versions and delete markers (which have no size) with their keys, each key's newest first."""
+        question: dict[str, Any] = {"Bucket": self._place.bucket, "Prefix": self._root + prefix}
+        place = f"s3://{self._place.bucket}"
+        while True:
+            try:
+                page = self._client.list_object_versions(**question)
+            except ClientError as error:
+                raise self._explain(refusal_of(error), "s3:ListBucketVersions", place) from error
+            except BotoCoreError as error:
+                raise translate_botocore_error(error, "s3:ListBucketVersions", place) from error
+            entries = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            # Two lists in one answer; within a key the order of their times is the order of versions.
+            entries.sort(key=lambda entry: (entry["Key"], not entry["IsLatest"], -entry["LastModified"].timestamp()))
+            for entry in entries:
+                yield entry["Key"].removeprefix(self._root), entry
+            if not page.get("IsTruncated"):
+                return
+            question |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """One PutObjectRetention in mode COMPLIANCE, which nobody can shorten (S3 User Guide, "Object Lock")."""
+        check_key(key)
+        chosen = {} if version is None else {"VersionId": version}
+        lock = {"Mode": LOCK_MODE, "RetainUntilDate": whole_second(until)}
+        try:
+            self._client.put_object_retention(Bucket=self._place.bucket, Key=self._root + key, Retention=lock, **chosen)
+        except ClientError as error:
+            refusal = refusal_of(error)
+            if refusal.status == 404 and refusal.code != "NoSuchBucket":
+                raise ObjectNotFoundError(key) from error
+            if refusal.code == _NOTHING_LOCKED:
+                raise no_locks(self.location) from error
+            raise self._explain(refusal, "s3:PutObjectRetention", self._name(key)) from error
+        except BotoCoreError as error:
+            raise translate_botocore_error(error, "s3:PutObjectRetention", self._name(key)) from error
+
+    def protection(self) -> Protection:
+        """GetBucketVersioning and GetObjectLockConfiguration."""
+        bucket, place = self._place.bucket, f"s3://{self._place.bucket}"
+        action = "s3:GetBucketVersioning"
+        try:
+            versioning = self._client.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled"
+            action = "s3:GetBucketObjectLockConfiguration"
+            lock = self._client.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+        except ClientError as error:
+            refusal = refusal_of(error)
+            if refusal.code == "ObjectLockConfigurationNotFoundError":
+                return Protection(versioning, locks=False)
+            raise self._explain(refusal, action, place) from error
+        except BotoCoreError as error:
+            raise translate_botocore_error(error, action, place) from error
+        return Protection(
+            versioning, lock.get("ObjectLockEnabled") == "Enabled", "DefaultRetention" in lock.get("Rule", {})
+        )
 
     def close(self) -> None:
         """Close all connections."""
@@ -178,15 +302,23 @@ class S3Store:
         self._client.close()
 
     def _send(
-        self, method: str, key: str, headers: dict[str, str], payload_sha256: str, *, body: Buffer | None = None
+        self,
+        method: str,
+        key: str,
+        headers: dict[str, str],
+        payload_sha256: str,
+        *,
+        body: Buffer | None = None,
+        version: str | None = None,
     ) -> HttpResponse:
         path = f"{self._base_path}{quote(self._root + key, safe='/-_.~')}"
+        query = "" if version is None else f"versionId={quote(version, safe='-_.~')}"
         signed = self._signer.sign(
-            method, self._host, path, "", headers, payload_sha256, self._session.credentials(), self._clock()
+            method, self._host, path, query, headers, payload_sha256, self._session.credentials(), self._clock()
         )
         request = HttpRequest(
             method,
-            f"{self._scheme}://{self._host}{path}",
+            f"{self._scheme}://{self._host}{path}{'?' if query else ''}{query}",
             signed,
             body,
             max_response_bytes=MAX_OBJECT_BYTES if body is None else _SMALLEST_ANSWER_BOUND_BYTES,
@@ -196,7 +328,7 @@ class S3Store:
 
     def _refused(self, response: HttpResponse, action: str, key: str) -> HoldfastError:
         refusal = read_refusal(response)
-        if refusal.status == 404 and refusal.code in ("NoSuchKey", "") and action == "s3:GetObject":
+        if refusal.status == 404 and refusal.code in _NOT_FOUND and action == "s3:GetObject":
             return ObjectNotFoundError(key)
         region = response.headers.get("x-amz-bucket-region")
         if region and refusal.status in (301, 307, 400):

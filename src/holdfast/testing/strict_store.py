@@ -1,0 +1,101 @@
+"""An ObjectStore over a strict bucket: what a test says of Object Lock is said against this one."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+
+from holdfast.domain.errors import ObjectNotFoundError, PermissionDeniedError
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
+from holdfast.repository.stores.byte_ranges import check_range
+from holdfast.repository.stores.locks import whole_second
+from holdfast.repository.stores.object_keys import check_key
+from holdfast.repository.stores.without_versions import no_locks
+from holdfast.testing.strict_bucket import StrictBucket, Version
+
+
+class StrictStore:
+    """It speaks to `bucket` as the S3 store does, request by request."""
+
+    def __init__(self, bucket: StrictBucket) -> None:
+        self.bucket = bucket
+
+    @property
+    def location(self) -> str:
+        """Always `strict:`."""
+        return "strict:"
+
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
+        """A conditional PUT with its checksum and lock."""
+        check_key(key)
+        until = terms.retain_until
+        if until is not None and not self.bucket.can_lock:
+            raise no_locks(self.location)
+        self.bucket.put(
+            key,
+            bytes(body),
+            sha256=sha256,
+            if_none_match=True,
+            retain_until=None if until is None else whole_second(until),
+        )
+
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
+        """A GET; behind a delete marker the newest version."""
+        check_range(offset, length)
+        body = self._found(key, version).body or b""
+        return body[offset:] if length is None else body[offset : offset + length]
+
+    def head(self, key: str) -> ObjectInfo:
+        """A HEAD."""
+        return self._describe(self._found(key, None))
+
+    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
+        """What is current, without checksums, versions and locks, as in S3's lists."""
+        found = [one for one in self.bucket.listed() if one.key.startswith(prefix) and one.key > start_after]
+        return iter([ObjectInfo(one.key, len(one.body or b""), None, None, one.modified) for one in found])
+
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Every version, no markers."""
+        found = [one for one in self.bucket.every_version() if one.key.startswith(prefix) and one.body is not None]
+        return iter([ObjectInfo(one.key, len(one.body or b""), None, one.id, one.modified) for one in found])
+
+    def delete(self, key: str) -> bool:
+        """Each version and marker by its id, the newest last."""
+        check_key(key)
+        gone = True
+        for one in reversed([one for one in self.bucket.every_version() if one.key == key]):
+            try:
+                self.bucket.delete_version(key, one.id)
+            except PermissionDeniedError:
+                gone = False
+        return gone
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """PutObjectRetention."""
+        check_key(key)
+        if not self.bucket.can_lock:
+            raise no_locks(self.location)
+        self.bucket.retain(key, self._found(key, version).id, whole_second(until))
+
+    def protection(self) -> Protection:
+        """As the bucket was made."""
+        bucket = self.bucket
+        return Protection(bucket.keeps_versions, bucket.can_lock, bucket.default_lock is not None)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _found(self, key: str, version: str | None) -> Version:
+        check_key(key)
+        if version is not None:
+            return self.bucket.version(key, version)
+        for one in self.bucket.every_version():
+            if one.key == key and one.body is not None:
+                return one
+        raise ObjectNotFoundError(key)
+
+    def _describe(self, found: Version) -> ObjectInfo:
+        body = found.body or b""
+        version = found.id if self.bucket.keeps_versions else None
+        return ObjectInfo(
+            found.key, len(body), hashlib.sha256(body).digest(), version, found.modified, found.locked_until
+        )
