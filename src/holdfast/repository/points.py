@@ -8,6 +8,7 @@ from holdfast.domain.errors import IntegrityError, NotFoundError, UsageError
 from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.origin import Backup
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.sessions import is_retired, ledger_record, read_point
@@ -17,7 +18,7 @@ LATEST = "latest:"
 
 @dataclass(frozen=True, slots=True)
 class PointSummary:
-    """What a list shows of a restore point."""
+    """What a list shows of a restore point. `origin`: of a copy, the backup that it is a copy of."""
 
     session: bytes
     key: str
@@ -27,6 +28,7 @@ class PointSummary:
     created: str
     size_bytes: int
     parent: bytes | None
+    origin: Backup | None
 
     @property
     def id(self) -> str:
@@ -36,6 +38,7 @@ class PointSummary:
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "PointSummary":
         """From a ledger's commit record."""
+        origin = record.get("origin")
         return cls(
             session=record["session"],
             key=record["point"],
@@ -45,6 +48,7 @@ class PointSummary:
             created=record["created"],
             size_bytes=record["size"],
             parent=record.get("parent"),
+            origin=None if origin is None else Backup.decode(origin),
         )
 
 

@@ -138,6 +138,7 @@ def commit(session: WriterSession, manifest: Manifest) -> Manifest:
 
 def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.Record:
     """The `commit` record of a point."""
+    origin = {} if manifest.origin is None else {"origin": manifest.origin.backup.encode()}
     return commit_record(
         manifest.session,
         point_key,
@@ -149,6 +150,7 @@ def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.
             "created": manifest.created,
             "size": manifest.size_bytes,
             "parent": manifest.parent,
+            **origin,
         },
     )
 

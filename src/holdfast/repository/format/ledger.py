@@ -69,6 +69,8 @@ def _record(fields: cbor.Fields) -> Record:
             fields.get(key, str)
         fields.natural("size")
         fields.optional("parent", bytes)
+        if fields.optional("origin", bytes) is not None:
+            fields.sized("origin", 32)
     return fields.values
 
 

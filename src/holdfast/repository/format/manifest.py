@@ -8,6 +8,7 @@ from holdfast.domain.errors import FormatError
 from holdfast.repository.format import cbor
 from holdfast.repository.format.envelope import check_version
 from holdfast.repository.format.map_node import CUT_FIXED, CUT_STREAM, DEPTH_LIMIT
+from holdfast.repository.format.origin import Origin, origin_fields, origin_of
 from holdfast.repository.format.places import ROOT_BYTES, Located
 
 PACK_ROW = struct.Struct(">16sBI32s")
@@ -42,7 +43,9 @@ class StoredPack:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A restore point. `configuration`: what else is needed to bring the workload back, opaque to the repository."""
+    """A restore point. `configuration`: what else is needed to bring the workload back, opaque to the repository.
+    `origin`: of a copy, where it is from.
+    """
 
     kind: str
     tenant: str
@@ -59,6 +62,7 @@ class Manifest:
     writer: str
     statistics: Mapping[str, int]
     configuration: bytes | None = None
+    origin: Origin | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -67,11 +71,13 @@ class Manifest:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Object to bytes. A point without a configuration has no such key."""
+    """Object to bytes. A point without a configuration has no such key, nor has one without an origin."""
     configuration = {} if manifest.configuration is None else {"configuration": _bounded(manifest.configuration)}
+    origin = {} if manifest.origin is None else {"origin": origin_fields(manifest.origin)}
     return cbor.encode(
         {
             **configuration,
+            **origin,
             "format": FORMAT,
             "kind": manifest.kind,
             "tenant": manifest.tenant,
@@ -128,6 +134,7 @@ def decode(body: bytes) -> Manifest:
     fields = cbor.decode(body, "manifest")
     check_version(fields.natural("format"), FORMAT, "manifest")
     configuration = fields.optional("configuration", bytes)
+    origin = fields.optional("origin", dict)
     return Manifest(
         kind=fields.get("kind", str),
         tenant=fields.get("tenant", str),
@@ -144,6 +151,7 @@ def decode(body: bytes) -> Manifest:
         writer=fields.get("writer", str),
         statistics=statistics_of(fields),
         configuration=None if configuration is None else _bounded(configuration),
+        origin=None if origin is None else origin_of(cbor.Fields(origin, "manifest.origin")),
     )
 
 

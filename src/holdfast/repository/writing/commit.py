@@ -12,15 +12,24 @@ from holdfast.repository.format import index_run, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
+from holdfast.repository.format.origin import Origin
 from holdfast.repository.sessions import WriterSession, commit
 
 _PARTS_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """What a copy says of its backup: when that began, and where the copy is from."""
+
+    created: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenVolumes:
     """What a session wrote: its volumes and packs, and where its chunks lie. `verified`: whoever commits has sealed and
-    proved the chunks itself, so that they may serve other workloads (section 11).
+    proved the chunks itself, so that they may serve other workloads (section 11). `copied`: of a copy only.
     """
 
     kind: str
@@ -31,6 +40,8 @@ class WrittenVolumes:
     parent: bytes | None
     statistics: Mapping[str, int]
     configuration: bytes | None = None
+    keep_until: str | None = None
+    copied: Copied | None = None
 
 
 def commit_point(session: WriterSession, written: WrittenVolumes) -> Manifest:
@@ -41,17 +52,18 @@ def commit_point(session: WriterSession, written: WrittenVolumes) -> Manifest:
         tenant=session.tenant.name,
         workload=session.workload,
         session=session.session,
-        created=session.started,
+        created=session.started if written.copied is None else written.copied.created,
         committed=session.repository.surroundings.timestamp(),
         parent=written.parent,
         volumes=written.volumes,
         packs=written.packs,
         index_runs=runs,
         plan_epoch=session.plan.epoch,
-        keep_until=None,
+        keep_until=written.keep_until,
         writer=f"holdfast {holdfast.__version__}",
         statistics=written.statistics,
         configuration=written.configuration,
+        origin=None if written.copied is None else written.copied.origin,
     )
     return commit(session, manifest)
 

@@ -7,7 +7,6 @@ from holdfast.domain.errors import IntegrityError, NotFoundError
 from holdfast.repository.block_source import BlockReference, BlockSource
 from holdfast.repository.format.manifest import IMAGE, Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
-from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, list_points, load_manifest
 from holdfast.repository.sessions import WriterSession
 
@@ -35,7 +34,7 @@ def newest_parent(session: WriterSession, *, only_volume: bool) -> tuple[Manifes
     for point in reversed(points):
         if point.kind != IMAGE:
             continue
-        manifest, why = _if_fit(session.repository, session, point)
+        manifest, why = if_fit(session, point)
         if manifest is not None and only_volume and len(fixed_volumes(manifest)) != 1:
             manifest, why = None, "it has several volumes"
         if manifest is not None:
@@ -44,10 +43,10 @@ def newest_parent(session: WriterSession, *, only_volume: bool) -> tuple[Manifes
     return None, tuple(passed_over)
 
 
-def _if_fit(repository: Repository, session: WriterSession, point: PointSummary) -> tuple[Manifest | None, str]:
-    """The point's manifest, or why it cannot be the parent."""
+def if_fit(session: WriterSession, point: PointSummary) -> tuple[Manifest | None, str]:
+    """The point's manifest, or why it cannot be the parent (rule 3)."""
     try:
-        manifest = load_manifest(repository, point)
+        manifest = load_manifest(session.repository, point)
     except NotFoundError:
         return None, "it was deleted meanwhile"
     except IntegrityError:

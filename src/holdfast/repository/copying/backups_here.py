@@ -1,0 +1,46 @@
+"""Which backups a repository has, as its own points or as copies, and which of them lie nearest to one."""
+
+from collections.abc import Iterable, Iterator
+
+from holdfast.repository.format.origin import Backup
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary, list_points
+
+
+def backup_of(repository: Repository, point: PointSummary) -> Backup:
+    """The backup that a point is, or that it is a copy of (section 10)."""
+    return point.origin or Backup(repository.config.repository, point.session)
+
+
+class BackupsHere:
+    """The live points of a repository by their backup; of several copies of one the newest."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.points = list_points(repository)
+        self._by_backup = {backup_of(repository, point): point for point in self.points}
+
+    def find(self, backup: Backup) -> PointSummary | None:
+        """The point that is that backup, or a copy of it."""
+        return self._by_backup.get(backup)
+
+    def add(self, backup: Backup, point: PointSummary) -> None:
+        """It was made a moment ago."""
+        self._by_backup[backup] = point
+
+    def of_workload(self, point: PointSummary) -> Iterator[tuple[Backup, PointSummary]]:
+        """Those of the same workload and kind."""
+        wanted = (point.tenant, point.workload, point.kind)
+        return (
+            (backup, here)
+            for backup, here in self._by_backup.items()
+            if (here.tenant, here.workload, here.kind) == wanted
+        )
+
+
+def nearest(
+    point: PointSummary, candidates: Iterable[tuple[Backup, PointSummary]]
+) -> list[tuple[Backup, PointSummary]]:
+    """The likeliest to differ least from `point` first: what is older than it, newest first; then what is newer."""
+    ascending = sorted(candidates, key=lambda one: (one[1].created, one[1].session))
+    older = [one for one in ascending if one[1].created <= point.created]
+    return [*reversed(older), *ascending[len(older) :]]

@@ -1,0 +1,60 @@
+"""What a copy builds upon: a point of the target, and the same backup's maps in the source to compare with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from holdfast.domain.errors import IntegrityError
+from holdfast.repository.copying.backups_here import BackupsHere, nearest
+from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.format.map_node import CUT_FIXED
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary
+from holdfast.repository.sessions import WriterSession, read_point
+from holdfast.repository.writing.parents import if_fit
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """`manifest` is the target's, `volumes` are the same in the source, by name. `stands`: the source still has that
+    point; where it has not, its maps may be going away.
+    """
+
+    manifest: Manifest
+    volumes: Mapping[str, VolumeMap]
+    stands: bool
+
+
+def choose_base(
+    session: WriterSession, source: Repository, there: BackupsHere, here: BackupsHere, point: PointSummary
+) -> Base | None:
+    """The nearest point of the workload that the target's session may inherit from (rule 3) and whose maps the source
+    has: of those that still stand `there`, else by the roots that a copy remembers. None: everything is read.
+    """
+    candidates = nearest(point, here.of_workload(point))
+    for backup, candidate in sorted(candidates, key=lambda one: there.find(one[0]) is None):
+        manifest, _why = if_fit(session, candidate)
+        if manifest is None:
+            continue
+        standing = there.find(backup)
+        volumes = _remembered(source, manifest) if standing is None else _read(source, standing)
+        if volumes:
+            return Base(manifest, volumes, standing is not None)
+    return None
+
+
+def _read(source: Repository, point: PointSummary) -> Mapping[str, VolumeMap]:
+    """As its manifest says; nothing where that is gone or damaged, which spoils this base and nothing else."""
+    try:
+        manifest = read_point(source, point.key)
+    except IntegrityError:
+        manifest = None
+    return {} if manifest is None else {volume.name: volume for volume in manifest.volumes}
+
+
+def _remembered(source: Repository, manifest: Manifest) -> Mapping[str, VolumeMap]:
+    """By the roots that the copy remembers of its volumes of fixed blocks, if it was copied from this source."""
+    origin = manifest.origin
+    if origin is None or origin.copied_from != source.config.repository:
+        return {}
+    pairs = zip(manifest.volumes, origin.roots, strict=False)
+    return {volume.name: replace(volume, root=root) for volume, root in pairs if volume.cut == CUT_FIXED}

@@ -1,0 +1,107 @@
+"""Copy points of one repository into another, oldest first, and say what came of each."""
+
+from dataclasses import dataclass, field
+
+from holdfast.domain.errors import (
+    ConflictError,
+    HoldfastError,
+    IntegrityError,
+    NotFoundError,
+    UnsupportedFormatError,
+    UsageError,
+)
+from holdfast.repository.copying.backups_here import BackupsHere, backup_of, nearest
+from holdfast.repository.copying.copy_point import CopiedPoint, Copying
+from holdfast.repository.copying.estimate import estimated_bytes
+from holdfast.repository.copying.order import Chosen, CopyOrder, choose
+from holdfast.repository.copying.run_progress import RunProgress
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary
+from holdfast.repository.progress import Progress
+
+# What befalls one point and need not stop the others.
+_OF_ONE_POINT = (ConflictError, IntegrityError, NotFoundError, UnsupportedFormatError)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedPoint:
+    """A point that could not be copied, and why."""
+
+    point: PointSummary
+    error: HoldfastError
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """What came of a run."""
+
+    chosen: Chosen
+    copied: list[CopiedPoint] = field(default_factory=list)
+    failed: list[FailedPoint] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedCopy:
+    """`stored_bytes`: about how much would be read and stored for `point`."""
+
+    point: PointSummary
+    stored_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyPlan:
+    """What a run would do."""
+
+    chosen: Chosen
+    estimates: list[EstimatedCopy] = field(default_factory=list)
+    failed: list[FailedPoint] = field(default_factory=list)
+
+
+def copy_points(source: Repository, target: Repository, order: CopyOrder, progress: Progress) -> CopyReport:
+    """Copy what the target does not have. What befalls one point (it is damaged, or was deleted meanwhile) does not
+    stop the others and stands in the report; what befalls the places (full, forbidden, away) is raised, and the next
+    run goes on.
+    """
+    run = _begun(source, target)
+    report = CopyReport(choose(source, run.there, run.here, order))
+    told = RunProgress(progress, sum(point.size_bytes for point in report.chosen.to_copy))
+    for point in report.chosen.to_copy:
+        told.begin(point.size_bytes)
+        try:
+            copied = run.copy(point, told)
+        except _OF_ONE_POINT as error:
+            report.failed.append(FailedPoint(point, error))
+            run.forget_readers()
+        else:
+            report.copied.append(copied)
+            record = target.ledger.state.live[copied.manifest.session]
+            run.here.add(backup_of(source, point), PointSummary.of_record(record))
+        told.finish()
+    return report
+
+
+def plan_copy(source: Repository, target: Repository, order: CopyOrder) -> CopyPlan:
+    """The same without writing anything anywhere: from the maps of what would be copied. It reads without a pin."""
+    run = _begun(source, target)
+    plan = CopyPlan(choose(source, run.there, run.here, order))
+    for point in plan.chosen.to_copy:
+        bases = (run.there.find(backup) for backup, _copy in nearest(point, run.here.of_workload(point)))
+        base = next((base for base in bases if base is not None), None)
+        try:
+            size_bytes = estimated_bytes(source, run.readers(point.tenant).maps, point, base)
+        except _OF_ONE_POINT as error:
+            plan.failed.append(FailedPoint(point, error))
+        else:
+            plan.estimates.append(EstimatedCopy(point, size_bytes))
+            run.here.add(backup_of(source, point), point)
+    return plan
+
+
+def _begun(source: Repository, target: Repository) -> Copying:
+    if source.config.repository == target.config.repository:
+        raise UsageError(
+            "a repository is not copied into itself",
+            why=f"{source.store.location} and {target.store.location} are one repository",
+            cure="name another target; make one with `holdfast repository init`",
+        )
+    return Copying(source, target, BackupsHere(source), BackupsHere(target))

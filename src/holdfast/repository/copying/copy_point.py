@@ -1,0 +1,147 @@
+"""One point into another repository: pinned there, written and committed here (ordering rules 2, 3 and 7)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from holdfast.repository.access import TenantAccess
+from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.copying.backups_here import BackupsHere, backup_of
+from holdfast.repository.copying.base import Base, choose_base
+from holdfast.repository.copying.known_chunks import KnownChunks, NearbyChunks
+from holdfast.repository.copying.stream_copy import copy_stream, side_by_side
+from holdfast.repository.copying.translation import Translation
+from holdfast.repository.copying.volume_source import CopiedVolume
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.format.map_node import CUT_FIXED
+from holdfast.repository.format.origin import Origin
+from holdfast.repository.format.places import Located
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary, load_manifest
+from holdfast.repository.progress import Progress
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.sessions import WriterSession, ended_on_failure, living, open_session, pinned
+from holdfast.repository.writing.backup_session import BackupSession
+from holdfast.repository.writing.commit import Copied, WrittenVolumes, commit_point
+from holdfast.repository.writing.terms import terms_of
+from holdfast.repository.writing.volume_writer import write_volume
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedPoint:
+    """`point` of the source, and the manifest of its copy. `read_bytes`: plain bytes of what was read and not known."""
+
+    point: PointSummary
+    manifest: Manifest
+    read_bytes: int
+    stored_bytes: int
+
+
+class Readers:
+    """What reads chunks and nodes of a tenant of the source; kept for a whole run, with the keys that it derived."""
+
+    def __init__(self, access: TenantAccess) -> None:
+        locate = IndexSearch(access).locate
+        self.data = ChunkReader(access, CHUNK_TYPE_DATA, locate)
+        self.maps = ChunkReader(access, CHUNK_TYPE_MAP, locate)
+        # Of a point that is no more: what has gone from its place is not worth a search.
+        self.leftover_maps = ChunkReader(access, CHUNK_TYPE_MAP, lambda chunk, chunk_type: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """One run, from `source` to `target`: what both have, and what the run remembers."""
+
+    source: Repository
+    target: Repository
+    there: BackupsHere
+    here: BackupsHere
+    known: KnownChunks = field(default_factory=KnownChunks)
+    _readers: dict[str, Readers] = field(default_factory=dict)
+
+    def copy(self, point: PointSummary, progress: Progress) -> CopiedPoint:
+        """Copy a point that the target does not have. Raises what reading and writing raise; then there is no copy."""
+        with pinned(self.source, [point.session], progress) as reading:
+            manifest = load_manifest(self.source, point)
+            session = open_session(self.target, manifest.tenant, manifest.workload)
+            writing = living(self.target, session.session, reading)
+            with ended_on_failure(session, writing):
+                base = choose_base(session, self.source, self.there, self.here, point)
+                backup = BackupSession.begin(
+                    self.target.access(manifest.tenant), terms_of(session, CompressionLevel.DEFAULT)
+                )
+                try:
+                    return self._copy(session, backup, point, manifest, base, writing)
+                finally:
+                    backup.abandon()
+
+    def readers(self, tenant: str) -> Readers:
+        """Of that tenant of the source."""
+        if tenant not in self._readers:
+            self._readers[tenant] = Readers(self.source.access(tenant))
+        return self._readers[tenant]
+
+    def forget_readers(self) -> None:
+        """What they know of moved chunks may have passed."""
+        self._readers.clear()
+
+    def _copy(
+        self,
+        session: WriterSession,
+        backup: BackupSession,
+        point: PointSummary,
+        manifest: Manifest,
+        base: Base | None,
+        progress: Progress,
+    ) -> CopiedPoint:
+        volumes = tuple(self._volume(backup, manifest, volume, base, progress) for volume in manifest.volumes)
+        packs = backup.finish()
+        origin = Origin(
+            backup_of(self.source, point),
+            self.source.config.repository,
+            tuple(volume.root for volume in manifest.volumes),
+        )
+        written = WrittenVolumes(
+            kind=manifest.kind,
+            volumes=volumes,
+            packs=packs,
+            index=backup.index,
+            verified=True,
+            parent=None if base is None else base.manifest.session,
+            statistics=manifest.statistics,
+            configuration=manifest.configuration,
+            keep_until=manifest.keep_until,
+            copied=Copied(manifest.created, origin),
+        )
+        committed = commit_point(session, written)
+        return CopiedPoint(point, committed, backup.counters.read_bytes, sum(pack.size_bytes for pack in packs))
+
+    def _volume(
+        self, backup: BackupSession, manifest: Manifest, volume: VolumeMap, base: Base | None, progress: Progress
+    ) -> VolumeMap:
+        readers = self.readers(manifest.tenant)
+        translation = Translation(readers.data, self.source.surroundings, backup, self.known)
+        in_target, in_source = _base_volumes(base, volume)
+        if volume.cut == CUT_FIXED:
+            copied = CopiedVolume(volume, readers.maps, translation)
+            changed = None
+            if in_source is not None and base is not None:
+                changed = copied.changed_from(in_source, readers.maps if base.stands else readers.leftover_maps)
+            return write_volume(backup, copied, name=volume.name, parent=in_target, changed=changed, progress=progress)
+        pairs: Iterator[tuple[bytes, Located]] = iter(())
+        if in_source is not None and in_target is not None:
+            target_maps = ChunkReader(backup.access, CHUNK_TYPE_MAP, IndexSearch(backup.access).locate)
+            pairs = side_by_side(in_source, readers.maps, in_target, target_maps)
+        return copy_stream(backup, volume, readers.maps, translation, NearbyChunks(pairs), progress)
+
+
+def _base_volumes(base: Base | None, volume: VolumeMap) -> tuple[VolumeMap | None, VolumeMap | None]:
+    """The base's volume of that name and cut, in the target and in the source."""
+    if base is None:
+        return None, None
+    in_target = {one.name: one for one in base.manifest.volumes if one.cut == volume.cut}.get(volume.name)
+    in_source = base.volumes.get(volume.name)
+    if in_target is None or in_source is None or in_source.cut != volume.cut:
+        return None, None
+    return in_target, in_source

@@ -1,0 +1,33 @@
+"""About how much a copy of a point would read and store: from maps alone."""
+
+from collections.abc import Iterator
+
+from holdfast.repository.copying.known_chunks import NearbyChunks
+from holdfast.repository.copying.stream_copy import chunks_of
+from holdfast.repository.format.manifest import VolumeMap
+from holdfast.repository.format.map_node import CUT_FIXED
+from holdfast.repository.format.places import Located
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary, load_manifest
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.map_difference import MapDifference
+
+
+def estimated_bytes(source: Repository, maps: ChunkReader, point: PointSummary, base: PointSummary | None) -> int:
+    """The chunks that `base`, another point of the source, does not have; one that is there twice counts twice."""
+    earlier = {} if base is None else {volume.name: volume for volume in load_manifest(source, base).volumes}
+    return sum(
+        chunk.place.length
+        for volume in load_manifest(source, point).volumes
+        for chunk in _new_chunks(volume, earlier.get(volume.name), maps)
+    )
+
+
+def _new_chunks(volume: VolumeMap, earlier: VolumeMap | None, maps: ChunkReader) -> Iterator[Located]:
+    if earlier is None or earlier.cut != volume.cut:
+        return chunks_of(volume, maps)
+    if volume.cut == CUT_FIXED:
+        difference = MapDifference(earlier, maps, volume, maps)
+        return (chunk for _number, chunk in difference.blocks() if chunk is not None)
+    nearby = NearbyChunks((chunk.id, chunk) for chunk in chunks_of(earlier, maps))
+    return (chunk for chunk in chunks_of(volume, maps) if nearby.find(chunk.id) is None)
