@@ -33,11 +33,12 @@ class FailedPoint:
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What came of a run."""
+    """What came of a run; `warnings` are lines for a person."""
 
     chosen: Chosen
     copied: list[CopiedPoint] = field(default_factory=list)
     failed: list[FailedPoint] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def copy_points(source: Repository, target: Repository, order: CopyOrder, progre
             record = target.ledger.state.live[copied.manifest.session]
             run.here.add(backup_of(source, point), PointSummary.of_record(record))
         told.finish()
+    report.warnings.extend(run.warnings())
     return report
 
 

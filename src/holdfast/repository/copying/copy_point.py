@@ -1,7 +1,7 @@
 """One point into another repository: pinned there, written and committed here (ordering rules 2, 3 and 7)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.compression import CompressionLevel
@@ -19,7 +19,7 @@ from holdfast.repository.format.places import Located
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, load_manifest
 from holdfast.repository.progress import Progress
-from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.chunk_reader import ChunkReader, warnings_of
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.sessions import WriterSession, ended_on_failure, living, open_session, pinned
 from holdfast.repository.writing.backup_session import BackupSession
@@ -42,11 +42,11 @@ class Readers:
     """What reads chunks and nodes of a tenant of the source; kept for a whole run, with the keys that it derived."""
 
     def __init__(self, access: TenantAccess) -> None:
-        locate = IndexSearch(access).locate
-        self.data = ChunkReader(access, CHUNK_TYPE_DATA, locate)
-        self.maps = ChunkReader(access, CHUNK_TYPE_MAP, locate)
-        # Of a point that is no more: what has gone from its place is not worth a search.
-        self.leftover_maps = ChunkReader(access, CHUNK_TYPE_MAP, lambda chunk, chunk_type: None)
+        search = IndexSearch(access)
+        self.data = ChunkReader(access, CHUNK_TYPE_DATA, search)
+        self.maps = ChunkReader(access, CHUNK_TYPE_MAP, search)
+        # Of a point that is no more: what has gone from its place is not worth a search in any index run.
+        self.leftover_maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(replace(access, index_runs=tuple)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class Copying:
     here: BackupsHere
     known: KnownChunks = field(default_factory=KnownChunks)
     _readers: dict[str, Readers] = field(default_factory=dict)
+    _warned: dict[str, None] = field(default_factory=dict)
 
     def copy(self, point: PointSummary, progress: Progress) -> CopiedPoint:
         """Copy a point that the target does not have. Raises what reading and writing raise; then there is no copy."""
@@ -84,7 +85,13 @@ class Copying:
 
     def forget_readers(self) -> None:
         """What they know of moved chunks may have passed."""
+        self._warned.update(dict.fromkeys(self.warnings()))
         self._readers.clear()
+
+    def warnings(self) -> tuple[str, ...]:
+        """A line for every damaged object of the source for which another copy was read."""
+        lines = (line for readers in self._readers.values() for line in warnings_of(readers.maps, readers.data))
+        return tuple({**self._warned, **dict.fromkeys(lines)})
 
     def _copy(
         self,
@@ -131,7 +138,7 @@ class Copying:
             return write_volume(backup, copied, name=volume.name, parent=in_target, changed=changed, progress=progress)
         pairs: Iterator[tuple[bytes, Located]] = iter(())
         if in_source is not None and in_target is not None:
-            target_maps = ChunkReader(backup.access, CHUNK_TYPE_MAP, IndexSearch(backup.access).locate)
+            target_maps = ChunkReader(backup.access, CHUNK_TYPE_MAP, IndexSearch(backup.access))
             pairs = side_by_side(in_source, readers.maps, in_target, target_maps)
         return copy_stream(backup, volume, readers.maps, translation, NearbyChunks(pairs), progress)
 

@@ -167,3 +167,12 @@ class ChunkReader:
             )
         key = keys.session(pack.session).of_pack(pack.pack, holds_maps=self._type == CHUNK_TYPE_MAP)
         return ChunkCipher(key, keys.repository, pack.pack)
+
+
+def warnings_of(*readers: ChunkReader) -> tuple[str, ...]:
+    """A line for every damaged object that these readers passed over."""
+    passed_over = {key: why for reader in readers for key, why in reader.passed_over.items()}
+    return tuple(
+        f"{key} is damaged ({why}): another copy was read; run `holdfast repository repair`"
+        for key, why in sorted(passed_over.items())
+    )

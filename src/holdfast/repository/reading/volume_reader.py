@@ -19,7 +19,7 @@ from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.places import Located
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.progress import Progress
-from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, plan_ranges
+from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, plan_ranges, warnings_of
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
 
@@ -50,11 +50,7 @@ class VolumeReader:
 
     def warnings(self) -> tuple[str, ...]:
         """A line for every damaged object that was passed over so far: another copy was read."""
-        passed_over = {**self._maps.passed_over, **self._data.passed_over}
-        return tuple(
-            f"{key} is damaged ({why}): another copy was read; run `holdfast repository repair`"
-            for key, why in sorted(passed_over.items())
-        )
+        return warnings_of(self._maps, self._data)
 
     def pieces(self) -> Iterator[Piece]:
         """Every stretch that is not zeros, ascending. Raises IntegrityError where the map is damaged."""
