@@ -44,6 +44,8 @@ def collection_table(document: Mapping[str, Any]) -> str:
     if not document["dry_run"]:
         facts["deleted"] = _packs(document["deleted_packs"], document["freed_bytes"])
         facts["kept for now"] = document["kept_packs"]
+    if document.get("young_packs"):
+        facts["too young to go"] = _packs(document["young_packs"], document["young_bytes"], " in an archive class")
     return facts_table(facts)
 
 

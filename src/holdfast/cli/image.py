@@ -18,8 +18,18 @@ from holdfast.cli.options import (
     confirm,
 )
 from holdfast.cli.passwords import given_password
+from holdfast.cli.retrieval import (
+    PlanOption,
+    RetrievalDaysOption,
+    RetrievalTierOption,
+    RetrievalWish,
+    WaitOption,
+    readable,
+    show_plan,
+)
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice
+from holdfast.domain.errors import UsageError
 
 app = typer.Typer(name="image", help="Back up and restore disks, snapshots and streams.", rich_markup_mode=None)
 
@@ -83,13 +93,13 @@ def restore(
     point: PointArgument,
     repository: RepositoryOption,
     to: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--to",
             metavar="TARGET",
             help="A file, a block device, - (standard output) or ebs:[?region=&description=] (a new snapshot).",
         ),
-    ],
+    ] = None,
     volume: Annotated[
         str | None, typer.Option("--volume", metavar="NAME", help="Which volume, where the point has several.")
     ] = None,
@@ -97,17 +107,31 @@ def restore(
     no_sha256: Annotated[
         bool, typer.Option("--no-sha256", help="Do not read a restored file back to compute its SHA-256.")
     ] = False,
+    plan: PlanOption = False,
+    retrieval_tier: RetrievalTierOption = None,
+    retrieval_days: RetrievalDaysOption = 3,
+    wait: WaitOption = True,
     password_file: PasswordFileOption = None,
 ) -> int:
-    """Bring a volume or stream back."""
+    """Bring a volume or stream back. What an archive has of it is retrieved first, where --retrieval-tier says so."""
     from holdfast.wiring import local
     from holdfast.wiring.targets import sha256_of_restored
 
+    if to is None and not plan:
+        raise UsageError("where to?", why="--to is missing, and a restore needs a target", cure="add --to, or --plan")
     password = given_password(password_file)
     began_seconds = time.monotonic()
     with local.opened(repository, password, voice.warn) as opened:
+        found = local.find(opened, point)
+        if plan or to is None:
+            show_plan(voice, local.retrieval(opened, found, volume, whole=False).plan, retrieval_days)
+            return voice.status
+        target = local.target(to, found, force=force)
+        retrieved = readable(voice, opened, found, volume, RetrievalWish(retrieval_tier, retrieval_days, wait))
+        if isinstance(retrieved, int):
+            return retrieved
         with voice.progress("restoring") as progress:
-            report = local.restore(opened, point, to, progress, volume=volume, force=force)
+            report = local.restore(opened, found, target, retrieved, progress, volume)
         sha256 = report.facts.get("sha256")
         if sha256 is None and not no_sha256:
             with voice.progress("reading back") as progress:
@@ -182,6 +206,9 @@ def verify(
     voice: Voice,
     point: PointArgument,
     repository: RepositoryOption,
+    retrieval_tier: RetrievalTierOption = None,
+    retrieval_days: RetrievalDaysOption = 3,
+    wait: WaitOption = True,
     password_file: PasswordFileOption = None,
 ) -> int:
     """Read all of one restore point, as a restore would, and keep nothing."""
@@ -189,9 +216,14 @@ def verify(
 
     password = given_password(password_file)
     began_seconds = time.monotonic()
-    with local.opened(repository, password, voice.warn) as opened, voice.progress("verifying") as progress:
+    with local.opened(repository, password, voice.warn) as opened:
         found = local.find(opened, point)
-        report = local.verify(opened, found, progress)
+        wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
+        retrieved = readable(voice, opened, found, None, wish, whole=True)
+        if isinstance(retrieved, int):
+            return retrieved
+        with voice.progress("verifying") as progress:
+            report = local.verify(opened, found, retrieved, progress)
     for warning in report.warnings:
         voice.warn(warning)
     document = documents.verification(report, found, time.monotonic() - began_seconds)

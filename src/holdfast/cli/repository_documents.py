@@ -32,6 +32,7 @@ def repository(found: "Repository") -> Document:
         "repository": config.repository.hex(),
         "location": found.store.location,
         "class": config.repository_class,
+        "storage_class": config.archive_class,
         "created": config.created,
         "block_size_bytes": config.block_size_bytes,
         "pack_size_bytes": config.pack_size_bytes,
@@ -82,6 +83,8 @@ def check(report: "CheckReport") -> Document:
         "packs_read": report.packs_read,
         "read_bytes": report.read_bytes,
         "unreferenced_packs": report.unreferenced_packs,
+        "packs_cold": report.packs_cold,
+        "cold_bytes": report.cold_bytes,
         "damage": [
             {
                 "object": damage.object,
@@ -105,6 +108,7 @@ def check_table(report: "CheckReport") -> str:
             "packs": report.packs,
             "packs read": f"{report.packs_read} ({human_size(report.read_bytes)})",
             "unreferenced packs": report.unreferenced_packs,
+            "not read, to be retrieved first": _cold(report.packs_cold, report.cold_bytes),
             "damaged objects": len(report.damage),
         }
     )
@@ -124,6 +128,8 @@ def scrub(report: "ScrubReport") -> Document:
         "packs": report.packs,
         "packs_read": report.packs_read,
         "read_bytes": report.read_bytes,
+        "packs_cold": report.packs_cold,
+        "cold_bytes": report.cold_bytes,
         "foreign_files": report.foreign,
         "foreign": list(report.foreign_keys),
         "damage": [{"object": one.object, "why": one.why} for one in report.damage],
@@ -139,12 +145,17 @@ def scrub_table(report: "ScrubReport") -> str:
             "read": human_size(report.read_bytes),
             "packs": report.packs,
             "packs read": report.packs_read,
+            "not read, to be retrieved first": _cold(report.packs_cold, report.cold_bytes),
             "foreign files": report.foreign,
             "damaged objects": len(report.damage),
         }
     )
     rows = [(one.object, one.why) for one in report.damage]
     return facts + ("\n" + rows_table(("OBJECT", "WHY"), rows) if rows else "")
+
+
+def _cold(packs: int, size_bytes: int) -> str | None:
+    return f"{packs} ({human_size(size_bytes)})" if packs else None
 
 
 def key_slot(slot: "KeySlot") -> Document:

@@ -30,7 +30,8 @@ class CollectionWish:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was found and done: `packs` and `stored_bytes` before, `kept_packs` are condemned and needed for now.
+    """What was found and done: `packs` and `stored_bytes` before, `kept_packs` are condemned and needed for now,
+    `young_packs` lie in an archive class, are needed by nothing and cost as much deleted as kept.
     `waiting`: sessions of the repository that hold the rest up, each with the time since when it is open.
     """
 
@@ -46,3 +47,5 @@ class Collected:
     freed_bytes: int
     kept_packs: int
     waiting: Mapping[str, str] = field(default_factory=dict)
+    young_packs: int = 0
+    young_bytes: int = 0

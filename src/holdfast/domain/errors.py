@@ -17,6 +17,7 @@
     │   ├── ObjectExistsError         exit 7   a write-once name is taken
     │   ├── KeyPinError               exit 7   the key or ledger is not the one remembered here
     │   └── QuotaReachedError         exit 7   a quota of the account or a limit of ours is reached
+    ├── NeedsRetrievalError           exit 8   it lies in an archive class and has to be retrieved first
     ├── UnsupportedFormatError        exit 1   made by a newer Holdfast
     ├── PluginContractError           exit 1   a plug-in was made for another contract
     ├── CancelledError                exit 1   somebody cancelled the session
@@ -167,6 +168,13 @@ class QuotaReachedError(ConflictError):
     """A quota of the AWS account, or a limit that was set here, leaves no room now."""
 
     code = "quota-reached"
+
+
+class NeedsRetrievalError(HoldfastError):
+    """What is to be read lies in an archive class: somebody must ask for it, wait, and pay."""
+
+    code = "needs-retrieval"
+    exit_status = 8
 
 
 class UnsupportedFormatError(HoldfastError):

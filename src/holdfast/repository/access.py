@@ -8,6 +8,7 @@ is in its key ring.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.crypto.keys import KeyRing
 from holdfast.repository.format import envelope, index_run
 from holdfast.repository.format.envelope import Kind
@@ -18,13 +19,16 @@ from holdfast.repository.surroundings import Surroundings
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TenantAccess:
-    """`index_runs` names every index run that this party may search for chunks that moved."""
+    """`index_runs` names every index run that this party may search for chunks that moved; `archive_class` is where
+    data packs go, None for a standard repository.
+    """
 
     store: ObjectStore
     surroundings: Surroundings
     keys: KeyRing
     pack_size_bytes: int
     index_runs: Callable[[], Iterable[str]]
+    archive_class: ArchiveClass | None = None
 
     def read_index_run(self, key: str) -> IndexRun:
         """An index run of the tenant. Raises ObjectNotFoundError, IntegrityError."""

@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from holdfast.domain.archive import ArchiveClass, Tier
+
 Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Coldness:
+    """Of an object in an archive class. It is read only while it has a retrieved copy, which goes at `readable_until`;
+    `under_way`: the first copy has been asked for and is not there yet.
+    """
+
+    under_way: bool = False
+    readable_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,7 @@ class ObjectInfo:
     `sha256` is the store's own checksum of the whole object where it keeps one, `version` its version id where it has
     versions; both may be None. `modified` is the store's clock, which decides liveness and never safety.
     `locked_until`: nobody may delete that version before; None where no lock is on it, or the store does not say.
+    `coldness` is None for what is read at once; only `head` tells it.
     """
 
     key: str
@@ -29,18 +42,20 @@ class ObjectInfo:
     version: str | None
     modified: datetime | None
     locked_until: datetime | None = None
+    coldness: Coldness | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StorageTerms:
     """How an object is to be kept.
 
-    `cold`: nobody needs it before a restore, so an archive's store may put it where it has to be retrieved first.
+    `archive_class`: nobody needs it before a restore, so it goes where it has to be retrieved first. A store that has
+    no such place keeps it as all else.
     `retain_until`: nobody may delete or change it before; None for no lock. A store that cannot keep such a promise
     refuses.
     """
 
-    cold: bool = False
+    archive_class: ArchiveClass | None = None
     retain_until: datetime | None = None
 
 
@@ -76,7 +91,7 @@ class ObjectStore(Protocol):
         """The object's bytes, or exactly `length` bytes from `offset` (fewer only where the object ends).
 
         Without a `version` the newest there is: what a delete marker hides is found all the same (rule 9).
-        Raises ObjectNotFoundError, PermissionDeniedError, UnavailableError.
+        Raises ObjectNotFoundError, NeedsRetrievalError, PermissionDeniedError, UnavailableError.
         """
 
     def head(self, key: str) -> ObjectInfo:
@@ -92,6 +107,14 @@ class ObjectStore(Protocol):
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every version that is kept, hidden ones too, ascending by key, of one key the newest first. A store without
         versions lists its objects, with None for a version.
+        """
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """Ask that a cold object can be read, one day; nothing waits. Once it can, it stays so for `days` from then on.
+
+        Of one that can be read it sets the end anew, `days` from now. One that is under way goes on as it was asked
+        for, unless `tier` is a faster one; nothing is done to what is not cold. Raises ObjectNotFoundError, UsageError
+        for a tier that the object's class has not, ThrottledError where expedited retrievals have no room now.
         """
 
     def delete(self, key: str) -> bool:

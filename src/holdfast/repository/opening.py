@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import ConflictError, NotFoundError, ObjectExistsError, ObjectNotFoundError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
@@ -10,7 +11,7 @@ from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey, TenantKeys, te
 from holdfast.repository.format import config as config_form
 from holdfast.repository.format import key_slot, names
 from holdfast.repository.format import tenant as tenant_form
-from holdfast.repository.format.config import Config
+from holdfast.repository.format.config import ARCHIVE_PACK_SIZE_BYTES, PACK_SIZE_BYTES, Config
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.key_slots import KeySlots, KeyWrapper, PasswordCost, Secret
@@ -70,6 +71,7 @@ class Repository:
             keys=self.master.key_ring(identifier, keys.id_key),
             pack_size_bytes=self.config.pack_size_bytes,
             index_runs=lambda: dict.fromkeys([*self._runs_in_force(prefix), *self._runs_listed(prefix)]),
+            archive_class=self.config.archive_class,
         )
 
     def _runs_in_force(self, prefix: str) -> Iterator[str]:
@@ -108,8 +110,10 @@ def create_repository(
     cost: PasswordCost | None = None,
     wrapper: KeyWrapper | None = None,
     kms_key: str | None = None,
+    archive_class: ArchiveClass | None = None,
 ) -> NewRepository:
-    """Make a repository where none is: probe the store, write the key slots, then `config`, which makes it one.
+    """Make a repository where none is: probe the store, write the key slots, then `config`, which makes it one. With
+    `archive_class` it is one of class archive (section 6), for ever.
 
     Raises ConflictError when one is there already, UnsupportedFormatError for a store that ignores If-None-Match.
     """
@@ -136,6 +140,8 @@ def create_repository(
         name_key=surroundings.random_bytes(KEY_BYTES),
         created=surroundings.timestamp(),
         block_size_bytes=BLOCK_SIZE_BYTES,
+        pack_size_bytes=PACK_SIZE_BYTES if archive_class is None else ARCHIVE_PACK_SIZE_BYTES,
+        archive_class=archive_class,
     )
     _make_tenant(sealed, config, DEFAULT_TENANT)
     try:
@@ -172,6 +178,21 @@ def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundin
     ledger = Ledger(sealed)
     ledger.open()
     return Repository(store, surroundings, master, config, sealed, ledger)
+
+
+def require_class(repository: Repository, asked: ArchiveClass | None) -> None:
+    """Raises ConflictError where somebody asks for a class that the repository is not of: it never changes. Who asks
+    for none takes it as it is.
+    """
+    made = repository.config.archive_class
+    if asked in (None, made):
+        return
+    what = "class standard" if made is None else f"class archive in {made}"
+    raise ConflictError(
+        f"the repository at {repository.store.location} is of {what}",
+        why=f"the location asks for class archive in {asked}, and a repository's class never changes",
+        cure="leave `class` and `storage_class` out of the location, or make a new repository at another one",
+    )
 
 
 def _sweep(store: ObjectStore) -> None:

@@ -1,6 +1,7 @@
 """Which packs stand: a LIST says so at once, and what it leaves out is asked for (rule 5)."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from holdfast.repository.format import names
 from holdfast.repository.listing import objects_under
@@ -9,13 +10,17 @@ from holdfast.repository.presence import size_of
 
 
 class StandingPacks:
-    """The packs of a repository as one LIST shows them, by id, with their sizes; further ones by HEAD, once each."""
+    """The packs of a repository as one LIST shows them, by id, with their sizes, and when the store got them; further
+    ones by HEAD, once each.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self.listed = {
-            bytes.fromhex(info.key.rpartition("/")[2]): info.size_bytes for info in objects_under(store, names.PACKS)
-        }
+        self.listed: dict[bytes, int] = {}
+        self.since: dict[bytes, datetime | None] = {}
+        for info in objects_under(store, names.PACKS):
+            pack = bytes.fromhex(info.key.rpartition("/")[2])
+            self.listed[pack], self.since[pack] = info.size_bytes, info.modified
         self._asked: dict[bytes, int | None] = {}
 
     def size_bytes(self, pack: bytes) -> int | None:

@@ -12,6 +12,7 @@ from holdfast.domain.errors import (
     ConflictError,
     HoldfastError,
     IntegrityError,
+    NeedsRetrievalError,
     NotFoundError,
     OutOfSpaceError,
     PermissionDeniedError,
@@ -140,7 +141,8 @@ def error_of_refusal(refusal: Refusal, action: str, resource: str) -> HoldfastEr
         kind = ThrottledError if status == 503 else UnavailableError
         return kind(what, why=why, cure="run the command again; if it lasts, see the AWS Health Dashboard")
     if code == "InvalidObjectState":
-        return HoldfastError(what, why=why, cure="retrieve the object from its archive class first")
+        cure = "run `holdfast image restore POINT --plan`: it says what has to be retrieved and what that costs"
+        return NeedsRetrievalError(what, why=why, cure=cure)
     if code in _DENIED_CODES or code.startswith("KMS.") or status in (401, 403):
         return PermissionDeniedError(what, why=why, cure=f"use credentials that are allowed {action} on {resource}")
     if status == 404 or code.startswith("NoSuch") or "NotFound" in code:

@@ -1,7 +1,7 @@
 """A store that fails exactly when it is told to: for tests of everything that must survive faults.
 
 A plan names requests by their number (0 is the first) and says what befalls each. Requests are `create`, `get`, `head`,
-`delete`, `extend` and each `list` and `versions`, in the order in which they arrive.
+`retrieve`, `delete`, `extend` and each `list` and `versions`, in the order in which they arrive.
 """
 
 import threading
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import UnavailableError
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 
@@ -116,6 +117,13 @@ class FaultyStore:
             raise self._error(request)
         self._after(request, fault)
         yield from found
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """As the store inside, or as planned; a torn answer is a lost one."""
+        request, fault = self._arrive("retrieve", key)
+        self._before(request, fault)
+        self._inner.retrieve(key, days, tier)
+        self._after(request, Fault.LOST_ANSWER if fault is Fault.TORN else fault)
 
     def delete(self, key: str) -> bool:
         """As the store inside, or as planned; a torn answer is a lost one."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import Enum
 
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 from holdfast.testing.faulty_store import Request
@@ -22,7 +23,7 @@ class Lie(Enum):
 
 
 FITTING = {
-    Lie.DUPLICATE: ("create", "delete"),
+    Lie.DUPLICATE: ("create", "delete", "retrieve"),
     Lie.SHORT_LIST: ("list",),
     Lie.STALE_GET: ("get", "head"),
 }
@@ -76,6 +77,13 @@ class MisleadingStore:
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """As the store inside."""
         return self._inner.versions(prefix)
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """As the store inside."""
+        lie = self._arrive("retrieve", key)
+        self._inner.retrieve(key, days, tier)
+        if lie is Lie.DUPLICATE:
+            self._inner.retrieve(key, days, tier)
 
     def delete(self, key: str) -> bool:
         """As the store inside."""

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.repository.format import config as config_form
 from holdfast.repository.format import names
@@ -36,10 +37,13 @@ class SmallRepository:
 
 
 def make_small_repository(
-    store: ObjectStore, surroundings: Surroundings, pack_size_bytes: int | None = None
+    store: ObjectStore,
+    surroundings: Surroundings,
+    pack_size_bytes: int | None = None,
+    archive_class: ArchiveClass | None = None,
 ) -> SmallRepository:
     """A new repository; with `pack_size_bytes` its packs are that small (its config is written anew)."""
-    new = create_repository(store, surroundings)
+    new = create_repository(store, surroundings, archive_class=archive_class)
     if pack_size_bytes is not None:
         config = dataclasses.replace(new.repository.config, pack_size_bytes=pack_size_bytes)
         store.delete(names.CONFIG)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectNotFoundError, PermissionDeniedError
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
@@ -57,6 +58,10 @@ class StrictStore:
         """Every version, no markers."""
         found = [one for one in self.bucket.every_version() if one.key.startswith(prefix) and one.body is not None]
         return iter([ObjectInfo(one.key, len(one.body or b""), None, one.id, one.modified) for one in found])
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """Nothing here is cold."""
+        self._found(key, None)
 
     def delete(self, key: str) -> bool:
         """Each version and marker by its id, the newest last."""

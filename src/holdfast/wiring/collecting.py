@@ -27,5 +27,7 @@ def collect(
         deleted_packs=report.deleted,
         freed_bytes=report.freed_bytes,
         kept_packs=report.kept,
+        young_packs=report.young,
+        young_bytes=report.young_bytes,
         waiting={one.session.hex(): one.since for one in report.waiting},
     )

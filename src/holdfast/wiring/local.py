@@ -17,7 +17,7 @@ from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import NotFoundError, UsageError, WrongKeyError
 from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_errors import translated
-from holdfast.repository.block_source import BlockReference
+from holdfast.repository.block_source import BlockReference, BlockTarget
 from holdfast.repository.checking.scrub import ScrubReport, scrub
 from holdfast.repository.checking.verify import VerifyReport, verify_point
 from holdfast.repository.compression import CompressionLevel
@@ -32,13 +32,17 @@ from holdfast.repository.opening import (
     Repository,
     create_repository,
     open_repository,
+    require_class,
 )
 from holdfast.repository.points import PointSummary, find_point, list_points, load_manifest
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import RestoreReport, restore_volume
+from holdfast.repository.retrieval import retrieving
+from holdfast.repository.retrieval.plan import plan_retrieval
+from holdfast.repository.retrieval.retrieving import KeepingProgress, Retrieval, RetrievalOrder
 from holdfast.repository.sessions import retire
 from holdfast.repository.stores.counting import RequestCounts
-from holdfast.repository.stores.location import open_store
+from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
 from holdfast.wiring import collecting
@@ -103,6 +107,7 @@ def opened(
         memory = ReadOnlyMemory(memory)
     with machine_surroundings() as surroundings, closing(open_store(location, counts=counts)) as store:
         repository = _unlocked(store, password, surroundings)
+        require_class(repository, asked_class(location))
         recognise(repository, memory, accept=accept_ledger)
         yield LocalRepository(repository, counts)
         remember(repository, memory)
@@ -140,7 +145,15 @@ def initialised(
     cost = _cost(kdf_memory_bytes)
     wrapper = None if kms_key is None else LazyKeyService()
     with machine_surroundings() as surroundings, closing(open_store(location)) as store:
-        new = create_repository(store, surroundings, password=password, cost=cost, wrapper=wrapper, kms_key=kms_key)
+        new = create_repository(
+            store,
+            surroundings,
+            password=password,
+            cost=cost,
+            wrapper=wrapper,
+            kms_key=kms_key,
+            archive_class=asked_class(location),
+        )
         remember(new.repository, FileLocationMemory(home_folder(), warn))
         yield new
 
@@ -171,13 +184,39 @@ def back_up(
         return backup_volume(opened.repository, volume, order, progress, listed)
 
 
+def target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
+    """What `text` names for a volume of the point: a file, a device, `-` or `ebs:`. Nothing is written yet."""
+    return open_target(text, point, force=force)
+
+
 def restore(
-    opened: LocalRepository, point: str, target: str, progress: Progress, *, volume: str | None, force: bool
+    opened: LocalRepository,
+    point: PointSummary,
+    place: BlockTarget,
+    retrieved: Retrieval,
+    progress: Progress,
+    volume: str | None,
 ) -> RestoreReport:
-    """Restore a volume of the point that `point` names to what `target` names: a file, a device, `-` or `ebs:`."""
-    summary = find(opened, point)
-    place = open_target(target, summary, force=force)
-    return restore_volume(opened.repository, summary, place, progress, volume)
+    """Restore a volume of the point to `place`; copies that were retrieved for it are kept while it goes on."""
+    return restore_volume(opened.repository, point, place, KeepingProgress(progress, retrieved), volume)
+
+
+def retrieval(opened: LocalRepository, point: PointSummary, volume: str | None, *, whole: bool) -> Retrieval:
+    """What has to be retrieved before that volume, or with `whole` all of the point, can be read. Asks for nothing."""
+    return Retrieval(opened.repository, plan_retrieval(opened.repository, point, volume, whole=whole))
+
+
+def retrieve(
+    opened: LocalRepository,
+    point: PointSummary,
+    wanted: Retrieval,
+    order: RetrievalOrder,
+    progress: Progress,
+    *,
+    wait: bool,
+) -> int:
+    """Ask for it, and wait with this machine's clock; how many packs were asked for."""
+    return retrieving.retrieve(opened.repository, point, wanted, order, progress, time.sleep if wait else None)
 
 
 def find(opened: LocalRepository, point: str) -> PointSummary:
@@ -200,9 +239,9 @@ def delete(opened: LocalRepository, point: PointSummary) -> None:
     retire(opened.repository, point.session, point.key)
 
 
-def verify(opened: LocalRepository, point: PointSummary, progress: Progress) -> VerifyReport:
-    """Read all of a point as a restore would."""
-    return verify_point(opened.repository, point, progress)
+def verify(opened: LocalRepository, point: PointSummary, retrieved: Retrieval, progress: Progress) -> VerifyReport:
+    """Read all of a point as a restore would; copies that were retrieved for it are kept while it goes on."""
+    return verify_point(opened.repository, point, KeepingProgress(progress, retrieved))
 
 
 def scrubbed(location: str, percent: int, progress: Progress) -> ScrubReport:

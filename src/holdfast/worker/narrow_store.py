@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NoReturn
 
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import HoldfastError, ObjectNotFoundError, PermissionDeniedError
 from holdfast.repository.format import names
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
@@ -58,6 +59,10 @@ class NarrowStore:
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """Refused."""
         self._refuse("list", prefix)
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """Refused: it costs money."""
+        self._refuse("retrieve", key)
 
     def delete(self, key: str) -> bool:
         """Refused."""

@@ -50,7 +50,9 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What was looked at, and what was found. `unreferenced_packs` are left-overs, no damage."""
+    """What was looked at, and what was found. `unreferenced_packs` are left-overs, no damage. `packs_cold` were to be
+    read and would have to be retrieved first: of them what the store says was compared.
+    """
 
     objects: int
     packs: int
@@ -58,6 +60,8 @@ class CheckReport:
     read_bytes: int
     points: int
     unreferenced_packs: int
+    packs_cold: int
+    cold_bytes: int
     damage: tuple[Damage, ...]
 
 
@@ -156,11 +160,15 @@ def _checked(repository: Repository, read_percent: int | None, progress: Progres
     provable = read_percent is not None and not any(key.startswith(names.TENANTS) for key in findings.whys)
     chosen = [key for key in sizes if provable and dice.random() * 100 < (read_percent or 0)]
     progress.total(sum(sizes[key] for key in chosen))
-    read_bytes = 0
+    read_bytes, cold_bytes, packs_cold = 0, 0, 0
     written = {names.pack(pack.pack): pack for manifest in manifests for pack in manifest.packs}
     for key, finding in _read_packs(repository, chosen, written):
         progress.advance(sizes[key])
-        read_bytes += finding.size_bytes
+        if finding.cold:
+            packs_cold += 1
+            cold_bytes += finding.size_bytes
+        else:
+            read_bytes += finding.size_bytes
         if finding.why:
             findings.add_object(key, finding.why)
             for manifest, volume in needed.get(key, ()):
@@ -169,10 +177,12 @@ def _checked(repository: Repository, read_percent: int | None, progress: Progres
     return CheckReport(
         objects=objects + len(sizes),
         packs=len(sizes),
-        packs_read=len(chosen),
+        packs_read=len(chosen) - packs_cold,
         read_bytes=read_bytes,
         points=len(manifests),
         unreferenced_packs=len(sizes.keys() - needed.keys()),
+        packs_cold=packs_cold,
+        cold_bytes=cold_bytes,
         damage=findings.report(),
     )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.chunk_opening import open_chunk
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
@@ -17,12 +17,13 @@ from holdfast.repository.opening import Repository
 @dataclass(frozen=True, slots=True)
 class PackFinding:
     """What is wrong with a pack, "" for nothing. `chunks` are the ids that do not open; none means the pack as a
-    whole.
+    whole. `cold`: it lies in an archive class, and only what the store says of it was compared.
     """
 
     why: str = ""
     chunks: frozenset[bytes] = frozenset()
     size_bytes: int = 0
+    cold: bool = False
 
 
 def read_pack(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
@@ -30,8 +31,19 @@ def read_pack(repository: Repository, key: str, written: StoredPack | None) -> P
     try:
         data = repository.store.get(key)
         return _examine(repository, key, data, written)
+    except NeedsRetrievalError:
+        return _from_without(repository, key, written)
     except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError) as error:
         return PackFinding(why=error.why)
+
+
+def _from_without(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
+    """Of a cold pack: size and checksum as the store has them (section 17)."""
+    found = repository.store.head(key)
+    size_bytes = found.size_bytes
+    if written is None or (size_bytes == written.size_bytes and found.sha256 in (None, written.sha256)):
+        return PackFinding(size_bytes=size_bytes, cold=True)
+    return PackFinding("it is not the pack that its manifest recorded", size_bytes=size_bytes, cold=True)
 
 
 def _examine(repository: Repository, key: str, data: Buffer, written: StoredPack | None) -> PackFinding:

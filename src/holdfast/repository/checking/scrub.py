@@ -8,7 +8,13 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from holdfast.domain.errors import IntegrityError, NotFoundError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.domain.errors import (
+    IntegrityError,
+    NeedsRetrievalError,
+    NotFoundError,
+    ObjectNotFoundError,
+    UnsupportedFormatError,
+)
 from holdfast.repository.few_at_once import few_at_once
 from holdfast.repository.format import envelope, key_slot, names
 from holdfast.repository.format import pack as pack_form
@@ -47,8 +53,8 @@ class Blemish:
 
 @dataclass(frozen=True, slots=True)
 class ScrubReport:
-    """What was counted and what was read. `foreign`: how many files are none of the repository's; the first ones are in
-    `foreign_keys`.
+    """What was counted and what was read. `packs_cold` were to be read and would have to be retrieved first. `foreign`:
+    how many files are none of the repository's; the first ones are in `foreign_keys`.
     """
 
     objects: int
@@ -56,6 +62,8 @@ class ScrubReport:
     packs: int
     packs_read: int
     read_bytes: int
+    packs_cold: int
+    cold_bytes: int
     foreign: int
     foreign_keys: tuple[str, ...]
     damage: tuple[Blemish, ...]
@@ -78,19 +86,24 @@ def scrub(store: ObjectStore, surroundings: Surroundings, percent: int, progress
     progress.total(sum(info.size_bytes for info in chosen))
     repository = _identity(store)
     damage = dict(_missing(store, own))
-    read_bytes = 0
+    read_bytes, packs_cold, cold_bytes = 0, 0, 0
     examined = few_at_once(surroundings, lambda info: _examine(store, info, repository), chosen)
     for info, found in examined:
         progress.advance(info.size_bytes)
         read_bytes += found.read_bytes
+        if found.cold:
+            packs_cold += 1
+            cold_bytes += info.size_bytes
         if found.why:
             damage.setdefault(info.key, found.why)
     return ScrubReport(
         objects=len(own),
         stored_bytes=sum(info.size_bytes for info in own),
         packs=sum(_is_pack(info.key) for info in own),
-        packs_read=sum(_is_pack(info.key) for info in chosen),
+        packs_read=sum(_is_pack(info.key) for info in chosen) - packs_cold,
         read_bytes=read_bytes,
+        packs_cold=packs_cold,
+        cold_bytes=cold_bytes,
         foreign=foreign,
         foreign_keys=tuple(foreign_keys),
         damage=tuple(Blemish(key, why) for key, why in sorted(damage.items())),
@@ -150,6 +163,7 @@ class _Examined:
 
     why: str
     read_bytes: int = 0
+    cold: bool = False
 
 
 def _examine(store: ObjectStore, info: ObjectInfo, repository: bytes | None) -> _Examined:
@@ -157,6 +171,8 @@ def _examine(store: ObjectStore, info: ObjectInfo, repository: bytes | None) -> 
         return _Examined(f"it has {info.size_bytes} bytes, more than any object of a repository")
     try:
         data = memoryview(store.get(info.key))
+    except NeedsRetrievalError:
+        return _Examined("", cold=True)
     except ObjectNotFoundError:
         return _Examined("" if info.key.startswith(_MAY_GO) else "it is missing")
     try:

@@ -15,7 +15,14 @@ from holdfast.domain.errors import (
 from holdfast.domain.numerals import counted
 from holdfast.repository.collection.fence import SILENCE, OpenSession, close_dead, wait_for_sessions
 from holdfast.repository.collection.marking import Marking, PackUse
-from holdfast.repository.collection.planning import Findings, Proposal, dead_packs, next_plan, worth_repacking
+from holdfast.repository.collection.planning import (
+    DeadPacks,
+    Findings,
+    Proposal,
+    dead_packs,
+    next_plan,
+    worth_repacking,
+)
 from holdfast.repository.collection.repacking import Repacked, repack
 from holdfast.repository.collection.roots import Roots, read_roots
 from holdfast.repository.format import names
@@ -45,7 +52,8 @@ class CollectionOrder:
 @dataclass(frozen=True, slots=True)
 class CollectionReport:
     """What was found and done. `condemned` and `repacked` count packs of this collection's own plan, `kept` those that
-    are condemned and still needed; bytes are as stored. `waiting`: sessions that hold the rest up.
+    are condemned and still needed; bytes are as stored. `young`: cold packs that nothing needs and that cost as much
+    deleted as kept. `waiting`: sessions that hold the rest up.
     """
 
     epoch: int
@@ -59,6 +67,8 @@ class CollectionReport:
     deleted: int = 0
     freed_bytes: int = 0
     kept: int = 0
+    young: int = 0
+    young_bytes: int = 0
     waiting: tuple[OpenSession, ...] = ()
     dry_run: bool = False
 
@@ -132,7 +142,8 @@ class Collection:
         moved = [
             repack(repository, tenant, uses, self._progress) for tenant, uses in sorted(self._to_repack(found).items())
         ]
-        proposal = next_plan(repository, found, dead, moved)
+        report = _with_young(report, dead, packs)
+        proposal = next_plan(repository, found, dead.packs, moved)
         if not proposal.newly_condemned and not moved:
             return report
         if not self._publish(proposal.plan):
@@ -201,7 +212,9 @@ class Collection:
 
     def _foreseen(self, report: CollectionReport, found: Findings, needed: Set[bytes]) -> CollectionReport:
         """What a collection would do, as far as can be told without doing it."""
-        dead = dead_packs(self._repository, found) | frozenset(
+        unneeded = dead_packs(self._repository, found)
+        report = _with_young(report, unneeded, found.packs)
+        dead = unneeded.packs | frozenset(
             pack for pack in found.plan.condemned if found.packs.stands(pack) and pack not in needed
         )
         sparse = [use for uses in self._to_repack(found).values() for use in uses]
@@ -231,6 +244,11 @@ def _after_repacking(uses: Iterable[bytes], moved: list[Repacked]) -> frozenset[
     """What was needed before is needed still, where it lies now."""
     survivors = {pack: others for one in moved for pack, others in one.survivors.items()}
     return frozenset(there for pack in uses for there in survivors.get(pack, {pack}))
+
+
+def _with_young(report: CollectionReport, dead: DeadPacks, packs: StandingPacks) -> CollectionReport:
+    young_bytes = sum(packs.size_bytes(pack) or 0 for pack in dead.young)
+    return dataclasses.replace(report, young=len(dead.young), young_bytes=young_bytes)
 
 
 def _with_plan(

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError, ObjectNotFoundError, UnavailableError
+from holdfast.domain.errors import FormatError, NeedsRetrievalError, ObjectNotFoundError, UnavailableError
 from holdfast.repository.collection.marking import PackUse
 from holdfast.repository.collection.repacking import Repacked
 from holdfast.repository.format import names
-from holdfast.repository.format.pack import DIRECTORY_ENTRY, FOOTER, HEADER_BYTES, TAG_BYTES
+from holdfast.repository.format.pack import DIRECTORY_ENTRY, FOOTER, HEADER_BYTES, TAG_BYTES, PackHeader
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
@@ -41,31 +41,60 @@ class Proposal:
     left_out: frozenset[str]
 
 
-def dead_packs(repository: Repository, found: Findings) -> frozenset[bytes]:
-    """Packs that stand and that nothing needs, of sessions that are not open. One whose header cannot be read says not
-    whose it is: it is left alone, and `check` names it.
+@dataclass(frozen=True, slots=True)
+class DeadPacks:
+    """Packs that nothing needs: those that may be condemned, and cold ones whose class's least time is not over."""
+
+    packs: frozenset[bytes]
+    young: frozenset[bytes] = frozenset()
+
+
+def dead_packs(repository: Repository, found: Findings) -> DeadPacks:
+    """Packs that stand and that nothing needs, of sessions that are not open. One whose header is damaged says not
+    whose it is: it is left alone, and `check` names it. Nor does one that is cold: it may be anybody's who is at work.
     """
     spared = found.uses.keys() | found.read | found.plan.condemned
     unneeded = [pack for pack in found.packs.listed if pack not in spared]
-    sessions = repository.surroundings.transfer.map(lambda pack: _session_of(repository, pack), unneeded)
-    return frozenset(
-        pack
-        for pack, session in zip(unneeded, sessions, strict=True)
-        if session is not None and session not in found.opened
-    )
+    headers = repository.surroundings.transfer.map(lambda pack: _header_of(repository, pack), unneeded)
+    dead: set[bytes] = set()
+    young: set[bytes] = set()
+    for pack, header in zip(unneeded, headers, strict=True):
+        if isinstance(header, PackHeader):
+            ended, holds_data = header.session not in found.opened, not header.holds_maps
+        else:
+            ended, holds_data = header is _COLD and not found.opened, True
+        if ended:
+            (young if holds_data and _is_young(repository, found, pack) else dead).add(pack)
+    return DeadPacks(frozenset(dead), frozenset(young))
 
 
-def _session_of(repository: Repository, pack: bytes) -> bytes | None:
+_COLD = object()
+
+
+def _header_of(repository: Repository, pack: bytes) -> object:
+    """The pack's header; None where it is damaged or gone, _COLD where it cannot be read."""
     try:
-        return read_header(repository.store, pack).session
+        return read_header(repository.store, pack)
+    except NeedsRetrievalError:
+        return _COLD
     except (FormatError, ObjectNotFoundError):
         return None
 
 
+def _is_young(repository: Repository, found: Findings, pack: bytes) -> bool:
+    """Whether it costs as much to delete a cold pack now as to keep it. By the store's clock: it is money alone."""
+    archive_class, since = repository.config.archive_class, found.packs.since.get(pack)
+    if archive_class is None or since is None:
+        return False
+    return since + archive_class.least_storage > repository.surroundings.now()
+
+
 def worth_repacking(repository: Repository, found: Findings) -> dict[str, list[PackUse]]:
     """By tenant, the packs whose live chunks should move: mostly dead ones, condemned ones that are needed, and small
-    ones where together they fill a pack.
+    ones where together they fill a pack. In an archive none: what moves has to be retrieved first (section 17).
     """
+    if repository.config.archive_class is not None:
+        return {}
     chosen: dict[str, list[PackUse]] = {}
     small: dict[tuple[str, int], list[PackUse]] = {}
     pack_size = repository.config.pack_size_bytes

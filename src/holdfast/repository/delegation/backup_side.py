@@ -69,9 +69,15 @@ def prepare_backup(
 
     `session`: the caller's own random id, so that running this again after a crash finds what it began. A session that
     was opened and never ordered is ended and another one begun: the one that counts is the answer's.
-    Raises ConflictError for a session that has ended.
+    Raises ConflictError for a session that has ended, UsageError for an archive repository.
     """
     _check_volumes(volumes)
+    if repository.config.archive_class is not None:
+        raise UsageError(
+            "workers do not write into an archive repository",
+            why="what they wrote is proved by reading it, and in an archive nothing is read before it is retrieved",
+            cure="name a repository of class standard",
+        )
     if session is not None and _is_known(repository, session):
         try:
             return reprepare(repository, session)

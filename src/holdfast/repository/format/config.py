@@ -2,42 +2,52 @@
 
 from dataclasses import dataclass
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import UnsupportedFormatError
 from holdfast.repository.crypto.keyed_hash import SUITE
 from holdfast.repository.format import cbor
 
 FORMAT = 1
 PACK_SIZE_BYTES = 16 * 1024 * 1024
+# Each pack that is retrieved costs a request, and nothing is read of it before it is there as a whole.
+ARCHIVE_PACK_SIZE_BYTES = 64 * 1024 * 1024
 STANDARD = "standard"
+ARCHIVE = "archive"
 PACK_SIZE_LIMIT_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Config:
-    """What a repository is; written once."""
+    """What a repository is; written once. `archive_class` is where its data packs go, None for class standard."""
 
     repository: bytes
     name_key: bytes
     created: str
     block_size_bytes: int
     pack_size_bytes: int = PACK_SIZE_BYTES
-    repository_class: str = STANDARD
+    archive_class: ArchiveClass | None = None
+
+    @property
+    def repository_class(self) -> str:
+        """`standard` or `archive`."""
+        return STANDARD if self.archive_class is None else ARCHIVE
 
 
 def encode(config: Config) -> bytes:
     """Object to bytes."""
-    return cbor.encode(
-        {
-            "format": FORMAT,
-            "suite": SUITE,
-            "repository": config.repository,
-            "class": config.repository_class,
-            "block_size": config.block_size_bytes,
-            "pack_size": config.pack_size_bytes,
-            "name_key": config.name_key,
-            "created": config.created,
-        }
-    )
+    fields = {
+        "format": FORMAT,
+        "suite": SUITE,
+        "repository": config.repository,
+        "class": config.repository_class,
+        "block_size": config.block_size_bytes,
+        "pack_size": config.pack_size_bytes,
+        "name_key": config.name_key,
+        "created": config.created,
+    }
+    if config.archive_class is not None:
+        fields["storage_class"] = config.archive_class.value
+    return cbor.encode(fields)
 
 
 def decode(body: bytes) -> Config:
@@ -45,10 +55,14 @@ def decode(body: bytes) -> Config:
     fields = cbor.decode(body, "config")
     version, suite = fields.natural("format"), fields.natural("suite")
     name = fields.get("class", str)
-    if version > FORMAT or suite != SUITE or name != STANDARD:
+    storage_class = fields.get("storage_class", str) if name == ARCHIVE else None
+    known = name == STANDARD or storage_class in ArchiveClass.__members__
+    called = name if storage_class is None else f"{name} in {storage_class}"
+    if version > FORMAT or suite != SUITE or not known:
         raise UnsupportedFormatError(
-            f"this repository has format {version}, suite {suite}, class {name}",
-            why=f"this program knows format {FORMAT}, suite {SUITE}, class {STANDARD}",
+            f"this repository has format {version}, suite {suite}, class {called}",
+            why=f"this program knows format {FORMAT}, suite {SUITE}, class {STANDARD} and "
+            f"{ARCHIVE} in {' or '.join(ArchiveClass)}",
             cure="use a newer Holdfast",
         )
     return Config(
@@ -57,5 +71,5 @@ def decode(body: bytes) -> Config:
         created=fields.get("created", str),
         block_size_bytes=fields.natural("block_size", 8 * 1024 * 1024),
         pack_size_bytes=fields.natural("pack_size", PACK_SIZE_LIMIT_BYTES),
-        repository_class=name,
+        archive_class=None if storage_class is None else ArchiveClass(storage_class),
     )

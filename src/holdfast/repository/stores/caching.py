@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import datetime
 
+from holdfast.domain.archive import Tier
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 
 # Folders whose objects are written once and read by exact name; elsewhere presence itself is a fact that may change.
@@ -77,6 +78,10 @@ class CachingStore:
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """As the store inside."""
         return self._inner.versions(prefix)
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """As the store inside."""
+        self._inner.retrieve(key, days, tier)
 
     def delete(self, key: str) -> bool:
         """As the store inside; forgets what was remembered of the object, before and after."""

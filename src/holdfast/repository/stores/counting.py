@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime
 
+from holdfast.domain.archive import Tier
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 
 # What one LIST answer of S3 holds at most; other stores are counted as if they paged like it.
@@ -15,12 +16,12 @@ class RequestCounts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._requests = {"get": 0, "put": 0, "list": 0, "head": 0, "delete": 0}
+        self._requests = {"get": 0, "put": 0, "list": 0, "head": 0, "delete": 0, "retrieve": 0}
         self._sent_bytes = 0
         self._received_bytes = 0
 
     def add(self, kind: str, *, sent_bytes: int = 0, received_bytes: int = 0) -> None:
-        """Count one request of `kind` (get, put, list, head or delete) and its payload."""
+        """Count one request of `kind` (get, put, list, head, delete or retrieve) and its payload."""
         with self._lock:
             self._requests[kind] += 1
             self._sent_bytes += sent_bytes
@@ -33,7 +34,7 @@ class RequestCounts:
 
     @property
     def requests(self) -> dict[str, int]:
-        """A copy of the counts: {"get": …, "put": …, "list": …, "head": …, "delete": …}."""
+        """A copy of the counts: {"get": …, "put": …, "list": …, "head": …, "delete": …, "retrieve": …}."""
         with self._lock:
             return dict(self._requests)
 
@@ -91,6 +92,11 @@ class CountingStore:
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """One `list` for each page of 1,000 versions."""
         return self._paged(self._inner.versions(prefix))
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """One `retrieve`."""
+        self.counts.add("retrieve")
+        self._inner.retrieve(key, days, tier)
 
     def delete(self, key: str) -> bool:
         """One `delete`."""

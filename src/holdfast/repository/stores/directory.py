@@ -16,6 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
@@ -118,6 +119,10 @@ class DirectoryStore:
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """The objects: there is one version of each."""
         return self.list(prefix)
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """Nothing in a directory is cold."""
+        self.head(key)
 
     def delete(self, key: str) -> bool:
         """Remove the object, if it is there, durably; its folders stay."""

@@ -3,7 +3,7 @@
 A place is written in one of these ways:
 
     DIR, file:///path                    a directory, local or NFS
-    s3://bucket/prefix[?options]         region=, endpoint=, path_style=true|false, class=standard, storage_class=
+    s3://bucket/prefix[?options]         region=, endpoint=, path_style=true|false, class=, storage_class=
     memory:                              a new, empty store in this process, for tests
 """
 
@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.stores.caching import CachingStore
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
@@ -87,6 +88,12 @@ def open_store(
     store = CountingStore(store, counts if counts is not None else RequestCounts())
     store = RetryingStore(store, retry)
     return CachingStore(store, cache_bytes) if cache_bytes else store
+
+
+def asked_class(location: str) -> ArchiveClass | None:
+    """The archive class that a person wrote into the location, None where there is none. Raises UsageError."""
+    place = parse_location(location)
+    return place.archive_class if isinstance(place, S3Location) else None
 
 
 def _open_raw(place: Location) -> ObjectStore:

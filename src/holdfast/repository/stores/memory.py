@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import IntegrityError, ObjectExistsError, ObjectNotFoundError
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
@@ -75,6 +76,10 @@ class MemoryStore:
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """The objects: there is one version of each."""
         return self.list(prefix)
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """Nothing here is cold."""
+        self._stored(key)
 
     def delete(self, key: str) -> bool:
         """Forget the object, if it is there."""

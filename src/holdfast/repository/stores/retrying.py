@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeVar
 
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, UnavailableError
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 from holdfast.signed_http.patience import DEFAULT_POLICY, Patience, RetryPolicy, Waiting
@@ -81,6 +82,10 @@ class RetryingStore:
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """As the store inside, with patience: all of them are asked for again after a fault."""
         return iter(self._repeat(lambda: list(self._inner.versions(prefix))))
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """As the store inside, with patience: a second one of the same tier costs nothing."""
+        self._repeat(lambda: self._inner.retrieve(key, days, tier))
 
     def delete(self, key: str) -> bool:
         """As the store inside, with patience."""

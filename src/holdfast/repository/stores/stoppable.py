@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import CancelledError
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
 
@@ -45,6 +46,11 @@ class StoppableStore:
         for found in self._inner.versions(prefix):
             self._go_on()
             yield found
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """As the store inside."""
+        self._go_on()
+        self._inner.retrieve(key, days, tier)
 
     def delete(self, key: str) -> bool:
         """As the store inside."""

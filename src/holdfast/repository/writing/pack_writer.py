@@ -125,7 +125,9 @@ class PackWriter:
         view[-32:] = trailer
         object_key = names.pack(pack.pack)
         store = self._access.store
-        store.create(object_key, view, sha256, StorageTerms(cold=not self._holds_maps))
+        # Maps are read to browse, to plan and to build upon; data before a restore alone.
+        terms = StorageTerms(archive_class=None if self._holds_maps else self._access.archive_class)
+        store.create(object_key, view, sha256, terms)
         self._rooms.append(room)
         found = store.head(object_key)
         if found.size_bytes != size or found.sha256 not in (None, sha256):

@@ -71,15 +71,20 @@ def terms_of(session: WriterSession, level: CompressionLevel) -> WritingTerms:
 
 def _ranked_runs(session: WriterSession) -> Iterator[ObjectInfo]:
     """Runs of committed sessions, and those that the plan names, that may be worth loading. One that a LIST leaves out
-    costs storage, never correctness.
+    costs storage, never correctness. In an archive a workload's points share chunks among themselves alone, so that a
+    retrieval asks for packs that are full of what it is for.
     """
+    own_alone = session.repository.config.archive_class is not None
     prefix = names.index_runs(session.tenant_id)
     live = session.repository.ledger.state.live
     ranked: list[tuple[bool, str, ObjectInfo]] = []
     for info in objects_under(session.repository.store, prefix):
         record = live.get(bytes.fromhex(info.key.removeprefix(prefix).partition("-")[0]), _NO_RECORD)
+        own = bool(record) and record["workload"] == session.workload
+        if own_alone and not own:
+            continue
         if record:
-            ranked.append((record["workload"] == session.workload, record["created"], info))
+            ranked.append((own, record["created"], info))
         elif info.key in session.plan.index_runs:
             ranked.append((False, "", info))
     return (info for _own, _created, info in sorted(ranked, key=lambda item: item[:2], reverse=True))

@@ -4,10 +4,17 @@ import os
 
 import pytest
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import UsageError
 from holdfast.repository.stores.caching import CachingStore
 from holdfast.repository.stores.counting import RequestCounts
-from holdfast.repository.stores.location import DirectoryLocation, MemoryLocation, open_store, parse_location
+from holdfast.repository.stores.location import (
+    DirectoryLocation,
+    MemoryLocation,
+    asked_class,
+    open_store,
+    parse_location,
+)
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.testing.object_store_contract import put
 
@@ -52,6 +59,8 @@ def test_the_canonical_form_has_one_order():
         "s3:bucket", "s3://", "s3:///prefix", "s3://b/p", "s3://bucket/a//b", "s3://bucket/a/../b", "s3://bucket/%0a",
         "s3://bucket/%C3%BC", "s3://bucket/" + "x" * 501, "s3://bucket#part", "s3://bucket?regoin=x", "s3://bucket?region",
         "s3://bucket?region=", "s3://bucket?region=a&region=b", "s3://bucket?path_style=yes", "s3://bucket?class=cold",
+        "s3://bucket?class=archive", "s3://bucket?class=archive&storage_class=STANDARD",
+        "s3://bucket?class=archive&storage_class=GLACIER_IR", "s3://bucket?class=standard&storage_class=GLACIER",
         "s3://bucket?storage_class=DEEP_ARCHIVE", "s3://bucket?storage_class=GLACIER", "s3://bucket?endpoint=host:9000",
         "s3://bucket?endpoint=http://host/path", "s3://bucket?endpoint=http://u:p@host", "s3://bucket?endpoint=ftp://host",
         "s3://bucket?endpoint=http://169.254.169.254", "s3://bucket?endpoint=http://[fd00:ec2::254]:80",
@@ -67,9 +76,13 @@ def test_what_is_no_place_is_refused_with_a_cure(text):
     assert caught.value.cure
 
 
-def test_archive_repositories_are_not_offered_yet():
-    with pytest.raises(UsageError, match="not offered yet"):
-        parse_location("s3://bucket/p?class=archive")
+@pytest.mark.parametrize("archive_class", list(ArchiveClass))
+def test_an_archive_is_asked_for_and_is_no_part_of_the_place(archive_class):
+    text = f"s3://bucket/p?class=archive&storage_class={archive_class}"
+    assert parse_location(text) == S3Location("bucket", "p", archive_class=archive_class)
+    assert asked_class(text) is archive_class
+    assert parse_location(text).canonical == "s3://bucket/p"
+    assert asked_class("s3://bucket/p") is asked_class("/srv") is None
 
 
 def test_a_secret_in_a_location_is_not_repeated():
@@ -86,7 +99,7 @@ def test_an_opened_store_counts_and_may_cache(tmp_path):
     put(store, "packs/00/a")
     for _ in range(3):
         assert store.get("packs/00/a") == b"body"
-    assert counts.requests == {"get": 1, "put": 1, "list": 0, "head": 0, "delete": 0}
+    assert counts.requests == {"get": 1, "put": 1, "list": 0, "head": 0, "delete": 0, "retrieve": 0}
     store.close()
 
 

@@ -11,6 +11,7 @@ import pytest
 from holdfast.domain.errors import (
     HoldfastError,
     IntegrityError,
+    NeedsRetrievalError,
     NotFoundError,
     ObjectExistsError,
     ObjectNotFoundError,
@@ -102,7 +103,7 @@ def test_a_refused_write_becomes_the_right_error(opened, status, code, kind):
         (404, "NoSuchBucket", NotFoundError),
         (403, "AccessDenied", PermissionDeniedError),
         (503, "SlowDown", ThrottledError),
-        (403, "InvalidObjectState", HoldfastError),
+        (403, "InvalidObjectState", NeedsRetrievalError),
     ],
 )
 def test_a_refused_read_becomes_the_right_error(opened, status, code, kind):

@@ -155,7 +155,7 @@ def test_every_attempt_is_counted_with_its_bytes(memory, clock):
     store.delete("a")
     with pytest.raises(ObjectNotFoundError):
         store.head("a")
-    assert counts.requests == {"get": 3, "put": 2, "list": 0, "head": 2, "delete": 1}
+    assert counts.requests == {"get": 3, "put": 2, "list": 0, "head": 2, "delete": 1, "retrieve": 0}
     assert counts.snapshot() == {**counts.requests, "sent_bytes": 10, "received_bytes": 8}
     assert (counts.sent_bytes, counts.received_bytes) == (10, 8)
 

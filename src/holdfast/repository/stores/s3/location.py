@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.stores.location_errors import refuse
 
 # S3's own rule for the names of general-purpose buckets, with the underscore and capitals of other makers' stores.
@@ -29,7 +30,8 @@ _INSTANT_STORAGE_CLASSES = (
 class S3Location:
     """A prefix in a bucket; None means that botocore's own rules (environment, profile) decide.
 
-    `storage_class` applies to packs alone; everything else stays in the bucket's default class.
+    `storage_class` applies to packs alone; everything else stays in the bucket's default class. `archive_class`, of an
+    archive repository, is no part of the place's spelling: where it is decided once and for all is its `config`.
     """
 
     bucket: str
@@ -38,6 +40,7 @@ class S3Location:
     endpoint: str | None = None
     path_style: bool | None = None
     storage_class: str | None = None
+    archive_class: ArchiveClass | None = None
 
     @property
     def canonical(self) -> str:
@@ -87,25 +90,33 @@ def _s3_location(text: str, bucket: str, prefix: str, options: dict[str, str]) -
     empty = sorted(name for name, value in options.items() if not value)
     if empty:
         raise refuse(text, f"option {', '.join(empty)} has no value", "write name=value or leave the option away")
-    repository_class = options.get("class", "standard")
-    if repository_class == "archive":
-        raise refuse(text, "archive repositories are not offered yet", "leave `class` away or write class=standard")
-    if repository_class != "standard":
-        raise refuse(text, f"class={repository_class} is unknown", "write class=standard")
     if options.get("path_style") not in (None, "true", "false"):
         raise refuse(text, "path_style is neither true nor false", "write path_style=true")
     path_style = options["path_style"] == "true" if "path_style" in options else None
-    storage_class = options.get("storage_class")
+    storage_class, archive_class = _storage(text, options)
+    endpoint = options.get("endpoint")
+    if endpoint is not None:
+        endpoint = _check_endpoint(endpoint, text)
+    return S3Location(bucket, prefix, options.get("region"), endpoint, path_style, storage_class, archive_class)
+
+
+def _storage(text: str, options: dict[str, str]) -> tuple[str | None, ArchiveClass | None]:
+    """The storage class of packs, and that of a repository whose data are cold."""
+    repository_class, storage_class = options.get("class", "standard"), options.get("storage_class")
+    if repository_class not in ("standard", "archive"):
+        raise refuse(text, f"class={repository_class} is unknown", "write class=standard or class=archive")
+    if repository_class == "archive":
+        if storage_class is None or storage_class not in ArchiveClass.__members__:
+            why = "it does not say which archive class" if storage_class is None else f"{storage_class} is none"
+            raise refuse(text, why, f"write class=archive&storage_class= and {' or '.join(ArchiveClass)}")
+        return None, ArchiveClass(storage_class)
     if storage_class is not None and storage_class not in _INSTANT_STORAGE_CLASSES:
         raise refuse(
             text,
             f"storage_class={storage_class} is not one with immediate access",
-            f"use one of {', '.join(_INSTANT_STORAGE_CLASSES)}",
+            f"use one of {', '.join(_INSTANT_STORAGE_CLASSES)}; with class=archive {' or '.join(ArchiveClass)}",
         )
-    endpoint = options.get("endpoint")
-    if endpoint is not None:
-        endpoint = _check_endpoint(endpoint, text)
-    return S3Location(bucket, prefix, options.get("region"), endpoint, path_style, storage_class)
+    return storage_class, None
 
 
 def _check_endpoint(endpoint: str, text: str) -> str:

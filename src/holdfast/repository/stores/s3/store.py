@@ -1,6 +1,6 @@
 """A store in an S3 bucket, or in one that speaks like it.
 
-Objects are written and read by `signed_http` (a fifth of the CPU); HEAD, LIST and DELETE go through botocore. Every
+Objects are written and read by `signed_http` (a fifth of the CPU); all else goes through botocore. Every
 write carries If-None-Match:* and the body's SHA-256, which the store checks on arrival (Amazon S3 User Guide,
 "Conditional writes" and "Checking object integrity").
 """
@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import (
     HoldfastError,
     NotFoundError,
@@ -26,6 +27,7 @@ from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Prote
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.locks import LOCK_MODE, whole_second
 from holdfast.repository.stores.object_keys import check_key, is_key
+from holdfast.repository.stores.s3.coldness import coldness_of, is_done_already
 from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_error
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.ranges import exact_range, range_header
@@ -101,7 +103,9 @@ class S3Store:
             # AWS keeps the checksum without this; some compatible services only with it.
             "x-amz-sdk-checksum-algorithm": "SHA256",
         }
-        if self._place.storage_class is not None and key.startswith(_PACKS_FOLDER):
+        if terms.archive_class is not None:
+            headers["x-amz-storage-class"] = terms.archive_class
+        elif self._place.storage_class is not None and key.startswith(_PACKS_FOLDER):
             headers["x-amz-storage-class"] = self._place.storage_class
         if terms.retain_until is not None:
             headers["x-amz-object-lock-mode"] = LOCK_MODE
@@ -117,7 +121,7 @@ class S3Store:
     def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """One GET; behind a delete marker a LIST of the versions and another one.
 
-        Raises ObjectNotFoundError, PermissionDeniedError, UnavailableError.
+        Raises ObjectNotFoundError, NeedsRetrievalError, PermissionDeniedError, UnavailableError.
         """
         check_key(key)
         check_range(offset, length)
@@ -136,7 +140,10 @@ class S3Store:
         return exact_range(response, offset, length, lambda: self._head(key, version).size_bytes, self._name(key))
 
     def head(self, key: str) -> ObjectInfo:
-        """One HEAD with the stored checksum; behind a delete marker as `get`. Raises ObjectNotFoundError."""
+        """One HEAD with the stored checksum and how far a retrieval is; behind a delete marker as `get`.
+
+        Raises ObjectNotFoundError.
+        """
         check_key(key)
         return self._head(key, None)
 
@@ -165,6 +172,7 @@ class S3Store:
             None if known == _NO_VERSION else known,
             found.get("LastModified"),
             found.get("ObjectLockRetainUntilDate") if locked else None,
+            coldness_of(found, self._name(key)),
         )
 
     def _hidden(self, key: str) -> str:
@@ -205,6 +213,26 @@ class S3Store:
         for key, version in self._every_version(prefix):
             if "Size" in version and is_key(key):
                 yield ObjectInfo(key, int(version["Size"]), None, version["VersionId"], version.get("LastModified"))
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """One RestoreObject; S3 counts the days from when the copy is there and rounds up to midnight in UTC."""
+        check_key(key)
+        order = {"Days": days, "GlacierJobParameters": {"Tier": tier.value.capitalize()}}
+        try:
+            self._client.restore_object(Bucket=self._place.bucket, Key=self._root + key, RestoreRequest=order)
+        except ClientError as error:
+            refusal = refusal_of(error)
+            if is_done_already(refusal):
+                return
+            if refusal.code == "NoSuchKey":
+                raise ObjectNotFoundError(key) from error
+            if refusal.code == "InvalidArgument":
+                why = f"a {tier} retrieval for {days} days: {refusal.message}"
+                cure = "choose another tier; DEEP_ARCHIVE has no expedited one"
+                raise UsageError(f"{self._name(key)} is not retrieved so", why=why, cure=cure) from error
+            raise self._explain(refusal, "s3:RestoreObject", self._name(key)) from error
+        except BotoCoreError as error:
+            raise translate_botocore_error(error, "s3:RestoreObject", self._name(key)) from error
 
     def delete(self, key: str) -> bool:
         """A HEAD and a DELETE; in a versioned bucket a LIST and one DELETE for each version and delete marker."""

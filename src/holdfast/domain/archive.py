@@ -1,0 +1,85 @@
+"""Archive classes of S3 as AWS documents them: what is cold, how it is asked back, how long that takes, what it costs.
+
+Times: Amazon S3 User Guide, "Understanding archive retrieval options". Least storage times: "Understanding and managing
+Amazon S3 storage classes". Prices: Amazon S3 pricing, us-east-1; they are a figure to decide by and no bill.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+_GIB = Decimal(1024**3)
+_DAYS_A_MONTH = 30
+
+
+class ArchiveClass(StrEnum):
+    """A storage class whose objects have to be retrieved before they are read, under S3's name for it."""
+
+    GLACIER = "GLACIER"
+    DEEP_ARCHIVE = "DEEP_ARCHIVE"
+
+    @property
+    def least_storage(self) -> timedelta:
+        """Whoever deletes an object earlier pays for so long all the same."""
+        return timedelta(days=90 if self is ArchiveClass.GLACIER else 180)
+
+
+class Tier(StrEnum):
+    """How urgently an object is asked back."""
+
+    EXPEDITED = "expedited"
+    STANDARD = "standard"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class TierTerms:
+    """`longest`: what AWS calls typical at most, no promise. Prices in US dollars."""
+
+    takes: str
+    longest: timedelta
+    usd_per_1000_requests: Decimal
+    usd_per_gib: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """What a retrieval costs; `label` says whose prices these are and of when."""
+
+    label: str
+    terms: Mapping[ArchiveClass, Mapping[Tier, TierTerms]]
+    usd_per_gib_month_of_copies: Decimal
+
+    def offers(self, archive_class: ArchiveClass) -> Mapping[Tier, TierTerms]:
+        """The tiers that there are for objects of that class, the fastest first."""
+        return self.terms[archive_class]
+
+    def usd(self, archive_class: ArchiveClass, tier: Tier, count: int, size_bytes: int, days: int) -> Decimal:
+        """What it costs to retrieve so many objects with so many bytes in all, and to have the copies for `days`."""
+        terms, gib = self.terms[archive_class][tier], Decimal(size_bytes) / _GIB
+        asking = terms.usd_per_1000_requests * count / 1000 + terms.usd_per_gib * gib
+        return asking + self.usd_per_gib_month_of_copies * gib * days / _DAYS_A_MONTH
+
+
+def _terms(takes: str, longest: timedelta, requests: str, gib: str) -> TierTerms:
+    return TierTerms(takes, longest, Decimal(requests), Decimal(gib))
+
+
+# Expedited retrievals there are none of in DEEP_ARCHIVE; bulk ones from GLACIER are free.
+LIST_PRICES = PriceList(
+    label="list price of us-east-1, May 2026, without discounts and taxes; other regions differ",
+    terms={
+        ArchiveClass.GLACIER: {
+            Tier.EXPEDITED: _terms("1 to 5 minutes", timedelta(minutes=5), "10.00", "0.03"),
+            Tier.STANDARD: _terms("3 to 5 hours", timedelta(hours=5), "0.05", "0.01"),
+            Tier.BULK: _terms("5 to 12 hours", timedelta(hours=12), "0", "0"),
+        },
+        ArchiveClass.DEEP_ARCHIVE: {
+            Tier.STANDARD: _terms("within 12 hours", timedelta(hours=12), "0.10", "0.02"),
+            Tier.BULK: _terms("within 48 hours", timedelta(hours=48), "0.025", "0.0025"),
+        },
+    },
+    usd_per_gib_month_of_copies=Decimal("0.023"),
+)

@@ -1,0 +1,100 @@
+"""What has to be retrieved before a point can be read: exactly the cold packs that its volumes' maps lead to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.domain.archive import ArchiveClass
+from holdfast.repository.checking.reachability import Reachability
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.object_store import Coldness
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary, load_manifest
+from holdfast.repository.reading.restore import choose_volume
+from holdfast.repository.standing_packs import StandingPacks
+
+
+@dataclass(frozen=True, slots=True)
+class ColdPack:
+    """A pack that is needed and lies in an archive class."""
+
+    key: str
+    size_bytes: int
+    coldness: Coldness
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether a copy is there."""
+        return self.coldness.readable_until is not None
+
+    @property
+    def is_archived(self) -> bool:
+        """Whether it is neither there nor under way."""
+        return not self.is_readable and not self.coldness.under_way
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalPlan:
+    """The cold packs that some volumes of a point need, as they were when the store was asked; none in a standard
+    repository, which has no archive class.
+    """
+
+    point: str
+    volumes: tuple[str, ...]
+    archive_class: ArchiveClass | None
+    packs: tuple[ColdPack, ...] = ()
+
+    @property
+    def archived(self) -> tuple[ColdPack, ...]:
+        """Those that somebody has to ask for."""
+        return tuple(pack for pack in self.packs if pack.is_archived)
+
+    @property
+    def under_way(self) -> tuple[ColdPack, ...]:
+        """Those that were asked for."""
+        return tuple(pack for pack in self.packs if pack.coldness.under_way and not pack.is_readable)
+
+    @property
+    def readable(self) -> tuple[ColdPack, ...]:
+        """Those that can be read for now."""
+        return tuple(pack for pack in self.packs if pack.is_readable)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether a restore would find everything."""
+        return all(pack.is_readable for pack in self.packs)
+
+    @property
+    def readable_until(self) -> datetime | None:
+        """When the first of the copies that are there goes."""
+        return min((pack.coldness.readable_until for pack in self.packs if pack.coldness.readable_until), default=None)
+
+
+def plan_retrieval(repository: Repository, point: PointSummary, volume: str | None, *, whole: bool) -> RetrievalPlan:
+    """For the volume of that name (or the only one), or with `whole` for all of the point. Asks for nothing.
+
+    Raises IntegrityError for a map that cannot be walked to its end, ObjectNotFoundError for a pack that is gone,
+    UsageError and NotFoundError where the volume cannot be told.
+    """
+    manifest = load_manifest(repository, point)
+    volumes = manifest.volumes if whole else (choose_volume(manifest, volume),)
+    names_of_volumes = tuple(one.name for one in volumes)
+    archive_class = repository.config.archive_class
+    if archive_class is None:
+        return RetrievalPlan(point.id, names_of_volumes, None)
+    keys = sorted(names.pack(pack) for pack in _packs_of(repository, manifest, volumes))
+    infos = repository.surroundings.transfer.map(repository.store.head, keys)
+    packs = tuple(ColdPack(info.key, info.size_bytes, info.coldness) for info in infos if info.coldness is not None)
+    return RetrievalPlan(point.id, names_of_volumes, archive_class, packs)
+
+
+def _packs_of(repository: Repository, manifest: Manifest, volumes: Iterable[VolumeMap]) -> frozenset[bytes]:
+    walk = Reachability(repository, StandingPacks(repository.store))
+    packs: set[bytes] = set()
+    for volume in volumes:
+        found = walk.of_volume(manifest, volume)
+        if found.damage:
+            raise found.damage[0]
+        packs |= found.packs
+    return frozenset(packs)

@@ -1,0 +1,231 @@
+"""An archive in S3's archive classes, under a clock of its own: what is asked for, how often, and what then reads."""
+
+from datetime import timedelta
+
+import pytest
+
+from holdfast.domain.archive import ArchiveClass, Tier
+from holdfast.domain.errors import ConflictError, NeedsRetrievalError, UsageError
+from holdfast.repository.checking.check import check_repository
+from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup
+from holdfast.repository.format import names
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.opening import Repository, require_class
+from holdfast.repository.points import PointSummary, list_points, load_manifest
+from holdfast.repository.progress import Silence
+from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.retrieval.plan import RetrievalPlan, plan_retrieval
+from holdfast.repository.retrieval.retrieving import (
+    EXTENSION_MARGIN,
+    KeepingProgress,
+    Retrieval,
+    RetrievalOrder,
+    retrieve,
+)
+from holdfast.repository.sessions import retire
+from holdfast.repository.stores.counting import CountingStore, RequestCounts
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.testing.cold_store import ColdStore
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
+from holdfast.testing.memory_volumes import MemoryTarget
+from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
+from tests.faults.world import FIRST, PACK_SIZE_BYTES, SECOND, back_up, collect, volume_of
+
+CHUNK_A_PACK_BYTES = 200
+STANDARD = RetrievalOrder(Tier.STANDARD, 3)
+DAY_SECONDS = 24 * 3600
+
+
+class Archive:
+    """A repository in DEEP_ARCHIVE with two points of one workload that share a block."""
+
+    def __init__(self, archive_class: ArchiveClass = ArchiveClass.DEEP_ARCHIVE) -> None:
+        self.clock = SteppableClock()
+        self.store = ColdStore(MemoryStore(self.clock), self.clock)
+        self.small: SmallRepository = make_small_repository(
+            self.store, self.surroundings(1), CHUNK_A_PACK_BYTES, archive_class
+        )
+        self.repository: Repository = self.open(2)
+        back_up(self.repository, "disk", FIRST, "s1")
+        back_up(self.repository, "disk", SECOND, "s2", {"s1": FIRST})
+        self.points: list[PointSummary] = list_points(self.repository)
+
+    def surroundings(self, seed: int):
+        return deterministic_surroundings(seed, self.clock)
+
+    def open(self, seed: int) -> Repository:
+        return self.small.open(self.surroundings(seed))
+
+    def plan(self, number: int) -> RetrievalPlan:
+        return plan_retrieval(self.open(3), self.points[number], None, whole=False)
+
+    def retrieve(
+        self, number: int, order: RetrievalOrder = STANDARD, *, wait: bool = True, store: ObjectStore | None = None
+    ) -> Retrieval:
+        repository = self.small.open(self.surroundings(4), store)
+        wanted = Retrieval(repository, plan_retrieval(repository, self.points[number], None, whole=False))
+        pause = self.clock.step if wait else None
+        retrieve(repository, self.points[number], wanted, order, Silence(), pause)
+        return wanted
+
+
+@pytest.fixture
+def archive() -> Archive:
+    return Archive()
+
+
+def test_data_packs_alone_are_cold(archive):
+    packs = [pack for point in archive.points for pack in load_manifest(archive.repository, point).packs]
+    data = {names.pack(pack.pack) for pack in packs if not pack.holds_maps}
+    assert archive.store.cold == data
+    assert len(packs) > len(data) > 0
+
+
+def test_without_a_retrieval_all_is_listed_and_planned_and_nothing_read(archive):
+    repository = archive.open(5)
+    assert [point.workload for point in list_points(repository)] == ["disk", "disk"]
+    plan = archive.plan(1)
+    assert (plan.archive_class, plan.readable, plan.under_way) == (ArchiveClass.DEEP_ARCHIVE, (), ())
+    with pytest.raises(NeedsRetrievalError):
+        restore_volume(repository, archive.points[1], MemoryTarget(), Silence())
+    assert archive.store.billed == []
+
+
+def test_exactly_what_a_point_needs_is_asked_for(archive):
+    first, second = ({pack.key for pack in archive.plan(number).packs} for number in (0, 1))
+    assert first != second
+    assert first & second
+    archive.retrieve(1)
+    assert {asked.key for asked in archive.store.billed} == second
+    assert len(archive.store.billed) == len(second)
+    assert restored(archive.open(6), archive.points[1]) == SECOND.content
+    with pytest.raises(NeedsRetrievalError):
+        restore_volume(archive.open(7), archive.points[0], MemoryTarget(), Silence())
+
+
+def test_what_is_there_or_under_way_is_not_asked_for_again(archive):
+    archive.retrieve(1, wait=False)
+    once = list(archive.store.billed)
+    assert len(archive.plan(1).under_way) == len(once)
+    archive.retrieve(1, wait=False)
+    archive.retrieve(1)
+    assert archive.plan(1).is_readable
+    archive.retrieve(1)
+    assert archive.store.billed == once
+    archive.retrieve(0)
+    assert len(archive.store.billed) == len({pack.key for pack in archive.plan(0).packs} | {one.key for one in once})
+
+
+def test_waiting_takes_what_the_tier_takes(archive):
+    before = archive.clock()
+    archive.retrieve(0, RetrievalOrder(Tier.BULK, 1))
+    assert timedelta(hours=48) <= archive.clock() - before < timedelta(hours=48, minutes=10)
+
+
+def test_few_looks_while_nothing_is_there(archive):
+    volume = volume_of(*range(100, 160))
+    back_up(archive.repository, "wide", volume, "w")
+    archive.points = [*archive.points, list_points(archive.repository)[-1]]
+    counts = RequestCounts()
+    wanted = archive.retrieve(2, store=CountingStore(archive.store, counts))
+    packs = len(wanted.plan.packs)
+    assert packs > 50
+    polls = 12 * 3600 / 300 + 2
+    assert counts.requests["retrieve"] == packs
+    assert counts.requests["head"] <= 3 * packs + 8 * polls
+
+
+def test_a_tier_that_the_class_has_not(archive):
+    with pytest.raises(UsageError, match="no expedited retrieval"):
+        archive.retrieve(0, RetrievalOrder(Tier.EXPEDITED, 1))
+    assert archive.store.billed == []
+    quick = Archive(ArchiveClass.GLACIER)
+    before = quick.clock()
+    quick.retrieve(0, RetrievalOrder(Tier.EXPEDITED, 1))
+    assert quick.clock() - before < timedelta(minutes=6)
+
+
+def test_copies_go_and_may_be_asked_for_again(archive):
+    archive.retrieve(0)
+    archive.clock.step(5 * DAY_SECONDS)
+    assert archive.plan(0).readable == ()
+    asked = len(archive.store.billed)
+    archive.retrieve(0)
+    assert len(archive.store.billed) == 2 * asked
+    assert restored(archive.open(8), archive.points[0]) == FIRST.content
+
+
+def test_a_copy_is_kept_while_somebody_reads(archive):
+    wanted = archive.retrieve(0, RetrievalOrder(Tier.STANDARD, 1))
+    asked = len(archive.store.billed)
+    progress = KeepingProgress(Silence(), wanted)
+    progress.advance(1)
+    assert len(archive.store.billed) == asked
+    for _hour in range(10 * 24):
+        archive.clock.step(3600)
+        progress.advance(1)
+        assert archive.plan(0).is_readable
+    extensions = archive.store.billed[asked:]
+    assert {one.days for one in extensions} == {1}
+    assert len(extensions) <= 11 * len(wanted.plan.packs)
+    assert timedelta(hours=1) < EXTENSION_MARGIN < timedelta(hours=24)
+
+
+def test_a_repository_is_of_one_class_for_ever(archive):
+    require_class(archive.repository, None)
+    require_class(archive.repository, ArchiveClass.DEEP_ARCHIVE)
+    with pytest.raises(ConflictError, match="DEEP_ARCHIVE"):
+        require_class(archive.repository, ArchiveClass.GLACIER)
+    standard = make_small_repository(MemoryStore(), deterministic_surroundings(9)).open(deterministic_surroundings(10))
+    with pytest.raises(ConflictError, match="class standard"):
+        require_class(standard, ArchiveClass.GLACIER)
+
+
+def test_workloads_share_nothing(archive):
+    before = archive.store.cold
+    report = back_up(archive.repository, "twin", FIRST, "t")
+    assert report.finished.counters.new_chunks == len(FIRST.blocks)
+    again = back_up(archive.repository, "twin", FIRST, "u")
+    assert again.finished.counters.new_chunks == 0
+    assert len(archive.store.cold - before) > 0
+
+
+def test_a_pack_goes_when_its_least_time_is_over(archive):
+    first = {pack.key for pack in archive.plan(0).packs} - {pack.key for pack in archive.plan(1).packs}
+    retire(archive.repository, archive.points[0].session, archive.points[0].key)
+    report = collect(archive.open(11))
+    assert (report.young, report.repacked) == (len(first), 0)
+    assert report.young_bytes > 0
+    assert first <= archive.store.cold
+    archive.clock.step(179 * DAY_SECONDS)
+    assert collect(archive.open(12)).young == len(first)
+    archive.clock.step(2 * DAY_SECONDS)
+    collect(archive.open(13))
+    report = collect(archive.open(14))
+    assert report.young == 0
+    assert first.isdisjoint(archive.store.cold)
+    archive.retrieve(1)
+    assert restored(archive.open(15), archive.points[1]) == SECOND.content
+
+
+def test_a_check_says_what_would_have_to_be_retrieved(archive):
+    report = check_repository(archive.open(16), 100, Silence())
+    assert report.damage == ()
+    assert report.packs_cold == len(archive.store.cold)
+    assert report.packs_read == report.packs - report.packs_cold
+    archive.retrieve(0)
+    archive.retrieve(1)
+    assert check_repository(archive.open(17), 100, Silence()).packs_cold == 0
+
+
+def test_workers_are_refused(archive):
+    with pytest.raises(UsageError, match="archive repository"):
+        prepare_backup(archive.repository, "default", "web", [VolumeSource("root", {})])
+
+
+def test_a_standard_repository_needs_none():
+    small = make_small_repository(MemoryStore(), deterministic_surroundings(20), PACK_SIZE_BYTES)
+    repository = small.open(deterministic_surroundings(21))
+    back_up(repository, "disk", FIRST, "s1")
+    plan = plan_retrieval(repository, list_points(repository)[0], None, whole=False)
+    assert (plan.archive_class, plan.packs, plan.is_readable) == (None, (), True)
