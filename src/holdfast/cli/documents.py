@@ -12,6 +12,7 @@ from holdfast.domain.numerals import counted
 if TYPE_CHECKING:
     from holdfast.repository.checking.verify import VerifyReport
     from holdfast.repository.format.manifest import Manifest
+    from holdfast.repository.format.origin import Backup
     from holdfast.repository.points import PointSummary
     from holdfast.repository.reading.restore import RestoreReport
     from holdfast.repository.writing.backup import BackupReport
@@ -79,13 +80,15 @@ def point(summary: "PointSummary") -> Document:
         "created": summary.created,
         "size_bytes": summary.size_bytes,
         "parent": _hex(summary.parent),
+        "copy_of": _copy_of(summary.origin),
     }
 
 
 def points_table(points: "list[PointSummary]") -> str:
-    """Of `image list`, for people."""
+    """Of `image list`, for people; the last column where there are copies."""
+    columns = 7 if any(point.origin is not None for point in points) else 6
     return rows_table(
-        ("RESTORE POINT", "WORKLOAD", "KIND", "CREATED", "SIZE", "PARENT"),
+        ("RESTORE POINT", "WORKLOAD", "KIND", "CREATED", "SIZE", "PARENT", "COPY OF")[:columns],
         [
             (
                 point.id,
@@ -93,11 +96,12 @@ def points_table(points: "list[PointSummary]") -> str:
                 point.kind,
                 to_the_minute(point.created),
                 human_size(point.size_bytes),
-                _short(point),
-            )
+                _short(point.parent),
+                _short(None if point.origin is None else point.origin.point),
+            )[:columns]
             for point in points
         ],
-        spare=("PARENT",),
+        spare=("PARENT", "COPY OF")[: columns - 5],
     )
 
 
@@ -111,6 +115,8 @@ def manifest(found: "Manifest") -> Document:
         "created": found.created,
         "committed": found.committed,
         "parent": _hex(found.parent),
+        "copy_of": None if found.origin is None else _copy_of(found.origin.backup),
+        "copied_from": None if found.origin is None else found.origin.copied_from.hex(),
         "size_bytes": found.size_bytes,
         "stored_bytes": _stored_bytes(found),
         "writer": found.writer,
@@ -144,6 +150,8 @@ def manifest_table(found: "Manifest") -> str:
             "created": short_time(found.created),
             "committed": short_time(found.committed),
             "parent": _hex(found.parent),
+            "copy of": None if found.origin is None else found.origin.backup.point.hex(),
+            "copied from": None if found.origin is None else found.origin.copied_from.hex(),
             "size": human_size(found.size_bytes),
             "stored by it": f"{human_size(_stored_bytes(found))} in {counted(len(found.packs), 'pack')}",
             "written by": found.writer,
@@ -197,8 +205,13 @@ def _hex(identifier: bytes | None) -> str | None:
     return None if identifier is None else identifier.hex()
 
 
-def _short(point: "PointSummary") -> str | None:
-    return None if point.parent is None else point.parent.hex()[:12]
+def _short(point: bytes | None) -> str | None:
+    return None if point is None else point.hex()[:12]
+
+
+def _copy_of(backup: "Backup | None") -> dict[str, str] | None:
+    """The backup that a copy is of."""
+    return None if backup is None else {"repository": backup.repository.hex(), "restore_point": backup.point.hex()}
 
 
 def _counted(name: str, value: int) -> str:

@@ -8,17 +8,21 @@ from pathlib import Path
 from holdfast.domain.errors import NotFoundError, PermissionDeniedError, UsageError
 
 LIMIT_BYTES = 64 * 1024
+VARIABLE, TARGET_VARIABLE = "HOLDFAST_PASSWORD_FILE", "HOLDFAST_TO_PASSWORD_FILE"
 
 
-def given_password(password_file: Path | None, *, twice: bool = False) -> bytes | None:
+def given_password(
+    password_file: Path | None, *, twice: bool = False, variable: str = VARIABLE, words: str = "Password"
+) -> bytes | None:
     """The password or recovery code; None where none was given and nobody can be asked.
 
-    `twice` asks a second time, for a password that is new. An empty answer to the prompt is None too.
+    `twice` asks a second time, for a password that is new. An empty answer to the prompt is None too. `variable` of the
+    environment names the file where `password_file` does not; `words` are what a person is asked with.
     """
-    path = password_file or _path_of_environment()
+    path = password_file or _path_of_environment(variable)
     if path is not None:
         return read_password_file(path)
-    return _prompt("Password", twice=twice) if _someone_to_ask() else None
+    return _prompt(words, twice=twice) if _someone_to_ask() else None
 
 
 def read_password_file(path: Path) -> bytes:
@@ -51,8 +55,8 @@ def ask_new_password() -> bytes | None:
     return _prompt("New password", twice=True) if _someone_to_ask() else None
 
 
-def _path_of_environment() -> Path | None:
-    value = os.environ.get("HOLDFAST_PASSWORD_FILE")
+def _path_of_environment(variable: str) -> Path | None:
+    value = os.environ.get(variable)
     return Path(value) if value else None
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import collection_documents as collections
+from holdfast.cli import repository_copy as copying
 from holdfast.cli import repository_documents as documents
 from holdfast.cli import repository_names as names
 from holdfast.cli.command import command
@@ -25,6 +26,7 @@ from holdfast.domain.numerals import counted
 
 app = typer.Typer(name="repository", help="Make, show and check repositories.", rich_markup_mode=None)
 app.add_typer(key_app)
+copying.add_to(app)
 names.add_to(app)
 
 KmsKeyOption = Annotated[

@@ -170,3 +170,22 @@ def test_key_service_opens_without_a_password(cloud, moto_url):
     words = ["repository", "key", "add", cloud.repository, "--kms-key", second, "--password-file", cloud.password_file]
     assert json.loads(cloud.run(*words, "--output", "json").out)["kms_key"] == second
     cloud.run("repository", "init", cloud.repository + "2", "--kms-key", "alias/none").failed(4)
+
+
+def test_a_directory_is_copied_into_a_bucket_and_back(cloud):
+    bucket, cloud.repository = cloud.repository, str(cloud.folder / "directory")
+    password = ("--password-file", cloud.password_file)
+    assert cloud.run("repository", "init", bucket, *password).status == 0
+    cloud.init()
+    (cloud.folder / "disk").write_bytes(patterned([1, 2, 3], b"end"))
+    point = cloud.done("backup", "disk", "--workload", "w")["restore_point"]
+    passwords = (*password, "--to-password-file", cloud.password_file, "--output", "json")
+    there = cloud.run("repository", "copy", cloud.repository, bucket, *passwords)
+    assert there.status == 0, there.err
+    back = cloud.run("repository", "copy", bucket, cloud.repository, *passwords)
+    assert [len(back.document[name]) for name in ("copied", "skipped")] == [0, 1]
+    cloud.done("delete", point, "--yes")
+    back = cloud.run("repository", "copy", bucket, cloud.repository, *passwords)
+    assert back.document["copied"][0]["restore_point"] == there.document["copied"][0]["copy"]
+    cloud.done("restore", "latest:w", "--to", "out")
+    assert (cloud.folder / "out").read_bytes() == (cloud.folder / "disk").read_bytes()

@@ -1,0 +1,96 @@
+"""`holdfast repository copy`: points of one repository into another."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import copy_documents as documents
+from holdfast.cli.command import command
+from holdfast.cli.options import PasswordFileOption
+from holdfast.cli.passwords import TARGET_VARIABLE, given_password
+from holdfast.cli.repository_names import is_name
+from holdfast.cli.voice import Voice, show_error
+from holdfast.domain.errors import IntegrityError, UsageError
+from holdfast.domain.numerals import counted
+
+_URL_HELP = "A directory, file:///path or s3://bucket/prefix[?…]."
+
+
+def copy(
+    voice: Voice,
+    source: Annotated[str, typer.Argument(metavar="SRC", help=f"Copied from: {_URL_HELP}", show_default=False)],
+    target: Annotated[str, typer.Argument(metavar="DST", help=f"Copied to: {_URL_HELP}", show_default=False)],
+    restore_point: Annotated[
+        list[str] | None,
+        typer.Option("--restore-point", metavar="POINT", help="Only this one; may be given several times."),
+    ] = None,
+    workload: Annotated[
+        list[str] | None,
+        typer.Option("--workload", metavar="NAME", help="Only the points of this one; may be given several times."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be copied.")] = False,
+    password_file: PasswordFileOption = None,
+    to_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--to-password-file",
+            metavar="FILE",
+            help=f"File with the password or recovery code of DST; else {TARGET_VARIABLE}, else a prompt.",
+        ),
+    ] = None,
+) -> int:
+    """Copy restore points into another repository, those that it does not have; safe to end and run again."""
+    from holdfast.repository.copying.copy import copy_points, plan_copy
+    from holdfast.repository.copying.order import CopyOrder
+    from holdfast.wiring import local
+
+    _require_locations(source, target)
+    order = CopyOrder(tuple(restore_point or ()), tuple(workload or ()))
+    password = given_password(password_file, words=f"Password of {source}")
+    to_password = given_password(to_password_file, variable=TARGET_VARIABLE, words=f"Password of {target}")
+    began_seconds = time.monotonic()
+    with (
+        local.opened(source, password, voice.warn) as there,
+        local.opened(target, to_password, voice.warn) as here,
+    ):
+        if dry_run:
+            plan = plan_copy(there.repository, here.repository, order)
+            document, failed = documents.planned(plan), plan.failed
+        else:
+            with voice.progress("copying") as progress:
+                report = copy_points(there.repository, here.repository, order, progress)
+            document, failed = documents.copied(report), report.failed
+            for warning in report.warnings:
+                voice.warn(warning)
+        document |= documents.cost(there, here, time.monotonic() - began_seconds)
+    voice.document(document, lambda: documents.table(document))
+    for one in failed:
+        voice.warn(f"{one.point.id} of {one.point.workload} was not copied: {one.error.what}: {one.error.why}")
+    damaged = [one for one in failed if isinstance(one.error, IntegrityError)]
+    if not damaged:
+        return voice.status
+    found = IntegrityError(
+        f"{counted(len(damaged), 'restore point')} could not be copied for damage",
+        why="; ".join(dict.fromkeys(one.error.what for one in damaged)),
+        cure="run `holdfast repository repair`, and copy again: what was copied is not copied twice",
+    )
+    show_error(found)
+    return found.exit_status
+
+
+def _require_locations(*places: str) -> None:
+    for place in places:
+        if is_name(place):
+            raise UsageError(
+                f"{place} names a repository of a management server",
+                why="a copy is made between locations that this program opens itself",
+                cure="give the location: a directory, file:///path or s3://bucket/prefix",
+            )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give the noun this verb."""
+    example = "holdfast repository copy /backup/holdfast s3://b/p --password-file password --to-password-file other"
+    command(app, "copy", example=example)(copy)
