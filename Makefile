@@ -5,6 +5,8 @@ BIN       := $(VENV)/bin
 INSTALLED := $(VENV)/.holdfast-installed
 EXTRAS    := lab,testing,server,appliance,postgresql,dev
 WORKERS   ?= 3
+SEED      ?= 1
+MINUTES   ?= 60
 
 # mkfs and its kin live in sbin, which is not on everyone's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -12,10 +14,10 @@ export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench campaign lint format types imports house docs clean
+.PHONY: help demo test test-long check bench campaign lint format types imports house docs clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED)  ## the whole story in an AWS of its own: back up, destroy, restore, compare (no account needed)
 	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs
@@ -30,6 +32,11 @@ check: lint types imports house  ## the quick part of `test`: style, types, impo
 bench: $(INSTALLED)  ## measure against restic and borg on one image, side by side
 	@.ci/system-tools mkfs.ext4:e2fsprogs restic:restic borg:borgbackup
 	$(BIN)/python bench/run.py
+
+test-long: $(INSTALLED)  ## campaigns of any length from one number: SEED=1 MINUTES=60; writes docs/long-run.md
+	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs
+	$(BIN)/pip install --quiet --editable '.[long]' --constraint constraints.txt
+	$(BIN)/python -m tests.long.run --seed $(SEED) --minutes $(MINUTES)
 
 campaign: $(INSTALLED)  ## kill -9 at every step of every story, for hours; KILLS=N bounds those of each; writes docs/kill-campaign.md
 	CAMPAIGN=build/campaign $(BIN)/pytest -n $(WORKERS) --timeout 0 tests/e2e/campaign; status=$$?; \

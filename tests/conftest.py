@@ -1,19 +1,26 @@
-"""What holds for every test: no real account is reached, the developer's home is left alone, and CI skips nothing."""
+"""What holds for every test: no real account is reached, the developer's home is left alone, CI skips nothing, and the
+number of cases that a campaign went through stands at the end of the run: a campaign of nothing would show.
+"""
 
 import itertools
+import json
 import os
 import signal
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 IN_CI = os.environ.get("CI") == "true"
+CASES = "cases"
+# A file that is to hold as JSON the cases of the run, by the test's file, and how many tests passed.
+CASES_FILE = os.environ.get("CASES_FILE")
 
 # A loaded machine is no finding, and the same commit gives the same answer; campaigns bring their own seed.
 settings.register_profile("make-test", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("campaign", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("make-test")
 
 _HERE = Path(__file__).parent
@@ -89,3 +96,33 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     _fail_if_skipped(report)
     return report
+
+
+@pytest.fixture
+def count_case(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Call it once a case."""
+    properties = request.node.user_properties
+    properties.append((CASES, 0))
+    place = len(properties) - 1
+
+    def count(number: int = 1) -> None:
+        properties[place] = (CASES, properties[place][1] + number)
+
+    return count
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    totals: dict[str, int] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == CASES and getattr(report, "when", "") == "call":
+                    file = report.nodeid.split("::")[0]
+                    totals[file] = totals.get(file, 0) + value
+    if totals:
+        terminalreporter.section("cases")
+        for file, number in sorted(totals.items()):
+            terminalreporter.write_line(f"{number:7,} cases  {file}")
+    if CASES_FILE:
+        passed = len(terminalreporter.stats.get("passed", ()))
+        Path(CASES_FILE).write_text(json.dumps({"cases": totals, "passed": passed}))

@@ -1,6 +1,7 @@
 """A repository against a dictionary: whatever is done to it in whatever order, it holds what the dictionary holds."""
 
 import io
+import itertools
 import os
 import shutil
 import tempfile
@@ -31,8 +32,10 @@ from holdfast.repository.points import PointSummary, list_points
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions import WriterSession, open_session, retire
 from holdfast.repository.stores.directory import DirectoryStore
+from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
+from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.writing.backup import BackupOrder, backup_stream, backup_volume
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
@@ -41,11 +44,13 @@ from holdfast.repository.writing.volume_writer import write_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+from holdfast.testing.moto_process import moto_server
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
 from tests.faults.world import collect, pattern
 
 RUNS = int(os.environ.get("MACHINE_RUNS", "60"))
 STEPS = int(os.environ.get("MACHINE_STEPS", "30"))
+STORES = os.environ.get("MACHINE_STORES", "")
 MEMORY_FOLDER = Path("/dev/shm")
 
 workloads = st.sampled_from(["a", "b"])
@@ -294,8 +299,33 @@ class DirectoryMachine(RepositoryMachine):
             shutil.rmtree(self.folder)
 
 
-@pytest.mark.parametrize("machine", [RepositoryMachine, DirectoryMachine])
-def test_a_repository_is_a_dictionary(machine):
+class BucketMachine(RepositoryMachine):
+    """The same over S3 as another project has it, each history in a place of its own."""
+
+    endpoint = ""
+    places = itertools.count()
+
+    def new_store(self) -> ObjectStore:
+        place = f"s3://histories/{next(self.places)}?endpoint={self.endpoint}"
+        return open_store(place)
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """A moto server; botocore finds the credentials that every test has."""
+    with moto_server() as BucketMachine.endpoint:
+        AwsSession(None).client("s3", endpoint=BucketMachine.endpoint).create_bucket(Bucket="histories")
+        yield
+
+
+MACHINES = [RepositoryMachine, DirectoryMachine, *([BucketMachine] if STORES == "all" else [])]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_repository_is_a_dictionary(machine, request, count_case):
+    if machine is BucketMachine:
+        request.getfixturevalue("bucket")
+    count_case(RUNS)
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -17,7 +17,7 @@ _CONSOLE_CHARACTERS = 1000
 # An error line of the program, and of what boots it.
 _DENIED = re.compile(r"\b([a-z0-9-]+:[A-Z]\w+ on \S[^\n]*?) was refused[^\n]*\[permission-denied\]")
 # Passing faults of a worker: another attempt may do better.
-_PASSING = ("unavailable", "throttled", "worker-lost")
+_PASSING = ("unavailable", "throttled", "worker-lost", "chunks-moved")
 
 
 class WorkerWatch:

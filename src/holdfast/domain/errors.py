@@ -23,7 +23,8 @@
     ├── CancelledError                exit 1   somebody cancelled the session
     ├── UnavailableError              exit 1   the other side cannot be reached
     │   ├── ThrottledError            exit 1   the other side asks for patience
-    │   └── WorkerLostError           exit 1   a worker ended without a result, or never began
+    │   ├── WorkerLostError           exit 1   a worker ended without a result, or never began
+    │   └── ChunksMovedError          exit 1   a collection moved what a worker was told of
     ├── OutOfSpaceError               exit 1   the store or target is full
     └── InterruptedByUserError        exit 130 Ctrl-C; safe to run again
 
@@ -211,6 +212,12 @@ class WorkerLostError(UnavailableError):
     """A worker ended without a result, fell silent, or never began."""
 
     code = "worker-lost"
+
+
+class ChunksMovedError(UnavailableError):
+    """What a worker was told of has been moved meanwhile, by a collection; told anew it goes on."""
+
+    code = "chunks-moved"
 
 
 class OutOfSpaceError(HoldfastError):

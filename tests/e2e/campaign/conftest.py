@@ -2,10 +2,16 @@
 
 import os
 
-SAMPLE, EVERYTHING = "test_a_sample", "test_every_step"
+SAMPLE, SERVER, EVERYTHING = "test_a_sample", "test_the_server", "test_every_step"
+
+
+def _unwanted() -> tuple[str, ...]:
+    if os.environ.get("CAMPAIGN"):
+        return (SAMPLE, SERVER)
+    # The server's sample is a minute of deployments.
+    return (EVERYTHING,) if os.environ.get("PRODUCT") == "whole" else (EVERYTHING, SERVER)
 
 
 def pytest_collection_modifyitems(items):
-    unwanted = SAMPLE if os.environ.get("CAMPAIGN") else EVERYTHING
-    here = os.path.dirname(__file__)
+    unwanted, here = _unwanted(), os.path.dirname(__file__)
     items[:] = [one for one in items if not (one.path.is_relative_to(here) and one.name.startswith(unwanted))]

@@ -67,7 +67,7 @@ def test_a_sample_of_kills(site):
 @pytest.mark.parametrize(
     ("story", "mode"), [*((story, "local") for story in STORIES), *((story, "ec2") for story in WITH_INSTANCES)]
 )
-def test_every_step(site, story, mode):
+def test_every_step(site, story, mode, count_case):
     dice, cast = random.Random(SEED), Cast(site)
     cast.instance(mode)
     audit = Audit(site)
@@ -83,6 +83,7 @@ def test_every_step(site, story, mode):
             outcome = killed(site, cast, audit, kill, dice)
             rows.write(json.dumps(outcome.document()) + "\n")
             rows.flush()
+            count_case()
             if outcome.findings or outcome.state not in ("succeeded", "warning"):
                 bad.append(outcome)
     bad += audit.everything()

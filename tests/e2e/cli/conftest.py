@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+collect_ignore = [] if os.environ.get("PRODUCT") == "whole" else ["test_demo_stopped.py"]
+
 PROGRAM = [sys.executable, "-m", "holdfast.cli.main"]
 
 
@@ -115,6 +117,18 @@ class Holdfast:
 @pytest.fixture
 def holdfast(tmp_path: Path) -> Holdfast:
     return Holdfast(tmp_path, dict(os.environ))
+
+
+@pytest.fixture
+def demo_folder(holdfast: Holdfast) -> Path:
+    """Where the demo keeps its things, and nobody else anything."""
+    place = holdfast.folder / "temporary"
+    place.mkdir()
+    holdfast.environment["TMPDIR"] = str(place)
+    holdfast.environment["PATH"] += os.pathsep + "/usr/sbin" + os.pathsep + "/sbin"
+    if shutil.which("mkfs.ext4", path=holdfast.environment["PATH"]) is None:
+        pytest.skip("needs mkfs.ext4 (e2fsprogs)")
+    return place
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from holdfast.domain.errors import PermissionDeniedError
+from holdfast.domain.errors import ChunksMovedError
 from holdfast.repository.crypto.keyed_hash import keyed_hash
 from holdfast.repository.object_store import Buffer
 
@@ -42,10 +42,10 @@ class SessionKeys:
     map: bytes
 
     def of_pack(self, pack: bytes, *, holds_maps: bool) -> AeadKey:
-        """The key of one pack (section 3). Raises PermissionDeniedError where SD is not held."""
+        """The key of one pack (section 3). Raises ChunksMovedError where SD is not held."""
         parent = self.map if holds_maps else self.data
         if parent is None:
-            raise PermissionDeniedError(
+            raise ChunksMovedError(
                 f"the key of data pack {pack.hex()} is not held here",
                 why="a worker holds the data keys of the sessions that its task names, and no others",
                 cure="prepare the task again: its chunks have moved since",

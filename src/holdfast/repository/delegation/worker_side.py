@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 
-from holdfast.domain.errors import ConflictError
+from holdfast.domain.errors import ChunksMovedError, ConflictError, ObjectNotFoundError
 from holdfast.repository.block_source import BlockSource, BlockTarget
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.delegation.results import BackupResult, RestoredVolume, RestoreResult
@@ -73,8 +73,8 @@ def _write(
 def run_restore_task(
     store: ObjectStore, task: RestoreTask, open_target: OpenTarget, progress: Progress, surroundings: Surroundings
 ) -> RestoreResult:
-    """Restore every volume of the task, one after the other. Raises PermissionDeniedError where chunks have moved to a
-    session whose key the task does not hold: it is to be prepared again.
+    """Restore every volume of the task, one after the other. Raises ChunksMovedError where chunks lie in packs that the
+    task does not tell of: it is to be prepared again.
     """
     counts = RequestCounts()
     access = task.access(CountingStore(store, counts), surroundings)
@@ -82,7 +82,10 @@ def run_restore_task(
     restored = []
     warnings: list[str] = []
     for order in task.volumes:
-        facts, said = restore_to(access, order.volume, open_target(order.target), together)
+        try:
+            facts, said = restore_to(access, order.volume, open_target(order.target), together)
+        except ObjectNotFoundError as error:
+            raise ChunksMovedError(error.what, why=error.why, cure="prepare the task again") from error
         restored.append(RestoredVolume(order.volume.name, order.volume.size_bytes, facts))
         warnings += [f"{order.volume.name}: {line}" for line in said]
     return RestoreResult(task.session, task.attempt, tuple(restored), counts.snapshot(), tuple(warnings))

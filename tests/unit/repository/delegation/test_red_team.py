@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.domain.errors import IntegrityError, PermissionDeniedError
+from holdfast.domain.errors import ChunksMovedError, IntegrityError
 from holdfast.repository.crypto.keys import AeadKey, expand
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore
@@ -125,7 +125,7 @@ def test_a_backup_task_opens_maps_and_index_and_no_data(repository, disks):
     assert kinds == {Kind.INDEX_RUN, Kind.ACKNOWLEDGEMENT}
     ring = task.access(repository.store, repository.surroundings).keys
     for session in all_packs(repository, maps=False):
-        with pytest.raises(PermissionDeniedError):
+        with pytest.raises(ChunksMovedError):
             ring.session(session).of_pack(bytes(16), holds_maps=False)
 
 

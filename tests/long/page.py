@@ -1,0 +1,69 @@
+"""The page docs/long-run.md, of what a long run has found."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "long-run.md"
+HEAD = """# The long run
+
+`make test-long SEED=… MINUTES=…` does what every run does, with other seeds and for as long as you want: rounds of
+each kind below, one after the other, each with a seed that follows from the run's. `tests/long` is it. A round that
+fails leaves its output in `build/long-run`, and the command ends with 1.
+
+The last run that was kept:
+"""
+MUTANTS = """
+## Mutants
+
+One operator, constant or call of the code is changed at a time ([mutmut](https://mutmut.readthedocs.io)), and the tests
+that reach it are run. There are {made:,} mutants of keys, format, ledger, sessions, index, collection and retention; of
+{tried:,} that were tried {killed:,} were noticed ({share:.1f} %). Those that nobody noticed:
+"""
+
+
+def figures(facts: dict[str, Any]) -> str:
+    """A line for each section."""
+    lines = [f"seed {facts['seed']}, {facts['minutes']:g} minutes"]
+    for outcome in facts["outcomes"]:
+        failed = f", FAILED: {', '.join(outcome['failed'])}" if outcome["failed"] else ""
+        cases = f"{outcome['cases']:,} {outcome['unit']} in {outcome['rounds']} rounds"
+        lines.append(f"{outcome['name']}: {cases}, {outcome['seconds']} s{failed}")
+    if mutants := facts["mutants"]:
+        lines.append(f"mutants: {mutants['killed']:,} of {mutants['tried']:,} noticed")
+    return "\n".join(lines) + "\n"
+
+
+def write(facts: dict[str, Any]) -> None:
+    """Today's page."""
+    lines = [
+        HEAD,
+        f"{datetime.now(UTC):%Y-%m-%d}, seed {facts['seed']}, {facts['minutes']:g} minutes.",
+        "",
+        "| what | cases | rounds | minutes | failed |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    lines += [
+        f"| **{one['name']}**: {one['what']} | {one['cases']:,} {one['unit']} | {one['rounds']} | "
+        f"{one['seconds'] / 60:.1f} | {len(one['failed'])} |"
+        for one in facts["outcomes"]
+    ]
+    if mutants := facts["mutants"]:
+        share = 100 * mutants["killed"] / mutants["tried"]
+        lines += [MUTANTS.format(share=share, **mutants), *_listed(mutants["survivors"])]
+    PAGE.write_text("\n".join(lines).rstrip() + "\n")
+
+
+def _listed(survivors: list[tuple[str, str]]) -> list[str]:
+    """The changed lines of each, without the words around them."""
+    lines = ["| where | was | is |", "|---|---|---|"]
+    for name, difference in survivors:
+        place = name.removeprefix("holdfast.").partition("__mutmut_")[0].replace("x_", "", 1)
+        was, now = (_changed(difference, sign) for sign in "-+")
+        lines.append(f"| `{place}` | {was} | {now} |")
+    return lines
+
+
+def _changed(difference: str, sign: str) -> str:
+    changed = [line[1:].strip() for line in difference.splitlines() if line.startswith(sign) and line[:3] != sign * 3]
+    return " ".join(f"`{line}`" for line in changed if line).replace("|", "\\|") or "nothing"

@@ -1,0 +1,69 @@
+"""What a long run is made of: the same tests as every run, with other seeds and for as long as somebody wants."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One kind of proof. A round of it is one pytest run over `tests`, with the environment that `settings` gives for
+    the round's seed; rounds follow each other until `share` per cent of the minutes are over.
+    """
+
+    name: str
+    what: str
+    cases: str
+    share: int
+    tests: tuple[str, ...]
+    settings: Callable[[int], dict[str, str]]
+    options: tuple[str, ...] = ()
+
+
+SECTIONS = (
+    Section(
+        "kills",
+        "kill -9 of the command line, and of collections beside backups, at random moments; real processes and files",
+        "kills",
+        30,
+        ("tests/faults/test_kill.py", "tests/faults/test_kill_collection.py"),
+        lambda seed: {"KILLS": "100", "SEED": str(seed)},
+    ),
+    Section(
+        "histories",
+        "operations one after the other, each hit by up to two faults of the store, hours between them",
+        "histories",
+        15,
+        ("tests/faults/test_histories.py",),
+        lambda seed: {"HISTORIES": "400", "SEED": str(seed)},
+    ),
+    Section(
+        "state machine",
+        "a repository against a dictionary: two writers, collector, deleter, reader; over memory, a directory and S3",
+        "histories",
+        20,
+        ("tests/properties/test_repository_machine.py",),
+        lambda seed: {"MACHINE_RUNS": "150", "MACHINE_STORES": "all"},
+        ("--hypothesis-profile=campaign",),
+    ),
+    Section(
+        "appliances",
+        "kill -9 of appliance, worker and server at requests to AWS, a sample of the kill campaign's",
+        "kills",
+        15,
+        ("tests/e2e/campaign",),
+        lambda seed: {"CAMPAIGN": f"build/long-run/campaign/{seed}", "KILLS": "2", "SEED": str(seed)},
+    ),
+    Section(
+        "whole",
+        "deployments, workers that are instances, schedules by the clock, a demo that is stopped halfway; once",
+        "tests",
+        0,
+        (
+            "tests/e2e/product/test_whole.py",
+            "tests/e2e/server/test_whole_deployment.py",
+            "tests/e2e/cli/test_demo_stopped.py",
+            "tests/e2e/campaign/test_kill_servers.py",
+        ),
+        lambda seed: {"PRODUCT": "whole"},
+    ),
+)
