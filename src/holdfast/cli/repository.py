@@ -149,14 +149,16 @@ def check(
         with voice.progress("checking") as progress:
             report = check_repository(opened.repository, percent, progress)
         voice.document(documents.check(report), lambda: documents.check_table(report))
-    if report.damage:
+    if report.harmful:
         found = IntegrityError(
-            f"{counted(len(report.damage), 'damaged or missing object')} in {opened.repository.store.location}",
+            f"{counted(len(report.harmful), 'damaged or missing object')} in {opened.repository.store.location}",
             why="they are not as they were written; standard output names each with whom it hurts",
-            cure="bring them back from the bucket's older versions or a copy; points that are not named restore",
+            cure="run `holdfast repository repair`; points that are not named restore (docs/recovery.md)",
         )
         show_error(found)
         return found.exit_status
+    for damage in report.damage:
+        voice.warn(f"{damage.object} is damaged ({damage.why}), and nobody needs it any more")
     return voice.status
 
 

@@ -89,6 +89,7 @@ def check(report: "CheckReport") -> Document:
             {
                 "object": damage.object,
                 "why": damage.why,
+                "harmless": damage.harmless,
                 "restore_points": [
                     {"restore_point": hurt.point_id, "workload": hurt.workload, "volumes": list(hurt.volumes)}
                     for hurt in damage.hurt
@@ -110,6 +111,7 @@ def check_table(report: "CheckReport") -> str:
             "unreferenced packs": report.unreferenced_packs,
             "not read, to be retrieved first": _cold(report.packs_cold, report.cold_bytes),
             "damaged objects": len(report.damage),
+            "of these harmless": len(report.damage) - len(report.harmful),
         }
     )
     rows: list[tuple[str, str, str | None, str | None, str | None]] = []

@@ -1,12 +1,22 @@
-"""The newest plan: what a collection has promised, and what every writer must know (rules 3 and 4)."""
+"""Plans: what a collection has promised, and what every writer must know (rules 3 and 4)."""
 
-from holdfast.domain.errors import ObjectNotFoundError
+from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.format import plan as plan_form
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.plan import NO_PLAN, Plan
 from holdfast.repository.listing import objects_under
 from holdfast.repository.sealed_store import SealedStore
+
+
+def publish(sealed: SealedStore, plan: Plan) -> bool:
+    """Whether this plan is the one of its epoch now: of two that are published one is."""
+    body = plan_form.encode(plan, sealed.surroundings.timestamp())
+    try:
+        sealed.write(Kind.PLAN, names.plan(plan.epoch), body)
+    except ObjectExistsError:
+        return False
+    return True
 
 
 def newest_plan(sealed: SealedStore) -> Plan:

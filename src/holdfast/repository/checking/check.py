@@ -6,14 +6,12 @@ smaller count.
 """
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.checking.object_check import check_small_object
-from holdfast.repository.checking.pack_check import PackFinding, read_pack
+from holdfast.repository.checking.pack_check import read_packs
 from holdfast.repository.checking.reachability import Reachability, Reachable
-from holdfast.repository.few_at_once import few_at_once
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
 from holdfast.repository.listing import objects_under
@@ -41,11 +39,14 @@ class Hurt:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A damaged or missing object; `hurt` is empty where every point still restores."""
+    """A damaged or missing object; `hurt` is empty where every point still restores. `harmless`: nor will it hurt any
+    later one, for a plan lets nobody build upon it any more.
+    """
 
     object: str
     why: str
     hurt: tuple[Hurt, ...]
+    harmless: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +65,27 @@ class CheckReport:
     cold_bytes: int
     damage: tuple[Damage, ...]
 
+    @property
+    def harmful(self) -> tuple[Damage, ...]:
+        """What asks for something to be done."""
+        return tuple(damage for damage in self.damage if not damage.harmless)
+
 
 @dataclass(slots=True)
 class _Findings:
-    """Damage by object, as it is found; the first reason stands."""
+    """Damage by object, as it is found; the first reason stands. `passed`: what nobody may build upon, damaged or
+    not.
+    """
 
     whys: dict[str, str] = field(default_factory=dict)
+    passed: set[str] = field(default_factory=set)
     hurt: dict[str, dict[str, tuple[str, set[str]]]] = field(default_factory=dict)
 
     def add(
         self, error: HoldfastError, fallback: str = "", hurting: Manifest | None = None, volumes: tuple[str, ...] = ()
     ) -> None:
-        for key in getattr(error, "objects", ()) or (fallback,):
+        missing = (error.key,) if isinstance(error, ObjectNotFoundError) else ()
+        for key in getattr(error, "objects", missing) or (fallback,):
             self.add_object(key, error.why, hurting, volumes)
 
     def add_object(self, key: str, why: str, hurting: Manifest | None = None, volumes: tuple[str, ...] = ()) -> None:
@@ -93,6 +103,7 @@ class _Findings:
                     Hurt(point, workload, tuple(sorted(volumes)))
                     for point, (workload, volumes) in sorted(self.hurt.get(key, {}).items())
                 ),
+                key in self.passed and key not in self.hurt,
             )
             for key, why in sorted(self.whys.items())
         )
@@ -140,6 +151,7 @@ def _checked(repository: Repository, read_percent: int | None, progress: Progres
     manifests = _manifests(repository, findings)
     objects += len(manifests) + 1
     _check_index_runs(repository, manifests, findings)
+    _pass_condemned(repository, findings)
     packs = StandingPacks(repository.store)
     walk = Reachability(repository, packs)
     reachable: list[tuple[Manifest, VolumeMap, Reachable]] = []
@@ -154,7 +166,9 @@ def _checked(repository: Repository, read_percent: int | None, progress: Progres
             for error in found.damage:
                 findings.add(error, f"the block map of {volume.name}", manifest, (volume.name,))
     sizes = {names.pack(pack): size for pack, size in packs.listed.items()}
-    needed = _needed(manifests, reachable, findings, packs)
+    for key, why in walk.passed_over().items():
+        findings.add_object(key, why)
+    needed = _needed(manifests, reachable, findings, packs, walk)
     dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
     # Without every tenant's keys a whole pack could not be told from a damaged one.
     provable = read_percent is not None and not any(key.startswith(names.TENANTS) for key in findings.whys)
@@ -162,7 +176,7 @@ def _checked(repository: Repository, read_percent: int | None, progress: Progres
     progress.total(sum(sizes[key] for key in chosen))
     read_bytes, cold_bytes, packs_cold = 0, 0, 0
     written = {names.pack(pack.pack): pack for manifest in manifests for pack in manifest.packs}
-    for key, finding in _read_packs(repository, chosen, written):
+    for key, finding in read_packs(repository, chosen, written):
         progress.advance(sizes[key])
         if finding.cold:
             packs_cold += 1
@@ -172,7 +186,7 @@ def _checked(repository: Repository, read_percent: int | None, progress: Progres
         if finding.why:
             findings.add_object(key, finding.why)
             for manifest, volume in needed.get(key, ()):
-                if not finding.chunks or walk.volume_uses(manifest, volume, finding.chunks):
+                if walk.volume_lacks(manifest, volume, key):
                     findings.add_object(key, finding.why, manifest, (volume.name,))
     return CheckReport(
         objects=objects + len(sizes),
@@ -251,9 +265,21 @@ def _check_index_runs(repository: Repository, manifests: list[Manifest], finding
         return  # named already; which runs are in force cannot be told
     listed = {info.key for info in objects_under(repository.store, names.INDEX)}
     expected = {key for manifest in manifests if manifest.plan_epoch >= plan.epoch for key in manifest.index_runs}
-    for key in sorted((expected | plan.index_runs) - listed):
+    in_force = expected | plan.index_runs
+    for key in sorted(in_force - listed):
         if not is_there(repository.store, key):
             findings.add_object(key, "it is missing")
+    if plan.epoch:
+        findings.passed |= listed - in_force
+
+
+def _pass_condemned(repository: Repository, findings: _Findings) -> None:
+    """Nobody builds upon a condemned pack: damage in it hurts those points alone that have no other copy."""
+    try:
+        plan = newest_plan(repository.sealed)
+    except IntegrityError:
+        return  # named already
+    findings.passed |= {names.pack(pack) for pack in plan.condemned}
 
 
 def _needed(
@@ -261,6 +287,7 @@ def _needed(
     reachable: list[tuple[Manifest, VolumeMap, Reachable]],
     findings: _Findings,
     packs: StandingPacks,
+    walk: Reachability,
 ) -> dict[str, list[tuple[Manifest, VolumeMap]]]:
     """Which volumes need which pack; packs that are missing or of a wrong size are damage on the spot."""
     needed: dict[bytes, list[tuple[Manifest, VolumeMap]]] = {}
@@ -273,13 +300,8 @@ def _needed(
         expected = written[pack].size_bytes if pack in written else size
         if size is None or size != expected:
             why = "it is missing" if size is None else f"it has {size} bytes where {expected} were written"
+            findings.add_object(names.pack(pack), why)
             for manifest, volume in volumes:
-                findings.add_object(names.pack(pack), why, manifest, (volume.name,))
+                if size is None or walk.volume_lacks(manifest, volume, names.pack(pack)):
+                    findings.add_object(names.pack(pack), why, manifest, (volume.name,))
     return {names.pack(pack): volumes for pack, volumes in needed.items()}
-
-
-def _read_packs(
-    repository: Repository, keys: list[str], written: dict[str, StoredPack]
-) -> Iterator[tuple[str, PackFinding]]:
-    """Every pack read whole and every chunk in it opened."""
-    return few_at_once(repository.surroundings, lambda key: read_pack(repository, key, written.get(key)), keys)

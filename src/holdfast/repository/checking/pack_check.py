@@ -1,10 +1,12 @@
 """Read a pack whole and open everything in it: digest, header, directory, every chunk, every id (section 8)."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.chunk_opening import open_chunk
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.few_at_once import few_at_once
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
@@ -17,13 +19,22 @@ from holdfast.repository.opening import Repository
 @dataclass(frozen=True, slots=True)
 class PackFinding:
     """What is wrong with a pack, "" for nothing. `chunks` are the ids that do not open; none means the pack as a
-    whole. `cold`: it lies in an archive class, and only what the store says of it was compared.
+    whole. `cold`: it lies in an archive class, and only what the store says of it was compared. `tenant`: the id of the
+    one whose keys open it, where one's do.
     """
 
     why: str = ""
     chunks: frozenset[bytes] = frozenset()
     size_bytes: int = 0
     cold: bool = False
+    tenant: bytes = b""
+
+
+def read_packs(
+    repository: Repository, keys: Iterable[str], written: Mapping[str, StoredPack]
+) -> Iterator[tuple[str, PackFinding]]:
+    """The same of several, a few at once; `written`: what manifests recorded of them, where they did."""
+    return few_at_once(repository.surroundings, lambda key: read_pack(repository, key, written.get(key)), keys)
 
 
 def read_pack(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
@@ -67,7 +78,7 @@ def _examine(repository: Repository, key: str, data: Buffer, written: StoredPack
         chunks = _bad_chunks(repository, tenant_id, opened, data)
         why = broken or (f"{len(chunks)} of its {len(opened.entries)} chunks do not open" if chunks else "")
         if best is None or len(chunks) < best[0]:
-            best = len(chunks), PackFinding(why, chunks, len(data))
+            best = len(chunks), PackFinding(why, chunks, len(data), tenant_id)
         if not chunks:
             break
     return PackFinding("no tenant's keys could be read") if best is None else best[1]

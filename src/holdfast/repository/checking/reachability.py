@@ -3,10 +3,11 @@
 A chunk whose pack is gone counts where an index run says that it lies now; where none does, its place is what is named.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import MapNode
 from holdfast.repository.format.places import Located
@@ -45,28 +46,45 @@ class Reachability:
             return _NOTHING
         return self._walk([volume.root], volume.depth - 1, volume.cut, self._tenant(manifest.tenant))
 
-    def volume_uses(self, manifest: Manifest, volume: VolumeMap, chunks: frozenset[bytes]) -> bool:
-        """Whether any of these chunks (data or map) stands in the volume's map; only walks what can be read."""
+    def volume_lacks(self, manifest: Manifest, volume: VolumeMap, pack: str) -> bool:
+        """Whether a chunk (data or map) that the volume's map says to lie in that pack opens nowhere; only walks what
+        can be read.
+        """
         if volume.root is None:
             return False
-        reader = self._tenant(manifest.tenant).reader
+        tenant = self._tenant(manifest.tenant)
         level, row = volume.depth - 1, [volume.root]
         while row:
-            if any(item.id in chunks for item in row):
+            chunk_type = CHUNK_TYPE_DATA if level < 0 else CHUNK_TYPE_MAP
+            if not all(tenant.opens(item, chunk_type) for item in row if names.pack(item.place.pack.pack) == pack):
                 return True
             if level < 0:
                 return False
-            nodes = _readable(reader, row, level, volume.cut)[0]
+            nodes = _readable(tenant.reader, row, level, volume.cut)[0]
             below = [node.located(at) for node in nodes.values() for at in range(node.count)]
             row = list({item.id: item for item in below if item is not None}.values())
             level -= 1
         return False
 
+    def passed_over(self) -> dict[str, str]:
+        """Damaged objects for which another copy was read, with why."""
+        return {
+            key: why
+            for tenant in self._tenants.values()
+            for reader in (tenant.reader, tenant.data)
+            for key, why in reader.passed_over.items()
+        }
+
     def _tenant(self, name: str) -> "_Tenant":
         if name not in self._tenants:
             access = self._repository.access(name)
             search = IndexSearch(access)
-            self._tenants[name] = _Tenant(ChunkReader(access, CHUNK_TYPE_MAP, search), search, self._packs)
+            self._tenants[name] = _Tenant(
+                ChunkReader(access, CHUNK_TYPE_MAP, search),
+                ChunkReader(access, CHUNK_TYPE_DATA, search),
+                search,
+                self._packs,
+            )
         return self._tenants[name]
 
     def _walk(self, row: list[Located], level: int, cut: int, tenant: "_Tenant") -> Reachable:
@@ -99,8 +117,22 @@ class _Tenant:
     """The way to one tenant's maps, and to chunks that a collection has moved."""
 
     reader: ChunkReader
+    data: ChunkReader
     search: IndexSearch
     packs: StandingPacks
+    asked: dict[tuple[bytes, int], bool] = field(default_factory=dict)
+
+    def opens(self, chunk: Located, chunk_type: int) -> bool:
+        """Whether the chunk opens, at its place or at any other; each is tried once."""
+        if (chunk.id, chunk_type) not in self.asked:
+            reader = self.data if chunk_type == CHUNK_TYPE_DATA else self.reader
+            try:
+                reader.read_one(chunk)
+            except _FAILURES:
+                self.asked[chunk.id, chunk_type] = False
+            else:
+                self.asked[chunk.id, chunk_type] = True
+        return self.asked[chunk.id, chunk_type]
 
     def pack_of(self, chunk: Located, chunk_type: int) -> bytes:
         """The pack that the chunk lies in."""

@@ -8,7 +8,6 @@ from datetime import timedelta
 from holdfast.domain.errors import (
     ConflictError,
     IntegrityError,
-    ObjectExistsError,
     ObjectNotFoundError,
     UnavailableError,
 )
@@ -26,13 +25,11 @@ from holdfast.repository.collection.planning import (
 from holdfast.repository.collection.repacking import Repacked, repack
 from holdfast.repository.collection.roots import Roots, read_roots
 from holdfast.repository.format import names
-from holdfast.repository.format import plan as plan_form
-from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
-from holdfast.repository.plans import newest_plan
+from holdfast.repository.plans import newest_plan, publish
 from holdfast.repository.probe import require_conditional_writes
 from holdfast.repository.progress import Progress
 from holdfast.repository.standing_packs import StandingPacks
@@ -139,9 +136,10 @@ class Collection:
         """The second half: the next plan, published and carried out."""
         repository, packs = self._repository, found.packs
         dead = dead_packs(repository, found)
-        moved = [
+        repacked = (
             repack(repository, tenant, uses, self._progress) for tenant, uses in sorted(self._to_repack(found).items())
-        ]
+        )
+        moved = [one for one in repacked if one.survivors]
         report = _with_young(report, dead, packs)
         proposal = next_plan(repository, found, dead.packs, moved)
         if not proposal.newly_condemned and not moved:
@@ -184,13 +182,10 @@ class Collection:
 
     def _publish(self, plan: Plan) -> bool:
         """Whether this plan is the one of its epoch."""
-        body = plan_form.encode(plan, self._repository.surroundings.timestamp())
-        try:
-            self._repository.sealed.write(Kind.PLAN, names.plan(plan.epoch), body)
-        except ObjectExistsError:
-            return False
-        self._own_epoch = plan.epoch
-        return True
+        published = publish(self._repository.sealed, plan)
+        if published:
+            self._own_epoch = plan.epoch
+        return published
 
     def _sweep(
         self, report: CollectionReport, plan: Plan, needed: Set[bytes], packs: StandingPacks

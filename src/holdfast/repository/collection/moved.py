@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from holdfast.domain.errors import ObjectNotFoundError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.chunk_index import SortedRun
 from holdfast.repository.format import names
@@ -44,12 +44,16 @@ class MovedChunks:
 
     def _read(self, pack: bytes) -> dict[tuple[bytes, int], Place]:
         """What lies in it; nothing where it is gone. Damage is raised: nothing may be deleted for a pack's sake that
-        cannot say what it holds.
+        cannot say what it holds. One that the plan condemns is taken for nobody's survivor where another is left.
         """
         try:
             read = read_directory(self._access, pack)
         except ObjectNotFoundError:
             return {}
+        except IntegrityError:
+            if pack in self._plan.condemned:
+                return {}
+            raise
         chunks = zip(read.entries, read.located(), strict=True)
         return {(entry.id, entry.type): located.place for entry, located in chunks}
 
@@ -58,7 +62,16 @@ class MovedChunks:
         if self._runs is None:
             prefix = names.index_runs(self._access.keys.tenant)
             named = sorted(key for key in self._plan.index_runs if key.startswith(prefix))
-            runs = [self._access.read_index_run(key) for key in named]
-            self._runs = [SortedRun.of(run.rows, run.packs) for run in runs if len(run.rows)]
+            self._runs = list(self._load(named))
         for run in self._runs:
             yield from run.places(chunk, chunk_type)
+
+    def _load(self, keys: Iterable[str]) -> Iterator[SortedRun]:
+        """Those that open: the others may know the place, and where none does it is missed."""
+        for key in keys:
+            try:
+                run = self._access.read_index_run(key)
+            except (IntegrityError, ObjectNotFoundError):
+                continue
+            if len(run.rows):
+                yield SortedRun.of(run.rows, run.packs)

@@ -1,9 +1,9 @@
 """The plan that follows another one: what it condemns, what it leaves in force (rule 4.4). Nothing is written here."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError, NeedsRetrievalError, ObjectNotFoundError, UnavailableError
+from holdfast.domain.errors import FormatError, IntegrityError, NeedsRetrievalError, ObjectNotFoundError
 from holdfast.repository.collection.marking import PackUse
 from holdfast.repository.collection.repacking import Repacked
 from holdfast.repository.format import names
@@ -130,44 +130,73 @@ def next_plan(
             survivors[pack] = survivors.get(pack, frozenset()) | others
     new = (dead | moved) - found.plan.condemned
     everything = found.plan.condemned | new
-    runs: set[str] = set()
-    named: set[bytes] = set()
-    left_out: set[str] = set()
-    for key, packs in _usable_runs(repository, found):
-        if packs <= everything and not any(found.packs.stands(pack) for pack in packs):
-            left_out.add(key)
-        else:
-            runs.add(key)
-            named |= packs
-    kept = frozenset(pack for pack in everything if pack in named or found.packs.stands(pack))
+    runs = read_runs(repository, found.plan, found.opened)
+    left_out = {
+        key
+        for key, packs in runs.usable.items()
+        if packs <= everything and not any(found.packs.stands(pack) for pack in packs)
+    }
+    named = frozenset[bytes]().union(*(packs for key, packs in runs.usable.items() if key not in left_out))
+    replaced = replaced_runs(repository, found.packs, runs.unreadable, named | everything)
+    lost = runs.lost - replaced
+    kept = frozenset(pack for pack in everything if lost or pack in named or found.packs.stands(pack))
     plan = Plan(
         epoch=found.plan.epoch + 1,
         live=found.clean,
         condemned=kept,
-        index_runs=frozenset(runs),
+        index_runs=frozenset((runs.usable.keys() - left_out) | lost),
         survivors={pack: others for pack, others in survivors.items() if pack in kept},
     )
-    return Proposal(plan, new, frozenset(left_out))
+    return Proposal(plan, new, frozenset(left_out | replaced))
 
 
-def _usable_runs(repository: Repository, found: Findings) -> Iterator[tuple[str, frozenset[bytes]]]:
-    """Runs that may be in force, with the packs that they name: those that the plan names, and newer ones of sessions
-    that are not open. A run that it left out never returns.
+@dataclass(frozen=True, slots=True)
+class IndexRuns:
+    """Under a plan: runs that may be in force, with the packs that they name; those of whom this cannot be told, being
+    damaged or missing; and of these the ones that are in force.
     """
+
+    usable: Mapping[str, frozenset[bytes]]
+    unreadable: frozenset[str]
+    lost: frozenset[str]
+
+
+def read_runs(
+    repository: Repository, plan: Plan, opened: frozenset[bytes], newer: frozenset[str] = frozenset()
+) -> IndexRuns:
+    """Usable are runs that the plan names, and newer ones of sessions that are not open. One that it left out never
+    returns. `newer`: those of which points say that they are in force, for a LIST may leave one out.
+    """
+    usable: dict[str, frozenset[bytes]] = {}
+    unreadable: set[str] = set()
     listed = {info.key for info in objects_under(repository.store, names.INDEX)}
-    for key in sorted(listed | found.plan.index_runs):
-        tenant, _, rest = key.removeprefix(names.INDEX).partition("/")
-        if bytes.fromhex(rest.partition("-")[0]) in found.opened:
+    for key in sorted(listed | plan.index_runs | newer):
+        if names.session_of_run(key) in opened:
             continue
-        identifier = bytes.fromhex(tenant)
+        identifier = names.tenant_of_run(key)
         access = repository.access_with(identifier, repository.tenant_by_id(identifier).keys)
         try:
             run = access.read_index_run(key)
-        except ObjectNotFoundError as error:
-            raise UnavailableError(
-                f"{key} is named and not there",
-                why="another collection has removed it just now, or this store does not show all that it holds",
-                cure="run the collection again; if it stays so, `holdfast repository check` says what it hurts",
-            ) from error
-        if key in found.plan.index_runs or run.plan_epoch >= found.plan.epoch:
-            yield key, frozenset(row.pack for row in run.packs)
+        except (IntegrityError, ObjectNotFoundError):
+            unreadable.add(key)
+            continue
+        if key in plan.index_runs or run.plan_epoch >= plan.epoch:
+            usable[key] = frozenset(row.pack for row in run.packs)
+    lost = {key for key in unreadable if key in plan.index_runs | newer or not plan.epoch}
+    return IndexRuns(usable, frozenset(unreadable), frozenset(lost))
+
+
+def replaced_runs(
+    repository: Repository, packs: StandingPacks, unreadable: frozenset[str], known: frozenset[bytes]
+) -> frozenset[str]:
+    """Runs that nobody can read and nobody needs to: all packs of their sessions that stand are named by others, or
+    condemned.
+    """
+    if not unreadable:
+        return frozenset()
+    unknown = [pack for pack in packs.listed if pack not in known]
+    headers = list(repository.surroundings.transfer.map(lambda pack: _header_of(repository, pack), unknown))
+    sessions = {header.session for header in headers if isinstance(header, PackHeader)}
+    if not all(isinstance(header, PackHeader) for header in headers):
+        return frozenset()  # it may be anybody's
+    return frozenset(key for key in unreadable if names.session_of_run(key) not in sessions)

@@ -5,6 +5,7 @@ The places in the maps stay as they are: they are hints, and the session's index
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, groupby
 
 from holdfast.domain.errors import IntegrityError
 from holdfast.repository.access import TenantAccess
@@ -37,23 +38,29 @@ class Repacked:
 
 NOTHING_REPACKED = Repacked({}, frozenset(), 0, 0)
 
+Load = tuple[PackUse, list[tuple[Located, bytes]]]
+
 
 def repack(repository: Repository, tenant: str, uses: Iterable[PackUse], progress: Progress) -> Repacked:
     """Copy what is live of these packs of one tenant; every chunk is proved on its way. Nothing is deleted here.
 
+    A pack of which something live does not open is left as it is, not moved and not condemned: a repair looks after it.
     The session ends with a tombstone: from then on its packs are looked after by the plan that names them.
     """
-    session = open_repacking(repository, tenant)
     access = repository.access(tenant)
+    loads = _loads(access, sorted(uses, key=lambda use: (use.chunk_type, use.row.pack)), progress)
+    first = next(loads, None)
+    if first is None:
+        return NOTHING_REPACKED
+    session = open_repacking(repository, tenant)
     index = ChunkIndex()
     survivors: dict[bytes, frozenset[bytes]] = {}
     written_packs, written_bytes = 0, 0
-    chosen = sorted(uses, key=lambda use: (use.chunk_type, use.row.pack))
-    for chunk_type in sorted({use.chunk_type for use in chosen}):
+    for chunk_type, of_type in groupby(chain([first], loads), key=lambda load: load[0].chunk_type):
         writer = PackWriter(access, session.session, holds_maps=chunk_type == CHUNK_TYPE_MAP)
         try:
-            for use in (use for use in chosen if use.chunk_type == chunk_type):
-                survivors[use.row.pack] = frozenset(_copy(access, use, writer, index))
+            for use, chunks in of_type:
+                survivors[use.row.pack] = frozenset(_copy(use, chunks, writer, index))
                 progress.advance(use.live_bytes)
             stored = writer.finish()
         finally:
@@ -66,9 +73,22 @@ def repack(repository: Repository, tenant: str, uses: Iterable[PackUse], progres
     return Repacked(survivors, frozenset(runs), written_packs, written_bytes)
 
 
-def _copy(access: TenantAccess, use: PackUse, writer: PackWriter, index: ChunkIndex) -> Iterator[bytes]:
+def _loads(access: TenantAccess, uses: Iterable[PackUse], progress: Progress) -> Iterator[Load]:
+    """Each pack's live chunks, one pack in memory at a time; without those that are damaged."""
+    for use in uses:
+        try:
+            chunks = list(_live_chunks(access, use))
+        except IntegrityError as damage:
+            progress.note(f"{damage}: not moved; run `holdfast repository repair`")
+            continue
+        yield use, chunks
+
+
+def _copy(
+    use: PackUse, chunks: Iterable[tuple[Located, bytes]], writer: PackWriter, index: ChunkIndex
+) -> Iterator[bytes]:
     """The packs into which the live chunks of this one went."""
-    for chunk, stored in _live_chunks(access, use):
+    for chunk, stored in chunks:
         place = index.find(chunk.id, use.chunk_type)
         if place is None:
             old = chunk.place
@@ -94,7 +114,7 @@ def _live_chunks(access: TenantAccess, use: PackUse) -> Iterator[tuple[Located, 
                 raise IntegrityError(
                     f"{key} is damaged",
                     why=f"chunk {number} at byte {chunk.place.offset} does not open",
-                    cure="collect nothing; run `holdfast repository check --read-data` to see what it hurts",
+                    cure="run `holdfast repository repair`; `holdfast repository check --read-data` says whom it hurts",
                     objects=(key,),
                 )
             yield chunk, stored

@@ -48,6 +48,16 @@ def index_run(tenant_id: bytes, session: bytes, part: int) -> str:
     return f"{index_runs(tenant_id)}{session.hex()}-{part:04d}"
 
 
+def tenant_of_run(key: str) -> bytes:
+    """Whose index run that is."""
+    return bytes.fromhex(key.removeprefix(INDEX).partition("/")[0])
+
+
+def session_of_run(key: str) -> bytes:
+    """Which session wrote that index run."""
+    return bytes.fromhex(key.rpartition("/")[2].partition("-")[0])
+
+
 def ledger(sequence: int) -> str:
     """A ledger batch."""
     return f"{LEDGER}{sequence:020d}"

@@ -104,6 +104,14 @@ class ChunkReader:
         [(_chunk, plain)] = self.read(_range([chunk]))
         return bytes(plain)
 
+    def open_at(self, chunk: bytes, place: Place) -> OpenedChunk | None:
+        """The chunk from that very place; None where it does not open there, or the pack is gone."""
+        try:
+            sealed = self._store.get(names.pack(place.pack.pack), place.offset, place.length)
+        except ObjectNotFoundError:
+            return None
+        return self._open(chunk, place, sealed)
+
     def _copy_of_missing(self, chunk: Located) -> OpenedChunk:
         copy, denied = self._copy(chunk)
         if copy is not None:

@@ -1,0 +1,74 @@
+"""The plan that a repair publishes: it condemns damage and names the packs with copies as survivors (rule 4.7)."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.repository.collection.marking import Marking
+from holdfast.repository.collection.planning import Findings, IndexRuns, next_plan
+from holdfast.repository.collection.repacking import Repacked
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.opening import Repository
+from holdfast.repository.plans import publish
+from holdfast.repository.repair.workshop import overtaken
+from holdfast.repository.standing_packs import StandingPacks
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a repair has found and written: packs that are damaged or missing with those that hold copies of their
+    chunks, and the runs that name these.
+    """
+
+    survivors: Mapping[bytes, frozenset[bytes]]
+    index_runs: frozenset[str]
+
+
+def agree(
+    repository: Repository,
+    plan: Plan,
+    runs: IndexRuns,
+    points: Iterable[Manifest],
+    opened: frozenset[bytes],
+    outcome: Outcome,
+) -> Plan:
+    """The newest plan now: one that tells everybody of the outcome, or `plan` where that says it already.
+
+    Raises ConflictError where a collection has published its own first.
+    """
+    packs = StandingPacks(repository.store)
+    survivors = {**_passed_on(plan, outcome.survivors), **outcome.survivors}
+    found = Findings(plan, {}, frozenset(), packs, opened, frozenset())
+    proposal = next_plan(repository, found, frozenset(), [Repacked(survivors, outcome.index_runs, 0, 0)])
+    gained = any(others - plan.survivors.get(pack, frozenset()) for pack, others in proposal.plan.survivors.items())
+    replaced = runs.lost & proposal.left_out
+    if not (outcome.index_runs or proposal.plan.condemned - plan.condemned or gained or replaced):
+        return plan
+    new = dataclasses.replace(proposal.plan, live=_clean(repository, proposal.plan, packs, points))
+    if not publish(repository.sealed, new):
+        raise overtaken()
+    return new
+
+
+def _passed_on(plan: Plan, survivors: Mapping[bytes, frozenset[bytes]]) -> dict[bytes, frozenset[bytes]]:
+    """What was the survivor of another pack, and is hurt itself, hands that on."""
+    passed = {
+        pack: frozenset[bytes]().union(*(survivors[other] for other in others if other in survivors))
+        for pack, others in plan.survivors.items()
+    }
+    return {pack: others for pack, others in passed.items() if others}
+
+
+def _clean(repository: Repository, plan: Plan, packs: StandingPacks, points: Iterable[Manifest]) -> frozenset[bytes]:
+    """Points that may be built upon: those that need no condemned pack, and of which nothing is lost."""
+    marking = Marking(repository, plan, packs)
+    clean = set()
+    for point in points:
+        try:
+            if marking.add(point):
+                clean.add(point.session)
+        except (IntegrityError, ObjectNotFoundError):
+            continue
+    return frozenset(clean)
