@@ -119,7 +119,7 @@ def test_every_pack_is_healed_from_a_twin(way, with_plan, twin, count_case):
     for key in [info.key for info in scene.small.store.list(names.PACKS)]:
         small = scene.small.copied()
         WAYS[way](small.store, key)
-        report = repaired(small, of_another_repository(other))
+        report = repaired(small, of_another_repository(other, bytes(16)))
         try:
             named_hurt = {hurt.point_id for pack in report.packs for hurt in pack.hurt}
             for session, content in contents(small).items():
@@ -128,7 +128,7 @@ def test_every_pack_is_healed_from_a_twin(way, with_plan, twin, count_case):
             healed += not named_hurt
             found = checked(small)
             assert {one.object for one in found.harmful} == ({key} if named_hurt else set())
-            assert repaired(small, of_another_repository(other), 33).written_packs == 0
+            assert repaired(small, of_another_repository(other, bytes(16)), 33).written_packs == 0
         except BaseException as error:
             error.add_note(f"{key} {way}: {report}")
             raise
@@ -191,7 +191,7 @@ def test_a_collection_takes_what_is_healed_and_leaves_what_is_lost(way, twin, co
     for key in data_packs(scene):
         small = scene.small.copied()
         WAYS[way](small.store, key)
-        assert not [pack for pack in repaired(small, of_another_repository(other)).packs if pack.lost_chunks]
+        assert not [pack for pack in repaired(small, of_another_repository(other, bytes(16))).packs if pack.lost_chunks]
         assert collected(small) == scene.contents
         assert key not in everything(small.store)
         assert checked(small).damage == ()

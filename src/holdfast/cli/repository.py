@@ -7,6 +7,7 @@ import typer
 from holdfast.cli import collection_documents as collections
 from holdfast.cli import repository_copy as copying
 from holdfast.cli import repository_documents as documents
+from holdfast.cli import repository_health as health
 from holdfast.cli import repository_names as names
 from holdfast.cli.command import command
 from holdfast.cli.options import (
@@ -15,19 +16,18 @@ from holdfast.cli.options import (
     RepositoryArgument,
 )
 from holdfast.cli.passwords import given_password
-from holdfast.cli.quantities import parse_percent, parse_size
+from holdfast.cli.quantities import parse_size
 from holdfast.cli.repository_key import app as key_app
 from holdfast.cli.server_connection import ApplianceOption
 from holdfast.cli.tables import as_facts, facts_table
-from holdfast.cli.voice import Voice, say, show_error
+from holdfast.cli.voice import Voice, say
 from holdfast.domain.collection import CollectionWish
-from holdfast.domain.errors import IntegrityError
-from holdfast.domain.numerals import counted
 
 app = typer.Typer(name="repository", help="Make, show and check repositories.", rich_markup_mode=None)
 app.add_typer(key_app)
 copying.add_to(app)
 names.add_to(app)
+health.add_to(app)
 
 KmsKeyOption = Annotated[
     str | None,
@@ -119,73 +119,4 @@ def collect_garbage(
         voice.document(document, lambda: collections.collection_table(document))
     if found.waiting:
         voice.warn(collections.what_waits(found))
-    return voice.status
-
-
-@command(app, example="holdfast repository check /backup/holdfast --read-data=10 --password-file password")
-def check(
-    voice: Voice,
-    url: RepositoryArgument,
-    password_file: PasswordFileOption = None,
-    read_data: Annotated[
-        str | None,
-        typer.Option(
-            "--read-data",
-            metavar="[=PERCENT]",
-            help="Read and open the packs too: all of them, or so many percent chosen at random.",
-        ),
-    ] = None,
-    read_only: Annotated[
-        bool, typer.Option("--read-only", help="Write nothing anywhere, not even what this machine remembers.")
-    ] = False,
-) -> int:
-    """Look for damage; exit code 6 names each damaged object and the restore points and volumes it hurts."""
-    from holdfast.repository.checking.check import check_repository
-    from holdfast.wiring import local
-
-    percent = None if read_data is None else parse_percent(read_data, "--read-data")
-    password = given_password(password_file)
-    with local.opened(url, password, voice.warn, remembering=not read_only) as opened:
-        with voice.progress("checking") as progress:
-            report = check_repository(opened.repository, percent, progress)
-        voice.document(documents.check(report), lambda: documents.check_table(report))
-    if report.harmful:
-        found = IntegrityError(
-            f"{counted(len(report.harmful), 'damaged or missing object')} in {opened.repository.store.location}",
-            why="they are not as they were written; standard output names each with whom it hurts",
-            cure="run `holdfast repository repair`; points that are not named restore (docs/recovery.md)",
-        )
-        show_error(found)
-        return found.exit_status
-    for damage in report.damage:
-        voice.warn(f"{damage.object} is damaged ({damage.why}), and nobody needs it any more")
-    return voice.status
-
-
-@command(app, example="holdfast repository scrub s3://my-bucket/holdfast --percent 10")
-def scrub(
-    voice: Voice,
-    url: RepositoryArgument,
-    percent: Annotated[
-        str,
-        typer.Option("--percent", metavar="PERCENT", help="So much of the packs, chosen at random; else all of them."),
-    ] = "100",
-) -> int:
-    """Look for damage without password or key; exit code 6 names each damaged object."""
-    from holdfast.wiring import local
-
-    share = parse_percent(percent, "--percent")
-    with voice.progress("scrubbing") as progress:
-        report = local.scrubbed(url, share, progress)
-    voice.document(documents.scrub(report), lambda: documents.scrub_table(report))
-    if report.foreign:
-        say(f"{counted(report.foreign, 'file')} of somebody else, which nobody reads")
-    if report.damage:
-        found = IntegrityError(
-            f"{counted(len(report.damage), 'damaged or missing object')} in {url}",
-            why="they are not as they were written; standard output names each",
-            cure="run `holdfast repository repair`; `holdfast repository check --read-data` says whom it hurts",
-        )
-        show_error(found)
-        return found.exit_status
     return voice.status

@@ -6,10 +6,13 @@ from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.tables import facts_table, rows_table
 
 if TYPE_CHECKING:
-    from holdfast.repository.checking.check import CheckReport
+    from collections.abc import Iterable
+
+    from holdfast.repository.checking.check import CheckReport, Hurt
     from holdfast.repository.checking.scrub import ScrubReport
     from holdfast.repository.format.key_slot import KeySlot
     from holdfast.repository.opening import NewRepository, Repository
+    from holdfast.repository.repair.report import RepairReport
     from holdfast.repository.statistics import RepositoryStatistics
 
 Document = dict[str, Any]
@@ -90,10 +93,7 @@ def check(report: "CheckReport") -> Document:
                 "object": damage.object,
                 "why": damage.why,
                 "harmless": damage.harmless,
-                "restore_points": [
-                    {"restore_point": hurt.point_id, "workload": hurt.workload, "volumes": list(hurt.volumes)}
-                    for hurt in damage.hurt
-                ],
+                "restore_points": _hurt(damage.hurt),
             }
             for damage in report.damage
         ],
@@ -158,6 +158,61 @@ def scrub_table(report: "ScrubReport") -> str:
 
 def _cold(packs: int, size_bytes: int) -> str | None:
     return f"{packs} ({human_size(size_bytes)})" if packs else None
+
+
+def repair(report: "RepairReport") -> Document:
+    """Of `repository repair`."""
+    return {
+        "dry_run": report.rehearsal,
+        "packs_read": report.packs_read,
+        "read_bytes": report.read_bytes,
+        "written_packs": report.written_packs,
+        "written_bytes": report.written_bytes,
+        "index_runs": list(report.index_runs),
+        "plan": report.epoch or None,
+        "packs": [
+            {
+                "object": pack.object,
+                "why": pack.why,
+                "healed_chunks": pack.mended_chunks,
+                "lost_chunks": pack.lost_chunks,
+                "restore_points": _hurt(pack.hurt),
+            }
+            for pack in report.packs
+        ],
+        "replaced_index_runs": [
+            {"object": run.object, "why": run.why, "replaced": run.replaced} for run in report.runs
+        ],
+        "damage": [{"object": one.object, "why": one.why, "restore_points": _hurt(one.hurt)} for one in report.others],
+    }
+
+
+def repair_table(report: "RepairReport") -> str:
+    """Of `repository repair`, for people."""
+    facts = facts_table(
+        {
+            "packs read": f"{report.packs_read} ({human_size(report.read_bytes)})",
+            "packs written": f"{report.written_packs} ({human_size(report.written_bytes)})",
+            "damaged objects": len(report.packs) + len(report.runs) + len(report.others),
+            "left as they are": len(report.left),
+        }
+    )
+    rows: list[tuple[str, str, str, str | None, str | None]] = []
+    for pack in report.packs:
+        outcome = f"{pack.mended_chunks} chunks healed" + (f", {pack.lost_chunks} lost" if pack.lost_chunks else "")
+        rows += [(pack.object, pack.why, outcome, hurt.point_id, ", ".join(hurt.volumes)) for hurt in pack.hurt] or [
+            (pack.object, pack.why, outcome, None, None)
+        ]
+    rows += [(run.object, run.why, "replaced" if run.replaced else "in force still", None, None) for run in report.runs]
+    rows += [(one.object, one.why, "see docs/recovery.md", None, None) for one in report.others]
+    return facts + ("\n" + rows_table(("OBJECT", "WHY", "OUTCOME", "HURTS", "VOLUMES"), rows) if rows else "")
+
+
+def _hurt(points: "Iterable[Hurt]") -> list[Document]:
+    """Whom damage hurts."""
+    return [
+        {"restore_point": hurt.point_id, "workload": hurt.workload, "volumes": list(hurt.volumes)} for hurt in points
+    ]
 
 
 def key_slot(slot: "KeySlot") -> Document:

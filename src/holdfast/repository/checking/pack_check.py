@@ -78,7 +78,7 @@ def _examine(repository: Repository, key: str, data: Buffer, written: StoredPack
         chunks = _bad_chunks(repository, tenant_id, opened, data)
         why = broken or (f"{len(chunks)} of its {len(opened.entries)} chunks do not open" if chunks else "")
         if best is None or len(chunks) < best[0]:
-            best = len(chunks), PackFinding(why, chunks, len(data), tenant_id)
+            best = len(chunks), PackFinding(why, chunks, len(data), tenant=tenant_id)
         if not chunks:
             break
     return PackFinding("no tenant's keys could be read") if best is None else best[1]

@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 
 from holdfast.domain.time import parse_time
 from holdfast.repository.block_source import BlockSource
+from holdfast.repository.copying.backups_here import backup_of
 from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.format.origin import Backup
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, list_points, load_manifest
 from holdfast.repository.repair.quarry import Quarry, of_source, of_volume
@@ -25,14 +27,17 @@ def together(*several: Quarries) -> Quarries:
     return lambda manifest, volume: [quarry for quarries in several for quarry in quarries(manifest, volume)]
 
 
-def of_another_repository(other: Repository) -> Quarries:
-    """Points of the same workload there: the point itself first, then those nearest in time."""
+def of_another_repository(other: Repository, here: bytes) -> Quarries:
+    """Points of the same workload there: copies of the same backup first, then those nearest in time. `here`: the id of
+    the repository that is repaired.
+    """
     points = list_points(other)
 
     def quarries(manifest: Manifest, volume: VolumeMap) -> Sequence[Quarry]:
+        backup = Backup(here, manifest.session) if manifest.origin is None else manifest.origin.backup
         near = sorted(
             (point for point in points if point.workload == manifest.workload),
-            key=lambda point: (point.session != manifest.session, _apart(point, manifest)),
+            key=lambda point: (backup_of(other, point) != backup, _apart(point, manifest)),
         )
         found = []
         for point in near[:_NEIGHBOURS]:

@@ -1,0 +1,67 @@
+"""A repair of a repository that is open, and where else the bytes of its volumes may be."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+
+from holdfast.domain.errors import UsageError
+from holdfast.repository.points import find_point, load_manifest
+from holdfast.repository.progress import Progress
+from holdfast.repository.reading.restore import choose_volume
+from holdfast.repository.repair.quarries import Quarries, none, of_another_repository, of_the_source, together
+from holdfast.repository.repair.repair import repair
+from holdfast.repository.repair.report import RepairReport
+from holdfast.wiring.local import LocalRepository, Warn, opened
+from holdfast.wiring.sources import STREAM, open_source
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """As a person names it: another repository with its password, a source with the point and volume made from it."""
+
+    repository: str | None = None
+    password: bytes | None = None
+    source: str | None = None
+    point: str | None = None
+    volume: str | None = None
+
+
+def mend(
+    local: LocalRepository, elsewhere: Elsewhere, warn: Warn, progress: Progress, *, rehearsal: bool
+) -> RepairReport:
+    """Heal what can be healed. Raises UsageError for words that do not fit."""
+    with _quarries(local, elsewhere, warn) as quarries:
+        return repair(local.repository, quarries, progress, rehearsal=rehearsal)
+
+
+@contextmanager
+def _quarries(local: LocalRepository, elsewhere: Elsewhere, warn: Warn) -> Iterator[Quarries]:
+    found: Quarries = none
+    with ExitStack() as stack:
+        if elsewhere.source is not None:
+            if elsewhere.point is None:
+                raise UsageError(
+                    "which restore point was made of the source?",
+                    why="a source has no name there",
+                    cure="add --restore-point POINT",
+                )
+            if elsewhere.source == STREAM:
+                raise UsageError(
+                    "a stream cannot be read where it is hurt",
+                    why="it comes once, from its beginning",
+                    cure="name a file, a block device or an EBS snapshot",
+                )
+            manifest = load_manifest(local.repository, find_point(local.repository, elsewhere.point, None))
+            volume = choose_volume(manifest, elsewhere.volume)
+            source = stack.enter_context(closing(open_source(elsewhere.source)))
+            found = together(found, of_the_source(source, manifest.session, volume.name))
+        elif elsewhere.point is not None or elsewhere.volume is not None:
+            raise UsageError(
+                "a restore point and no source",
+                why="--restore-point and --volume say what --source is",
+                cure="add --source SOURCE",
+            )
+        if elsewhere.repository is not None:
+            other = stack.enter_context(opened(elsewhere.repository, elsewhere.password, warn, remembering=False))
+            found = together(found, of_another_repository(other.repository, local.repository.config.repository))
+        yield found
