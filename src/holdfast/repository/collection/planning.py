@@ -124,13 +124,15 @@ def next_plan(
     """Cumulative: what was condemned stays so until it is gone and no index run in force names it."""
     survivors = dict(found.plan.survivors)
     moved: set[bytes] = set()
+    written: set[str] = set()
     for one in repacked:
         moved |= one.survivors.keys()
+        written |= one.index_runs
         for pack, others in one.survivors.items():
             survivors[pack] = survivors.get(pack, frozenset()) | others
     new = (dead | moved) - found.plan.condemned
     everything = found.plan.condemned | new
-    runs = read_runs(repository, found.plan, found.opened)
+    runs = read_runs(repository, found.plan, found.opened, frozenset(written))
     left_out = {
         key
         for key, packs in runs.usable.items()
@@ -165,7 +167,8 @@ def read_runs(
     repository: Repository, plan: Plan, opened: frozenset[bytes], newer: frozenset[str] = frozenset()
 ) -> IndexRuns:
     """Usable are runs that the plan names, and newer ones of sessions that are not open. One that it left out never
-    returns. `newer`: those of which points say that they are in force, for a LIST may leave one out.
+    returns. `newer`: those that are known to be in force (a point says so, or they were written just now), for a LIST
+    may leave one out.
     """
     usable: dict[str, frozenset[bytes]] = {}
     unreadable: set[str] = set()
