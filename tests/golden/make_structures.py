@@ -121,6 +121,7 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
         "sign of life": (13, "", f"sessions/{session}/alive-{494592:020d}", {"session": SESSION, "hour": 494592}),
         "plan with survivors": (9, "plan", f"plan/{8:020d}", plan | {"epoch": 8, "survivors": PACK + OTHER_PACK}),
         **work(f"sessions/{session}/"),
+        "session checkpoint": (14, "", f"sessions/{session}/checkpoint-0001-{2:08d}", session_checkpoint()),
     }
 
 
@@ -153,9 +154,20 @@ def work(scratch: str) -> dict[str, tuple[int, str, str, dict[str, Any]]]:
     }
 
 
-def marked(task: dict[str, Any]) -> dict[str, Any]:
-    """The task with the appliance's mark."""
-    key = plain.expand(plain.sub(MASTER, REPOSITORY, KID, "scratch"), b"task")
+def session_checkpoint() -> dict[str, Any]:
+    """The second of its session: a chunk of its own, zeros, and a chunk of another session's."""
+    own, foreign = plain.entry(SALT, 0, 0, 96, 524304, 524288, 0), plain.entry(ID_KEY, 1, 7, 70000, 1016, 524288, 1)
+    blocks = b"".join(plain.u64(block) + entry for block, entry in ((3, own), (4, bytes(51)), (2**40, foreign)))
+    volume = {"name": "volume", "size": 2**60, "source": {"kind": "ebs", "snapshot": "snap-1"}}
+    volume |= {"pack_rows": ROW + OTHER_ROW, "blocks": blocks}
+    packs = PACK + b"\0" + plain.u32(16_777_216) + SALT
+    first = {"format": 1, "session": SESSION, "attempt": 1, "number": 2, "workload": WORKLOAD, "packs": packs}
+    return marked(first | {"volumes": [volume]}, b"checkpoint")
+
+
+def marked(task: dict[str, Any], label: bytes = b"task") -> dict[str, Any]:
+    """The task with the appliance's mark; a checkpoint with its own."""
+    key = plain.expand(plain.sub(MASTER, REPOSITORY, KID, "scratch"), label)
     return task | {"proof": plain.keyed_hash(key, plain.cbor(task | {"proof": bytes(32)}))}
 
 

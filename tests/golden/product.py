@@ -17,6 +17,7 @@ from holdfast.repository.format.manifest import IMAGE, Manifest, StoredPack, Vol
 from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
+from holdfast.repository.format.session_checkpoint import SessionCheckpoint, VolumeBlocks
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.format.tombstone import Tombstone
 from holdfast.repository.writing.parents import Method
@@ -183,3 +184,22 @@ NODES: dict[str, tuple[int, int, list[Located | None], list[int]]] = {
         COVERED,
     ),
 }
+SESSION_CHECKPOINT = SessionCheckpoint(
+    session=SESSION,
+    attempt=1,
+    number=2,
+    workload_id=made.WORKLOAD,
+    packs=(StoredPack(PACK, holds_maps=False, size_bytes=16_777_216, sha256=SALT),),
+    volumes=(
+        VolumeBlocks.of(
+            "volume",
+            1 << 60,
+            {"kind": "ebs", "snapshot": "snap-1"},
+            [
+                (3, Located(SALT, Place(ROW_OF_PACK, 0, 96, 524304, 524288, 0))),
+                (4, None),
+                (1 << 40, Located(ID_KEY, Place(ROW_OF_OTHER, 7, 70000, 1016, 524288, 1))),
+            ],
+        ),
+    ),
+)

@@ -28,6 +28,7 @@ from holdfast.repository.format import (
     pack,
     plan,
     retirement,
+    session_checkpoint,
     tenant,
     tombstone,
 )
@@ -41,6 +42,7 @@ from holdfast.repository.sessions import read_point
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.pack_writer import PackWriter
+from holdfast.repository.writing.unfinished import marked as marked_checkpoint
 from holdfast.testing.deterministic_surroundings import InlineExecutor, SteppableClock
 from holdfast.testing.small_repository import put
 from tests.golden import independent, product
@@ -53,6 +55,8 @@ BYTES = {name: bytes.fromhex(row["bytes"]) for name, row in RECORDED.items()}
 
 Encode = Callable[[], bytes]
 Decode = Callable[[bytes], Any]
+
+MARKED_CHECKPOINT = marked_checkpoint(product.SESSION_CHECKPOINT, MasterKey(MASTER, REPOSITORY))
 
 # Name: kind, how the product decodes a body, what comes of it, how it encodes that again.
 BODIES: dict[str, tuple[Kind, Decode, Any, Encode]] = {
@@ -111,6 +115,12 @@ BODIES: dict[str, tuple[Kind, Decode, Any, Encode]] = {
             ("restore result", product.RESTORE_RESULT),
         )
     },
+    "session checkpoint": (
+        Kind.SESSION_CHECKPOINT,
+        session_checkpoint.decode,
+        MARKED_CHECKPOINT,
+        lambda: session_checkpoint.encode(MARKED_CHECKPOINT),
+    ),
     "tombstone": (Kind.TOMBSTONE, tombstone.decode, product.TOMBSTONE, lambda: tombstone.encode(product.TOMBSTONE)),
 }
 SLOTS: dict[str, tuple[dict[str, Any], Callable[[], bytes]]] = {

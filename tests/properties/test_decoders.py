@@ -21,6 +21,7 @@ from holdfast.repository.format import (
     pack,
     plan,
     retirement,
+    session_checkpoint,
     tenant,
 )
 from holdfast.repository.format.envelope import Kind
@@ -39,6 +40,7 @@ BODIES: dict[str, Decoder] = {
     "manifest": manifest.decode,
     "plan": plan.decode,
     "retirement": retirement.decode,
+    "session checkpoint": session_checkpoint.decode,
     "sign of life": alive.decode,
     "tenant": tenant.decode,
     "map leaf": lambda data: map_node.decode(data, level=0, cut=map_node.CUT_FIXED),
@@ -65,7 +67,7 @@ FIELDS = sorted(
         "chunking_key", "sequence", "previous", "time", "records", "type", "session", "point", "tenant", "workload",
         "kind", "size", "parent", "head", "live", "open", "pins", "volumes", "packs", "index_runs", "plan_epoch",
         "keep_until", "writer", "statistics", "cut", "depth", "root", "source", "epoch", "condemned", "committed",
-        "points",
+        "points", "attempt", "number", "pack_rows", "blocks", "proof",
     }
 )  # fmt: skip
 scalars = (

@@ -38,6 +38,7 @@ def backup(
         "size_bytes": manifest.size_bytes,
         "changed_bytes": finished.counters.changed_bytes,
         "read_bytes": finished.counters.read_bytes,
+        "resumed_bytes": finished.counters.resumed_bytes,
         "new_chunks": finished.counters.new_chunks,
         "new_bytes_plain": finished.counters.new_bytes_plain,
         "stored_bytes": finished.stored_bytes,

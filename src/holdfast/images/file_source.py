@@ -3,7 +3,8 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from holdfast.domain.errors import SourceGoneError, UsageError
@@ -11,16 +12,20 @@ from holdfast.images.file_errors import translated
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference
 from holdfast.repository.object_store import Buffer
 
+# The coarsest time that a file system keeps: FAT's, of 2 s.
+UNSETTLED_SECONDS = 2.0
+
 
 class FileSource:
     """Implements BlockSource over a regular file or a block device, which should not change while it is read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         with translated(path):
             # Not waiting: a named pipe would hold us until somebody writes to it, and is no volume anyway.
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         self._path = path
-        mode = os.fstat(self._descriptor).st_mode
+        status = os.fstat(self._descriptor)
+        mode = status.st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
             self.close()
             raise UsageError(
@@ -30,6 +35,8 @@ class FileSource:
             )
         self._sparse = stat.S_ISREG(mode)
         self._size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
+        settled = self._sparse and status.st_mtime + UNSETTLED_SECONDS < clock()
+        self._identity = _identity(status) if settled else None
 
     @property
     def size_bytes(self) -> int:
@@ -43,6 +50,13 @@ class FileSource:
             "kind": "file" if self._sparse else "device",
             "name": os.fsencode(self._path.name).decode(errors="replace"),
         }
+
+    @property
+    def identity(self) -> Mapping[str, str] | None:
+        """The file and when it was last changed. None for a device, which changes without a trace, and for a file that
+        was changed so lately that another change may bear the same time.
+        """
+        return self._identity
 
     def allocated(self) -> Iterator[BlockReference]:
         """Blocks that hold data by SEEK_DATA and SEEK_HOLE; every block of a device or where the file system cannot
@@ -117,3 +131,13 @@ class FileSource:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _identity(status: os.stat_result) -> Mapping[str, str]:
+    return {
+        "kind": "file",
+        "device": str(status.st_dev),
+        "inode": str(status.st_ino),
+        "size": str(status.st_size),
+        "mtime_ns": str(status.st_mtime_ns),
+    }

@@ -46,6 +46,12 @@ class ContentSource(Protocol):
     def facts(self) -> Mapping[str, str]:
         """What the manifest records of the source, e.g. {"kind": "ebs", "snapshot": "snap-...", "region": "..."}."""
 
+    @property
+    def identity(self) -> Mapping[str, str] | None:
+        """Two sources of one identity have equal blocks, so what was read of one need not be read of the other
+        (section 18). None where nothing says so: a block device, a file that may change unseen.
+        """
+
     def allocated(self) -> Iterator[BlockReference]:
         """Every block that may hold data, ascending; all others are zeros. Lazy: never the whole list in memory."""
 

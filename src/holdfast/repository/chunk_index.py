@@ -86,13 +86,18 @@ class ChunkIndex:
         return any(place in run.places(chunk, chunk_type) for run in (*self._frozen, *self._loaded))
 
     def add(self, chunk: bytes, chunk_type: int, place: Place) -> None:
-        """A chunk that this session stored."""
+        """A chunk that this session stored. One that lies in two places, by two attempts, is known to lie in both."""
+        if self._recent.get((chunk, chunk_type), place) != place:
+            self._freeze_recent()
         self._recent[chunk, chunk_type] = place
         if len(self._recent) >= _RECENT_LIMIT:
-            frozen = [*self._frozen, _freeze(self._recent)]
-            while len(frozen) > 1 and len(frozen[-2].rows) <= len(frozen[-1].rows):
-                frozen[-2:] = [_merge(frozen[-2], frozen[-1])]
-            self._frozen, self._recent = frozen, {}
+            self._freeze_recent()
+
+    def _freeze_recent(self) -> None:
+        frozen = [*self._frozen, _freeze(self._recent)]
+        while len(frozen) > 1 and len(frozen[-2].rows) <= len(frozen[-1].rows):
+            frozen[-2:] = [_merge(frozen[-2], frozen[-1])]
+        self._frozen, self._recent = frozen, {}
 
     def own_rows(self) -> Iterator[tuple[Rows, tuple[PackRow, ...]]]:
         """What this session stored, as parts of an index run: each sorted, at most ROWS_LIMIT rows."""

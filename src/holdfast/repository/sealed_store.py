@@ -18,6 +18,7 @@ _LABELS = {
     Kind.LEDGER_CHECKPOINT: "ledger",
     Kind.PLAN: "plan",
 }
+_SCRATCH = (Kind.ACKNOWLEDGEMENT, Kind.TASK, Kind.RESULT, Kind.ALIVE, Kind.SESSION_CHECKPOINT)
 
 
 class SealedStore:
@@ -60,7 +61,7 @@ class SealedStore:
     def _kind_key(self, kind: Kind, key: str) -> bytes:
         if kind is Kind.INDEX_RUN:
             return self.master.index_key(_hex_part(key, names.INDEX))
-        if kind in (Kind.ACKNOWLEDGEMENT, Kind.TASK, Kind.RESULT, Kind.ALIVE):
+        if kind in _SCRATCH:
             return self.master.scratch_key(_hex_part(key, names.SESSIONS))
         return self.master.sub(_LABELS[kind])
 

@@ -2,10 +2,13 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from holdfast.domain.errors import HoldfastError, ObjectExistsError
+from holdfast.domain.time import parse_time
+from holdfast.repository.format import names
 from holdfast.repository.format.alive import Alive
+from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Progress
 
 HOUR_SECONDS = 3600
@@ -14,6 +17,21 @@ HOUR_SECONDS = 3600
 def hour_of(moment: datetime) -> int:
     """Hours since 1970 in UTC."""
     return int(moment.timestamp()) // HOUR_SECONDS
+
+
+def last_sign(store: ObjectStore, session: bytes, since: str) -> datetime:
+    """When a session or reader that was opened at `since` was last heard of: by the clock of the store, where it has
+    one, and by its own. Clocks may be wrong: that costs a backup, never data.
+    """
+    signs = [parse_time(since)]
+    prefix = names.scratch(session)
+    for info in store.list(prefix):
+        if info.modified is not None:
+            signs.append(info.modified)
+        if names.is_object(info.key) and info.key.startswith(prefix + names.ALIVE):
+            hour = int(info.key.removeprefix(prefix + names.ALIVE))
+            signs.append(datetime.fromtimestamp(hour * HOUR_SECONDS, UTC))
+    return max(signs)
 
 
 class LivingProgress:

@@ -84,6 +84,11 @@ class MemorySource:
         """Kind and snapshot."""
         return {"kind": "memory", "snapshot": self._snapshot}
 
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """The snapshot's name: it stands for what the snapshot holds."""
+        return self.facts
+
     def allocated(self) -> Iterator[BlockReference]:
         """Blocks that are kept."""
         return map(BlockReference, sorted(self._volume.blocks))

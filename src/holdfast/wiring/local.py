@@ -48,6 +48,7 @@ from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup
 from holdfast.wiring import collecting
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.location_memory import FileLocationMemory, ReadOnlyMemory, home_folder
+from holdfast.wiring.process_vigil import ProcessVigil
 from holdfast.wiring.sources import STREAM, open_source
 from holdfast.wiring.targets import open_target
 
@@ -181,7 +182,7 @@ def back_up(
         return backup_stream(opened.repository, sys.stdin.buffer, order, progress)
     with closing(open_source(source)) as volume:
         listed = None if changed_blocks is None else partial(_listed_blocks, changed_blocks)
-        return backup_volume(opened.repository, volume, order, progress, listed)
+        return backup_volume(opened.repository, volume, order, progress, listed, ProcessVigil(home_folder()))
 
 
 def target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:

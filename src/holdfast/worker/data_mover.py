@@ -48,17 +48,17 @@ class DataMover:
             scratch = SessionScratch(store, session, key, repository, pointer.kid, self.surroundings.random_bytes)
             task = when_allowed(lambda: scratch.read_task(pointer.attempt), self.waiting)
             living = LivingProgress(progress, session, scratch.say_alive, self.surroundings.now)
-            result = self._do(pointer, store, task, living)
+            result = self._do(pointer, scratch, task, living)
             scratch.write_result(result)
         return result.warnings
 
     def _do(
-        self, pointer: TaskPointer, store: ObjectStore, task: BackupTask | RestoreTask, progress: Progress
+        self, pointer: TaskPointer, scratch: SessionScratch, task: BackupTask | RestoreTask, progress: Progress
     ) -> Result:
         if isinstance(task, BackupTask) and pointer.kind is TaskKind.BACKUP:
-            return run_backup_task(store, task, self.open_source, progress, self.surroundings)
+            return run_backup_task(scratch, task, self.open_source, progress, self.surroundings)
         if isinstance(task, RestoreTask) and pointer.kind is TaskKind.RESTORE:
-            return run_restore_task(store, task, self.open_target, progress, self.surroundings)
+            return run_restore_task(scratch.store, task, self.open_target, progress, self.surroundings)
         raise FormatError(
             f"the task is no {pointer.kind}",
             why="pointer and task do not belong together",

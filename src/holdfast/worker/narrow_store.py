@@ -21,7 +21,7 @@ class NarrowStore:
     A role that may not list a bucket hears "denied" of an object that is not there (S3 API reference, GetObject). S3
     says which right is missing: of what is there that is reading, of what is gone it is listing, which no worker has.
     Where S3 does not say (another account's bucket, HEAD), a pack or index run that is denied is one that is gone: the
-    task was read with the same right.
+    task was read with the same right. So it is with a checkpoint, of which nobody knows how many there are.
     """
 
     inner: ObjectStore
@@ -39,14 +39,14 @@ class NarrowStore:
         self.inner.create(key, body, sha256, terms)
 
     def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
-        """As the store inside; ObjectNotFoundError for a pack or index run that is denied."""
+        """As the store inside; ObjectNotFoundError for a pack, index run or checkpoint that is denied."""
         try:
             return self.inner.get(key, offset, length, version)
         except PermissionDeniedError as refusal:
             raise _of_denied(key, refusal) from None
 
     def head(self, key: str) -> ObjectInfo:
-        """As the store inside; ObjectNotFoundError for a pack or index run that is denied."""
+        """As the store inside; ObjectNotFoundError for a pack, index run or checkpoint that is denied."""
         try:
             return self.inner.head(key)
         except PermissionDeniedError as refusal:
@@ -89,7 +89,8 @@ class NarrowStore:
 
 
 def _of_denied(key: str, refusal: PermissionDeniedError) -> HoldfastError:
-    if not key.startswith((names.PACKS, names.INDEX)) or _NO_RIGHT_TO_READ in refusal.why:
+    may_be_gone = key.startswith((names.PACKS, names.INDEX)) or f"/{names.SESSION_CHECKPOINT}" in key
+    if not may_be_gone or _NO_RIGHT_TO_READ in refusal.why:
         return refusal
     return ObjectNotFoundError(
         key,

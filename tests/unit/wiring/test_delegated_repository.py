@@ -41,7 +41,7 @@ class Opened:
         mine = scratch(self.inner.store, ordered, around)
         task = mine.read_task(1)
         assert isinstance(task, BackupTask)
-        mine.write_result(run_backup_task(self.inner.store, task, self.disks.open_source, Silence(), around))
+        mine.write_result(run_backup_task(mine, task, self.disks.open_source, Silence(), around))
 
     def left(self, session):
         """Keys that its scratch has left."""

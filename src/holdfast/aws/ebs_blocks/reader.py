@@ -42,6 +42,11 @@ class EbsSnapshotSource:
         """kind, snapshot and region."""
         return {"kind": "ebs", "snapshot": self._snapshot_id, "region": self._connection.region}
 
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """The snapshot: a completed one never changes, and its id is given once."""
+        return self.facts
+
     def allocated(self) -> Iterator[BlockReference]:
         """Every block that was ever written, ascending."""
         return walk(self._first_page(), self._list_blocks, self._explain("ListSnapshotBlocks"), self._snapshot_id)

@@ -14,6 +14,7 @@ from holdfast.repository.format import (
     names,
     plan,
     retirement,
+    session_checkpoint,
     tenant,
 )
 from holdfast.repository.format.envelope import Kind
@@ -62,4 +63,5 @@ _SCRATCH: _Decoders = {
     names.ALIVE: (Kind.ALIVE, alive.decode),
     names.TASK: (Kind.TASK, decode_task),
     names.RESULT: (Kind.RESULT, decode_result),
+    names.SESSION_CHECKPOINT: (Kind.SESSION_CHECKPOINT, session_checkpoint.decode),
 }

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from holdfast.domain.errors import ObjectNotFoundError
-from holdfast.domain.time import parse_time
 from holdfast.repository.collection.roots import require_whole_ledger
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
@@ -14,7 +13,7 @@ from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.presence import is_there
 from holdfast.repository.sessions import close_ended, end_without_point, is_repacking, retire
-from holdfast.repository.signs_of_life import HOUR_SECONDS
+from holdfast.repository.signs_of_life import last_sign
 
 SILENCE = timedelta(hours=24)
 POLL_SECONDS = 5.0
@@ -54,7 +53,7 @@ def _is_past(repository: Repository, one: OpenSession, epoch: int) -> bool:
         return True
     if one.session not in require_whole_ledger(repository).open:
         return True
-    if is_repacking(repository, one.point_key) or _is_silent(repository, one):
+    if is_repacking(repository, one.point_key) or _is_silent(repository, one.session, one.since):
         end_without_point(repository, one.session, one.point_key)
         return True  # by the tombstone, or by the commit that came first
     return False
@@ -68,22 +67,9 @@ def knows(repository: Repository, session: bytes, epoch: int) -> bool:
     return any(int(info.key.removeprefix(prefix)) >= epoch for info in objects_under(repository.store, prefix))
 
 
-def _is_silent(repository: Repository, one: OpenSession) -> bool:
-    """Whether nothing was heard of it for a day. Clocks may be wrong: that costs a backup, never data."""
-    return _last_sign(repository, one.session, one.since) + SILENCE <= repository.surroundings.now()
-
-
-def _last_sign(repository: Repository, session: bytes, since: str) -> datetime:
-    """By the clock of the store, where it has one, and by the session's own."""
-    signs = [parse_time(since)]
-    prefix = names.scratch(session)
-    for info in repository.store.list(prefix):
-        if info.modified is not None:
-            signs.append(info.modified)
-        if names.is_object(info.key) and info.key.startswith(prefix + names.ALIVE):
-            hour = int(info.key.removeprefix(prefix + names.ALIVE))
-            signs.append(datetime.fromtimestamp(hour * HOUR_SECONDS, UTC))
-    return max(signs)
+def _is_silent(repository: Repository, session: bytes, since: str) -> bool:
+    """Whether nothing was heard of it for a day."""
+    return last_sign(repository.store, session, since) + SILENCE <= repository.surroundings.now()
 
 
 def close_dead(repository: Repository) -> None:
@@ -104,7 +90,7 @@ def close_dead(repository: Repository) -> None:
 
 def _silent_readers(repository: Repository) -> Iterator[bytes]:
     for session, record in repository.ledger.state.pins.items():
-        if _last_sign(repository, session, str(record["time"])) + SILENCE <= repository.surroundings.now():
+        if _is_silent(repository, session, str(record["time"])):
             yield session
 
 

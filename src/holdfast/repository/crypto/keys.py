@@ -124,6 +124,10 @@ class MasterKey:
         """The key of the appliance's mark on tasks; 4 bytes where a session has 16, so it is no session's SS."""
         return expand(self.sub("scratch"), b"task", KEY_BYTES)
 
+    def checkpoint_proof_key(self) -> bytes:
+        """The key of the mark on session checkpoints of who has MK; 10 bytes, so it is no session's SS either."""
+        return expand(self.sub("scratch"), b"checkpoint", KEY_BYTES)
+
     def pin(self) -> bytes:
         """What a party remembers of the key; says nothing about it."""
         return expand(self.key, b"check", KEY_BYTES)

@@ -14,8 +14,10 @@ from holdfast.repository.delegation.task_form import decode_task, encode_task
 from holdfast.repository.delegation.tasks import Task
 from holdfast.repository.format import alive as alive_form
 from holdfast.repository.format import envelope, names
+from holdfast.repository.format import session_checkpoint as checkpoint_form
 from holdfast.repository.format.alive import Alive
 from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.session_checkpoint import SessionCheckpoint
 from holdfast.repository.object_store import ObjectStore
 
 
@@ -64,6 +66,16 @@ class SessionScratch:
         if (result.session, result.attempt) != (self.session, attempt):
             raise FormatError(f"{key} is of another attempt", why="it names another session or attempt", key=key)
         return result
+
+    def write_checkpoint(self, checkpoint: SessionCheckpoint) -> None:
+        """Leave how far an attempt has come. Raises ObjectExistsError where that one is there."""
+        key = names.session_checkpoint(self.session, checkpoint.attempt, checkpoint.number)
+        self._write(Kind.SESSION_CHECKPOINT, key, checkpoint_form.encode(checkpoint))
+
+    def read_checkpoint(self, attempt: int, number: int) -> SessionCheckpoint:
+        """That one of that attempt. Raises ObjectNotFoundError, IntegrityError."""
+        key = names.session_checkpoint(self.session, attempt, number)
+        return checkpoint_form.of_key(key, self._read(Kind.SESSION_CHECKPOINT, key))
 
     def say_alive(self, alive: Alive) -> None:
         """Leave a sign of life. Raises ObjectExistsError where there is one of that hour."""

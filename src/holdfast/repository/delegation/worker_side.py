@@ -7,6 +7,7 @@ from holdfast.domain.errors import ChunksMovedError, ConflictError, ObjectNotFou
 from holdfast.repository.block_source import BlockSource, BlockTarget
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.delegation.results import BackupResult, RestoredVolume, RestoreResult
+from holdfast.repository.delegation.scratch import SessionScratch
 from holdfast.repository.delegation.tasks import BackupTask, RestoreTask, VolumeOrder
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.object_store import ObjectStore
@@ -16,6 +17,8 @@ from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.parents import Method, changes_since
+from holdfast.repository.writing.resuming import checkpoints_of, take_over
+from holdfast.repository.writing.trail import TrailOwner
 from holdfast.repository.writing.volume_writer import write_volume
 
 OpenSource = Callable[[Facts], BlockSource]
@@ -23,13 +26,18 @@ OpenTarget = Callable[[Facts], BlockTarget]
 
 
 def run_backup_task(
-    store: ObjectStore, task: BackupTask, open_source: OpenSource, progress: Progress, surroundings: Surroundings
+    scratch: SessionScratch,
+    task: BackupTask,
+    open_source: OpenSource,
+    progress: Progress,
+    surroundings: Surroundings,
 ) -> BackupResult:
-    """Write every volume of the task; all packs are acknowledged and were found again when this returns.
+    """Write every volume of the task; all packs are acknowledged and were found again when this returns. What earlier
+    attempts have read is not read again, as far as their checkpoints in `scratch` say (section 18).
 
-    What fails is raised, and leaves packs that nothing refers to.
+    What fails is raised, and leaves packs that nothing refers to but the checkpoints.
     """
-    backup = BackupSession.begin(task.access(store, surroundings), task.terms)
+    backup = _begun(scratch, task, surroundings)
     volumes: list[VolumeMap] = []
     methods: list[Method] = []
     warnings: list[str] = []
@@ -53,6 +61,19 @@ def run_backup_task(
         statistics=backup.counters.statistics(),
         warnings=tuple(warnings),
     )
+
+
+def _begun(scratch: SessionScratch, task: BackupTask, surroundings: Surroundings) -> BackupSession:
+    """All attempts work under the plan that the session has acknowledged, so what is looked up now may be adopted."""
+    access = task.access(scratch.store, surroundings)
+    earlier = (
+        checkpoint
+        for attempt in range(1, task.attempt)
+        for checkpoint in checkpoints_of(scratch.read_checkpoint, attempt)
+    )
+    taken = take_over(access, task.terms.condemned, earlier)
+    owner = TrailOwner(task.session, task.attempt, task.terms.workload_id, scratch.write_checkpoint)
+    return BackupSession.begin(access, task.terms, taken, owner)
 
 
 def _write(

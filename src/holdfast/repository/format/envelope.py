@@ -41,6 +41,7 @@ class Kind(IntEnum):
     TASK = 11
     RESULT = 12
     ALIVE = 13
+    SESSION_CHECKPOINT = 14
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ PLANS = "plan/"
 RETIRED = "retired/"
 SESSIONS = "sessions/"
 ACKNOWLEDGEMENT, TASK, RESULT, ALIVE = "ack-", "task-", "result-", "alive-"
+SESSION_CHECKPOINT = "checkpoint-"
 ATTEMPT_LIMIT = 9999
+SESSION_CHECKPOINT_LIMIT = 99_999_999
 
 
 def slot(slot_id: bytes) -> str:
@@ -103,12 +105,18 @@ def alive(session: bytes, hour: int) -> str:
     return f"{scratch(session)}{ALIVE}{hour:020d}"
 
 
+def session_checkpoint(session: bytes, attempt: int, number: int) -> str:
+    """How far that attempt of the session had come."""
+    return f"{scratch(session)}{SESSION_CHECKPOINT}{attempt:04d}-{number:08d}"
+
+
 _ID = "[0-9a-f]{32}"
 _NUMBER = "[0-9]{20}"
 _OBJECT = re.compile(
     f"{CONFIG}|{KEYS}{_ID}|{TENANTS}{_ID}|{PACKS}([0-9a-f]{{2}})/\\1[0-9a-f]{{30}}|{POINTS}{_ID}/{_ID}/{_ID}|"
     f"{INDEX}{_ID}/{_ID}-[0-9]{{4}}|{LEDGER}{_NUMBER}|{CHECKPOINTS}{_NUMBER}|{PLANS}{_NUMBER}|{RETIRED}{_ID}|"
-    f"{SESSIONS}{_ID}/(({ACKNOWLEDGEMENT}|{ALIVE}){_NUMBER}|({TASK}|{RESULT})[0-9]{{4}})"
+    f"{SESSIONS}{_ID}/(({ACKNOWLEDGEMENT}|{ALIVE}){_NUMBER}|({TASK}|{RESULT})[0-9]{{4}}|"
+    f"{SESSION_CHECKPOINT}[0-9]{{4}}-[0-9]{{8}})"
 )
 
 

@@ -1,6 +1,7 @@
 """Where a chunk lies: the rows that maps, manifests and index runs share (section 9)."""
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +88,7 @@ class Located:
         return cls.decode_entry(entry, [pack])
 
     @classmethod
-    def decode_entry(cls, data: bytes, packs: list[PackRow]) -> "Located":
+    def decode_entry(cls, data: bytes, packs: Sequence[PackRow]) -> "Located":
         """From 51 bytes and the node's pack table."""
         chunk, pack, number, offset, length, plain_length, compression = ENTRY.unpack(data)
         return cls(chunk, Place(packs[pack], number, offset, length, plain_length, compression))

@@ -1,7 +1,7 @@
 """Make a restore point of one volume or stream: choose the parent, say what is trusted, write, commit."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,8 +16,10 @@ from holdfast.repository.sessions import WriterSession, ended_on_failure, living
 from holdfast.repository.writing.backup_session import BackupSession, Counters
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
 from holdfast.repository.writing.parents import Method, changes_since, fixed_volumes, newest_parent
+from holdfast.repository.writing.resuming import NOTHING_TAKEN, TakenOver
 from holdfast.repository.writing.stream_writer import write_stream
 from holdfast.repository.writing.terms import terms_of
+from holdfast.repository.writing.unfinished import NO_VIGIL, Vigil, inherit, settle, trail_owner
 from holdfast.repository.writing.volume_writer import write_volume
 
 VOLUME_NAME = "volume"
@@ -61,15 +63,21 @@ def backup_volume(
     order: BackupOrder,
     progress: Progress,
     changed_blocks: ChangedBlocks | None = None,
+    vigil: Vigil = NO_VIGIL,
 ) -> BackupReport:
     """Back up a volume. `changed_blocks`, given the source's size, lists what may differ from the parent, by
-    somebody's word.
+    somebody's word. What earlier sessions of the workload have read of this source, and have not made a point of, is
+    taken over; those that are known to be dead are ended.
 
     Raises UsageError for a list without a parent; anything that fails leaves no point.
     """
     session = open_session(repository, order.tenant, order.workload)
     progress = living(repository, session.session, progress)
-    with ended_on_failure(session, progress), _begun(session, order) as backup:
+    with vigil.kept(session.session), ended_on_failure(session, progress), ExitStack() as stack:
+        inheritance = inherit(session, VOLUME_NAME, source)
+        if inheritance.sessions:
+            progress.note("an earlier backup of this source did not end: what it has stored is taken over")
+        backup = stack.enter_context(_begun(session, order, inheritance.taken))
         manifest, passed_over = _parent(session, order)
         parent = None if manifest is None else _only_volume(manifest)
         if changed_blocks is not None and (parent is None or passed_over):
@@ -83,6 +91,7 @@ def backup_volume(
         changed, warnings = _changes(source, parent, changed_blocks)
         volume = write_volume(backup, source, name=VOLUME_NAME, parent=parent, changed=changed, progress=progress)
         finished = _commit(session, backup, IMAGE, volume, None if manifest is None else manifest.session)
+    settle(session, 0 if backup.trail is None else backup.trail.left, inheritance, vigil, progress)
     return BackupReport(finished, Method.of(parent, changed), (*passed_over, *warnings))
 
 
@@ -99,9 +108,10 @@ def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, 
 
 
 @contextmanager
-def _begun(session: WriterSession, order: BackupOrder) -> Iterator[BackupSession]:
+def _begun(session: WriterSession, order: BackupOrder, taken: TakenOver = NOTHING_TAKEN) -> Iterator[BackupSession]:
     """What the session writes with; uploads under way have ended when this has."""
-    backup = BackupSession.begin(session.repository.access(order.tenant), terms_of(session, order.level))
+    access, terms = session.repository.access(order.tenant), terms_of(session, order.level)
+    backup = BackupSession.begin(access, terms, taken, trail_owner(session))
     try:
         yield backup
     finally:

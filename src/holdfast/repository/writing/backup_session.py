@@ -11,11 +11,13 @@ from holdfast.repository.access import TenantAccess
 from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import StoredPack
-from holdfast.repository.format.places import Located
+from holdfast.repository.format.places import Located, PackRow
 from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.writing.map_builder import NodeStore
 from holdfast.repository.writing.pack_writer import PackWriter
+from holdfast.repository.writing.resuming import NOTHING_TAKEN, TakenOver
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
+from holdfast.repository.writing.trail import Trail, TrailOwner
 
 _INDEX_SHARE = 100
 _INDEX_FLOOR_BYTES = 64 * 1024
@@ -26,6 +28,7 @@ class Counters:
     """What a backup did, in bytes and chunks."""
 
     read_bytes: int = 0
+    resumed_bytes: int = 0
     changed_bytes: int = 0
     new_chunks: int = 0
     new_bytes_plain: int = 0
@@ -34,6 +37,7 @@ class Counters:
         """As the manifest keeps them."""
         return {
             "read_bytes": self.read_bytes,
+            "resumed_bytes": self.resumed_bytes,
             "changed_bytes": self.changed_bytes,
             "new_chunks": self.new_chunks,
             "new_bytes_plain": self.new_bytes_plain,
@@ -42,7 +46,10 @@ class Counters:
 
 @dataclass(slots=True)
 class BackupSession:
-    """Everything that the volumes of one point share while they are written; used from one thread."""
+    """Everything that the volumes of one point share while they are written; used from one thread.
+
+    `taken` is what earlier sessions left; with a `trail` this one leaves checkpoints itself.
+    """
 
     access: TenantAccess
     terms: WritingTerms
@@ -50,19 +57,30 @@ class BackupSession:
     data_packs: PackWriter
     map_packs: PackWriter
     nodes: NodeStore
+    taken: TakenOver
+    trail: Trail | None
     counters: Counters = field(default_factory=Counters)
     loaded_runs: list[str] = field(default_factory=list)
     _offers: deque[IndexRunOffer] = field(default_factory=deque)
     _loaded_bytes: int = 0
+    _adopted: dict[PackRow, StoredPack] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, access: TenantAccess, terms: WritingTerms) -> "BackupSession":
+    def begin(
+        cls,
+        access: TenantAccess,
+        terms: WritingTerms,
+        taken: TakenOver = NOTHING_TAKEN,
+        trail: TrailOwner | None = None,
+    ) -> "BackupSession":
         """Of a session that is open (rule 3); index runs are loaded later, as much as the change is worth."""
         index = ChunkIndex(terms.condemned)
         data_packs = PackWriter(access, terms.session, holds_maps=False)
         map_packs = PackWriter(access, terms.session, holds_maps=True)
         nodes = NodeStore(map_packs, index, access.keys.chunk_key(CHUNK_TYPE_MAP))
-        backup = cls(access, terms, index, data_packs, map_packs, nodes)
+        standing = [row.pack for row in taken.packs]
+        leaving = None if trail is None else Trail(trail, data_packs.acknowledged, standing, access.pack_size_bytes)
+        backup = cls(access, terms, index, data_packs, map_packs, nodes, taken, leaving)
         backup._offers.extend(terms.index_runs)
         return backup
 
@@ -87,9 +105,22 @@ class BackupSession:
             self.counters.new_bytes_plain += chunk.plain_length
         return Located(chunk.id, place)
 
+    def adopt(self, held: Located | None) -> Located | None:
+        """A block's chunk that an earlier session has read, where it lies now. A chunk that is known has one place."""
+        if held is None or held.place.pack not in self.taken.packs:
+            return held
+        place = self.index.find(held.id, CHUNK_TYPE_DATA)
+        if place is not None:
+            return Located(held.id, place)
+        self.index.add(held.id, CHUNK_TYPE_DATA, held.place)
+        self._adopted[held.place.pack] = self.taken.packs[held.place.pack]
+        return held
+
     def finish(self) -> tuple[StoredPack, ...]:
-        """Every pack acknowledged and found again (rule 2); nothing is written in the session afterwards."""
-        return (*self.data_packs.finish(), *self.map_packs.finish())
+        """Every pack acknowledged and found again (rule 2), those that were taken over first; nothing is written in
+        the session afterwards.
+        """
+        return (*self._adopted.values(), *self.data_packs.finish(), *self.map_packs.finish())
 
     def abandon(self) -> None:
         """End without a point; what was uploaded is unreferenced and harmless."""

@@ -69,6 +69,12 @@ class PackWriter:
         self._end += length
         return place
 
+    def acknowledged(self) -> list[StoredPack]:
+        """Packs that were found again so far, in the order in which they were filled; may raise what befell one."""
+        while self._uploads and self._uploads[0].done():
+            self._stored.append(self._uploads.popleft().result())
+        return self._stored
+
     def finish(self) -> list[StoredPack]:
         """Upload what is left and wait until every pack is acknowledged and found again (rule 2)."""
         if self._entries:

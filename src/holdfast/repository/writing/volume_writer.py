@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import MapReader
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.map_builder import FixedMapBuilder
+from holdfast.repository.writing.resuming import Held, TakenVolume
 
 _BATCH_BLOCKS = 8
 _ANNOUNCED_REFERENCES = 4096
@@ -30,11 +32,12 @@ _ANNOUNCED_REFERENCES = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """One block on its way: what it was in the parent, what it is now."""
+    """One block on its way: what it was in the parent, what it is now; `resumed` is what it holds by a checkpoint."""
 
     reference: BlockReference
     content: BlockContent
     before: Located | None
+    resumed: Held | None = None
 
     @property
     def read_bytes(self) -> int:
@@ -61,7 +64,8 @@ def write_volume(
 
     `changed`, ascending, names every block that may differ from the parent; all others are taken from it unread.
     Without it
-    every allocated block is read and compared by its hash. Raises what the source and the store raise.
+    every allocated block is read and compared by its hash. What the session took over of the same volume is not read.
+    Raises what the source and the store raise.
     """
     base = None if parent is None else _base_map(backup, parent)
     delta = changed is not None and parent is not None
@@ -72,12 +76,14 @@ def write_volume(
         references = _with_edges(changed, parent.size_bytes, source.size_bytes)
     builder = FixedMapBuilder(block_count, backup.nodes, base, inherit=delta)
     progress.total(source.size_bytes)
+    if backup.trail is not None:
+        backup.trail.begin(name, source)
     position = 0
-    for task, outcome in _prepared(backup, source, _announced(references, base), base):
-        located = backup.store(outcome) if isinstance(outcome, PreparedChunk) else outcome
+    blocks = _Blocks(source, base, backup.taken.volume(name, source), backup)
+    for task, outcome in _prepared(backup, blocks.of(_announced(references, base))):
+        length = _length(source, task.reference.number)
+        located = _placed(backup, task, outcome, length, progress)
         builder.set(task.reference.number, located)
-        length = min(BLOCK_SIZE_BYTES, source.size_bytes - task.reference.number * BLOCK_SIZE_BYTES)
-        backup.counters.read_bytes += task.read_bytes
         if (located and located.id) != (task.before and task.before.id):
             backup.counters.changed_bytes += length
         end = min((task.reference.number + 1) * BLOCK_SIZE_BYTES, source.size_bytes)
@@ -94,6 +100,61 @@ def write_volume(
         root=root,
         source=dict(source.facts),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The blocks of a source as tasks: read, or known by what the session took over."""
+
+    source: ContentSource
+    base: MapReader | None
+    taken: TakenVolume | None
+    backup: BackupSession
+
+    def of(self, references: Iterator[BlockReference]) -> Iterator[_Task]:
+        """In order. Between stretches that are known the source reads ahead as ever."""
+        if self.taken is None:
+            yield from self._read(references)
+            return
+        self.backup.know_more(len(self.taken) * BLOCK_SIZE_BYTES)
+        known = ((reference, self._resumed(reference)) for reference in references)
+        for is_known, stretch in groupby(known, key=lambda pair: pair[1] is not None):
+            if is_known:
+                for reference, held in stretch:
+                    yield _Task(reference, b"", self._before(reference), held)
+            else:
+                yield from self._read(reference for reference, _held in stretch)
+
+    def _read(self, references: Iterator[BlockReference]) -> Iterator[_Task]:
+        for reference, content in self.source.read(references):
+            yield _Task(reference, content, self._before(reference))
+
+    def _before(self, reference: BlockReference) -> Located | None:
+        return None if self.base is None else self.base.entry(0, reference.number)
+
+    def _resumed(self, reference: BlockReference) -> Held | None:
+        if self.taken is None or reference.zero:
+            return None
+        length = _length(self.source, reference.number)
+        return self.taken.held(reference.number, length, self._before(reference), self.backup.index)
+
+
+def _placed(
+    backup: BackupSession, task: _Task, outcome: PreparedChunk | Located | None, length: int, progress: Progress
+) -> Located | None:
+    """Where the block's chunk lies from here on."""
+    if task.resumed is not None:
+        backup.counters.resumed_bytes += length
+        return backup.adopt(task.resumed.located)
+    located = backup.store(outcome) if isinstance(outcome, PreparedChunk) else outcome
+    backup.counters.read_bytes += task.read_bytes
+    if backup.trail is not None and not task.reference.zero:
+        backup.trail.read(task.reference.number, located, task.read_bytes, progress)
+    return located
+
+
+def _length(source: ContentSource, block: int) -> int:
+    return min(BLOCK_SIZE_BYTES, source.size_bytes - block * BLOCK_SIZE_BYTES)
 
 
 def _base_map(backup: BackupSession, volume: VolumeMap) -> MapReader:
@@ -132,18 +193,15 @@ def _announced(references: Iterator[BlockReference], base: MapReader | None) -> 
             return
 
 
-def _prepared(
-    backup: BackupSession, source: ContentSource, references: Iterator[BlockReference], base: MapReader | None
-) -> Iterator[tuple[_Task, PreparedChunk | Located | None]]:
+def _prepared(backup: BackupSession, tasks: Iterator[_Task]) -> Iterator[tuple[_Task, PreparedChunk | Located | None]]:
     """Every block with what is to be done about it, in order; a few batches are under way at any time."""
     compute = backup.access.surroundings
     limit = 2 * compute.compute_width
     under_way: deque[tuple[list[_Task], Future[list[PreparedChunk | Located | None]]]] = deque()
     batch: list[_Task] = []
     try:
-        for reference, content in source.read(references):
-            before = None if base is None else base.entry(0, reference.number)
-            batch.append(_Task(reference, content, before))
+        for task in tasks:
+            batch.append(task)
             if len(batch) == _BATCH_BLOCKS:
                 if len(under_way) >= limit:
                     yield from _results(*under_way.popleft())
@@ -176,6 +234,8 @@ def _prepare(backup: BackupSession, batch: list[_Task]) -> list[PreparedChunk | 
 
 
 def _prepare_block(backup: BackupSession, task: _Task, type_key: bytes) -> PreparedChunk | Located | None:
+    if task.resumed is not None:
+        return task.resumed.located
     content = task.content
     if isinstance(content, PreparedChunk | Located):
         identifier = content.id

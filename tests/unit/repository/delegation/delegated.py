@@ -71,7 +71,7 @@ def work(
     mine = scratch(store, prepared, around)
     task = mine.read_task(attempt)
     assert isinstance(task, BackupTask)
-    mine.write_result(run_backup_task(store, task, disks.open_source, Silence(), around))
+    mine.write_result(run_backup_task(mine, task, disks.open_source, Silence(), around))
 
 
 def back_up(

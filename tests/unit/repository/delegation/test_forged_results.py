@@ -239,7 +239,13 @@ def test_counters_that_cannot_be(scene):
     manifest = accept_backup(
         scene.repository, scene.prepared.session, dataclasses.replace(scene.result, statistics=statistics)
     )
-    assert manifest.statistics == {"read_bytes": 0, "changed_bytes": 0, "new_chunks": 3, "new_bytes_plain": 0}
+    assert manifest.statistics == {
+        "read_bytes": 0,
+        "resumed_bytes": 0,
+        "changed_bytes": 0,
+        "new_chunks": 3,
+        "new_bytes_plain": 0,
+    }
 
 
 class Forger:

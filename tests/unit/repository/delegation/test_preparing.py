@@ -32,7 +32,7 @@ from holdfast.repository.delegation.restore_side import (
     write_restore_task,
 )
 from holdfast.repository.delegation.results import BackupResult
-from holdfast.repository.delegation.worker_side import run_backup_task, run_restore_task
+from holdfast.repository.delegation.worker_side import run_restore_task
 from holdfast.repository.format import index_run, names
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.index_run import IndexRun
@@ -227,9 +227,9 @@ def test_volumes_that_are_no_point_are_refused_before_anything_is_opened(reposit
 def test_a_source_of_another_size_is_not_backed_up(repository, disks):
     facts = disks.snapshot("r", ROOT)
     prepared = prepare_backup(repository, DEFAULT_TENANT, WORKLOAD, [VolumeSource("root", facts, 5 * BLOCK)])
-    task = write_task(prepared, 1)
+    write_task(prepared, 1)
     with pytest.raises(ConflictError):
-        run_backup_task(repository.store, task, disks.open_source, Silence(), deterministic_surroundings(9))
+        work(repository.store, prepared, disks)
 
 
 def test_a_configuration_has_its_limit(repository, sources, disks):
@@ -362,11 +362,12 @@ def test_a_tombstone_stands_where_the_point_would(repository, sources):
 
 def test_a_worker_that_dies_leaves_nothing_that_counts(repository, sources, disks):
     prepared = prepare_backup(repository, DEFAULT_TENANT, WORKLOAD, sources)
-    task = write_task(prepared, 1)
-    dying = FaultyStore(repository.store, {3: Fault.CRASH_AFTER})
+    write_task(prepared, 1)
+    dying = FaultyStore(repository.store, {4: Fault.CRASH_AFTER})
     with pytest.raises(SimulatedCrash):
-        run_backup_task(dying, task, disks.open_source, Silence(), deterministic_surroundings(9))
-    assert all(request.key.startswith(names.PACKS) for request in dying.requests if request.kind == "create")
+        work(dying, prepared, disks)
+    allowed = (names.PACKS, names.session_checkpoint(prepared.session, 1, 1))
+    assert all(request.key.startswith(allowed) for request in dying.requests if request.kind == "create")
     assert list_points(repository) == []
     assert check_repository(repository, 100, Silence()).unreferenced_packs > 0
 

@@ -1,0 +1,120 @@
+"""What an earlier session left is gone on with (section 18; ordering rule 3): blocks it has read are not read again.
+
+What checkpoints say is a hint, whenever it was read. `take_over` looks the packs up, and must be called when the
+session that goes on has acknowledged its plan.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.repository.access import TenantAccess
+from holdfast.repository.block_source import ContentSource
+from holdfast.repository.chunk_index import ChunkIndex
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.places import Located, PackRow
+from holdfast.repository.format.session_checkpoint import SessionCheckpoint, VolumeBlocks
+
+ReadCheckpoint = Callable[[int, int], SessionCheckpoint]
+_VolumeKey = tuple[str, int, frozenset[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a block is known to hold without reading it; None for zeros."""
+
+    located: Located | None
+
+
+class TakenVolume:
+    """The blocks of one volume that were read before; where two checkpoints have a block, the later one counts."""
+
+    def __init__(self, pieces: list[VolumeBlocks], standing: frozenset[PackRow]) -> None:
+        columns = [piece.columns()["block"].astype(np.uint64) for piece in pieces]
+        blocks = np.concatenate(columns)
+        order = np.argsort(blocks, kind="stable")
+        lengths = [len(column) for column in columns]
+        self._blocks = blocks[order]
+        self._piece = np.repeat(np.arange(len(pieces), dtype=np.uint32), lengths)[order]
+        self._row = np.concatenate([np.arange(length, dtype=np.uint32) for length in lengths])[order]
+        self._pieces = pieces
+        self._standing = standing
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def held(self, block: int, size_bytes: int, before: Located | None, index: ChunkIndex) -> Held | None:
+        """What the block holds, of that size, and where; `before` is what the parent has there. None: read it."""
+        at = int(np.searchsorted(self._blocks, np.uint64(block), "right")) - 1
+        if at < 0 or self._blocks[at] != block:
+            return None
+        said = self._pieces[self._piece[at]].held(int(self._row[at]))
+        if said is None:
+            return Held(None)
+        if said.place.plain_length != size_bytes:
+            return None
+        if before is not None and before.id == said.id:
+            return Held(before)
+        if said.place.pack in self._standing:
+            return Held(said)
+        place = index.find(said.id, CHUNK_TYPE_DATA)
+        return None if place is None else Held(Located(said.id, place))
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """Packs of earlier sessions that were found again, by row, and what was read of which volume."""
+
+    packs: Mapping[PackRow, StoredPack] = field(default_factory=dict)
+    pieces: Mapping[_VolumeKey, list[VolumeBlocks]] = field(default_factory=dict)
+
+    def volume(self, name: str, source: ContentSource) -> TakenVolume | None:
+        """What was read of the same volume, if anything, and if it is the same still."""
+        identity = source.identity
+        found = None if identity is None else self.pieces.get(_key(name, source.size_bytes, identity))
+        return TakenVolume(found, frozenset(self.packs)) if found else None
+
+
+NOTHING_TAKEN = TakenOver()
+
+
+def take_over(access: TenantAccess, condemned: frozenset[bytes], checkpoints: Iterable[SessionCheckpoint]) -> TakenOver:
+    """Look every pack up that these checkpoints list, but what the acknowledged plan condemns."""
+    offered: dict[PackRow, StoredPack] = {}
+    pieces: dict[_VolumeKey, list[VolumeBlocks]] = {}
+    for checkpoint in checkpoints:
+        for pack in checkpoint.packs:
+            if pack.pack not in condemned:
+                offered[PackRow(access.keys.kid, checkpoint.session, pack.pack)] = pack
+        for volume in checkpoint.volumes:
+            key = _key(volume.name, volume.size_bytes, volume.source)
+            pieces.setdefault(key, []).append(volume)
+    found = access.surroundings.transfer.map(lambda pack: _stands(access, pack), offered.values())
+    standing = {row: pack for (row, pack), stands in zip(offered.items(), found, strict=True) if stands}
+    return TakenOver(standing, pieces)
+
+
+def checkpoints_of(read: ReadCheckpoint, attempt: int) -> Iterator[SessionCheckpoint]:
+    """Those of one attempt, in order, up to the first that is not there or is damaged: both cost reading again."""
+    for number in count(1):
+        try:
+            yield read(attempt, number)
+        except (ObjectNotFoundError, IntegrityError):
+            return
+
+
+def _stands(access: TenantAccess, pack: StoredPack) -> bool:
+    try:
+        found = access.store.head(names.pack(pack.pack))
+    except ObjectNotFoundError:
+        return False
+    return found.size_bytes == pack.size_bytes and found.sha256 in (None, pack.sha256)
+
+
+def _key(name: str, size_bytes: int, source: Mapping[str, str]) -> _VolumeKey:
+    return name, size_bytes, frozenset(source.items())

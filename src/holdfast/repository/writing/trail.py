@@ -1,0 +1,137 @@
+"""Checkpoints on the way (section 18): what a session leaves of itself, in case that somebody must go on with it.
+
+A row goes into a checkpoint when nothing of it can be lost any more: its chunk's pack was found again in the store.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+
+from holdfast.domain.errors import HoldfastError
+from holdfast.repository.block_source import ContentSource
+from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.places import Located
+from holdfast.repository.format.session_checkpoint import BLOCKS_LIMIT, SessionCheckpoint, VolumeBlocks
+from holdfast.repository.progress import Progress
+
+# What is read again at most is a two-hundredth of the source, or 1 GiB. One PUT for every ten packs keeps a backup
+# within its PUTs (docs/performance.md); the first few are free, and 1 GiB read is worth one whatever came of it.
+_SHARE = 200
+_MOST_BYTES = 1 << 30
+_PACKS_EACH = 10
+_FREE = 3
+
+Leave = Callable[[SessionCheckpoint], None]
+Acknowledged = Callable[[], list[StoredPack]]
+
+
+@dataclass(frozen=True, slots=True)
+class TrailOwner:
+    """Whose checkpoints they are; `leave` puts one into the session's scratch."""
+
+    session: bytes
+    attempt: int
+    workload_id: bytes
+    leave: Leave
+
+
+@dataclass(frozen=True, slots=True)
+class _Volume:
+    name: str
+    size_bytes: int
+    source: Mapping[str, str]
+
+
+# The number of a volume in the trail, a block of it, what that holds.
+_Row = tuple[int, int, Located | None]
+
+
+class Trail:
+    """The checkpoints of one session, used from one thread; volumes are begun one after the other.
+
+    `acknowledged` gives the session's data packs that were found again so far, in an order that stays; `standing` are
+    packs that it took over. A checkpoint that cannot be left is noted and is the last: what comes after it would be
+    read again, no more.
+    """
+
+    def __init__(
+        self, owner: TrailOwner, acknowledged: Acknowledged, standing: Iterable[bytes], pack_size_bytes: int
+    ) -> None:
+        self._owner = owner
+        self._acknowledged = acknowledged
+        self._pack_size_bytes = pack_size_bytes
+        self._volumes: list[_Volume] = []
+        self._on = False
+        self._settled: list[_Row] = []
+        self._waiting: dict[bytes, list[_Row]] = {}
+        self._standing = set(standing)
+        self._told_packs = 0
+        self._number = 0
+        self._since_bytes = 0
+        self._broken = False
+
+    @property
+    def left(self) -> int:
+        """How many checkpoints stand."""
+        return self._number
+
+    def begin(self, name: str, source: ContentSource) -> None:
+        """A further volume. One whose source has no identity leaves no trail."""
+        identity = source.identity
+        self._on = identity is not None and not self._broken
+        self._volumes.append(_Volume(name, source.size_bytes, identity or {}))
+
+    def read(self, block: int, held: Located | None, size_bytes: int, progress: Progress) -> None:
+        """A block of that volume was read, and this is what it holds. A checkpoint where one is due."""
+        if not self._on:
+            return
+        row = (len(self._volumes) - 1, block, held)
+        if held is None or held.place.pack.session != self._owner.session or held.place.pack.pack in self._standing:
+            self._settled.append(row)
+        else:
+            self._waiting.setdefault(held.place.pack.pack, []).append(row)
+        self._since_bytes += size_bytes
+        if self._is_due():
+            self._leave(progress)
+
+    def _is_due(self) -> bool:
+        share_bytes = min(self._volumes[-1].size_bytes // _SHARE, _MOST_BYTES)
+        if self._since_bytes < max(self._pack_size_bytes, share_bytes):
+            return False
+        allowed = _FREE + len(self._acknowledged()) // _PACKS_EACH
+        return self._number < allowed or self._since_bytes >= _MOST_BYTES
+
+    def _leave(self, progress: Progress) -> None:
+        packs = self._acknowledged()[self._told_packs :]
+        self._told_packs += len(packs)
+        for pack in packs:
+            self._standing.add(pack.pack)
+            self._settled += self._waiting.pop(pack.pack, ())
+        rows, self._settled = sorted(self._settled, key=itemgetter(0, 1)), []
+        for first in range(0, len(rows), BLOCKS_LIMIT):
+            checkpoint = self._checkpoint(packs if first == 0 else [], rows[first : first + BLOCKS_LIMIT])
+            try:
+                self._owner.leave(checkpoint)
+            except HoldfastError as error:
+                self._on, self._broken = False, True
+                progress.note(f"should this backup die, what is read from now on is read again: {error}")
+                return
+            self._number += 1
+            self._since_bytes = 0
+
+    def _checkpoint(self, packs: list[StoredPack], rows: list[_Row]) -> SessionCheckpoint:
+        return SessionCheckpoint(
+            session=self._owner.session,
+            attempt=self._owner.attempt,
+            number=self._number + 1,
+            workload_id=self._owner.workload_id,
+            packs=tuple(packs),
+            volumes=tuple(self._blocks(rows)),
+        )
+
+    def _blocks(self, rows: list[_Row]) -> Iterator[VolumeBlocks]:
+        for number, some in groupby(rows, key=itemgetter(0)):
+            volume = self._volumes[number]
+            held = ((block, located) for _volume, block, located in some)
+            yield VolumeBlocks.of(volume.name, volume.size_bytes, volume.source, held)
