@@ -1,6 +1,8 @@
 """A program: `holdfast appliance run` in a hurry. Its limits of time are seconds, so that a campaign sees them pass."""
 
+import faulthandler
 import json
+import signal
 import sys
 import time
 from pathlib import Path
@@ -32,4 +34,6 @@ def announce(facts: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
+    # Whoever waits in vain may ask where it stands.
+    faulthandler.register(signal.SIGUSR1)
     run(RunOrder(sys.argv[2], Path(sys.argv[1])), announce, HURRY)

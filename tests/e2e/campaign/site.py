@@ -210,8 +210,16 @@ class Site:
             detail: dict[str, Any] = self.send("GET", f"/sessions/{session_id}")
             if detail["session"]["state"] in ("succeeded", "warning", "failed", "cancelled"):
                 return detail
-            assert time.monotonic() < deadline, (detail, self.told(session_id), self.appliance.log.read_text()[-3000:])
+            assert time.monotonic() < deadline, (detail, self.told(session_id), self._standing_still())
             time.sleep(0.1)
+
+    def _standing_still(self) -> tuple[list[str], str]:
+        """What AWS says of the instances, and where the appliance's threads are."""
+        os.kill(self.appliance.process.pid, signal.SIGUSR1)
+        time.sleep(1)
+        groups = self.account.ec2.describe_instances()["Reservations"]
+        states = [f"{one['InstanceId']} {one['State']['Name']}" for group in groups for one in group["Instances"]]
+        return states, self.appliance.log.read_text()[-20_000:]
 
     def told(self, session_id: str) -> list[str]:
         return [line["message"] for line in self.send("GET", f"/sessions/{session_id}/log")]
