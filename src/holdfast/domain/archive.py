@@ -6,7 +6,7 @@ Amazon S3 storage classes". Prices: Amazon S3 pricing, us-east-1; they are a fig
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -32,6 +32,15 @@ class Tier(StrEnum):
     EXPEDITED = "expedited"
     STANDARD = "standard"
     BULK = "bulk"
+
+
+def end_of_copy(since: datetime, days: int) -> datetime:
+    """When a copy goes that is there, or whose end is set anew, at `since`: at the next midnight in UTC after its days
+    (S3 User Guide, "Restoring an archived object").
+    """
+    end = since + timedelta(days=days)
+    midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight if midnight == end else midnight + timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)

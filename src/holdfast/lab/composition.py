@@ -25,6 +25,7 @@ from holdfast.lab.moto_application import MotoApplication
 from holdfast.lab.moto_settings import set_moto_settings
 from holdfast.lab.request_log import RequestLog
 from holdfast.lab.request_scope import scope_of
+from holdfast.lab.s3_archive import ArchivingS3, Retrievals
 from holdfast.lab.s3_keeping import KeepingS3
 from holdfast.lab.s3_order import OneRequestPerKey
 from holdfast.lab.s3_state import S3State
@@ -57,11 +58,12 @@ def build(folder: Path, plan: FaultPlan, endpoint: str, *, keep_s3: bool) -> Lab
     def replace_faults(replacement: FaultPlan) -> None:
         application.faults = replacement
 
-    moto: WSGIApplication = MotoApplication()
+    retrievals = Retrievals(clock.now)
+    moto: WSGIApplication = ArchivingS3(MotoApplication(), retrievals)
     # moto remembers every key it ever made, for a dashboard; a lab may run for long.
     FakeKey.instances_tracked = deque(maxlen=0)  # type: ignore[attr-defined]
     if keep_s3:
-        kept = S3State(folder / "s3")
+        kept = S3State(folder / "s3", retrievals)
         kept.recall()
         moto = KeepingS3(moto, kept.keep)
     moto = OneRequestPerKey(moto)

@@ -38,5 +38,7 @@ def _operation(service: str, environ: WSGIEnvironment) -> str:
             return "Unknown"
     if service == "s3":
         names = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        if "restore" in names:
+            return f"RESTORE {method}"
         return f"LIST {method}" if "list-type" in names else method
     return environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2] or method

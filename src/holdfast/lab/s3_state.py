@@ -1,10 +1,9 @@
 """Buckets and objects of moto's S3 on disk, for a lab with `--state`: what was answered with success is there again.
 
 Kept of a bucket: account, region, versioning, Object Lock and its default, default encryption, policy, tags. Kept of
-an object:
-all versions and delete markers with content, metadata, checksums, storage class, Object Lock and tags. Not kept:
-uploads in
-parts that are not completed, access control lists, and every other configuration of a bucket.
+an object: all versions and delete markers with content, metadata, checksums, storage class and retrieved copy, Object
+Lock and tags. Not kept: uploads in parts that are not completed, access control lists, and every other configuration
+of a bucket.
 """
 
 import hashlib
@@ -21,7 +20,9 @@ from weakref import WeakKeyDictionary
 
 from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, s3_backends
 
+from holdfast.domain.archive import Tier
 from holdfast.lab.moto_settings import S3_SPOOL_BYTES
+from holdfast.lab.s3_archive import Copy, Retrievals
 
 _COPY_BYTES = 1024 * 1024
 _BUCKET_FIELDS = (
@@ -59,9 +60,10 @@ class ContentFile:
 
 
 class S3State:
-    """The S3 of a lab in `folder`; safe for threads."""
+    """The S3 of a lab in `folder`, with the `retrievals` of what is cold there; safe for threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, retrievals: Retrievals) -> None:
+        self._retrievals = retrievals
         self._folder = folder
         self._contents = folder / "contents"
         self._contents.mkdir(parents=True, exist_ok=True)
@@ -117,6 +119,7 @@ class S3State:
             "metadata": dict(version.metadata),
             "checksum_algorithm": version.checksum_algorithm,
             "tags": tags,
+            "copy": _copy_document(self._retrievals.copy_of(version)),
             **{name: getattr(version, name) for name in _KEY_FIELDS},
         }
 
@@ -189,6 +192,8 @@ class S3State:
         key.checksum_algorithm = facts["checksum_algorithm"]
         key.set_metadata(facts["metadata"])
         self._names[key] = facts["content"]
+        if facts.get("copy"):
+            self._retrievals.recall(key, _made_copy(facts["copy"]))
         _tag(bucket, key.arn, facts["tags"])
         return key
 
@@ -206,6 +211,17 @@ class S3State:
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(document))
         os.replace(unfinished, path)
+
+
+def _copy_document(copy: Copy | None) -> Document | None:
+    if copy is None:
+        return None
+    return {"ready": copy.ready.isoformat(), "gone": copy.gone.isoformat(), "tier": copy.tier.value}
+
+
+def _made_copy(facts: Document) -> Copy:
+    ready, gone = (datetime.fromisoformat(facts[name]) for name in ("ready", "gone"))
+    return Copy(ready, gone, Tier(facts["tier"]))
 
 
 def _content_names(versions: list[Document]) -> set[str]:

@@ -10,9 +10,9 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier
+from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, end_of_copy
 from holdfast.domain.errors import NeedsRetrievalError, UsageError
 from holdfast.repository.object_store import (
     ORDINARY,
@@ -51,6 +51,13 @@ class ColdStore:
         self._copies: dict[str, _Copy] = {}
         self._lock = threading.Lock()
         self.billed: list[Asked] = []
+
+    def copied(self, inner: ObjectStore) -> "ColdStore":
+        """The same over a copy of the objects, under the same clock, with nothing billed yet."""
+        copy = ColdStore(inner, self._clock)
+        with self._lock:
+            copy._cold, copy._copies = dict(self._cold), dict(self._copies)
+        return copy
 
     @property
     def location(self) -> str:
@@ -108,12 +115,12 @@ class ColdStore:
             copy = self._copy(key)
             if copy is not None and copy.ready <= now:
                 ready = copy.ready
-                gone = _midnight_after(now, days)
+                gone = end_of_copy(now, days)
             else:
                 if copy is not None and offers[copy.tier].longest <= offers[tier].longest:
                     return  # RestoreAlreadyInProgress
                 ready = now + offers[tier].longest
-                gone = _midnight_after(ready, days)
+                gone = end_of_copy(ready, days)
             self._copies[key] = _Copy(ready, gone, tier)
             self.billed.append(Asked(key, days, tier))
 
@@ -148,9 +155,3 @@ class ColdStore:
             del self._copies[key]
             return None
         return copy
-
-
-def _midnight_after(moment: datetime, days: int) -> datetime:
-    end = moment + timedelta(days=days)
-    midnight = end.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight if midnight == end else midnight + timedelta(days=1)

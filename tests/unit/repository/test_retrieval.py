@@ -9,64 +9,24 @@ from holdfast.domain.errors import ConflictError, NeedsRetrievalError, UsageErro
 from holdfast.repository.checking.check import check_repository
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup
 from holdfast.repository.format import names
-from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository, require_class
-from holdfast.repository.points import PointSummary, list_points, load_manifest
+from holdfast.repository.opening import require_class
+from holdfast.repository.points import list_points, load_manifest
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
-from holdfast.repository.retrieval.plan import RetrievalPlan, plan_retrieval
+from holdfast.repository.retrieval.plan import plan_retrieval
 from holdfast.repository.retrieval.retrieving import (
     EXTENSION_MARGIN,
     KeepingProgress,
-    Retrieval,
     RetrievalOrder,
-    retrieve,
 )
 from holdfast.repository.sessions import retire
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.memory import MemoryStore
-from holdfast.testing.cold_store import ColdStore
-from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import MemoryTarget
-from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
+from holdfast.testing.small_repository import make_small_repository, restored
+from tests.faults.cold_world import DAY_SECONDS, Archive
 from tests.faults.world import FIRST, PACK_SIZE_BYTES, SECOND, back_up, collect, volume_of
-
-CHUNK_A_PACK_BYTES = 200
-STANDARD = RetrievalOrder(Tier.STANDARD, 3)
-DAY_SECONDS = 24 * 3600
-
-
-class Archive:
-    """A repository in DEEP_ARCHIVE with two points of one workload that share a block."""
-
-    def __init__(self, archive_class: ArchiveClass = ArchiveClass.DEEP_ARCHIVE) -> None:
-        self.clock = SteppableClock()
-        self.store = ColdStore(MemoryStore(self.clock), self.clock)
-        self.small: SmallRepository = make_small_repository(
-            self.store, self.surroundings(1), CHUNK_A_PACK_BYTES, archive_class
-        )
-        self.repository: Repository = self.open(2)
-        back_up(self.repository, "disk", FIRST, "s1")
-        back_up(self.repository, "disk", SECOND, "s2", {"s1": FIRST})
-        self.points: list[PointSummary] = list_points(self.repository)
-
-    def surroundings(self, seed: int):
-        return deterministic_surroundings(seed, self.clock)
-
-    def open(self, seed: int) -> Repository:
-        return self.small.open(self.surroundings(seed))
-
-    def plan(self, number: int) -> RetrievalPlan:
-        return plan_retrieval(self.open(3), self.points[number], None, whole=False)
-
-    def retrieve(
-        self, number: int, order: RetrievalOrder = STANDARD, *, wait: bool = True, store: ObjectStore | None = None
-    ) -> Retrieval:
-        repository = self.small.open(self.surroundings(4), store)
-        wanted = Retrieval(repository, plan_retrieval(repository, self.points[number], None, whole=False))
-        pause = self.clock.step if wait else None
-        retrieve(repository, self.points[number], wanted, order, Silence(), pause)
-        return wanted
 
 
 @pytest.fixture

@@ -1,0 +1,77 @@
+"""The contract of archive classes over the store in this process and over S3 as the lab has it."""
+
+import itertools
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from holdfast.lab.process import start_lab
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.stores.retrying import RetryingStore
+from holdfast.repository.stores.s3.location import S3Location
+from holdfast.repository.stores.s3.session import AwsSession
+from holdfast.repository.stores.s3.store import S3Store
+from holdfast.signed_http.transport import CurlTransport
+from holdfast.testing.cold_store import ColdStore
+from holdfast.testing.cold_store_contract import ColdStoreContract
+from holdfast.testing.deterministic_surroundings import SteppableClock
+from holdfast.testing.faulty_store import Fault, FaultyStore
+from holdfast.testing.object_store_contract import ObjectStoreContract
+
+_bucket_numbers = itertools.count()
+
+
+@pytest.fixture
+def clock() -> SteppableClock:
+    return SteppableClock()
+
+
+class TestColdStore(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, clock) -> ObjectStore:
+        return ColdStore(MemoryStore(), clock)
+
+
+class TestArchiveClassesInThisProcess(ColdStoreContract):
+    @pytest.fixture
+    def store(self, clock) -> ObjectStore:
+        return ColdStore(MemoryStore(), clock)
+
+    @pytest.fixture
+    def advance(self, clock) -> Callable[[float], None]:
+        return clock.step
+
+
+class TestArchiveClassesWhereAnswersAreLost(TestArchiveClassesInThisProcess):
+    @pytest.fixture
+    def store(self, clock) -> ObjectStore:
+        plan = dict.fromkeys(range(0, 2000, 2), Fault.LOST_ANSWER)
+        return RetryingStore(FaultyStore(ColdStore(MemoryStore(), clock), plan), sleep=lambda seconds: None)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[str]:
+    with start_lab() as lab:
+        yield lab.endpoint
+
+
+class TestArchiveClassesOfTheLab(ColdStoreContract):
+    @pytest.fixture
+    def store(self, lab) -> Iterator[ObjectStore]:
+        bucket = f"cold-{next(_bucket_numbers)}"
+        session = AwsSession("us-east-1")
+        session.client("s3", endpoint=lab).create_bucket(Bucket=bucket)
+        store = S3Store(S3Location(bucket, "p", "us-east-1", lab), session, CurlTransport())
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def advance(self, lab) -> Callable[[float], None]:
+        def pass_by(seconds: float) -> None:
+            body = json.dumps({"advance_seconds": seconds}).encode()
+            urllib.request.urlopen(urllib.request.Request(f"{lab}/_lab/clock", body), timeout=30).close()
+
+        return pass_by

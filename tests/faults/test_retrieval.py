@@ -1,0 +1,112 @@
+"""Retrieve and restore from an archive, with every request hit by every fault: run again, it gives the point back, and
+no pack was paid for twice.
+"""
+
+import itertools
+
+import pytest
+
+from holdfast.domain.archive import ArchiveClass, Tier
+from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.repository.collection.collect import CollectionReport
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.progress import Silence
+from holdfast.repository.retrieval.plan import plan_retrieval
+from holdfast.repository.retrieval.retrieving import Retrieval, RetrievalOrder, retrieve
+from holdfast.repository.sessions import retire
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.stores.retrying import RetryingStore
+from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
+from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
+from holdfast.testing.small_repository import copy_to, restored
+from tests.faults.cold_world import DAY_SECONDS, STANDARD, Archive
+from tests.faults.world import FIRST, collect
+
+# Minutes to wait for, so that there are tens of requests and not a thousand.
+QUICK = RetrievalOrder(Tier.EXPEDITED, 3)
+
+
+@pytest.fixture
+def archive() -> Archive:
+    return Archive(ArchiveClass.GLACIER)
+
+
+def run(archive: Archive, store: ObjectStore) -> bytes:
+    """As the command does it: plan, ask, wait, restore."""
+    archive.retrieve(0, QUICK, store=store)
+    return restored(archive.open(5, store), archive.points[0])
+
+
+def counted_requests(archive: Archive) -> tuple:
+    plain = FaultyStore(copied(archive), {})
+    assert run(archive, plain) == FIRST.content
+    return plain.requests
+
+
+def copied(archive: Archive):
+    return archive.store.copied(copy_to(MemoryStore(archive.clock), archive.inner))
+
+
+def test_faults_and_lies(archive, count_case):
+    needed = sorted(pack.key for pack in archive.plan(0).packs)
+    requests = counted_requests(archive)
+    assert sum(request.kind == "retrieve" for request in requests) == len(needed) > 1
+    for request, fault in itertools.product(requests, [*Fault, *Lie]):
+        if isinstance(fault, Lie) and request.kind not in FITTING[fault]:
+            continue
+        cold = copied(archive)
+        plan = {request.number: fault}
+        store = FaultyStore(cold, plan) if isinstance(fault, Fault) else MisleadingStore(cold, plan)
+        try:
+            try:
+                assert run(archive, store) == FIRST.content
+            except (HoldfastError, SimulatedCrash):
+                assert run(archive, cold) == FIRST.content
+            assert sorted(asked.key for asked in cold.billed) == needed
+        except BaseException as error:
+            error.add_note(f"{fault.name} at {request}")
+            raise
+        count_case()
+
+
+def test_patience_hides_passing_faults(archive, count_case):
+    needed = sorted(pack.key for pack in archive.plan(0).packs)
+    for request, fault in itertools.product(counted_requests(archive), (Fault.ERROR, Fault.LOST_ANSWER)):
+        cold = copied(archive)
+        patient = RetryingStore(FaultyStore(cold, {request.number: fault}), sleep=lambda seconds: None)
+        assert run(archive, patient) == FIRST.content, f"{fault.name} at {request}"
+        assert sorted(asked.key for asked in cold.billed) == needed
+        count_case()
+
+
+def test_two_who_ask_at_once_pay_once(archive):
+    first, second = (
+        Retrieval(repository, plan_retrieval(repository, archive.points[0], None, whole=False))
+        for repository in (archive.open(6), archive.open(7))
+    )
+    assert first.ask(STANDARD) == second.ask(STANDARD) > 1
+    assert len(archive.store.billed) == len(first.plan.packs)
+
+
+def test_what_is_waited_for_is_not_collected(archive):
+    """Deleted and collected while somebody waits who has paid: the pin holds the packs, whatever their age."""
+    archive.clock.step(200 * DAY_SECONDS)
+    repository = archive.open(8)
+    wanted = Retrieval(repository, plan_retrieval(repository, archive.points[0], None, whole=False))
+    needed = {pack.key for pack in wanted.plan.packs}
+    collections: list[CollectionReport] = []
+
+    def pause(seconds: float) -> None:
+        archive.clock.step(seconds)
+        if not collections:
+            other = archive.open(9)
+            retire(other, archive.points[0].session, archive.points[0].key)
+            collections.extend([collect(other), collect(archive.open(10))])
+
+    retrieve(repository, archive.points[0], wanted, STANDARD, Silence(), pause)
+    assert needed <= archive.store.cold
+    with pytest.raises(NotFoundError):
+        restored(archive.open(11), archive.points[0])
+    for seed in (12, 13):
+        collect(archive.open(seed))
+    assert not needed <= archive.store.cold
