@@ -11,6 +11,7 @@ import contextlib
 import functools
 import glob
 import hashlib
+import hmac
 import re
 import struct
 import sys
@@ -28,9 +29,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-MIB = 2**20
-DATA, NODE = 1, 2  # types of chunks, §3
-KINDS = {"config": 1, "tenant": 2, "index": 3, "point": 4}  # §4  the label of a key, and the kind that it opens
+MIB, DATA, NODE = 2**20, 1, 2  # the last two are types of chunks, §3
+KINDS = {"config": 1, "tenant": 2, "index": 3, "point": 4, "epoch": 15}  # §4  labels of keys, and kinds
 ENVELOPE = struct.Struct(">8sHHI16s32s32s")  # §4  magic, suite, kind, kid, repository, salt, commitment
 PACK = struct.Struct(">8sHHI16s16s16s32s")  # §8  magic, suite, flags, kid, repository, session, pack, commitment
 CHUNK = struct.Struct(">4s16s16sQI32sIBBI")  # §8  what a chunk is bound to: "chnk", repository, pack, i, offset, ...
@@ -38,7 +38,6 @@ NODE_HEAD = struct.Struct(">BBBBHHQ")  # §9  version, level, cut, 0, entry coun
 PACK_ROW = struct.Struct(">I16s16s")  # §9  kid, session, pack
 ENTRY = struct.Struct(">32sHIIIIB")  # §9  id, number of the pack row, i, offset, length, plain length, compression
 INDEX_ROW = struct.Struct(">32sBIIIIIB")  # §11  id, type, number of the pack row, and on as above
-HOLE = ENTRY.unpack(bytes(ENTRY.size))
 Place = namedtuple("Place", "kid session pack number offset length plain_length compression")  # where a chunk lies
 
 
@@ -76,8 +75,7 @@ def read_object(path: Path, limit: int) -> bytes:
 def fields(found: Any, what: str, **kinds: Any) -> list[Any]:
     """The values of a CBOR map's keys, each of the type, or of so many bytes, as `kinds` says."""
     try:
-        found = cbor2.loads(found) if isinstance(found, bytes) else found
-        values = [found[key] for key in kinds]
+        values = [(cbor2.loads(found) if isinstance(found, bytes) else found)[key] for key in kinds]
     except (cbor2.CBORError, KeyError, TypeError):
         raise ReadError(f"{what} is not a CBOR map with {', '.join(kinds)}.") from None
     for kind, value in zip(kinds.values(), values, strict=True):
@@ -93,29 +91,31 @@ def recovery_code(text: str) -> bytes | None:
     if not re.fullmatch("HF1[0-9A-HJKMNP-TV-Z]{55}", letters):
         return None
     number = functools.reduce(lambda n, c: n * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(c), letters[3:], 0)
-    code, check = (number >> 19).to_bytes(32, "big"), (number >> 3 & 0xFFFF).to_bytes(2, "big")
-    return code if hashlib.sha256(code).digest()[:2] == check and number % 8 == 0 else None
+    code = (number >> 19).to_bytes(32, "big")
+    return code if int.from_bytes(hashlib.sha256(code).digest()[:2], "big") << 3 == number % 2**19 else None
 
 
-def open_slot(path: Path, secret: bytes, repository: bytes) -> tuple[int, bytes]:
-    """The key epoch and the master key that a slot holds, §5."""
+def open_slot(path: Path, secret: bytes, repository: bytes, epoch: int) -> bytes:
+    """The master key of that key epoch which a slot holds, §5."""
     data, what = read_object(path, 64 * 1024), f"keys/{path.name}"
     end = 10 + int.from_bytes(data[8:10], "big")
     header, commitment, nonce, wrapped = data[:end], data[end : end + 32], data[end + 32 : end + 44], data[end + 44 :]
-    suite, owner, kid, slot, kind = fields(header[10:], what, suite=int, repository=16, kid=int, slot=16, kind=str)
-    if (data[:8], suite, owner, len(wrapped)) != (b"HFSLOT\0\1", 2, repository, 48):
-        raise ReadError(f"{what} is of another format, suite or repository.")
-    code = recovery_code(secret.decode(errors="replace"))
-    if kind != ("recovery" if code else "password"):
-        raise ReadError(f"{what} is of the kind {kind!r} and takes another secret.")
-    if code:
+    suite, owner, kid, slot = fields(header[10:], what, suite=int, repository=16, kid=int, slot=16)
+    if [data[:8], owner, kid, len(wrapped)] != [b"HFSLOT\0\1", repository, epoch, 48] or suite not in (1, 2):
+        raise ReadError(f"{what} is of another format, suite, repository or key epoch than {epoch}.")
+    if code := recovery_code(secret.decode(errors="replace")):
         wrapping = expand(code, b"hf1/recovery")
+    elif suite == 1:
+        salt, passes = fields(header[10:], what, salt=16, iterations=int)
+        if not 600_000 <= passes <= 10_000_000:
+            raise ReadError(f"{what} asks for a PBKDF2 that is out of bounds.")
+        wrapping = hashlib.pbkdf2_hmac("sha256", secret, salt, passes)
     else:
         salt, memory, passes, lanes = fields(header[10:], what, salt=16, memory_kib=int, iterations=int, lanes=int)
         if not (65536 <= memory <= 1048576 and 3 <= passes <= 10 and 1 <= lanes <= 16):
             raise ReadError(f"{what} asks for an Argon2id that is out of bounds.")
         wrapping = Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(secret)
-    return kid, unseal(wrapping, b"hf1/slot" + repository + slot, commitment, nonce, wrapped, header, what)
+    return unseal(wrapping, b"hf1/slot" + repository + slot, commitment, nonce, wrapped, header, what)
 
 
 class Repository:
@@ -123,44 +123,52 @@ class Repository:
 
     def __init__(self, root: Path, secret: bytes, tenant: str) -> None:
         self.root = root
-        magic, suite, _, _, self.id, _, _ = self.header("config")
-        if (magic, suite) != (b"HFOBJT\0\1", 2):
-            raise ReadError(f"{root} is not a Holdfast repository of suite 2.")
-        self.kid, self.master = self.unlock(secret)
+        magic, self.suite, _, _, self.id, _, _ = self.header("config")
+        if magic != b"HFOBJT\0\1" or self.suite not in (1, 2):
+            raise ReadError(f"{root} is not a Holdfast repository of suite 1 or 2.")
+        self.unlock(secret, 1 + len(list((root / "epochs").glob("*"))))
         version, name_key = fields(self.open("config", "config"), "config", format=int, name_key=32)
         if version != 1:
             raise ReadError(f"{root} is of format {version}; this reader knows format 1.")
-        self.tenant = blake3(b"tenant" + tenant.encode(), key=name_key).digest(16)
+        self.tenant = self.hash(name_key, b"tenant" + tenant.encode())[:16]
         (self.id_key,) = fields(self.open("tenant", f"tenants/{self.tenant.hex()}"), "the tenant", id_key=32)
 
-    def unlock(self, secret: bytes) -> tuple[int, bytes]:
+    def unlock(self, secret: bytes, newest: int) -> None:
+        """The master key of every key epoch, §19, by a slot of the newest."""
         refusals = []
         for path in sorted((self.root / "keys").glob("*")):
             try:
-                return open_slot(path, secret, self.id)
+                self.masters = {newest: open_slot(path, secret, self.id, newest)}
+                if newest > 1:
+                    (older,) = fields(self.open("epoch", f"epochs/{newest:010}"), "the epoch", older=bytes)
+                    self.masters |= dict(struct.iter_unpack(">I32s", older))
+                return
             except ReadError as refusal:
                 refusals.append(f"\n  {refusal}")
         raise ReadError("No key slot opens with this secret:" + "".join(refusals))
+
+    def hash(self, key: bytes, data: bytes) -> bytes:
+        return hmac.digest(key, data, "sha256") if self.suite == 1 else blake3(data, key=key).digest()  # KH of §1
 
     def header(self, name: str) -> tuple[Any, ...]:
         with (self.root / name).open("rb") as file:
             return ENVELOPE.unpack(file.read(ENVELOPE.size).ljust(ENVELOPE.size, b"\0"))
 
-    def key(self, label: str) -> bytes:
-        key = expand(self.master, b"hf1/" + label.encode() + self.id + self.kid.to_bytes(4, "big"))
+    def key(self, label: str, kid: int) -> bytes:
+        key = expand(self.masters.get(kid, b"none"), b"hf1/" + label.encode() + self.id + kid.to_bytes(4, "big"))
         return expand(key, b"tenant" + self.tenant) if label in ("map", "index") else key
 
     def open(self, label: str, name: str) -> bytes:
         """The body of an object, §4."""
         data = read_object(self.root / name, 1024 * MIB if label == "point" else 64 * MIB)
-        head, body, key = data[: ENVELOPE.size], data[ENVELOPE.size :], self.key(label)
-        *found, salt, commitment = ENVELOPE.unpack(head)
-        if found != [b"HFOBJT\0\1", 2, KINDS[label], self.kid, self.id]:
-            raise ReadError(f"{name} is not of the kind, suite, key epoch and repository that belong there.")
-        return unseal(key, name.encode() + salt, commitment, bytes(12), body, head + name.encode(), name)
+        *found, kid, owner, salt, commitment = ENVELOPE.unpack(data[: ENVELOPE.size])
+        if [*found, owner] != [b"HFOBJT\0\1", self.suite, KINDS[label], self.id]:
+            raise ReadError(f"{name} is not of the kind, suite and repository that belong there.")
+        key, said, head = self.key(label, kid), name.encode(), data[: ENVELOPE.size]
+        return unseal(key, said + salt, commitment, bytes(12), data[ENVELOPE.size :], head + said, name)
 
     def workload(self, name: str) -> bytes:
-        return blake3(name.encode(), key=expand(self.id_key, b"hf1/workload")).digest(16)
+        return self.hash(expand(self.id_key, b"hf1/workload"), name.encode())[:16]
 
     def find(self, wanted: str) -> str:
         """The key of the point that is meant: a manifest, no tombstone, and not retired."""
@@ -213,19 +221,15 @@ class Volume:
         if head != [1, level, self.cut, 0] or span != (end - start) * self.cut or len(data) != spans + 1024 * varying:
             raise broken
         for n, (child, row, *numbers) in enumerate(ENTRY.iter_unpack(data[entries:spans])):
-            if self.cut == 0:
-                upper = min(start + self.block * 128**level, end)
-            else:
-                upper = start + (int.from_bytes(data[spans + 8 * n :][:8], "big") if varying else numbers[3])
-            if (child, row, *numbers) != HOLE:
+            covered = int.from_bytes(data[spans + 8 * n :][:8], "big") if varying else numbers[3]
+            upper = start + covered if self.cut else min(start + self.block * 128**level, end)
+            if any((*child, row, *numbers)):
                 sized = numbers[3] == upper - start if level == 0 else start < upper
                 if row >= packs or n >= count or upper > end or not sized:
                     raise broken
                 at = Place(*PACK_ROW.unpack_from(data, 16 + 36 * row), *numbers)
-                if level:
-                    yield from self.below(child, at, level - 1, start, upper)
-                else:
-                    yield start, self.chunk(child, DATA, at)
+                deeper = (child, at, level - 1, start, upper)
+                yield from self.below(*deeper) if level else [(start, self.chunk(child, DATA, at))]
             start = upper
         if start != end:
             raise broken
@@ -242,20 +246,20 @@ class Volume:
 
     def chunk_at(self, identity: bytes, kind: int, at: Place) -> bytes:
         """The chunk at a place, §8, verified."""
-        name, repository = f"packs/{at.pack.hex()[:2]}/{at.pack.hex()}", self.repository
-        pack, end = read_object(repository.root / name, 256 * MIB), at.offset + at.length
+        name, home = f"packs/{at.pack.hex()[:2]}/{at.pack.hex()}", self.repository
+        pack, end = read_object(home.root / name, 256 * MIB), at.offset + at.length
         *header, commitment = PACK.unpack(pack[: PACK.size])
         fits = PACK.size <= at.offset < at.offset + 16 <= end <= len(pack) - 16 and at.plain_length <= 8 * MIB
-        if not fits or header != [b"HFPACK\0\1", 2, kind - 1, repository.kid, repository.id, at.session, at.pack]:
+        if not fits or header != [b"HFPACK\0\1", home.suite, kind - 1, at.kid, home.id, at.session, at.pack]:
             raise ReadError(f"{name} is not the pack that was meant, or too short for byte {end}.")
-        key = expand(repository.key("map" if kind == NODE else "data"), b"sess" + at.session)
+        key = expand(home.key("map" if kind == NODE else "data", at.kid), b"sess" + at.session)
         numbers = (at.number, at.offset, identity, at.kid, kind, at.compression, at.plain_length)
-        said, nonce = CHUNK.pack(b"chnk", repository.id, at.pack, *numbers), at.number.to_bytes(12, "big")
+        said, nonce = CHUNK.pack(b"chnk", home.id, at.pack, *numbers), at.number.to_bytes(12, "big")
         plain = unseal(key, b"pack" + at.pack, commitment, nonce, pack[at.offset : end], said, f"A chunk of {name}")
         if at.compression == 1:  # never more than one byte too many is unpacked
             plain = zstandard.ZstdDecompressor(max_window_size=8 * MIB).stream_reader(plain).read(at.plain_length + 1)
-        id_key = expand(repository.id_key, b"hf1/chunk" + bytes([kind]))
-        if len(plain) != at.plain_length or blake3(plain, key=id_key).digest() != identity:
+        id_key = expand(home.id_key, b"hf1/chunk" + bytes([kind]))
+        if len(plain) != at.plain_length or home.hash(id_key, plain) != identity:
             raise ReadError(f"Chunk {at.number} of {name} is not the one that was meant.")
         return plain
 
@@ -268,10 +272,9 @@ class Volume:
                 body = self.repository.open("index", f"{folder}/{path.name}")
                 start = 4 + int.from_bytes(body[:4], "big")
                 workload, verified, packs = fields(body[4:start], path.name, workload=16, verified=bool, packs=bytes)
-                pack_rows = list(PACK_ROW.iter_unpack(packs))
                 for identity, kind, row, *numbers in INDEX_ROW.iter_unpack(body[start:]):
                     if verified or workload == self.workload:
-                        places[identity, kind].append(Place(*pack_rows[row], *numbers))
+                        places[identity, kind].append(Place(*PACK_ROW.unpack_from(packs, 36 * row), *numbers))
         return places
 
 

@@ -8,6 +8,7 @@ from holdfast.appliance.infrastructure import PASSWORD_PURPOSE
 from holdfast.appliance.ports.repositories import SourceVolume
 from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.repository.delegation.backup_side import PreparedBackup, ordered_task
+from holdfast.repository.format import names
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_records import memory_records
@@ -100,6 +101,11 @@ class RealVault(Vault):
             ordered = PreparedBackup(inner, ordered_task(inner, bytes.fromhex(session), 1))
             work(inner.store, ordered, self.disks)
 
+    def set_back(self):
+        """Its ledger ends earlier than it did."""
+        store = self.small.store
+        store.delete(max(info.key for info in store.list(names.LEDGER)))
+
     def close(self):
         self.repositories.close()
 
@@ -115,6 +121,10 @@ class SimulatedVault(Vault):
 
     def work(self, repository, session):
         repository.do_task(session, 1, lambda target: "snap")
+
+    def set_back(self):
+        """Said so."""
+        self.repositories.set_back.add(NAME)
 
     def close(self):
         """Nothing is open."""

@@ -11,6 +11,7 @@ from holdfast.repository.opening import Repository
 from holdfast.repository.points import find_point
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.rotation import rotate
 from holdfast.repository.sessions import retire
 from holdfast.repository.writing.backup import BackupOrder, backup_stream
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
@@ -81,6 +82,10 @@ def _collect(repository: Repository, world: World, attempt: Attempt) -> object:
     return collect(repository)
 
 
+def _rotate(repository: Repository, world: World, attempt: Attempt) -> object:
+    return rotate(repository, world.small.secret).kid
+
+
 ACTS: dict[str, Act] = {
     "full": _backup("new disk", FULL, "f"),
     "compared": _backup(DISK, THIRD, "s3"),
@@ -92,6 +97,7 @@ ACTS: dict[str, Act] = {
     "verify": _verify,
     "check": _check,
     "collect": _collect,
+    "rotate": _rotate,
 }
 
 

@@ -24,7 +24,7 @@ from holdfast.domain.errors import (
 from holdfast.repository.block_source import BlockReference
 from holdfast.repository.checking.check import check_repository
 from holdfast.repository.compression import decompress
-from holdfast.repository.crypto.keyed_hash import SUITE
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.format import config as config_form
 from holdfast.repository.format import key_slot, map_node, names
 from holdfast.repository.format.envelope import Kind
@@ -104,7 +104,7 @@ def test_a_newer_envelope_is_told_from_damage(small, place, length):
     refuses(small, UnsupportedFormatError)
 
 
-@pytest.mark.parametrize(("field", "value"), [("format", 2), ("suite", 1), ("class", "archive")])
+@pytest.mark.parametrize(("field", "value"), [("format", 2), ("suite", 3), ("class", "archive")])
 def test_a_newer_config_is_told_from_damage(small, field, value):
     repository = open_(small)
     fields = cbor2.loads(config_form.encode(repository.config))
@@ -134,7 +134,7 @@ def hostile_slot(small: SmallRepository, **parameters: object) -> None:
     """A password slot of this very repository whose author wishes harm; sorts before all others."""
     slot = bytes(16)
     header = {
-        "format": 1, "suite": SUITE, "repository": open_(small).config.repository, "kid": 1, "slot": slot,
+        "format": 1, "suite": DEFAULT_SUITE, "repository": open_(small).config.repository, "kid": 1, "slot": slot,
         "kind": "password", "label": "", "created": "", "salt": bytes(16), "memory_kib": 65536, "iterations": 3,
         "lanes": 4, **parameters,
     }  # fmt: skip

@@ -18,13 +18,26 @@ from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.rotation import rotate
 from holdfast.repository.sessions import read_point, retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, put
 from tests.faults.world import DISK, FIRST, SECOND, World, back_up, publish_plan, world
 
-KINDS = ("config", "keys/", "tenants/", "packs/", "points/", "index/", "ledger/", "retired/", "plan/", "sessions/")
+KINDS = (
+    "config",
+    "keys/",
+    "epochs/",
+    "tenants/",
+    "packs/",
+    "points/",
+    "index/",
+    "ledger/",
+    "retired/",
+    "plan/",
+    "sessions/",
+)
 
 
 def named_by(error: HoldfastError) -> set[str]:
@@ -137,10 +150,10 @@ def damages(kind, store: ObjectStore, key: str, foreign: ObjectStore):
 
 
 def may_vanish(scene: World, key: str) -> bool:
-    """Whose loss cannot be seen or hurts nobody: nothing refers to a key slot, an acknowledgement, the newest plan and
+    """Whose loss cannot be seen or hurts nobody: nothing refers to a key slot, an acknowledgement and
     the ledger's end (but for the memory of who opened it); and no live point needs what a deleted one has left."""
     store = scene.small.store
-    if key.startswith(("keys/", "sessions/", "plan/")) or key == keys_of("ledger/", store)[-1]:
+    if key.startswith(("keys/", "sessions/")) or key == keys_of("ledger/", store)[-1]:
         return True
     if key.startswith("points/"):
         return bytes.fromhex(key.rsplit("/", 1)[1]) not in scene.contents
@@ -164,6 +177,7 @@ def foreign() -> ObjectStore:
     small = make_small_repository(MemoryStore(), surroundings)
     repository = small.open(surroundings)
     publish_plan(repository, ())
+    rotate(repository, small.secret)
     back_up(repository, DISK, FIRST, "s1")
     report = back_up(repository, DISK, SECOND, "s2")
     session = report.finished.manifest.session

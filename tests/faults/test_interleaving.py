@@ -50,9 +50,15 @@ def requests_of(name: str, world_: World) -> tuple[Request, ...]:
 
 PAIRS = [(first, second, False) for first, second in itertools.product(FIRST_PARTIES, SECOND_PARTIES)]
 UNDER_A_PLAN = [("changed blocks", "changed blocks", True), ("compared", "delete", True)]
+ROTATING = [
+    ("changed blocks", "rotate", True),
+    ("restore", "rotate", False),
+    ("collect", "rotate", False),
+    ("rotate", "changed blocks", False),
+]
 
 
-@pytest.mark.parametrize(("first", "second", "with_plan"), [*PAIRS, *UNDER_A_PLAN])
+@pytest.mark.parametrize(("first", "second", "with_plan"), [*PAIRS, *UNDER_A_PLAN, *ROTATING])
 def test_two_processes(first, second, with_plan, count_case):
     world_ = world(with_plan=with_plan)
     for request in requests_of(first, world_):

@@ -17,6 +17,7 @@ from holdfast.repository.key_slots import KeySlots
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
+from holdfast.repository.rotation import rotate
 from holdfast.repository.sessions import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
@@ -57,7 +58,8 @@ class World:
 
 @functools.cache
 def world(*, with_plan: bool) -> World:
-    """Full, incremental and stream points, one that was deleted; and, where asked for, a plan that binds writers."""
+    """Full, incremental and stream points, one that was deleted; and, where asked for, a plan that binds writers and a
+    second key epoch."""
     surroundings = deterministic_surroundings(1)
     small = make_small_repository(MemoryStore(), surroundings, PACK_SIZE_BYTES)
     repository = small.open(surroundings)
@@ -79,6 +81,7 @@ def world(*, with_plan: bool) -> World:
     retire(repository, gone, next(point.key for point in list_points(repository) if point.session == gone))
     if with_plan:
         publish_plan(repository, contents)
+        rotate(repository, small.secret)
         keep(LATE, back_up(repository, LATE, LATER, "l"), LATER.content)
     return World(small, contents, newest)
 

@@ -43,8 +43,8 @@ def expand(key: bytes, info: bytes, length: int = 32) -> bytes:
     return out[:length]
 
 
-def keyed_hash(key: bytes, data: bytes) -> bytes:
-    return blake3(data, key=key).digest()
+def keyed_hash(key: bytes, data: bytes, suite: int = SUITE) -> bytes:
+    return hmac.new(key, data, hashlib.sha256).digest() if suite == 1 else blake3(data, key=key).digest()
 
 
 def trailed(data: bytes) -> bytes:
@@ -58,12 +58,12 @@ def cbor(value: Mapping[str, Any]) -> bytes:
 # -------------------------------------------------------------------------------------------------------------- §2, §3
 
 
-def tenant_id(name_key: bytes, name: str) -> bytes:
-    return keyed_hash(name_key, b"tenant" + name.encode())[:16]
+def tenant_id(name_key: bytes, name: str, suite: int = SUITE) -> bytes:
+    return keyed_hash(name_key, b"tenant" + name.encode(), suite)[:16]
 
 
-def workload_id(id_key: bytes, name: str) -> bytes:
-    return keyed_hash(expand(id_key, b"hf1/workload"), name.encode())[:16]
+def workload_id(id_key: bytes, name: str, suite: int = SUITE) -> bytes:
+    return keyed_hash(expand(id_key, b"hf1/workload"), name.encode(), suite)[:16]
 
 
 def sub(master: bytes, repository: bytes, kid: int, label: str) -> bytes:
@@ -91,8 +91,8 @@ def scratch_key(master: bytes, repository: bytes, kid: int, session: bytes) -> b
     return expand(sub(master, repository, kid, "scratch"), session)
 
 
-def chunk_id(id_key: bytes, chunk_type: int, plain: bytes) -> bytes:
-    return keyed_hash(expand(id_key, b"hf1/chunk" + bytes([chunk_type])), plain)
+def chunk_id(id_key: bytes, chunk_type: int, plain: bytes, suite: int = SUITE) -> bytes:
+    return keyed_hash(expand(id_key, b"hf1/chunk" + bytes([chunk_type])), plain, suite)
 
 
 # ------------------------------------------------------------------------------------------------------------------ §4
@@ -116,6 +116,20 @@ def envelope(
 def password_kek(password: bytes, salt: bytes, memory_kib: int, iterations: int, lanes: int) -> bytes:
     """The one primitive that the standard library lacks; `test_vectors` tries it against RFC 9106."""
     return Argon2id(salt=salt, length=32, iterations=iterations, lanes=lanes, memory_cost=memory_kib).derive(password)
+
+
+def approved_password_kek(password: bytes, salt: bytes, iterations: int) -> bytes:
+    """RFC 8018, section 5.2: one block of PBKDF2."""
+    block = hmac.digest(password, salt + u32(1), "sha256")
+    summed = int.from_bytes(block, "big")
+    for _round in range(iterations - 1):
+        block = hmac.digest(password, block, "sha256")
+        summed ^= int.from_bytes(block, "big")
+    return summed.to_bytes(32, "big")
+
+
+def slot_check(master: bytes) -> bytes:
+    return expand(master, b"hf1/slot check", 16)
 
 
 def recovery_kek(code: bytes) -> bytes:

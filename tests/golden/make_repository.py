@@ -1,6 +1,6 @@
 """Makes the golden repository of this version's format: seeded randomness, a planned clock, every kind of point.
 
-    python -m tests.golden.make_repository FOLDER
+    python -m tests.golden.make_repository FOLDER [rotated|suite-1]
 
 writes FOLDER (which must not exist) and FOLDER.json, the record of what it holds. README.md says when.
 """
@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.opening import NewRepository, create_repository
+from holdfast.repository.crypto.keyed_hash import FIPS_SUITE
+from holdfast.repository.key_slots import Secret
+from holdfast.repository.opening import NewRepository, Repository, create_repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.rotation import rotate
 from holdfast.repository.sessions import retire
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
@@ -76,9 +79,7 @@ def make(folder: Path, *, with_long_stream: bool = True) -> dict[str, Any]:
     repository, made = new.repository, []
 
     def note(workload: str, report: BackupReport, content: bytes) -> None:
-        session = report.finished.manifest.session
-        facts = {"id": session.hex(), "workload": workload, "kind": report.finished.manifest.kind}
-        made.append({**facts, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "retired": False})
+        made.append(_made(workload, report, content))
 
     earlier: dict[str, MemoryVolume] = {}
     for workload, name, volume in (
@@ -100,6 +101,45 @@ def make(folder: Path, *, with_long_stream: bool = True) -> dict[str, Any]:
     return {"password": PASSWORD, "recovery_code": new.recovery_code, "points": made}
 
 
+def make_rotated(folder: Path) -> dict[str, Any]:
+    """A repository of two key epochs: an image under each, the second built upon the first, and a slot left behind."""
+    around = deterministic_surroundings(SEED + 1)
+    new = create_repository(DirectoryStore(folder), around, password=PASSWORD.encode())
+    first = _image(new.repository, "web", first_image(), "monday", {})
+    done = rotate(new.repository, Secret(PASSWORD.encode()))
+    second = _image(new.repository, "web", second_image(), "tuesday", {"monday": first_image()})
+    again = _image(new.repository, "copy", first_image(), "once", {})
+    return {
+        "password": PASSWORD,
+        "recovery_code": done.recovery_code,
+        "left_behind": new.recovery_code,
+        "points": [first, second, again],
+    }
+
+
+def make_of_suite_1(folder: Path) -> dict[str, Any]:
+    """A repository of approved algorithms alone: an image and a stream."""
+    around = deterministic_surroundings(SEED + 2)
+    new = create_repository(DirectoryStore(folder), around, password=PASSWORD.encode(), suite=FIPS_SUITE)
+    image = _image(new.repository, "web", first_image(), "monday", {})
+    report = backup_stream(new.repository, io.BytesIO(dump()), BackupOrder("dump"), Silence())
+    points = [image, _made("dump", report, dump())]
+    return {"password": PASSWORD, "recovery_code": new.recovery_code, "points": points}
+
+
+def _image(
+    repository: Repository, workload: str, volume: MemoryVolume, name: str, earlier: dict[str, MemoryVolume]
+) -> dict[str, Any]:
+    report = backup_volume(repository, MemorySource(volume, name, earlier), BackupOrder(workload), Silence())
+    return _made(workload, report, volume.content)
+
+
+def _made(workload: str, report: BackupReport, content: bytes) -> dict[str, Any]:
+    manifest = report.finished.manifest
+    facts = {"id": manifest.session.hex(), "workload": workload, "kind": manifest.kind}
+    return {**facts, "size": len(content), "sha256": hashlib.sha256(content).hexdigest(), "retired": False}
+
+
 def _retire(new: NewRepository, made: list[dict[str, Any]]) -> None:
     live = new.repository.ledger.refresh().live
     for point in made:
@@ -112,4 +152,6 @@ def _retire(new: NewRepository, made: list[dict[str, Any]]) -> None:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True)
-    target.with_suffix(".json").write_text(json.dumps(make(target), indent=1) + "\n")
+    kinds = {"": make, "rotated": make_rotated, "suite-1": make_of_suite_1}
+    record = kinds[sys.argv[2] if len(sys.argv) > 2 else ""](target)
+    target.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")

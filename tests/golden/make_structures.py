@@ -211,6 +211,13 @@ def structures() -> dict[str, dict[str, str]]:
     ):
         data = plain.key_slot({**SLOT_HEADER, "kind": kind, **more}, kek, MASTER, NONCE)
         found[f"{kind} slot"] = (f"keys/{SLOT.hex()}", data)
+    of_epoch = plain.sub(MASTER, REPOSITORY, 2, "epoch")
+    fields = {"kid": 2, "older": plain.u32(1) + ID_KEY, "time": TIME}
+    epoch = f"epochs/{2:010d}"
+    found["epoch"] = (epoch, plain.envelope(15, of_epoch, epoch, REPOSITORY, 2, SALT, plain.cbor(fields)))
+    later = {**SLOT_HEADER, "format": 2, "kid": 2, "kind": "recovery", "check": plain.slot_check(MASTER)}
+    data = plain.key_slot(later, plain.recovery_kek(ID_KEY), MASTER, NONCE)
+    found["later slot"] = (f"keys/{SLOT.hex()}", data)
     data_chunks = [chunk(1, b"a first chunk"), chunk(1, b""), chunk(1, b"hello, bytes, " * 25 + b"end", HELLO_FRAME)]
     map_chunks = [chunk(2, fixed_leaf()), chunk(2, stream_inner())]
     of_data = plain.session_data_key(MASTER, REPOSITORY, KID, SESSION)

@@ -36,7 +36,7 @@ def stream(seed: str, size_bytes: int) -> bytes:
 
 def vectors() -> list[Vector]:
     """All vectors, bytes in hex."""
-    return [*keys(), *names(), *secrets(), *objects(), *cutting()]
+    return [*keys(), *names(), *names_in_suite_1(), *secrets(), *objects(), *cutting()]
 
 
 def vector(what: str, output: bytes | str | list[int], **inputs: object) -> Vector:
@@ -76,6 +76,14 @@ def names() -> Iterator[Vector]:
             )
 
 
+def names_in_suite_1() -> Iterator[Vector]:
+    for name in ("default", "Ärzte & Söhne/東京"):
+        yield vector("suite 1 tenant id", plain.tenant_id(NAME_KEY, name, 1), name_key=NAME_KEY, name=name)
+        yield vector("suite 1 workload id", plain.workload_id(ID_KEY, name, 1), id_key=ID_KEY, name=name)
+    for data in (b"", bytes(5000)):
+        yield vector("suite 1 chunk id", plain.chunk_id(ID_KEY, 1, data, 1), id_key=ID_KEY, type=1, plain=data)
+
+
 def secrets() -> Iterator[Vector]:
     cost = {"memory_kib": 65536, "iterations": 3, "lanes": 4}
     for password in (b"correct horse", "Größe".encode()):
@@ -84,6 +92,10 @@ def secrets() -> Iterator[Vector]:
     for code in (bytes(32), b"\xff" * 32, MASTER):
         yield vector("recovery KEK", plain.recovery_kek(code), code=code)
         yield vector("recovery text", plain.recovery_text(code), code=code)
+    salt = SALT[:16]
+    key = plain.approved_password_kek(b"correct horse", salt, 600_000)
+    yield vector("suite 1 password KEK", key, password=b"correct horse", salt=salt, iterations=600_000)
+    yield vector("slot check", plain.slot_check(MASTER), master=MASTER)
     yield vector("slot key", plain.slot_key(ID_KEY, REPOSITORY, SLOT), kek=ID_KEY, repository=REPOSITORY, slot=SLOT)
 
 

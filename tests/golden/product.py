@@ -20,6 +20,7 @@ from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.session_checkpoint import SessionCheckpoint, VolumeBlocks
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.format.tombstone import Tombstone
+from holdfast.repository.key_epochs import KeyEpochs
 from holdfast.repository.writing.parents import Method
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
 from tests.golden import make_structures as made
@@ -89,7 +90,8 @@ MANIFEST = Manifest(
     statistics={"read_bytes": 2**40, "new": 0},
 )
 
-OWNER = TenantPart.of(MasterKey(MASTER, REPOSITORY).key_ring(TENANT_ID, ID_KEY))
+EPOCHS = KeyEpochs({1: MasterKey(MASTER, REPOSITORY)}, lambda _newest: None)
+OWNER = TenantPart.of(EPOCHS.key_ring(TENANT_ID, ID_KEY))
 VOLUME = MANIFEST.volumes[0]
 BACKUP_TASK = BackupTask(
     owner=OWNER,

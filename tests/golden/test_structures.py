@@ -20,6 +20,7 @@ from holdfast.repository.format import (
     alive,
     cbor,
     config,
+    epoch,
     index_run,
     key_slot,
     ledger,
@@ -33,7 +34,9 @@ from holdfast.repository.format import (
     tombstone,
 )
 from holdfast.repository.format.envelope import Kind, check_digest
+from holdfast.repository.format.epoch import Epoch
 from holdfast.repository.format.key_slot import KeySlot
+from holdfast.repository.key_epochs import KeyEpochs
 from holdfast.repository.ledger import Ledger
 from holdfast.repository.opening import Repository
 from holdfast.repository.prepared_chunk import PreparedChunk
@@ -146,9 +149,9 @@ def surroundings(*random: bytes) -> Surroundings:
 
 def repository(*random: bytes) -> Repository:
     """An empty repository under the fixed master key."""
-    around, master = surroundings(*random), MasterKey(MASTER, REPOSITORY)
-    sealed = SealedStore(MemoryStore(), master, around)
-    return Repository(sealed.store, around, master, product.CONFIG, sealed, Ledger(sealed))
+    around = surroundings(*random)
+    sealed = SealedStore(MemoryStore(), product.EPOCHS, around)
+    return Repository(sealed.store, around, product.CONFIG, sealed, Ledger(sealed))
 
 
 def test_structures_are_those_of_the_independent_implementation():
@@ -157,7 +160,7 @@ def test_structures_are_those_of_the_independent_implementation():
 
 def test_every_recorded_structure_is_tried():
     slots = {f"{kind} slot" for kind in SLOTS}
-    assert {*BODIES, *slots, *PACKS, *product.NODES, "index run"} == RECORDED.keys()
+    assert {*BODIES, *slots, *PACKS, *product.NODES, "index run", "epoch", "later slot"} == RECORDED.keys()
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -202,6 +205,26 @@ def test_slot_is_read_and_written_byte_for_byte(kind):
     assert key_slot.unwrap(found, bytes(32)) is None
     slot = KeySlot(SLOT, REPOSITORY, 1, kind, "Größe", made.TIME, parameters)
     assert key_slot.seal(slot, kek(), MASTER, made.NONCE) == BYTES[name]
+
+
+def test_epoch_is_read_and_written_byte_for_byte():
+    master = MasterKey(MASTER, REPOSITORY, 2)
+    sealed = SealedStore(MemoryStore(), KeyEpochs({2: master}, lambda _newest: None), surroundings(SALT))
+    meant = Epoch(2, {1: ID_KEY}, made.TIME)
+    assert epoch.decode(sealed.open(KEY["epoch"], BYTES["epoch"], Kind.EPOCH)[1]) == meant
+    sealed.write(Kind.EPOCH, KEY["epoch"], epoch.encode(meant))
+    assert bytes(sealed.store.get(KEY["epoch"])) == BYTES["epoch"]
+
+
+def test_slot_of_a_later_epoch_is_read_and_written_byte_for_byte():
+    master = MasterKey(MASTER, REPOSITORY, 2)
+    found = key_slot.decode(BYTES["later slot"], KEY["later slot"])
+    opened = key_slot.unwrap(found, recovery_key(ID_KEY))
+    assert opened == master
+    assert found.is_of(master)
+    assert not found.is_of(MasterKey(ID_KEY, REPOSITORY, 2))
+    slot = KeySlot(SLOT, REPOSITORY, 2, "recovery", "Größe", made.TIME, {key_slot.CHECK: master.slot_check()})
+    assert key_slot.seal(slot, recovery_key(ID_KEY), MASTER, made.NONCE) == BYTES["later slot"]
 
 
 @pytest.mark.parametrize("name", PACKS)

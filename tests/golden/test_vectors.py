@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from holdfast.repository.crypto.keys import AeadKey, MasterKey, TenantKeys, chunk_id, tenant_id
-from holdfast.repository.crypto.password import password_key, print_recovery_code, read_recovery_code, recovery_key
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE, FIPS_SUITE
+from holdfast.repository.crypto.keys import AeadKey, MasterKey, TenantKeys, tenant_id
+from holdfast.repository.crypto.password import (
+    approved_password_key,
+    password_key,
+    print_recovery_code,
+    read_recovery_code,
+    recovery_key,
+)
 from holdfast.repository.format import envelope, key_slot
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.key_slot import KeySlot
@@ -85,8 +92,16 @@ def cut_lengths(given: dict[str, Any]) -> list[int]:
     return [len(chunk) for chunk in StreamCutter(raw(given, "gear"), profile).cut(io.BytesIO(data))]
 
 
-def tenant(id_key: bytes, chunking_key: bytes = b"") -> TenantKeys:
-    return TenantKeys(id_key, chunking_key)
+def approved_password_kek(given: dict[str, Any]) -> bytes:
+    return approved_password_key(raw(given, "password"), raw(given, "salt"), iterations=given["iterations"])
+
+
+def tenant(id_key: bytes, chunking_key: bytes = b"", suite: int = DEFAULT_SUITE) -> TenantKeys:
+    return TenantKeys(id_key, chunking_key, suite)
+
+
+def of_suite_1(given: dict[str, Any]) -> TenantKeys:
+    return tenant(raw(given, "id_key"), suite=FIPS_SUITE)
 
 
 CALCULATIONS: dict[str, Callable[[dict[str, Any]], bytes | str | list[int]]] = {
@@ -100,7 +115,12 @@ CALCULATIONS: dict[str, Callable[[dict[str, Any]], bytes | str | list[int]]] = {
     "pin": lambda given: MasterKey(raw(given, "master"), bytes(16)).pin(),
     "tenant id": lambda given: tenant_id(raw(given, "name_key"), given["name"]),
     "workload id": lambda given: tenant(raw(given, "id_key")).workload_id(given["name"]),
-    "chunk id": lambda given: chunk_id(tenant(raw(given, "id_key")).chunk_key(given["type"]), raw(given, "plain")),
+    "chunk id": lambda given: tenant(raw(given, "id_key")).chunk_key(given["type"]).of(raw(given, "plain")),
+    "suite 1 tenant id": lambda given: tenant_id(raw(given, "name_key"), given["name"], FIPS_SUITE),
+    "suite 1 workload id": lambda given: of_suite_1(given).workload_id(given["name"]),
+    "suite 1 chunk id": lambda given: of_suite_1(given).chunk_key(given["type"]).of(raw(given, "plain")),
+    "suite 1 password KEK": approved_password_kek,
+    "slot check": lambda given: MasterKey(raw(given, "master"), bytes(16)).slot_check(),
     "password KEK": password_kek,
     "recovery KEK": lambda given: recovery_key(raw(given, "code")),
     "recovery text": recovery_text,

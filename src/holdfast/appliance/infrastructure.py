@@ -130,6 +130,10 @@ class Infrastructure(Desk):
         """One; never its password."""
         return self._records.repositories.get(name)
 
+    def accept_repository(self, name: str) -> None:
+        """A person said that it is right as it is now, though it was set back or replaced."""
+        self._surface.repositories.accept(name)
+
     def check_repository_removal(self, name: str, forget_points: bool) -> None:
         """Whether it may be removed, and nothing else: not while a policy names it, or work goes on in it. Restore
         points that lie there hold it, too, unless they are to be forgotten.

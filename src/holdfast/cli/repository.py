@@ -42,13 +42,19 @@ def init(
     password_file: PasswordFileOption = None,
     kms_key: KmsKeyOption = None,
     kdf_memory: KdfMemoryOption = "64MiB",
+    encryption_suite: Annotated[
+        int,
+        typer.Option(
+            "--encryption-suite", metavar="1|2", min=1, max=2, help="1: algorithms that FIPS 140-3 approves; for ever."
+        ),
+    ] = 2,
 ) -> int:
     """Make a repository, and print its recovery code once."""
     from holdfast.wiring import local
 
     memory_bytes = parse_size(kdf_memory, "--kdf-memory")
     password = given_password(password_file, twice=True)
-    with local.initialised(url, voice.warn, password, kms_key, memory_bytes) as new:
+    with local.initialised(url, voice.warn, password, kms_key, memory_bytes, suite=encryption_suite) as new:
         document = documents.new_repository(new)
         voice.document(document, lambda: facts_table(as_facts(document)))
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")

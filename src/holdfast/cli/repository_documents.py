@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from holdfast.repository.format.key_slot import KeySlot
     from holdfast.repository.opening import NewRepository, Repository
     from holdfast.repository.repair.report import RepairReport
+    from holdfast.repository.rotation import Rotation
     from holdfast.repository.statistics import RepositoryStatistics
 
 Document = dict[str, Any]
@@ -39,6 +40,7 @@ def repository(found: "Repository") -> Document:
         "created": config.created,
         "block_size_bytes": config.block_size_bytes,
         "pack_size_bytes": config.pack_size_bytes,
+        "encryption_suite": config.suite,
         "key_epoch": found.master.kid,
         "ledger_sequence": state.sequence,
         "ledger_head": state.head.hex(),
@@ -226,12 +228,29 @@ def key_slot(slot: "KeySlot") -> Document:
         "created": slot.created,
         "kms_key": key_id if isinstance(key_id, str) else None,
         "memory_bytes": memory_kib * 1024 if isinstance(memory_kib, int) else None,
+        "key_epoch": slot.kid,
     }
 
 
 def key_slots_table(slots: "list[KeySlot]") -> str:
     """Of `repository key list`, for people."""
     return rows_table(
-        ("SLOT", "KIND", "CREATED", "LABEL"),
-        [(slot.slot.hex(), slot.kind, short_time(slot.created), slot.label) for slot in slots],
+        ("SLOT", "KIND", "KEY EPOCH", "CREATED", "LABEL"),
+        [(slot.slot.hex(), slot.kind, slot.kid, short_time(slot.created), slot.label) for slot in slots],
     )
+
+
+def rotation(done: "Rotation") -> Document:
+    """Of `repository key rotate`."""
+    return {
+        "key_epoch": done.kid,
+        "recovery_code": done.recovery_code,
+        "kept": [key_slot(slot) for slot in done.kept],
+        "left_behind": [key_slot(slot) for slot in done.left_behind],
+    }
+
+
+def rotation_table(done: "Rotation") -> str:
+    """Of `repository key rotate`, for people."""
+    facts = facts_table({"key epoch": done.kid, "recovery code": done.recovery_code})
+    return facts + "\n" + key_slots_table(list(done.kept))

@@ -20,7 +20,7 @@ from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice, say
 from holdfast.domain.errors import UsageError
 
-app = typer.Typer(name="key", help="List, add and remove the ways to open a repository.", rich_markup_mode=None)
+app = typer.Typer(name="key", help="List, add, remove and renew the ways to open a repository.", rich_markup_mode=None)
 
 _WAYS = "--new-password-file, --recovery or --kms-key"
 
@@ -31,9 +31,9 @@ def list_(
     url: RepositoryArgument,
 ) -> int:
     """List the key slots. Needs no password: who may open the repository stands there in the clear."""
-    from holdfast.wiring import local
+    from holdfast.wiring import local_keys
 
-    slots = local.key_slots(url)
+    slots = local_keys.key_slots(url)
     voice.document(
         {"key_slots": [documents.key_slot(slot) for slot in slots]}, lambda: documents.key_slots_table(slots)
     )
@@ -57,7 +57,7 @@ def add(
     password_file: PasswordFileOption = None,
 ) -> int:
     """Add a way to open the repository. `--password-file` opens it now, the other options say what is added."""
-    from holdfast.wiring import local
+    from holdfast.wiring import local, local_keys
 
     if sum((new_password_file is not None, recovery, kms_key is not None)) > 1:
         raise UsageError("one way at a time", why=f"more than one of {_WAYS} was given", cure="call it once for each")
@@ -65,14 +65,14 @@ def add(
     new_password = None if new_password_file is None else read_password_file(new_password_file)
     with local.opened(url, given_password(password_file), voice.warn) as opened:
         if recovery:
-            slot, code = local.add_recovery(opened, label or "recovery code")
+            slot, code = local_keys.add_recovery(opened, label or "recovery code")
         elif kms_key is not None:
-            slot, code = local.add_kms(opened, kms_key, label or kms_key), None
+            slot, code = local_keys.add_kms(opened, kms_key, label or kms_key), None
         else:
             new_password = new_password or ask_new_password()
             if new_password is None:
                 raise UsageError("nothing to add", why="no new key was given", cure=f"add {_WAYS}")
-            slot, code = local.add_password(opened, new_password, label or "password", memory_bytes), None
+            slot, code = local_keys.add_password(opened, new_password, label or "password", memory_bytes), None
     document = documents.key_slot(slot)
     if code is not None:
         document["recovery_code"] = code
@@ -95,11 +95,41 @@ def remove(
 
     Whoever copied the repository before may still open that copy with what is removed.
     """
-    from holdfast.wiring import local
+    from holdfast.wiring import local, local_keys
 
     with local.opened(url, given_password(password_file), voice.warn) as opened:
         confirm(f"remove key slot {slot} of {opened.repository.store.location}", yes)
-        removed = local.remove_key(opened, slot)
+        removed = local_keys.remove_key(opened, slot)
     document = documents.key_slot(removed)
     voice.document(document, lambda: facts_table({"removed": removed.slot.hex(), "label": removed.label}))
+    return voice.status
+
+
+@command(app, example="holdfast repository key rotate /backup/holdfast --password-file password")
+def rotate(
+    voice: Voice,
+    url: RepositoryArgument,
+    new_password_file: Annotated[
+        Path | None,
+        typer.Option("--new-password-file", metavar="FILE", help="In place of the password that opens it now."),
+    ] = None,
+    kdf_memory: KdfMemoryOption = "64MiB",
+    password_file: PasswordFileOption = None,
+) -> int:
+    """Begin a new master key for all that is written from now on, and print a new recovery code once.
+
+    What was written before stays as it is and opens by the new keys; running backups and restores go on.
+    """
+    from holdfast.wiring import local, local_keys
+
+    memory_bytes = parse_size(kdf_memory, "--kdf-memory")
+    new_password = None if new_password_file is None else read_password_file(new_password_file)
+    password = given_password(password_file)
+    with local.opened(url, password, voice.warn) as opened:
+        done = local_keys.rotate(opened, password, new_password, memory_bytes)
+        document = documents.rotation(done)
+        voice.document(document, lambda: documents.rotation_table(done))
+    say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
+    for slot in done.left_behind:
+        voice.warn(f"key slot {slot.slot.hex()} ({slot.kind}, {slot.label}) opens past key epochs only from now on")
     return voice.status

@@ -95,10 +95,14 @@ def rescan(
     appliance: Annotated[
         str | None, typer.Option("--appliance", metavar="NAME", help="Which appliance looks, where there are several.")
     ] = None,
+    accept_ledger: Annotated[
+        bool, typer.Option("--accept-ledger", help="Accept what is there now, though it was set back or replaced.")
+    ] = False,
 ) -> int:
     """Open a repository again and take on the restore points that are found in it."""
     with connected() as client:
-        found = client.send("POST", f"/repositories/{name}/rescan", query=query(appliance=appliance))
+        asked = query(appliance=appliance, accept_ledger=accept_ledger or None)
+        found = client.send("POST", f"/repositories/{name}/rescan", query=asked)
     for warning in found["warnings"]:
         voice.warn(warning)
     voice.document(found, lambda: facts_table(as_facts(found)))

@@ -15,7 +15,8 @@
     │   └── FormatError               exit 6   bytes that are no valid structure
     ├── ConflictError                 exit 7   something else is there already
     │   ├── ObjectExistsError         exit 7   a write-once name is taken
-    │   ├── KeyPinError               exit 7   the key or ledger is not the one remembered here
+    │   ├── KeyPinError               exit 7   the key is not the one remembered here
+    │   │   └── RollbackError         exit 7   ledger, plan or key epoch are behind what is remembered, or forked
     │   └── QuotaReachedError         exit 7   a quota of the account or a limit of ours is reached
     ├── NeedsRetrievalError           exit 8   it lies in an archive class and has to be retrieved first
     ├── UnsupportedFormatError        exit 1   made by a newer Holdfast
@@ -163,6 +164,12 @@ class KeyPinError(ConflictError):
     """The repository's key or ledger is not the one this party remembers for the location."""
 
     code = "key-pin"
+
+
+class RollbackError(KeyPinError):
+    """The repository is not what it was when this party saw it last: the store was set back, or the ledger forked."""
+
+    code = "rolled-back"
 
 
 class QuotaReachedError(ConflictError):

@@ -35,7 +35,7 @@ class TenantAccess:
         body = envelope.open_object(
             self.store.get(key),
             kinds=(Kind.INDEX_RUN,),
-            kind_key=self.keys.index_key,
+            kind_key=lambda kid: self.keys.epoch(kid).index,
             object_key=key,
             repository=self.keys.repository,
         )[1]

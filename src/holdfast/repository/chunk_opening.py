@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from holdfast.repository.compression import decompress
-from holdfast.repository.crypto.keys import chunk_id
+from holdfast.repository.crypto.keyed_hash import KeyedHash
 from holdfast.repository.format.pack import ChunkCipher, ChunkEntry
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.scratch_buffers import scratch
@@ -20,7 +20,9 @@ class OpenedChunk:
     plain: Buffer
 
 
-def open_chunk(cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: bytes) -> Buffer | None:
+def open_chunk(
+    cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: KeyedHash
+) -> Buffer | None:
     """The plain bytes of chunk `number`, valid until this thread's next call; None when `sealed` is not that chunk, or
     what comes out does not have its id.
     """
@@ -28,20 +30,22 @@ def open_chunk(cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buff
     return None if opened is None else opened.plain
 
 
-def open_stored(cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: bytes) -> bytes | None:
+def open_stored(
+    cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: KeyedHash
+) -> bytes | None:
     """What was sealed as it was sealed, compressed or not, after the same proof; None as above."""
     opened = open_whole(cipher, number, entry, sealed, type_key)
     return None if opened is None else bytes(opened.stored)
 
 
 def open_whole(
-    cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: bytes
+    cipher: ChunkCipher, number: int, entry: ChunkEntry, sealed: Buffer, type_key: KeyedHash
 ) -> OpenedChunk | None:
     """Both, after the same proof; None as above."""
     if len(sealed) != entry.length:
         return None
     stored = cipher.open_into(number, entry, sealed, scratch(entry.length))
     plain = None if stored is None else decompress(entry.compression, stored, entry.plain_length)
-    if stored is None or plain is None or chunk_id(type_key, plain) != entry.id:
+    if stored is None or plain is None or type_key.of(plain) != entry.id:
         return None
     return OpenedChunk(entry.compression, stored, plain)

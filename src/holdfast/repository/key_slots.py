@@ -1,7 +1,8 @@
-"""Ways to the master key: make, try, add, list and remove key slots (section 5)."""
+"""Ways to the master key: make, try, add, list, take over and remove key slots (section 5)."""
 
+import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,15 +11,18 @@ from holdfast.domain.errors import (
     FormatError,
     IntegrityError,
     NotFoundError,
+    PermissionDeniedError,
     UnsupportedFormatError,
     UsageError,
     WrongKeyError,
 )
 from holdfast.repository.crypto import password as passwords
+from holdfast.repository.crypto.keyed_hash import FIPS_SUITE
 from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey
 from holdfast.repository.format import key_slot as form
 from holdfast.repository.format import names
 from holdfast.repository.format.cbor import Fields
+from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import ObjectStore
@@ -72,13 +76,12 @@ class KeySlots:
                 why="it could not be told from one",
                 cure="choose another",
             )
-        cost = cost or PasswordCost()
         salt = self._surroundings.random_bytes(16)
-        parameters = {"salt": salt, "memory_kib": cost.memory_kib, "iterations": cost.iterations, "lanes": cost.lanes}
-        kek = passwords.password_key(
-            secret, salt, memory_kib=cost.memory_kib, iterations=cost.iterations, lanes=cost.lanes
-        )
-        return self._add(master, PASSWORD, label, parameters, kek)
+        if master.suite == FIPS_SUITE:
+            parameters: dict[str, object] = {"salt": salt, "iterations": passwords.APPROVED_ITERATIONS[0]}
+        else:
+            parameters = {"salt": salt, **dataclasses.asdict(cost or PasswordCost())}
+        return self._add(master, PASSWORD, label, parameters, _password_kek(secret, parameters, master.suite))
 
     def add_recovery(self, master: MasterKey, label: str) -> tuple[KeySlot, str]:
         """A slot that opens with a code, which is returned to be printed once and stored nowhere."""
@@ -93,13 +96,41 @@ class KeySlots:
         blob = wrapper.wrap(key_id, kek, _context(master.repository, slot))
         return self._add(master, KMS, label, {"key_id": key_id, "wrapped": blob}, kek, slot)
 
+    def take_over(self, slot: KeySlot, master: MasterKey, secret: Secret) -> KeySlot | None:
+        """A slot that leads to another master key in the same way, where `secret` allows to make one: the password or
+        code itself, or a KMS key that may be used.
+        """
+        if slot.kind == KMS:
+            key_id = slot.parameters.get("key_id")
+            if secret.wrapper is None or not isinstance(key_id, str):
+                return None
+            try:
+                return self.add_kms(master, secret.wrapper, key_id, slot.label)
+            except (PermissionDeniedError, NotFoundError):
+                return None
+        kek = self._key_for(slot, secret)
+        if kek is None or secret.text is None or form.unwrap(slot, kek) is None:
+            return None
+        if slot.kind == RECOVERY:
+            return self._add(master, RECOVERY, slot.label, {}, kek)
+        fields = Fields(slot.parameters, names.slot(slot.slot))
+        cost = None
+        if master.suite != FIPS_SUITE:
+            cost = PasswordCost(*(fields.natural(name) for name in ("memory_kib", "iterations", "lanes")))
+        return self.add_password(master, secret.text, slot.label, cost)
+
+    def withdraw(self, slots: Iterable[KeySlot]) -> None:
+        """Take back slots that were written for a master key which did not come to be."""
+        for slot in slots:
+            self._store.delete(names.slot(slot.slot))
+
     def each(self) -> Iterator[KeySlot]:
         """All slots; raises IntegrityError at a damaged one."""
         for info in objects_under(self._store, names.KEYS):
             yield form.decode(self._store.get(info.key), info.key)
 
-    def remove(self, slot_prefix: str) -> KeySlot:
-        """Take a slot away; the last slot, and the last recovery slot, stay."""
+    def remove(self, slot_prefix: str, master: MasterKey) -> KeySlot:
+        """Take a slot away; of those that lead to `master`, the last two and the last recovery slot stay."""
         slots = list(self.each())
         chosen = [slot for slot in slots if slot.slot.hex().startswith(slot_prefix.lower())]
         if not chosen or not slot_prefix:
@@ -110,7 +141,13 @@ class KeySlots:
             raise UsageError(
                 f"{slot_prefix!r} is not unique", why=f"{len(chosen)} slots begin so", cure="write more of it"
             )
-        rest = [slot for slot in slots if slot is not chosen[0]]
+        if chosen[0].kid > master.kid:
+            raise ConflictError(
+                f"slot {chosen[0].slot.hex()} stays",
+                why=f"it is of key epoch {chosen[0].kid}, which a rotation may be about to begin",
+                cure="rotate first, or let the one that runs come to its end; then remove it",
+            )
+        rest = [slot for slot in slots if slot is not chosen[0] and slot.is_of(master)]
         if len(rest) < 2 or not any(slot.kind == RECOVERY for slot in rest):
             raise ConflictError(
                 f"slot {chosen[0].slot.hex()} stays",
@@ -120,13 +157,14 @@ class KeySlots:
         self._store.delete(names.slot(chosen[0].slot))
         return chosen[0]
 
-    def unlock(self, repository: bytes, secret: Secret) -> MasterKey:
-        """The master key of that repository by any slot that `secret` opens.
+    def masters(self, repository: bytes, secret: Secret) -> Iterator[MasterKey]:
+        """What the slots of that repository which `secret` opens lead to, those of the newest key epoch first.
 
         A damaged slot is not taken for a wrong password: when no intact one opens, IntegrityError names it.
         """
         slots, damage, newer = self._readable()
-        own = [slot for slot in slots if slot.repository == repository]
+        own = sorted((slot for slot in slots if slot.repository == repository), key=lambda slot: -slot.kid)
+        opened = False
         for slot in own:
             try:
                 kek = self._key_for(slot, secret)
@@ -136,7 +174,10 @@ class KeySlots:
                 continue
             master = None if kek is None else form.unwrap(slot, kek)
             if master is not None:
-                return master
+                opened = True
+                yield master
+        if opened and damage is None and newer is None:
+            return  # to nothing that counts; who asked says why
         if damage is None and slots and not own:
             damage = FormatError(
                 f"{names.CONFIG} and the key slots of {self._store.location} are of different repositories",
@@ -182,13 +223,7 @@ class KeySlots:
         if slot.kind == RECOVERY and is_code:
             return passwords.recovery_key(passwords.read_recovery_code(text))
         if slot.kind == PASSWORD and not is_code:
-            return passwords.password_key(
-                secret.text,
-                fields.get("salt", bytes),
-                memory_kib=fields.natural("memory_kib"),
-                iterations=fields.natural("iterations"),
-                lanes=fields.natural("lanes"),
-            )
+            return _password_kek(secret.text, slot.parameters, slot.suite)
         return None
 
     def _add(
@@ -207,7 +242,8 @@ class KeySlots:
             kind=kind,
             label=label,
             created=self._surroundings.timestamp(),
-            parameters=parameters,
+            parameters=parameters if master.kid == FIRST_EPOCH else {**parameters, form.CHECK: master.slot_check()},
+            suite=master.suite,
         )
         data = form.seal(slot, kek, master.key, self._surroundings.random_bytes(12))
         key = names.slot(slot.slot)
@@ -218,6 +254,15 @@ class KeySlots:
             )
         self._store.create(key, data, hashlib.sha256(data).digest())
         return slot
+
+
+def _password_kek(password: bytes, parameters: Mapping[str, object], suite: int) -> bytes:
+    fields = Fields(parameters, "key slot")
+    salt, iterations = fields.get("salt", bytes), fields.natural("iterations")
+    if suite == FIPS_SUITE:
+        return passwords.approved_password_key(password, salt, iterations=iterations)
+    memory_kib, lanes = fields.natural("memory_kib"), fields.natural("lanes")
+    return passwords.password_key(password, salt, memory_kib=memory_kib, iterations=iterations, lanes=lanes)
 
 
 def _context(repository: bytes, slot: bytes) -> dict[str, str]:

@@ -8,14 +8,15 @@ from holdfast.domain.errors import (
     ConflictError,
     FormatError,
     IntegrityError,
-    KeyPinError,
     ObjectExistsError,
     ObjectNotFoundError,
+    RollbackError,
     UnavailableError,
 )
 from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
-from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.ledger import Batch, LedgerState, Record
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import Buffer
@@ -24,6 +25,10 @@ from holdfast.repository.sealed_store import SealedStore
 _FIRST_WINDOW = 2
 _LAST_WINDOW = 32
 _NAMED_MISSING = 1000
+HOW_TO_ACCEPT = (
+    "find out who did it; then `holdfast repository show URL --accept-ledger`, or for an appliance "
+    "`holdfast repository rescan NAME --accept-ledger`, accepts what is there now"
+)
 
 
 class Ledger:
@@ -38,6 +43,7 @@ class Ledger:
     def __init__(self, sealed: SealedStore) -> None:
         self._sealed = sealed
         self.state = LedgerState()
+        self._kid = FIRST_EPOCH
         self.damage: list[IntegrityError] = []
 
     def open(self) -> LedgerState:
@@ -45,11 +51,12 @@ class Ledger:
         hints = [info.key for info in self._sealed.store.list(names.CHECKPOINTS)]
         for key in reversed(hints):
             try:
-                state = form.decode_checkpoint(self._sealed.read(key, Kind.LEDGER_CHECKPOINT)[1])
+                data = self._sealed.store.get(key)
+                state = form.decode_checkpoint(self._sealed.open(key, data, Kind.LEDGER_CHECKPOINT)[1])
             except IntegrityError:
                 continue  # a checkpoint only saves time; the batches before it are the truth, and check names it
             if key == names.checkpoint(state.sequence):
-                self.state = state
+                self.state, self._kid = state, read_header(data, key).kid
                 break
         self.refresh()
         while self._cross_gap():
@@ -145,18 +152,26 @@ class Ledger:
             return
 
     def require_head(self, sequence: int, head: bytes) -> None:
-        """Rule 10: the ledger must still hold what was remembered; KeyPinError when it was set back or replaced."""
+        """Rule 10: the ledger must still hold what was remembered; RollbackError when it was set back or replaced."""
         if sequence == 0 or (self.state.sequence == sequence and self.state.head == head):
             return
+        self._require(sequence, head)
+
+    def require_standing(self) -> None:
+        """The same for the end of what was read, before one that was open for long is built upon."""
+        if self.state.sequence and self.state.head:
+            self._require(self.state.sequence, self.state.head)
+
+    def _require(self, sequence: int, head: bytes) -> None:
         data = self._fetch(sequence)
         if data is not None and self.damage:
             return  # damage is reported as damage, not as another ledger
         if data is None or hashlib.sha256(data).digest() != head:
-            raise KeyPinError(
+            raise RollbackError(
                 f"the ledger of {self._sealed.store.location} is not the one seen here before",
                 why=f"record {sequence}, remembered from an earlier use, is "
                 f"{'gone' if data is None else 'another one'}: the store was set back, or replaced",
-                cure="find out who did it; `holdfast repository show --accept-ledger` accepts what is there now",
+                cure=HOW_TO_ACCEPT,
             )
 
     def _fetch(self, sequence: int) -> Buffer | None:
@@ -168,6 +183,15 @@ class Ledger:
     def _decode(self, sequence: int, data: Buffer, head: bytes) -> Batch:
         key = names.ledger(sequence)
         batch = form.decode_batch(self._sealed.open(key, data, Kind.LEDGER_BATCH)[1])
+        kid = read_header(data, key).kid
+        if kid < self._kid:
+            raise FormatError(
+                f"{key} is of key epoch {kid}",
+                why=f"epoch {self._kid} stands before it, which who has only an older key cannot have read",
+                cure="find out who has the older master key and may write here",
+                key=key,
+            )
+        self._kid = kid
         if batch.sequence != sequence or (head and batch.previous != head):
             raise FormatError(
                 f"the ledger's chain breaks at {key}", why="it does not follow the object before it", key=key

@@ -1,19 +1,28 @@
-"""What this party remembers of the repositories it opened: the key's pin and the ledger's head (rule 10, section 3)."""
+"""What this party remembers of the repositories it opened: key, ledger and plan as they were (rule 10, section 3).
+
+Who sets a store back to an earlier copy of itself leaves everything in it whole; only who saw it later can tell.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.domain.errors import KeyPinError
+from holdfast.domain.errors import KeyPinError, RollbackError
+from holdfast.repository.format import names
+from holdfast.repository.format.epoch import FIRST_EPOCH
+from holdfast.repository.ledger import HOW_TO_ACCEPT
 from holdfast.repository.opening import Repository
+from holdfast.repository.presence import is_there
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A location's pin, ledger sequence and head as last seen."""
+    """A location as last seen: the pin of key epoch `kid`, the ledger's sequence and head, the newest plan's epoch."""
 
     pin: bytes
     sequence: int
     head: bytes
+    kid: int = FIRST_EPOCH
+    plan_epoch: int = 0
 
 
 class LocationMemory(Protocol):
@@ -27,30 +36,54 @@ class LocationMemory(Protocol):
 
 
 def recognise(repository: Repository, memory: LocationMemory, *, accept: bool = False) -> None:
-    """Refuse a repository whose key or ledger is not the one remembered for its location; then remember it as it is
-    now.
+    """Refuse a repository whose key, ledger or plan is not the one remembered for its location, or what came of it;
+    then remember it as it is now.
 
-    `accept`: a person said that what is there now is right. Raises KeyPinError.
+    `accept`: a person said that what is there now is right. Raises KeyPinError; RollbackError for what was set back.
     """
-    location = repository.store.location
-    known = memory.recall(location)
+    known = memory.recall(repository.store.location)
     if known is not None and not accept:
-        if known.pin != repository.master.pin():
-            raise KeyPinError(
-                f"{location} has another master key than before",
-                why="the repository seen here earlier was replaced, or the location now leads elsewhere",
-                cure="if that is right, `holdfast repository show --accept-ledger` accepts it",
-            )
+        _require_key(repository, known)
         repository.ledger.require_head(known.sequence, known.head)
-    remember(repository, memory)
+        _require_plan(repository, known.plan_epoch)
+    remember(repository, memory, forget=accept)
 
 
-def remember(repository: Repository, memory: LocationMemory) -> None:
-    """Keep the pin and the ledger's head as they are now; of a damaged ledger no head, for its cure would look like
-    another ledger."""
-    location, pin, state = repository.store.location, repository.master.pin(), repository.ledger.state
-    known = memory.recall(location)
-    if not repository.ledger.damage:
-        memory.remember(location, Remembered(pin, state.sequence, state.head))
-    elif known is None or known.pin != pin:
-        memory.remember(location, Remembered(pin, 0, b""))
+def _require_key(repository: Repository, known: Remembered) -> None:
+    location, newest = repository.store.location, repository.master
+    if known.kid > newest.kid:
+        raise RollbackError(
+            f"{location} is at key epoch {newest.kid}, and was at {known.kid} before",
+            why=f"{names.epoch(known.kid)} is gone: the store was set back, or objects were taken away",
+            cure=HOW_TO_ACCEPT,
+        )
+    if repository.epochs.of(known.kid).pin() != known.pin:
+        raise KeyPinError(
+            f"{location} has another master key than before",
+            why="the repository seen here earlier was replaced, or the location now leads elsewhere",
+            cure=HOW_TO_ACCEPT,
+        )
+
+
+def _require_plan(repository: Repository, known: int) -> None:
+    """Plans are never deleted: without the newest, writers would build upon what it condemns."""
+    epoch = max(known, repository.ledger.state.plan_epoch)
+    if epoch and not is_there(repository.store, names.plan(epoch)):
+        raise RollbackError(
+            f"{names.plan(epoch)} of {repository.store.location} is gone",
+            why="it was seen here before, or a point was made under it, and plans are never deleted",
+            cure=f"bring it back from the bucket's older versions or a copy; {HOW_TO_ACCEPT}",
+        )
+
+
+def remember(repository: Repository, memory: LocationMemory, *, plan_epoch: int = 0, forget: bool = False) -> None:
+    """Keep key, ledger and plan as they are now; of a damaged ledger no head, for its cure would look like another
+    ledger. `plan_epoch`: of a plan that this party has seen; `forget`: what was known before counts no more.
+    """
+    location, master, state = repository.store.location, repository.master, repository.ledger.state
+    known = None if forget else memory.recall(location)
+    sequence, head = state.sequence, state.head
+    if repository.ledger.damage:
+        sequence, head = (0, b"") if known is None else (known.sequence, known.head)
+    plan_epoch = max(plan_epoch, state.plan_epoch, 0 if known is None else known.plan_epoch)
+    memory.remember(location, Remembered(master.pin(), sequence, head, master.kid, plan_epoch))

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from holdfast.domain.archive import ArchiveClass
-from holdfast.domain.errors import ConflictError, NotFoundError, ObjectExistsError, ObjectNotFoundError
+from holdfast.domain.errors import ConflictError, FormatError, NotFoundError, ObjectExistsError, ObjectNotFoundError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey, TenantKeys, tenant_id
 from holdfast.repository.format import config as config_form
 from holdfast.repository.format import key_slot, names
@@ -14,6 +15,7 @@ from holdfast.repository.format import tenant as tenant_form
 from holdfast.repository.format.config import ARCHIVE_PACK_SIZE_BYTES, PACK_SIZE_BYTES, Config
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.tenant import Tenant
+from holdfast.repository.key_epochs import KeyEpochs, first_epoch, unlock
 from holdfast.repository.key_slots import KeySlots, KeyWrapper, PasswordCost, Secret
 from holdfast.repository.ledger import Ledger
 from holdfast.repository.listing import objects_under
@@ -32,11 +34,20 @@ class Repository:
 
     store: ObjectStore
     surroundings: Surroundings
-    master: MasterKey
     config: Config
     sealed: SealedStore
     ledger: Ledger
     _tenants: dict[bytes, Tenant] = field(default_factory=dict)
+
+    @property
+    def epochs(self) -> KeyEpochs:
+        """The master keys of every key epoch."""
+        return self.sealed.epochs
+
+    @property
+    def master(self) -> MasterKey:
+        """The master key of the newest key epoch that is known: what is written now is sealed under it."""
+        return self.epochs.newest
 
     def tenant(self, name: str = DEFAULT_TENANT) -> Tenant:
         """The tenant's keys. Raises ObjectNotFoundError where it was never made."""
@@ -49,13 +60,13 @@ class Repository:
 
     def tenant_id(self, name: str) -> bytes:
         """The 16 bytes that stand for a tenant's name in keys."""
-        return tenant_id(self.config.name_key, name)
+        return tenant_id(self.config.name_key, name, self.config.suite)
 
     def tenant_by_id(self, identifier: bytes) -> Tenant:
         """The same, from the id in a key."""
         if identifier not in self._tenants:
             body = self.sealed.read(names.tenant(identifier), Kind.TENANT)[1]
-            self._tenants[identifier] = tenant_form.decode(body)
+            self._tenants[identifier] = tenant_form.decode(body, self.config.suite)
         return self._tenants[identifier]
 
     def access(self, name: str = DEFAULT_TENANT) -> TenantAccess:
@@ -68,7 +79,7 @@ class Repository:
         return TenantAccess(
             store=self.store,
             surroundings=self.surroundings,
-            keys=self.master.key_ring(identifier, keys.id_key),
+            keys=self.epochs.key_ring(identifier, keys.id_key),
             pack_size_bytes=self.config.pack_size_bytes,
             index_runs=lambda: dict.fromkeys([*self._runs_in_force(prefix), *self._runs_listed(prefix)]),
             archive_class=self.config.archive_class,
@@ -111,6 +122,7 @@ def create_repository(
     wrapper: KeyWrapper | None = None,
     kms_key: str | None = None,
     archive_class: ArchiveClass | None = None,
+    suite: int = DEFAULT_SUITE,
 ) -> NewRepository:
     """Make a repository where none is: probe the store, write the key slots, then `config`, which makes it one. With
     `archive_class` it is one of class archive (section 6), for ever.
@@ -127,15 +139,17 @@ def create_repository(
             )
     require_conditional_writes(store, surroundings)
     repository_id = surroundings.random_bytes(16)
-    master = MasterKey(surroundings.random_bytes(KEY_BYTES), repository_id)
+    master = MasterKey(surroundings.random_bytes(KEY_BYTES), repository_id, suite=suite)
     slots = KeySlots(store, surroundings)
     if password is not None:
         slots.add_password(master, password, "first password", cost)
     if kms_key is not None and wrapper is not None:
         slots.add_kms(master, wrapper, kms_key, kms_key)
     recovery_code = slots.add_recovery(master, "recovery code")[1]
-    sealed = SealedStore(store, master, surroundings)
+    secret = Secret(recovery_code.encode() if password is None else password)
+    sealed = SealedStore(store, first_epoch(store, surroundings, master, secret), surroundings)
     config = Config(
+        suite=suite,
         repository=repository_id,
         name_key=surroundings.random_bytes(KEY_BYTES),
         created=surroundings.timestamp(),
@@ -156,7 +170,7 @@ def create_repository(
     _sweep(store)
     ledger = Ledger(sealed)
     ledger.open()
-    return NewRepository(Repository(store, surroundings, master, config, sealed, ledger), recovery_code)
+    return NewRepository(Repository(store, surroundings, config, sealed, ledger), recovery_code)
 
 
 def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundings) -> Repository:
@@ -172,12 +186,19 @@ def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundin
             why="it has no object `config`",
             cure="check the location, or make one with `holdfast repository init`",
         ) from error
-    master = KeySlots(store, surroundings).unlock(read_header(data, names.CONFIG).repository, secret)
-    sealed = SealedStore(store, master, surroundings)
+    epochs = unlock(store, surroundings, read_header(data, names.CONFIG).repository, secret)
+    sealed = SealedStore(store, epochs, surroundings)
     config = config_form.decode(sealed.open(names.CONFIG, data, Kind.CONFIG)[1])
+    if config.suite != epochs.newest.suite:
+        raise FormatError(
+            f"{names.CONFIG} is of suite {config.suite}",
+            why=f"the key slots are of suite {epochs.newest.suite}: one of them was replaced",
+            cure="bring both back from one copy of the store",
+            key=names.CONFIG,
+        )
     ledger = Ledger(sealed)
     ledger.open()
-    return Repository(store, surroundings, master, config, sealed, ledger)
+    return Repository(store, surroundings, config, sealed, ledger)
 
 
 def require_class(repository: Repository, asked: ArchiveClass | None) -> None:
@@ -212,6 +233,8 @@ def _make_tenant(sealed: SealedStore, config: Config, name: str) -> None:
     keys = TenantKeys(sealed.surroundings.random_bytes(KEY_BYTES), sealed.surroundings.random_bytes(KEY_BYTES))
     tenant = Tenant(name=name, keys=keys, created=sealed.surroundings.timestamp())
     try:
-        sealed.write(Kind.TENANT, names.tenant(tenant_id(config.name_key, name)), tenant_form.encode(tenant))
+        sealed.write(
+            Kind.TENANT, names.tenant(tenant_id(config.name_key, name, config.suite)), tenant_form.encode(tenant)
+        )
     except ObjectExistsError:
         return  # another maker won; its keys are the tenant's

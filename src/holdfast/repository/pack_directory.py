@@ -56,7 +56,7 @@ def read_directory(access: TenantAccess, pack: bytes, session: bytes | None = No
     sealed = tail[span.offset - start : span.offset - start + span.length] if span.offset >= start else None
     if sealed is None:
         sealed = memoryview(store.get(key, span.offset, span.length))
-    pack_key = keys.session(header.session).of_pack(pack, holds_maps=header.holds_maps)
+    pack_key = keys.session(header.kid, header.session).of_pack(pack, holds_maps=header.holds_maps)
     entries = form.open_parts(header_bytes, span, sealed, pack_key, key).entries
     expected = CHUNK_TYPE_MAP if header.holds_maps else CHUNK_TYPE_DATA
     if any(entry.type != expected for entry in entries):

@@ -1,10 +1,11 @@
-"""A store seen with the master key: objects go in and come out as bodies, sealed and checked by kind and name."""
+"""A store seen with the master keys: objects go in and come out as bodies, sealed and checked by kind and name."""
 
 import hashlib
 
 from holdfast.repository.crypto.keys import MasterKey
 from holdfast.repository.format import envelope, names
 from holdfast.repository.format.envelope import Kind
+from holdfast.repository.key_epochs import KeyEpochs
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
 
@@ -17,28 +18,33 @@ _LABELS = {
     Kind.LEDGER_BATCH: "ledger",
     Kind.LEDGER_CHECKPOINT: "ledger",
     Kind.PLAN: "plan",
+    Kind.EPOCH: "epoch",
 }
 _SCRATCH = (Kind.ACKNOWLEDGEMENT, Kind.TASK, Kind.RESULT, Kind.ALIVE, Kind.SESSION_CHECKPOINT)
 
 
 class SealedStore:
-    """Reads and writes every kind of object but packs and key slots."""
+    """Reads and writes every kind of object but packs and key slots. What is written is sealed under the newest key
+    epoch that is known, what is read opens with the keys of its own.
+    """
 
-    def __init__(self, store: ObjectStore, master: MasterKey, surroundings: Surroundings) -> None:
+    def __init__(self, store: ObjectStore, epochs: KeyEpochs, surroundings: Surroundings) -> None:
         self.store = store
-        self.master = master
+        self.epochs = epochs
         self.surroundings = surroundings
 
     def write(self, kind: Kind, key: str, body: bytes) -> bytes:
         """Seal and create; returns the SHA-256 of the whole object. Raises ObjectExistsError when the key is taken."""
+        master = self.epochs.newest
         data = envelope.seal(
             kind,
             body,
-            kind_key=self._kind_key(kind, key),
+            kind_key=_kind_key(master, kind, key),
             object_key=key,
-            repository=self.master.repository,
-            kid=self.master.kid,
+            repository=master.repository,
+            kid=master.kid,
             salt=self.surroundings.random_bytes(envelope.SALT_BYTES),
+            suite=master.suite,
         )
         sha256 = hashlib.sha256(data).digest()
         self.store.create(key, data, sha256)
@@ -53,17 +59,18 @@ class SealedStore:
         return envelope.open_object(
             data,
             kinds=kinds,
-            kind_key=self._kind_key(kinds[0], key),
+            kind_key=lambda kid: _kind_key(self.epochs.of(kid), kinds[0], key),
             object_key=key,
-            repository=self.master.repository,
+            repository=self.epochs.newest.repository,
         )
 
-    def _kind_key(self, kind: Kind, key: str) -> bytes:
-        if kind is Kind.INDEX_RUN:
-            return self.master.index_key(_hex_part(key, names.INDEX))
-        if kind in _SCRATCH:
-            return self.master.scratch_key(_hex_part(key, names.SESSIONS))
-        return self.master.sub(_LABELS[kind])
+
+def _kind_key(master: MasterKey, kind: Kind, key: str) -> bytes:
+    if kind is Kind.INDEX_RUN:
+        return master.index_key(_hex_part(key, names.INDEX))
+    if kind in _SCRATCH:
+        return master.scratch_key(_hex_part(key, names.SESSIONS))
+    return master.sub(_LABELS[kind])
 
 
 def _hex_part(key: str, prefix: str) -> bytes:

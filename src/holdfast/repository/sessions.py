@@ -95,7 +95,7 @@ def _open_session(repository: Repository, tenant_name: str, workload: str, sessi
     point = names.point(tenant_id, workload_id, session)
     opening = {"type": ledger_form.OPEN, "session": session, "point": point, "time": started}
     repository.ledger.append(opening, opening=drawn)
-    plan = newest_plan(repository.sealed)
+    plan = newest_plan(repository.sealed, repository.ledger.state.plan_epoch)
     if plan.epoch:
         acknowledgement = Acknowledgement(session, plan.epoch)
         key = names.acknowledgement(session, plan.epoch)
@@ -151,6 +151,7 @@ def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.
             "size": manifest.size_bytes,
             "parent": manifest.parent,
             **origin,
+            **({"plan_epoch": manifest.plan_epoch} if manifest.plan_epoch else {}),
         },
     )
 

@@ -67,9 +67,13 @@ class RepositoryShelf:
                     self._records.repositories.put(opened, None)
         return refused
 
-    def rescan(self, name: str, appliance: Appliance) -> RepositoryRescanned:
-        """Let an appliance open it again, and take on the restore points that it finds there."""
+    def rescan(self, name: str, appliance: Appliance, *, accept_ledger: bool = False) -> RepositoryRescanned:
+        """Let an appliance open it again, and take on the restore points that it finds there. `accept_ledger`: what is
+        there now is right, though it was set back or replaced since that appliance saw it.
+        """
         definition = self._records.repositories.get(name)
+        if accept_ledger:
+            self._connections.send(appliance, "POST", f"/repositories/{name}/accept")
         self._push(appliance, RepositoryOrder(definition, self._password(definition)))
         answer = self._connections.send(appliance, "POST", f"/repositories/{name}/rescan")
         return from_document(RepositoryRescanned, answer, f"what repository {name} holds")

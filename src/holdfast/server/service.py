@@ -160,9 +160,12 @@ class ManagementServer:
         """Raises NotFoundError."""
         return self._records.repositories.get(name)
 
-    def rescan_repository(self, name: str, appliance: str | None = None) -> RepositoryRescanned:
+    def rescan_repository(
+        self, name: str, appliance: str | None = None, *, accept_ledger: bool = False
+    ) -> RepositoryRescanned:
         """Let an appliance (None: the only one) open it again and take on the restore points that are found in it."""
-        return self._parts.repositories.rescan(name, self._parts.connections.chosen(appliance))
+        chosen = self._parts.connections.chosen(appliance)
+        return self._parts.repositories.rescan(name, chosen, accept_ledger=accept_ledger)
 
     def remove_repository(self, name: str, *, forget_points: bool = False) -> None:
         """Forget it; its contents stay. Refused while restore points in it are listed, unless these are forgotten."""

@@ -19,6 +19,7 @@ from holdfast.domain.errors import (
     CancelledError,
     NotFoundError,
     ObjectNotFoundError,
+    RollbackError,
     SourceGoneError,
     WrongKeyError,
 )
@@ -286,10 +287,18 @@ class SimulatedRepositories:
 
     def __init__(self, repositories: Mapping[str, SimulatedRepository]) -> None:
         self._repositories = repositories
+        self.set_back: set[str] = set()
 
     @contextmanager
     def open(self, name: str) -> Iterator[SimulatedRepository]:
-        yield self._named(name)
+        repository = self._named(name)
+        if name in self.set_back:
+            raise RollbackError(f"{name} was set back", why="its ledger ends earlier", cure="find out who did it")
+        yield repository
+
+    def accept(self, name: str) -> None:
+        self._named(name)
+        self.set_back.discard(name)
 
     def collect(
         self, name: str, wish: CollectionWish, tell: Callable[[str], None], stopped: Callable[[], bool]

@@ -20,6 +20,8 @@ from holdfast.domain.errors import NotFoundError, ObjectNotFoundError
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.delegation import backup_side, orders, restore_side
 from holdfast.repository.delegation.acceptance import accept_backup
+from holdfast.repository.delegation.backup_side import PreparedBackup
+from holdfast.repository.delegation.restore_side import PreparedRestore
 from holdfast.repository.delegation.results import BackupResult, RestoreResult
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.opening import Repository
@@ -39,8 +41,11 @@ class DelegatedRepository:
 
     @contextmanager
     def turn(self) -> Iterator[Repository]:
-        """The repository with its ledger read to the end, while nobody else here uses it: others write there, too."""
+        """The repository with its ledger read to the end, while nobody else here uses it: others write there, too.
+        Raises RollbackError where it was set back since.
+        """
         with self._turn:
+            self._repository.ledger.require_standing()
             self._repository.ledger.refresh()
             yield self._repository
 
@@ -69,10 +74,10 @@ class DelegatedRepository:
             prepared = backup_side.prepare_backup(
                 repository, tenant, workload, sources, level, session=bytes.fromhex(session)
             )
-            backup_side.write_task(prepared, attempt)
+            prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
             parents = [one.parent.source for one in prepared.task.volumes if one.parent is not None]
             bases = tuple(str(source["snapshot"]) for source in parents if "snapshot" in source)
-            return replace(self._work(prepared.session, prepared.scratch_key), base_snapshots=bases)
+            return replace(self._work(prepared), base_snapshots=bases)
 
     def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
         """Check the worker's result and commit; None while there is none."""
@@ -116,8 +121,7 @@ class DelegatedRepository:
             prepared = restore_side.prepare_restore(
                 repository, found, targets, Silence(), session=bytes.fromhex(session)
             )
-            restore_side.write_restore_task(prepared, attempt)
-            return self._work(prepared.session, prepared.scratch_key)
+            return self._work(replace(prepared, task=restore_side.write_restore_task(prepared, attempt)))
 
     def restored(self, session: str, attempt: int) -> Mapping[str, Mapping[str, str]] | None:
         """What the targets said, by volume; None while there is no result."""
@@ -155,9 +159,11 @@ class DelegatedRepository:
             for session in sessions:
                 orders.delete_scratch(repository, bytes.fromhex(session))
 
-    def _work(self, session: bytes, scratch_key: bytes) -> PreparedWork:
-        master = self._repository.master
-        return PreparedWork(session.hex(), master.repository.hex(), self._location, master.kid, scratch_key)
+    def _work(self, prepared: PreparedBackup | PreparedRestore) -> PreparedWork:
+        owner = prepared.task.owner
+        return PreparedWork(
+            prepared.session.hex(), owner.repository.hex(), self._location, owner.kid, prepared.scratch_key
+        )
 
 
 def _backed_up(manifest: Manifest, result: BackupResult | None) -> BackedUp:

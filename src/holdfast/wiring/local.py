@@ -14,17 +14,17 @@ from functools import partial
 from pathlib import Path
 
 from holdfast.domain.collection import Collected, CollectionWish
-from holdfast.domain.errors import NotFoundError, UsageError, WrongKeyError
+from holdfast.domain.errors import UsageError, WrongKeyError
 from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_errors import translated
 from holdfast.repository.block_source import BlockReference, BlockTarget
 from holdfast.repository.checking.scrub import ScrubReport, scrub
 from holdfast.repository.checking.verify import VerifyReport, verify_point
 from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.password import MEMORY_KIB
-from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.format.manifest import Manifest
-from holdfast.repository.key_slots import KeySlots, PasswordCost, Secret
+from holdfast.repository.key_slots import PasswordCost, Secret
 from holdfast.repository.memory_of_locations import LocationMemory, recognise, remember
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening import (
@@ -63,6 +63,7 @@ class LocalRepository:
 
     repository: Repository
     counts: RequestCounts
+    memory: LocationMemory
 
     @property
     def requests(self) -> dict[str, int]:
@@ -110,13 +111,15 @@ def opened(
         repository = _unlocked(store, password, surroundings)
         require_class(repository, asked_class(location))
         recognise(repository, memory, accept=accept_ledger)
-        yield LocalRepository(repository, counts)
+        yield LocalRepository(repository, counts, memory)
         remember(repository, memory)
 
 
 def collect(opened: LocalRepository, wish: CollectionWish, progress: Progress) -> Collected:
     """One collection, with this machine's clock to wait by."""
-    return collecting.collect(opened.repository, wish, progress, time.sleep)
+    collected = collecting.collect(opened.repository, wish, progress, time.sleep)
+    remember(opened.repository, opened.memory, plan_epoch=collected.plan)
+    return collected
 
 
 def _unlocked(store: ObjectStore, password: bytes | None, surroundings: Surroundings) -> Repository:
@@ -134,7 +137,13 @@ def _unlocked(store: ObjectStore, password: bytes | None, surroundings: Surround
 
 @contextmanager
 def initialised(
-    location: str, warn: Warn, password: bytes | None, kms_key: str | None, kdf_memory_bytes: int
+    location: str,
+    warn: Warn,
+    password: bytes | None,
+    kms_key: str | None,
+    kdf_memory_bytes: int,
+    *,
+    suite: int = DEFAULT_SUITE,
 ) -> Iterator[NewRepository]:
     """Make a repository; what was remembered of the location is replaced. Raises UsageError where no key is given."""
     if password is None and kms_key is None:
@@ -143,19 +152,18 @@ def initialised(
             why="no password was given, there is nobody to ask, and no --kms-key",
             cure="add --password-file FILE, set HOLDFAST_PASSWORD_FILE, or add --kms-key KEY",
         )
-    cost = _cost(kdf_memory_bytes)
-    wrapper = None if kms_key is None else LazyKeyService()
     with machine_surroundings() as surroundings, closing(open_store(location)) as store:
         new = create_repository(
             store,
             surroundings,
             password=password,
-            cost=cost,
-            wrapper=wrapper,
+            cost=password_cost(kdf_memory_bytes),
+            wrapper=None if kms_key is None else LazyKeyService(),
             kms_key=kms_key,
             archive_class=asked_class(location),
+            suite=suite,
         )
-        remember(new.repository, FileLocationMemory(home_folder(), warn))
+        remember(new.repository, FileLocationMemory(home_folder(), warn), forget=True)
         yield new
 
 
@@ -251,42 +259,8 @@ def scrubbed(location: str, percent: int, progress: Progress) -> ScrubReport:
         return scrub(store, surroundings, percent, progress)
 
 
-def key_slots(location: str) -> list[KeySlot]:
-    """The key slots of a repository that need not be opened. Raises NotFoundError where there is none."""
-    with machine_surroundings() as surroundings, closing(open_store(location)) as store:
-        slots = list(KeySlots(store, surroundings).each())
-        if not slots:
-            raise NotFoundError(
-                f"there is no repository at {store.location}", why="it has no key slot", cure="check the location"
-            )
-        return slots
-
-
-def add_password(opened: LocalRepository, password: bytes, label: str, kdf_memory_bytes: int) -> KeySlot:
-    """A further password; each try of it costs so much memory."""
-    return _slots(opened).add_password(opened.repository.master, password, label, _cost(kdf_memory_bytes))
-
-
-def add_recovery(opened: LocalRepository, label: str) -> tuple[KeySlot, str]:
-    """A further recovery code, to be shown once."""
-    return _slots(opened).add_recovery(opened.repository.master, label)
-
-
-def add_kms(opened: LocalRepository, kms_key: str, label: str) -> KeySlot:
-    """Open to whoever may use that KMS key."""
-    return _slots(opened).add_kms(opened.repository.master, LazyKeyService(), kms_key, label)
-
-
-def remove_key(opened: LocalRepository, slot: str) -> KeySlot:
-    """Take the slot away whose id begins so."""
-    return _slots(opened).remove(slot)
-
-
-def _slots(opened: LocalRepository) -> KeySlots:
-    return KeySlots(opened.repository.store, opened.repository.surroundings)
-
-
-def _cost(kdf_memory_bytes: int) -> PasswordCost:
+def password_cost(kdf_memory_bytes: int) -> PasswordCost:
+    """What each try of a new password costs. Raises UsageError for what a reader would refuse."""
     low, high = MEMORY_KIB
     if not low <= kdf_memory_bytes // 1024 <= high:
         raise UsageError(

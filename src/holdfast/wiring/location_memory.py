@@ -34,7 +34,13 @@ class FileLocationMemory:
         path = self._path(location)
         try:
             fields = json.loads(path.read_bytes())
-            return Remembered(bytes.fromhex(fields["pin"]), int(fields["sequence"]), bytes.fromhex(fields["head"]))
+            return Remembered(
+                pin=bytes.fromhex(fields["pin"]),
+                sequence=int(fields["sequence"]),
+                head=bytes.fromhex(fields["head"]),
+                kid=int(fields.get("key_epoch", 1)),
+                plan_epoch=int(fields.get("plan_epoch", 0)),
+            )
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -52,7 +58,14 @@ class FileLocationMemory:
 
     def remember(self, location: str, seen: Remembered) -> None:
         """Replace the location's file, atomically and durably."""
-        fields = {"location": location, "pin": seen.pin.hex(), "sequence": seen.sequence, "head": seen.head.hex()}
+        fields = {
+            "location": location,
+            "pin": seen.pin.hex(),
+            "key_epoch": seen.kid,
+            "sequence": seen.sequence,
+            "head": seen.head.hex(),
+            "plan_epoch": seen.plan_epoch,
+        }
         path = self._path(location)
         try:
             # One by one: `parents=True` would give the home the mode that everyone else's folders have.

@@ -80,6 +80,12 @@ class KeptOpenRepositories:
             remember(repository, self._memory)
             return repository.master.repository.hex()
 
+    def accept(self, name: str) -> None:
+        """Opened anew; who uses what was open before goes on with it."""
+        with self._turn(name):
+            definition, sealed = self._definitions.get(name), self._definitions.sealed_password(name)
+            self._replace(name, self._open(definition, sealed, accept=True))
+
     def collect(
         self, name: str, wish: CollectionWish, tell: Callable[[str], None], stopped: Callable[[], bool]
     ) -> Collected:
@@ -97,7 +103,7 @@ class KeptOpenRepositories:
             repository = self._unlocked(store, sealed, surroundings)
             collected = collect(repository, wish, _Notes(tell), time.sleep)
             repository.ledger.refresh()  # not to forget what others here have remembered meanwhile
-            remember(repository, self._memory)
+            remember(repository, self._memory, plan_epoch=collected.plan)
             return collected
 
     def close(self) -> None:
@@ -111,15 +117,17 @@ class KeptOpenRepositories:
     def _take(self, name: str) -> _Kept:
         definition = self._definitions.get(name)
         sealed = self._definitions.sealed_password(name)
-        with self._lock:
-            turn = self._turns.setdefault(name, threading.Lock())
-        with turn:
+        with self._turn(name):
             kept = self._kept.get(name)
             if kept is None or (kept.definition, kept.sealed_password) != (definition, sealed):
                 kept = self._replace(name, self._open(definition, sealed))
             with self._lock:
                 kept.user_count += 1
             return kept
+
+    def _turn(self, name: str) -> threading.Lock:
+        with self._lock:
+            return self._turns.setdefault(name, threading.Lock())
 
     def _replace(self, name: str, made: _Kept) -> _Kept:
         with self._lock:
@@ -137,20 +145,22 @@ class KeptOpenRepositories:
             if kept.replaced and not kept.user_count:
                 kept.store.close()
 
-    def _open(self, definition: RepositoryDefinition, sealed: bytes | None) -> _Kept:
+    def _open(self, definition: RepositoryDefinition, sealed: bytes | None, *, accept: bool = False) -> _Kept:
         store = open_store(definition.location)
         try:
-            repository = self._unlocked(store, sealed, self._surroundings)
+            repository = self._unlocked(store, sealed, self._surroundings, accept=accept)
         except HoldfastError:
             with suppress(HoldfastError):
                 store.close()
             raise
         return _Kept(definition, sealed, store, DelegatedRepository(repository, definition.location))
 
-    def _unlocked(self, store: ObjectStore, sealed: bytes | None, surroundings: Surroundings) -> Repository:
+    def _unlocked(
+        self, store: ObjectStore, sealed: bytes | None, surroundings: Surroundings, *, accept: bool = False
+    ) -> Repository:
         password = None if sealed is None else self._box.open(sealed, PASSWORD_PURPOSE)
         repository = open_repository(store, Secret(password, LazyKeyService()), surroundings)
-        recognise(repository, self._memory)
+        recognise(repository, self._memory, accept=accept)
         return repository
 
 

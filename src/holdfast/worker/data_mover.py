@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holdfast.domain.errors import FormatError, WrongKeyError
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer
 from holdfast.repository.crypto.keys import KEY_BYTES
 from holdfast.repository.delegation.results import Result
-from holdfast.repository.delegation.scratch import SessionScratch
+from holdfast.repository.delegation.scratch import SessionScratch, one_key
 from holdfast.repository.delegation.tasks import BackupTask, RestoreTask
 from holdfast.repository.delegation.worker_side import OpenSource, OpenTarget, run_backup_task, run_restore_task
 from holdfast.repository.object_store import ObjectStore
@@ -45,8 +45,10 @@ class DataMover:
         with closing(self.open_store(pointer.location)) as opened:
             store = NarrowStore(opened, session)
             repository = bytes.fromhex(pointer.repository)
-            scratch = SessionScratch(store, session, key, repository, pointer.kid, self.surroundings.random_bytes)
+            keys = one_key(pointer.kid, key)
+            scratch = SessionScratch(store, session, keys, repository, pointer.kid, self.surroundings.random_bytes)
             task = when_allowed(lambda: scratch.read_task(pointer.attempt), self.waiting)
+            scratch = replace(scratch, suite=task.owner.suite)
             living = LivingProgress(progress, session, scratch.say_alive, self.surroundings.now)
             result = self._do(pointer, scratch, task, living)
             scratch.write_result(result)

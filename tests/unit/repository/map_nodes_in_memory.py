@@ -5,6 +5,7 @@ from typing import cast
 
 from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.compression import decompress
+from holdfast.repository.crypto.keyed_hash import KeyedHash
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.object_store import Buffer
@@ -41,7 +42,7 @@ class NodesInMemory:
     @property
     def writer(self) -> NodeStore:
         """Puts nodes here."""
-        return NodeStore(cast("PackWriter", self), self.index, bytes(32))
+        return NodeStore(cast("PackWriter", self), self.index, KeyedHash(bytes(32)))
 
     @property
     def reader(self) -> ChunkReader:

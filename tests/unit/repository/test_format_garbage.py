@@ -82,7 +82,7 @@ DECODERS: dict[str, tuple[Decode, bytes]] = {
 }
 OBJECTS: dict[str, Decode] = {
     "envelope": lambda data: envelope.open_object(
-        data, kinds=tuple(Kind), kind_key=bytes(32), object_key="x", repository=bytes(16)
+        data, kinds=tuple(Kind), kind_key=lambda _kid: bytes(32), object_key="x", repository=bytes(16)
     ),
     "key slot": lambda data: key_slot.decode(data, "keys/x"),
     "pack": lambda data: pack.open_body(data, AeadKey(bytes(32), bytes(32)), "packs/x"),

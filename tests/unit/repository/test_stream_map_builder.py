@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.repository.crypto.keys import chunk_id
+from holdfast.repository.crypto.keyed_hash import KeyedHash
 from holdfast.repository.format import map_node
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_STREAM
@@ -112,7 +112,7 @@ def test_an_empty_stream_has_no_root():
 def test_a_chunk_more_in_front_leaves_most_nodes_as_they_were():
     nodes = NodesInMemory()
     chunks = [
-        Located(chunk_id(bytes(32), number.to_bytes(4, "big")), Place(PACK, number, 96, 26, 10, 0))
+        Located(KeyedHash(bytes(32)).of(number.to_bytes(4, "big")), Place(PACK, number, 96, 26, 10, 0))
         for number in range(3000)
     ]
     build(nodes, chunks)

@@ -108,6 +108,9 @@ class SmallAppliance:
     def get_repository(self, name):
         return self.records.repositories.get(name)
 
+    def accept_repository(self, name):
+        self.orders.append(("accept", self.records.repositories.get(name).name))
+
     def rescan_repository(self, name):
         return RepositoryRescanned(self.records.repositories.get(name).name, 3, 2, ("one is left out",))
 

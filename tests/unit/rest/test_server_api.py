@@ -55,6 +55,8 @@ def test_repositories_are_known_here_and_there(appliance, command):
     rescanned = command.send("POST", "/repositories/vault/rescan", query={"appliance": "one"})
     assert rescanned == {"repository": "vault", "points": 3, "added": 2, "warnings": ["one is left out"]}
     assert appliance.appliance.orders[-1] == ("vault", "secret")
+    command.send("POST", "/repositories/vault/rescan", query={"appliance": "one", "accept_ledger": "true"})
+    assert ("accept", "vault") in appliance.appliance.orders
     wish = {"wait_minutes": 0, "repack": False, "dry_run": False}
     session = command.send("POST", "/repositories/vault/collect-garbage", wish, {"appliance": "one"})
     assert (session["kind"], session["subject"]) == ("collect-garbage", "vault")

@@ -36,7 +36,7 @@ class World:
         monkeypatch.setattr(open_repositories, "open_store", self.open_store)
         monkeypatch.setattr(open_repositories, "open_repository", lambda store, *_words: self.open_repository(store))
         for name in ("recognise", "remember"):
-            monkeypatch.setattr(open_repositories, name, lambda *_words: None)
+            monkeypatch.setattr(open_repositories, name, lambda *_words, **_more: None)
         self.repositories = KeptOpenRepositories(self.definitions, OpenBox(), cast(Any, None), cast(Any, None))
 
     def open_store(self, location):
@@ -53,6 +53,10 @@ class _Repository:
         @staticmethod
         def refresh() -> None:
             """Read already."""
+
+        @staticmethod
+        def require_standing() -> None:
+            """It stands."""
 
 
 _OPEN = threading.Event()

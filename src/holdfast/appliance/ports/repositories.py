@@ -128,10 +128,17 @@ class OpenRepositories(Protocol):
     """Opens repositories by name, and keeps them open as long as it pays."""
 
     def open(self, name: str) -> AbstractContextManager[BackupRepository]:
-        """Raises NotFoundError, WrongKeyError, IntegrityError, UnavailableError."""
+        """Raises NotFoundError, WrongKeyError, IntegrityError, UnavailableError; KeyPinError for another one than this
+        appliance saw there, RollbackError for one that was set back.
+        """
 
     def examine(self, location: str, password: bytes | None) -> str:
         """The id of the repository there, if it opens with that password."""
+
+    def accept(self, name: str) -> None:
+        """A person said that the repository is right as it is now, set back or replaced: it is opened anew, and what
+        was remembered of it counts no more. Raises what `open` raises.
+        """
 
     def collect(
         self, name: str, wish: CollectionWish, tell: Callable[[str], None], stopped: Callable[[], bool]

@@ -22,7 +22,16 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.sessions import is_retired, read_point
 from holdfast.repository.standing_packs import StandingPacks
 
-_SMALL = (names.KEYS, names.TENANTS, names.INDEX, names.LEDGER, names.PLANS, names.RETIRED, names.SESSIONS)
+_SMALL = (
+    names.KEYS,
+    names.EPOCHS,
+    names.TENANTS,
+    names.INDEX,
+    names.LEDGER,
+    names.PLANS,
+    names.RETIRED,
+    names.SESSIONS,
+)
 _TRIES = 3
 # What a collection may remove between the list and the look; which index runs must be there is asked for by name.
 _MAY_GO = (names.INDEX, names.SESSIONS)
@@ -206,6 +215,12 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
     count = 0
     for error in repository.ledger.damage:
         findings.add(error)
+    under = repository.ledger.state.plan_epoch
+    if under and not is_there(repository.store, names.plan(under)):
+        findings.add_object(names.plan(under), "it is missing: points were made under that plan")
+    for kid in repository.epochs.kids[1:]:
+        if not is_there(repository.store, names.epoch(kid)):
+            findings.add_object(names.epoch(kid), "it is missing: whoever has a slot of that epoch opens nothing")
     for prefix in _SMALL:
         for info in objects_under(repository.store, prefix):
             count += 1

@@ -8,6 +8,7 @@ from holdfast.repository.delegation.task_form import decode_task
 from holdfast.repository.format import (
     acknowledgement,
     alive,
+    epoch,
     index_run,
     key_slot,
     ledger,
@@ -52,6 +53,7 @@ _Decoders = dict[str, tuple[Kind, Callable[[bytes], object]]]
 _DECODERS: _Decoders = {
     names.CHECKPOINTS: (Kind.LEDGER_CHECKPOINT, ledger.decode_checkpoint),
     names.TENANTS: (Kind.TENANT, tenant.decode),
+    names.EPOCHS: (Kind.EPOCH, epoch.decode),
     names.INDEX: (Kind.INDEX_RUN, index_run.decode),
     names.LEDGER: (Kind.LEDGER_BATCH, ledger.decode_batch),
     names.PLANS: (Kind.PLAN, plan.decode),

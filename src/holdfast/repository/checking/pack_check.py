@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.chunk_opening import open_chunk
+from holdfast.repository.crypto.keyed_hash import KeyedHash
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.few_at_once import few_at_once
 from holdfast.repository.format import names
@@ -67,7 +68,7 @@ def _examine(repository: Repository, key: str, data: Buffer, written: StoredPack
         return PackFinding("it is whole, but not the pack that its manifest recorded", size_bytes=len(data))
     best: tuple[int, PackFinding] | None = None
     for tenant_id in _tenants(repository):
-        session = repository.master.session_keys(tenant_id, header.session)
+        session = repository.epochs.of(header.kid).session_keys(tenant_id, header.session)
         cipher_key = session.of_pack(header.pack, holds_maps=header.holds_maps)
         try:
             opened = form.open_body(data, cipher_key, key)
@@ -102,6 +103,6 @@ def _bad_chunks(repository: Repository, tenant_id: bytes, opened: OpenedPack, da
     )
 
 
-def _opens(opened: OpenedPack, number: int, entry: ChunkEntry, view: memoryview, type_key: bytes) -> bool:
+def _opens(opened: OpenedPack, number: int, entry: ChunkEntry, view: memoryview, type_key: KeyedHash) -> bool:
     sealed = view[entry.offset : entry.offset + entry.length]
     return open_chunk(opened.cipher, number, entry, sealed, type_key) is not None

@@ -91,7 +91,7 @@ class Collection:
         if not self._order.dry_run:
             require_conditional_writes(self._repository.store, self._repository.surroundings)
         for _try in range(_TRIES):
-            plan = newest_plan(self._repository.sealed)
+            plan = newest_plan(self._repository.sealed, self._repository.ledger.state.plan_epoch)
             try:
                 report = self._round(plan)
             except (IntegrityError, ObjectNotFoundError, UnavailableError):

@@ -102,7 +102,8 @@ def _live_chunks(access: TenantAccess, use: PackUse) -> Iterator[tuple[Located, 
     key = names.pack(use.row.pack)
     directory = read_directory(access, use.row.pack, use.row.session)
     entries, chunks = directory.entries, directory.located()
-    pack_key = access.keys.session(use.row.session).of_pack(use.row.pack, holds_maps=use.chunk_type == CHUNK_TYPE_MAP)
+    session_keys = access.keys.session(use.row.kid, use.row.session)
+    pack_key = session_keys.of_pack(use.row.pack, holds_maps=use.chunk_type == CHUNK_TYPE_MAP)
     cipher = ChunkCipher(pack_key, access.keys.repository, use.row.pack)
     type_key = access.keys.chunk_key(use.chunk_type)
     for wanted in plan_ranges(chunks[number] for number in iter_numbers(use)):

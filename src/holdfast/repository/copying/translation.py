@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from holdfast.repository.copying.known_chunks import KnownChunks
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, chunk_id
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format.places import Located
 from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, plan_ranges
@@ -108,7 +108,7 @@ class Translation:
     def _read(self, one: PackRange) -> dict[bytes, PreparedChunk]:
         return {
             chunk.id: PreparedChunk(
-                chunk_id(self._type_key, opened.plain), len(opened.plain), opened.compression, bytes(opened.stored)
+                self._type_key.of(opened.plain), len(opened.plain), opened.compression, bytes(opened.stored)
             )
             for chunk, opened in self._reader.open(one)
         }

@@ -7,8 +7,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from holdfast.domain.errors import ChunksMovedError
-from holdfast.repository.crypto.keyed_hash import keyed_hash
-from holdfast.repository.object_store import Buffer
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE, KeyedHash
 
 KEY_BYTES = 32
 CHUNK_TYPE_DATA = 1
@@ -54,26 +53,39 @@ class SessionKeys:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class EpochKeys:
+    """K_map and K_index of one tenant in one key epoch: its maps and its index open with them whole."""
+
+    map: bytes
+    index: bytes
+
+    def session_map_key(self, session: bytes) -> bytes:
+        """SM of `session`."""
+        return expand(self.map, b"sess" + session, KEY_BYTES)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class KeyRing:
-    """The keys of one tenant that a party holds. Maps and index open with it whole; `data_key` gives a session's SD,
-    None where it is not held: who has the master key holds all of them, a worker those of its task.
+    """The keys of one tenant that a party holds. It writes under the key epoch `kid`; `epoch` gives the keys of that
+    one and of others, and raises where they are not held. `data_key` gives SD of an epoch's session, None where it is
+    not held: who has the master keys holds all of them, a worker those of its task.
     """
 
     repository: bytes
+    suite: int
     kid: int
     tenant: bytes
     id_key: bytes
-    map_key: bytes
-    index_key: bytes
-    data_key: Callable[[bytes], bytes | None]
+    epoch: Callable[[int], EpochKeys]
+    data_key: Callable[[int, bytes], bytes | None]
 
-    def chunk_key(self, chunk_type: int) -> bytes:
-        """The key under which chunks of a type are named."""
-        return chunk_key(self.id_key, chunk_type)
+    def chunk_key(self, chunk_type: int) -> KeyedHash:
+        """What names chunks of a type."""
+        return chunk_key(self.id_key, chunk_type, self.suite)
 
-    def session(self, session: bytes) -> SessionKeys:
-        """What of a session's keys is held."""
-        return SessionKeys(self.data_key(session), expand(self.map_key, b"sess" + session, KEY_BYTES))
+    def session(self, kid: int, session: bytes) -> SessionKeys:
+        """What of a session's keys is held; `kid` is the epoch of its packs."""
+        return SessionKeys(self.data_key(kid, session), self.epoch(kid).session_map_key(session))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -83,6 +95,7 @@ class MasterKey:
     key: bytes
     repository: bytes
     kid: int = 1
+    suite: int = DEFAULT_SUITE
 
     def sub(self, label: str) -> bytes:
         """sub(label) of section 3."""
@@ -100,33 +113,29 @@ class MasterKey:
         """SD of `session`."""
         return expand(self.sub("data"), b"sess" + session, KEY_BYTES)
 
+    def epoch_keys(self, tenant: bytes) -> EpochKeys:
+        """K_map and K_index of `tenant`."""
+        return EpochKeys(self.map_key(tenant), self.index_key(tenant))
+
     def session_keys(self, tenant: bytes, session: bytes) -> SessionKeys:
         """SD and SM of `session`."""
-        return SessionKeys(self.data_key(session), expand(self.map_key(tenant), b"sess" + session, KEY_BYTES))
-
-    def key_ring(self, tenant: bytes, id_key: bytes) -> KeyRing:
-        """Everything that a tenant's packs and index runs open with; `id_key` is kept in the tenant's object."""
-        return KeyRing(
-            repository=self.repository,
-            kid=self.kid,
-            tenant=tenant,
-            id_key=id_key,
-            map_key=self.map_key(tenant),
-            index_key=self.index_key(tenant),
-            data_key=self.data_key,
-        )
+        return SessionKeys(self.data_key(session), self.epoch_keys(tenant).session_map_key(session))
 
     def scratch_key(self, session: bytes) -> bytes:
         """SS of `session`."""
         return expand(self.sub("scratch"), session, KEY_BYTES)
 
-    def task_proof_key(self) -> bytes:
-        """The key of the appliance's mark on tasks; 4 bytes where a session has 16, so it is no session's SS."""
-        return expand(self.sub("scratch"), b"task", KEY_BYTES)
+    def task_mark(self) -> KeyedHash:
+        """What makes the appliance's mark on tasks; 4 bytes where a session has 16, so its key is no session's SS."""
+        return KeyedHash(expand(self.sub("scratch"), b"task", KEY_BYTES), self.suite)
 
-    def checkpoint_proof_key(self) -> bytes:
-        """The key of the mark on session checkpoints of who has MK; 10 bytes, so it is no session's SS either."""
-        return expand(self.sub("scratch"), b"checkpoint", KEY_BYTES)
+    def slot_check(self) -> bytes:
+        """The 16 bytes by which a slot of a later epoch is told from one that a rotation left (section 5)."""
+        return expand(self.key, b"hf1/slot check", 16)
+
+    def checkpoint_mark(self) -> KeyedHash:
+        """What makes the mark on session checkpoints of who has MK; 10 bytes, so its key is no session's SS either."""
+        return KeyedHash(expand(self.sub("scratch"), b"checkpoint", KEY_BYTES), self.suite)
 
     def pin(self) -> bytes:
         """What a party remembers of the key; says nothing about it."""
@@ -139,30 +148,26 @@ class TenantKeys:
 
     id_key: bytes
     chunking_key: bytes
+    suite: int = DEFAULT_SUITE
 
     def workload_id(self, name: str) -> bytes:
         """The 16 bytes that stand for a workload's name in keys."""
-        return keyed_hash(expand(self.id_key, b"hf1/workload", KEY_BYTES), name.encode())[:16]
+        return KeyedHash(expand(self.id_key, b"hf1/workload", KEY_BYTES), self.suite).of(name.encode())[:16]
 
-    def chunk_key(self, chunk_type: int) -> bytes:
-        """The key under which chunks of a type are named."""
-        return chunk_key(self.id_key, chunk_type)
+    def chunk_key(self, chunk_type: int) -> KeyedHash:
+        """What names chunks of a type."""
+        return chunk_key(self.id_key, chunk_type, self.suite)
 
     def gear(self) -> bytes:
         """The 256 u32 of the stream cutter (section 15)."""
         return expand(self.chunking_key, b"hf1/gear", 1024)
 
 
-def tenant_id(name_key: bytes, name: str) -> bytes:
+def tenant_id(name_key: bytes, name: str, suite: int = DEFAULT_SUITE) -> bytes:
     """The 16 bytes that stand for a tenant's name in keys (section 2)."""
-    return keyed_hash(name_key, b"tenant" + name.encode())[:16]
+    return KeyedHash(name_key, suite).of(b"tenant" + name.encode())[:16]
 
 
-def chunk_key(id_key: bytes, chunk_type: int) -> bytes:
-    """The key under which a tenant's chunks of a type are named (section 3)."""
-    return expand(id_key, b"hf1/chunk" + bytes([chunk_type]), KEY_BYTES)
-
-
-def chunk_id(type_key: bytes, plain: Buffer) -> bytes:
-    """A chunk's id under its type's key."""
-    return keyed_hash(type_key, plain)
+def chunk_key(id_key: bytes, chunk_type: int, suite: int = DEFAULT_SUITE) -> KeyedHash:
+    """What names a tenant's chunks of a type (section 3)."""
+    return KeyedHash(expand(id_key, b"hf1/chunk" + bytes([chunk_type]), KEY_BYTES), suite)

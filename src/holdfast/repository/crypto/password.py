@@ -15,6 +15,7 @@ PREFIX = "HF1"
 MEMORY_KIB = (64 * 1024, 1024 * 1024)
 ITERATIONS = (3, 10)
 LANES = (1, 16)
+APPROVED_ITERATIONS = (600_000, 10_000_000)
 
 
 def password_key(password: bytes, salt: bytes, *, memory_kib: int, iterations: int, lanes: int) -> bytes:
@@ -26,11 +27,24 @@ def password_key(password: bytes, salt: bytes, *, memory_kib: int, iterations: i
     ):
         if not low <= value <= high:
             raise FormatError(f"key slot asks for {name} {value}", why=f"allowed are {low} to {high}")
-    if len(salt) != 16:
-        raise FormatError(f"key slot has a salt of {len(salt)} bytes", why="a password slot's salt has 16")
+    _check_salt(salt)
     return Argon2id(salt=salt, length=KEY_BYTES, iterations=iterations, lanes=lanes, memory_cost=memory_kib).derive(
         password
     )
+
+
+def approved_password_key(password: bytes, salt: bytes, *, iterations: int) -> bytes:
+    """KEK of a password slot in suite 1: PBKDF2-HMAC-SHA-256, SP 800-132. Refuses counts outside the clamps."""
+    low, high = APPROVED_ITERATIONS
+    if not low <= iterations <= high:
+        raise FormatError(f"key slot asks for iterations {iterations}", why=f"allowed are {low} to {high}")
+    _check_salt(salt)
+    return hashlib.pbkdf2_hmac("sha256", password, salt, iterations, KEY_BYTES)
+
+
+def _check_salt(salt: bytes) -> None:
+    if len(salt) != 16:
+        raise FormatError(f"key slot has a salt of {len(salt)} bytes", why="a password slot's salt has 16")
 
 
 def recovery_key(code: bytes) -> bytes:

@@ -45,7 +45,7 @@ def accept_backup(
     writer = _writer(repository, point_key, task)
     access = repository.access_with(writer.tenant_id, writer.tenant.keys)
     index = ChunkIndex(task.terms.condemned)
-    index_new_packs(access, session, result.packs, index)
+    index_new_packs(access, session, task.owner.kid, result.packs, index)
     _load_runs(access, task, result, index)
     for order, volume in _paired(task, result):
         check_new_map(access, index, volume, order.parent)

@@ -50,8 +50,8 @@ class PreparedBackup:
 
     @property
     def scratch_key(self) -> bytes:
-        """SS: the one key that is wrapped for a worker."""
-        return self.repository.master.scratch_key(self.session)
+        """SS, in the task's key epoch: the one key that is wrapped for a worker."""
+        return self.repository.epochs.of(self.task.owner.kid).scratch_key(self.session)
 
 
 def prepare_backup(
@@ -94,12 +94,12 @@ def prepare_backup(
     inherits = any(one.parent is not None for one in orders)
     terms = terms_of(writer, level)
     terms = dataclasses.replace(terms, index_runs=terms.index_runs[:_RUNS_LIMIT])
-    master = repository.master
+    ring = repository.epochs.key_ring(writer.tenant_id, writer.tenant.keys.id_key)
     task = BackupTask(
-        owner=TenantPart.of(master.key_ring(writer.tenant_id, writer.tenant.keys.id_key)),
+        owner=TenantPart.of(ring),
         session=writer.session,
         attempt=FIRST_ATTEMPT,
-        data_key=master.data_key(writer.session),
+        data_key=repository.epochs.of(ring.kid).data_key(writer.session),
         pack_size_bytes=repository.config.pack_size_bytes,
         workload=workload,
         terms=terms,

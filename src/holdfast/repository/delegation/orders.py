@@ -8,7 +8,6 @@ import dataclasses
 import hmac
 
 from holdfast.domain.errors import IntegrityError, ObjectExistsError, UsageError
-from holdfast.repository.crypto.keyed_hash import keyed_hash
 from holdfast.repository.crypto.keys import MasterKey
 from holdfast.repository.delegation.results import Result
 from holdfast.repository.delegation.scratch import SessionScratch
@@ -21,16 +20,17 @@ from holdfast.repository.opening import Repository
 _UNMARKED = bytes(32)
 
 
-def scratch_of(repository: Repository, session: bytes) -> SessionScratch:
-    """The session's scratch, as its worker sees it."""
+def scratch_of(repository: Repository, session: bytes, kid: int) -> SessionScratch:
+    """The session's scratch, where tasks of that key epoch are left."""
     master = repository.master
     return SessionScratch(
         store=repository.store,
         session=session,
-        key=master.scratch_key(session),
+        keys=lambda wanted: repository.epochs.of(wanted).scratch_key(session),
         repository=master.repository,
-        kid=master.kid,
+        kid=kid,
         random_bytes=repository.surroundings.random_bytes,
+        suite=master.suite,
     )
 
 
@@ -45,9 +45,9 @@ def order(repository: Repository, task: Task) -> Task:
             why=f"they are 1 to {names.ATTEMPT_LIMIT}",
             cure="begin a new session",
         )
-    ready = marked(task, repository.master)
+    ready = marked(task, repository.epochs.of(task.owner.kid))
     try:
-        scratch_of(repository, task.session).write_task(ready)
+        scratch_of(repository, task.session, task.owner.kid).write_task(ready)
     except ObjectExistsError:
         return ordered(repository, task.session, task.attempt)
     return ready
@@ -55,8 +55,8 @@ def order(repository: Repository, task: Task) -> Task:
 
 def ordered(repository: Repository, session: bytes, attempt: int) -> Task:
     """The task of that attempt, as the appliance left it. Raises ObjectNotFoundError, IntegrityError."""
-    task = scratch_of(repository, session).read_task(attempt)
-    if not hmac.compare_digest(task.proof, marked(task, repository.master).proof):
+    task = scratch_of(repository, session, repository.master.kid).read_task(attempt)
+    if not hmac.compare_digest(task.proof, marked(task, repository.epochs.of(task.owner.kid)).proof):
         key = names.task(session, attempt)
         raise IntegrityError(
             f"{key} is not of the appliance",
@@ -70,12 +70,12 @@ def ordered(repository: Repository, session: bytes, attempt: int) -> Task:
 def marked(task: Task, master: MasterKey) -> Task:
     """The task with the appliance's mark (section 16)."""
     bare = dataclasses.replace(task, proof=_UNMARKED)
-    return dataclasses.replace(task, proof=keyed_hash(master.task_proof_key(), encode_task(bare)))
+    return dataclasses.replace(task, proof=master.task_mark().of(encode_task(bare)))
 
 
 def read_result(repository: Repository, session: bytes, attempt: int) -> Result:
     """What a worker left. Raises ObjectNotFoundError where there is nothing (yet), IntegrityError."""
-    return scratch_of(repository, session).read_result(attempt)
+    return scratch_of(repository, session, repository.master.kid).read_result(attempt)
 
 
 def delete_scratch(repository: Repository, session: bytes) -> None:

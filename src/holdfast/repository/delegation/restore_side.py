@@ -53,8 +53,8 @@ class PreparedRestore:
 
     @property
     def scratch_key(self) -> bytes:
-        """SS: the one key that is wrapped for a worker."""
-        return self.repository.master.scratch_key(self.session)
+        """SS, in the task's key epoch: the one key that is wrapped for a worker."""
+        return self.repository.epochs.of(self.task.owner.kid).scratch_key(self.session)
 
 
 def prepare_restore(
@@ -84,7 +84,7 @@ def prepare_restore(
         owner=TenantPart.of(access.keys),
         session=reader,
         attempt=1,
-        data_keys={one: repository.master.data_key(one) for one in sessions},
+        data_keys={session: repository.epochs.of(kid).data_key(session) for kid, session in sessions},
         index_runs=tuple(access.index_runs()),
         volumes=chosen,
         limits=dict(limits or {}),
@@ -107,26 +107,27 @@ def finish_restore(repository: Repository, session: bytes, progress: Progress) -
     delete_scratch(repository, session)
 
 
-def _sessions(repository: Repository, access: TenantAccess, volumes: Iterable[VolumeMap]) -> set[bytes]:
-    """The sessions that wrote the data which these volumes need, where it lies now."""
+def _sessions(repository: Repository, access: TenantAccess, volumes: Iterable[VolumeMap]) -> set[tuple[int, bytes]]:
+    """The sessions, with their packs' key epoch, that wrote the data which these volumes need, where it lies now."""
     maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
     fetched = list(volumes)
     rows = {row for volume in fetched for _number, leaf in leaves(volume, maps) for row in leaf.packs}
     plan = newest_plan(repository.sealed)
     gone = _gone(repository, rows) if plan.epoch else frozenset()
-    sessions = {row.session for row in rows if row not in gone}
+    sessions = {(row.kid, row.session) for row in rows if row not in gone}
     if gone:
         sessions |= _moved_to(access, maps, fetched, gone)
     return sessions | _of_survivors(access, plan, rows)
 
 
-def _of_survivors(access: TenantAccess, plan: Plan, rows: Iterable[PackRow]) -> set[bytes]:
+def _of_survivors(access: TenantAccess, plan: Plan, rows: Iterable[PackRow]) -> set[tuple[int, bytes]]:
     """Sessions that hold copies out of these packs: a repair made them because some chunks here do not open."""
     packs = {other for row in rows for other in plan.survivors.get(row.pack, ())}
     sessions = set()
     for pack in packs:
         try:
-            sessions.add(read_directory(access, pack).header.session)
+            header = read_directory(access, pack).header
+            sessions.add((header.kid, header.session))
         except (IntegrityError, ObjectNotFoundError):
             continue  # where it is needed, the restore says so
     return sessions
@@ -142,7 +143,7 @@ def _gone(repository: Repository, rows: set[PackRow]) -> frozenset[PackRow]:
 
 def _moved_to(
     access: TenantAccess, maps: ChunkReader, volumes: Iterable[VolumeMap], gone: frozenset[PackRow]
-) -> set[bytes]:
+) -> set[tuple[int, bytes]]:
     """Where the chunks of packs that are gone lie now; one that is nowhere is left to the restore to say."""
     search = IndexSearch(access)
     sessions = set()
@@ -156,5 +157,5 @@ def _moved_to(
                 if chunk is not None and chunk.place.pack in gone:
                     place = search.locate(chunk.id, CHUNK_TYPE_DATA)
                 if place is not None:
-                    sessions.add(place.pack.session)
+                    sessions.add((place.pack.kid, place.pack.session))
     return sessions

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast.domain.errors import ConflictError, FormatError, ObjectExistsError
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.delegation.results import Result, decode_result, encode_result
 from holdfast.repository.delegation.task_form import decode_task, encode_task
 from holdfast.repository.delegation.tasks import Task
@@ -23,14 +24,17 @@ from holdfast.repository.object_store import ObjectStore
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SessionScratch:
-    """`key` is SS of `session`; every attempt has names of its own, each written once."""
+    """What is written is sealed with SS of `session` in the key epoch `kid`, which is the task's; `keys` gives SS of
+    an epoch, and raises where it is not held. Every attempt has names of its own, each written once.
+    """
 
     store: ObjectStore
     session: bytes
-    key: bytes
+    keys: Callable[[int], bytes]
     repository: bytes
     kid: int
     random_bytes: Callable[[int], bytes]
+    suite: int = DEFAULT_SUITE
 
     def write_task(self, task: Task) -> None:
         """Leave a task for the attempt that it names. Raises ObjectExistsError where one is there."""
@@ -85,16 +89,28 @@ class SessionScratch:
         data = envelope.seal(
             kind,
             body,
-            kind_key=self.key,
+            kind_key=self.keys(self.kid),
             object_key=key,
             repository=self.repository,
             kid=self.kid,
             salt=self.random_bytes(envelope.SALT_BYTES),
+            suite=self.suite,
         )
         self.store.create(key, data, hashlib.sha256(data).digest())
 
     def _read(self, kind: Kind, key: str) -> bytes:
         data = self.store.get(key)
-        return envelope.open_object(data, kinds=(kind,), kind_key=self.key, object_key=key, repository=self.repository)[
-            1
-        ]
+        return envelope.open_object(
+            data, kinds=(kind,), kind_key=self.keys, object_key=key, repository=self.repository
+        )[1]
+
+
+def one_key(kid: int, key: bytes) -> Callable[[int], bytes]:
+    """What a worker has: SS of its session in one key epoch."""
+
+    def keys(wanted: int) -> bytes:
+        if wanted != kid:
+            raise FormatError(f"it is sealed under key epoch {wanted}", why=f"the key that was given is of epoch {kid}")
+        return key
+
+    return keys

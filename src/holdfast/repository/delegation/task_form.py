@@ -6,7 +6,8 @@ from typing import Any
 from holdfast.domain.errors import FormatError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.compression import CompressionLevel
-from holdfast.repository.crypto.keys import KEY_BYTES
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE, SUITES
+from holdfast.repository.crypto.keys import KEY_BYTES, EpochKeys
 from holdfast.repository.delegation.facts import facts_of
 from holdfast.repository.delegation.tasks import (
     VOLUMES_LIMIT,
@@ -21,12 +22,12 @@ from holdfast.repository.format import cbor, manifest, names
 from holdfast.repository.format.cbor import Fields
 from holdfast.repository.format.config import PACK_SIZE_LIMIT_BYTES
 from holdfast.repository.format.envelope import check_version
+from holdfast.repository.format.epoch import FIRST_EPOCH, KID_LIMIT
 from holdfast.repository.format.manifest import VOLUME_LIMIT_BYTES
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
 
 FORMAT = 1
 BACKUP, RESTORE = "backup", "restore"
-KID_LIMIT = (1 << 32) - 1
 
 
 def encode_task(task: Task) -> bytes:
@@ -80,24 +81,39 @@ def decode_task(body: bytes) -> Task:
 
 
 def _owner_fields(owner: TenantPart) -> dict[str, Any]:
+    own = owner.epochs[owner.kid]
+    older = [
+        kid.to_bytes(4, "big") + keys.map + keys.index for kid, keys in sorted(owner.epochs.items()) if kid != owner.kid
+    ]
     return {
         "repository": owner.repository,
         "kid": owner.kid,
         "tenant": owner.tenant,
         "id_key": owner.id_key,
-        "map_key": owner.map_key,
-        "index_key": owner.index_key,
+        "map_key": own.map,
+        "index_key": own.index,
+        **({"older": b"".join(older)} if older else {}),
+        **({"suite": owner.suite} if owner.suite != DEFAULT_SUITE else {}),
     }
 
 
 def _owner(fields: Fields) -> TenantPart:
+    kid = fields.natural("kid", KID_LIMIT)
+    rows = fields.rows("older", 4 + 2 * KEY_BYTES) if "older" in fields.values else []
+    epochs = {int.from_bytes(row[:4], "big"): EpochKeys(row[4 : 4 + KEY_BYTES], row[4 + KEY_BYTES :]) for row in rows}
+    if list(epochs) != list(range(FIRST_EPOCH, FIRST_EPOCH + len(rows))) or kid != FIRST_EPOCH + len(rows):
+        raise FormatError(f"task: of key epoch {kid} with {len(rows)} older ones", why="expected all before its own")
+    own = EpochKeys(fields.sized("map_key", KEY_BYTES), fields.sized("index_key", KEY_BYTES))
+    suite = fields.natural("suite") if "suite" in fields.values else DEFAULT_SUITE
+    if suite not in SUITES:
+        raise FormatError(f"task: unknown suite {suite}", why="expected one of this program's")
     return TenantPart(
         repository=fields.sized("repository", 16),
-        kid=fields.natural("kid", KID_LIMIT),
+        suite=suite,
+        kid=kid,
         tenant=fields.sized("tenant", 16),
         id_key=fields.sized("id_key", KEY_BYTES),
-        map_key=fields.sized("map_key", KEY_BYTES),
-        index_key=fields.sized("index_key", KEY_BYTES),
+        epochs={**epochs, kid: own},
     )
 
 

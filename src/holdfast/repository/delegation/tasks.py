@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from holdfast.domain.errors import PermissionDeniedError
 from holdfast.repository.access import TenantAccess
-from holdfast.repository.crypto.keys import KeyRing
+from holdfast.repository.crypto.keys import EpochKeys, KeyRing
 from holdfast.repository.delegation.facts import Facts
+from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.surroundings import Surroundings
@@ -24,16 +26,17 @@ class TenantPart:
     """Whose data it is, and the keys that every worker of the tenant's holds: ids, places and maps, no data."""
 
     repository: bytes
+    suite: int
     kid: int
     tenant: bytes
     id_key: bytes
-    map_key: bytes
-    index_key: bytes
+    epochs: Mapping[int, EpochKeys]
 
     @classmethod
     def of(cls, ring: KeyRing) -> "TenantPart":
-        """All of a ring but its data keys."""
-        return cls(ring.repository, ring.kid, ring.tenant, ring.id_key, ring.map_key, ring.index_key)
+        """All of a ring but its data keys; of key epochs, that under which it writes and those before it."""
+        epochs = {kid: ring.epoch(kid) for kid in range(FIRST_EPOCH, ring.kid + 1)}
+        return cls(ring.repository, ring.suite, ring.kid, ring.tenant, ring.id_key, epochs)
 
     def access(
         self,
@@ -46,17 +49,28 @@ class TenantPart:
         """The way to the tenant's data with these data keys and no others."""
         ring = KeyRing(
             repository=self.repository,
+            suite=self.suite,
             kid=self.kid,
             tenant=self.tenant,
             id_key=self.id_key,
-            map_key=self.map_key,
-            index_key=self.index_key,
+            epoch=self._epoch,
             data_key=partial(_held, dict(data_keys)),
         )
         return TenantAccess(store, surroundings, ring, pack_size_bytes, lambda: index_runs)
 
+    def _epoch(self, kid: int) -> EpochKeys:
+        try:
+            return self.epochs[kid]
+        except KeyError as error:
+            raise PermissionDeniedError(
+                f"the keys of key epoch {kid} are not held here",
+                why=f"the task holds those up to epoch {self.kid}",
+                cure="prepare the task again: a newer epoch has begun since",
+            ) from error
 
-def _held(data_keys: Mapping[bytes, bytes], session: bytes) -> bytes | None:
+
+def _held(data_keys: Mapping[bytes, bytes], _kid: int, session: bytes) -> bytes | None:
+    """All packs of a session are of one epoch (section 3)."""
     return data_keys.get(session)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import UnsupportedFormatError
-from holdfast.repository.crypto.keyed_hash import SUITE
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE, SUITES
 from holdfast.repository.format import cbor
 
 FORMAT = 1
@@ -26,6 +26,7 @@ class Config:
     block_size_bytes: int
     pack_size_bytes: int = PACK_SIZE_BYTES
     archive_class: ArchiveClass | None = None
+    suite: int = DEFAULT_SUITE
 
     @property
     def repository_class(self) -> str:
@@ -37,7 +38,7 @@ def encode(config: Config) -> bytes:
     """Object to bytes."""
     fields = {
         "format": FORMAT,
-        "suite": SUITE,
+        "suite": config.suite,
         "repository": config.repository,
         "class": config.repository_class,
         "block_size": config.block_size_bytes,
@@ -58,10 +59,10 @@ def decode(body: bytes) -> Config:
     storage_class = fields.get("storage_class", str) if name == ARCHIVE else None
     known = name == STANDARD or storage_class in ArchiveClass.__members__
     called = name if storage_class is None else f"{name} in {storage_class}"
-    if version > FORMAT or suite != SUITE or not known:
+    if version > FORMAT or suite not in SUITES or not known:
         raise UnsupportedFormatError(
             f"this repository has format {version}, suite {suite}, class {called}",
-            why=f"this program knows format {FORMAT}, suite {SUITE}, class {STANDARD} and "
+            why=f"this program knows format {FORMAT}, suites {', '.join(map(str, SUITES))}, class {STANDARD} and "
             f"{ARCHIVE} in {' or '.join(ArchiveClass)}",
             cure="use a newer Holdfast",
         )
@@ -72,4 +73,5 @@ def decode(body: bytes) -> Config:
         block_size_bytes=fields.natural("block_size", 8 * 1024 * 1024),
         pack_size_bytes=fields.natural("pack_size", PACK_SIZE_LIMIT_BYTES),
         archive_class=None if storage_class is None else ArchiveClass(storage_class),
+        suite=suite,
     )

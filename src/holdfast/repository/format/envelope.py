@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -10,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdfast.domain.errors import FormatError, IntegrityError, UnsupportedFormatError
-from holdfast.repository.crypto.keyed_hash import SUITE
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE, SUITES
 from holdfast.repository.crypto.keys import AeadKey
 from holdfast.repository.object_store import Buffer
 
@@ -42,12 +43,14 @@ class Kind(IntEnum):
     RESULT = 12
     ALIVE = 13
     SESSION_CHECKPOINT = 14
+    EPOCH = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """The clear header; `raw` are its 96 bytes."""
 
+    suite: int
     kind: int
     kid: int
     repository: bytes
@@ -57,12 +60,20 @@ class Header:
 
 
 def seal(
-    kind: Kind, body: bytes, *, kind_key: bytes, object_key: str, repository: bytes, kid: int, salt: bytes
+    kind: Kind,
+    body: bytes,
+    *,
+    kind_key: bytes,
+    object_key: str,
+    repository: bytes,
+    kid: int,
+    salt: bytes,
+    suite: int = DEFAULT_SUITE,
 ) -> bytes:
     """The whole object; `salt` is 32 fresh random bytes."""
     name = object_key.encode()
     keys = AeadKey.derive(kind_key, name + salt)
-    header = HEADER.pack(MAGIC, SUITE, kind, kid, repository, salt, keys.commitment)
+    header = HEADER.pack(MAGIC, suite, kind, kid, repository, salt, keys.commitment)
     sealed = header + AESGCM(keys.key).encrypt(NONCE, body, header + name)
     return sealed + hashlib.sha256(sealed).digest()
 
@@ -88,7 +99,7 @@ def read_header(data: Buffer, object_key: str) -> Header:
     raw = bytes(memoryview(data)[:HEADER_BYTES])
     magic, suite, kind, kid, repository, salt, commitment = HEADER.unpack(raw)
     check_magic(magic, MAGIC, suite, object_key)
-    return Header(kind, kid, repository, salt, commitment, raw)
+    return Header(suite, kind, kid, repository, salt, commitment, raw)
 
 
 def check_version(version: int, known: int, structure: str) -> None:
@@ -110,18 +121,30 @@ def check_magic(magic: bytes, expected: bytes, suite: int, object_key: str) -> N
             cure="check the location: is it the repository's own folder or prefix?",
             key=object_key,
         )
-    if magic != expected or suite != SUITE:
+    if magic != expected or suite not in SUITES:
         raise UnsupportedFormatError(
             f"{object_key} was written by a newer Holdfast",
-            why=f"structure {int.from_bytes(magic[6:], 'big')}, suite {suite}; this program knows 1 and {SUITE}",
+            why=f"structure {int.from_bytes(magic[6:], 'big')}, suite {suite}; this program knows 1, and the "
+            f"suites {', '.join(map(str, SUITES))}",
             cure="use a newer Holdfast",
         )
 
 
+def is_sealed_under(data: Buffer, kind_key: bytes, object_key: str) -> bool:
+    """Whether an intact object's commitment is the one of that key."""
+    header = read_header(data, object_key)
+    return hmac.compare_digest(_keys(kind_key, header, object_key).commitment, header.commitment)
+
+
+def _keys(kind_key: bytes, header: Header, object_key: str) -> AeadKey:
+    return AeadKey.derive(kind_key, object_key.encode() + header.salt)
+
+
 def open_object(
-    data: Buffer, *, kinds: tuple[Kind, ...], kind_key: bytes, object_key: str, repository: bytes
+    data: Buffer, *, kinds: tuple[Kind, ...], kind_key: Callable[[int], bytes], object_key: str, repository: bytes
 ) -> tuple[Kind, bytes]:
-    """Kind and body of an object that must be of `kinds` and of this repository.
+    """Kind and body of an object that must be of `kinds` and of this repository; `kind_key` gives K_kind of the key
+    epoch that the header names, and raises where it has none.
 
     Raises IntegrityError (naming the object) for damage, FormatError for something else in its place.
     """
@@ -135,7 +158,11 @@ def open_object(
             f"{object_key} is of kind {header.kind}", why=f"expected {[int(k) for k in kinds]}", key=object_key
         )
     name = object_key.encode()
-    keys = AeadKey.derive(kind_key, name + header.salt)
+    try:
+        keys = _keys(kind_key(header.kid), header, object_key)
+    except FormatError as error:
+        error.objects = (object_key, *error.objects)
+        raise
     if not hmac.compare_digest(keys.commitment, header.commitment):
         raise damaged(object_key, "it was not sealed under this repository's key for this name")
     try:

@@ -11,17 +11,19 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdfast.domain.errors import FormatError
-from holdfast.repository.crypto.keyed_hash import SUITE
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.keys import AeadKey, MasterKey
 from holdfast.repository.format import cbor
 from holdfast.repository.format.envelope import check_digest, check_magic, check_version
+from holdfast.repository.format.epoch import FIRST_EPOCH, KID_LIMIT
 from holdfast.repository.object_store import Buffer
 
 MAGIC = b"HFSLOT\x00\x01"
 FIXED = struct.Struct(">8sH")
 TAIL_BYTES = 32 + 12 + 48 + 32
 SLOT_LIMIT_BYTES = 64 * 1024
-FORMAT = 1
+FIRST_FORMAT, FORMAT = 1, 2
+CHECK = "check"
 
 PASSWORD = "password"  # noqa: S105 - the name of a kind of slot
 RECOVERY = "recovery"
@@ -43,14 +45,21 @@ class KeySlot:
     commitment: bytes = b""
     nonce: bytes = b""
     wrapped: bytes = b""
+    suite: int = DEFAULT_SUITE
+
+    def is_of(self, master: MasterKey) -> bool:
+        """Whether the slot leads to this master key, as far as can be told without opening it (section 5)."""
+        if (self.repository, self.kid) != (master.repository, master.kid):
+            return False
+        return self.kid == FIRST_EPOCH or self.parameters.get(CHECK) == master.slot_check()
 
 
 def seal(slot: KeySlot, kek: bytes, master: bytes, nonce: bytes) -> bytes:
     """The slot object that wraps `master` under `kek`; `nonce` is 12 fresh random bytes."""
     header = cbor.encode(
         {
-            "format": FORMAT,
-            "suite": SUITE,
+            "format": FIRST_FORMAT if slot.kid == FIRST_EPOCH else FORMAT,
+            "suite": slot.suite,
             "repository": slot.repository,
             "kid": slot.kid,
             "slot": slot.slot,
@@ -77,18 +86,19 @@ def decode(data: Buffer, object_key: str) -> KeySlot:
     if len(raw) < FIXED.size + TAIL_BYTES:
         raise FormatError(f"{object_key} is too short", why="it holds no key slot", key=object_key)
     magic, length = FIXED.unpack(raw[: FIXED.size])
-    check_magic(magic, MAGIC, SUITE, object_key)
+    check_magic(magic, MAGIC, DEFAULT_SUITE, object_key)
     end = FIXED.size + length
     if len(raw) != end + TAIL_BYTES:
         raise FormatError(f"{object_key} has a wrong length", why=f"its header says {length} bytes", key=object_key)
     fields = cbor.decode(raw[FIXED.size : end], object_key)
-    check_magic(magic, MAGIC, fields.natural("suite"), object_key)
+    suite = fields.natural("suite")
+    check_magic(magic, MAGIC, suite, object_key)
     check_version(fields.natural("format"), FORMAT, "key slot")
     known = {"format", "suite", "repository", "kid", "slot", "kind", "label", "created"}
     return KeySlot(
         slot=fields.sized("slot", 16),
         repository=fields.sized("repository", 16),
-        kid=fields.natural("kid", (1 << 32) - 1),
+        kid=fields.natural("kid", KID_LIMIT),
         kind=fields.get("kind", str),
         label=fields.get("label", str),
         created=fields.get("created", str),
@@ -97,6 +107,7 @@ def decode(data: Buffer, object_key: str) -> KeySlot:
         commitment=raw[end : end + 32],
         nonce=raw[end + 32 : end + 44],
         wrapped=raw[end + 44 : end + 92],
+        suite=suite,
     )
 
 
@@ -109,4 +120,4 @@ def unwrap(slot: KeySlot, kek: bytes) -> MasterKey | None:
         master = AESGCM(keys.key).decrypt(slot.nonce, slot.wrapped, slot.raw_head)
     except InvalidTag:
         return None
-    return MasterKey(master, slot.repository, slot.kid)
+    return MasterKey(master, slot.repository, slot.kid, slot.suite)

@@ -27,13 +27,16 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """The sum of the ledger up to `sequence`, keyed by session. `head` is the SHA-256 of that whole object."""
+    """The sum of the ledger up to `sequence`, keyed by session. `head` is the SHA-256 of that whole object;
+    `plan_epoch` the newest plan that any point was made under: that one must be there.
+    """
 
     sequence: int = 0
     head: bytes = FIRST_PREVIOUS
     live: Mapping[bytes, Record] = field(default_factory=dict)
     open: Mapping[bytes, Record] = field(default_factory=dict)
     pins: Mapping[bytes, Record] = field(default_factory=dict)
+    plan_epoch: int = 0
 
 
 def encode_batch(batch: Batch) -> bytes:
@@ -71,6 +74,8 @@ def _record(fields: cbor.Fields) -> Record:
         fields.optional("parent", bytes)
         if fields.optional("origin", bytes) is not None:
             fields.sized("origin", 32)
+        if fields.optional("plan_epoch", int) is not None:
+            fields.natural("plan_epoch")
     return fields.values
 
 
@@ -79,12 +84,13 @@ def apply(state: LedgerState, batches: Iterable[tuple[Batch, bytes]]) -> LedgerS
     before.
     """
     live, opened, pins = dict(state.live), dict(state.open), dict(state.pins)
-    sequence, head = state.sequence, state.head
+    sequence, head, plan_epoch = state.sequence, state.head, state.plan_epoch
     for batch, object_sha256 in batches:
         sequence, head = batch.sequence, object_sha256
         for record in batch.records:
             _apply_record(record, live, opened, pins)
-    return LedgerState(sequence, head, live, opened, pins)
+            plan_epoch = max(plan_epoch, record.get("plan_epoch") or 0)
+    return LedgerState(sequence, head, live, opened, pins, plan_epoch)
 
 
 def _apply_record(
@@ -115,6 +121,7 @@ def encode_checkpoint(state: LedgerState) -> bytes:
             "live": [dict(record) for record in state.live.values()],
             "open": [dict(record) for record in state.open.values()],
             "pins": [dict(record) for record in state.pins.values()],
+            **({"plan_epoch": state.plan_epoch} if state.plan_epoch else {}),
         }
     )
 
@@ -126,5 +133,10 @@ def decode_checkpoint(body: bytes) -> LedgerState:
     for name in ("live", "open", "pins"):
         parts[name] = {record["session"]: record for record in (_record(item) for item in fields.maps(name))}
     return LedgerState(
-        fields.natural("sequence"), fields.sized("head", 32), parts["live"], parts["open"], parts["pins"]
+        fields.natural("sequence"),
+        fields.sized("head", 32),
+        parts["live"],
+        parts["open"],
+        parts["pins"],
+        fields.natural("plan_epoch") if "plan_epoch" in fields.values else 0,
     )

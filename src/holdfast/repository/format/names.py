@@ -4,6 +4,7 @@ import re
 
 CONFIG = "config"
 KEYS = "keys/"
+EPOCHS = "epochs/"
 TENANTS = "tenants/"
 PACKS = "packs/"
 POINTS = "points/"
@@ -22,6 +23,11 @@ SESSION_CHECKPOINT_LIMIT = 99_999_999
 def slot(slot_id: bytes) -> str:
     """A key slot."""
     return f"{KEYS}{slot_id.hex()}"
+
+
+def epoch(kid: int) -> str:
+    """Where a key epoch began."""
+    return f"{EPOCHS}{kid:010d}"
 
 
 def tenant(tenant_id: bytes) -> str:
@@ -113,7 +119,7 @@ def session_checkpoint(session: bytes, attempt: int, number: int) -> str:
 _ID = "[0-9a-f]{32}"
 _NUMBER = "[0-9]{20}"
 _OBJECT = re.compile(
-    f"{CONFIG}|{KEYS}{_ID}|{TENANTS}{_ID}|{PACKS}([0-9a-f]{{2}})/\\1[0-9a-f]{{30}}|{POINTS}{_ID}/{_ID}/{_ID}|"
+    f"{CONFIG}|{KEYS}{_ID}|{EPOCHS}[0-9]{{10}}|{TENANTS}{_ID}|{PACKS}([0-9a-f]{{2}})/\\1[0-9a-f]{{30}}|{POINTS}{_ID}/{_ID}/{_ID}|"
     f"{INDEX}{_ID}/{_ID}-[0-9]{{4}}|{LEDGER}{_NUMBER}|{CHECKPOINTS}{_NUMBER}|{PLANS}{_NUMBER}|{RETIRED}{_ID}|"
     f"{SESSIONS}{_ID}/(({ACKNOWLEDGEMENT}|{ALIVE}){_NUMBER}|({TASK}|{RESULT})[0-9]{{4}}|"
     f"{SESSION_CHECKPOINT}[0-9]{{4}}-[0-9]{{8}})"

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdfast.domain.errors import FormatError
-from holdfast.repository.crypto.keyed_hash import SUITE
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.keys import AeadKey
 from holdfast.repository.format.envelope import check_magic, damaged
 from holdfast.repository.object_store import Buffer
@@ -39,11 +39,14 @@ class PackHeader:
     session: bytes
     pack: bytes
     commitment: bytes
+    suite: int = DEFAULT_SUITE
 
     def encode(self) -> bytes:
         """96 bytes."""
         flags = MAP_FLAG if self.holds_maps else 0
-        return HEADER.pack(MAGIC, SUITE, flags, self.kid, self.repository, self.session, self.pack, self.commitment)
+        return HEADER.pack(
+            MAGIC, self.suite, flags, self.kid, self.repository, self.session, self.pack, self.commitment
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ def read_header(data: Buffer, object_key: str) -> PackHeader:
     check_magic(magic, MAGIC, suite, object_key)
     if flags not in (0, MAP_FLAG):
         raise FormatError(f"{object_key} has unknown flags {flags}", why="a pack holds data or maps", key=object_key)
-    return PackHeader(bool(flags & MAP_FLAG), kid, repository, session, pack, commitment)
+    return PackHeader(bool(flags & MAP_FLAG), kid, repository, session, pack, commitment, suite)
 
 
 @dataclass(frozen=True, slots=True)

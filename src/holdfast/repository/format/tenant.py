@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.keys import TenantKeys
 from holdfast.repository.format import cbor
 
@@ -27,8 +28,8 @@ def encode(tenant: Tenant) -> bytes:
     )
 
 
-def decode(body: bytes) -> Tenant:
-    """Bytes to object."""
+def decode(body: bytes, suite: int = DEFAULT_SUITE) -> Tenant:
+    """Bytes to object; `suite` is the repository's."""
     fields = cbor.decode(body, "tenant")
-    keys = TenantKeys(id_key=fields.sized("id_key", 32), chunking_key=fields.sized("chunking_key", 32))
+    keys = TenantKeys(id_key=fields.sized("id_key", 32), chunking_key=fields.sized("chunking_key", 32), suite=suite)
     return Tenant(name=fields.get("name", str), keys=keys, created=fields.get("created", str))

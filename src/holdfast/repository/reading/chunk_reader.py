@@ -12,7 +12,6 @@ from holdfast.domain.errors import (
     IntegrityError,
     ObjectNotFoundError,
     PermissionDeniedError,
-    UnsupportedFormatError,
 )
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.chunk_opening import OpenedChunk, open_whole
@@ -166,15 +165,9 @@ class ChunkReader:
         return open_whole(self._cipher(place.pack), place.number, entry, sealed, self._type_key)
 
     def _derive(self, pack: PackRow) -> ChunkCipher:
-        keys = self._keys
-        if pack.kid != keys.kid:
-            raise UnsupportedFormatError(
-                f"a pack is sealed under key epoch {pack.kid}",
-                why=f"this program holds epoch {keys.kid} only",
-                cure="use a newer Holdfast",
-            )
-        key = keys.session(pack.session).of_pack(pack.pack, holds_maps=self._type == CHUNK_TYPE_MAP)
-        return ChunkCipher(key, keys.repository, pack.pack)
+        session = self._keys.session(pack.kid, pack.session)
+        key = session.of_pack(pack.pack, holds_maps=self._type == CHUNK_TYPE_MAP)
+        return ChunkCipher(key, self._keys.repository, pack.pack)
 
 
 def warnings_of(*readers: ChunkReader) -> tuple[str, ...]:

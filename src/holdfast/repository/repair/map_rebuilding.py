@@ -6,7 +6,7 @@ Only of fixed volumes: where a stream's chunks begin, nobody knows without its m
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, product
 
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, KeyRing, chunk_id
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, KeyRing
 from holdfast.repository.format import map_node
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
@@ -51,7 +51,7 @@ class MapRebuilder:
             return []
         if not any(plain):
             return [None]
-        return self._located(chunk_id(self._keys.chunk_key(CHUNK_TYPE_DATA), plain), CHUNK_TYPE_DATA)
+        return self._located(self._keys.chunk_key(CHUNK_TYPE_DATA).of(plain), CHUNK_TYPE_DATA)
 
     def _below(self, level: int, number: int) -> Choice:
         choices = self._choices(level, number)
@@ -67,7 +67,7 @@ class MapRebuilder:
         """Ids and bytes that a node of these entries may have had."""
         for entries in islice(product(*choices), _TRIES):
             plain = map_node.encode(level, CUT_FIXED, list(entries), [])
-            yield chunk_id(self._keys.chunk_key(CHUNK_TYPE_MAP), plain), plain
+            yield self._keys.chunk_key(CHUNK_TYPE_MAP).of(plain), plain
 
     def _located(self, identifier: bytes, chunk_type: int) -> Choice:
         return [Located(identifier, place) for place in self._places(identifier, chunk_type)]

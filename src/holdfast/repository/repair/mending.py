@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from holdfast.domain.errors import NeedsRetrievalError
 from holdfast.repository.compression import CompressionLevel, compress
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, chunk_id
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import map_node
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT, MapNode
@@ -157,7 +157,7 @@ class Mender:
                 return None
             return MapRebuilder(self._keys, self._places, volume, quarry).node(level, spot.number, spot.chunk.id)
         plain = quarry.read(spot.offset, spot.chunk.place.plain_length)
-        if plain is None or chunk_id(self._keys.chunk_key(CHUNK_TYPE_DATA), plain) != spot.chunk.id:
+        if plain is None or self._keys.chunk_key(CHUNK_TYPE_DATA).of(plain) != spot.chunk.id:
             return None
         return plain
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.compression import CompressionLevel, compress
-from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP, chunk_id
+from holdfast.repository.crypto.keyed_hash import KeyedHash
+from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format import map_node
 from holdfast.repository.format.map_node import CUT_FIXED, CUT_STREAM, FANOUT
 from holdfast.repository.format.places import Located
@@ -22,14 +23,14 @@ _STREAM_NODE_MODULUS = 64
 class NodeStore:
     """Puts map nodes into map packs, each once."""
 
-    def __init__(self, packs: PackWriter, index: ChunkIndex, chunk_key: bytes) -> None:
+    def __init__(self, packs: PackWriter, index: ChunkIndex, chunk_key: KeyedHash) -> None:
         self._packs = packs
         self._index = index
         self._chunk_key = chunk_key
 
     def put(self, plain: bytes, base: Located | None = None) -> Located:
         """The node's id and place: the base tree's own where the node is the same, else a known or a new place."""
-        identifier = chunk_id(self._chunk_key, plain)
+        identifier = self._chunk_key.of(plain)
         if base is not None and base.id == identifier:
             return base
         place = self._index.find(identifier, CHUNK_TYPE_MAP)

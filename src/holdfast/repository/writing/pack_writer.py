@@ -32,7 +32,7 @@ class PackWriter:
     def __init__(self, access: TenantAccess, session: bytes, *, holds_maps: bool) -> None:
         self._access = access
         self._session = session
-        self._keys = access.keys.session(session)
+        self._keys = access.keys.session(access.keys.kid, session)
         self._holds_maps = holds_maps
         self._type = CHUNK_TYPE_MAP if holds_maps else CHUNK_TYPE_DATA
         self._type_key = access.keys.chunk_key(self._type)
@@ -113,9 +113,11 @@ class PackWriter:
     ) -> StoredPack:
         """Build the pack and store it; `contents` shrinks as it is sealed, so a pack is never held twice."""
         key = self._keys.of_pack(pack.pack, holds_maps=self._holds_maps)
-        repository = self._access.keys.repository
-        cipher = ChunkCipher(key, repository, pack.pack)
-        header = PackHeader(self._holds_maps, pack.kid, repository, self._session, pack.pack, key.commitment).encode()
+        ring = self._access.keys
+        cipher = ChunkCipher(key, ring.repository, pack.pack)
+        header = PackHeader(
+            self._holds_maps, pack.kid, ring.repository, self._session, pack.pack, key.commitment, ring.suite
+        ).encode()
         size = end + form.TAG_BYTES + form.DIRECTORY_ENTRY.size * len(entries) + form.FOOTER.size
         room = self._room(size)
         view = memoryview(room)[:size]

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import BinaryIO
 
 from holdfast.repository.compression import compress
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, chunk_id
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_STREAM
 from holdfast.repository.format.places import Located
@@ -52,7 +52,7 @@ def write_stream(backup: BackupSession, stream: BinaryIO, gear: bytes, *, name: 
 
 
 def _prepare(backup: BackupSession, chunk: bytes) -> PreparedChunk | Located:
-    identifier = chunk_id(backup.access.keys.chunk_key(CHUNK_TYPE_DATA), chunk)
+    identifier = backup.access.keys.chunk_key(CHUNK_TYPE_DATA).of(chunk)
     place = backup.index.find(identifier, CHUNK_TYPE_DATA)
     if place is not None:
         return Located(identifier, place)

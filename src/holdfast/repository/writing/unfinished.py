@@ -16,11 +16,10 @@ from typing import Protocol
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, PermissionDeniedError
 from holdfast.repository.block_source import BlockSource
-from holdfast.repository.crypto.keyed_hash import keyed_hash
 from holdfast.repository.crypto.keys import MasterKey
 from holdfast.repository.format import names
 from holdfast.repository.format import session_checkpoint as form
-from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.session_checkpoint import SessionCheckpoint
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
@@ -141,15 +140,17 @@ def _leave(repository: Repository, checkpoint: SessionCheckpoint) -> None:
 def _read(repository: Repository, session: bytes, attempt: int, number: int) -> SessionCheckpoint:
     """Raises ObjectNotFoundError, IntegrityError: also for one that is not of who holds the master key."""
     key = names.session_checkpoint(session, attempt, number)
-    checkpoint = form.of_key(key, repository.sealed.read(key, Kind.SESSION_CHECKPOINT)[1])
-    if not hmac.compare_digest(checkpoint.proof, marked(checkpoint, repository.master).proof):
+    data = repository.store.get(key)
+    checkpoint = form.of_key(key, repository.sealed.open(key, data, Kind.SESSION_CHECKPOINT)[1])
+    master = repository.epochs.of(read_header(data, key).kid)
+    if not hmac.compare_digest(checkpoint.proof, marked(checkpoint, master).proof):
         raise IntegrityError(f"{key} bears no mark", why="a worker wrote it", cure="nothing", objects=(key,))
     return checkpoint
 
 
 def marked(checkpoint: SessionCheckpoint, master: MasterKey) -> SessionCheckpoint:
     """The checkpoint with the mark of who holds the master key (section 18)."""
-    return dataclasses.replace(checkpoint, proof=keyed_hash(master.checkpoint_proof_key(), checkpoint.unmarked()))
+    return dataclasses.replace(checkpoint, proof=master.checkpoint_mark().of(checkpoint.unmarked()))
 
 
 def _end(repository: Repository, other: bytes, vigil: Vigil) -> bool:

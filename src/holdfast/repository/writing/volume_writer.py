@@ -12,7 +12,8 @@ import numpy as np
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockContent, BlockReference, ContentSource
 from holdfast.repository.compression import compress
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, chunk_id
+from holdfast.repository.crypto.keyed_hash import KeyedHash
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.places import Located
@@ -233,7 +234,7 @@ def _prepare(backup: BackupSession, batch: list[_Task]) -> list[PreparedChunk | 
     return [_prepare_block(backup, task, type_key) for task in batch]
 
 
-def _prepare_block(backup: BackupSession, task: _Task, type_key: bytes) -> PreparedChunk | Located | None:
+def _prepare_block(backup: BackupSession, task: _Task, type_key: KeyedHash) -> PreparedChunk | Located | None:
     if task.resumed is not None:
         return task.resumed.located
     content = task.content
@@ -242,7 +243,7 @@ def _prepare_block(backup: BackupSession, task: _Task, type_key: bytes) -> Prepa
     elif task.reference.zero or is_zero(content):
         return None
     else:
-        identifier = chunk_id(type_key, content)
+        identifier = type_key.of(content)
     if task.before is not None and task.before.id == identifier:
         return task.before
     if isinstance(content, Located):

@@ -73,6 +73,10 @@ def _add_repositories(door: Door, appliance: Infrastructure) -> None:
         """Take on the restore points that are found in a repository."""
         return appliance.rescan_repository(name)
 
+    def accept_repository(name: str) -> None:
+        """Accept a repository as it is now, though it was set back or replaced since it was seen last."""
+        appliance.accept_repository(name)
+
     def collect_garbage(name: str, wish: CollectionBody) -> Session:
         """Free what no restore point of a repository needs, or only say what would go."""
         return appliance.collect_garbage(name, wish)
@@ -89,6 +93,7 @@ def _add_repositories(door: Door, appliance: Infrastructure) -> None:
     door.add("GET", "/repositories/{name}", Permission.OWNER, get_repository)
     door.add("PUT", "/repositories/{name}", Permission.OWNER, put_repository)
     door.add("POST", "/repositories/{name}/rescan", Permission.OWNER, rescan_repository)
+    door.add("POST", "/repositories/{name}/accept", Permission.OWNER, accept_repository)
     door.add("POST", "/repositories/{name}/collect-garbage", Permission.OWNER, collect_garbage)
     door.add("POST", "/repositories/{name}/check-removal", Permission.OWNER, check_repository_removal)
     door.add("DELETE", "/repositories/{name}", Permission.OWNER, remove_repository)

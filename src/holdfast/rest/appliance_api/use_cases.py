@@ -79,6 +79,9 @@ class Infrastructure(Protocol):
     def rescan_repository(self, name: str) -> RepositoryRescanned:
         """Take on the restore points that are found in it. Raises what opening it raises."""
 
+    def accept_repository(self, name: str) -> None:
+        """It is right as it is now, though it was set back or replaced. Raises what opening it raises."""
+
     def collect_garbage(self, name: str, wish: CollectionWish) -> Session:
         """Free what no restore point needs. Raises NotFoundError."""
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Query
 
 from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.protocol.appliance_answers import RepositoryOrder, RepositoryRescanned
@@ -11,6 +11,8 @@ from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import Body, Door, same_name
 from holdfast.rest.server_api.passed_on import ApplianceName
 from holdfast.server.service import ManagementServer
+
+AcceptLedger = Annotated[bool, Query(description="Accept what is there now, though it was set back or replaced.")]
 
 
 def add_repositories(door: Door, server: ManagementServer) -> None:
@@ -31,9 +33,11 @@ def add_repositories(door: Door, server: ManagementServer) -> None:
         same_name(name, order.repository.name)
         return server.put_repository(order)
 
-    def rescan_repository(name: str, appliance: ApplianceName = None) -> RepositoryRescanned:
+    def rescan_repository(
+        name: str, appliance: ApplianceName = None, accept_ledger: AcceptLedger = False
+    ) -> RepositoryRescanned:
         """Let an appliance open a repository again and take on the restore points that are found in it."""
-        return server.rescan_repository(name, appliance)
+        return server.rescan_repository(name, appliance, accept_ledger=accept_ledger)
 
     def remove_repository(name: str, forget_points: ForgetPoints = False) -> None:
         """Forget a repository, here and on every appliance; its contents stay."""

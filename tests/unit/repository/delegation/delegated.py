@@ -14,7 +14,7 @@ from holdfast.repository.delegation.restore_side import (
     write_restore_task,
 )
 from holdfast.repository.delegation.results import BackupResult
-from holdfast.repository.delegation.scratch import SessionScratch
+from holdfast.repository.delegation.scratch import SessionScratch, one_key
 from holdfast.repository.delegation.tasks import BackupTask, RestoreTask
 from holdfast.repository.delegation.worker_side import run_backup_task, run_restore_task
 from holdfast.repository.format import names
@@ -56,10 +56,11 @@ def scratch(store: ObjectStore, prepared: PreparedBackup | PreparedRestore, arou
     return SessionScratch(
         store=store,
         session=prepared.session,
-        key=prepared.scratch_key,
+        keys=one_key(owner.kid, prepared.scratch_key),
         repository=owner.repository,
         kid=owner.kid,
         random_bytes=around.random_bytes,
+        suite=owner.suite,
     )
 
 

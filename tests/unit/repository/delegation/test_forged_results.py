@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from holdfast.domain.errors import ConflictError, HoldfastError, IntegrityError, ObjectNotFoundError
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, chunk_id
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import PreparedBackup, VolumeSource, abandon, prepare_backup, write_task
 from holdfast.repository.delegation.orders import read_result
@@ -259,7 +259,7 @@ class Forger:
 
     def chunk(self, plain: bytes) -> Located:
         """Data of its own."""
-        identifier = chunk_id(self.access.keys.chunk_key(CHUNK_TYPE_DATA), plain)
+        identifier = self.access.keys.chunk_key(CHUNK_TYPE_DATA).of(plain)
         return self.backup.store(PreparedChunk(identifier, len(plain), 0, plain))
 
     def block_of(self, manifest: Manifest, number: int) -> Located:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from holdfast.domain.errors import ConflictError, FormatError, IntegrityError, UnsupportedFormatError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.crypto.keyed_hash import SUITES
+from holdfast.repository.crypto.keys import EpochKeys
 from holdfast.repository.delegation.results import (
     BackupResult,
     RestoredVolume,
@@ -19,7 +21,7 @@ from holdfast.repository.delegation.results import (
     decode_result,
     encode_result,
 )
-from holdfast.repository.delegation.scratch import SessionScratch
+from holdfast.repository.delegation.scratch import SessionScratch, one_key
 from holdfast.repository.delegation.task_form import decode_task, encode_task
 from holdfast.repository.delegation.tasks import BackupTask, RestoreOrder, RestoreTask, TenantPart, VolumeOrder
 from holdfast.repository.format import envelope, names
@@ -41,7 +43,18 @@ facts = st.dictionaries(
 )
 numbers = st.dictionaries(some.texts, st.integers(0, 2**62), max_size=2)
 attempts = st.integers(1, 9999)
-owners = st.builds(TenantPart, some.ids, some.u32s, some.ids, some.keys, some.keys, some.keys)
+epoch_keys = st.builds(EpochKeys, some.keys, some.keys)
+
+
+@st.composite
+def owners(draw: st.DrawFn) -> TenantPart:
+    """Of a repository with one key epoch or several."""
+    kid = draw(st.integers(1, 3))
+    epochs = {epoch: draw(epoch_keys) for epoch in range(1, kid + 1)}
+    suite = draw(st.sampled_from(SUITES))
+    return TenantPart(draw(some.ids), suite, kid, draw(some.ids), draw(some.keys), epochs)
+
+
 parents = some.volumes.map(lambda volume: dataclasses.replace(volume, block_size_bytes=BLOCK_SIZE_BYTES))
 orders = st.builds(VolumeOrder, some.texts, facts, st.none() | parents, st.none() | st.integers(0, 2**60))
 
@@ -59,7 +72,7 @@ def backup_tasks(draw: st.DrawFn) -> BackupTask:
         level=st.sampled_from(CompressionLevel),
     )
     return BackupTask(
-        owner=draw(owners),
+        owner=draw(owners()),
         session=session,
         attempt=draw(attempts),
         data_key=draw(some.keys),
@@ -76,7 +89,7 @@ def backup_tasks(draw: st.DrawFn) -> BackupTask:
 
 restore_tasks = st.builds(
     RestoreTask,
-    owner=owners,
+    owner=owners(),
     session=some.ids,
     attempt=attempts,
     data_keys=st.dictionaries(some.ids, some.keys, max_size=3),
@@ -132,7 +145,7 @@ def test_form_survives(name, data):
 def test_a_field_missing_or_of_another_type_is_refused(name, data):
     strategy, encode, decode = FORMS[name]
     fields = cbor2.loads(encode(data.draw(strategy)))
-    key = data.draw(st.sampled_from(sorted(fields.keys() - {"parent"})))
+    key = data.draw(st.sampled_from(sorted(fields.keys() - {"parent", "suite"})))
     without = {other: value for other, value in fields.items() if other != key}
     with pytest.raises(REFUSED):
         decode(cbor2.dumps(without, canonical=True))
@@ -150,7 +163,7 @@ def test_any_bytes_are_refused(decode, data):
 
 
 def example() -> BackupTask:
-    owner = TenantPart(b"r" * 16, 1, b"t" * 16, b"i" * 32, b"m" * 32, b"x" * 32)
+    owner = TenantPart(b"r" * 16, 2, 1, b"t" * 16, b"i" * 32, {1: EpochKeys(b"m" * 32, b"x" * 32)})
     terms = WritingTerms(SESSION, b"w" * 16, 0, frozenset(), (), CompressionLevel.DEFAULT)
     return BackupTask(
         owner, SESSION, 1, b"d" * 32, 1 << 24, "web", terms, (VolumeOrder("root", {"kind": "ebs"}),), None
@@ -168,6 +181,8 @@ def example() -> BackupTask:
         {"volumes": [{"name": "a", "source": {"a": {"b": {"c": {"d": {"e": 1}}}}}, "parent": None, "size": None}]},
         {"volumes": [{"name": "a", "source": {"a": b"bytes"}, "parent": None, "size": None}]},
         {"data_key": b"short"},
+        {"older": b"short"},
+        {"suite": 3},
         {"limits": {"a": "many"}},
     ],
 )
@@ -188,7 +203,7 @@ def test_a_later_version_is_told_from_damage():
 
 
 def scratch(store: MemoryStore, key: bytes = b"k" * 32, session: bytes = SESSION) -> SessionScratch:
-    return SessionScratch(store, session, key, b"r" * 16, 1, SeededBytes(1))
+    return SessionScratch(store, session, one_key(1, key), b"r" * 16, 1, SeededBytes(1))
 
 
 def test_scratch_opens_with_its_own_key_alone():
@@ -233,7 +248,7 @@ def test_a_body_that_names_another_attempt_is_refused():
         (encode_result(RestoreResult(SESSION, 2, (), {})), Kind.RESULT, names.result(SESSION, 1)),
     ):
         data = envelope.seal(
-            kind, body, kind_key=scratch(store).key, object_key=name, repository=b"r" * 16, kid=1, salt=bytes(32)
+            kind, body, kind_key=scratch(store).keys(1), object_key=name, repository=b"r" * 16, kid=1, salt=bytes(32)
         )
         put(store, name, data)
     with pytest.raises(FormatError):

@@ -252,7 +252,7 @@ def move_data_packs(repository: Repository, manifest: Manifest) -> bytes:
     for stored in (pack for pack in manifest.packs if not pack.holds_maps):
         key = names.pack(stored.pack)
         data = repository.store.get(key)
-        opened = open_body(data, access.keys.session(manifest.session).of_pack(stored.pack, holds_maps=False), key)
+        opened = open_body(data, access.keys.session(1, manifest.session).of_pack(stored.pack, holds_maps=False), key)
         for number, entry in enumerate(opened.entries):
             sealed = data[entry.offset : entry.offset + entry.length]
             plain = opened.cipher.open_into(number, entry, sealed, memoryview(bytearray(entry.length)))

@@ -56,7 +56,8 @@ def repository(disks) -> Repository:
 def keys_of(task: BackupTask | RestoreTask, scratch_key: bytes) -> list[bytes]:
     held = list(task.data_keys.values()) if isinstance(task, RestoreTask) else [task.data_key]
     owner = task.owner
-    return [owner.id_key, owner.map_key, owner.index_key, scratch_key, *held]
+    of_epochs = [key for keys in owner.epochs.values() for key in (keys.map, keys.index)]
+    return [owner.id_key, *of_epochs, scratch_key, *held]
 
 
 def ways(key: bytes, session: bytes, tenant: bytes) -> Iterator[bytes]:
@@ -97,7 +98,7 @@ def opened_objects(repository: Repository, keys: list[bytes], session: bytes, te
                     open_object(
                         data,
                         kinds=(kind,),
-                        kind_key=parent,
+                        kind_key={1: parent}.__getitem__,
                         object_key=info.key,
                         repository=repository.master.repository,
                     )
@@ -126,7 +127,7 @@ def test_a_backup_task_opens_maps_and_index_and_no_data(repository, disks):
     ring = task.access(repository.store, repository.surroundings).keys
     for session in all_packs(repository, maps=False):
         with pytest.raises(ChunksMovedError):
-            ring.session(session).of_pack(bytes(16), holds_maps=False)
+            ring.session(ring.kid, session).of_pack(bytes(16), holds_maps=False)
 
 
 def test_what_a_backup_task_writes_opens_with_it(repository, disks):

@@ -1,0 +1,38 @@
+"""The body of `epochs/<kid>` (section 19): the older master keys, for who holds this epoch's own."""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from holdfast.domain.errors import FormatError
+from holdfast.repository.crypto.keys import KEY_BYTES
+from holdfast.repository.format import cbor
+
+FIRST_EPOCH = 1
+KID_LIMIT = (1 << 32) - 1
+_ROW = struct.Struct(f">I{KEY_BYTES}s")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Epoch:
+    """Where a key epoch began; `older` are the master keys of every epoch before it, by kid."""
+
+    kid: int
+    older: Mapping[int, bytes]
+    time: str
+
+
+def encode(epoch: Epoch) -> bytes:
+    """Object to bytes."""
+    rows = b"".join(_ROW.pack(kid, key) for kid, key in sorted(epoch.older.items()))
+    return cbor.encode({"kid": epoch.kid, "older": rows, "time": epoch.time})
+
+
+def decode(body: bytes) -> Epoch:
+    """Bytes to object; FormatError where an epoch between is left out."""
+    fields = cbor.decode(body, "epoch")
+    kid = fields.natural("kid", KID_LIMIT)
+    older = dict(_ROW.unpack(row) for row in fields.rows("older", _ROW.size))
+    if not older or list(older) != list(range(FIRST_EPOCH, FIRST_EPOCH + len(older))) or kid != max(older) + 1:
+        raise FormatError(f"epoch {kid} does not hold the keys of all before it", why=f"it holds {len(older)}")
+    return Epoch(kid=kid, older=older, time=fields.get("time", str))

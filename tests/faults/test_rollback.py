@@ -1,0 +1,142 @@
+"""A store set back to any earlier moment, forked or with a gap: whoever saw it later is alarmed (rule 10)."""
+
+import dataclasses
+
+import pytest
+
+from holdfast.domain.errors import IntegrityError, RollbackError
+from holdfast.repository.format import names
+from holdfast.repository.memory_of_locations import recognise, remember
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectStore, StorageTerms
+from holdfast.repository.points import list_points
+from holdfast.repository.rotation import rotate
+from holdfast.repository.sessions import retire
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.faulty_store import FaultyStore
+from holdfast.testing.small_repository import copy_to, make_small_repository
+from tests.faults.test_ledger import OneMemory
+from tests.faults.world import DISK, FIRST, SECOND, THIRD, back_up, collect, volume_of
+
+WITNESSED = (names.LEDGER, names.PLANS, names.EPOCHS)
+
+
+class FilmingStore(FaultyStore):
+    """Keeps a copy of everything after each write that a witness can tell from the one before."""
+
+    def __init__(self, inner: ObjectStore) -> None:
+        super().__init__(inner, {})
+        self.inner = inner
+        self.film: list[tuple[str, ObjectStore]] = []
+
+    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
+        super().create(key, body, sha256, terms)
+        if key.startswith(WITNESSED):
+            self.film.append((key, copy_to(MemoryStore(), self.inner)))
+
+
+@pytest.fixture(scope="module")
+def story():
+    """A history with points, deletions, plans and a rotation; its film, and what a witness of its end remembers."""
+    small = make_small_repository(MemoryStore(), deterministic_surroundings(1), 400)
+    filming = FilmingStore(small.store)
+    memory = OneMemory()
+    repository = small.open(deterministic_surroundings(2), filming)
+    recognise(repository, memory)
+    for number, volume in enumerate((FIRST, SECOND, THIRD)):
+        back_up(repository, DISK, volume, f"s{number}")
+    first = list_points(repository)[0]
+    retire(repository, first.session, first.key)
+    collect(repository)
+    back_up(repository, DISK, volume_of(8, 9), "s4")
+    rotate(repository, small.secret)
+    back_up(repository, DISK, volume_of(9, 8), "s5")
+    first = list_points(repository)[0]
+    retire(repository, first.session, first.key)
+    remember(repository, memory, plan_epoch=collect(repository).epoch)
+    return small, filming.film, memory
+
+
+def opened(small, store, seed=70):
+    return dataclasses.replace(small, store=store).open(deterministic_surroundings(seed))
+
+
+def alarms(repository, memory):
+    try:
+        recognise(repository, memory)
+    except RollbackError:
+        return True
+    return False
+
+
+def test_every_earlier_moment_is_refused(story, count_case):
+    small, film, memory = story
+    kinds = {key.split("/")[0] for key, _copy in film}
+    assert kinds == {"ledger", "plan", "epochs"}
+    assert len(film) > 15
+    for key, copy in film[:-1]:
+        assert alarms(opened(small, copy), memory), f"set back to just after {key}"
+        count_case()
+    recognise(opened(small, film[-1][1]), memory)
+
+
+def test_every_fork_is_refused_however_far_it_goes(story, count_case):
+    small, film, memory = story
+    for key, copy in film[:-1:5]:
+        fork = copy_to(MemoryStore(), copy)
+        repository = opened(small, fork, 71)
+        while repository.ledger.state.sequence <= memory.known["memory:"].sequence:
+            repository.ledger.append({"type": "unpin", "session": bytes(16)})
+        assert alarms(opened(small, fork), memory), f"forked after {key}"
+        count_case()
+
+
+def test_every_gap_is_named_and_nothing_is_appended_behind_it(story, count_case):
+    small, film, _memory = story
+    whole = film[-1][1]
+    batches = [info.key for info in whole.list(names.LEDGER)]
+    for key in batches[:-1]:
+        gap = copy_to(MemoryStore(), whole)
+        gap.delete(key)
+        ledger = opened(small, gap).ledger
+        assert key in {name for error in ledger.damage for name in error.objects}
+        with pytest.raises(IntegrityError):
+            ledger.append({"type": "unpin", "session": bytes(16)})
+        count_case()
+
+
+def test_one_that_is_open_while_it_is_set_back_alarms_at_its_next_use(story):
+    small, film, _memory = story
+    store = copy_to(MemoryStore(), film[-1][1])
+    ledger = opened(small, store).ledger
+    ledger.require_standing()
+    store.delete(names.ledger(ledger.state.sequence))
+    with pytest.raises(RollbackError):
+        ledger.require_standing()
+
+
+def test_loss_of_the_plan_that_points_were_made_under_is_seen_without_any_memory(story):
+    small, film, _memory = story
+    store = copy_to(MemoryStore(), film[-1][1])
+    repository = opened(small, store)
+    under = repository.ledger.state.plan_epoch
+    assert under
+    back_up(repository, DISK, volume_of(7), "under the newest")
+    newest = repository.ledger.state.plan_epoch
+    assert newest > under
+    store.delete(names.plan(newest))
+    for act in (lambda: back_up(opened(small, store), DISK, volume_of(6), "x"), lambda: collect(opened(small, store))):
+        with pytest.raises(IntegrityError) as caught:
+            act()
+        assert caught.value.objects == (names.plan(newest),)
+    memory = OneMemory()
+    remember(opened(small, store), memory)
+    assert alarms(opened(small, store), memory)
+
+
+def test_loss_of_a_plan_that_no_point_was_made_under_is_seen_by_who_published_it(story):
+    small, film, memory = story
+    store = copy_to(MemoryStore(), film[-1][1])
+    store.delete(names.plan(memory.known["memory:"].plan_epoch))
+    with pytest.raises(RollbackError, match="plan/"):
+        recognise(opened(small, store), memory)

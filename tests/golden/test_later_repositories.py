@@ -1,0 +1,60 @@
+"""Golden repositories of key epochs and of suite 1, and the standalone reader in them: what stands is read for ever."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from holdfast.domain.errors import WrongKeyError
+from holdfast.repository.checking.check import check_repository
+from holdfast.repository.format.pack import read_header
+from holdfast.repository.opening import DEFAULT_TENANT
+from holdfast.repository.points import find_point
+from holdfast.repository.progress import Silence
+from holdfast.repository.reading.restore import restore_volume
+from tests.golden.make_repository import make_of_suite_1, make_rotated
+from tests.golden.test_repository import GOLDEN, DigestTarget, opened
+from tests.golden.test_standalone_reader import Reader, refused
+
+ROTATED, SUITE_1 = (GOLDEN.with_name(name) for name in ("two-epochs", "suite-1"))
+RECORDS = {folder: json.loads(folder.with_suffix(".json").read_text()) for folder in (ROTATED, SUITE_1)}
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("secret", ["password", "recovery_code"])
+def test_points_are_restored_and_nothing_is_damaged(tmp_path, folder, secret):
+    repository = opened(Path(shutil.copytree(folder, tmp_path / "it")), RECORDS[folder][secret])
+    for point in RECORDS[folder]["points"]:
+        target = DigestTarget()
+        restore_volume(repository, find_point(repository, point["id"], DEFAULT_TENANT), target, Silence())
+        assert (target.size_bytes, target.digest.hexdigest()) == (point["size"], point["sha256"])
+    assert check_repository(repository, 100, Silence()).damage == ()
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
+def test_the_standalone_reader_reads_them(tmp_path, folder):
+    read = Reader(tmp_path)
+    for point, secret in zip(RECORDS[folder]["points"], ("password", "recovery_code", "password"), strict=False):
+        answer = read(folder, point["id"], secret=RECORDS[folder][secret])
+        assert (answer.status, answer.digest) == (0, point["sha256"]), answer.words
+        answer.out.unlink()
+
+
+def test_a_slot_that_was_left_behind_opens_nothing(tmp_path):
+    with pytest.raises(WrongKeyError):
+        opened(ROTATED, RECORDS[ROTATED]["left_behind"])
+    refused(Reader(tmp_path)(ROTATED, "latest:web", secret=RECORDS[ROTATED]["left_behind"]), "No key slot opens")
+
+
+def test_the_golden_repository_has_packs_of_both_epochs():
+    packs = [path.read_bytes() for path in (ROTATED / "packs").glob("*/*")]
+    assert {(read_header(data, "").kid, read_header(data, "").suite) for data in packs} == {(1, 2), (2, 2)}
+
+
+@pytest.mark.parametrize(("folder", "make"), [(ROTATED, make_rotated), (SUITE_1, make_of_suite_1)])
+def test_what_the_product_writes_today_is_read(tmp_path, folder, make):
+    record = make(tmp_path / "today")
+    assert [point["sha256"] for point in record["points"]] == [point["sha256"] for point in RECORDS[folder]["points"]]
+    answer = Reader(tmp_path)(tmp_path / "today", record["points"][1]["id"])
+    assert (answer.status, answer.digest) == (0, record["points"][1]["sha256"]), answer.words
