@@ -227,7 +227,18 @@ def _copies(
     good = [other for other in standing if world.session_of(other) not in me.opened]
     if rules.survivors_never_condemned:
         good = [other for other in good if other not in plan.condemned]
-    choices = [next((other for other in good if chunk in world.chunks_in(other)), None) for chunk in sorted(wanted)]
+    named = {place for run in world.runs for place in run.places}
+    choices = [
+        next(
+            (
+                other
+                for other in good
+                if chunk in world.chunks_in(other) and ((chunk, other) in named or not rules.survivors_in_runs)
+            ),
+            None,
+        )
+        for chunk in sorted(wanted)
+    ]
     chosen = frozenset(choice for choice in choices if choice is not None)
     if wanted and None not in choices:
         yield chosen

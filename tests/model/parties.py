@@ -73,7 +73,7 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
 def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Party]]:
     match me.step:
         case "open" if me.adopts and not rules.adopted_after_acknowledged and not me.seen:
-            yield world, me._replace(seen=frozenset(_adoptable(world, me)) or frozenset({("", "")}))
+            yield world, me._replace(seen=frozenset(_adoptable(world, me, rules)) or frozenset({("", "")}))
         case "open":
             following = "plan" if rules.open_before_plan else "acknowledge"
             yield world._replace(opened=world.opened | {me.name}), me._replace(step=following)
@@ -103,8 +103,11 @@ def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Part
         case "record":
             yield (
                 world._replace(opened=world.opened - {me.name}, committed=world.committed | {me.name}),
-                me._replace(step=END),
+                me._replace(step="end the other" if me.adopts else END),
             )
+        case "end the other":
+            ended = frozenset() if world.ended(me.adopts) else frozenset({me.adopts})
+            yield world._replace(tombstones=world.tombstones | ended), me._replace(step=END)
 
 
 def _build_upon(world: World, me: Writer, rules: Rules) -> Writer:
@@ -114,18 +117,23 @@ def _build_upon(world: World, me: Writer, rules: Rules) -> Writer:
     """
     plan = world.plans[me.epoch]
     inherited = _inheritable(world, me, rules)
-    offered = set(me.seen or _adoptable(world, me))
+    adopted = set(me.seen or _adoptable(world, me, rules))
+    if rules.adopted_never_condemned:
+        adopted = {place for place in adopted if place[1] not in plan.condemned}
+    offered: set[Place] = set()
     for run in world.runs:
         if run.session in plan.runs or run.epoch >= me.epoch or not rules.only_runs_in_force:
             offered.update(run.places)
     if rules.never_condemned:
         offered = {place for place in offered if place[1] not in plan.condemned}
+    offered |= adopted
     places = dict(sorted(offered))
     places.update(dict(inherited))
     chosen = frozenset((chunk, pack) for chunk, pack in places.items() if chunk in me.wants)
     following = "upload" if rules.packs_before_point else "commit"
     mine = frozenset(place for place in inherited if place in chosen)
-    return me._replace(step=following, places=chosen, inherited=mine)
+    taken = frozenset(place for place in adopted if place in chosen) - mine
+    return me._replace(step=following, places=chosen, inherited=mine, new=taken)
 
 
 def _inheritable(world: World, me: Writer, rules: Rules) -> frozenset[Place]:
@@ -137,10 +145,11 @@ def _inheritable(world: World, me: Writer, rules: Rules) -> frozenset[Place]:
     return parent.places if fit or not rules.only_fit_parents else frozenset()
 
 
-def _adoptable(world: World, me: Writer) -> Iterator[Place]:
-    for pack, chunks, session in world.packs:
-        if session == me.adopts:
-            yield from ((chunk, pack) for chunk in chunks)
+def _adoptable(world: World, me: Writer, rules: Rules) -> Iterator[Place]:
+    """What the checkpoints of the other session say, as far as it is found again."""
+    for session, (chunk, pack) in world.checkpoints:
+        if session == me.adopts and (chunk in world.chunks_in(pack) or not rules.adopted_found_again):
+            yield chunk, pack
 
 
 def _upload(world: World, me: Writer) -> tuple[World, Writer]:
@@ -155,8 +164,9 @@ def _upload(world: World, me: Writer) -> tuple[World, Writer]:
 def _with_pack(world: World, me: Writer, pack: str, chunks: frozenset[str], after: str) -> tuple[World, Writer]:
     new = frozenset((chunk, pack) for chunk in chunks)
     kept = frozenset(place for place in me.places if place[0] not in chunks)
+    said = frozenset((me.name, place) for place in new)
     return (
-        world._replace(packs=world.packs | {(pack, chunks, me.name)}),
+        world._replace(packs=world.packs | {(pack, chunks, me.name)}, checkpoints=world.checkpoints | said),
         me._replace(step=after, places=kept | new, new=me.new | new),
     )
 

@@ -15,6 +15,8 @@ class Rules:
     never_condemned: bool = True  # 3: no chunk of a condemned pack is built upon
     only_fit_parents: bool = True  # 3
     adopted_after_acknowledged: bool = True  # 3: a dead session's packs are looked for when the plan is acknowledged
+    adopted_found_again: bool = True  # 3: and not by the word of its checkpoints alone
+    adopted_never_condemned: bool = True  # 3: what the acknowledged plan condemns is left alone, whatever stands
     renewed_before_acknowledged: bool = True  # 3: what a newer plan condemns is uploaded again, then acknowledged
     roots_from_ledger: bool = True  # 4
     open_resolved_by_get: bool = True  # 4
@@ -28,6 +30,7 @@ class Rules:
     marked_again: bool = True  # 4
     live_means_clean: bool = True  # 4: a point that still needs a condemned pack is no parent
     all_condemned_copies_kept: bool = True  # 4: where no other is left, for another collection may rely on any one
+    survivors_in_runs: bool = True  # 4: a copy that no index run names is found by nobody
     survivors_never_condemned: bool = True  # 5
     survivors_are_named: bool = True  # 5: by the plan that condemns, for all who carry it out
     pinned_before_checked: bool = True  # 7

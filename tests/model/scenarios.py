@@ -29,6 +29,7 @@ def past(*written: tuple[str, str], live: Iterable[str] = (), dead: Iterable[str
         opened=frozenset(dead),
         committed=frozenset(live),
         packs=frozenset(packs),
+        checkpoints=frozenset((name, (letter, f"{name}.1")) for name in dead for letter in dict(written)[name]),
         points=frozenset(points),
         runs=frozenset(runs),
         retired=frozenset(name for name, _letters in written) - live - dead,
@@ -101,6 +102,10 @@ SCENARIOS: dict[str, Scenario] = {
     "a restore while its point goes": (FAMILY, (Collector("c"), Deleter("p"), Reader("r", "p"))),
     "a restore while packs are replaced": (TWICE, (Collector("c"), Collector("d"), Deleter("p"), Reader("r", "p"))),
     "a dead session's packs": (HALF, (Collector("c", 3), _writer("w", "A", "", "s"))),
+    "a dead session's packs, and its successor dies": (
+        HALF,
+        (Collector("c", 2), _writer("w", "AB", "", "s"), _writer("v", "AB", "", "w")),
+    ),
     "a dead session comes to life": (LEFT, (Collector("c"), _writer("s", "A"), _writer("w", "A", "", "s"))),
     "a long backup goes over to a newer plan": (LEFT, (Collector("c"), _writer("w", "AC", renews=True))),
     "two that go over": (FAMILY, (Collector("c", 2), Deleter("p"), _writer("w", "AB", "p", renews=True))),

@@ -51,6 +51,7 @@ class World(NamedTuple):
     runs: frozenset[Run] = frozenset()
     plans: tuple[Plan, ...] = (Plan(),)
     acknowledged: frozenset[tuple[str, int]] = frozenset()
+    checkpoints: frozenset[tuple[str, Place]] = frozenset()  # what a session says of itself, whatever became of it
 
     @property
     def epoch(self) -> int:
