@@ -4,13 +4,15 @@ Each object of a repository is cut, flipped or lost in turn; a repair with a twi
 the repository itself says what it could heal, and what it says is so.
 """
 
+import contextlib
 import io
+import os
 import random
 from datetime import timedelta
 
 import pytest
 
-from holdfast.domain.errors import HoldfastError, IntegrityError
+from holdfast.domain.errors import ConflictError, HoldfastError, IntegrityError
 from holdfast.repository.checking.check import check_repository
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as pack_form
@@ -24,8 +26,11 @@ from holdfast.repository.repair.report import RepairReport
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_stream
 from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings
+from holdfast.testing.faulty_store import Fault, FaultyStore, Request, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, put, restored
+from tests.faults.operations import Attempt, run
+from tests.faults.test_interleaving import MeanwhileStore
 from tests.faults.world import (
     DISK,
     DUMP,
@@ -68,6 +73,8 @@ def lose(store: ObjectStore, key: str) -> None:
     store.delete(key)
 
 
+PROBE = "probe"
+REPAIRS, SHARE = os.environ.get("REPAIRS", ""), 16
 WAYS = {"flipped": flip, "cut": cut, "lost": lose}
 
 
@@ -230,3 +237,99 @@ def test_a_backup_stores_anew_what_was_lost_and_heals_the_older_points():
         assert {session: content for session, content in collected(small).items() if session in scene.contents} == (
             scene.contents
         )
+
+
+def hurt_world() -> SmallRepository:
+    """A pack of data is gone, a map is damaged, and so is another point's index run."""
+    scene = world(with_plan=True)
+    small = scene.small.copied()
+    packs = [info.key for info in small.store.list(names.PACKS)]
+    headers = {key: read_header(small.store, bytes.fromhex(key[-32:])) for key in packs}
+    mine = [key for key in packs if headers[key].session == scene.newest[LATE]]
+    lose(small.store, next(key for key in mine if not headers[key].holds_maps))
+    spoil(small.store, next(key for key in mine if headers[key].holds_maps))
+    cut(small.store, next(info.key for info in small.store.list(names.INDEX) if scene.newest[DISK].hex() in info.key))
+    return small
+
+
+def mend(small: SmallRepository, store: ObjectStore, twin: SmallRepository, seed: int = 30) -> RepairReport:
+    other = twin.open(deterministic_surroundings(71))
+    repository = small.open(deterministic_surroundings(seed), store)
+    return repair(repository, of_another_repository(other, bytes(16)), Silence())
+
+
+def requests_of_a_repair(twin: SmallRepository) -> list[Request]:
+    """But for the probe's, which are those of any collection: all that write, and of the others a share or all."""
+    store = FaultyStore(hurt_world().store, {})
+    mend(hurt_world(), store, twin)
+    own = [request for request in store.requests if PROBE not in request.key]
+    written = [request for request in own if request.kind == "create"]
+    assert len(written) > 6
+    rest = [request for request in own if request.kind != "create"]
+    return [*written, *(rest if REPAIRS == "all" else rest[::SHARE])]
+
+
+def assert_healed(small: SmallRepository, before: dict[str, bytes]) -> None:
+    after = everything(small.store)
+    assert {key: after.get(key) for key in before} == before
+    assert checked(small).harmful == ()
+    assert contents(small) == world(with_plan=True).contents
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_a_repair_that_dies_anywhere_has_removed_nothing_and_another_one_heals(fault, twin, count_case):
+    for request in requests_of_a_repair(twin):
+        small = hurt_world()
+        before = everything(small.store)
+        try:
+            with contextlib.suppress(HoldfastError, SimulatedCrash):
+                mend(small, FaultyStore(small.store, {request.number: fault}), twin)
+            assert {key: value for key, value in everything(small.store).items() if key in before} == before
+            assert mend(small, small.store, twin, 34).left == ()
+            assert_healed(small, before)
+        except BaseException as error:
+            error.add_note(f"{fault.name} at {request}")
+            raise
+        count_case()
+
+
+def test_what_a_dead_repair_has_left_goes_with_a_collection(twin):
+    """Its packs are nobody's until a plan names them; and what it healed of is healed by the next one all the same."""
+    for request in requests_of_a_repair(twin)[::3]:
+        small = hurt_world()
+        with contextlib.suppress(SimulatedCrash):
+            mend(small, FaultyStore(small.store, {request.number: Fault.CRASH_AFTER}), twin)
+        with contextlib.suppress(IntegrityError):
+            collected(small)  # it stops where what a point needs is nowhere
+        assert mend(small, small.store, twin, 34).left == ()
+        assert collected(small) == world(with_plan=True).contents
+        assert checked(small).damage == ()
+
+
+@pytest.mark.parametrize("other", ["full", "changed blocks", "delete", "restore", "collect"])
+def test_another_process_between_any_two_requests(other, twin, count_case):
+    """Whatever it does, the repair ends well or another one does; no point is hurt that was not."""
+    scene = world(with_plan=True)
+    for request in requests_of_a_repair(twin):
+        small = hurt_world()
+        attempt, clock = Attempt(), SteppableClock(FIRST_MOMENT + timedelta(days=7))
+
+        def meanwhile(store: ObjectStore = small.store, attempt: Attempt = attempt, clock: SteppableClock = clock):
+            with contextlib.suppress(IntegrityError):  # a collection stops where a chunk is nowhere as yet
+                run(other, store, scene, 9, attempt, clock)
+
+        try:
+            with contextlib.suppress(ConflictError):
+                mend(small, MeanwhileStore(small.store, request.number, meanwhile), twin)
+            assert mend(small, small.store, twin, 34).left == ()
+            expected = {session: one for session, one in scene.contents.items() if session != attempt.removes}
+            for found in (contents(small), collected(small)):
+                assert {session: found.get(session) for session in expected} == expected
+                assert sorted(one for session, one in found.items() if session not in expected) == (
+                    [] if attempt.adds is None or other == "collect" else [attempt.adds]
+                )
+            assert checked(small).harmful == ()
+        except BaseException as error:
+            error.add_note(f"{other} before {request}")
+            raise
+        count_case()

@@ -3,9 +3,11 @@
 Nothing that comes from here is believed: a chunk is what has its id.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from holdfast.domain.errors import IntegrityError, NotFoundError
 from holdfast.repository.access import TenantAccess
@@ -16,6 +18,8 @@ from holdfast.repository.object_store import Buffer
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.volume_reader import VolumeReader
+
+_KEPT = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +34,17 @@ class Stretch:
 class Quarry:
     """A volume in which any bytes may be asked for, best in ascending order; what no stretch covers are zeros.
 
-    `stretches` gives all of them, ascending; it is called again when somebody asks for what lies behind.
+    `stretches` gives all of them, ascending. The last ones are kept, so that a node of a map and then what it refers to
+    can be read; it is called again when somebody asks for what lies further behind.
     """
 
-    def __init__(self, size_bytes: int, stretches: Callable[[], Iterator[Stretch]]) -> None:
+    def __init__(self, size_bytes: int, stretches: Callable[[], Iterator[Stretch]], kept: int = _KEPT) -> None:
         self.size_bytes = size_bytes
         self._stretches = stretches
-        self._behind = 0
-        self._ahead: Iterator[Stretch] = iter(())
-        self._next: Stretch | None = None
-        self._begun = False
+        self._ahead = stretches()
+        self._least_kept = kept
+        self._kept: list[Stretch] = []
+        self._kept_from = 0
 
     def read(self, offset: int, length: int) -> bytes | None:
         """These bytes; None where the volume has less, or cannot give them."""
@@ -47,7 +52,7 @@ class Quarry:
             return None
         found = bytearray(length)
         try:
-            for stretch in self._from(offset, offset + length):
+            for stretch in self._covering(offset, offset + length):
                 data = memoryview(stretch.fetch())
                 start, end = max(offset, stretch.offset), min(offset + length, stretch.offset + stretch.length)
                 found[start - offset : end - offset] = data[start - stretch.offset : end - stretch.offset]
@@ -55,18 +60,23 @@ class Quarry:
             return None  # it is hurt too, or has gone: nothing to be had here
         return bytes(found)
 
-    def _from(self, offset: int, end: int) -> Iterator[Stretch]:
+    def _covering(self, offset: int, end: int) -> Iterator[Stretch]:
         """Those that touch [offset, end)."""
-        if not self._begun or offset < self._behind:
-            self._ahead, self._begun = self._stretches(), True
-            self._next = next(self._ahead, None)
-        self._behind = offset
-        while self._next is not None and self._next.offset < end:
-            if self._next.offset + self._next.length > offset:
-                yield self._next
-            if self._next.offset + self._next.length > end:
-                return  # the next question may need it still
-            self._next = next(self._ahead, None)
+        if offset < self._kept_from:
+            self._ahead, self._kept, self._kept_from = self._stretches(), [], 0
+        while not self._kept or self._kept[-1].offset < end:
+            stretch = next(self._ahead, None)
+            if stretch is None:
+                break
+            self._kept.append(stretch)
+            if len(self._kept) > 2 * self._least_kept:
+                del self._kept[: self._least_kept]
+                self._kept_from = self._kept[0].offset
+        first = bisect_right(self._kept, offset, key=lambda stretch: stretch.offset + stretch.length)
+        for stretch in islice(self._kept, first, None):
+            if stretch.offset >= end:
+                return
+            yield stretch
 
 
 def of_volume(access: TenantAccess, volume: VolumeMap) -> Quarry:
