@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
 from holdfast.domain.errors import SourceGoneError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
@@ -31,7 +32,10 @@ class Quarried:
     def stretches(self) -> Iterator[Stretch]:
         self.begun += 1
         for at, length in self.pieces:
-            yield Stretch(at, length, lambda at=at, length=length: bytes(self.content[at : at + length]))
+            yield Stretch(at, length, partial(self._piece, at, length))
+
+    def _piece(self, at: int, length: int) -> bytes:
+        return bytes(self.content[at : at + length])
 
 
 def test_any_bytes_in_any_order():
@@ -42,7 +46,7 @@ def test_any_bytes_in_any_order():
         for _ in range(100):
             offset = dice.randrange(SIZE_BYTES)
             length = dice.randrange(SIZE_BYTES - offset + 1)
-            assert quarry.read(offset, length) == volume.content[offset : offset + length]
+            assert quarry.read(offset, length) == bytes(volume.content[offset : offset + length])
         assert volume.begun == 1
 
 
@@ -50,7 +54,7 @@ def test_what_is_further_behind_is_begun_again():
     volume = Quarried(3)
     quarry = Quarry(SIZE_BYTES, volume.stretches, kept=4)
     for offset in (900, 0, 10, 950, 200):
-        assert quarry.read(offset, 50) == volume.content[offset : offset + 50]
+        assert quarry.read(offset, 50) == bytes(volume.content[offset : offset + 50])
     assert volume.begun == 3
 
 

@@ -5,8 +5,9 @@ import random
 import pytest
 
 from holdfast.domain.errors import NotFoundError
-from holdfast.repository.checking.scrub import ScrubReport, scrub
+from holdfast.repository.checking.scrub import KINDS_UNDER, ScrubReport, scrub
 from holdfast.repository.format import names
+from holdfast.repository.format.envelope import Kind
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening import create_repository
 from holdfast.repository.progress import Silence
@@ -120,3 +121,7 @@ def test_a_place_without_a_repository_is_no_healthy_one():
     put(empty, "notes.txt", b"x")
     with pytest.raises(NotFoundError, match="no repository"):
         scrubbed(empty)
+
+
+def test_every_kind_of_object_has_its_place():
+    assert sorted(kind for kinds in KINDS_UNDER.values() for kind in kinds) == sorted(Kind)

@@ -30,8 +30,9 @@ _MAY_GO = (names.PACKS, names.INDEX, names.SESSIONS, names.KEYS)
 _DENSE = (names.LEDGER, names.PLANS)
 _BEGINNINGS = frozenset({envelope.MAGIC_STEM, pack_form.MAGIC[:6], key_slot.MAGIC[:6]})
 # A prefix of another one comes after it.
-_KINDS = {
+KINDS_UNDER = {
     names.CONFIG: (Kind.CONFIG,),
+    names.EPOCHS: (Kind.EPOCH,),
     names.TENANTS: (Kind.TENANT,),
     names.POINTS: (Kind.MANIFEST, Kind.TOMBSTONE),
     names.INDEX: (Kind.INDEX_RUN,),
@@ -39,7 +40,7 @@ _KINDS = {
     names.LEDGER: (Kind.LEDGER_BATCH,),
     names.PLANS: (Kind.PLAN,),
     names.RETIRED: (Kind.RETIREMENT,),
-    names.SESSIONS: (Kind.ACKNOWLEDGEMENT, Kind.ALIVE, Kind.TASK, Kind.RESULT),
+    names.SESSIONS: (Kind.ACKNOWLEDGEMENT, Kind.ALIVE, Kind.TASK, Kind.RESULT, Kind.SESSION_CHECKPOINT),
 }
 
 
@@ -200,7 +201,7 @@ def _why(key: str, data: memoryview, repository: bytes | None) -> str:
         right, owner = names.slot(slot.slot) == key, slot.repository
     else:
         described = envelope.read_header(data, key)
-        kinds = next(kinds for prefix, kinds in _KINDS.items() if key.startswith(prefix))
+        kinds = next(kinds for prefix, kinds in KINDS_UNDER.items() if key.startswith(prefix))
         right, owner = described.kind in kinds, described.repository
     if not right:
         return "it is whole, but another object than its name says"
