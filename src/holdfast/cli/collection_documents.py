@@ -43,7 +43,9 @@ def collection_table(document: Mapping[str, Any]) -> str:
     }
     if not document["dry_run"]:
         facts["deleted"] = _packs(document["deleted_packs"], document["freed_bytes"])
-        facts["kept for now"] = document["kept_packs"]
+        held = document["locked_packs"]
+        facts["kept for now"] = f"{document['kept_packs']} ({held} locked)" if held else document["kept_packs"]
+        facts["locks renewed"] = document["renewed_locks"] or None
     if document.get("young_packs"):
         facts["too young to go"] = _packs(document["young_packs"], document["young_bytes"], " in an archive class")
     return facts_table(facts)

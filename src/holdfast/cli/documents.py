@@ -34,6 +34,7 @@ def backup(
         "kind": manifest.kind,
         "method": report.method.value,
         "parent": _hex(manifest.parent),
+        "keep_until": manifest.keep_until,
         "trusted": _trusted(report, changed_blocks),
         "size_bytes": manifest.size_bytes,
         "changed_bytes": finished.counters.changed_bytes,

@@ -18,6 +18,7 @@ from holdfast.cli.options import (
     confirm,
 )
 from holdfast.cli.passwords import given_password
+from holdfast.cli.quantities import parse_keep
 from holdfast.cli.retrieval import (
     PlanOption,
     RetrievalDaysOption,
@@ -70,15 +71,24 @@ def backup(
     compression: Annotated[
         Compression, typer.Option("--compression", help="How hard to compress.")
     ] = Compression.DEFAULT,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep",
+            metavar="TIME",
+            help="Promise to keep it so long, in an immutable repository: 30d, 6w, 1y. Nobody deletes it before.",
+        ),
+    ] = None,
     password_file: PasswordFileOption = None,
 ) -> int:
     """Make a restore point of a volume or stream."""
     from holdfast.wiring import local
 
+    promise = None if keep is None else parse_keep(keep, "--keep")
     password = given_password(password_file)
     began_seconds = time.monotonic()
     with local.opened(repository, password, voice.warn) as opened, voice.progress("backing up") as progress:
-        order = local.backup_order(workload, parent, compression.value)
+        order = local.backup_order(opened, workload, parent, compression.value, promise)
         report = local.back_up(opened, source, order, changed_blocks, progress)
         document = documents.backup(report, opened.requests, time.monotonic() - began_seconds, changed_blocks)
     for warning in report.warnings:

@@ -1,10 +1,13 @@
 """Sizes and times as people write and read them."""
 
 import re
+from datetime import timedelta
 
 from holdfast.domain.errors import UsageError
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_KEEP = re.compile(r"([1-9][0-9]{0,3})([dwy])")
+_KEEP_DAYS = {"d": 1, "w": 7, "y": 365}
 _SIZE = re.compile(r"(\d{1,19}) ?(?:B|([KMGTPE])(?:iB)?)?", re.ASCII)
 
 
@@ -59,6 +62,16 @@ def parse_days(text: str, option: str) -> int | None:
             f"{option} {text!r} is no number of days", why="it is a whole number, or forever", cure="write 90"
         )
     return int(number)
+
+
+def parse_keep(text: str, option: str) -> timedelta:
+    """How long, in `30d`, `6w` or `1y` (days, weeks, years of 365 days). UsageError names the option."""
+    match = _KEEP.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"{option} {text!r} is no time to keep", why="it is a number and a unit", cure="write 30d, 6w or 1y"
+        )
+    return timedelta(days=int(match[1]) * _KEEP_DAYS[match[2]])
 
 
 def parse_percent(text: str, option: str) -> int:

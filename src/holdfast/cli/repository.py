@@ -16,7 +16,7 @@ from holdfast.cli.options import (
     RepositoryArgument,
 )
 from holdfast.cli.passwords import given_password
-from holdfast.cli.quantities import parse_size
+from holdfast.cli.quantities import parse_size, short_time
 from holdfast.cli.repository_key import app as key_app
 from holdfast.cli.server_connection import ApplianceOption
 from holdfast.cli.tables import as_facts, facts_table
@@ -48,13 +48,19 @@ def init(
             "--encryption-suite", metavar="1|2", min=1, max=2, help="1: algorithms that FIPS 140-3 approves; for ever."
         ),
     ] = 2,
+    immutable: Annotated[
+        bool,
+        typer.Option("--immutable", help="Lock everything in it (S3 Object Lock): nobody deletes it before its time."),
+    ] = False,
 ) -> int:
     """Make a repository, and print its recovery code once."""
     from holdfast.wiring import local
 
     memory_bytes = parse_size(kdf_memory, "--kdf-memory")
     password = given_password(password_file, twice=True)
-    with local.initialised(url, voice.warn, password, kms_key, memory_bytes, suite=encryption_suite) as new:
+    with local.initialised(
+        url, voice.warn, password, kms_key, memory_bytes, suite=encryption_suite, immutable=immutable
+    ) as new:
         document = documents.new_repository(new)
         voice.document(document, lambda: facts_table(as_facts(document)))
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
@@ -72,6 +78,7 @@ def show(
     ] = False,
 ) -> int:
     """Show what the repository is; a name instead of a URL asks the server."""
+    from holdfast.repository.renewal.notice import is_overdue
     from holdfast.wiring import local
 
     if names.is_name(url):
@@ -79,6 +86,11 @@ def show(
     with local.opened(url, given_password(password_file), voice.warn, accept_ledger=accept_ledger) as opened:
         document = documents.repository(opened.repository)
         voice.document(document, lambda: facts_table(as_facts(document)))
+        if is_overdue(opened.repository):
+            voice.warn(
+                f"locks begin to end on {short_time(document['locks_hold_until'])} and nobody renews them: "
+                f"run `holdfast repository renew-locks {opened.repository.store.location}`, once a day"
+            )
     return voice.status
 
 
@@ -125,4 +137,23 @@ def collect_garbage(
         voice.document(document, lambda: collections.collection_table(document))
     if found.waiting:
         voice.warn(collections.what_waits(found))
+    return voice.status
+
+
+@command(app, example="holdfast repository renew-locks s3://my-bucket/holdfast --password-file password")
+def renew_locks(
+    voice: Voice,
+    url: RepositoryArgument,
+    password_file: PasswordFileOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only count what would be locked longer; nothing is written.")
+    ] = False,
+) -> int:
+    """Make the locks of an immutable repository last: to be run once a day, where no appliance does it."""
+    from holdfast.wiring import local
+
+    with local.opened(url, given_password(password_file), voice.warn) as opened:
+        with voice.progress("renewing locks") as progress:
+            document = documents.renewal(local.renew_locks(opened, progress, dry_run=dry_run))
+        voice.document(document, lambda: facts_table(as_facts(document)))
     return voice.status

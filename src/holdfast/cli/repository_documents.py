@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.tables import facts_table, rows_table
+from holdfast.domain.time import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from holdfast.repository.checking.scrub import ScrubReport
     from holdfast.repository.format.key_slot import KeySlot
     from holdfast.repository.opening import NewRepository, Repository
+    from holdfast.repository.renewal.renew import RenewalReport
     from holdfast.repository.repair.report import RepairReport
     from holdfast.repository.rotation import Rotation
     from holdfast.repository.statistics import RepositoryStatistics
@@ -25,19 +27,25 @@ def new_repository(new: "NewRepository") -> Document:
         "repository": new.repository.config.repository.hex(),
         "location": new.repository.store.location,
         "created": new.repository.config.created,
+        "immutable": new.repository.config.immutable,
         "recovery_code": new.recovery_code,
     }
 
 
 def repository(found: "Repository") -> Document:
     """Of `repository show`."""
-    config, state = found.config, found.ledger.state
+    from holdfast.repository.renewal.notice import holds_until, last_renewal
+
+    config, state, renewed = found.config, found.ledger.state, last_renewal(found)
     return {
         "repository": config.repository.hex(),
         "location": found.store.location,
         "class": config.repository_class,
         "storage_class": config.archive_class,
         "created": config.created,
+        "immutable": config.immutable,
+        "locks_renewed": None if renewed is None else format_time(renewed),
+        "locks_hold_until": format_time(holds_until(found)) if config.immutable else None,
         "block_size_bytes": config.block_size_bytes,
         "pack_size_bytes": config.pack_size_bytes,
         "encryption_suite": config.suite,
@@ -45,6 +53,19 @@ def repository(found: "Repository") -> Document:
         "ledger_sequence": state.sequence,
         "ledger_head": state.head.hex(),
         "restore_points": len(state.live),
+    }
+
+
+def renewal(report: "RenewalReport") -> Document:
+    """Of `repository renew-locks`."""
+    latest = report.latest_promise
+    return {
+        "dry_run": report.dry_run,
+        "restore_points": report.points,
+        "objects": report.looked_at,
+        "extended": report.extended,
+        "latest_promise": None if latest is None else format_time(latest),
+        "locks_hold_until": format_time(report.holds_until),
     }
 
 

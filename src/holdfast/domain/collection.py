@@ -30,8 +30,9 @@ class CollectionWish:
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was found and done: `packs` and `stored_bytes` before, `kept_packs` are condemned and needed for now,
-    `young_packs` lie in an archive class, are needed by nothing and cost as much deleted as kept.
+    """What was found and done: `packs` and `stored_bytes` before, `kept_packs` are condemned and still there,
+    `locked_packs` of them by Object Lock alone, `young_packs` lie in an archive class, are needed by nothing and cost
+    as much deleted as kept; `renewed_locks` objects were locked longer.
     `waiting`: sessions of the repository that hold the rest up, each with the time since when it is open.
     """
 
@@ -49,3 +50,5 @@ class Collected:
     waiting: Mapping[str, str] = field(default_factory=dict)
     young_packs: int = 0
     young_bytes: int = 0
+    locked_packs: int = 0
+    renewed_locks: int = 0

@@ -19,6 +19,7 @@
     │   │   └── RollbackError         exit 7   ledger, plan or key epoch are behind what is remembered, or forked
     │   └── QuotaReachedError         exit 7   a quota of the account or a limit of ours is reached
     ├── NeedsRetrievalError           exit 8   it lies in an archive class and has to be retrieved first
+    ├── LocksEndingError              exit 1   locks end before what they were promised for
     ├── UnsupportedFormatError        exit 1   made by a newer Holdfast
     ├── PluginContractError           exit 1   a plug-in was made for another contract
     ├── CancelledError                exit 1   somebody cancelled the session
@@ -183,6 +184,12 @@ class NeedsRetrievalError(HoldfastError):
 
     code = "needs-retrieval"
     exit_status = 8
+
+
+class LocksEndingError(HoldfastError):
+    """Locks of an immutable repository end before a promise does: they could not be renewed for a week."""
+
+    code = "locks-ending"
 
 
 class UnsupportedFormatError(HoldfastError):

@@ -13,7 +13,8 @@ from holdfast.repository.crypto.keys import KeyRing
 from holdfast.repository.format import envelope, index_run
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.index_run import IndexRun
-from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.object_store import Buffer, ObjectStore
+from holdfast.repository.older_versions import open_newest_good
 from holdfast.repository.surroundings import Surroundings
 
 
@@ -32,8 +33,11 @@ class TenantAccess:
 
     def read_index_run(self, key: str) -> IndexRun:
         """An index run of the tenant. Raises ObjectNotFoundError, IntegrityError."""
+        return open_newest_good(self.store, key, lambda data: self._index_run(key, data))
+
+    def _index_run(self, key: str, data: Buffer) -> IndexRun:
         body = envelope.open_object(
-            self.store.get(key),
+            data,
             kinds=(Kind.INDEX_RUN,),
             kind_key=lambda kid: self.keys.epoch(kid).index,
             object_key=key,

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from holdfast.domain.errors import (
@@ -25,7 +26,8 @@ from holdfast.repository.format.cbor import Fields
 from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
 from holdfast.repository.listing import objects_under
-from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.object_store import Buffer, ObjectStore
+from holdfast.repository.older_versions import hidden_keys, open_newest_good
 from holdfast.repository.surroundings import Surroundings
 
 
@@ -126,8 +128,13 @@ class KeySlots:
 
     def each(self) -> Iterator[KeySlot]:
         """All slots; raises IntegrityError at a damaged one."""
-        for info in objects_under(self._store, names.KEYS):
-            yield form.decode(self._store.get(info.key), info.key)
+        for key in self._slot_keys():
+            yield open_newest_good(self._store, key, partial(_decode, key))
+
+    def _slot_keys(self) -> list[str]:
+        """As a LIST shows them; where it shows none, as the versions do (rule 9.5)."""
+        listed = [info.key for info in objects_under(self._store, names.KEYS)]
+        return listed or [key for key in hidden_keys(self._store, names.KEYS) if names.is_object(key)]
 
     def remove(self, slot_prefix: str, master: MasterKey) -> KeySlot:
         """Take a slot away; of those that lead to `master`, the last two and the last recovery slot stay."""
@@ -154,7 +161,12 @@ class KeySlots:
                 why="a repository keeps at least two key slots, one of them a recovery slot",
                 cure="add another slot first (`holdfast repository key add`)",
             )
-        self._store.delete(names.slot(chosen[0].slot))
+        if not self._store.delete(names.slot(chosen[0].slot)):
+            raise ConflictError(
+                f"slot {chosen[0].slot.hex()} stays",
+                why="the repository is immutable: Object Lock holds its key slots, and renewals lock them on",
+                cure="change who knows the password; in an immutable repository no slot can be taken away",
+            )
         return chosen[0]
 
     def masters(self, repository: bytes, secret: Secret) -> Iterator[MasterKey]:
@@ -199,12 +211,9 @@ class KeySlots:
         slots: list[KeySlot] = []
         damage: IntegrityError | None = None
         newer: UnsupportedFormatError | None = None
-        for info in objects_under(self._store, names.KEYS):
+        for key in self._slot_keys():
             try:
-                slot = form.decode(self._store.get(info.key), info.key)
-                if names.slot(slot.slot) != info.key:
-                    raise FormatError(f"{info.key} holds another slot", why="its header names it", key=info.key)
-                slots.append(slot)
+                slots.append(open_newest_good(self._store, key, partial(_decode, key)))
             except IntegrityError as error:
                 damage = damage or error
             except UnsupportedFormatError as error:
@@ -263,6 +272,13 @@ def _password_kek(password: bytes, parameters: Mapping[str, object], suite: int)
         return passwords.approved_password_key(password, salt, iterations=iterations)
     memory_kib, lanes = fields.natural("memory_kib"), fields.natural("lanes")
     return passwords.password_key(password, salt, memory_kib=memory_kib, iterations=iterations, lanes=lanes)
+
+
+def _decode(key: str, data: Buffer) -> KeySlot:
+    slot = form.decode(data, key)
+    if names.slot(slot.slot) != key:
+        raise FormatError(f"{key} holds another slot", why="its header names it", key=key)
+    return slot
 
 
 def _context(repository: bytes, slot: bytes) -> dict[str, str]:

@@ -20,6 +20,7 @@ from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.ledger import Batch, LedgerState, Record
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import Buffer
+from holdfast.repository.older_versions import older_versions
 from holdfast.repository.sealed_store import SealedStore
 
 _FIRST_WINDOW = 2
@@ -109,9 +110,8 @@ class Ledger:
         sequence, head = self.state.sequence, self.state.head
         for data in found:
             sequence += 1
-            sha256 = hashlib.sha256(data).digest()
             try:
-                batch = self._decode(sequence, data, head)
+                batch, sha256 = self._newest_good(sequence, data, head)
             except IntegrityError as error:
                 self.damage.append(error)
                 batch, sha256 = Batch(sequence, head, "", ()), b""
@@ -197,6 +197,21 @@ class Ledger:
                 f"the ledger's chain breaks at {key}", why="it does not follow the object before it", key=key
             )
         return batch
+
+    def _newest_good(self, sequence: int, data: Buffer, head: bytes) -> tuple[Batch, bytes]:
+        """The batch, with the SHA-256 of its object: of these bytes, or else of an older version (rule 9.5)."""
+        try:
+            return self._decode(sequence, data, head), hashlib.sha256(data).digest()
+        except IntegrityError as error:
+            damage = error
+        key, store = names.ledger(sequence), self._sealed.store
+        for version in older_versions(store, key):
+            older = store.get(key, version=version)
+            try:
+                return self._decode(sequence, older, head), hashlib.sha256(older).digest()
+            except IntegrityError:
+                continue  # the newest one's damage is reported
+        raise damage
 
     def _checkpoint(self) -> None:
         try:

@@ -1,7 +1,8 @@
 """Make a repository, or open one: from a store and a secret to something that reads and writes restore points."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import ConflictError, FormatError, NotFoundError, ObjectExistsError, ObjectNotFoundError
@@ -12,14 +13,17 @@ from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey, TenantKeys, te
 from holdfast.repository.format import config as config_form
 from holdfast.repository.format import key_slot, names
 from holdfast.repository.format import tenant as tenant_form
-from holdfast.repository.format.config import ARCHIVE_PACK_SIZE_BYTES, PACK_SIZE_BYTES, Config
+from holdfast.repository.format.config import LARGE_PACK_SIZE_BYTES, PACK_SIZE_BYTES, Config
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.key_epochs import KeyEpochs, first_epoch, unlock
 from holdfast.repository.key_slots import KeySlots, KeyWrapper, PasswordCost, Secret
 from holdfast.repository.ledger import Ledger
 from holdfast.repository.listing import objects_under
-from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.locks.locking_store import LockingStore
+from holdfast.repository.locks.terms import locking_from, require_lockable
+from holdfast.repository.object_store import Buffer, ObjectStore
+from holdfast.repository.older_versions import open_newest_good
 from holdfast.repository.plans import newest_plan
 from holdfast.repository.probe import require_conditional_writes
 from holdfast.repository.sealed_store import SealedStore
@@ -68,6 +72,15 @@ class Repository:
             body = self.sealed.read(names.tenant(identifier), Kind.TENANT)[1]
             self._tenants[identifier] = tenant_form.decode(body, self.config.suite)
         return self._tenants[identifier]
+
+    def promising(self, until: datetime | None) -> "Repository":
+        """The same repository for a session with that promise: what it writes is locked as long (rule 9.1). The ledger
+        is the same.
+        """
+        if not self.config.immutable or until is None:
+            return self
+        store = LockingStore(self.store, locking_from(self.surroundings.now, until))
+        return replace(self, store=store, sealed=SealedStore(store, self.epochs, self.surroundings))
 
     def access(self, name: str = DEFAULT_TENANT) -> TenantAccess:
         """The way to a tenant's packs and index runs, with all keys. Raises ObjectNotFoundError for no tenant."""
@@ -123,12 +136,16 @@ def create_repository(
     kms_key: str | None = None,
     archive_class: ArchiveClass | None = None,
     suite: int = DEFAULT_SUITE,
+    immutable: bool = False,
 ) -> NewRepository:
     """Make a repository where none is: probe the store, write the key slots, then `config`, which makes it one. With
     `archive_class` it is one of class archive (section 6), for ever.
 
-    Raises ConflictError when one is there already, UnsupportedFormatError for a store that ignores If-None-Match.
+    Raises ConflictError when one is there already, UnsupportedFormatError for a store that ignores If-None-Match,
+    UsageError for an `immutable` one where nothing can be locked.
     """
+    if immutable:
+        require_lockable(store)
     for prefix in (names.CONFIG, names.LEDGER, names.POINTS, names.PACKS):
         taken = next(iter(store.list(prefix)), None)
         if taken is not None:
@@ -138,6 +155,9 @@ def create_repository(
                 cure="choose an empty location, or use the repository that is there",
             )
     require_conditional_writes(store, surroundings)
+    plain = store
+    if immutable:
+        store = LockingStore(store, locking_from(surroundings.now))
     repository_id = surroundings.random_bytes(16)
     master = MasterKey(surroundings.random_bytes(KEY_BYTES), repository_id, suite=suite)
     slots = KeySlots(store, surroundings)
@@ -147,15 +167,17 @@ def create_repository(
         slots.add_kms(master, wrapper, kms_key, kms_key)
     recovery_code = slots.add_recovery(master, "recovery code")[1]
     secret = Secret(recovery_code.encode() if password is None else password)
-    sealed = SealedStore(store, first_epoch(store, surroundings, master, secret), surroundings)
+    epochs = first_epoch(store, surroundings, master, secret)
+    sealed = SealedStore(store, epochs, surroundings)
     config = Config(
         suite=suite,
         repository=repository_id,
         name_key=surroundings.random_bytes(KEY_BYTES),
         created=surroundings.timestamp(),
         block_size_bytes=BLOCK_SIZE_BYTES,
-        pack_size_bytes=PACK_SIZE_BYTES if archive_class is None else ARCHIVE_PACK_SIZE_BYTES,
+        pack_size_bytes=LARGE_PACK_SIZE_BYTES if immutable or archive_class is not None else PACK_SIZE_BYTES,
         archive_class=archive_class,
+        immutable=immutable,
     )
     _make_tenant(sealed, config, DEFAULT_TENANT)
     try:
@@ -168,9 +190,7 @@ def create_repository(
             cure="use that repository, or choose another location",
         ) from error
     _sweep(store)
-    ledger = Ledger(sealed)
-    ledger.open()
-    return NewRepository(Repository(store, surroundings, config, sealed, ledger), recovery_code)
+    return NewRepository(_opened(plain, surroundings, config, epochs), recovery_code)
 
 
 def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundings) -> Repository:
@@ -178,24 +198,35 @@ def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundin
 
     Raises NotFoundError (no repository), WrongKeyError, IntegrityError (damage, named), UnsupportedFormatError (newer).
     """
+
+    def unlocked(data: Buffer) -> tuple[KeyEpochs, Config]:
+        epochs = unlock(store, surroundings, read_header(data, names.CONFIG).repository, secret)
+        sealed = SealedStore(store, epochs, surroundings)
+        config = config_form.decode(sealed.open(names.CONFIG, data, Kind.CONFIG)[1])
+        if config.suite != epochs.newest.suite:
+            raise FormatError(
+                f"{names.CONFIG} is of suite {config.suite}",
+                why=f"the key slots are of suite {epochs.newest.suite}: one of them was replaced",
+                cure="bring both back from one copy of the store",
+                key=names.CONFIG,
+            )
+        return epochs, config
+
     try:
-        data = store.get(names.CONFIG)
+        epochs, config = open_newest_good(store, names.CONFIG, unlocked)
     except ObjectNotFoundError as error:
         raise NotFoundError(
             f"there is no repository at {store.location}",
             why="it has no object `config`",
             cure="check the location, or make one with `holdfast repository init`",
         ) from error
-    epochs = unlock(store, surroundings, read_header(data, names.CONFIG).repository, secret)
+    return _opened(store, surroundings, config, epochs)
+
+
+def _opened(store: ObjectStore, surroundings: Surroundings, config: Config, epochs: KeyEpochs) -> Repository:
+    if config.immutable:
+        store = LockingStore(store, locking_from(surroundings.now))
     sealed = SealedStore(store, epochs, surroundings)
-    config = config_form.decode(sealed.open(names.CONFIG, data, Kind.CONFIG)[1])
-    if config.suite != epochs.newest.suite:
-        raise FormatError(
-            f"{names.CONFIG} is of suite {config.suite}",
-            why=f"the key slots are of suite {epochs.newest.suite}: one of them was replaced",
-            cure="bring both back from one copy of the store",
-            key=names.CONFIG,
-        )
     ledger = Ledger(sealed)
     ledger.open()
     return Repository(store, surroundings, config, sealed, ledger)

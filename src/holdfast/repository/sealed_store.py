@@ -7,6 +7,7 @@ from holdfast.repository.format import envelope, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.key_epochs import KeyEpochs
 from holdfast.repository.object_store import Buffer, ObjectStore
+from holdfast.repository.older_versions import open_newest_good
 from holdfast.repository.surroundings import Surroundings
 
 _LABELS = {
@@ -52,7 +53,7 @@ class SealedStore:
 
     def read(self, key: str, *kinds: Kind) -> tuple[Kind, bytes]:
         """Kind and body of an object that must be of one of `kinds`. Raises ObjectNotFoundError, IntegrityError."""
-        return self.open(key, self.store.get(key), *kinds)
+        return open_newest_good(self.store, key, lambda data: self.open(key, data, *kinds))
 
     def open(self, key: str, data: Buffer, *kinds: Kind) -> tuple[Kind, bytes]:
         """The same for bytes that were fetched already."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from holdfast.domain.errors import (
     ConflictError,
@@ -16,6 +17,7 @@ from holdfast.domain.errors import (
     UnavailableError,
     UsageError,
 )
+from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.format import acknowledgement as acknowledgement_form
 from holdfast.repository.format import alive as alive_form
 from holdfast.repository.format import ledger as ledger_form
@@ -25,7 +27,7 @@ from holdfast.repository.format import retirement as retirement_form
 from holdfast.repository.format import tombstone as tombstone_form
 from holdfast.repository.format.acknowledgement import Acknowledgement
 from holdfast.repository.format.alive import Alive
-from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
@@ -43,7 +45,9 @@ REPACKING = ""  # no workload can be called so
 
 @dataclass(frozen=True, slots=True)
 class WriterSession:
-    """An open session: announced in the ledger, and in agreement with the newest plan."""
+    """An open session: announced in the ledger, and in agreement with the newest plan. `keep_until`: what its point is
+    promised; `repository` is the one in which all that it writes is locked as long (rule 9.1).
+    """
 
     repository: Repository
     tenant: Tenant
@@ -53,6 +57,7 @@ class WriterSession:
     session: bytes
     plan: Plan
     started: str
+    keep_until: datetime | None = None
 
     @property
     def point_key(self) -> str:
@@ -65,19 +70,30 @@ class WriterSession:
 
 
 def open_session(
-    repository: Repository, tenant_name: str, workload: str, session: bytes | None = None
+    repository: Repository,
+    tenant_name: str,
+    workload: str,
+    session: bytes | None = None,
+    keep_until: datetime | None = None,
 ) -> WriterSession:
     """Rule 3, in this order: the ledger's `open`, the newest plan, its acknowledgement. Index runs are read after.
 
     `session`: an id that was never used, where the caller has drawn one; of two who open it one does (ConflictError).
+    `keep_until`: the promise, in an immutable repository; UsageError in another one.
     """
     _check_workload(workload)
-    return _open_session(repository, tenant_name, workload, session)
+    if keep_until is not None and not repository.config.immutable:
+        raise UsageError(
+            f"{repository.store.location} promises nothing",
+            why="it is not immutable: who may delete in it may delete every point",
+            cure="leave the promise out, or make a repository with `holdfast repository init --immutable`",
+        )
+    return _open_session(repository, tenant_name, workload, session, keep_until)
 
 
 def open_repacking(repository: Repository, tenant_name: str) -> WriterSession:
     """The same for a session that moves chunks into other packs and ends without a point."""
-    return _open_session(repository, tenant_name, REPACKING, None)
+    return _open_session(repository, tenant_name, REPACKING, None, None)
 
 
 def is_repacking(repository: Repository, point_key: str) -> bool:
@@ -86,7 +102,9 @@ def is_repacking(repository: Repository, point_key: str) -> bool:
     return repository.tenant_by_id(bytes.fromhex(tenant_id)).keys.workload_id(REPACKING).hex() == workload_id
 
 
-def _open_session(repository: Repository, tenant_name: str, workload: str, session: bytes | None) -> WriterSession:
+def _open_session(
+    repository: Repository, tenant_name: str, workload: str, session: bytes | None, keep_until: datetime | None
+) -> WriterSession:
     tenant = repository.ensure_tenant(tenant_name)
     tenant_id = repository.tenant_id(tenant_name)
     workload_id = tenant.keys.workload_id(workload)
@@ -100,7 +118,8 @@ def _open_session(repository: Repository, tenant_name: str, workload: str, sessi
         acknowledgement = Acknowledgement(session, plan.epoch)
         key = names.acknowledgement(session, plan.epoch)
         repository.sealed.write(Kind.ACKNOWLEDGEMENT, key, acknowledgement_form.encode(acknowledgement))
-    return WriterSession(repository, tenant, tenant_id, workload, workload_id, session, plan, started)
+    locking = repository.promising(keep_until)
+    return WriterSession(locking, tenant, tenant_id, workload, workload_id, session, plan, started, keep_until)
 
 
 def _check_workload(name: str) -> None:
@@ -139,6 +158,7 @@ def commit(session: WriterSession, manifest: Manifest) -> Manifest:
 def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.Record:
     """The `commit` record of a point."""
     origin = {} if manifest.origin is None else {"origin": manifest.origin.backup.encode()}
+    promise = {} if manifest.keep_until is None else {"keep_until": manifest.keep_until}
     return commit_record(
         manifest.session,
         point_key,
@@ -152,6 +172,7 @@ def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.
             "parent": manifest.parent,
             **origin,
             **({"plan_epoch": manifest.plan_epoch} if manifest.plan_epoch else {}),
+            **promise,
         },
     )
 
@@ -159,12 +180,11 @@ def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.
 def read_point(repository: Repository, point_key: str) -> Manifest | None:
     """The manifest at that key; None when there is none or a tombstone. Raises IntegrityError for damage."""
     try:
-        data = repository.store.get(point_key)
+        kind, body = repository.sealed.read(point_key, Kind.MANIFEST, Kind.TOMBSTONE)
     except ObjectNotFoundError:
         return None
-    if read_header(data, point_key).kind == Kind.TOMBSTONE:
+    if kind == Kind.TOMBSTONE:
         return None
-    body = repository.sealed.open(point_key, data, Kind.MANIFEST)[1]
     manifest = manifest_form.decode(body)
     if manifest.session.hex() != point_key.rsplit("/", 1)[1]:
         raise IntegrityError(
@@ -226,7 +246,11 @@ def close_ended(repository: Repository, session: bytes, point_key: str) -> None:
 
 
 def retire(repository: Repository, session: bytes, point_key: str) -> None:
-    """Rule 2: `retired/<session>` first and acknowledged, then the ledger's record. Running it again is safe."""
+    """Rule 2: `retired/<session>` first and acknowledged, then the ledger's record. Running it again is safe.
+
+    Raises ConflictError before the point's promise (rule 9.4).
+    """
+    require_no_promise(repository, session, point_key)
     time = repository.surroundings.timestamp()
     try:
         body = retirement_form.encode(Retirement(session, point_key, time))
@@ -235,6 +259,18 @@ def retire(repository: Repository, session: bytes, point_key: str) -> None:
         pass  # retired before, perhaps by a run that died before its ledger record
     if session in repository.ledger.refresh().live:
         repository.ledger.append({"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time})
+
+
+def require_no_promise(repository: Repository, session: bytes, point_key: str) -> None:
+    """Raises ConflictError with the date while an immutable repository has promised to keep the point."""
+    manifest = read_point(repository, point_key) if repository.config.immutable else None
+    promise = None if manifest is None or manifest.keep_until is None else parse_time(manifest.keep_until)
+    if promise is not None and promise > repository.surroundings.now():
+        raise ConflictError(
+            f"restore point {session.hex()} is kept until {format_time(promise)}",
+            why="that was promised when it was made, and the repository is immutable",
+            cure="delete it then; before, nobody can",
+        )
 
 
 def living(repository: Repository, session: bytes, progress: Progress) -> LivingProgress:

@@ -1,20 +1,34 @@
-"""One collection in a repository that is open: the words of people and appliances, and the repository's own."""
+"""One collection or renewal in an open repository: the words of people and appliances, and the repository's own."""
 
 from collections.abc import Callable
 from datetime import timedelta
 
 from holdfast.domain.collection import Collected, CollectionWish
+from holdfast.domain.errors import HoldfastError, LocksEndingError
+from holdfast.domain.time import format_time
 from holdfast.repository.collection.collect import Collection, CollectionOrder
 from holdfast.repository.opening import Repository
 from holdfast.repository.progress import Progress
+from holdfast.repository.renewal.notice import holds_until, is_overdue
+from holdfast.repository.renewal.renew import RenewalReport, renew_locks
 
 
 def collect(
     repository: Repository, wish: CollectionWish, progress: Progress, pause: Callable[[float], None]
 ) -> Collected:
-    """To its end, or until sessions have been waited for long enough. Raises IntegrityError, ConflictError."""
+    """To its end, or until sessions have been waited for long enough; in an immutable repository locks are renewed
+    after it, whatever came of it. Raises IntegrityError, ConflictError, LocksEndingError.
+    """
     order = CollectionOrder(timedelta(minutes=wish.wait_minutes), repack=wish.repack, dry_run=wish.dry_run)
-    report = Collection(repository, order, progress, pause).run()
+    renews = repository.config.immutable and not wish.dry_run
+    try:
+        report = Collection(repository, order, progress, pause).run()
+    except HoldfastError:
+        if renews:
+            renew(repository, progress)
+        raise
+    # After it, so that what it has condemned is not locked again.
+    renewed = renew(repository, progress).extended if renews else 0
     return Collected(
         plan=report.epoch,
         restore_points=report.points,
@@ -29,5 +43,21 @@ def collect(
         kept_packs=report.kept,
         young_packs=report.young,
         young_bytes=report.young_bytes,
+        locked_packs=report.locked,
+        renewed_locks=renewed,
         waiting={one.session.hex(): one.since for one in report.waiting},
     )
+
+
+def renew(repository: Repository, progress: Progress, *, dry_run: bool = False) -> RenewalReport:
+    """One renewal of locks. Where it fails and the last one is long ago, the error is the alarm (LocksEndingError)."""
+    try:
+        return renew_locks(repository, progress, dry_run=dry_run)
+    except HoldfastError as error:
+        if not is_overdue(repository):
+            raise
+        raise LocksEndingError(
+            f"locks of {repository.store.location} begin to end on {format_time(holds_until(repository))}",
+            why=f"they could not be renewed: {error.what} ({error.why})",
+            cure=error.cure,
+        ) from error

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from holdfast.repository.opening import (
 from holdfast.repository.points import PointSummary, find_point, list_points, load_manifest
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import RestoreReport, restore_volume
+from holdfast.repository.renewal.renew import RenewalReport
 from holdfast.repository.retrieval import retrieving
 from holdfast.repository.retrieval.plan import plan_retrieval
 from holdfast.repository.retrieval.retrieving import KeepingProgress, Retrieval, RetrievalOrder
@@ -122,6 +123,11 @@ def collect(opened: LocalRepository, wish: CollectionWish, progress: Progress) -
     return collected
 
 
+def renew_locks(opened: LocalRepository, progress: Progress, *, dry_run: bool) -> RenewalReport:
+    """Make the locks of an immutable repository last. Raises UsageError, LocksEndingError."""
+    return collecting.renew(opened.repository, progress, dry_run=dry_run)
+
+
 def _unlocked(store: ObjectStore, password: bytes | None, surroundings: Surroundings) -> Repository:
     try:
         return open_repository(store, Secret(password, LazyKeyService()), surroundings)
@@ -144,6 +150,7 @@ def initialised(
     kdf_memory_bytes: int,
     *,
     suite: int = DEFAULT_SUITE,
+    immutable: bool = False,
 ) -> Iterator[NewRepository]:
     """Make a repository; what was remembered of the location is replaced. Raises UsageError where no key is given."""
     if password is None and kms_key is None:
@@ -162,14 +169,20 @@ def initialised(
             kms_key=kms_key,
             archive_class=asked_class(location),
             suite=suite,
+            immutable=immutable,
         )
         remember(new.repository, FileLocationMemory(home_folder(), warn), forget=True)
         yield new
 
 
-def backup_order(workload: str, parent: str | None, compression: str) -> BackupOrder:
-    """What to back up as what; `compression`: fast, default or best."""
-    return BackupOrder(workload, parent, level=CompressionLevel[compression.upper()])
+def backup_order(
+    opened: LocalRepository, workload: str, parent: str | None, compression: str, keep: timedelta | None
+) -> BackupOrder:
+    """What to back up as what; `compression`: fast, default or best. `keep`: how long from now it is promised to be
+    there.
+    """
+    keep_until = None if keep is None else opened.repository.surroundings.now() + keep
+    return BackupOrder(workload, parent, level=CompressionLevel[compression.upper()], keep_until=keep_until)
 
 
 def back_up(

@@ -7,7 +7,8 @@ import pytest
 COLLECTION_FIELDS = {
     "dry_run", "plan", "restore_points", "packs", "stored_bytes", "condemned_packs", "condemned_bytes",
     "repacked_packs", "written_bytes", "deleted_packs", "freed_bytes", "kept_packs", "young_packs",
-    "young_bytes", "waiting",
+    "young_bytes", "waiting", "locked_packs",
+    "renewed_locks",
 }  # fmt: skip
 MIB = 1 << 20
 

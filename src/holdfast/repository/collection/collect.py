@@ -49,8 +49,8 @@ class CollectionOrder:
 @dataclass(frozen=True, slots=True)
 class CollectionReport:
     """What was found and done. `condemned` and `repacked` count packs of this collection's own plan, `kept` those that
-    are condemned and still needed; bytes are as stored. `young`: cold packs that nothing needs and that cost as much
-    deleted as kept. `waiting`: sessions that hold the rest up.
+    are condemned and still there, `locked` those of them that a lock holds; bytes are as stored. `young`: cold packs
+    that nothing needs and that cost as much deleted as kept. `waiting`: sessions that hold the rest up.
     """
 
     epoch: int
@@ -64,6 +64,7 @@ class CollectionReport:
     deleted: int = 0
     freed_bytes: int = 0
     kept: int = 0
+    locked: int = 0
     young: int = 0
     young_bytes: int = 0
     waiting: tuple[OpenSession, ...] = ()
@@ -190,19 +191,20 @@ class Collection:
     def _sweep(
         self, report: CollectionReport, plan: Plan, needed: Set[bytes], packs: StandingPacks
     ) -> CollectionReport:
-        """Delete what is condemned and not needed."""
+        """Delete what is condemned and not needed; what a lock holds stays, and stays condemned (rule 4.4)."""
         standing = [pack for pack in sorted(plan.condemned) if packs.stands(pack)]
         doomed = [pack for pack in standing if pack not in needed]
-        sizes = [packs.size_bytes(pack) or 0 for pack in doomed]
+        sizes = {pack: packs.size_bytes(pack) or 0 for pack in doomed}
         delete = self._repository.store.delete
-        for _done in self._repository.surroundings.transfer.map(lambda pack: delete(names.pack(pack)), doomed):
-            pass
-        packs.forget(doomed)
+        answers = self._repository.surroundings.transfer.map(lambda pack: delete(names.pack(pack)), doomed)
+        gone = [pack for pack, is_gone in zip(doomed, answers, strict=True) if is_gone]
+        packs.forget(gone)
         return dataclasses.replace(
             report,
-            deleted=report.deleted + len(doomed),
-            freed_bytes=report.freed_bytes + sum(sizes),
-            kept=len(standing) - len(doomed),
+            deleted=report.deleted + len(gone),
+            freed_bytes=report.freed_bytes + sum(sizes[pack] for pack in gone),
+            kept=len(standing) - len(gone),
+            locked=len(doomed) - len(gone),
         )
 
     def _foreseen(self, report: CollectionReport, found: Findings, needed: Set[bytes]) -> CollectionReport:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from holdfast.domain.errors import ObjectNotFoundError
+from holdfast.domain.time import parse_time
 from holdfast.repository.collection.roots import require_whole_ledger
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
-from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.envelope import Kind
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.presence import is_there
@@ -82,10 +83,16 @@ def close_dead(repository: Repository) -> None:
             close_ended(repository, session, str(record["point"]))
     listed = {info.key.removeprefix(names.RETIRED) for info in repository.store.list(names.RETIRED)}
     for session, record in state.live.items():
-        if session.hex() in listed:
+        # Before its promise a point cannot have been retired by us; what says so stays, and the point is needed.
+        if session.hex() in listed and not _is_promised(repository, record):
             retire(repository, session, str(record["point"]))
     for session in list(_silent_readers(repository)):
         repository.ledger.append({"type": ledger_form.UNPIN, "session": session})
+
+
+def _is_promised(repository: Repository, record: ledger_form.Record) -> bool:
+    until = record.get("keep_until")
+    return repository.config.immutable and until is not None and parse_time(until) > repository.surroundings.now()
 
 
 def _silent_readers(repository: Repository) -> Iterator[bytes]:
@@ -96,10 +103,6 @@ def _silent_readers(repository: Repository) -> Iterator[bytes]:
 
 def _bears_tombstone(repository: Repository, point_key: str) -> bool:
     try:
-        data = repository.store.get(point_key)
+        return repository.sealed.read(point_key, Kind.TOMBSTONE, Kind.MANIFEST)[0] == Kind.TOMBSTONE
     except ObjectNotFoundError:
         return False
-    if read_header(data, point_key).kind != Kind.TOMBSTONE:
-        return False
-    repository.sealed.open(point_key, data, Kind.TOMBSTONE)
-    return True

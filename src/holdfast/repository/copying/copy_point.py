@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
+from holdfast.domain.time import parse_time
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
@@ -65,12 +67,14 @@ class Copying:
         """Copy a point that the target does not have. Raises what reading and writing raise; then there is no copy."""
         with pinned(self.source, [point.session], progress) as reading:
             manifest = load_manifest(self.source, point)
-            session = open_session(self.target, manifest.tenant, manifest.workload)
+            session = open_session(
+                self.target, manifest.tenant, manifest.workload, keep_until=_promise(manifest, self.target)
+            )
             writing = living(self.target, session.session, reading)
             with ended_on_failure(session, writing):
                 base = choose_base(session, self.source, self.there, self.here, point)
                 backup = BackupSession.begin(
-                    self.target.access(manifest.tenant), terms_of(session, CompressionLevel.DEFAULT)
+                    session.repository.access(manifest.tenant), terms_of(session, CompressionLevel.DEFAULT)
                 )
                 try:
                     return self._copy(session, backup, point, manifest, base, writing)
@@ -118,7 +122,6 @@ class Copying:
             parent=None if base is None else base.manifest.session,
             statistics=manifest.statistics,
             configuration=manifest.configuration,
-            keep_until=manifest.keep_until,
             copied=Copied(manifest.created, origin),
         )
         committed = commit_point(session, written)
@@ -152,3 +155,8 @@ def _base_volumes(base: Base | None, volume: VolumeMap) -> tuple[VolumeMap | Non
     if in_target is None or in_source is None or in_source.cut != volume.cut:
         return None, None
     return in_target, in_source
+
+
+def _promise(manifest: Manifest, target: Repository) -> datetime | None:
+    """What the original is promised, where the target can promise anything, too."""
+    return parse_time(manifest.keep_until) if target.config.immutable and manifest.keep_until else None

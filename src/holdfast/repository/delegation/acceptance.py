@@ -19,6 +19,7 @@ from holdfast.repository.format import cbor, names
 from holdfast.repository.format.manifest import IMAGE, VOLUME_LIMIT_BYTES, Manifest, VolumeMap
 from holdfast.repository.format.plan import NO_PLAN
 from holdfast.repository.opening import Repository
+from holdfast.repository.renewal.renew import require_locks
 from holdfast.repository.sessions import WriterSession, read_point, record_commit
 from holdfast.repository.writing.backup_session import Counters
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
@@ -46,6 +47,8 @@ def accept_backup(
     access = repository.access_with(writer.tenant_id, writer.tenant.keys)
     index = ChunkIndex(task.terms.condemned)
     index_new_packs(access, session, task.owner.kid, result.packs, index)
+    if repository.config.immutable:
+        require_locks(repository, [names.pack(pack.pack) for pack in result.packs], task.keep_until)
     _load_runs(access, task, result, index)
     for order, volume in _paired(task, result):
         check_new_map(access, index, volume, order.parent)
@@ -71,7 +74,7 @@ def _writer(repository: Repository, point_key: str, task: BackupTask) -> WriterS
             f"session {task.session.hex()} is not open", why="the ledger says so", cure="run the backup again"
         )
     return WriterSession(
-        repository=repository,
+        repository=repository.promising(task.keep_until),
         tenant=tenant,
         tenant_id=task.owner.tenant,
         workload=task.workload,
@@ -79,6 +82,7 @@ def _writer(repository: Repository, point_key: str, task: BackupTask) -> WriterS
         session=task.session,
         plan=dataclasses.replace(NO_PLAN, epoch=task.terms.plan_epoch),
         started=record["time"],
+        keep_until=task.keep_until,
     )
 
 

@@ -7,6 +7,7 @@ attempts work under that plan; so a result of an earlier attempt is never accept
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from holdfast.domain.errors import ConflictError, NotFoundError, ObjectNotFoundError, UsageError
 from holdfast.repository.compression import CompressionLevel
@@ -64,12 +65,14 @@ def prepare_backup(
     with_parent: bool = True,
     session: bytes | None = None,
     limits: Mapping[str, int] | None = None,
+    keep_until: datetime | None = None,
 ) -> PreparedBackup:
     """Open a session and choose the parent of each volume, by name, in the newest point that may be inherited from.
 
     `session`: the caller's own random id, so that running this again after a crash finds what it began. A session that
     was opened and never ordered is ended and another one begun: the one that counts is the answer's.
-    Raises ConflictError for a session that has ended, UsageError for an archive repository.
+    `keep_until`: what an immutable repository is to promise. Raises ConflictError for a session that has ended,
+    UsageError for an archive repository.
     """
     _check_volumes(volumes)
     if repository.config.archive_class is not None:
@@ -85,7 +88,7 @@ def prepare_backup(
             # Who opened it may still live and have acknowledged any plan: only an end is safe.
             abandon(repository, session)
             session = None
-    writer = open_session(repository, tenant, workload, session)
+    writer = open_session(repository, tenant, workload, session, keep_until)
     manifest, warnings = newest_parent(writer, only_volume=False) if with_parent else (None, ())
     parents = {} if manifest is None else fixed_volumes(manifest)
     orders = tuple(
@@ -107,6 +110,8 @@ def prepare_backup(
         parent=manifest.session if manifest is not None and inherits else None,
         further_runs=_further_runs(writer, terms),
         limits=dict(limits or {}),
+        locked=repository.config.immutable,
+        keep_until=keep_until,
     )
     return PreparedBackup(repository, task, warnings)
 

@@ -1,9 +1,11 @@
 """Tasks as bytes (section 16): deterministic CBOR, bounded on the way back."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from holdfast.domain.errors import FormatError
+from holdfast.domain.errors import FormatError, UsageError
+from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE, SUITES
@@ -64,6 +66,7 @@ def encode_task(task: Task) -> bytes:
             "further_runs": list(task.further_runs),
             "volumes": [_order_fields(order) for order in task.volumes],
             **_terms_fields(task.terms),
+            **_lock_fields(task),
         }
     )
 
@@ -78,6 +81,13 @@ def decode_task(body: bytes) -> Task:
     if work == RESTORE:
         return _restore_task(fields)
     raise FormatError(f"task: unknown work {work}", why=f"expected {BACKUP} or {RESTORE}")
+
+
+def _lock_fields(task: BackupTask) -> dict[str, Any]:
+    """Nothing where nothing is to be locked."""
+    if not task.locked:
+        return {}
+    return {"locked": True, "keep_until": None if task.keep_until is None else format_time(task.keep_until)}
 
 
 def _owner_fields(owner: TenantPart) -> dict[str, Any]:
@@ -166,7 +176,17 @@ def _backup_task(fields: Fields) -> BackupTask:
         further_runs=tuple(fields.texts("further_runs")),
         limits=_limits(fields),
         proof=fields.sized("proof", 32),
+        locked=bool(fields.optional("locked", bool)),
+        keep_until=_time(fields, "keep_until"),
     )
+
+
+def _time(fields: Fields, key: str) -> datetime | None:
+    text = fields.optional(key, str)
+    try:
+        return None if text is None else parse_time(text)
+    except UsageError as error:
+        raise FormatError(f"task: bad {key}", why=error.what) from error
 
 
 def _restore_task(fields: Fields) -> RestoreTask:

@@ -6,6 +6,7 @@ no data but its own. A restore task holds the data keys of exactly the sessions 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 from holdfast.domain.errors import PermissionDeniedError
@@ -14,6 +15,8 @@ from holdfast.repository.crypto.keys import EpochKeys, KeyRing
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.manifest import VolumeMap
+from holdfast.repository.locks.locking_store import LockingStore
+from holdfast.repository.locks.terms import locking_from
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.terms import WritingTerms
@@ -90,7 +93,8 @@ class VolumeOrder:
 @dataclass(frozen=True, slots=True, repr=False)
 class BackupTask:
     """A session's writing, done by a worker. `data_key` is SD of that session. `further_runs`: index runs that say
-    where nodes of the parent's map lie now, and are not built upon. `limits` are for who reads the source.
+    where nodes of the parent's map lie now, and are not built upon. `limits` are for who reads the source. `locked`:
+    whether packs are locked, until a generation after `keep_until` where the point has a promise.
 
     `proof` is the appliance's mark that it made the task: a worker can write scratch objects, but none that bear it.
     """
@@ -107,9 +111,13 @@ class BackupTask:
     further_runs: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     proof: bytes = bytes(32)
+    locked: bool = False
+    keep_until: datetime | None = None
 
     def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
-        """What this worker may open and write."""
+        """What this worker may open and write; packs are locked where the task says so (rule 9.6)."""
+        if self.locked:
+            store = LockingStore(store, locking_from(surroundings.now, self.keep_until))
         runs = (*(offer.key for offer in self.terms.index_runs), *self.further_runs)
         data_keys = {self.session: self.data_key}
         return self.owner.access(store, surroundings, data_keys, runs, self.pack_size_bytes)

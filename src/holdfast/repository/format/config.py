@@ -9,8 +9,9 @@ from holdfast.repository.format import cbor
 
 FORMAT = 1
 PACK_SIZE_BYTES = 16 * 1024 * 1024
-# Each pack that is retrieved costs a request, and nothing is read of it before it is there as a whole.
-ARCHIVE_PACK_SIZE_BYTES = 64 * 1024 * 1024
+# Of archives, where each pack that is retrieved costs a request and nothing is read of it before it is there as a
+# whole, and of immutable repositories, where each lock is renewed on its own.
+LARGE_PACK_SIZE_BYTES = 64 * 1024 * 1024
 STANDARD = "standard"
 ARCHIVE = "archive"
 PACK_SIZE_LIMIT_BYTES = 256 * 1024 * 1024
@@ -18,7 +19,9 @@ PACK_SIZE_LIMIT_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Config:
-    """What a repository is; written once. `archive_class` is where its data packs go, None for class standard."""
+    """What a repository is; written once. `archive_class` is where its data packs go, None for class standard;
+    `immutable`: what is in it is locked (ordering rule 9).
+    """
 
     repository: bytes
     name_key: bytes
@@ -27,6 +30,7 @@ class Config:
     pack_size_bytes: int = PACK_SIZE_BYTES
     archive_class: ArchiveClass | None = None
     suite: int = DEFAULT_SUITE
+    immutable: bool = False
 
     @property
     def repository_class(self) -> str:
@@ -48,6 +52,8 @@ def encode(config: Config) -> bytes:
     }
     if config.archive_class is not None:
         fields["storage_class"] = config.archive_class.value
+    if config.immutable:
+        fields["immutable"] = True
     return cbor.encode(fields)
 
 
@@ -74,4 +80,5 @@ def decode(body: bytes) -> Config:
         pack_size_bytes=fields.natural("pack_size", PACK_SIZE_LIMIT_BYTES),
         archive_class=None if storage_class is None else ArchiveClass(storage_class),
         suite=suite,
+        immutable=bool(fields.optional("immutable", bool)),
     )

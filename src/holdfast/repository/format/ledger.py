@@ -9,8 +9,8 @@ from holdfast.repository.format import cbor
 
 CHECKPOINT_EVERY = 1000
 FIRST_PREVIOUS = bytes(32)
-OPEN, COMMIT, RETIRE, PIN, UNPIN = "open", "commit", "retire", "pin", "unpin"
-TYPES = (OPEN, COMMIT, RETIRE, PIN, UNPIN)
+OPEN, COMMIT, RETIRE, PIN, UNPIN, RENEW = "open", "commit", "retire", "pin", "unpin", "renew"
+TYPES = (OPEN, COMMIT, RETIRE, PIN, UNPIN, RENEW)
 
 Record = Mapping[str, Any]
 
@@ -28,7 +28,8 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class LedgerState:
     """The sum of the ledger up to `sequence`, keyed by session. `head` is the SHA-256 of that whole object;
-    `plan_epoch` the newest plan that any point was made under: that one must be there.
+    `plan_epoch` the newest plan that any point was made under: that one must be there; `renewed` the last record of a
+    renewal of locks.
     """
 
     sequence: int = 0
@@ -37,6 +38,7 @@ class LedgerState:
     open: Mapping[bytes, Record] = field(default_factory=dict)
     pins: Mapping[bytes, Record] = field(default_factory=dict)
     plan_epoch: int = 0
+    renewed: Record | None = None
 
 
 def encode_batch(batch: Batch) -> bytes:
@@ -76,6 +78,9 @@ def _record(fields: cbor.Fields) -> Record:
             fields.sized("origin", 32)
         if fields.optional("plan_epoch", int) is not None:
             fields.natural("plan_epoch")
+        fields.optional("keep_until", str)
+    if kind == RENEW:
+        fields.get("time", str)
     return fields.values
 
 
@@ -84,13 +89,15 @@ def apply(state: LedgerState, batches: Iterable[tuple[Batch, bytes]]) -> LedgerS
     before.
     """
     live, opened, pins = dict(state.live), dict(state.open), dict(state.pins)
-    sequence, head, plan_epoch = state.sequence, state.head, state.plan_epoch
+    sequence, head, plan_epoch, renewed = state.sequence, state.head, state.plan_epoch, state.renewed
     for batch, object_sha256 in batches:
         sequence, head = batch.sequence, object_sha256
         for record in batch.records:
+            if record["type"] == RENEW:
+                renewed = record
             _apply_record(record, live, opened, pins)
             plan_epoch = max(plan_epoch, record.get("plan_epoch") or 0)
-    return LedgerState(sequence, head, live, opened, pins, plan_epoch)
+    return LedgerState(sequence, head, live, opened, pins, plan_epoch, renewed)
 
 
 def _apply_record(
@@ -122,6 +129,7 @@ def encode_checkpoint(state: LedgerState) -> bytes:
             "open": [dict(record) for record in state.open.values()],
             "pins": [dict(record) for record in state.pins.values()],
             **({"plan_epoch": state.plan_epoch} if state.plan_epoch else {}),
+            **({} if state.renewed is None else {"renewed": dict(state.renewed)}),
         }
     )
 
@@ -132,6 +140,7 @@ def decode_checkpoint(body: bytes) -> LedgerState:
     parts: dict[str, dict[bytes, Record]] = {}
     for name in ("live", "open", "pins"):
         parts[name] = {record["session"]: record for record in (_record(item) for item in fields.maps(name))}
+    renewed = fields.optional("renewed", dict)
     return LedgerState(
         fields.natural("sequence"),
         fields.sized("head", 32),
@@ -139,4 +148,5 @@ def decode_checkpoint(body: bytes) -> LedgerState:
         parts["open"],
         parts["pins"],
         fields.natural("plan_epoch") if "plan_epoch" in fields.values else 0,
+        None if renewed is None else _record(cbor.Fields(renewed, "ledger checkpoint.renewed")),
     )

@@ -20,6 +20,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.pack import PACK_LIMIT_BYTES, PLAIN_LIMIT_BYTES, TAG_BYTES, ChunkCipher, ChunkEntry
 from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.object_store import Buffer
+from holdfast.repository.older_versions import older_versions
 from holdfast.repository.reading.index_search import IndexSearch
 
 GAP_LIMIT_BYTES = 64 * 1024
@@ -75,6 +76,7 @@ class ChunkReader:
         self._type_key = access.keys.chunk_key(chunk_type)
         self._search = search
         self._cipher = functools.lru_cache(maxsize=256)(self._derive)
+        self._versions = functools.lru_cache(maxsize=256)(self._older_versions)
         self.passed_over: dict[str, str] = {}
 
     def read(self, wanted: PackRange) -> Iterator[tuple[Located, Buffer]]:
@@ -122,6 +124,10 @@ class ChunkReader:
     def _copy_of_damaged(self, chunk: Located) -> OpenedChunk:
         key = names.pack(chunk.place.pack.pack)
         why = f"chunk {chunk.place.number} at byte {chunk.place.offset} does not open"
+        hidden = self._older_version(chunk, key)
+        if hidden is not None:
+            self.passed_over.setdefault(key, f"{why}; an older version of the object does")
+            return hidden
         copy, _denied = self._copy(chunk)
         if copy is None:
             raise IntegrityError(
@@ -132,6 +138,18 @@ class ChunkReader:
             )
         self.passed_over.setdefault(key, why)
         return copy
+
+    def _older_versions(self, key: str) -> tuple[str, ...]:
+        return tuple(older_versions(self._store, key))
+
+    def _older_version(self, chunk: Located, key: str) -> OpenedChunk | None:
+        """From a version that something else was put over (rule 9.5)."""
+        place = chunk.place
+        for version in self._versions(key):
+            opened = self._open(chunk.id, place, self._store.get(key, place.offset, place.length, version))
+            if opened is not None:
+                return opened
+        return None
 
     def _copy(self, chunk: Located) -> tuple[OpenedChunk | None, PermissionDeniedError | None]:
         """From the first other place that any index run knows and that opens, each asked once; and why one could not be

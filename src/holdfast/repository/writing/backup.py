@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO
 
 from holdfast.domain.errors import UsageError
@@ -28,12 +29,15 @@ NO_PARENT = "none"
 
 @dataclass(frozen=True, slots=True)
 class BackupOrder:
-    """What to back up as what. `parent`: a point's name, `none`, or None for the workload's newest."""
+    """What to back up as what. `parent`: a point's name, `none`, or None for the workload's newest. `keep_until`: what
+    an immutable repository is to promise.
+    """
 
     workload: str
     parent: str | None = None
     tenant: str = DEFAULT_TENANT
     level: CompressionLevel = CompressionLevel.DEFAULT
+    keep_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def backup_volume(
 
     Raises UsageError for a list without a parent; anything that fails leaves no point.
     """
-    session = open_session(repository, order.tenant, order.workload)
+    session = open_session(repository, order.tenant, order.workload, keep_until=order.keep_until)
     progress = living(repository, session.session, progress)
     with vigil.kept(session.session), ended_on_failure(session, progress), ExitStack() as stack:
         inheritance = inherit(session, VOLUME_NAME, source)
@@ -99,7 +103,7 @@ def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, 
     """Back up everything a stream gives, cut by content. Raises UsageError where a parent is asked for."""
     if order.parent not in (None, NO_PARENT):
         raise UsageError("a stream has no parent", why="its chunks are found by content", cure="leave --parent out")
-    session = open_session(repository, order.tenant, order.workload)
+    session = open_session(repository, order.tenant, order.workload, keep_until=order.keep_until)
     progress = living(repository, session.session, progress)
     with ended_on_failure(session, progress), _begun(session, order) as backup:
         volume = write_stream(backup, stream, session.tenant.keys.gear(), name=VOLUME_NAME, progress=progress)

@@ -7,6 +7,7 @@ import numpy as np
 
 import holdfast
 from holdfast.domain.errors import ConflictError, ObjectExistsError
+from holdfast.domain.time import format_time
 from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.format import index_run, names
 from holdfast.repository.format.envelope import Kind
@@ -40,7 +41,6 @@ class WrittenVolumes:
     parent: bytes | None
     statistics: Mapping[str, int]
     configuration: bytes | None = None
-    keep_until: str | None = None
     copied: Copied | None = None
 
 
@@ -59,7 +59,7 @@ def commit_point(session: WriterSession, written: WrittenVolumes) -> Manifest:
         packs=written.packs,
         index_runs=runs,
         plan_epoch=session.plan.epoch,
-        keep_until=written.keep_until,
+        keep_until=None if session.keep_until is None else format_time(session.keep_until),
         writer=f"holdfast {holdfast.__version__}",
         statistics=written.statistics,
         configuration=written.configuration,

@@ -1,0 +1,43 @@
+"""Rule 9.5: what was put over an object hides it from nobody who can tell the two apart."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from holdfast.domain.errors import IntegrityError, PermissionDeniedError
+from holdfast.repository.object_store import Buffer, ObjectStore
+
+Opened = TypeVar("Opened")
+
+
+def open_newest_good(store: ObjectStore, key: str, opened: Callable[[Buffer], Opened]) -> Opened:
+    """What `opened` makes of the object, or else of its newest older version that it takes.
+
+    Raises what it raised for the newest (IntegrityError) where it takes none; ObjectNotFoundError.
+    """
+    try:
+        return opened(store.get(key))
+    except IntegrityError as error:
+        damage = error
+    for version in older_versions(store, key):
+        try:
+            return opened(store.get(key, version=version))
+        except IntegrityError:
+            continue  # that one was not written by us either, or is damaged; the newest one's damage is reported
+    raise damage
+
+
+def hidden_keys(store: ObjectStore, prefix: str) -> list[str]:
+    """Keys of which a version is kept, whatever a LIST shows; none where we may not ask."""
+    try:
+        return sorted({found.key for found in store.versions(prefix)})
+    except PermissionDeniedError:
+        return []  # who may not list versions sees what a LIST shows
+
+
+def older_versions(store: ObjectStore, key: str) -> Iterator[str]:
+    """Versions by which a key can be read, the newest first; none where the store keeps none, or we may not ask."""
+    try:
+        found = [one.version for one in store.versions(key) if one.key == key and one.version is not None]
+    except PermissionDeniedError:
+        return  # who may not list versions is told of the damage, as in a store without them
+    yield from found

@@ -1,0 +1,222 @@
+"""Rule 9 over a bucket with AWS's own rules: what is locked, until when, and what that is worth."""
+
+from datetime import timedelta
+
+import pytest
+
+from holdfast.domain.errors import ConflictError, PermissionDeniedError, UsageError
+from holdfast.domain.time import parse_time
+from holdfast.repository.collection.collect import Collection, CollectionOrder
+from holdfast.repository.key_slots import KeySlots, Secret
+from holdfast.repository.locks.terms import GENERATION
+from holdfast.repository.opening import Repository, create_repository, open_repository
+from holdfast.repository.points import list_points
+from holdfast.repository.progress import Silence
+from holdfast.repository.renewal.notice import holds_until, is_overdue
+from holdfast.repository.renewal.renew import RenewalReport, renew_locks
+from holdfast.repository.sessions import retire
+from holdfast.repository.stores.directory import DirectoryStore
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.writing.backup import BackupOrder, backup_volume
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
+from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+from holdfast.testing.small_repository import restored
+from holdfast.testing.strict_bucket import StrictBucket
+from holdfast.testing.strict_store import StrictStore
+
+DAY = timedelta(days=1)
+KEEP = 30 * DAY
+
+
+class Site:
+    """An immutable repository in a strict bucket, and its time."""
+
+    def __init__(self) -> None:
+        self.clock = SteppableClock()
+        self.bucket = StrictBucket(self.clock)
+        self.store = StrictStore(self.bucket)
+        self._seed = 0
+        new = create_repository(self.store, self.surroundings(), immutable=True)
+        self.secret = Secret(text=new.recovery_code.encode())
+
+    def surroundings(self):
+        self._seed += 1
+        return deterministic_surroundings(self._seed, self.clock)
+
+    def open(self) -> Repository:
+        return open_repository(self.store, self.secret, self.surroundings())
+
+    def later(self, days: float) -> None:
+        self.clock.step(days * 86400)
+
+    def back_up(self, content: bytes, keep: timedelta | None = KEEP) -> bytes:
+        until = None if keep is None else self.clock() + keep
+        source = MemorySource(MemoryVolume.of(content))
+        report = backup_volume(self.open(), source, BackupOrder("disk", keep_until=until), Silence())
+        return report.finished.manifest.session
+
+    def renew(self, **options) -> RenewalReport:
+        return renew_locks(self.open(), Silence(), **options)
+
+    def collect(self):
+        order = CollectionOrder(patience=timedelta(0))
+        return Collection(self.open(), order, Silence(), lambda seconds: None).run()
+
+    def retire(self, session: bytes) -> None:
+        repository = self.open()
+        [point] = [one for one in list_points(repository) if one.session == session]
+        retire(repository, point.session, point.key)
+
+    def locks(self, prefix: str = ""):
+        return {one.key: one.locked_until for one in self.bucket.every_version() if one.key.startswith(prefix)}
+
+    def attack(self) -> None:
+        """Everything that may go is removed by version, and what is left is hidden behind markers."""
+        for one in self.bucket.every_version():
+            try:
+                self.bucket.delete_version(one.key, one.id)
+            except PermissionDeniedError:
+                self.bucket.delete(one.key)
+
+    def restores(self, contents: dict[bytes, bytes]) -> bool:
+        repository = self.open()
+        points = {point.session: point for point in list_points(repository)}
+        return all(restored(repository, points[session]) == content for session, content in contents.items())
+
+
+@pytest.fixture
+def site():
+    return Site()
+
+
+def block(seed: int) -> bytes:
+    return bytes([seed]) * 1000
+
+
+def test_all_but_scratch_and_plans_is_locked_from_its_put_on(site):
+    begun = site.clock()
+    site.back_up(block(1))
+    kinds = {key.partition("/")[0]: until for key, until in site.locks().items()}
+    assert kinds.keys() >= {"config", "keys", "tenants", "packs", "points", "index", "ledger"}
+    for kind, until in kinds.items():
+        if kind in ("sessions", "plan"):
+            assert until is None
+        else:
+            assert until >= begun + GENERATION, kind
+    for prefix in ("packs/", "points/", "index/"):
+        assert all(until >= begun + KEEP + GENERATION for until in site.locks(prefix).values())
+
+
+def test_without_a_promise_there_is_a_generation(site):
+    begun = site.clock()
+    site.back_up(block(1), keep=None)
+    assert all(begun + GENERATION <= until < begun + GENERATION + DAY for until in site.locks("packs/").values())
+
+
+def test_after_an_attack_everything_restores(site):
+    session = site.back_up(block(1))
+    site.renew()
+    site.attack()
+    assert site.bucket.listed() == []
+    assert site.restores({session: block(1)})
+
+
+def test_what_is_put_over_an_object_hides_it_from_nobody(site):
+    session = site.back_up(block(1))
+    for one in site.bucket.every_version():
+        site.bucket.put(one.key, b"forged, and longer than the digest that each object ends with")
+    assert site.restores({session: block(1)})
+
+
+@pytest.mark.parametrize(
+    "bucket", [{"versions": False, "locks": False}, {"locks": False}, {"default_lock": DAY}], ids=str
+)
+def test_a_bucket_that_does_not_fit_is_refused(bucket):
+    with pytest.raises(UsageError, match="immutable") as refused:
+        create_repository(
+            StrictStore(StrictBucket(SteppableClock(), **bucket)), deterministic_surroundings(1), immutable=True
+        )
+    assert refused.value.cure
+
+
+def test_a_directory_is_refused(tmp_path):
+    for store in (DirectoryStore(tmp_path), MemoryStore()):
+        with pytest.raises(UsageError, match="immutable"):
+            create_repository(store, deterministic_surroundings(1), immutable=True)
+
+
+def test_an_ordinary_repository_promises_nothing():
+    repository = create_repository(MemoryStore(), deterministic_surroundings(1)).repository
+    order = BackupOrder("disk", keep_until=parse_time("2099-01-01T00:00:00Z"))
+    with pytest.raises(UsageError, match="promises nothing"):
+        backup_volume(repository, MemorySource(MemoryVolume.of(b"1")), order, Silence())
+    with pytest.raises(UsageError, match="no locks"):
+        renew_locks(repository, Silence())
+
+
+def test_a_point_is_not_deleted_before_its_promise(site):
+    session = site.back_up(block(1))
+    with pytest.raises(ConflictError, match="is kept until 2026-01-31"):
+        site.retire(session)
+    site.later(30)
+    site.retire(session)
+    assert list_points(site.open()) == []
+
+
+def test_what_is_condemned_and_locked_stays_condemned_until_it_may_go(site):
+    session = site.back_up(block(1), keep=None)
+    site.retire(session)
+    held = site.collect()
+    assert (held.deleted, held.kept, held.locked) == (0, held.condemned, held.condemned)
+    assert held.condemned > 0
+    site.renew()
+    site.later(11)
+    freed = site.collect()
+    assert (freed.deleted, freed.kept, freed.locked) == (held.condemned, 0, 0)
+    assert site.locks("packs/") == {}
+
+
+def test_a_renewal_asks_for_what_is_short_alone(site):
+    site.back_up(block(1))
+    first = site.renew()
+    assert 0 < first.extended < first.looked_at
+    again = site.renew()
+    assert again.extended == 1  # the batch of the ledger that says of the first one
+    assert site.renew(dry_run=True).extended == 1
+    site.later(1)
+    before = site.locks("packs/")
+    site.renew()
+    assert site.locks("packs/") == before
+
+
+def test_old_packs_are_locked_as_long_as_the_newest_point_needs(site):
+    site.back_up(block(1))
+    for _day in range(45):
+        site.later(1)
+        newest = site.back_up(block(1))
+        report = site.renew()
+        locks = site.locks("packs/")
+        assert min(locks.values()) >= site.clock() + KEEP - DAY
+        assert report.latest_promise is not None
+    assert site.restores({newest: block(1)})
+
+
+def test_who_opens_it_hears_that_nobody_renews(site):
+    assert not is_overdue(site.open())
+    site.back_up(block(1))
+    site.later(6.9)
+    assert not is_overdue(site.open())
+    site.later(0.2)
+    assert is_overdue(site.open())
+    site.renew()
+    assert not is_overdue(site.open())
+    assert holds_until(site.open()) > site.clock() + 9 * DAY
+
+
+def test_a_key_slot_that_is_locked_is_not_said_to_be_gone(site):
+    repository = site.open()
+    slots = KeySlots(repository.store, repository.surroundings)
+    slot, _code = slots.add_recovery(repository.master, "another")
+    slots.add_recovery(repository.master, "a third")
+    with pytest.raises(ConflictError, match="stays"):
+        slots.remove(slot.slot.hex(), repository.master)
