@@ -15,9 +15,9 @@ from holdfast.domain.secret_box import SecretBox
 from holdfast.repository.key_slots import Secret
 from holdfast.repository.memory_of_locations import LocationMemory, recognise, remember
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository, open_repository
+from holdfast.repository.opening import Repository, open_repository, require_class
 from holdfast.repository.progress import Silence
-from holdfast.repository.stores.location import open_store
+from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.stores.stoppable import StoppableStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.wiring.collecting import collect
@@ -76,6 +76,7 @@ class KeptOpenRepositories:
         """The id of the repository there, if it opens with that password."""
         with closing(open_store(location)) as store:
             repository = open_repository(store, Secret(password, LazyKeyService()), self._surroundings)
+            require_class(repository, asked_class(location))
             recognise(repository, self._memory)
             remember(repository, self._memory)
             return repository.master.repository.hex()

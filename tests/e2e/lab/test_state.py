@@ -67,6 +67,10 @@ class Before:
             s3.put_object(Bucket="kept", Key=f"gone/{number}", Body=os.urandom(100_000))
         s3.delete_object(Bucket="kept", Key="gone/0")
         s3.delete_objects(Bucket="kept", Delete={"Objects": [{"Key": f"gone/{number}"} for number in (1, 2, 3)]})
+        s3.put_object(Bucket="kept", Key="cold", Body=b"cold", StorageClass="DEEP_ARCHIVE")
+        s3.restore_object(
+            Bucket="kept", Key="cold", RestoreRequest={"Days": 2, "GlacierJobParameters": {"Tier": "Bulk"}}
+        )
         s3.create_bucket(Bucket="gone")
         s3.delete_bucket(Bucket="gone")
 
@@ -132,6 +136,7 @@ def contents(account: Account) -> list[Path]:
 def test_everything_looks_as_it_did(labs):
     before, after = labs
     assert [before.volume_view(after), object_view(after), version_view(after)] == before.seen
+    assert after.s3.head_object(Bucket="kept", Key="cold")["Restore"] == 'ongoing-request="true"'
 
 
 def test_volumes_and_snapshots_have_their_data(labs):
@@ -179,10 +184,10 @@ def test_locked_version_stays_locked(labs):
 
 
 def test_what_was_deleted_takes_no_room(labs):
-    """Three objects, one in parts, two versions: six contents and no more, and those of deleted objects go."""
+    """Four objects, one in parts, two versions: seven contents and no more, and those of deleted objects go."""
     _, after = labs
-    assert len(contents(after)) == 6
-    for key in ("a/large", "twice", ODD):
+    assert len(contents(after)) == 7
+    for key in ("a/large", "cold", "twice", ODD):
         after.s3.delete_object(Bucket="kept", Key=key)
     after.s3.delete_bucket(Bucket="kept")
     assert len(contents(after)) == 3

@@ -19,7 +19,7 @@ from holdfast.repository.retrieval.retrieving import (
     KeepingProgress,
     RetrievalOrder,
 )
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions import end_without_point, open_session, retire
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
@@ -166,6 +166,22 @@ def test_a_pack_goes_when_its_least_time_is_over(archive):
     assert first.isdisjoint(archive.store.cold)
     archive.retrieve(1)
     assert restored(archive.open(15), archive.points[1]) == SECOND.content
+
+
+def test_while_a_backup_is_open_no_cold_pack_is_condemned(archive):
+    """Its packs are cold from the first moment: nobody can read whose they are, and age must not decide."""
+    retire(archive.repository, archive.points[0].session, archive.points[0].key)
+    archive.clock.step(400 * DAY_SECONDS)
+    before = archive.store.cold
+    writer = open_session(archive.repository, "default", "new")
+    for seed in (30, 31):
+        report = collect(archive.open(seed))
+        assert report.young == 0
+    assert archive.store.cold == before
+    end_without_point(archive.repository, writer.session, writer.point_key)
+    for seed in (32, 33):
+        collect(archive.open(seed))
+    assert archive.store.cold < before
 
 
 def test_a_check_says_what_would_have_to_be_retrieved(archive):

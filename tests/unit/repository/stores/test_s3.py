@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import (
     HoldfastError,
     IntegrityError,
@@ -21,6 +22,7 @@ from holdfast.domain.errors import (
     UnavailableError,
     UsageError,
 )
+from holdfast.repository.object_store import Coldness, StorageTerms
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
@@ -364,3 +366,72 @@ def test_more_than_an_object_can_hold_is_not_received(opened):
     store, _ = opened(lambda asked: Answer(200, b"x", announced_bytes=1 << 40))
     with pytest.raises(UnavailableError):
         store.get("config")
+
+
+# ------------------------------------------------------------------------------------------------------ archive classes
+
+
+@pytest.mark.parametrize(
+    ("headers", "coldness"),
+    [
+        ({}, None),
+        ({"x-amz-storage-class": "GLACIER_IR"}, None),
+        ({"x-amz-storage-class": "GLACIER"}, Coldness()),
+        ({"x-amz-storage-class": "DEEP_ARCHIVE", "x-amz-restore": 'ongoing-request="true"'}, Coldness(under_way=True)),
+        (
+            {
+                "x-amz-storage-class": "GLACIER",
+                "x-amz-restore": 'ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"',
+            },
+            Coldness(readable_until=datetime(2012, 12, 21, tzinfo=UTC)),
+        ),
+    ],
+)
+def test_a_head_says_how_far_a_retrieval_is(opened, headers, coldness):
+    store, _ = opened(lambda asked: Answer(200, b"", headers))
+    assert store.head("packs/00/one").coldness == coldness
+
+
+def test_a_head_whose_end_cannot_be_read(opened):
+    restore = 'ongoing-request="false", expiry-date="soon"'
+    store, _ = opened(lambda asked: Answer(200, b"", {"x-amz-storage-class": "GLACIER", "x-amz-restore": restore}))
+    with pytest.raises(UnavailableError):
+        store.head("packs/00/one")
+
+
+def test_a_retrieval_is_one_request(opened):
+    store, server = opened(lambda asked: Answer(202))
+    store.retrieve("packs/00/one", 3, Tier.EXPEDITED)
+    (asked,) = server.asked
+    assert asked.path.partition("?") == ("/bucket/some/prefix/packs/00/one", "?", "restore")
+    assert b"<Days>3</Days>" in asked.body
+    assert b"<Tier>Expedited</Tier>" in asked.body
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (409, "RestoreAlreadyInProgress", None),
+        (403, "InvalidObjectState", None),
+        (404, "NoSuchKey", ObjectNotFoundError),
+        (503, "GlacierExpeditedRetrievalNotAvailable", ThrottledError),
+        (400, "InvalidArgument", UsageError),
+        (403, "AccessDenied", PermissionDeniedError),
+    ],
+)
+def test_a_refused_retrieval_becomes_the_right_error(opened, status, code, kind):
+    store, _ = opened(lambda asked: refusal(status, code))
+    if kind is None:
+        store.retrieve("packs/00/one", 1, Tier.BULK)
+        return
+    with pytest.raises(HoldfastError) as caught:
+        store.retrieve("packs/00/one", 1, Tier.BULK)
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("archive_class", list(ArchiveClass))
+def test_an_object_goes_where_its_terms_say(opened, archive_class):
+    store, server = opened(lambda asked: Answer(200), storage_class="STANDARD_IA")
+    store.create("packs/00/one", BODY, hashlib.sha256(BODY).digest(), StorageTerms(archive_class=archive_class))
+    store.create("packs/00/two", BODY, hashlib.sha256(BODY).digest())
+    assert [asked.headers.get("x-amz-storage-class") for asked in server.asked] == [archive_class, "STANDARD_IA"]

@@ -1,0 +1,47 @@
+"""What a retrieval costs and when a copy goes, by hand."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, end_of_copy
+
+TIB = 1024**4
+
+
+@pytest.mark.parametrize(
+    ("archive_class", "tier", "count", "size_bytes", "usd"),
+    [
+        # Of AWS re:Post, "How do I manage Amazon S3 Glacier data retrieval and storage costs?"
+        (ArchiveClass.GLACIER, Tier.STANDARD, 15_000_000, 100 * TIB, "1774"),
+        (ArchiveClass.GLACIER, Tier.EXPEDITED, 15_000_000, 100 * TIB, "153072"),
+        (ArchiveClass.GLACIER, Tier.BULK, 15_000_000, 100 * TIB, "0"),
+        (ArchiveClass.DEEP_ARCHIVE, Tier.STANDARD, 16_384, TIB, "22.1184"),
+        (ArchiveClass.DEEP_ARCHIVE, Tier.BULK, 16_384, TIB, "2.9696"),
+    ],
+)
+def test_a_retrieval_costs_its_requests_and_its_bytes(archive_class, tier, count, size_bytes, usd):
+    assert LIST_PRICES.usd(archive_class, tier, count, size_bytes, 0) == Decimal(usd)
+
+
+def test_copies_cost_what_lies_in_standard():
+    free = LIST_PRICES.usd(ArchiveClass.GLACIER, Tier.BULK, 1, TIB, 30)
+    assert free == Decimal("0.023") * 1024
+    assert LIST_PRICES.usd(ArchiveClass.GLACIER, Tier.BULK, 1, TIB, 3) == free / 10
+
+
+def test_tiers_are_offered_fastest_first_and_deep_archives_have_no_expedited():
+    for archive_class in ArchiveClass:
+        longest = [terms.longest for terms in LIST_PRICES.offers(archive_class).values()]
+        assert longest == sorted(longest)
+    assert Tier.EXPEDITED not in LIST_PRICES.offers(ArchiveClass.DEEP_ARCHIVE)
+    assert "us-east-1" in LIST_PRICES.label
+
+
+def test_a_copy_goes_at_midnight_after_its_days():
+    # S3 User Guide: at 10:30 on the 15th for three days, gone at midnight before the 19th.
+    asked = datetime(2012, 10, 15, 10, 30, tzinfo=UTC)
+    assert end_of_copy(asked, 3) == datetime(2012, 10, 19, tzinfo=UTC)
+    midnight = datetime(2012, 10, 15, tzinfo=UTC)
+    assert end_of_copy(midnight, 1) == midnight + timedelta(days=1)
