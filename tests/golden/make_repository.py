@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.crypto.keyed_hash import FIPS_SUITE
 from holdfast.repository.key_slots import Secret
@@ -127,6 +128,17 @@ def make_of_suite_1(folder: Path) -> dict[str, Any]:
     return {"password": PASSWORD, "recovery_code": new.recovery_code, "points": points}
 
 
+def make_archive(folder: Path) -> dict[str, Any]:
+    """An archive, whose data packs a directory keeps as all else: an image, and one that two workloads have alike."""
+    around = deterministic_surroundings(SEED + 3)
+    new = create_repository(
+        DirectoryStore(folder), around, password=PASSWORD.encode(), archive_class=ArchiveClass.DEEP_ARCHIVE
+    )
+    images = [("web", first_image()), ("one", small_image()), ("two", small_image())]
+    points = [_image(new.repository, workload, volume, "monday", {}) for workload, volume in images]
+    return {"password": PASSWORD, "recovery_code": new.recovery_code, "points": points}
+
+
 def _image(
     repository: Repository, workload: str, volume: MemoryVolume, name: str, earlier: dict[str, MemoryVolume]
 ) -> dict[str, Any]:
@@ -152,6 +164,6 @@ def _retire(new: NewRepository, made: list[dict[str, Any]]) -> None:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True)
-    kinds = {"": make, "rotated": make_rotated, "suite-1": make_of_suite_1}
+    kinds = {"": make, "rotated": make_rotated, "suite-1": make_of_suite_1, "archive": make_archive}
     record = kinds[sys.argv[2] if len(sys.argv) > 2 else ""](target)
     target.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")

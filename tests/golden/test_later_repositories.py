@@ -1,4 +1,4 @@
-"""Golden repositories of key epochs and of suite 1, and the standalone reader in them: what stands is read for ever."""
+"""Golden repositories of key epochs, suite 1 and class archive, and the standalone reader in them: read for ever."""
 
 import json
 import shutil
@@ -10,15 +10,16 @@ from holdfast.domain.errors import WrongKeyError
 from holdfast.repository.checking.check import check_repository
 from holdfast.repository.format.pack import read_header
 from holdfast.repository.opening import DEFAULT_TENANT
-from holdfast.repository.points import find_point
+from holdfast.repository.points import find_point, list_points
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
-from tests.golden.make_repository import make_of_suite_1, make_rotated
+from holdfast.repository.sessions import read_point
+from tests.golden.make_repository import make_archive, make_of_suite_1, make_rotated
 from tests.golden.test_repository import GOLDEN, DigestTarget, opened
 from tests.golden.test_standalone_reader import Reader, refused
 
-ROTATED, SUITE_1 = (GOLDEN.with_name(name) for name in ("two-epochs", "suite-1"))
-RECORDS = {folder: json.loads(folder.with_suffix(".json").read_text()) for folder in (ROTATED, SUITE_1)}
+ROTATED, SUITE_1, ARCHIVE = (GOLDEN.with_name(name) for name in ("two-epochs", "suite-1", "archive"))
+RECORDS = {folder: json.loads(folder.with_suffix(".json").read_text()) for folder in (ROTATED, SUITE_1, ARCHIVE)}
 
 
 @pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
@@ -52,7 +53,18 @@ def test_the_golden_repository_has_packs_of_both_epochs():
     assert {(read_header(data, "").kid, read_header(data, "").suite) for data in packs} == {(1, 2), (2, 2)}
 
 
-@pytest.mark.parametrize(("folder", "make"), [(ROTATED, make_rotated), (SUITE_1, make_of_suite_1)])
+def test_the_golden_archive_is_one_and_its_workloads_share_no_chunk(tmp_path):
+    repository = opened(Path(shutil.copytree(ARCHIVE, tmp_path / "it")), RECORDS[ARCHIVE]["password"])
+    assert (repository.config.archive_class, repository.config.pack_size_bytes) == ("DEEP_ARCHIVE", 64 << 20)
+    one, two = (read_point(repository, point.key) for point in list_points(repository) if point.workload != "web")
+    assert one is not None
+    assert two is not None
+    assert [len([pack for pack in manifest.packs if not pack.holds_maps]) for manifest in (one, two)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("folder", "make"), [(ROTATED, make_rotated), (SUITE_1, make_of_suite_1), (ARCHIVE, make_archive)]
+)
 def test_what_the_product_writes_today_is_read(tmp_path, folder, make):
     record = make(tmp_path / "today")
     assert [point["sha256"] for point in record["points"]] == [point["sha256"] for point in RECORDS[folder]["points"]]
