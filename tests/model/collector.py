@@ -233,15 +233,39 @@ def _copies(
             (
                 other
                 for other in good
-                if chunk in world.chunks_in(other) and ((chunk, other) in named or not rules.survivors_in_runs)
+                if world.opens((chunk, other)) and ((chunk, other) in named or not rules.survivors_in_runs)
             ),
             None,
         )
         for chunk in sorted(wanted)
     ]
     chosen = frozenset(choice for choice in choices if choice is not None)
-    if wanted and None not in choices:
+    readable = all(world.opens((chunk, pack)) for chunk in wanted)
+    if wanted and readable and None not in choices:
         yield chosen
+
+
+def runs_in_force(
+    world: World, plan: Plan, epoch: int, opened: frozenset[str], condemned: frozenset[str], rules: Rules
+) -> frozenset[str]:
+    """The runs that the next plan may name."""
+    return frozenset(
+        run.session
+        for run in world.runs
+        if run.session not in opened
+        and (run.session in plan.runs or run.epoch >= epoch or not rules.runs_never_return)
+        and any(pack in world.pack_names() or pack not in condemned for _chunk, pack in run.places)
+    )
+
+
+def clean_points(world: World, plan: Plan, rules: Rules) -> frozenset[str]:
+    """Points that may be built upon under that plan: all of them found, and nothing of them condemned."""
+    marked = {
+        point.session: _needed(world, plan, [point], plan.runs, rules)
+        for point in world.live_points()
+        if all(world.found(place) for place in point.places)
+    }
+    return frozenset(session for session, one in marked.items() if one is not None and session in one.clean)
 
 
 def _proposal(
@@ -256,13 +280,7 @@ def _proposal(
     everything = condemned | plan.condemned if rules.plans_are_cumulative else condemned
     if not rules.undeleted_stays_condemned:
         everything -= world.locked
-    runs = frozenset(
-        run.session
-        for run in world.runs
-        if run.session not in me.opened
-        and (run.session in plan.runs or run.epoch >= me.epoch or not rules.runs_never_return)
-        and any(pack in world.pack_names() or pack not in everything for _chunk, pack in run.places)
-    )
+    runs = runs_in_force(world, plan, me.epoch, me.opened, everything, rules)
     named = {pack for run in world.runs if run.session in runs for _chunk, pack in run.places}
     standing = world.pack_names()
     kept = everything & (standing | named if rules.named_stays_condemned else standing)

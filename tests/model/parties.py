@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.model.collector import Collector, collect
+from tests.model.repairer import Repairer, mend
 from tests.model.rules import Rules
 from tests.model.world import END, Place, Point, Run, World
 
@@ -50,7 +51,7 @@ class Unlocker(NamedTuple):
     step: str = "unlock"
 
 
-Party = Writer | Deleter | Reader | Unlocker | Collector
+Party = Writer | Deleter | Reader | Unlocker | Collector | Repairer
 
 
 def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Party]]:
@@ -60,6 +61,8 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
     match party:
         case Collector():
             yield from collect(world, party, rules)
+        case Repairer():
+            yield from mend(world, party, rules)
         case Writer():
             yield from _write(world, party, rules)
         case Deleter() if world.point(party.name):

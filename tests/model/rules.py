@@ -31,6 +31,8 @@ class Rules:
     live_means_clean: bool = True  # 4: a point that still needs a condemned pack is no parent
     all_condemned_copies_kept: bool = True  # 4: where no other is left, for another collection may rely on any one
     survivors_in_runs: bool = True  # 4: a copy that no index run names is found by nobody
+    damage_is_condemned: bool = True  # 4: by a repair, whatever still needs it
+    copies_are_survivors: bool = True  # 4: a repair names the packs with copies, or they are garbage
     survivors_never_condemned: bool = True  # 5
     survivors_are_named: bool = True  # 5: by the plan that condemns, for all who carry it out
     pinned_before_checked: bool = True  # 7

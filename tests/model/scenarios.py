@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from tests.model.collector import Collector
 from tests.model.parties import Deleter, Party, Reader, Unlocker, Writer
+from tests.model.repairer import Repairer
 from tests.model.world import Plan, Point, Run, World
 
 Scenario = tuple[World, tuple[Party, ...]]
@@ -80,6 +81,9 @@ MOVED = World(
 )
 BUILT = Writer("w", chunks("A"), "p", step="commit", epoch=1, places=frozenset({("A", "p.1")}))
 
+# The chunk A of p does not open; another copy of it lies in q, which nothing needs.
+HURT = past(("p", "AB"), ("q", "A"), live=["p"])._replace(damaged=frozenset({("A", "p.1")}))
+
 SCENARIOS: dict[str, Scenario] = {
     "a backup while garbage goes": (LEFT, (Collector("c"), _writer("w", "A"))),
     "two backups while garbage goes": (LEFT, (Collector("c"), _writer("w", "AC"), _writer("v", "A", "w"))),
@@ -107,6 +111,10 @@ SCENARIOS: dict[str, Scenario] = {
         (Collector("c", 2), _writer("w", "AB", "", "s"), _writer("v", "AB", "", "w")),
     ),
     "a dead session comes to life": (LEFT, (Collector("c"), _writer("s", "A"), _writer("w", "A", "", "s"))),
+    "a repair while garbage goes": (HURT, (Repairer("r"), Collector("c", 2))),
+    "a repair, a backup and a collection": (HURT, (Repairer("r"), Collector("c"), _writer("w", "A", "p"))),
+    "a repair and two collections": (HURT, (Repairer("r"), Collector("c"), Collector("d"))),
+    "a repair while what it heals is deleted": (HURT, (Repairer("r"), Collector("c", 2), Deleter("p"))),
     "a long backup goes over to a newer plan": (LEFT, (Collector("c"), _writer("w", "AC", renews=True))),
     "two that go over": (FAMILY, (Collector("c", 2), Deleter("p"), _writer("w", "AB", "p", renews=True))),
 }

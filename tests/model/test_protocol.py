@@ -17,6 +17,7 @@ LATE = "a parent that needs what is condemned"
 READING = "a restore while its point goes"
 RENEWAL = "a long backup goes over to a newer plan"
 TWICE = "a chunk that lies twice"
+REPAIR = "a repair while garbage goes"
 LOSES_IN = {
     "one_winner": GARBAGE,
     "packs_before_point": GARBAGE,
@@ -42,6 +43,8 @@ LOSES_IN = {
     "live_means_clean": LATE,
     "all_condemned_copies_kept": "a copy that two collections rely on",
     "survivors_in_runs": "a dead session's packs, and its successor dies",
+    "damage_is_condemned": REPAIR,
+    "copies_are_survivors": REPAIR,
     "survivors_never_condemned": "garbage that is locked",
     "survivors_are_named": TWICE,
     "pinned_before_checked": READING,

@@ -38,7 +38,9 @@ class Run(NamedTuple):
 
 
 class World(NamedTuple):
-    """Objects of a store. `opened`, `committed` and `pins` are what the ledger's records come to."""
+    """Objects of a store. `opened`, `committed` and `pins` are what the ledger's records come to. `damaged`: what does
+    not open where it lies, though its pack says that it has it; `owed`: what of that a repair has healed.
+    """
 
     opened: frozenset[str] = frozenset()
     committed: frozenset[str] = frozenset()
@@ -51,6 +53,8 @@ class World(NamedTuple):
     runs: frozenset[Run] = frozenset()
     plans: tuple[Plan, ...] = (Plan(),)
     acknowledged: frozenset[tuple[str, int]] = frozenset()
+    damaged: frozenset[Place] = frozenset()
+    owed: frozenset[Place] = frozenset()
     checkpoints: frozenset[tuple[str, Place]] = frozenset()  # what a session says of itself, whatever became of it
 
     @property
@@ -82,7 +86,15 @@ class World(NamedTuple):
         """Whether a reader finds that chunk: at its place, or where any index run says."""
         chunk, pack = place
         candidates = [pack, *(other for run in self.runs for known, other in run.places if known == chunk)]
-        return any(chunk in self.chunks_in(candidate) for candidate in candidates)
+        return any(self.opens((chunk, candidate)) for candidate in candidates)
+
+    def opens(self, place: Place) -> bool:
+        """Whether the chunk is there and as it was written."""
+        return place[0] in self.chunks_in(place[1]) and place not in self.damaged
+
+    def standing_places(self) -> Iterator[Place]:
+        """Everything that the packs say they have."""
+        return ((chunk, name) for name, chunks, _session in self.packs for chunk in chunks)
 
     def live_points(self) -> Iterator[Point]:
         """Restore points as rule 2 defines them."""
@@ -94,5 +106,5 @@ class World(NamedTuple):
             f"{point.session} has lost {place[0]}"
             for point in self.live_points()
             for place in point.places
-            if not self.found(place)
+            if not self.found(place) and (place not in self.damaged or place in self.owed)
         )

@@ -27,7 +27,8 @@ from holdfast.repository.surroundings import Surroundings
 _FOREIGN_NAMED = 100
 # What a collection or the end of a session may remove between the list and the look.
 _MAY_GO = (names.PACKS, names.INDEX, names.SESSIONS, names.KEYS)
-_DENSE = (names.LEDGER, names.PLANS)
+# With the first number there is, and the digits of its name.
+_DENSE = ((names.LEDGER, 1, 20), (names.PLANS, 1, 20), (names.EPOCHS, 2, 10))
 _BEGINNINGS = frozenset({envelope.MAGIC_STEM, pack_form.MAGIC[:6], key_slot.MAGIC[:6]})
 # A prefix of another one comes after it.
 KINDS_UNDER = {
@@ -143,11 +144,11 @@ def _missing(store: ObjectStore, own: Iterable[ObjectInfo]) -> Iterator[tuple[st
     """
     listed = {info.key for info in own}
     expected = [(names.CONFIG, "it is missing, and without it the repository does not open")]
-    for prefix in _DENSE:
+    for prefix, first, digits in _DENSE:
         numbers = [int(key.removeprefix(prefix)) for key in listed if _is_numbered(key, prefix)]
         expected += [
-            (f"{prefix}{number:020d}", "it is missing, and later ones are there")
-            for number in range(1, max(numbers, default=0))
+            (f"{prefix}{number:0{digits}d}", "it is missing, and later ones are there")
+            for number in range(first, max(numbers, default=0))
         ]
     for key, why in expected:
         if key not in listed and not is_there(store, key):

@@ -3,6 +3,7 @@
 A chunk is settled when a sound pack that no plan condemns has it: one that had it before, or one of the workshop's.
 """
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from holdfast.domain.errors import NeedsRetrievalError
 from holdfast.repository.compression import CompressionLevel, compress
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
-from holdfast.repository.format import map_node
+from holdfast.repository.format import map_node, names
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT, MapNode
 from holdfast.repository.format.places import Located, Place
@@ -48,8 +49,11 @@ class Mender:
     chunks these are. Used from one thread.
     """
 
-    def __init__(self, repository: Repository, health: PackHealth, workshop: Workshop) -> None:
+    def __init__(self, repository: Repository, health: PackHealth, workshop: Workshop, in_force: Iterable[str]) -> None:
         access = repository.access(workshop.tenant)
+        prefix = names.index_runs(access.keys.tenant)
+        own = tuple(key for key in sorted(in_force) if key.startswith(prefix))
+        self._in_force = IndexSearch(dataclasses.replace(access, index_runs=lambda: own))
         self._keys = access.keys
         self._health = health
         self._workshop = workshop
@@ -116,10 +120,11 @@ class Mender:
         return True
 
     def _from_here(self, chunk: Located, chunk_type: int) -> bytes | None:
-        """From this repository: in a sound pack already, or else copied from wherever it opens."""
+        """From this repository: in a sound pack already by a run in force, or else copied from wherever it opens."""
         reader = self._readers[chunk_type]
         places = self._places(chunk.id, chunk_type)
-        sound = [place for place in places if self._health.may_be_relied_on(place.pack.pack)]
+        found = [*self._own(chunk.id, chunk_type), *self._in_force.places(chunk.id, chunk_type)]
+        sound = [place for place in found if self._health.may_be_relied_on(place.pack.pack)]
         for place in [*sound, chunk.place, *places]:
             relied_on = place in sound
             if relied_on and chunk_type == CHUNK_TYPE_DATA:
@@ -162,9 +167,13 @@ class Mender:
         return plain
 
     def _places(self, chunk: bytes, chunk_type: int) -> list[Place]:
-        """Where the chunk is said to lie, by the workshop and by every run."""
+        """Where the chunk is said to lie, by the workshop and by every run that there is."""
+        return list(dict.fromkeys([*self._own(chunk, chunk_type), *self._search.places(chunk, chunk_type)]))
+
+    def _own(self, chunk: bytes, chunk_type: int) -> list[Place]:
+        """By the run that this repair writes."""
         own = self._workshop.index.find(chunk, chunk_type)
-        return list(dict.fromkeys([*([own] if own else []), *self._search.places(chunk, chunk_type)]))
+        return [] if own is None else [own]
 
 
 def _children(volume: VolumeMap, spot: _Spot, node: MapNode) -> Iterator[_Spot]:

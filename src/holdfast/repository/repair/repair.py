@@ -135,7 +135,7 @@ class _Repair:
 
     def _mender(self, tenant: str) -> Mender:
         if tenant not in self._menders:
-            self._menders[tenant] = Mender(self._repository, self._health, self._workshop(tenant))
+            self._menders[tenant] = Mender(self._repository, self._health, self._workshop(tenant), self._runs.usable)
         return self._menders[tenant]
 
     def _survivors(self, pack: bytes) -> frozenset[bytes]:
