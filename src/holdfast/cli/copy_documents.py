@@ -25,6 +25,7 @@ def copied(report: "CopyReport") -> Document:
                 "copy": one.manifest.session.hex(),
                 "parent": None if one.manifest.parent is None else one.manifest.parent.hex(),
                 "read_bytes": one.read_bytes,
+                "resumed_bytes": one.resumed_bytes,
                 "stored_bytes": one.stored_bytes,
             }
             for one in report.copied

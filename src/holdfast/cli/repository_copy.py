@@ -42,7 +42,7 @@ def copy(
     ] = None,
 ) -> int:
     """Copy restore points into another repository, those that it does not have; safe to end and run again."""
-    from holdfast.repository.copying.copy import copy_points, plan_copy
+    from holdfast.repository.copying.copy import plan_copy
     from holdfast.repository.copying.order import CopyOrder
     from holdfast.wiring import local
 
@@ -60,7 +60,7 @@ def copy(
             document, failed = documents.planned(plan), plan.failed
         else:
             with voice.progress("copying") as progress:
-                report = copy_points(there.repository, here.repository, order, progress)
+                report = local.copy(there, here, order, progress)
             document, failed = documents.copied(report), report.failed
             for warning in report.warnings:
                 voice.warn(warning)

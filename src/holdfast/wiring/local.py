@@ -21,6 +21,8 @@ from holdfast.repository.block_source import BlockReference, BlockTarget
 from holdfast.repository.checking.scrub import ScrubReport, scrub
 from holdfast.repository.checking.verify import VerifyReport, verify_point
 from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.copying.copy import CopyReport, copy_points
+from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.password import MEMORY_KIB
 from holdfast.repository.format.manifest import Manifest
@@ -173,6 +175,11 @@ def initialised(
         )
         remember(new.repository, FileLocationMemory(home_folder(), warn), forget=True)
         yield new
+
+
+def copy(there: LocalRepository, here: LocalRepository, order: CopyOrder, progress: Progress) -> CopyReport:
+    """Copy restore points of the one into the other."""
+    return copy_points(there.repository, here.repository, order, progress, ProcessVigil(home_folder()))
 
 
 def backup_order(

@@ -13,6 +13,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.origin import Backup, Origin
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.counting import RequestCounts
+from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.small_repository import put
 from tests.faults.world import collect, pattern
 from tests.unit.repository.copied import copy, third_place, two_places
@@ -227,6 +228,22 @@ def test_a_damaged_point_fails_alone():
     assert repository.ledger.state.open == {}
     assert repository.ledger.state.pins == {}
     assert source.open().ledger.state.pins == {}
+
+
+def test_a_run_that_died_is_gone_on_with():
+    source, target = two_places(1 << 20)
+    source.back_up(DISK, noise(1, 10))
+    source.back_up("other", content := noise(2, 60))
+    plain = FaultyStore(target.small.copied().store, {})
+    copy_points(source.open(), target.open(plain), CopyOrder(), Silence())
+    dying = FaultyStore(target.small.store, {len(plain.requests) - 20: Fault.CRASH_BEFORE})
+    with pytest.raises(SimulatedCrash):
+        copy_points(source.open(), target.open(dying), CopyOrder(), Silence())
+    [copied] = copy(source, target).copied
+    assert copied.point.workload == "other"
+    assert copied.resumed_bytes > 20 * BLOCK_SIZE_BYTES
+    assert copied.read_bytes == len(content) - copied.resumed_bytes
+    assert target.contents()[copied.manifest.session] == content
 
 
 def test_a_full_target_ends_the_run():

@@ -18,6 +18,7 @@ from holdfast.repository.copying.run_progress import RunProgress
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary
 from holdfast.repository.progress import Progress
+from holdfast.repository.writing.unfinished import NO_VIGIL, Vigil
 
 # What befalls one point and need not stop the others.
 _OF_ONE_POINT = (ConflictError, IntegrityError, NotFoundError, UnsupportedFormatError)
@@ -58,12 +59,14 @@ class CopyPlan:
     failed: list[FailedPoint] = field(default_factory=list)
 
 
-def copy_points(source: Repository, target: Repository, order: CopyOrder, progress: Progress) -> CopyReport:
+def copy_points(
+    source: Repository, target: Repository, order: CopyOrder, progress: Progress, vigil: Vigil = NO_VIGIL
+) -> CopyReport:
     """Copy what the target does not have. What befalls one point (it is damaged, or was deleted meanwhile) does not
     stop the others and stands in the report; what befalls the places (full, forbidden, away) is raised, and the next
-    run goes on.
+    run goes on: also with the point that was under way, where what was stored of it still stands.
     """
-    run = _begun(source, target)
+    run = _begun(source, target, vigil)
     report = CopyReport(choose(source, run.there, run.here, order))
     told = RunProgress(progress, sum(point.size_bytes for point in report.chosen.to_copy))
     for point in report.chosen.to_copy:
@@ -84,7 +87,7 @@ def copy_points(source: Repository, target: Repository, order: CopyOrder, progre
 
 def plan_copy(source: Repository, target: Repository, order: CopyOrder) -> CopyPlan:
     """The same without writing anything anywhere: from the maps of what would be copied. It reads without a pin."""
-    run = _begun(source, target)
+    run = _begun(source, target, NO_VIGIL)
     plan = CopyPlan(choose(source, run.there, run.here, order))
     for point in plan.chosen.to_copy:
         bases = (run.there.find(backup) for backup, _copy in nearest(point, run.here.of_workload(point)))
@@ -99,11 +102,11 @@ def plan_copy(source: Repository, target: Repository, order: CopyOrder) -> CopyP
     return plan
 
 
-def _begun(source: Repository, target: Repository) -> Copying:
+def _begun(source: Repository, target: Repository, vigil: Vigil) -> Copying:
     if source.config.repository == target.config.repository:
         raise UsageError(
             "a repository is not copied into itself",
             why=f"{source.store.location} and {target.store.location} are one repository",
             cure="name another target; make one with `holdfast repository init`",
         )
-    return Copying(source, target, BackupsHere(source), BackupsHere(target))
+    return Copying(source, target, BackupsHere(source), BackupsHere(target), vigil)

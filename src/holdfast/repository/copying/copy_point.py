@@ -1,6 +1,6 @@
 """One point into another repository: pinned there, written and committed here (ordering rules 2, 3 and 7)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -12,11 +12,11 @@ from holdfast.repository.copying.base import Base, choose_base
 from holdfast.repository.copying.known_chunks import KnownChunks, NearbyChunks
 from holdfast.repository.copying.stream_copy import copy_stream, side_by_side
 from holdfast.repository.copying.translation import Translation
-from holdfast.repository.copying.volume_source import CopiedVolume
+from holdfast.repository.copying.volume_source import CopiedVolume, identity_of
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
-from holdfast.repository.format.origin import Origin
+from holdfast.repository.format.origin import Backup, Origin
 from holdfast.repository.format.places import Located
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, load_manifest
@@ -27,16 +27,20 @@ from holdfast.repository.sessions import WriterSession, ended_on_failure, living
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.commit import Copied, WrittenVolumes, commit_point
 from holdfast.repository.writing.terms import terms_of
+from holdfast.repository.writing.unfinished import NO_VIGIL, Vigil, inherit, settle, trail_owner
 from holdfast.repository.writing.volume_writer import write_volume
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedPoint:
-    """`point` of the source, and the manifest of its copy. `read_bytes`: plain bytes of what was read and not known."""
+    """`point` of the source, and the manifest of its copy. `read_bytes`: plain bytes of what was read and not known,
+    `resumed_bytes` of what an earlier run had read.
+    """
 
     point: PointSummary
     manifest: Manifest
     read_bytes: int
+    resumed_bytes: int
     stored_bytes: int
 
 
@@ -59,27 +63,35 @@ class Copying:
     target: Repository
     there: BackupsHere
     here: BackupsHere
+    vigil: Vigil = NO_VIGIL
     known: KnownChunks = field(default_factory=KnownChunks)
     _readers: dict[str, Readers] = field(default_factory=dict)
     _warned: dict[str, None] = field(default_factory=dict)
 
     def copy(self, point: PointSummary, progress: Progress) -> CopiedPoint:
-        """Copy a point that the target does not have. Raises what reading and writing raise; then there is no copy."""
+        """Copy a point that the target does not have; what an earlier run had stored of it is taken over. Raises what
+        reading and writing raise; then there is no copy.
+        """
         with pinned(self.source, [point.session], progress) as reading:
             manifest = load_manifest(self.source, point)
             session = open_session(
                 self.target, manifest.tenant, manifest.workload, keep_until=_promise(manifest, self.target)
             )
             writing = living(self.target, session.session, reading)
-            with ended_on_failure(session, writing):
-                base = choose_base(session, self.source, self.there, self.here, point)
+            with self.vigil.kept(session.session), ended_on_failure(session, writing):
+                inheritance = inherit(session, _identities(backup_of(self.source, point), manifest))
                 backup = BackupSession.begin(
-                    session.repository.access(manifest.tenant), terms_of(session, CompressionLevel.DEFAULT)
+                    session.repository.access(manifest.tenant),
+                    terms_of(session, CompressionLevel.DEFAULT),
+                    inheritance.taken,
+                    trail_owner(session),
                 )
                 try:
-                    return self._copy(session, backup, point, manifest, base, writing)
+                    copied = self._copy(session, backup, point, manifest, writing)
                 finally:
                     backup.abandon()
+            settle(session, 0 if backup.trail is None else backup.trail.left, inheritance, self.vigil, writing)
+        return copied
 
     def readers(self, tenant: str) -> Readers:
         """Of that tenant of the source."""
@@ -103,10 +115,10 @@ class Copying:
         backup: BackupSession,
         point: PointSummary,
         manifest: Manifest,
-        base: Base | None,
         progress: Progress,
     ) -> CopiedPoint:
-        volumes = tuple(self._volume(backup, manifest, volume, base, progress) for volume in manifest.volumes)
+        base = choose_base(session, self.source, self.there, self.here, point)
+        volumes = tuple(self._volume(backup, point, volume, base, progress) for volume in manifest.volumes)
         packs = backup.finish()
         origin = Origin(
             backup_of(self.source, point),
@@ -125,16 +137,17 @@ class Copying:
             copied=Copied(manifest.created, origin),
         )
         committed = commit_point(session, written)
-        return CopiedPoint(point, committed, backup.counters.read_bytes, sum(pack.size_bytes for pack in packs))
+        counters, stored_bytes = backup.counters, sum(pack.size_bytes for pack in packs)
+        return CopiedPoint(point, committed, counters.read_bytes, counters.resumed_bytes, stored_bytes)
 
     def _volume(
-        self, backup: BackupSession, manifest: Manifest, volume: VolumeMap, base: Base | None, progress: Progress
+        self, backup: BackupSession, point: PointSummary, volume: VolumeMap, base: Base | None, progress: Progress
     ) -> VolumeMap:
-        readers = self.readers(manifest.tenant)
+        readers = self.readers(point.tenant)
         translation = Translation(readers.data, self.source.surroundings, backup, self.known)
         in_target, in_source = _base_volumes(base, volume)
         if volume.cut == CUT_FIXED:
-            copied = CopiedVolume(volume, readers.maps, translation)
+            copied = CopiedVolume(backup_of(self.source, point), volume, readers.maps, translation)
             changed = None
             if in_source is not None and base is not None:
                 changed = copied.changed_from(in_source, readers.maps if base.stands else readers.leftover_maps)
@@ -144,6 +157,12 @@ class Copying:
             target_maps = ChunkReader(backup.access, CHUNK_TYPE_MAP, IndexSearch(backup.access))
             pairs = side_by_side(in_source, readers.maps, in_target, target_maps)
         return copy_stream(backup, volume, readers.maps, translation, NearbyChunks(pairs), progress)
+
+
+def _identities(backup: Backup, manifest: Manifest) -> list[tuple[str, int, Mapping[str, str]]]:
+    """The volumes of a point that can be gone on with."""
+    fixed = (volume for volume in manifest.volumes if volume.cut == CUT_FIXED)
+    return [(volume.name, volume.size_bytes, identity_of(backup, volume)) for volume in fixed]
 
 
 def _base_volumes(base: Base | None, volume: VolumeMap) -> tuple[VolumeMap | None, VolumeMap | None]:

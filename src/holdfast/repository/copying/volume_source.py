@@ -7,6 +7,7 @@ from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockContent, Blo
 from holdfast.repository.copying.translation import Translation
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import FANOUT
+from holdfast.repository.format.origin import Backup
 from holdfast.repository.format.places import Located
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.map_difference import MapDifference
@@ -16,13 +17,14 @@ from holdfast.repository.reading.map_reader import MapReader, leaves
 class CopiedVolume:
     """Implements ContentSource. A reference's token is where the block lies: the map is read once."""
 
-    def __init__(self, volume: VolumeMap, maps: ChunkReader, translation: Translation) -> None:
+    def __init__(self, backup: Backup, volume: VolumeMap, maps: ChunkReader, translation: Translation) -> None:
         if volume.block_size_bytes != BLOCK_SIZE_BYTES:
             raise UnsupportedFormatError(
                 f"volume {volume.name} has blocks of {volume.block_size_bytes} bytes",
                 why=f"repositories are written in blocks of {BLOCK_SIZE_BYTES}",
                 cure="restore it, and back up what was restored",
             )
+        self._backup = backup
         self._volume = volume
         self._maps = maps
         self._translation = translation
@@ -38,9 +40,9 @@ class CopiedVolume:
         return self._volume.source
 
     @property
-    def identity(self) -> None:
-        """None: a copy leaves no checkpoints, and one that died begins its point again."""
-        return
+    def identity(self) -> Mapping[str, str]:
+        """Its backup's: what was read of a copy of that in another repository is the same."""
+        return identity_of(self._backup, self._volume)
 
     def allocated(self) -> Iterator[BlockReference]:
         """Blocks that the map names."""
@@ -73,6 +75,16 @@ class CopiedVolume:
 
     def _length(self, number: int) -> int:
         return max(0, min(BLOCK_SIZE_BYTES, self._volume.size_bytes - number * BLOCK_SIZE_BYTES))
+
+
+def identity_of(backup: Backup, volume: VolumeMap) -> Mapping[str, str]:
+    """What tells a volume of fixed blocks from all others (section 18)."""
+    return {
+        "kind": "copy",
+        "repository": backup.repository.hex(),
+        "point": backup.point.hex(),
+        "volume": volume.name,
+    }
 
 
 def _reference(number: int, chunk: Located | None) -> BlockReference:

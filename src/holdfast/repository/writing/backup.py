@@ -78,7 +78,7 @@ def backup_volume(
     session = open_session(repository, order.tenant, order.workload, keep_until=order.keep_until)
     progress = living(repository, session.session, progress)
     with vigil.kept(session.session), ended_on_failure(session, progress), ExitStack() as stack:
-        inheritance = inherit(session, VOLUME_NAME, source)
+        inheritance = inherit(session, [(VOLUME_NAME, source.size_bytes, source.identity)])
         if inheritance.sessions:
             progress.note("an earlier backup of this source did not end: what it has stored is taken over")
         backup = stack.enter_context(_begun(session, order, inheritance.taken))

@@ -6,7 +6,7 @@ Who calls this holds the master key, and believes no checkpoint that does not be
 
 import dataclasses
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Protocol
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, PermissionDeniedError
-from holdfast.repository.block_source import BlockSource
 from holdfast.repository.crypto.keys import MasterKey
 from holdfast.repository.format import names
 from holdfast.repository.format import session_checkpoint as form
@@ -74,15 +73,14 @@ def trail_owner(session: WriterSession) -> TrailOwner:
     return TrailOwner(session.session, ONLY_ATTEMPT, session.workload_id, partial(_leave, session.repository))
 
 
-def inherit(session: WriterSession, volume: str, source: BlockSource) -> Inheritance:
-    """Take over what earlier sessions of this workload have read of this very volume. The session's plan is
-    acknowledged: packs are looked up now.
+def inherit(session: WriterSession, sources: Iterable[tuple[str, int, Mapping[str, str] | None]]) -> Inheritance:
+    """Take over what earlier sessions of this workload have read of these very volumes, each given with its size and
+    its source's identity. The session's plan is acknowledged: packs are looked up now.
     """
-    identity = source.identity
-    if identity is None:
+    wanted = [(name, size_bytes, dict(identity)) for name, size_bytes, identity in sources if identity is not None]
+    if not wanted:
         return Inheritance()
     repository = session.repository
-    wanted = (volume, source.size_bytes, dict(identity))
     found: list[SessionCheckpoint] = []
     sessions: dict[bytes, int] = {}
     for other in _candidates(session):
@@ -90,7 +88,7 @@ def inherit(session: WriterSession, volume: str, source: BlockSource) -> Inherit
         first = next(trail, None)
         if first is None or first.workload_id != session.workload_id:
             continue
-        if wanted in [(one.name, one.size_bytes, dict(one.source)) for one in first.volumes]:
+        if any((one.name, one.size_bytes, dict(one.source)) in wanted for one in first.volumes):
             whole = [first, *trail]
             found += whole
             sessions[other] = len(whole)
