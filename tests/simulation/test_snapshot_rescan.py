@@ -230,6 +230,19 @@ def test_user_data_that_has_no_room_is_said_in_the_log_and_by_the_plan(site):
     assert any("user data" in warning for warning in plan.warnings)
 
 
+def test_a_deleted_point_does_not_come_back_with_the_snapshots_that_serve_a_backup(site):
+    site.cloud.add_instance("web-1")
+    site.policy()
+    assert site.run_policy("web", "snapshot", "backup").state == State.SUCCEEDED
+    [snapshot] = [point for point in points(site) if point.kind == PointKind.SNAPSHOT]
+    site.run(lambda appliance: appliance.service.delete_point(snapshot.id))
+    assert set(snapshot.snapshots.values()) <= snapshots(site)
+    lose_records(site)
+
+    found = rescan(site)
+    assert (found.points, found.added, found.warnings) == (0, 0, ())
+
+
 def test_an_account_that_is_not_registered_or_no_region_is_refused(site):
     with pytest.raises(NotFoundError):
         rescan(site, account="nobody's")

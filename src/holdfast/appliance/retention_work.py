@@ -9,8 +9,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from holdfast.appliance.ports.cloud import Compute
 from holdfast.appliance.schedules import zone_of
 from holdfast.appliance.session_book import SessionBook
+from holdfast.appliance.snapshot_tags import GONE
 from holdfast.appliance.surface import Surface
 from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.policy import Limit
@@ -77,6 +79,8 @@ class RetentionWork:
             with self._surface.repositories.open(point.repository) as repository:
                 repository.retire(point.id, tenant)
         self._free_of(point)
+        if point.kind != PointKind.IMAGE_BACKUP:
+            self._forget_description(point)
         self._surface.records.points.remove(point.id)
 
     def release_bases(self, workload: Workload) -> None:
@@ -92,6 +96,14 @@ class RetentionWork:
         if point.session_id is not None:
             self.free(point.workload, set(point.snapshots.values()), but=point.id, place=point.place)
 
+    def _forget_description(self, point: RestorePoint) -> None:
+        """What stays of its snapshots serves another point, and says no more that it is this one's."""
+        others = [one for one in self._of(point.workload) if one.id != point.id]
+        staying = set(point.snapshots.values()) & {one for other in others for one in other.snapshots.values()}
+        if staying and point.session_id is not None:
+            with suppress(NotFoundError):  # whoever deleted it has taken the description with it
+                self._compute(point.lies_in).tag_snapshots(tuple(sorted(staying)), GONE)
+
     def free(
         self, workload: Workload, snapshot_ids: Iterable[str], but: str = "", place: SnapshotPlace | None = None
     ) -> None:
@@ -100,11 +112,13 @@ class RetentionWork:
         """
         named = {one for point in self._of(workload) if point.id != but for one in point.snapshots.values()}
         named |= {one for backup in self._surface.records.open_backups.all() for one in backup.snapshots.values()}
+        where = place or SnapshotPlace(workload.account, workload.region)
         free = tuple(sorted(set(snapshot_ids) - named))
         if free:
-            where = place or SnapshotPlace(workload.account, workload.region)
-            account = self._surface.account(where.account)
-            self._surface.cloud.compute(account, where.region).delete_snapshots(free)
+            self._compute(where).delete_snapshots(free)
+
+    def _compute(self, where: SnapshotPlace) -> Compute:
+        return self._surface.cloud.compute(self._surface.account(where.account), where.region)
 
     def _change(self, known: RestorePoint, **changes: Any) -> None:
         """Of the point as it is now: who changes something else of it at the same time must not lose that."""

@@ -12,7 +12,7 @@ from holdfast.appliance.configurations import Configurations
 from holdfast.appliance.desk import Desk
 from holdfast.appliance.point_description import PointDescription, described_in
 from holdfast.appliance.ports.cloud import Compute, DescribedSnapshot
-from holdfast.appliance.snapshot_tags import point_named
+from holdfast.appliance.snapshot_tags import GONE, point_named
 from holdfast.domain.errors import (
     ConflictError,
     HoldfastError,
@@ -162,6 +162,8 @@ def _sets(
         maker = one.ownership.appliance_id if one.ownership is not None else ""
         if maker not in makers:
             others[maker] += 1
+            continue
+        if GONE.items() <= one.tags.items():
             continue
         try:
             sets.setdefault(point_named(one.tags), []).append(one)

@@ -26,6 +26,10 @@ def as_tags(point_id: str, envelope: bytes) -> dict[str, str] | None:
     return {POINT: head} | {_part(number): part for number, part in enumerate(parts)}
 
 
+# In the place of a description: of a point that was deleted, while its snapshots still serve another one.
+GONE = {POINT: "gone"}
+
+
 def point_named(tags: Mapping[str, str]) -> str:
     """The id of the point that the tags speak of; nobody has vouched for it yet. Raises FormatError."""
     return _head(tags)[0]
