@@ -12,6 +12,7 @@ from holdfast.repository.format.acknowledgement import Acknowledgement
 from holdfast.repository.format.alive import Alive
 from holdfast.repository.format.config import Config
 from holdfast.repository.format.index_run import ROW, IndexRun
+from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.format.ledger import Batch, LedgerState
 from holdfast.repository.format.manifest import IMAGE, Manifest, StoredPack, VolumeMap
 from holdfast.repository.format.places import Located, PackRow, Place
@@ -20,7 +21,7 @@ from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.session_checkpoint import SessionCheckpoint, VolumeBlocks
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.format.tombstone import Tombstone
-from holdfast.repository.key_epochs import KeyEpochs
+from holdfast.repository.key_epochs import KeyEpochs, Unlocked
 from holdfast.repository.writing.parents import Method
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
 from tests.golden import make_structures as made
@@ -90,7 +91,14 @@ MANIFEST = Manifest(
     statistics={"read_bytes": 2**40, "new": 0},
 )
 
-EPOCHS = KeyEpochs({1: MasterKey(MASTER, REPOSITORY)}, lambda _newest: None)
+
+def epochs_of(master: MasterKey) -> KeyEpochs:
+    """That key alone, as somebody would hold it who came by a recovery slot."""
+    slot = KeySlot(SLOT, REPOSITORY, master.kid, "recovery", "", made.TIME, {})
+    return KeyEpochs(Unlocked(slot, {master.kid: master}), lambda _newest: None)
+
+
+EPOCHS = epochs_of(MasterKey(MASTER, REPOSITORY))
 OWNER = TenantPart.of(EPOCHS.key_ring(TENANT_ID, ID_KEY))
 VOLUME = MANIFEST.volumes[0]
 BACKUP_TASK = BackupTask(

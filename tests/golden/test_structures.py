@@ -36,7 +36,6 @@ from holdfast.repository.format import (
 from holdfast.repository.format.envelope import Kind, check_digest
 from holdfast.repository.format.epoch import Epoch
 from holdfast.repository.format.key_slot import KeySlot
-from holdfast.repository.key_epochs import KeyEpochs
 from holdfast.repository.ledger import Ledger
 from holdfast.repository.opening import Repository
 from holdfast.repository.prepared_chunk import PreparedChunk
@@ -209,7 +208,7 @@ def test_slot_is_read_and_written_byte_for_byte(kind):
 
 def test_epoch_is_read_and_written_byte_for_byte():
     master = MasterKey(MASTER, REPOSITORY, 2)
-    sealed = SealedStore(MemoryStore(), KeyEpochs({2: master}, lambda _newest: None), surroundings(SALT))
+    sealed = SealedStore(MemoryStore(), product.epochs_of(master), surroundings(SALT))
     meant = Epoch(2, {1: ID_KEY}, made.TIME)
     assert epoch.decode(sealed.open(KEY["epoch"], BYTES["epoch"], Kind.EPOCH)[1]) == meant
     sealed.write(Kind.EPOCH, KEY["epoch"], epoch.encode(meant))

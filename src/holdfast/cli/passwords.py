@@ -50,6 +50,15 @@ def read_password_file(path: Path) -> bytes:
     return password
 
 
+def read_recovery_code_file(path: Path) -> bytes:
+    """The same for a file that must hold a recovery code. Raises UsageError for one that is mistyped, or none."""
+    from holdfast.repository.crypto.password import read_recovery_code
+
+    text = read_password_file(path)
+    read_recovery_code(text.decode("utf-8", "replace"))
+    return text
+
+
 def ask_new_password() -> bytes | None:
     """A new password, asked twice on a terminal; None where nobody can be asked."""
     return _prompt("New password", twice=True) if _someone_to_ask() else None

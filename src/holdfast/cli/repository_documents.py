@@ -11,12 +11,14 @@ if TYPE_CHECKING:
 
     from holdfast.repository.checking.check import CheckReport, Hurt
     from holdfast.repository.checking.scrub import ScrubReport
+    from holdfast.repository.drill import Drill
     from holdfast.repository.format.key_slot import KeySlot
     from holdfast.repository.opening import NewRepository, Repository
     from holdfast.repository.renewal.renew import RenewalReport
     from holdfast.repository.repair.report import RepairReport
     from holdfast.repository.rotation import Rotation
     from holdfast.repository.statistics import RepositoryStatistics
+    from holdfast.wiring.local_keys import ListedSlot
 
 Document = dict[str, Any]
 
@@ -259,6 +261,44 @@ def key_slots_table(slots: "list[KeySlot]") -> str:
         ("SLOT", "KIND", "KEY EPOCH", "CREATED", "LABEL"),
         [(slot.slot.hex(), slot.kind, slot.kid, short_time(slot.created), slot.label) for slot in slots],
     )
+
+
+def listed_slot(listed: "ListedSlot") -> Document:
+    """One entry of `repository key list`."""
+    last = listed.drilled
+    return key_slot(listed.slot) | {
+        "current": listed.is_current,
+        "last_drill": None if last is None else format_time(last),
+        "drill_due": listed.is_due,
+    }
+
+
+def listed_slots_table(slots: "list[ListedSlot]") -> str:
+    """Of `repository key list`, for people."""
+    rows = [
+        (
+            one.slot.slot.hex(),
+            one.slot.kind,
+            one.slot.kid if one.is_current else f"{one.slot.kid} (opens nothing)",
+            short_time(one.slot.created),
+            "never" if one.drilled is None else short_time(format_time(one.drilled)),
+            one.slot.label,
+        )
+        for one in slots
+    ]
+    return rows_table(("SLOT", "KIND", "KEY EPOCH", "CREATED", "LAST DRILL", "LABEL"), rows)
+
+
+def what_is_due(listed: "ListedSlot") -> str:
+    """The warning of a recovery slot that nobody has tried for long."""
+    slot = f"recovery slot {listed.slot.slot.hex()} ({listed.slot.label})"
+    when = "was never tried here" if listed.drilled is None else "was tried more than 90 days ago"
+    return f"{slot} {when}: does somebody still have its code? `holdfast repository key drill` finds out"
+
+
+def drill(done: "Drill") -> Document:
+    """Of `repository key drill`."""
+    return key_slot(done.slot) | {"restore_point": done.point, "read_bytes": done.read_bytes}
 
 
 def rotation(done: "Rotation") -> Document:

@@ -14,15 +14,16 @@ from holdfast.cli.options import (
     YesOption,
     confirm,
 )
-from holdfast.cli.passwords import ask_new_password, given_password, read_password_file
+from holdfast.cli.passwords import ask_new_password, given_password, read_password_file, read_recovery_code_file
 from holdfast.cli.quantities import parse_size
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice, say
 from holdfast.domain.errors import UsageError
 
-app = typer.Typer(name="key", help="List, add, remove and renew the ways to open a repository.", rich_markup_mode=None)
+app = typer.Typer(name="key", help="The ways to open a repository.", rich_markup_mode=None)
 
 _WAYS = "--new-password-file, --recovery or --kms-key"
+_TRIALS = "--password-file, --recovery-code-file or --kms"
 
 
 @command(app, "list", example="holdfast repository key list /backup/holdfast")
@@ -35,8 +36,11 @@ def list_(
 
     slots = local_keys.key_slots(url)
     voice.document(
-        {"key_slots": [documents.key_slot(slot) for slot in slots]}, lambda: documents.key_slots_table(slots)
+        {"key_slots": [documents.listed_slot(one) for one in slots]}, lambda: documents.listed_slots_table(slots)
     )
+    for one in slots:
+        if one.is_due:
+            voice.warn(documents.what_is_due(one))
     return voice.status
 
 
@@ -132,4 +136,38 @@ def rotate(
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
     for slot in done.left_behind:
         voice.warn(f"key slot {slot.slot.hex()} ({slot.kind}, {slot.label}) opens past key epochs only from now on")
+    return voice.status
+
+
+@command(app, example="holdfast repository key drill /backup/holdfast --recovery-code-file code")
+def drill(
+    voice: Voice,
+    url: RepositoryArgument,
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", metavar="FILE", help="Try the password in that file.")
+    ] = None,
+    recovery_code_file: Annotated[
+        Path | None, typer.Option("--recovery-code-file", metavar="FILE", help="Try the recovery code in that file.")
+    ] = None,
+    kms: Annotated[bool, typer.Option("--kms", help="Try the KMS key slots, with no password beside them.")] = False,
+) -> int:
+    """Try one way in: open the repository by it alone, read a block back, and remember when that was."""
+    from holdfast.repository.key_slots import Secret
+    from holdfast.wiring import local_keys
+
+    if sum((password_file is not None, recovery_code_file is not None, kms)) > 1:
+        raise UsageError("one way at a time", why=f"more than one of {_TRIALS} was given", cure="call it once for each")
+    if kms:
+        secret = local_keys.kms_alone()
+    elif recovery_code_file is not None:
+        secret = Secret(read_recovery_code_file(recovery_code_file))
+    else:
+        secret = Secret(given_password(password_file))
+        if secret.text is None:
+            raise UsageError("nothing to try", why="no key was given", cure=f"add {_TRIALS}")
+    done = local_keys.tried(url, secret, voice.warn)
+    document = documents.drill(done)
+    voice.document(document, lambda: facts_table(as_facts(document)))
+    if done.point is None:
+        say("note: it opens; there is no restore point with anything in it to read back")
     return voice.status

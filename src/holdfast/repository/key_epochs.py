@@ -2,17 +2,25 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from holdfast.domain.errors import FormatError, IntegrityError, ObjectNotFoundError, WrongKeyError
 from holdfast.repository.crypto.keys import EpochKeys, KeyRing, MasterKey
 from holdfast.repository.format import envelope, names
 from holdfast.repository.format import epoch as form
 from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.key_slots import KeySlots, Secret
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
 
-Keys = Mapping[int, MasterKey]
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Unlocked:
+    """The master key of every epoch, and the slot that led to the newest."""
+
+    slot: KeySlot
+    keys: Mapping[int, MasterKey]
 
 
 class KeyEpochs:
@@ -20,8 +28,9 @@ class KeyEpochs:
     gives all keys, or none where no newer epoch has begun. Any thread may use it.
     """
 
-    def __init__(self, keys: Keys, newer: Callable[[int], Keys | None]) -> None:
-        self._keys = dict(keys)
+    def __init__(self, unlocked: Unlocked, newer: Callable[[int], Unlocked | None]) -> None:
+        self.slot = unlocked.slot
+        self._keys = dict(unlocked.keys)
         self._newer = newer
         self._lock = threading.Lock()
 
@@ -41,7 +50,8 @@ class KeyEpochs:
         """
         with self._lock:
             if kid > max(self._keys):
-                self._keys.update(self._newer(max(self._keys)) or {})
+                further = self._newer(max(self._keys))
+                self._keys.update({} if further is None else further.keys)
             found = self._keys.get(kid)
         if found is None:
             raise FormatError(
@@ -69,9 +79,12 @@ class KeyEpochs:
         return KeyRing(newest.repository, newest.suite, newest.kid, tenant, id_key, epoch, data_key)
 
 
-def first_epoch(store: ObjectStore, surroundings: Surroundings, master: MasterKey, secret: Secret) -> KeyEpochs:
+def first_epoch(
+    store: ObjectStore, surroundings: Surroundings, master: MasterKey, slot: KeySlot, secret: Secret
+) -> KeyEpochs:
     """Of a repository that is made now; `secret` opens it again where another party has begun a newer epoch."""
-    return KeyEpochs({master.kid: master}, _led_by(store, surroundings, master.repository, secret))
+    unlocked = Unlocked(slot, {master.kid: master})
+    return KeyEpochs(unlocked, _led_by(store, surroundings, master.repository, secret))
 
 
 def unlock(store: ObjectStore, surroundings: Surroundings, repository: bytes, secret: Secret) -> KeyEpochs:
@@ -86,8 +99,8 @@ def unlock(store: ObjectStore, surroundings: Surroundings, repository: bytes, se
 
 def _led_by(
     store: ObjectStore, surroundings: Surroundings, repository: bytes, secret: Secret
-) -> Callable[[int], Keys | None]:
-    def newer(newest: int) -> Keys | None:
+) -> Callable[[int], Unlocked | None]:
+    def newer(newest: int) -> Unlocked | None:
         if _begun(store, repository, newest + 1) is None:
             return None
         return _unlocked(store, surroundings, repository, secret)
@@ -95,30 +108,30 @@ def _led_by(
     return newer
 
 
-def _unlocked(store: ObjectStore, surroundings: Surroundings, repository: bytes, secret: Secret) -> Keys:
-    keys = _by_slots(store, surroundings, repository, secret)
-    if keys is None:  # an epoch may have begun after the slots were listed; its own stood before it
-        keys = _by_slots(store, surroundings, repository, secret)
-    if keys is None:
+def _unlocked(store: ObjectStore, surroundings: Surroundings, repository: bytes, secret: Secret) -> Unlocked:
+    unlocked = _by_slots(store, surroundings, repository, secret)
+    if unlocked is None:  # an epoch may have begun after the slots were listed; its own stood before it
+        unlocked = _by_slots(store, surroundings, repository, secret)
+    if unlocked is None:
         raise WrongKeyError(
             f"what was given opens a key epoch of {store.location} that is past",
             why="the master key was rotated since, and no slot of the newest epoch opens with this",
             cure="use a password, code or KMS key of the newest epoch: `holdfast repository key list` shows its slots",
         )
-    return keys
+    return unlocked
 
 
-def _by_slots(store: ObjectStore, surroundings: Surroundings, repository: bytes, secret: Secret) -> Keys | None:
+def _by_slots(store: ObjectStore, surroundings: Surroundings, repository: bytes, secret: Secret) -> Unlocked | None:
     """None where the slots that open are all of past epochs."""
     is_past, nowhere = False, 0
-    for master in KeySlots(store, surroundings).masters(repository, secret):
+    for slot, master in KeySlots(store, surroundings).opened(repository, secret):
         keys = _chain(store, master)
         if keys is None:
             nowhere = max(nowhere, master.kid)
         elif _begun(store, repository, master.kid + 1) is not None:
             is_past = True
         else:
-            return keys
+            return Unlocked(slot, keys)
     if is_past:
         return None
     raise IntegrityError(
@@ -129,7 +142,7 @@ def _by_slots(store: ObjectStore, surroundings: Surroundings, repository: bytes,
     )
 
 
-def _chain(store: ObjectStore, master: MasterKey) -> Keys | None:
+def _chain(store: ObjectStore, master: MasterKey) -> Mapping[int, MasterKey] | None:
     """All keys up to this one; None where it is of a rotation that did not come to its end, or lost its race."""
     if master.kid == form.FIRST_EPOCH:
         return {master.kid: master}
@@ -149,6 +162,14 @@ def _chain(store: ObjectStore, master: MasterKey) -> Keys | None:
     older = form.decode(body).older
     keys = {kid: MasterKey(one, master.repository, kid, master.suite) for kid, one in older.items()}
     return {**keys, master.kid: master}
+
+
+def newest_begun(store: ObjectStore, repository: bytes) -> int:
+    """The kid of the newest epoch, which needs no key to tell. Raises IntegrityError for what says no such thing."""
+    kid = form.FIRST_EPOCH
+    while _begun(store, repository, kid + 1) is not None:
+        kid += 1
+    return kid
 
 
 def _begun(store: ObjectStore, repository: bytes, kid: int) -> Buffer | None:

@@ -169,8 +169,8 @@ class KeySlots:
             )
         return chosen[0]
 
-    def masters(self, repository: bytes, secret: Secret) -> Iterator[MasterKey]:
-        """What the slots of that repository which `secret` opens lead to, those of the newest key epoch first.
+    def opened(self, repository: bytes, secret: Secret) -> Iterator[tuple[KeySlot, MasterKey]]:
+        """The slots of that repository which `secret` opens, with what they lead to, of the newest key epoch first.
 
         A damaged slot is not taken for a wrong password: when no intact one opens, IntegrityError names it.
         """
@@ -187,7 +187,7 @@ class KeySlots:
             master = None if kek is None else form.unwrap(slot, kek)
             if master is not None:
                 opened = True
-                yield master
+                yield slot, master
         if opened and damage is None and newer is None:
             return  # to nothing that counts; who asked says why
         if damage is None and slots and not own:

@@ -165,9 +165,9 @@ def create_repository(
         slots.add_password(master, password, "first password", cost)
     if kms_key is not None and wrapper is not None:
         slots.add_kms(master, wrapper, kms_key, kms_key)
-    recovery_code = slots.add_recovery(master, "recovery code")[1]
+    recovery_slot, recovery_code = slots.add_recovery(master, "recovery code")
     secret = Secret(recovery_code.encode() if password is None else password)
-    epochs = first_epoch(store, surroundings, master, secret)
+    epochs = first_epoch(store, surroundings, master, recovery_slot, secret)
     sealed = SealedStore(store, epochs, surroundings)
     config = Config(
         suite=suite,

@@ -1,18 +1,38 @@
 """The ways to open a repository, and its key epochs: what a command of `holdfast repository key` does here."""
 
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
 
 from holdfast.domain.errors import NotFoundError
 from holdfast.repository import rotation
-from holdfast.repository.format.key_slot import KeySlot
+from holdfast.repository.drill import Drill, drill
+from holdfast.repository.format.key_slot import RECOVERY, KeySlot
+from holdfast.repository.key_epochs import newest_begun
 from holdfast.repository.key_slots import KeySlots, Secret
+from holdfast.repository.memory_of_locations import recognise
+from holdfast.repository.opening import open_repository
 from holdfast.repository.rotation import Rotation
 from holdfast.repository.stores.location import open_store
+from holdfast.wiring.drills import DRILL_AFTER, Drills
 from holdfast.wiring.key_service import LazyKeyService
-from holdfast.wiring.local import LocalRepository, machine_surroundings, password_cost
+from holdfast.wiring.local import LocalRepository, Warn, machine_surroundings, password_cost
+from holdfast.wiring.location_memory import FileLocationMemory, home_folder
 
 
-def key_slots(location: str) -> list[KeySlot]:
+@dataclass(frozen=True, slots=True)
+class ListedSlot:
+    """A slot; whether it is of the newest key epoch, when it was last tried on this machine, and whether it should be
+    again: a recovery slot that nobody has tried for long may not be there when it is needed.
+    """
+
+    slot: KeySlot
+    is_current: bool
+    drilled: datetime | None
+    is_due: bool
+
+
+def key_slots(location: str) -> list[ListedSlot]:
     """The key slots of a repository that need not be opened. Raises NotFoundError where there is none."""
     with machine_surroundings() as surroundings, closing(open_store(location)) as store:
         slots = list(KeySlots(store, surroundings).each())
@@ -20,7 +40,30 @@ def key_slots(location: str) -> list[KeySlot]:
             raise NotFoundError(
                 f"there is no repository at {store.location}", why="it has no key slot", cure="check the location"
             )
-        return slots
+        newest, now = newest_begun(store, slots[0].repository), surroundings.now()
+        drills = Drills(home_folder()).of(store.location)
+    listed = []
+    for slot in slots:
+        drilled = drills.get(slot.slot)
+        is_old = drilled is None or drilled + DRILL_AFTER < now
+        is_current = slot.kid == newest
+        listed.append(ListedSlot(slot, is_current, drilled, is_current and slot.kind == RECOVERY and is_old))
+    return listed
+
+
+def tried(location: str, secret: Secret, warn: Warn) -> Drill:
+    """Open the repository with that secret alone, read a block back, and remember when that was."""
+    with machine_surroundings() as surroundings, closing(open_store(location)) as store:
+        repository = open_repository(store, secret, surroundings)
+        recognise(repository, FileLocationMemory(home_folder(), warn))
+        done = drill(repository)
+        Drills(home_folder()).record(store.location, done.slot.slot, surroundings.now())
+        return done
+
+
+def kms_alone() -> Secret:
+    """Nothing but the key service."""
+    return Secret(wrapper=LazyKeyService())
 
 
 def add_password(opened: LocalRepository, password: bytes, label: str, kdf_memory_bytes: int) -> KeySlot:

@@ -147,6 +147,43 @@ def test_keys(holdfast):
     key("add", "--recovery", "--new-password-file", other, "--password-file", other).failed(2)
 
 
+def test_each_way_in_is_tried_and_a_rotation_leaves_others_behind(holdfast):
+    code = holdfast.init("--output", "json").document["recovery_code"]
+    recovery, other = holdfast.folder / "code", holdfast.folder / "other"
+    recovery.write_text(code + "\n")
+    other.write_text("another password\n")
+    (holdfast.folder / "disk").write_bytes(b"content")
+    holdfast.done("backup", "disk", "--workload", "w")
+
+    def key(verb, *words):
+        return holdfast.run("repository", "key", verb, holdfast.repository, *words, "--output", "json")
+
+    assert "was never tried here" in key("list").err
+    tried = key("drill", "--recovery-code-file", recovery)
+    assert (tried.document["kind"], tried.document["read_bytes"]) == ("recovery", len(b"content"))
+    listed = key("list")
+    assert "tried" not in listed.err
+    drills = {slot["kind"]: slot["last_drill"] for slot in listed.document["key_slots"]}
+    assert drills["password"] is None
+    assert drills["recovery"]
+    key("drill", "--recovery-code-file", other).failed(2)
+    key("drill", "--recovery-code-file", recovery, "--kms").failed(2)
+    rotated = key("rotate", "--password-file", recovery, "--new-password-file", other)
+    assert rotated.document["key_epoch"] == 2
+    assert {slot["kind"] for slot in rotated.document["left_behind"]} == {"password", "recovery"}
+    assert "opens past key epochs only" in rotated.err
+    holdfast.repo("show").failed(5)
+    assert key("drill", "--password-file", other).document["key_epoch"] == 2
+    current = {slot["key_epoch"]: slot["current"] for slot in key("list").document["key_slots"]}
+    assert current == {1: False, 2: True}
+
+
+def test_suite_1_is_kept_and_shown(holdfast):
+    holdfast.init("--encryption-suite", "1")
+    shown = holdfast.repo("show", "--output", "json").document
+    assert shown["encryption_suite"] == 1
+
+
 def test_password_from_the_environment(holdfast):
     environment = {"HOLDFAST_PASSWORD_FILE": str(holdfast.password_file)}
     assert holdfast.run("repository", "init", holdfast.repository, environment=environment).status == 0

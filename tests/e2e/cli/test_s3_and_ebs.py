@@ -163,6 +163,8 @@ def test_key_service_opens_without_a_password(cloud, moto_url):
     slots = cloud.run("repository", "key", "list", cloud.repository, "--output", "json").document["key_slots"]
     assert {slot["kind"]: slot["kms_key"] for slot in slots} == {"kms": key, "recovery": None}
 
+    tried = cloud.run("repository", "key", "drill", cloud.repository, "--kms", "--output", "json").document
+    assert (tried["kind"], tried["restore_point"]) == ("kms", None)
     added = cloud.run("repository", "key", "add", cloud.repository, "--new-password-file", cloud.password_file)
     assert added.status == 0, added.err
     assert cloud.repo("show").status == 0

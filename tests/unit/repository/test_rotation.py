@@ -18,7 +18,6 @@ from holdfast.repository.format import key_slot, names
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.pack import read_header as read_pack_header
-from holdfast.repository.key_epochs import KeyEpochs
 from holdfast.repository.key_slots import KeySlots, Secret
 from holdfast.repository.memory_of_locations import recognise
 from holdfast.repository.points import find_point, list_points
@@ -31,6 +30,7 @@ from holdfast.testing.deterministic_surroundings import deterministic_surroundin
 from holdfast.testing.small_repository import make_small_repository, put, restored
 from tests.faults.test_ledger import OneMemory
 from tests.faults.world import DISK, FIRST, SECOND, back_up, collect, volume_of
+from tests.golden.product import epochs_of
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_a_batch_under_an_older_key_behind_one_of_a_newer_is_damage(small):
     time = "2026-11-26T00:00:00.000000Z"
     record = {"type": "retire", "session": point.session, "point": point.key, "time": time}
     batch = ledger_form.Batch(state.sequence + 1, state.head, time, (record,))
-    forged = SealedStore(small.store, KeyEpochs({1: thief}, lambda _newest: None), deterministic_surroundings(9))
+    forged = SealedStore(small.store, epochs_of(thief), deterministic_surroundings(9))
     forged.write(Kind.LEDGER_BATCH, names.ledger(state.sequence + 1), ledger_form.encode_batch(batch))
     ledger = open_(small, 55).ledger
     assert [error.objects for error in ledger.damage] == [(names.ledger(state.sequence + 1),)]
