@@ -83,13 +83,13 @@ class Ground:
 
 
 @contextmanager
-def new_ground() -> Iterator[Ground]:
+def new_ground(pack_size_bytes: int = PACK_SIZE_BYTES) -> Iterator[Ground]:
     """In memory where the machine has such a folder."""
     place = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
     with tempfile.TemporaryDirectory(dir=place, prefix="holdfast-kill-") as name:
         folder = Path(name)
         store = DirectoryStore(folder / "repository")
-        small = make_small_repository(store, deterministic_surroundings(SEED), PACK_SIZE_BYTES)
+        small = make_small_repository(store, deterministic_surroundings(SEED), pack_size_bytes)
         (folder / "code").write_bytes(small.secret.text or b"")
         yield Ground(folder, small, random.Random(SEED))
 

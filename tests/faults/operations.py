@@ -16,7 +16,21 @@ from holdfast.repository.sessions import retire
 from holdfast.repository.writing.backup import BackupOrder, backup_stream
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemoryTarget, MemoryVolume
-from tests.faults.world import DISK, DUMP, DUMP_BYTES, FIRST, SECOND, THIRD, World, back_up, collect, volume_of
+from tests.faults.world import (
+    DISK,
+    DUMP,
+    DUMP_BYTES,
+    FIRST,
+    LONG,
+    SECOND,
+    THIRD,
+    World,
+    back_up,
+    collect,
+    volume_of,
+    world,
+    world_with_a_dead_backup,
+)
 
 DEFAULT_TENANT = "default"
 FULL = volume_of(5, 0, 1)
@@ -88,6 +102,7 @@ def _rotate(repository: Repository, world: World, attempt: Attempt) -> object:
 
 ACTS: dict[str, Act] = {
     "full": _backup("new disk", FULL, "f"),
+    "resumed": _backup(DISK, LONG, "long"),
     "compared": _backup(DISK, THIRD, "s3"),
     "changed blocks": _backup(DISK, THIRD, "s3", {"s1": FIRST, "s2": SECOND}),
     "stream": _stream,
@@ -99,6 +114,11 @@ ACTS: dict[str, Act] = {
     "collect": _collect,
     "rotate": _rotate,
 }
+
+
+def scene(name: str, *, with_plan: bool) -> World:
+    """The world in which that operation begins."""
+    return world_with_a_dead_backup(with_plan=with_plan) if name == "resumed" else world(with_plan=with_plan)
 
 
 def run(

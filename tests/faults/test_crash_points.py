@@ -24,11 +24,11 @@ from holdfast.testing.deterministic_surroundings import deterministic_surroundin
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import SmallRepository, restored
-from tests.faults.operations import ACTS, Attempt, run
-from tests.faults.world import DISK, FIRST, World, back_up, world
+from tests.faults.operations import ACTS, Attempt, run, scene
+from tests.faults.world import DISK, FIRST, World, back_up
 
 PATIENT_FAULTS = (Fault.ERROR, Fault.LOST_ANSWER)
-WRITES = ("full", "compared", "changed blocks", "stream")
+WRITES = ("full", "resumed", "compared", "changed blocks", "stream")
 EVERY_ACT = pytest.mark.parametrize(
     ("name", "with_plan"), [*((name, False) for name in ACTS), *((name, True) for name in WRITES)]
 )
@@ -101,7 +101,7 @@ def plain_requests(name: str, world_: World) -> tuple:
 
 @EVERY_ACT
 def test_faults(name, with_plan, count_case):
-    world_ = world(with_plan=with_plan)
+    world_ = scene(name, with_plan=with_plan)
     requests = plain_requests(name, world_)
     assert len(requests) > 10
     for request, fault in itertools.product(requests, Fault):
@@ -122,7 +122,7 @@ def test_faults(name, with_plan, count_case):
 
 @EVERY_ACT
 def test_patience_hides_passing_faults(name, with_plan, count_case):
-    world_ = world(with_plan=with_plan)
+    world_ = scene(name, with_plan=with_plan)
     for request, fault in itertools.product(plain_requests(name, world_), PATIENT_FAULTS):
         inner = world_.small.copied().store
         store = patient(FaultyStore(inner, {request.number: fault}))
@@ -140,7 +140,7 @@ def test_patience_hides_passing_faults(name, with_plan, count_case):
 
 @EVERY_ACT
 def test_lies(name, with_plan, count_case):
-    world_ = world(with_plan=with_plan)
+    world_ = scene(name, with_plan=with_plan)
     for request, lie in itertools.product(plain_requests(name, world_), Lie):
         if request.kind not in FITTING[lie]:
             continue

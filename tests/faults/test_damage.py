@@ -23,7 +23,7 @@ from holdfast.repository.sessions import read_point, retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, put
-from tests.faults.world import DISK, FIRST, SECOND, World, back_up, publish_plan, world
+from tests.faults.world import DISK, FIRST, SECOND, World, back_up, publish_plan, world_with_a_dead_backup
 
 KINDS = (
     "config",
@@ -61,7 +61,7 @@ def keys_of(kind: str, store: ObjectStore) -> list[str]:
 
 @pytest.fixture(scope="module")
 def scene() -> World:
-    return world(with_plan=True)
+    return world_with_a_dead_backup(with_plan=True)
 
 
 def flipped(body: bytes, at: int, bit: int) -> bytes:
@@ -157,17 +157,18 @@ def may_vanish(scene: World, key: str) -> bool:
         return True
     if key.startswith("points/"):
         return bytes.fromhex(key.rsplit("/", 1)[1]) not in scene.contents
-    return key in packs_of_deleted(scene)
+    return key not in packs_of_points(scene)
 
 
 @functools.cache
-def packs_of_deleted(scene: World) -> frozenset[str]:
-    """What only a deleted point's session wrote; what others still need of it shows when they are restored."""
+def packs_of_points(scene: World) -> frozenset[str]:
+    """What the sessions of live points wrote. What a deleted one and a dead one wrote hurts nobody, or shows when what
+    needs it is restored."""
     repository = scene.small.open(deterministic_surroundings(70))
     manifests = [read_point(repository, key) for key in keys_of("points/", scene.small.store)]
-    gone = [one for one in manifests if one is not None and one.session not in scene.contents]
-    assert len(gone) == 1
-    return frozenset(names.pack(pack.pack) for pack in gone[0].packs)
+    live = [one for one in manifests if one is not None and one.session in scene.contents]
+    assert len(live) == len(scene.contents)
+    return frozenset(names.pack(pack.pack) for one in live for pack in one.packs)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """One small repository with a past, and what is known of it: which points it has and what each must give back."""
 
+import contextlib
 import functools
 import io
 import random
@@ -14,6 +15,7 @@ from holdfast.repository.format import plan as plan_form
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.key_slots import KeySlots
+from holdfast.repository.object_store import ORDINARY, Buffer, StorageTerms
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
@@ -22,6 +24,7 @@ from holdfast.repository.sessions import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.faulty_store import FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.small_repository import SmallRepository, make_small_repository
 
@@ -44,6 +47,7 @@ FIRST = volume_of(1, 0, 2)
 SECOND = volume_of(1, 3, 0)
 THIRD = volume_of(4, 3, 0, 1, tail_bytes=2000)
 LATER = volume_of(tail_bytes=3000)
+LONG = volume_of(4, 0, 11, 12, 13, 14, 15, 16, 17, 18, 19, tail_bytes=2000)
 DUMP_BYTES = pattern(77, 3000)
 
 
@@ -84,6 +88,23 @@ def world(*, with_plan: bool) -> World:
         rotate(repository, small.secret)
         keep(LATE, back_up(repository, LATE, LATER, "l"), LATER.content)
     return World(small, contents, newest)
+
+
+@functools.cache
+def world_with_a_dead_backup(*, with_plan: bool) -> World:
+    """The same, and a backup of LONG that died when it was about to commit; it has left packs and checkpoints."""
+    before = world(with_plan=with_plan)
+    small = before.small.copied()
+
+    class Dying(FaultyStore):
+        def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
+            if key.startswith(names.INDEX):
+                raise SimulatedCrash
+            super().create(key, body, sha256, terms)
+
+    with contextlib.suppress(SimulatedCrash):
+        back_up(small.open(deterministic_surroundings(6), Dying(small.store, {})), DISK, LONG, "long")
+    return World(small, before.contents, before.newest)
 
 
 def publish_plan(
