@@ -303,7 +303,7 @@ def test_what_a_dead_repair_has_left_goes_with_a_collection(twin):
             collected(small)  # it stops where what a point needs is nowhere
         assert mend(small, small.store, twin, 34).left == ()
         assert collected(small) == world(with_plan=True).contents
-        assert checked(small).damage == ()
+        assert checked(small).harmful == ()
 
 
 @pytest.mark.parametrize("other", ["full", "changed blocks", "delete", "restore", "collect"])

@@ -139,17 +139,15 @@ def next_plan(
         if packs <= everything and not any(found.packs.stands(pack) for pack in packs)
     }
     named = frozenset[bytes]().union(*(packs for key, packs in runs.usable.items() if key not in left_out))
-    replaced = replaced_runs(repository, found.packs, runs.unreadable, named | everything)
-    lost = runs.lost - replaced
-    kept = frozenset(pack for pack in everything if lost or pack in named or found.packs.stands(pack))
+    kept = frozenset(pack for pack in everything if runs.lost or pack in named or found.packs.stands(pack))
     plan = Plan(
         epoch=found.plan.epoch + 1,
         live=found.clean,
         condemned=kept,
-        index_runs=frozenset((runs.usable.keys() - left_out) | lost),
+        index_runs=frozenset((runs.usable.keys() - left_out) | runs.lost),
         survivors={pack: others for pack, others in survivors.items() if pack in kept},
     )
-    return Proposal(plan, new, frozenset(left_out | replaced))
+    return Proposal(plan, new, frozenset(left_out))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,19 +185,3 @@ def read_runs(
             usable[key] = frozenset(row.pack for row in run.packs)
     lost = {key for key in unreadable if key in plan.index_runs | newer or not plan.epoch}
     return IndexRuns(usable, frozenset(unreadable), frozenset(lost))
-
-
-def replaced_runs(
-    repository: Repository, packs: StandingPacks, unreadable: frozenset[str], known: frozenset[bytes]
-) -> frozenset[str]:
-    """Runs that nobody can read and nobody needs to: all packs of their sessions that stand are named by others, or
-    condemned.
-    """
-    if not unreadable:
-        return frozenset()
-    unknown = [pack for pack in packs.listed if pack not in known]
-    headers = list(repository.surroundings.transfer.map(lambda pack: _header_of(repository, pack), unknown))
-    sessions = {header.session for header in headers if isinstance(header, PackHeader)}
-    if not all(isinstance(header, PackHeader) for header in headers):
-        return frozenset()  # it may be anybody's
-    return frozenset(key for key in unreadable if names.session_of_run(key) not in sessions)

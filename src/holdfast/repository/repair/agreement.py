@@ -4,13 +4,15 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.domain.errors import FormatError, IntegrityError, NeedsRetrievalError, ObjectNotFoundError
 from holdfast.repository.collection.marking import Marking
-from holdfast.repository.collection.planning import Findings, IndexRuns, next_plan
+from holdfast.repository.collection.planning import Findings, IndexRuns, next_plan, read_runs
 from holdfast.repository.collection.repacking import Repacked
+from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.opening import Repository
+from holdfast.repository.pack_directory import read_header
 from holdfast.repository.plans import publish
 from holdfast.repository.repair.workshop import overtaken
 from holdfast.repository.standing_packs import StandingPacks
@@ -41,15 +43,43 @@ def agree(
     packs = StandingPacks(repository.store)
     survivors = {**_passed_on(plan, outcome.survivors), **outcome.survivors}
     found = Findings(plan, {}, frozenset(), packs, opened, frozenset())
-    proposal = next_plan(repository, found, frozenset(), [Repacked(survivors, outcome.index_runs, 0, 0)])
-    gained = any(others - plan.survivors.get(pack, frozenset()) for pack, others in proposal.plan.survivors.items())
-    replaced = runs.lost & proposal.left_out
-    if not (outcome.index_runs or proposal.plan.condemned - plan.condemned or gained or replaced):
+    proposal = next_plan(repository, found, frozenset(), [Repacked(survivors, outcome.index_runs, 0, 0)]).plan
+    gained = any(others - plan.survivors.get(pack, frozenset()) for pack, others in proposal.survivors.items())
+    named = _named(read_runs(repository, plan, opened, outcome.index_runs)) if runs.lost else frozenset()
+    replaced = replaced_runs(repository, packs, runs.lost, named | proposal.condemned)
+    if not (outcome.index_runs or proposal.condemned - plan.condemned or gained or replaced):
         return plan
-    new = dataclasses.replace(proposal.plan, live=_clean(repository, proposal.plan, packs, points))
+    new = dataclasses.replace(proposal, index_runs=proposal.index_runs - replaced)
+    new = dataclasses.replace(new, live=_clean(repository, new, packs, points))
     if not publish(repository.sealed, new):
         raise overtaken()
     return new
+
+
+def replaced_runs(
+    repository: Repository, packs: StandingPacks, lost: frozenset[str], known: frozenset[bytes]
+) -> frozenset[str]:
+    """Of runs that do not open or are missing, those that nobody needs: other runs name each pack of their sessions that
+    stands, or it is condemned. Such a run leaves force. It is not deleted: it may be this machine that cannot read.
+    """
+    if not lost:
+        return frozenset()
+    unknown = [pack for pack in packs.listed if pack not in known]
+    sessions = list(repository.surroundings.transfer.map(lambda pack: _session_of(repository, pack), unknown))
+    if None in sessions:
+        return frozenset()  # it may be anybody's
+    return frozenset(key for key in lost if names.session_of_run(key) not in sessions)
+
+
+def _session_of(repository: Repository, pack: bytes) -> bytes | None:
+    try:
+        return read_header(repository.store, pack).session
+    except (FormatError, NeedsRetrievalError, ObjectNotFoundError):
+        return None
+
+
+def _named(runs: IndexRuns) -> frozenset[bytes]:
+    return frozenset[bytes]().union(*runs.usable.values())
 
 
 def _passed_on(plan: Plan, survivors: Mapping[bytes, frozenset[bytes]]) -> dict[bytes, frozenset[bytes]]:

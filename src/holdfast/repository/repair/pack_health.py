@@ -16,8 +16,8 @@ from holdfast.repository.standing_packs import StandingPacks
 @dataclass(slots=True)
 class PackHealth:
     """`damaged` and `missing` say why, by pack: missing are those that a run in force names and no plan condemns, and
-    what turns out to be needed. `unnamed`: sound packs that no run in force names, with their tenants' ids; asked for
-    only where a run is lost.
+    what turns out to be needed. `unnamed`: sound packs that no run in force names, with their tenants' ids; looked
+    for only where a run does not open.
     """
 
     plan: Plan
@@ -61,7 +61,7 @@ def read_health(
         read_bytes += finding.size_bytes
         if finding.why:
             damaged[pack] = finding.why
-        elif runs.lost and pack not in named and not finding.cold:
+        elif runs.unreadable and pack not in named and not finding.cold:
             unnamed[pack] = finding.tenant
     missing = {pack for pack in named - plan.condemned if not packs.stands(pack)}
     return PackHealth(plan, packs, damaged, missing, unnamed, read_bytes)

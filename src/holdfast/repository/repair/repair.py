@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from holdfast.domain.errors import ConflictError, IntegrityError, ObjectNotFoundError
 from holdfast.domain.numerals import counted
 from holdfast.repository.checking.check import Hurt, check_repository
-from holdfast.repository.collection.planning import read_runs, replaced_runs
+from holdfast.repository.collection.planning import read_runs
 from holdfast.repository.collection.roots import require_whole_ledger
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
@@ -20,7 +20,7 @@ from holdfast.repository.pack_directory import read_directory
 from holdfast.repository.plans import newest_plan
 from holdfast.repository.probe import require_conditional_writes
 from holdfast.repository.progress import Progress, Silence
-from holdfast.repository.repair.agreement import Outcome, agree
+from holdfast.repository.repair.agreement import Outcome, agree, replaced_runs
 from holdfast.repository.repair.mending import Mender
 from holdfast.repository.repair.pack_health import read_health
 from holdfast.repository.repair.quarries import Quarries
