@@ -9,6 +9,7 @@ from holdfast.cli import repository_copy as copying
 from holdfast.cli import repository_documents as documents
 from holdfast.cli import repository_health as health
 from holdfast.cli import repository_names as names
+from holdfast.cli import repository_rekey as rekeying
 from holdfast.cli.command import command
 from holdfast.cli.options import (
     KdfMemoryOption,
@@ -27,6 +28,7 @@ app = typer.Typer(name="repository", help="Make, show and check repositories.", 
 app.add_typer(key_app)
 copying.add_to(app)
 names.add_to(app)
+rekeying.add_to(app)
 health.add_to(app)
 
 KmsKeyOption = Annotated[
@@ -78,13 +80,14 @@ def show(
     ] = False,
 ) -> int:
     """Show what the repository is; a name instead of a URL asks the server."""
+    from holdfast.repository.rekeying import stored_by_epoch
     from holdfast.repository.renewal.notice import is_overdue
     from holdfast.wiring import local
 
     if names.is_name(url):
         return names.show(url, voice)
     with local.opened(url, given_password(password_file), voice.warn, accept_ledger=accept_ledger) as opened:
-        document = documents.repository(opened.repository)
+        document = documents.repository(opened.repository, stored_by_epoch(opened.repository))
         voice.document(document, lambda: facts_table(as_facts(document)))
         if is_overdue(opened.repository):
             voice.warn(

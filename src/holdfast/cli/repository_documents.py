@@ -7,7 +7,7 @@ from holdfast.cli.tables import facts_table, rows_table
 from holdfast.domain.time import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from holdfast.repository.checking.check import CheckReport, Hurt
     from holdfast.repository.checking.scrub import ScrubReport
@@ -34,8 +34,8 @@ def new_repository(new: "NewRepository") -> Document:
     }
 
 
-def repository(found: "Repository") -> Document:
-    """Of `repository show`."""
+def repository(found: "Repository", stored_by_epoch: "Mapping[int, int]") -> Document:
+    """Of `repository show`; `stored_by_epoch`: bytes of packs by the key epoch under which they are sealed."""
     from holdfast.repository.renewal.notice import holds_until, last_renewal
 
     config, state, renewed = found.config, found.ledger.state, last_renewal(found)
@@ -52,6 +52,7 @@ def repository(found: "Repository") -> Document:
         "pack_size_bytes": config.pack_size_bytes,
         "encryption_suite": config.suite,
         "key_epoch": found.master.kid,
+        "stored_by_key_epoch": {str(kid): size for kid, size in stored_by_epoch.items()},
         "ledger_sequence": state.sequence,
         "ledger_head": state.head.hex(),
         "restore_points": len(state.live),

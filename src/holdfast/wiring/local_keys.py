@@ -1,17 +1,21 @@
 """The ways to open a repository, and its key epochs: what a command of `holdfast repository key` does here."""
 
+import time
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from holdfast.domain.errors import NotFoundError
-from holdfast.repository import rotation
+from holdfast.repository import rekeying, rotation
+from holdfast.repository.collection.collect import CollectionOrder
 from holdfast.repository.drill import Drill, drill
 from holdfast.repository.format.key_slot import RECOVERY, KeySlot
 from holdfast.repository.key_epochs import newest_begun
 from holdfast.repository.key_slots import KeySlots, Secret
-from holdfast.repository.memory_of_locations import recognise
+from holdfast.repository.memory_of_locations import recognise, remember
 from holdfast.repository.opening import open_repository
+from holdfast.repository.progress import Progress
+from holdfast.repository.rekeying import Rekeyed
 from holdfast.repository.rotation import Rotation
 from holdfast.repository.stores.location import open_store
 from holdfast.wiring.drills import DRILL_AFTER, Drills
@@ -92,6 +96,13 @@ def rotate(
     """Begin the next key epoch; what `password` opens, and KMS keys that may be used, are kept."""
     secret = Secret(password, LazyKeyService())
     return rotation.rotate(opened.repository, secret, new_password, password_cost(kdf_memory_bytes))
+
+
+def rekey(opened: LocalRepository, patience: timedelta, progress: Progress) -> Rekeyed:
+    """Seal anew what is under older keys."""
+    done = rekeying.rekey(opened.repository, CollectionOrder(patience), progress, time.sleep)
+    remember(opened.repository, opened.memory, plan_epoch=done.plan_epoch)
+    return done
 
 
 def _slots(opened: LocalRepository) -> KeySlots:

@@ -20,6 +20,7 @@ from holdfast.repository.collection.planning import (
     Proposal,
     dead_packs,
     next_plan,
+    under_older_keys,
     worth_repacking,
 )
 from holdfast.repository.collection.repacking import Repacked, repack
@@ -39,11 +40,14 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class CollectionOrder:
-    """`patience`: how long sessions that do not know the plan are waited for; then another collection goes on."""
+    """`patience`: how long sessions that do not know the plan are waited for; then another collection goes on.
+    `rekey_bytes`: instead of what is worth it, so much of what is under older key epochs is repacked.
+    """
 
     patience: timedelta = timedelta(minutes=10)
     repack: bool = True
     dry_run: bool = False
+    rekey_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,8 @@ class Collection:
         return frozenset(marking.uses)
 
     def _to_repack(self, found: Findings) -> dict[str, list[PackUse]]:
+        if self._order.rekey_bytes:
+            return under_older_keys(self._repository, found, self._order.rekey_bytes)
         return worth_repacking(self._repository, found) if self._order.repack else {}
 
     def _publish(self, plan: Plan) -> bool:
