@@ -27,7 +27,7 @@ from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import Buffer, ObjectStore
-from holdfast.repository.older_versions import hidden_keys, open_newest_good
+from holdfast.repository.older_versions import all_keys, open_newest_good
 from holdfast.repository.surroundings import Surroundings
 
 
@@ -134,7 +134,7 @@ class KeySlots:
     def _slot_keys(self) -> list[str]:
         """As a LIST shows them; where it shows none, as the versions do (rule 9.5)."""
         listed = [info.key for info in objects_under(self._store, names.KEYS)]
-        return listed or [key for key in hidden_keys(self._store, names.KEYS) if names.is_object(key)]
+        return listed or [key for key in all_keys(self._store, names.KEYS) if names.is_object(key)]
 
     def remove(self, slot_prefix: str, master: MasterKey) -> KeySlot:
         """Take a slot away; of those that lead to `master`, the last two and the last recovery slot stay."""

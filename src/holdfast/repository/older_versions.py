@@ -26,12 +26,12 @@ def open_newest_good(store: ObjectStore, key: str, opened: Callable[[Buffer], Op
     raise damage
 
 
-def hidden_keys(store: ObjectStore, prefix: str) -> list[str]:
-    """Keys of which a version is kept, whatever a LIST shows; none where we may not ask."""
+def all_keys(store: ObjectStore, prefix: str) -> list[str]:
+    """Keys of which a version is kept, whatever a LIST shows; what a LIST shows to who may not ask for versions."""
     try:
         return sorted({found.key for found in store.versions(prefix)})
     except PermissionDeniedError:
-        return []  # who may not list versions sees what a LIST shows
+        return [found.key for found in store.list(prefix)]
 
 
 def older_versions(store: ObjectStore, key: str) -> Iterator[str]:

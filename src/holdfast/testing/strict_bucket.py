@@ -129,6 +129,14 @@ class StrictBucket:
             versions = self._keys[key]
             versions[versions.index(known)] = replace(known, locked_until=until)
 
+    def copied(self, clock: Callable[[], datetime]) -> "StrictBucket":
+        """The same in a bucket of its own, by another clock."""
+        other = StrictBucket(clock, versions=self.keeps_versions, locks=self.can_lock, default_lock=self.default_lock)
+        with self._turn:
+            other._keys = {key: list(versions) for key, versions in self._keys.items()}
+            other._numbers = itertools.count(next(self._numbers) + 1)
+        return other
+
     def listed(self) -> list[Version]:
         """ListObjectsV2: current versions, ascending by key; what is under a marker is not shown."""
         with self._turn:

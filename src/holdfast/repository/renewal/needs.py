@@ -13,6 +13,8 @@ from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.listing import objects_under
 from holdfast.repository.locks.terms import GENERATION
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.older_versions import all_keys
 from holdfast.repository.opening import Repository
 from holdfast.repository.standing_packs import StandingPacks
 
@@ -56,8 +58,8 @@ def needs_of_all(repository: Repository, roots: Roots, now: datetime) -> Iterato
     store = repository.store
     yield Need(names.CONFIG, until)
     for prefix in (names.KEYS, names.EPOCHS, names.TENANTS):
-        for info in objects_under(store, prefix):
-            yield Need(info.key, until)
+        for key in _standing(store, prefix):
+            yield Need(key, until)
     checkpoints = [info.key for info in objects_under(store, names.CHECKPOINTS)]
     first = 1
     if checkpoints:
@@ -87,10 +89,15 @@ def _promised_packs(
 
 def _index_runs(repository: Repository, plan: Plan, points: tuple[Manifest, ...]) -> set[str]:
     """Those in force, and those that points name and that are there: a run whose packs are gone may be, too."""
-    listed = {info.key for info in objects_under(repository.store, names.INDEX)}
+    listed = _standing(repository.store, names.INDEX)
     if not plan.epoch:
-        return listed
+        return set(listed)
     return set(plan.index_runs) | {key for point in points for key in point.index_runs if key in listed}
+
+
+def _standing(store: ObjectStore, prefix: str) -> list[str]:
+    """What is there, also where delete markers hide it (rule 9.5)."""
+    return [key for key in all_keys(store, prefix) if names.is_object(key)]
 
 
 def _later(floor: datetime, promise: datetime | None) -> datetime:
