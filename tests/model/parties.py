@@ -51,7 +51,16 @@ class Unlocker(NamedTuple):
     step: str = "unlock"
 
 
-Party = Writer | Deleter | Reader | Unlocker | Collector | Repairer
+class Renewer(NamedTuple):
+    """Renews locks: by the plan that it has read, of packs that stand and are not condemned, one after the other."""
+
+    name: str
+    step: str = "plan"
+    epoch: int = 0
+    listed: frozenset[str] = frozenset()
+
+
+Party = Writer | Deleter | Reader | Unlocker | Renewer | Collector | Repairer
 
 
 def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Party]]:
@@ -71,6 +80,21 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
             yield _read(world, party, rules)
         case Unlocker():
             yield world._replace(locked=world.locked - {party.name}), party._replace(step=END)
+        case Renewer():
+            yield from _renew_locks(world, party)
+
+
+def _renew_locks(world: World, me: Renewer) -> Iterator[tuple[World, Party]]:
+    """A lock ends some time: whoever holds it is an `Unlocker`. What is gone meanwhile cannot be locked."""
+    if me.step == "plan":
+        yield world, me._replace(step="list", epoch=world.epoch)
+        return
+    if me.step == "list":
+        yield world, me._replace(step="lock", listed=world.pack_names() - world.plans[me.epoch].condemned)
+        return
+    for pack in me.listed:
+        standing = world.locked | ({pack} & world.pack_names())
+        yield world._replace(locked=standing), me._replace(listed=me.listed - {pack})
 
 
 def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Party]]:

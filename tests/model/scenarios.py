@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tests.model.collector import Collector
-from tests.model.parties import Deleter, Party, Reader, Unlocker, Writer
+from tests.model.parties import Deleter, Party, Reader, Renewer, Unlocker, Writer
 from tests.model.repairer import Repairer
 from tests.model.world import Plan, Point, Run, World
 
@@ -92,6 +92,10 @@ SCENARIOS: dict[str, Scenario] = {
     "garbage that is locked": (
         CONDEMNED._replace(locked=frozenset({"old.1"})),
         (Collector("c"), Collector("d"), Unlocker("old.1"), _writer("w", "A")),
+    ),
+    "locks are renewed while garbage goes": (
+        LEFT,
+        (Collector("c", 2), Renewer("r"), Unlocker("old.1"), _writer("w", "A")),
     ),
     "garbage in a run with what is needed": (TWO_PACKS, (Collector("c", 2), _writer("w", "AB"))),
     "an incremental while its parent goes": (FAMILY, (Collector("c"), Deleter("p"), _writer("w", "AB", "p"))),

@@ -161,3 +161,29 @@ def test_a_key_slot_that_is_locked_is_not_said_to_be_gone(site):
     slots.add_recovery(repository.master, "a third")
     with pytest.raises(ConflictError, match="stays"):
         slots.remove(slot.slot.hex(), repository.master)
+
+
+# Weekly backups from 1 March on, each kept 30 days. With generations of 25 days the blocks of the first one are locked
+# for 55 days, until 25 April, and from the first backup on that needs them longer until 23 May; of 10 days beside it.
+# By the day of the backup.
+TWENTY_FIVE_DAYS = {1: "25.04.", 8: "25.04.", 15: "25.04.", 22: "25.04.", 29: "23.05."}
+TEN_DAYS = {1: "10.04.", 8: "10.04.", 15: "24.04.", 22: "24.04.", 29: "08.05."}
+
+
+@pytest.mark.parametrize(("generation_days", "expected"), [(25, TWENTY_FIVE_DAYS), (10, TEN_DAYS)])
+def test_the_worked_example_of_block_generations(monkeypatch, generation_days, expected):
+    for module in ("locks.terms", "renewal.needs", "renewal.renew"):
+        monkeypatch.setattr(f"holdfast.repository.{module}.GENERATION", timedelta(days=generation_days))
+    site = Site()
+    site.later(59 + 0.5)  # from 1 January to the noon of 1 March
+    first = None
+    seen = {}
+    for day in range(1, 30):
+        if day % 7 == 1:
+            site.back_up(block(1) + block(2))
+            first = first or set(site.locks("packs/"))
+        site.renew()
+        if day % 7 == 1:
+            seen[day] = {f"{until:%d.%m.}" for key, until in site.locks("packs/").items() if key in first}
+        site.later(1)
+    assert seen == {day: {until} for day, until in expected.items()}
