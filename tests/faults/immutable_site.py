@@ -30,6 +30,7 @@ class Site:
         self.bucket = StrictBucket(self.clock)
         self.store = StrictStore(self.bucket)
         self._seed = 0
+        self.contents: dict[bytes, bytes] = {}
         new = create_repository(self.store, self.surroundings(), immutable=True)
         self.secret = Secret(text=new.recovery_code.encode())
 

@@ -5,6 +5,7 @@ stand (E10). If the one before is gone, everything is read and compared, and the
 """
 
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any
 
 from holdfast.appliance.cleaning import undone
@@ -16,6 +17,7 @@ from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.ports.records import OpenBackup
 from holdfast.appliance.ports.repositories import BackedUp, PreparedWork, SourceVolume
 from holdfast.appliance.retention_work import RetentionWork
+from holdfast.appliance.schedules import zone_of
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.settlement import record_point
 from holdfast.appliance.surface import Surface
@@ -23,7 +25,9 @@ from holdfast.appliance.task_order import TaskOrder, order_of
 from holdfast.appliance.worker_fleet import WorkerFleet
 from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.domain.policy import BackupTarget, WorkerMode
+from holdfast.domain.retention import promised_until
 from holdfast.domain.session import LogLevel, Task, TaskProgress
+from holdfast.domain.tiers import limits_of
 from holdfast.protocol.encoding import to_json
 from holdfast.protocol.worker_messages import TaskKind
 
@@ -181,7 +185,17 @@ class _BackupErrand:
         tenant = self._surface.tenant(task.workload.account)
         with self._surface.repositories.open(target.repository) as repository:
             name = task.workload.repository_name
-            return repository.prepare_backup(self._work, attempt, tenant, name, volumes, target.compression)
+            return repository.prepare_backup(
+                self._work, attempt, tenant, name, volumes, target.compression, self._promise()
+            )
+
+    def _promise(self) -> datetime | None:
+        """What the policy's limits by time promise, counted from when the run began: never longer than they keep it."""
+        task, order = self._order()
+        _, target = _task_of(self._surface, self.task_id)
+        as_of = self._surface.records.sessions.get(task.session_id).created_at
+        flags = flags_of_backup(self._surface, order, target, task.workload, as_of)
+        return promised_until(limits_of(target.retention), flags, as_of, zone_of(target))
 
     def order(self, owner: Ownership, work: PreparedWork) -> WorkerOrder:
         """A worker in the instance's region that may read exactly these snapshots, and those of the point before."""
@@ -194,10 +208,15 @@ class _BackupErrand:
             reads_snapshots=tuple(dict.fromkeys([*self.snapshots.values(), *work.base_snapshots])),
             instance_type=choice.instance_type,
             volume_bytes=task.progress.total_bytes,
+            lock_days=None if work.locks_until is None else self._days_until(work.locks_until),
             subnet_id=choice.subnet_id,
             security_group_ids=choice.security_group_ids,
             tags=choice.tags,
         )
+
+    def _days_until(self, end: datetime) -> int:
+        """Whole days, rounded up, with one more: clocks differ, and the worker locks from its own now on."""
+        return (end - self._surface.surroundings.now()).days + 2
 
     def open_backup(self, work: str) -> OpenBackup:
         """As it is written down until its end was seen."""

@@ -69,7 +69,7 @@ def grants_of(
     snapshots = _described(ec2, order.reads_snapshots)
     keys = {str(one["KmsKeyId"]) for one in snapshots.values() if one.get("Encrypted") and one.get("KmsKeyId")}
     meant = _meant(order, settings.account_id, snapshots)
-    return worker_backup_grants(scope, meant, tuple(sorted({*keys, *order.kms_key_arns})))
+    return worker_backup_grants(scope, meant, tuple(sorted({*keys, *order.kms_key_arns})), order.lock_days)
 
 
 def policy_of(grants: list[Grant]) -> str:

@@ -87,6 +87,14 @@ def expires_at(limit: Limit, moment: datetime, zone: tzinfo) -> datetime | None:
     return max(local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
 
 
+def promised_until(
+    limits: Mapping[Flag, Limit], flags: Iterable[Flag], moment: datetime, zone: tzinfo
+) -> datetime | None:
+    """Until when limits by time keep a point with these flags that is made at `moment`; None where only numbers do."""
+    times = [expires_at(limits[flag], moment, zone) for flag in flags if flag in limits]
+    return max((until for until in times if until is not None), default=None)
+
+
 def base_snapshots_to_release(points: Sequence[RestorePoint]) -> list[RestorePoint]:
     """Image backups of one workload and repository whose base snapshots are no longer needed: all but the newest."""
     backups = sorted((point for point in points if point.kind == PointKind.IMAGE_BACKUP), key=_age)

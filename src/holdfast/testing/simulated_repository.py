@@ -93,12 +93,13 @@ class SimulatedRepository:
         workload: str,
         volumes: Sequence[SourceVolume],
         compression: str,
+        keep_until: datetime | None = None,
     ) -> PreparedWork:
         self._fail()
         opened = _Session(tenant, workload, list(volumes), opened_at=self._now(), plan=self.plan)
         known = self.sessions.setdefault(session, opened)
         if known.state != "open":
-            return self.prepare_backup(self.new_session(), attempt, tenant, workload, volumes, compression)
+            return self.prepare_backup(self.new_session(), attempt, tenant, workload, volumes, compression, keep_until)
         known.attempts.add(attempt)
         return self._work(session)
 

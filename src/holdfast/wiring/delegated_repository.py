@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 
 from holdfast.appliance.ports.repositories import (
     BackedUp,
@@ -24,6 +25,7 @@ from holdfast.repository.delegation.backup_side import PreparedBackup
 from holdfast.repository.delegation.restore_side import PreparedRestore
 from holdfast.repository.delegation.results import BackupResult, RestoreResult
 from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.locks.terms import lock_end
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, find_point, list_points, load_manifest
 from holdfast.repository.progress import Silence
@@ -66,18 +68,27 @@ class DelegatedRepository:
         workload: str,
         volumes: Sequence[SourceVolume],
         compression: str,
+        keep_until: datetime | None = None,
     ) -> PreparedWork:
         """Open the session with its first attempt, and leave the task of this one."""
         sources = [backup_side.VolumeSource(volume.name, dict(volume.source)) for volume in volumes]
         level = CompressionLevel[compression.upper()]
         with self.turn() as repository:
             prepared = backup_side.prepare_backup(
-                repository, tenant, workload, sources, level, session=bytes.fromhex(session)
+                repository,
+                tenant,
+                workload,
+                sources,
+                level,
+                session=bytes.fromhex(session),
+                keep_until=keep_until if repository.config.immutable else None,
             )
             prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
             parents = [one.parent.source for one in prepared.task.volumes if one.parent is not None]
             bases = tuple(str(source["snapshot"]) for source in parents if "snapshot" in source)
-            return replace(self._work(prepared), base_snapshots=bases)
+            task = prepared.task
+            ends = lock_end(task.keep_until, repository.surroundings.now()) if task.locked else None
+            return replace(self._work(prepared), base_snapshots=bases, locks_until=ends)
 
     def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
         """Check the worker's result and commit; None while there is none."""

@@ -176,7 +176,7 @@ def test_the_worked_example_of_block_generations(monkeypatch, generation_days, e
         monkeypatch.setattr(f"holdfast.repository.{module}.GENERATION", timedelta(days=generation_days))
     site = Site()
     site.later(59 + 0.5)  # from 1 January to the noon of 1 March
-    first = None
+    first: set[str] = set()
     seen = {}
     for day in range(1, 30):
         if day % 7 == 1:

@@ -243,7 +243,8 @@ class RestoreSite(Protocol):
 @dataclass(frozen=True, slots=True)
 class WorkerOrder:
     """A worker instance to be launched. `writes_snapshots`: it makes new ones (a restore), encrypted under the KMS keys
-    of `kms_key_arns` where there are any; the keys of snapshots that it reads are found out.
+    of `kms_key_arns` where there are any; the keys of snapshots that it reads are found out. `lock_days`: it locks what
+    it writes in an immutable repository, for at most so many days.
     """
 
     owner: Ownership
@@ -258,6 +259,7 @@ class WorkerOrder:
     security_group_ids: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     lifetime_seconds: int = 24 * 3600
+    lock_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

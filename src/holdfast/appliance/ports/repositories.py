@@ -7,6 +7,7 @@ appliance's.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from holdfast.domain.collection import Collected, CollectionWish
@@ -24,6 +25,7 @@ class SourceVolume:
 class PreparedWork:
     """What was prepared for a worker; session and attempt say where its task lies. `scratch_key` is the one key that it
     gets, and is never stored. `base_snapshots`: what changed since these is asked for, where they still are.
+    `locks_until`: the worker locks what it writes, no longer than that; None where nothing is locked.
     """
 
     session: str
@@ -32,6 +34,7 @@ class PreparedWork:
     kid: int
     scratch_key: bytes
     base_snapshots: tuple[str, ...] = ()
+    locks_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,10 @@ class BackupRepository(Protocol):
         workload: str,
         volumes: Sequence[SourceVolume],
         compression: str,
+        keep_until: datetime | None = None,
     ) -> PreparedWork:
-        """Write the sealed task of that attempt. Parents are chosen with the first attempt.
+        """Write the sealed task of that attempt. Parents are chosen with the first attempt. An immutable repository
+        promises to keep the point until `keep_until`; others promise nothing.
 
         Use the session of the answer from here on: one that was opened and then cut short is ended, and another begun.
         """

@@ -26,6 +26,8 @@ _SPELLED_OUT = {
 }
 # The role's other policy, which lets it boot.
 _BOOT_CHARACTERS = 600
+# What a repository's place bears whose bucket has Object Lock.
+_IMMUTABLE = "immutable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ def stack_plan(server_id: str, rights: Rights, region: str) -> StackPlan:
     )
     grants = appliance_grants(scope)
     _check_length(as_text(grants), region)
-    boundary = worker_boundary_grants(PARTITION, ACCOUNT, KEY_ARN, QUEUE_ARN)
+    immutable = tuple(sorted({place.bucket for place in scope.repositories if place.immutable}))
+    boundary = worker_boundary_grants(PARTITION, ACCOUNT, KEY_ARN, QUEUE_ARN, immutable)
     return StackPlan(server_id, document(grants), document(boundary))
 
 
@@ -95,10 +98,15 @@ def _listed(options: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def _place(text: str) -> RepositoryPlace:
-    bucket, _, prefix = text.removeprefix("s3://").partition("/")
+    place, _, option = text.removeprefix("s3://").partition("?")
+    if option not in ("", _IMMUTABLE):
+        raise UsageError(
+            f"{text!r} has an unknown option", why=f"`?{_IMMUTABLE}` is the only one", cure="leave the others out"
+        )
+    bucket, _, prefix = place.partition("/")
     if not bucket or any(character in bucket for character in "*?${}"):
         raise UsageError(f"{text!r} names no bucket", why="BUCKET or BUCKET/PREFIX is meant", cure="name one bucket")
-    return RepositoryPlace(bucket, prefix.strip("/"))
+    return RepositoryPlace(bucket, prefix.strip("/"), option == _IMMUTABLE)
 
 
 def _role(text: str) -> str:

@@ -1,5 +1,6 @@
 """What an appliance may do in its own account: backups, restores, and workers, each bounded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.aws.policies.grants import Grant, reads
@@ -21,10 +22,11 @@ _EC2 = {"iam:PassedToService": "ec2.amazonaws.com"}
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPlace:
-    """A repository's bucket and prefix, without slashes at its ends."""
+    """A repository's bucket and prefix, without slashes at its ends. `immutable`: its bucket has Object Lock."""
 
     bucket: str
     prefix: str = ""
+    immutable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ def appliance_grants(scope: ApplianceScope) -> list[Grant]:
 def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Grant]:
     """Whoever keeps repositories reads, writes, lists and deletes in them."""
     within = {one: f"{one.prefix}/*" if one.prefix else "*" for one in places}
+    locked = {one: keys for one, keys in within.items() if one.immutable}
     return [
+        *(_lock_grants(partition, locked) if locked else ()),
         Grant(
             "Repositories",
             "sessions, points, retention, collections of garbage",
@@ -87,6 +91,26 @@ def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> li
             ("s3:ListBucket",),
             tuple(sorted({f"arn:{partition}:s3:::{one.bucket}" for one in places})),
             # Where the key is absent S3 asks whether a missing object may be called missing, or the request is denied.
+            {"StringLikeIfExists": {"s3:prefix": tuple(within.values())}},
+        ),
+    ]
+
+
+def _lock_grants(partition: str, within: Mapping[RepositoryPlace, str]) -> list[Grant]:
+    """Of immutable repositories: nothing here shortens a lock, for no right does (mode COMPLIANCE)."""
+    buckets = tuple(sorted({f"arn:{partition}:s3:::{one.bucket}" for one in within}))
+    return [
+        Grant(
+            "LockRepositories",
+            "locks are set and renewed; versions are deleted when theirs have ended, and read behind what hides them",
+            ("s3:DeleteObjectVersion", "s3:GetObjectRetention", "s3:GetObjectVersion", "s3:PutObjectRetention"),
+            tuple(f"arn:{partition}:s3:::{one.bucket}/{keys}" for one, keys in within.items()),
+        ),
+        Grant(
+            "ListVersions",
+            "what is to be deleted version by version, or is hidden",
+            ("s3:ListBucketVersions",),
+            buckets,
             {"StringLikeIfExists": {"s3:prefix": tuple(within.values())}},
         ),
     ]

@@ -7,6 +7,8 @@ from holdfast.domain.ownership import APPLIANCE, SESSION, TASK
 
 # A write that could replace an object is refused (docs/format, write-once names).
 WRITE_ONCE = {"Null": {"s3:if-none-match": "false"}}
+# Of a PUT with a lock, and of a retention that is set (S3 User Guide, "Setting limits on retention periods").
+LOCK_DAYS = "s3:object-lock-remaining-retention-days"
 _ENCRYPTING = ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")
 
 
@@ -51,9 +53,14 @@ class SnapshotsToRead:
 
 
 def worker_backup_grants(
-    scope: WorkerScope, snapshots: SnapshotsToRead, snapshot_key_arns: tuple[str, ...] = ()
+    scope: WorkerScope,
+    snapshots: SnapshotsToRead,
+    snapshot_key_arns: tuple[str, ...] = (),
+    lock_days: int | None = None,
 ) -> list[Grant]:
-    """A worker that reads these snapshots; `snapshot_key_arns` are the KMS keys that some are encrypted under."""
+    """A worker that reads these snapshots; `snapshot_key_arns` are the KMS keys that some are encrypted under,
+    `lock_days` for how long at most it locks what it writes, None where it locks nothing.
+    """
     grants = [
         *_of_every_worker(scope),
         *_reading(scope, snapshots),
@@ -65,6 +72,16 @@ def worker_backup_grants(
             WRITE_ONCE,
         ),
     ]
+    if lock_days is not None:
+        grants.append(
+            Grant(
+                "LockPacks",
+                "packs are locked as they are written, for so many days at most; nobody can shorten that",
+                ("s3:PutObjectRetention",),
+                (scope.objects("packs/*"),),
+                {"NumericLessThanEquals": {LOCK_DAYS: str(lock_days)}},
+            )
+        )
     if snapshot_key_arns:
         grants.append(
             Grant(
@@ -152,10 +169,16 @@ def _keys_of_new_snapshots(key_arns: tuple[str, ...]) -> list[Grant]:
     ]
 
 
-def worker_boundary_grants(partition: str, account_id: str, kms_key_arn: str, event_queue_arn: str) -> list[Grant]:
-    """What no worker may go beyond, whatever its role says: the permissions boundary of all."""
+def worker_boundary_grants(
+    partition: str, account_id: str, kms_key_arn: str, event_queue_arn: str, immutable_buckets: tuple[str, ...] = ()
+) -> list[Grant]:
+    """What no worker may go beyond, whatever its role says: the permissions boundary of all. It locks objects in
+    `immutable_buckets` alone.
+    """
     snapshots = (f"arn:{partition}:ec2:*::snapshot/*",)
+    objects = tuple(f"arn:{partition}:s3:::{bucket}/*" for bucket in immutable_buckets)
     return [
+        *([Grant("Lock", "packs of immutable repositories", ("s3:PutObjectRetention",), objects)] if objects else ()),
         Grant("Read", "the bundle, and repositories", ("s3:GetObject",), (f"arn:{partition}:s3:::*/*",)),
         Grant("Write", "repositories", ("s3:PutObject",), (f"arn:{partition}:s3:::*/*",), WRITE_ONCE),
         Grant(

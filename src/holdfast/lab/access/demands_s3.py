@@ -6,6 +6,7 @@ API operations": HeadObject needs s3:GetObject, listing s3:ListBucket, parts s3:
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from moto.s3.models import s3_backends
@@ -50,6 +51,7 @@ _METHODS = {"GET": 0, "HEAD": 0, "PUT": 1, "POST": 1, "DELETE": 2}
 _OF_VERSIONS = ("GetObject", "DeleteObject", "GetObjectAcl", "PutObjectAcl", "GetObjectTagging", "PutObjectTagging",
                 "DeleteObjectTagging", "GetObjectAttributes")  # fmt: skip
 _KEY = re.compile(rb"<Key>(.*?)</Key>(?:\s*<VersionId>(.*?)</VersionId>)?", re.DOTALL)
+_LOCK_DAYS = "s3:object-lock-remaining-retention-days"
 # What the owner's root user may do whatever the bucket's policy says.
 ROOT_ALWAYS = ("s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy")
 _HEADER_KEYS = {
@@ -172,4 +174,12 @@ def _context(call: Call) -> dict[str, tuple[str, ...]]:
     for name, key in _QUERY_KEYS.items():
         if name in call.query:
             context[key] = (call.query[name],)
+    until = call.header("x-amz-object-lock-retain-until-date")
+    if until is not None:
+        context[_LOCK_DAYS] = (str(_days_from_now(until)),)
     return context
+
+
+def _days_from_now(until: str) -> int:
+    """Whole days that a lock goes on from now."""
+    return (datetime.fromisoformat(until) - datetime.now(UTC)).days

@@ -48,7 +48,8 @@ kms | key | TagResource UntagResource
 s3 | bucket | CreateBucket DeleteBucket DeleteBucketPolicy GetBucketPolicy ListBucket ListBucketVersions
 s3 | bucket | PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging
 s3 | bucket | PutBucketVersioning PutEncryptionConfiguration PutLifecycleConfiguration
-s3 | object | DeleteObject DeleteObjectVersion GetObject PutObject
+s3 | object | DeleteObject DeleteObjectVersion GetObject GetObjectRetention GetObjectVersion PutObject
+s3 | object | PutObjectRetention
 sqs | - | ListQueues
 sqs | queue | CreateQueue DeleteMessage DeleteQueue GetQueueAttributes ListQueueTags ReceiveMessage SendMessage
 sqs | queue | GetQueueUrl SetQueueAttributes TagQueue UntagQueue

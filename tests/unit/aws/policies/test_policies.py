@@ -29,7 +29,7 @@ APPLIANCE = ApplianceScope(
     KEY,
     EVENTS,
     f"arn:aws:iam::{ACCOUNT}:policy/boundary",
-    (RepositoryPlace("shop", "holdfast"),),
+    (RepositoryPlace("shop", "holdfast", immutable=True),),
     restored_role_arns=(f"arn:aws:iam::{ACCOUNT}:role/shop",),
     production_role_arns=("arn:aws:iam::210987654321:role/backup",),
     volume_key_arns=(KEY,),
@@ -39,9 +39,11 @@ SERVER = ServerScope("aws", ACCOUNT, "eu-west-1")
 POLICIES = {
     "appliance": appliance_grants(APPLIANCE),
     "production": production_account_grants("aws", ACCOUNT),
-    "backup worker": worker_backup_grants(WORKER, SnapshotsToRead("a" * 32, ("7" * 32, "6" * 32), ("snap-1",)), (KEY,)),
+    "backup worker": worker_backup_grants(
+        WORKER, SnapshotsToRead("a" * 32, ("7" * 32, "6" * 32), ("snap-1",)), (KEY,), 40
+    ),
     "restore worker": worker_restore_grants(WORKER, "s" * 32, (KEY,)),
-    "boundary": worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS),
+    "boundary": worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS, ("shop",)),
     "server, plug-in": plugin_grants(SERVER),
     "server, appliances": deployment_grants(SERVER),
 }
@@ -151,6 +153,16 @@ def test_no_role_is_given_away_that_nobody_named():
 def test_no_block_is_read_by_an_appliance_that_nobody_let():
     bare = appliance_grants(ApplianceScope("aws", ACCOUNT, KEY, EVENTS, "boundary"))
     assert not [action for action in actions_of(bare) if action.startswith("ebs:")]
+
+
+def test_who_locks_is_bounded_and_shortens_nothing():
+    plain = worker_backup_grants(WORKER, SnapshotsToRead("a" * 32, ("7" * 32,)))
+    (lock,) = [grant for grant in POLICIES["backup worker"] if "s3:PutObjectRetention" in grant.actions]
+    assert not [grant for grant in plain if "s3:PutObjectRetention" in grant.actions]
+    assert lock.resources == (WORKER.objects("packs/*"),)
+    assert lock.conditions == {"NumericLessThanEquals": {"s3:object-lock-remaining-retention-days": "40"}}
+    for grants in POLICIES.values():
+        assert not {"s3:BypassGovernanceRetention", "s3:PutBucketObjectLockConfiguration"} & set(actions_of(grants))
 
 
 def test_repositories_at_the_top_of_a_bucket():
