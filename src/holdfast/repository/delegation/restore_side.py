@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UsageError
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UsageError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.delegation.facts import Facts
@@ -128,7 +128,7 @@ def _of_survivors(access: TenantAccess, plan: Plan, rows: Iterable[PackRow]) -> 
         try:
             header = read_directory(access, pack).header
             sessions.add((header.kid, header.session))
-        except (IntegrityError, ObjectNotFoundError):
+        except (IntegrityError, NeedsRetrievalError, ObjectNotFoundError):
             continue  # where it is needed, the restore says so
     return sessions
 

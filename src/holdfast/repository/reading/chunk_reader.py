@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from holdfast.domain.errors import (
+    ChunksMovedError,
     FormatError,
+    HoldfastError,
     IntegrityError,
     ObjectNotFoundError,
     PermissionDeniedError,
@@ -87,7 +89,7 @@ class ChunkReader:
         """Every chunk of the range, proven, with what was sealed beside its plain bytes.
 
         Raises IntegrityError naming the pack when a chunk is damaged, ObjectNotFoundError when its pack is gone, and no
-        other copy opens either; PermissionDeniedError where the only other one is under a key that this party lacks.
+        other copy opens either; ChunksMovedError where the only other one is under a key that this party lacks.
         """
         try:
             data = memoryview(self._store.get(names.pack(wanted.pack.pack), wanted.offset, wanted.end - wanted.offset))
@@ -102,8 +104,12 @@ class ChunkReader:
 
     def read_one(self, chunk: Located) -> bytes:
         """One chunk's plain bytes, to keep."""
-        [(_chunk, plain)] = self.read(_range([chunk]))
-        return bytes(plain)
+        return bytes(self.open_one(chunk).plain)
+
+    def open_one(self, chunk: Located) -> OpenedChunk:
+        """One chunk, from wherever it opens; errors as of `open`."""
+        [(_chunk, opened)] = self.open(_range([chunk]))
+        return opened
 
     def open_at(self, chunk: bytes, place: Place) -> OpenedChunk | None:
         """The chunk from that very place; None where it does not open there, or the pack is gone."""
@@ -151,11 +157,11 @@ class ChunkReader:
                 return opened
         return None
 
-    def _copy(self, chunk: Located) -> tuple[OpenedChunk | None, PermissionDeniedError | None]:
+    def _copy(self, chunk: Located) -> tuple[OpenedChunk | None, HoldfastError | None]:
         """From the first other place that any index run knows and that opens, each asked once; and why one could not be
         asked.
         """
-        denied = None
+        denied: HoldfastError | None = None
         for place in self._search.places(chunk.id, self._type):
             if place.pack.pack == chunk.place.pack.pack:
                 continue
@@ -164,7 +170,7 @@ class ChunkReader:
                 opened = self._open(chunk.id, place, self._store.get(key, place.offset, place.length))
             except ObjectNotFoundError:
                 continue
-            except PermissionDeniedError as error:
+            except (ChunksMovedError, PermissionDeniedError) as error:
                 denied = error
                 continue
             if opened is not None:

@@ -59,8 +59,8 @@ def agree(
 def replaced_runs(
     repository: Repository, packs: StandingPacks, lost: frozenset[str], known: frozenset[bytes]
 ) -> frozenset[str]:
-    """Of runs that do not open or are missing, those that nobody needs: other runs name each pack of their sessions that
-    stands, or it is condemned. Such a run leaves force. It is not deleted: it may be this machine that cannot read.
+    """Of runs that do not open or are missing, those that nobody needs: other runs name each pack that stands of their
+    sessions, or it is condemned. Such a run leaves force. It is not deleted: it may be this machine that cannot read.
     """
     if not lost:
         return frozenset()

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from holdfast.domain.errors import NeedsRetrievalError
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError
 from holdfast.repository.compression import CompressionLevel, compress
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import map_node, names
@@ -122,26 +122,24 @@ class Mender:
     def _from_here(self, chunk: Located, chunk_type: int) -> bytes | None:
         """From this repository: in a sound pack already by a run in force, or else copied from wherever it opens."""
         reader = self._readers[chunk_type]
-        places = self._places(chunk.id, chunk_type)
-        found = [*self._own(chunk.id, chunk_type), *self._in_force.places(chunk.id, chunk_type)]
-        sound = [place for place in found if self._health.may_be_relied_on(place.pack.pack)]
-        for place in [*sound, chunk.place, *places]:
-            relied_on = place in sound
-            if relied_on and chunk_type == CHUNK_TYPE_DATA:
-                return place.pack.pack  # opened and hashed when all packs were read
-            try:
-                opened = reader.open_at(chunk.id, place)
-            except NeedsRetrievalError:
-                continue  # in an archive nothing is moved (section 17)
-            if opened is None:
+        own = self._workshop.index.find(chunk.id, chunk_type)
+        for place in [*([] if own is None else [own]), *self._in_force.places(chunk.id, chunk_type)]:
+            if not self._health.may_be_relied_on(place.pack.pack):
                 continue
-            if chunk_type == CHUNK_TYPE_MAP:
+            if chunk_type == CHUNK_TYPE_DATA:
+                return place.pack.pack  # opened and hashed when all packs were read
+            opened = reader.open_at(chunk.id, place)
+            if opened is not None:
                 self._plain[chunk.id] = bytes(opened.plain)
-            if relied_on:
                 return place.pack.pack
-            prepared = PreparedChunk(chunk.id, len(opened.plain), opened.compression, bytes(opened.stored))
-            return self._workshop.store(prepared, chunk_type).pack.pack
-        return None
+        try:
+            opened = reader.open_one(chunk)
+        except (IntegrityError, NeedsRetrievalError, ObjectNotFoundError):
+            return None
+        if chunk_type == CHUNK_TYPE_MAP:
+            self._plain[chunk.id] = bytes(opened.plain)
+        prepared = PreparedChunk(chunk.id, len(opened.plain), opened.compression, bytes(opened.stored))
+        return self._workshop.store(prepared, chunk_type).pack.pack
 
     def _from_elsewhere(self, walk: _Walk, spot: _Spot, level: int, chunk_type: int) -> bytes | None:
         """Out of the volume's bytes, where another repository or the source has them."""
@@ -168,12 +166,8 @@ class Mender:
 
     def _places(self, chunk: bytes, chunk_type: int) -> list[Place]:
         """Where the chunk is said to lie, by the workshop and by every run that there is."""
-        return list(dict.fromkeys([*self._own(chunk, chunk_type), *self._search.places(chunk, chunk_type)]))
-
-    def _own(self, chunk: bytes, chunk_type: int) -> list[Place]:
-        """By the run that this repair writes."""
         own = self._workshop.index.find(chunk, chunk_type)
-        return [] if own is None else [own]
+        return list(dict.fromkeys([*([] if own is None else [own]), *self._search.places(chunk, chunk_type)]))
 
 
 def _children(volume: VolumeMap, spot: _Spot, node: MapNode) -> Iterator[_Spot]:
