@@ -106,11 +106,16 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
     first = {"sequence": 1, "previous": bytes(32), "time": TIME, "records": [opened]}
     checkpoint = {"sequence": 1000, "head": SALT, "live": [commit], "open": [opened], "pins": [pin]}
     plan = {"epoch": 7, "live": SESSION + OTHER_SESSION, "condemned": PACK, "index_runs": [RUN], "time": TIME}
+    roots = [manifest()["volumes"][0]["root"], None]
+    origin = {"repository": TENANT, "point": OTHER_SESSION, "from": WORKLOAD, "roots": roots}
+    copied = batch | {"sequence": 4, "records": [commit | {"origin": TENANT + OTHER_SESSION}]}
     session = SESSION.hex()
     return {
         "config": (1, "config", "config", config),
         "tenant": (2, "tenant", f"tenants/{TENANT.hex()}", tenant),
         "manifest": (4, "point", POINT, manifest()),
+        "manifest of a copy": (4, "point", POINT, manifest() | {"origin": origin, "keep_until": LATER}),
+        "ledger batch of a copy": (7, "ledger", f"ledger/{4:020d}", copied),
         "tombstone": (5, "point", POINT, {"session": SESSION, "time": LATER}),
         "retirement": (6, "retired", f"retired/{session}", {"session": SESSION, "point": POINT, "time": LATER}),
         "ledger batch": (7, "ledger", f"ledger/{3:020d}", batch),

@@ -15,6 +15,7 @@ from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.format.ledger import Batch, LedgerState
 from holdfast.repository.format.manifest import IMAGE, Manifest, StoredPack, VolumeMap
+from holdfast.repository.format.origin import Backup, Origin
 from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
@@ -99,6 +100,13 @@ def epochs_of(master: MasterKey) -> KeyEpochs:
 
 
 EPOCHS = epochs_of(MasterKey(MASTER, REPOSITORY))
+COPY = dataclasses.replace(
+    MANIFEST,
+    origin=Origin(Backup(TENANT_ID, made.OTHER_SESSION), made.WORKLOAD, (GIB_NODE, None)),
+    keep_until=made.LATER,
+)
+BATCH_OF_A_COPY = Batch(4, SALT, made.LATER, ({**COMMIT, "origin": TENANT_ID + made.OTHER_SESSION},))
+
 OWNER = TenantPart.of(EPOCHS.key_ring(TENANT_ID, ID_KEY))
 VOLUME = MANIFEST.volumes[0]
 BACKUP_TASK = BackupTask(

@@ -65,6 +65,13 @@ BODIES: dict[str, tuple[Kind, Decode, Any, Encode]] = {
     "config": (Kind.CONFIG, config.decode, product.CONFIG, lambda: config.encode(product.CONFIG)),
     "tenant": (Kind.TENANT, tenant.decode, product.TENANT, lambda: tenant.encode(product.TENANT)),
     "manifest": (Kind.MANIFEST, manifest.decode, product.MANIFEST, lambda: manifest.encode(product.MANIFEST)),
+    "manifest of a copy": (Kind.MANIFEST, manifest.decode, product.COPY, lambda: manifest.encode(product.COPY)),
+    "ledger batch of a copy": (
+        Kind.LEDGER_BATCH,
+        ledger.decode_batch,
+        product.BATCH_OF_A_COPY,
+        lambda: ledger.encode_batch(product.BATCH_OF_A_COPY),
+    ),
     "retirement": (
         Kind.RETIREMENT,
         retirement.decode,

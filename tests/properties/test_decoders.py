@@ -67,7 +67,7 @@ FIELDS = sorted(
         "chunking_key", "sequence", "previous", "time", "records", "type", "session", "point", "tenant", "workload",
         "kind", "size", "parent", "head", "live", "open", "pins", "volumes", "packs", "index_runs", "plan_epoch",
         "keep_until", "writer", "statistics", "cut", "depth", "root", "source", "epoch", "condemned", "committed",
-        "points", "attempt", "number", "pack_rows", "blocks", "proof",
+        "points", "attempt", "number", "pack_rows", "blocks", "proof", "origin", "from", "roots",
     }
 )  # fmt: skip
 scalars = (
