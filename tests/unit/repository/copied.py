@@ -3,6 +3,7 @@
 import io
 from dataclasses import dataclass, field
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.copying.copy import CopyReport, copy_points
 from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.object_store import ObjectStore
@@ -13,6 +14,7 @@ from holdfast.repository.sessions import retire
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_stream, backup_volume
+from holdfast.testing.cold_store import ColdStore
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
@@ -27,11 +29,13 @@ class Place:
     seed: int
     clock: SteppableClock
     pack_size_bytes: int | None = None
+    archive_class: ArchiveClass | None = None
     snapshots: dict[str, MemoryVolume] = field(default_factory=dict)
     small: SmallRepository = field(init=False)
 
     def __post_init__(self) -> None:
-        self.small = make_small_repository(MemoryStore(), self._surroundings(), self.pack_size_bytes)
+        store = MemoryStore() if self.archive_class is None else ColdStore(MemoryStore(), self.clock)
+        self.small = make_small_repository(store, self._surroundings(), self.pack_size_bytes, self.archive_class)
 
     def _surroundings(self):
         self.seed += 2
@@ -78,6 +82,10 @@ def two_places(pack_size_bytes: int | None = None) -> tuple[Place, Place]:
 
 def third_place() -> Place:
     return Place(2000, SteppableClock())
+
+
+def archive_place() -> Place:
+    return Place(3000, SteppableClock(), archive_class=ArchiveClass.DEEP_ARCHIVE)
 
 
 def copy(source: Place, target: Place, order: CopyOrder = ALL) -> CopyReport:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from holdfast.domain.errors import IntegrityError, NotFoundError, OutOfSpaceError, UsageError
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, NotFoundError, OutOfSpaceError, UsageError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.checking.check import check_repository
 from holdfast.repository.copying.copy import copy_points, plan_copy
@@ -16,7 +16,7 @@ from holdfast.repository.stores.counting import RequestCounts
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.small_repository import put
 from tests.faults.world import collect, pattern
-from tests.unit.repository.copied import copy, third_place, two_places
+from tests.unit.repository.copied import archive_place, copy, third_place, two_places
 
 DISK, DUMP = "disk", "dump"
 KEPT = ("kind", "tenant", "workload", "created", "keep_until", "statistics", "configuration")
@@ -283,3 +283,16 @@ def test_a_dry_run_says_about_how_much_and_writes_nothing():
     for estimate, copied in zip(plan.estimates, report.copied, strict=True):
         assert estimate.point == copied.point
         assert estimate.stored_bytes == pytest.approx(copied.stored_bytes, rel=0.1, abs=20_000)
+
+
+def test_an_archive_takes_copies_and_gives_none_before_they_are_retrieved():
+    source, _target = two_places()
+    archive = archive_place()
+    source.back_up(DISK, noise(1, 3))
+    copy(source, archive)
+    source.back_up(DISK, noise(1, 2) + noise(2, 1))
+    [copied] = copy(source, archive).copied
+    assert copied.read_bytes == BLOCK_SIZE_BYTES
+    assert copied.manifest.parent is not None
+    with pytest.raises(NeedsRetrievalError):
+        copy(archive, third_place())
