@@ -44,11 +44,22 @@ class Archive:
         return plan_retrieval(self.open(3), self.points[number], None, whole=False)
 
     def retrieve(
-        self, number: int, order: RetrievalOrder = STANDARD, *, wait: bool = True, store: ObjectStore | None = None
+        self,
+        number: int,
+        order: RetrievalOrder = STANDARD,
+        *,
+        wait: bool = True,
+        store: ObjectStore | None = None,
+        stride: float = 1,
     ) -> Retrieval:
-        """As a process of its own that asks for what that point needs and, with `wait`, waits for it."""
+        """As a process of its own that asks for what that point needs and, with `wait`, waits for it; each pause lasts
+        `stride` times as long as it should.
+        """
         repository = self.open(4, store)
         wanted = Retrieval(repository, plan_retrieval(repository, self.points[number], None, whole=False))
-        pause = self.clock.step if wait else None
-        retrieve(repository, self.points[number], wanted, order, Silence(), pause)
+
+        def pause(seconds: float) -> None:
+            self.clock.step(stride * seconds)
+
+        retrieve(repository, wanted, order, Silence(), pause if wait else None)
         return wanted

@@ -22,7 +22,7 @@ from holdfast.testing.small_repository import copy_to, restored
 from tests.faults.cold_world import DAY_SECONDS, STANDARD, Archive
 from tests.faults.world import FIRST, collect
 
-# Minutes to wait for, so that there are tens of requests and not a thousand.
+# Minutes to wait for, with one pause, so that there are tens of requests and not a thousand.
 QUICK = RetrievalOrder(Tier.EXPEDITED, 3)
 
 
@@ -33,7 +33,7 @@ def archive() -> Archive:
 
 def run(archive: Archive, store: ObjectStore) -> bytes:
     """As the command does it: plan, ask, wait, restore."""
-    archive.retrieve(0, QUICK, store=store)
+    archive.retrieve(0, QUICK, store=store, stride=11)
     return restored(archive.open(5, store), archive.points[0])
 
 
@@ -103,7 +103,7 @@ def test_what_is_waited_for_is_not_collected(archive):
             retire(other, archive.points[0].session, archive.points[0].key)
             collections.extend([collect(other), collect(archive.open(10))])
 
-    retrieve(repository, archive.points[0], wanted, STANDARD, Silence(), pause)
+    retrieve(repository, wanted, STANDARD, Silence(), pause)
     assert needed <= archive.store.cold
     with pytest.raises(NotFoundError):
         restored(archive.open(11), archive.points[0])

@@ -137,7 +137,8 @@ def restore(
             show_plan(voice, local.retrieval(opened, found, volume, whole=False).plan, retrieval_days)
             return voice.status
         target = local.target(to, found, force=force)
-        retrieved = readable(voice, opened, found, volume, RetrievalWish(retrieval_tier, retrieval_days, wait))
+        wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
+        retrieved = readable(voice, opened, lambda: local.retrieval(opened, found, volume, whole=False), wish)
         if isinstance(retrieved, int):
             return retrieved
         with voice.progress("restoring") as progress:
@@ -229,7 +230,7 @@ def verify(
     with local.opened(repository, password, voice.warn) as opened:
         found = local.find(opened, point)
         wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
-        retrieved = readable(voice, opened, found, None, wish, whole=True)
+        retrieved = readable(voice, opened, lambda: local.retrieval(opened, found, None, whole=True), wish)
         if isinstance(retrieved, int):
             return retrieved
         with voice.progress("verifying") as progress:

@@ -11,6 +11,13 @@ from holdfast.cli.command import command
 from holdfast.cli.options import PasswordFileOption
 from holdfast.cli.passwords import TARGET_VARIABLE, given_password
 from holdfast.cli.repository_names import is_name
+from holdfast.cli.retrieval import (
+    RetrievalDaysOption,
+    RetrievalTierOption,
+    RetrievalWish,
+    WaitOption,
+    readable,
+)
 from holdfast.cli.voice import Voice, show_error
 from holdfast.domain.errors import IntegrityError, UsageError
 from holdfast.domain.numerals import counted
@@ -31,6 +38,9 @@ def copy(
         typer.Option("--workload", metavar="NAME", help="Only the points of this one; may be given several times."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be copied.")] = False,
+    retrieval_tier: RetrievalTierOption = None,
+    retrieval_days: RetrievalDaysOption = 3,
+    wait: WaitOption = True,
     password_file: PasswordFileOption = None,
     to_password_file: Annotated[
         Path | None,
@@ -44,6 +54,7 @@ def copy(
     """Copy restore points into another repository, those that it does not have; safe to end and run again."""
     from holdfast.repository.copying.copy import plan_copy
     from holdfast.repository.copying.order import CopyOrder
+    from holdfast.repository.retrieval.retrieving import KeepingProgress
     from holdfast.wiring import local
 
     _require_locations(source, target)
@@ -59,8 +70,12 @@ def copy(
             plan = plan_copy(there.repository, here.repository, order)
             document, failed = documents.planned(plan), plan.failed
         else:
+            wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
+            retrieved = readable(voice, there, lambda: local.retrieval_for_copy(there, here, order), wish)
+            if isinstance(retrieved, int):
+                return retrieved
             with voice.progress("copying") as progress:
-                report = local.copy(there, here, order, progress)
+                report = local.copy(there, here, order, KeepingProgress(progress, retrieved))
             document, failed = documents.copied(report), report.failed
             for warning in report.warnings:
                 voice.warn(warning)

@@ -14,7 +14,8 @@ from holdfast.domain.numerals import counted
 from holdfast.domain.time import format_time
 
 if TYPE_CHECKING:
-    from holdfast.repository.points import PointSummary
+    from collections.abc import Callable
+
     from holdfast.repository.retrieval.plan import ColdPack, RetrievalPlan
     from holdfast.repository.retrieval.retrieving import Retrieval
     from holdfast.wiring.local import LocalRepository
@@ -47,34 +48,28 @@ class RetrievalWish:
 
 
 def readable(
-    voice: Voice,
-    opened: "LocalRepository",
-    point: "PointSummary",
-    volume: str | None,
-    wish: RetrievalWish,
-    *,
-    whole: bool = False,
+    voice: Voice, opened: "LocalRepository", plan: "Callable[[], Retrieval]", wish: RetrievalWish
 ) -> "Retrieval | int":
-    """Make that volume, or with `whole` all of the point, readable as far as the wish goes. The exit code of a command
-    that has printed the plan and ends here, where it cannot be read now.
+    """Make what `plan` says is needed readable, as far as the wish goes. The exit code of a command that has printed
+    the plan and ends here, where it cannot be read now.
     """
     from holdfast.repository.retrieval.retrieving import RetrievalOrder
     from holdfast.wiring import local
 
-    wanted = local.retrieval(opened, point, volume, whole=whole)
+    wanted = plan()
     if wanted.plan.is_readable:
         return wanted
     if wish.tier is None:
         show_plan(voice, wanted.plan, wish.days)
         return _refused(_cold(wanted.plan))
     with voice.progress("retrieving") as progress:
-        local.retrieve(opened, point, wanted, RetrievalOrder(wish.tier, wish.days), progress, wait=wish.wait)
+        local.retrieve(opened, wanted, RetrievalOrder(wish.tier, wish.days), progress, wait=wish.wait)
     if wish.wait:
         return wanted
     # Asked once more, so that what is printed is what the store says.
-    plan = local.retrieval(opened, point, volume, whole=whole).plan
-    show_plan(voice, plan, wish.days)
-    return _refused(_under_way(plan, wish.tier))
+    now = plan().plan
+    show_plan(voice, now, wish.days)
+    return _refused(_under_way(now, wish.tier))
 
 
 def show_plan(voice: Voice, plan: "RetrievalPlan", days: int) -> None:
@@ -86,8 +81,7 @@ def plan_document(plan: "RetrievalPlan", days: int) -> dict[str, Any]:
     """Under the stable names of docs/cli.md. Offers are for what has not been asked for yet."""
     until = plan.readable_until
     return {
-        "restore_point": plan.point,
-        "volumes": list(plan.volumes),
+        "restore_points": [point.hex() for point in plan.points],
         "storage_class": plan.archive_class,
         **_counts("cold", plan.packs),
         **_counts("readable", plan.readable),
@@ -128,12 +122,11 @@ def _offers(plan: "RetrievalPlan", days: int) -> list[tuple[Tier, str, int, floa
 
 def _plan_table(plan: "RetrievalPlan", days: int) -> str:
     if plan.archive_class is None:
-        return facts_table({"restore point": plan.point, "to be retrieved": "nothing: no data of it are cold"})
+        return facts_table({"to be retrieved": "nothing: the repository is no archive"})
     until = plan.readable_until
     facts = facts_table(
         {
-            "restore point": plan.point,
-            "volumes": ", ".join(plan.volumes),
+            "restore points": counted(len(plan.points), "point"),
             "storage class": plan.archive_class,
             "needed": _words(plan.packs),
             "can be read": _words(plan.readable),
@@ -157,12 +150,12 @@ def _words(packs: "tuple[ColdPack, ...]") -> str:
 def _cold(plan: "RetrievalPlan") -> NeedsRetrievalError:
     away = len(plan.packs) - len(plan.readable)
     if not plan.archived:
-        why = f"{counted(away, 'pack')} of it are on their way from {plan.archive_class}"
+        why = f"{counted(away, 'pack')} are on their way from {plan.archive_class}"
     else:
-        why = f"{counted(away, 'pack')} of it lie in {plan.archive_class} and are read once they were retrieved"
+        why = f"{counted(away, 'pack')} lie in {plan.archive_class} and are read once they were retrieved"
     tiers = "|".join(LIST_PRICES.offers(plan.archive_class)) if plan.archive_class else ""
     return NeedsRetrievalError(
-        f"restore point {plan.point[:12]} cannot be read yet",
+        f"{_named(plan)} cannot be read yet",
         why=why,
         cure=f"run the same command with --retrieval-tier {tiers}: it asks for what is left, waits, and goes on",
     )
@@ -172,10 +165,15 @@ def _under_way(plan: "RetrievalPlan", tier: Tier) -> NeedsRetrievalError:
     terms = LIST_PRICES.offers(plan.archive_class)[tier] if plan.archive_class else None
     takes = "" if terms is None else f"; a {tier} retrieval takes {terms.takes}"
     return NeedsRetrievalError(
-        f"restore point {plan.point[:12]} cannot be read yet",
-        why=f"{counted(len(plan.under_way), 'pack')} of it are on their way{takes}",
+        f"{_named(plan)} cannot be read yet",
+        why=f"{counted(len(plan.under_way), 'pack')} are on their way{takes}",
         cure="run the same command again: what is under way is not asked for twice; with --wait it goes on by itself",
     )
+
+
+def _named(plan: "RetrievalPlan") -> str:
+    first = f"restore point {plan.points[0].hex()[:12]}"
+    return first if len(plan.points) == 1 else counted(len(plan.points), "restore point")
 
 
 def _refused(error: NeedsRetrievalError) -> int:

@@ -21,7 +21,7 @@ from holdfast.repository.block_source import BlockReference, BlockTarget
 from holdfast.repository.checking.scrub import ScrubReport, scrub
 from holdfast.repository.checking.verify import VerifyReport, verify_point
 from holdfast.repository.compression import CompressionLevel
-from holdfast.repository.copying.copy import CopyReport, copy_points
+from holdfast.repository.copying.copy import CopyReport, copy_points, plan_copy
 from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.password import MEMORY_KIB
@@ -41,7 +41,7 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import RestoreReport, restore_volume
 from holdfast.repository.renewal.renew import RenewalReport
 from holdfast.repository.retrieval import retrieving
-from holdfast.repository.retrieval.plan import plan_retrieval
+from holdfast.repository.retrieval.plan import RetrievalPlan, plan_for_packs, plan_retrieval
 from holdfast.repository.retrieval.retrieving import KeepingProgress, Retrieval, RetrievalOrder
 from holdfast.repository.sessions import retire
 from holdfast.repository.stores.counting import RequestCounts
@@ -235,17 +235,21 @@ def retrieval(opened: LocalRepository, point: PointSummary, volume: str | None, 
     return Retrieval(opened.repository, plan_retrieval(opened.repository, point, volume, whole=whole))
 
 
+def retrieval_for_copy(there: LocalRepository, here: LocalRepository, order: CopyOrder) -> Retrieval:
+    """What has to be retrieved of `there` before those points can be copied to `here`. Asks for nothing."""
+    source = there.repository
+    if source.config.archive_class is None:
+        return Retrieval(source, RetrievalPlan((), None))
+    estimates = plan_copy(source, here.repository, order).estimates
+    packs = frozenset(pack for one in estimates for pack in one.packs)
+    return Retrieval(source, plan_for_packs(source, tuple(one.point.session for one in estimates), packs))
+
+
 def retrieve(
-    opened: LocalRepository,
-    point: PointSummary,
-    wanted: Retrieval,
-    order: RetrievalOrder,
-    progress: Progress,
-    *,
-    wait: bool,
+    opened: LocalRepository, wanted: Retrieval, order: RetrievalOrder, progress: Progress, *, wait: bool
 ) -> int:
     """Ask for it, and wait with this machine's clock; how many packs were asked for."""
-    return retrieving.retrieve(opened.repository, point, wanted, order, progress, time.sleep if wait else None)
+    return retrieving.retrieve(opened.repository, wanted, order, progress, time.sleep if wait else None)
 
 
 def find(opened: LocalRepository, point: str) -> PointSummary:

@@ -97,3 +97,26 @@ def test_a_class_is_for_ever_and_no_tier_is_made_up(cloud, endpoint):
     cloud.image("restore", "latest:w", "--to", "out", "--retrieval-tier", "expedited").failed(2)
     assert retrievals(endpoint) == before
     assert not (cloud.folder / "out").exists()
+
+
+def test_points_go_into_an_archive_and_out_of_it(cloud, endpoint):
+    archive, folder = f"s3://{BUCKET}/s", str(cloud.folder / "other")
+    cloud.init()
+    (cloud.folder / "disk").write_bytes(content := random.Random(4).randbytes(SIZE_BYTES))
+    cloud.done("backup", "disk", "--workload", "w")
+    passwords = ["--password-file", cloud.password_file, "--to-password-file", cloud.password_file]
+    opening = ["--password-file", cloud.password_file]
+    place = f"{archive}?class=archive&storage_class=DEEP_ARCHIVE"
+    assert cloud.run("repository", "init", place, *opening).status == 0
+    assert cloud.run("repository", "init", folder, *opening).status == 0
+    assert cloud.run("repository", "copy", cloud.repository, archive, *passwords).status == 0
+
+    out = ["repository", "copy", archive, folder, *passwords, "--output", "json"]
+    refused = cloud.run(*out)
+    assert (refused.status, refused.document["archived_packs"]) == (8, 1)
+    assert cloud.run(*out, "--retrieval-tier", "bulk", "--no-wait").status == 8
+    advance(endpoint, 48 * 3600)
+    done = cloud.run(*out)
+    assert (done.status, len(done.document["copied"])) == (0, 1), done.err
+    cloud.repository = folder
+    assert cloud.done("restore", "latest:w", "--to", "out")["sha256"] == hashlib.sha256(content).hexdigest()

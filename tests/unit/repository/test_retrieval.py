@@ -7,17 +7,21 @@ import pytest
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import ConflictError, NeedsRetrievalError, UsageError
 from holdfast.repository.checking.check import check_repository
+from holdfast.repository.copying.copy import copy_points, plan_copy
+from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup
 from holdfast.repository.format import names
 from holdfast.repository.opening import require_class
 from holdfast.repository.points import list_points, load_manifest
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
-from holdfast.repository.retrieval.plan import plan_retrieval
+from holdfast.repository.retrieval.plan import plan_for_packs, plan_retrieval
 from holdfast.repository.retrieval.retrieving import (
     EXTENSION_MARGIN,
     KeepingProgress,
+    Retrieval,
     RetrievalOrder,
+    retrieve,
 )
 from holdfast.repository.sessions import end_without_point, open_session, retire
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
@@ -25,7 +29,7 @@ from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import MemoryTarget
 from holdfast.testing.small_repository import make_small_repository, restored
-from tests.faults.cold_world import DAY_SECONDS, Archive
+from tests.faults.cold_world import CHUNK_A_PACK_BYTES, DAY_SECONDS, STANDARD, Archive
 from tests.faults.world import FIRST, PACK_SIZE_BYTES, SECOND, back_up, collect, volume_of
 
 
@@ -205,3 +209,39 @@ def test_a_standard_repository_needs_none():
     back_up(repository, "disk", FIRST, "s1")
     plan = plan_retrieval(repository, list_points(repository)[0], None, whole=False)
     assert (plan.archive_class, plan.packs, plan.is_readable) == (None, (), True)
+
+
+# ------------------------------------------------------------------------------------------------------------- copying
+
+
+def test_a_copy_into_an_archive_reads_nothing_cold(archive):
+    source = make_small_repository(MemoryStore(), archive.surroundings(40), CHUNK_A_PACK_BYTES)
+    repository = source.open(archive.surroundings(41))
+    back_up(repository, "other", FIRST, "s1")
+    assert len(copy_points(repository, archive.open(42), CopyOrder(), Silence()).copied) == 1
+    back_up(repository, "other", SECOND, "s2", {"s1": FIRST})
+    before = archive.store.cold
+    assert len(copy_points(repository, archive.open(43), CopyOrder(), Silence()).copied) == 1
+    assert 0 < len(archive.store.cold - before) < len(SECOND.blocks)
+    assert archive.store.billed == []
+    archive.points = list_points(archive.open(44))
+    archive.retrieve(3)
+    assert restored(archive.open(45), archive.points[3]) == SECOND.content
+
+
+def test_a_copy_out_of_an_archive_retrieves_what_is_new(archive):
+    target = make_small_repository(MemoryStore(), archive.surroundings(50), CHUNK_A_PACK_BYTES)
+    for number, content in enumerate((FIRST, SECOND)):
+        order = CopyOrder(points=(archive.points[number].id,))
+        there, here = archive.open(51 + 10 * number), target.open(archive.surroundings(52 + 10 * number))
+        with pytest.raises(NeedsRetrievalError):
+            copy_points(there, here, order, Silence())
+        packs = frozenset(pack for one in plan_copy(there, here, order).estimates for pack in one.packs)
+        wanted = Retrieval(there, plan_for_packs(there, (archive.points[number].session,), packs))
+        asked = len(archive.store.billed)
+        retrieve(there, wanted, STANDARD, Silence(), archive.clock.step)
+        assert len(archive.store.billed) - asked == len(packs) > 0
+        assert copy_points(there, here, order, Silence()).failed == []
+        copy = list_points(target.open(archive.surroundings(53 + 10 * number)))[-1]
+        assert restored(target.open(archive.surroundings(54 + 10 * number)), copy) == content.content
+    assert len(archive.store.billed) == len(archive.store.cold)

@@ -12,7 +12,7 @@ from holdfast.domain.errors import (
 )
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of, nearest
 from holdfast.repository.copying.copy_point import CopiedPoint, Copying
-from holdfast.repository.copying.estimate import estimated_bytes
+from holdfast.repository.copying.estimate import new_chunks
 from holdfast.repository.copying.order import Chosen, CopyOrder, choose
 from holdfast.repository.copying.run_progress import RunProgress
 from holdfast.repository.opening import Repository
@@ -44,10 +44,11 @@ class CopyReport:
 
 @dataclass(frozen=True, slots=True)
 class EstimatedCopy:
-    """`stored_bytes`: about how much would be read and stored for `point`."""
+    """`stored_bytes`: about how much would be read and stored for `point`, out of these `packs`."""
 
     point: PointSummary
     stored_bytes: int
+    packs: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,14 @@ def plan_copy(source: Repository, target: Repository, order: CopyOrder) -> CopyP
         bases = (run.there.find(backup) for backup, _copy in nearest(point, run.here.of_workload(point)))
         base = next((base for base in bases if base is not None), None)
         try:
-            size_bytes = estimated_bytes(source, run.readers(point.tenant).maps, point, base)
+            stored_bytes, packs = 0, set[bytes]()
+            for chunk in new_chunks(source, run.readers(point.tenant).maps, point, base):
+                stored_bytes += chunk.place.length
+                packs.add(chunk.place.pack.pack)
         except _OF_ONE_POINT as error:
             plan.failed.append(FailedPoint(point, error))
         else:
-            plan.estimates.append(EstimatedCopy(point, size_bytes))
+            plan.estimates.append(EstimatedCopy(point, stored_bytes, frozenset(packs)))
             run.here.add(backup_of(source, point), point)
     return plan
 

@@ -1,4 +1,4 @@
-"""About how much a copy of a point would read and store: from maps alone."""
+"""What a copy of a point would read, and so about how much it would store: from maps alone."""
 
 from collections.abc import Iterator
 
@@ -13,14 +13,13 @@ from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.map_difference import MapDifference
 
 
-def estimated_bytes(source: Repository, maps: ChunkReader, point: PointSummary, base: PointSummary | None) -> int:
-    """The chunks that `base`, another point of the source, does not have; one that is there twice counts twice."""
+def new_chunks(
+    source: Repository, maps: ChunkReader, point: PointSummary, base: PointSummary | None
+) -> Iterator[Located]:
+    """The chunks that `base`, another point of the source, does not have; one that is there twice comes twice."""
     earlier = {} if base is None else {volume.name: volume for volume in load_manifest(source, base).volumes}
-    return sum(
-        chunk.place.length
-        for volume in load_manifest(source, point).volumes
-        for chunk in _new_chunks(volume, earlier.get(volume.name), maps)
-    )
+    for volume in load_manifest(source, point).volumes:
+        yield from _new_chunks(volume, earlier.get(volume.name), maps)
 
 
 def _new_chunks(volume: VolumeMap, earlier: VolumeMap | None, maps: ChunkReader) -> Iterator[Located]:

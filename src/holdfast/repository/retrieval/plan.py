@@ -1,4 +1,4 @@
-"""What has to be retrieved before a point can be read: exactly the cold packs that its volumes' maps lead to."""
+"""What has to be retrieved before points can be read: exactly the cold packs that their maps lead to."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,12 +36,11 @@ class ColdPack:
 
 @dataclass(frozen=True, slots=True)
 class RetrievalPlan:
-    """The cold packs that some volumes of a point need, as they were when the store was asked; none in a standard
-    repository, which has no archive class.
+    """The cold packs that somebody needs of these points (sessions), as they were when the store was asked; none in a
+    standard repository, which has no archive class.
     """
 
-    point: str
-    volumes: tuple[str, ...]
+    points: tuple[bytes, ...]
     archive_class: ArchiveClass | None
     packs: tuple[ColdPack, ...] = ()
 
@@ -79,14 +78,19 @@ def plan_retrieval(repository: Repository, point: PointSummary, volume: str | No
     """
     manifest = load_manifest(repository, point)
     volumes = manifest.volumes if whole else (choose_volume(manifest, volume),)
-    names_of_volumes = tuple(one.name for one in volumes)
+    if repository.config.archive_class is None:
+        return RetrievalPlan((point.session,), None)
+    return plan_for_packs(repository, (point.session,), _packs_of(repository, manifest, volumes))
+
+
+def plan_for_packs(repository: Repository, points: tuple[bytes, ...], packs: Iterable[bytes]) -> RetrievalPlan:
+    """The same for whoever knows which packs of these points will be read. Raises ObjectNotFoundError."""
     archive_class = repository.config.archive_class
     if archive_class is None:
-        return RetrievalPlan(point.id, names_of_volumes, None)
-    keys = sorted(names.pack(pack) for pack in _packs_of(repository, manifest, volumes))
-    infos = repository.surroundings.transfer.map(repository.store.head, keys)
-    packs = tuple(ColdPack(info.key, info.size_bytes, info.coldness) for info in infos if info.coldness is not None)
-    return RetrievalPlan(point.id, names_of_volumes, archive_class, packs)
+        return RetrievalPlan(points, None)
+    infos = repository.surroundings.transfer.map(repository.store.head, sorted(map(names.pack, packs)))
+    cold = tuple(ColdPack(info.key, info.size_bytes, info.coldness) for info in infos if info.coldness is not None)
+    return RetrievalPlan(points, archive_class, cold)
 
 
 def _packs_of(repository: Repository, manifest: Manifest, volumes: Iterable[VolumeMap]) -> frozenset[bytes]:

@@ -15,7 +15,6 @@ from holdfast.domain.errors import HoldfastError, UsageError
 from holdfast.domain.numerals import counted
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary
 from holdfast.repository.progress import Progress
 from holdfast.repository.retrieval.plan import ColdPack, RetrievalPlan
 from holdfast.repository.sessions import pinned
@@ -134,14 +133,13 @@ class Retrieval:
 
 def retrieve(
     repository: Repository,
-    point: PointSummary,
     retrieval: Retrieval,
     order: RetrievalOrder,
     progress: Progress,
     pause: Callable[[float], None] | None,
 ) -> int:
-    """Ask for what a point needs and, with `pause`, wait until it can be read; how many packs were asked for. The point
-    is pinned meanwhile (rule 7): it takes hours, and what is paid for must not go. Killed anywhere, run it again.
+    """Ask for what is needed and, with `pause`, wait until it can be read; how many packs were asked for. The points
+    are pinned meanwhile (rule 7): it takes hours, and what is paid for must not go. Killed anywhere, run it again.
 
     Raises UsageError for a tier that the archive's class has not, NotFoundError for a point that is no more.
     """
@@ -152,7 +150,7 @@ def retrieve(
             why=f"S3 has {' and '.join(offers)} there",
             cure=f"write --retrieval-tier {' or '.join(offers)}",
         )
-    with pinned(repository, [point.session], progress) as living:
+    with pinned(repository, retrieval.plan.points, progress) as living:
         asked = retrieval.ask(order)
         if asked:
             progress.note(f"asked for {counted(asked, 'pack')} ({order.tier}, kept for {counted(order.days, 'day')})")
