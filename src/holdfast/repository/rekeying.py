@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from holdfast.domain.errors import ObjectNotFoundError, UsageError
+from holdfast.domain.errors import NeedsRetrievalError, ObjectNotFoundError, UsageError
 from holdfast.repository.collection.collect import Collection, CollectionOrder
 from holdfast.repository.collection.fence import OpenSession
 from holdfast.repository.format import names
@@ -94,9 +94,10 @@ def _named(repository: Repository) -> dict[bytes, int | None]:
 
 
 def _kid_of(repository: Repository, pack: bytes) -> int | None:
+    """None for one that is gone, and for one that is cold: of an archive only what no run names is not told."""
     try:
         return read_header(repository.store, pack).kid
-    except ObjectNotFoundError:
+    except (NeedsRetrievalError, ObjectNotFoundError):
         return None
 
 

@@ -15,6 +15,7 @@ from holdfast.repository.opening import require_class
 from holdfast.repository.points import list_points, load_manifest
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.rekeying import stored_by_epoch
 from holdfast.repository.retrieval.plan import plan_for_packs, plan_retrieval
 from holdfast.repository.retrieval.retrieving import (
     EXTENSION_MARGIN,
@@ -23,12 +24,14 @@ from holdfast.repository.retrieval.retrieving import (
     RetrievalOrder,
     retrieve,
 )
+from holdfast.repository.rotation import rotate
 from holdfast.repository.sessions import end_without_point, open_session, retire
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemoryTarget
-from holdfast.testing.small_repository import make_small_repository, restored
+from holdfast.testing.small_repository import copy_to, make_small_repository, restored
 from tests.faults.cold_world import CHUNK_A_PACK_BYTES, DAY_SECONDS, STANDARD, Archive
 from tests.faults.world import FIRST, PACK_SIZE_BYTES, SECOND, back_up, collect, volume_of
 
@@ -196,6 +199,21 @@ def test_a_check_says_what_would_have_to_be_retrieved(archive):
     archive.retrieve(0)
     archive.retrieve(1)
     assert check_repository(archive.open(17), 100, Silence()).packs_cold == 0
+
+
+def test_what_lies_under_which_key_is_told_of_what_runs_name(archive):
+    plain = FaultyStore(archive.store.copied(copy_to(MemoryStore(), archive.inner)), {})
+    back_up(archive.open(60, plain), "died", FIRST, "d")
+    index = next(one.number for one in plain.requests if one.kind == "create" and one.key.startswith(names.INDEX))
+    died = FaultyStore(archive.store, {index: Fault.CRASH_BEFORE})
+    with pytest.raises(SimulatedCrash):
+        back_up(archive.open(60, died), "died", FIRST, "d")
+    rotate(archive.open(61), archive.small.secret)
+    repository = archive.open(62)
+    stored = stored_by_epoch(repository)
+    packs = sum(info.size_bytes for info in archive.store.list(names.PACKS))
+    assert stored[2] == 0
+    assert 0 < stored[1] < packs
 
 
 def test_workers_are_refused(archive):
