@@ -27,6 +27,7 @@ from holdfast.lab.request_log import RequestLog
 from holdfast.lab.request_scope import scope_of
 from holdfast.lab.s3_archive import ArchivingS3, Retrievals
 from holdfast.lab.s3_keeping import KeepingS3
+from holdfast.lab.s3_locks import LockingS3
 from holdfast.lab.s3_order import OneRequestPerKey
 from holdfast.lab.s3_state import S3State
 from holdfast.lab.stacks import lab_stack as stacks
@@ -59,7 +60,7 @@ def build(folder: Path, plan: FaultPlan, endpoint: str, *, keep_s3: bool) -> Lab
         application.faults = replacement
 
     retrievals = Retrievals(clock.now)
-    moto: WSGIApplication = ArchivingS3(MotoApplication(), retrievals)
+    moto: WSGIApplication = ArchivingS3(LockingS3(MotoApplication()), retrievals)
     # moto remembers every key it ever made, for a dashboard; a lab may run for long.
     FakeKey.instances_tracked = deque(maxlen=0)  # type: ignore[attr-defined]
     if keep_s3:

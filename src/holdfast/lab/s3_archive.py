@@ -15,12 +15,13 @@ from weakref import WeakKeyDictionary
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from moto.moto_api import state_manager
-from moto.s3.models import FakeKey, s3_backends
+from moto.s3.models import FakeKey
 
 from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, end_of_copy
 from holdfast.lab import aws_errors
 from holdfast.lab.aws_errors import AwsError
 from holdfast.lab.request_scope import scope_of
+from holdfast.lab.s3_objects import version_at
 
 _DAYS = re.compile(rb"<Days>\s*(\d{1,9})\s*</Days>")
 _TIER = re.compile(rb"<Tier>\s*(\w+)\s*</Tier>")
@@ -144,13 +145,5 @@ def _source(environ: WSGIEnvironment) -> tuple[str, str | None]:
 
 def _found(path: str, version: str | None) -> FakeKey | None:
     """The object at `/bucket/key`, None where there is none."""
-    _, bucket_name, *key_name = path.split("/", 2)
-    owner = s3_backends.bucket_accounts.get(bucket_name)
-    if owner is None or not key_name or not key_name[0]:
-        return None
-    bucket = s3_backends[owner[1]][owner[0]].buckets.get(bucket_name)
-    versions = [] if bucket is None else bucket.keys.getlist(key_name[0], [])
-    for one in reversed(versions):
-        if version is None or str(one.version_id) == version:
-            return one if isinstance(one, FakeKey) else None
-    return None
+    found = version_at(path, version)
+    return found if isinstance(found, FakeKey) else None
