@@ -27,3 +27,13 @@ def test_it_is_refused_until_it_is_accepted(vault):
     assert vault.points() == [first]
     second = vault.back_up(2)
     assert vault.points() == [first, second]
+
+
+def test_an_appliance_that_was_never_here_believes_the_server(vault):
+    vault.back_up(1)
+    seen = vault.examine("")
+    assert vault.examine(seen) == seen
+    vault.set_back()
+    with pytest.raises(RollbackError):
+        vault.examine(seen)
+    vault.examine("")  # nobody remembers, nobody can tell

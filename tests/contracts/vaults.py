@@ -101,6 +101,12 @@ class RealVault(Vault):
             ordered = PreparedBackup(inner, ordered_task(inner, bytes.fromhex(session), 1))
             work(inner.store, ordered, self.disks)
 
+    def examine(self, seen):
+        """As an appliance does that was never here, with what the server remembers."""
+        around = deterministic_surroundings()
+        new = KeptOpenRepositories(memory_records().repositories, OpenBox(), Memory(), around, apart)
+        return new.examine(self.small.store.location, self.small.secret.text, seen).seen
+
     def set_back(self):
         """Its ledger ends earlier than it did."""
         store = self.small.store
@@ -121,6 +127,10 @@ class SimulatedVault(Vault):
 
     def work(self, repository, session):
         repository.do_task(session, 1, lambda target: "snap")
+
+    def examine(self, seen):
+        """The same."""
+        return self.repositories.examine("s3://b/r", b"password", seen).seen
 
     def set_back(self):
         """Said so."""

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from holdfast.domain.errors import IntegrityError, RollbackError
+from holdfast.domain.errors import FormatError, IntegrityError, RollbackError
 from holdfast.repository.format import names
-from holdfast.repository.memory_of_locations import recognise, remember
+from holdfast.repository.memory_of_locations import Remembered, recognise, remember
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectStore, StorageTerms
 from holdfast.repository.points import list_points
 from holdfast.repository.rotation import rotate
@@ -132,6 +132,18 @@ def test_loss_of_the_plan_that_points_were_made_under_is_seen_without_any_memory
     memory = OneMemory()
     remember(opened(small, store), memory)
     assert alarms(opened(small, store), memory)
+
+
+def test_what_another_party_remembers_counts_as_much(story):
+    small, film, memory = story
+    witness = Remembered.from_text(memory.known["memory:"].to_text())
+    assert witness == memory.known["memory:"]
+    for _key, copy in film[:-1:4]:
+        with pytest.raises(RollbackError):
+            recognise(opened(small, copy), OneMemory(), witness=witness)
+    recognise(opened(small, film[-1][1]), OneMemory(), witness=witness)
+    with pytest.raises(FormatError):
+        Remembered.from_text("not of that form")
 
 
 def test_loss_of_a_plan_that_no_point_was_made_under_is_seen_by_who_published_it(story):

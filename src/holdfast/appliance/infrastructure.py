@@ -8,6 +8,7 @@ from functools import partial
 
 from holdfast.appliance.desk import Desk
 from holdfast.appliance.lanes import set_repository_limit
+from holdfast.appliance.ports.repositories import Examined
 from holdfast.domain.errors import ConflictError, NotFoundError, PermissionDeniedError, UsageError, WrongKeyError
 from holdfast.domain.history import ROWS_AT_ONCE, in_portions
 from holdfast.domain.identifiers import checked_name
@@ -94,16 +95,17 @@ class Infrastructure(Desk):
                 f"a task limit of {repository.task_limit}", why=f"it is 1 to {_TASK_LIMIT}", cure="choose another"
             )
         plain = None if password is None else password.encode()
-        known = replace(repository, repository_id=self._examined(repository.location, plain))
+        examined = self._examined(repository, plain)
+        known = replace(repository, repository_id=examined.repository_id, seen=examined.seen)
         before = next((one for one in self._records.repositories.all() if one.name == known.name), known)
         _check_the_same(f"repository {known.name}", before.repository_id, known.repository_id)
         self._records.repositories.put(known, None if plain is None else self._sealed(known.name, plain))
         set_repository_limit(self._surface.engine(), known)
         return known
 
-    def _examined(self, location: str, password: bytes | None) -> str:
+    def _examined(self, repository: RepositoryDefinition, password: bytes | None) -> Examined:
         try:
-            return self._surface.repositories.examine(location, password)
+            return self._surface.repositories.examine(repository.location, password, repository.seen)
         except WrongKeyError:
             raise
         except PermissionDeniedError as error:

@@ -18,7 +18,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class RepositoryDefinition:
-    """A repository by name. Its password is kept apart, sealed; `kms` says that a KMS key slot opens it instead."""
+    """A repository by name. Its password is kept apart, sealed; `kms` says that a KMS key slot opens it instead.
+    `seen` is how an appliance saw it last, for the server to keep and for every appliance to compare with.
+    """
 
     name: str
     location: str
@@ -26,6 +28,7 @@ class RepositoryDefinition:
     description: str = ""
     task_limit: int = 8
     repository_id: str = ""
+    seen: str = ""
 
 
 class ApplianceState(StrEnum):

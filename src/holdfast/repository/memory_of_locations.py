@@ -6,7 +6,7 @@ Who sets a store back to an earlier copy of itself leaves everything in it whole
 from dataclasses import dataclass
 from typing import Protocol
 
-from holdfast.domain.errors import KeyPinError, RollbackError
+from holdfast.domain.errors import FormatError, KeyPinError, RollbackError
 from holdfast.repository.format import names
 from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.ledger import HOW_TO_ACCEPT
@@ -24,6 +24,21 @@ class Remembered:
     kid: int = FIRST_EPOCH
     plan_epoch: int = 0
 
+    def to_text(self) -> str:
+        """One line, for another party to keep; it opens nothing."""
+        return f"{self.kid}:{self.pin.hex()}:{self.sequence}:{self.head.hex()}:{self.plan_epoch}"
+
+    @classmethod
+    def from_text(cls, text: str) -> "Remembered":
+        """What `to_text` wrote. Raises FormatError for anything else."""
+        try:
+            kid, pin, sequence, head, plan_epoch = text.split(":")
+            return cls(bytes.fromhex(pin), int(sequence), bytes.fromhex(head), int(kid), int(plan_epoch))
+        except ValueError as error:
+            raise FormatError(
+                "what a witness remembers of the repository cannot be read", why=f"{text[:80]!r} is not of that form"
+            ) from error
+
 
 class LocationMemory(Protocol):
     """Keeps one `Remembered` per location, durably."""
@@ -35,17 +50,19 @@ class LocationMemory(Protocol):
         """Replace what is remembered."""
 
 
-def recognise(repository: Repository, memory: LocationMemory, *, accept: bool = False) -> None:
+def recognise(
+    repository: Repository, memory: LocationMemory, *, accept: bool = False, witness: Remembered | None = None
+) -> None:
     """Refuse a repository whose key, ledger or plan is not the one remembered for its location, or what came of it;
-    then remember it as it is now.
+    then remember it as it is now. `witness`: what another party remembers, which counts as much.
 
     `accept`: a person said that what is there now is right. Raises KeyPinError; RollbackError for what was set back.
     """
-    known = memory.recall(repository.store.location)
-    if known is not None and not accept:
-        _require_key(repository, known)
-        repository.ledger.require_head(known.sequence, known.head)
-        _require_plan(repository, known.plan_epoch)
+    for known in () if accept else (memory.recall(repository.store.location), witness):
+        if known is not None:
+            _require_key(repository, known)
+            repository.ledger.require_head(known.sequence, known.head)
+            _require_plan(repository, known.plan_epoch)
     remember(repository, memory, forget=accept)
 
 

@@ -3,6 +3,8 @@
 An appliance opens a repository before it takes it on; one that cannot be reached gets it when it is back.
 """
 
+from dataclasses import replace
+
 from holdfast.domain.errors import (
     ConflictError,
     HoldfastError,
@@ -34,7 +36,7 @@ class RepositoryShelf:
         """Add or replace; the password None keeps the one that is there. The first refusal of an appliance that can be
         reached is the answer, and nothing is kept.
         """
-        definition = order.repository
+        definition = replace(order.repository, seen=self._seen(order.repository))
         checked_name(definition.name, "a repository")
         if definition.kms and order.password is not None:
             raise UsageError(
@@ -74,7 +76,9 @@ class RepositoryShelf:
         definition = self._records.repositories.get(name)
         if accept_ledger:
             self._connections.send(appliance, "POST", f"/repositories/{name}/accept")
-        self._push(appliance, RepositoryOrder(definition, self._password(definition)))
+            definition = replace(definition, seen="")
+        opened = self._push(appliance, RepositoryOrder(definition, self._password(definition)))
+        self._records.repositories.put(opened, None)
         answer = self._connections.send(appliance, "POST", f"/repositories/{name}/rescan")
         return from_document(RepositoryRescanned, answer, f"what repository {name} holds")
 
@@ -113,6 +117,11 @@ class RepositoryShelf:
         name = order.repository.name
         answer = self._connections.send(appliance, "PUT", f"/repositories/{name}", to_document(order))
         return from_document(RepositoryDefinition, answer, f"repository {name}") if answer else order.repository
+
+    def _seen(self, definition: RepositoryDefinition) -> str:
+        """How appliances saw it where it lies: the server is their witness, and a new one's memory."""
+        known = {one.name: one for one in self._records.repositories.all()}.get(definition.name)
+        return known.seen if known is not None and known.location == definition.location else ""
 
     def _password(self, definition: RepositoryDefinition) -> str | None:
         if definition.kms or definition.name not in {known.name for known in self._records.repositories.all()}:

@@ -9,6 +9,7 @@ from typing import Any
 
 from holdfast.appliance.ports.repositories import (
     BackedUp,
+    Examined,
     PointVolume,
     PreparedWork,
     SourceVolume,
@@ -283,6 +284,9 @@ class SimulatedRepository:
             raise self.fail_next.pop(0)
 
 
+_SEEN = f"1:{'cd' * 32}:1:{'ef' * 32}:0"
+
+
 class SimulatedRepositories:
     """Implements OpenRepositories."""
 
@@ -310,10 +314,12 @@ class SimulatedRepositories:
         tell("marking what is needed")
         return repository.collect(wish)
 
-    def examine(self, location: str, password: bytes | None) -> str:
+    def examine(self, location: str, password: bytes | None, seen: str) -> Examined:
         if password == b"wrong":
             raise WrongKeyError(f"{location} does not open", why="no key slot opens", cure="give the right password")
-        return "ab" * 16
+        if seen and self.set_back:
+            raise RollbackError(f"{location} was set back", why="its ledger ends earlier", cure="find out who did it")
+        return Examined("ab" * 16, _SEEN)
 
     def _named(self, name: str) -> SimulatedRepository:
         if name not in self._repositories:

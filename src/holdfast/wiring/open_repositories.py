@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from holdfast.appliance.infrastructure import PASSWORD_PURPOSE
 from holdfast.appliance.ports.records import Repositories
+from holdfast.appliance.ports.repositories import Examined
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.secret_box import SecretBox
 from holdfast.repository.key_slots import Secret
-from holdfast.repository.memory_of_locations import LocationMemory, recognise, remember
+from holdfast.repository.memory_of_locations import LocationMemory, Remembered, recognise, remember
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening import Repository, open_repository, require_class
 from holdfast.repository.progress import Silence
@@ -72,14 +73,14 @@ class KeptOpenRepositories:
         finally:
             self._let_go(kept)
 
-    def examine(self, location: str, password: bytes | None) -> str:
-        """The id of the repository there, if it opens with that password."""
+    def examine(self, location: str, password: bytes | None, seen: str) -> Examined:
+        """The repository there; the server's memory of it counts as much as this appliance's own."""
         with closing(open_store(location)) as store:
             repository = open_repository(store, Secret(password, LazyKeyService()), self._surroundings)
             require_class(repository, asked_class(location))
-            recognise(repository, self._memory)
-            remember(repository, self._memory)
-            return repository.master.repository.hex()
+            recognise(repository, self._memory, witness=Remembered.from_text(seen) if seen else None)
+            now = self._memory.recall(repository.store.location)
+            return Examined(repository.master.repository.hex(), "" if now is None else now.to_text())
 
     def accept(self, name: str) -> None:
         """Opened anew; who uses what was open before goes on with it."""

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from holdfast.appliance.ports.repositories import Examined
 from holdfast.domain.errors import (
     ConflictError,
     NotAuthenticatedError,
@@ -265,7 +266,8 @@ def test_a_name_stands_for_one_repository_and_one_account(site, monkeypatch):
     assert ask(site, lambda service: service.put_repository(moved, "password")) == moved
 
     def another(appliance):
-        monkeypatch.setattr(appliance.surface.repositories, "examine", lambda _location, _password: "ff" * 16)
+        other = Examined("ff" * 16, "")
+        monkeypatch.setattr(appliance.surface.repositories, "examine", lambda *_words: other)
         return appliance.service.put_repository(moved, "password")
 
     with pytest.raises(ConflictError, match="restore points name it"):

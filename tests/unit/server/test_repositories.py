@@ -14,7 +14,7 @@ from holdfast.domain.errors import (
 )
 from holdfast.domain.infrastructure import ApplianceState, RepositoryDefinition
 from holdfast.plugin_api import ConnectOrder
-from holdfast.protocol.appliance_answers import RepositoryOrder
+from holdfast.protocol.appliance_answers import RepositoryOrder, RepositoryRescanned
 from holdfast.protocol.encoding import to_document
 
 ORDER = RepositoryOrder(RepositoryDefinition("r", "s3://bucket/r"), "secret")
@@ -152,3 +152,34 @@ def test_the_first_appliance_that_opens_it_says_which_it_is(ready):
     ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
     assert ready.server.get_repository("r").repository_id == "7a"
     assert ready.parts.records.repositories.sealed_password("r") is not None
+
+
+def test_the_server_is_a_witness_of_how_a_repository_was_seen(connected):
+    def answer(seen):
+        connected.plugin.answers["PUT", "/repositories/r"] = to_document(replace(ORDER.repository, seen=seen))
+
+    answer("first")
+    connected.server.put_repository(ORDER)
+    assert connected.server.get_repository("r").seen == "first"
+    answer("second")
+    connected.server.put_repository(RepositoryOrder(replace(ORDER.repository, description="d", seen="a lie"), "secret"))
+    assert pushed(connected)[-1]["repository"]["seen"] == "first"
+    assert connected.server.get_repository("r").seen == "second"
+    moved = RepositoryDefinition("r", "s3://elsewhere/r")
+    connected.plugin.answers["PUT", "/repositories/r"] = to_document(moved)
+    connected.server.put_repository(RepositoryOrder(moved, "secret"))
+    assert pushed(connected)[-1]["repository"]["seen"] == ""
+
+
+def test_accepting_a_ledger_forgets_what_was_seen(connected):
+    connected.plugin.answers["PUT", "/repositories/r"] = to_document(replace(ORDER.repository, seen="first"))
+    connected.server.put_repository(ORDER)
+    rescanned = RepositoryRescanned("r", 0, 0, ())
+    connected.plugin.answers["POST", "/repositories/r/rescan"] = to_document(rescanned)
+    connected.plugin.answers["POST", "/repositories/r/accept"] = None
+    connected.plugin.answers["PUT", "/repositories/r"] = to_document(replace(ORDER.repository, seen="set back"))
+    assert connected.server.rescan_repository("r") == rescanned
+    assert pushed(connected)[-1]["repository"]["seen"] == "first"
+    connected.server.rescan_repository("r", accept_ledger=True)
+    assert pushed(connected)[-1]["repository"]["seen"] == ""
+    assert connected.server.get_repository("r").seen == "set back"

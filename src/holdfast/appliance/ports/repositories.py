@@ -69,6 +69,14 @@ class VolumeTarget:
     target: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A repository that opened: its id, hex, and one line on how it was seen, for others to compare with."""
+
+    repository_id: str
+    seen: str
+
+
 class BackupRepository(Protocol):
     """An open repository."""
 
@@ -137,8 +145,10 @@ class OpenRepositories(Protocol):
         appliance saw there, RollbackError for one that was set back.
         """
 
-    def examine(self, location: str, password: bytes | None) -> str:
-        """The id of the repository there, if it opens with that password."""
+    def examine(self, location: str, password: bytes | None, seen: str) -> Examined:
+        """The repository there, if it opens with that password, and is what `seen` says, or has come of that. Raises as
+        `open` does.
+        """
 
     def accept(self, name: str) -> None:
         """A person said that the repository is right as it is now, set back or replaced: it is opened anew, and what
