@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli.quantities import human_size, short_time
+from holdfast.cli.retrieval_prices import retrieval_prices
 from holdfast.cli.tables import facts_table, rows_table
 from holdfast.cli.voice import Voice, show_error
-from holdfast.domain.archive import LIST_PRICES, Tier
+from holdfast.domain.archive import LIST_PRICES, PriceList, Tier
 from holdfast.domain.errors import NeedsRetrievalError
 from holdfast.domain.numerals import counted
 from holdfast.domain.time import format_time
@@ -73,11 +74,12 @@ def readable(
 
 
 def show_plan(voice: Voice, plan: "RetrievalPlan", days: int) -> None:
-    """Print the plan."""
-    voice.document(plan_document(plan, days), lambda: _plan_table(plan, days))
+    """Print the plan. Raises UsageError for a price list of one's own that cannot be used."""
+    prices = retrieval_prices()
+    voice.document(plan_document(plan, days, prices), lambda: _plan_table(plan, days, prices))
 
 
-def plan_document(plan: "RetrievalPlan", days: int) -> dict[str, Any]:
+def plan_document(plan: "RetrievalPlan", days: int, prices: PriceList) -> dict[str, Any]:
     """Under the stable names of docs/cli.md. Offers are for what has not been asked for yet."""
     until = plan.readable_until
     return {
@@ -91,9 +93,9 @@ def plan_document(plan: "RetrievalPlan", days: int) -> dict[str, Any]:
         "retrieval_days": days,
         "offers": [
             {"tier": tier.value, "takes": takes, "longest_seconds": longest_seconds, "usd": usd}
-            for tier, takes, longest_seconds, usd in _offers(plan, days)
+            for tier, takes, longest_seconds, usd in _offers(plan, days, prices)
         ],
-        "prices": LIST_PRICES.label,
+        "prices": prices.label,
     }
 
 
@@ -105,7 +107,7 @@ def _bytes(packs: "tuple[ColdPack, ...]") -> int:
     return sum(pack.size_bytes for pack in packs)
 
 
-def _offers(plan: "RetrievalPlan", days: int) -> list[tuple[Tier, str, int, float]]:
+def _offers(plan: "RetrievalPlan", days: int, prices: PriceList) -> list[tuple[Tier, str, int, float]]:
     if plan.archive_class is None or not plan.archived:
         return []
     count, size_bytes = len(plan.archived), _bytes(plan.archived)
@@ -114,13 +116,13 @@ def _offers(plan: "RetrievalPlan", days: int) -> list[tuple[Tier, str, int, floa
             tier,
             terms.takes,
             int(terms.longest.total_seconds()),
-            round(float(LIST_PRICES.usd(plan.archive_class, tier, count, size_bytes, days)), 4),
+            round(float(prices.usd(plan.archive_class, tier, count, size_bytes, days)), 4),
         )
-        for tier, terms in LIST_PRICES.offers(plan.archive_class).items()
+        for tier, terms in prices.offers(plan.archive_class).items()
     ]
 
 
-def _plan_table(plan: "RetrievalPlan", days: int) -> str:
+def _plan_table(plan: "RetrievalPlan", days: int, prices: PriceList) -> str:
     if plan.archive_class is None:
         return facts_table({"to be retrieved": "nothing: the repository is no archive"})
     until = plan.readable_until
@@ -135,12 +137,12 @@ def _plan_table(plan: "RetrievalPlan", days: int) -> str:
             "to be retrieved": _words(plan.archived),
         }
     )
-    offers = _offers(plan, days)
+    offers = _offers(plan, days, prices)
     if not offers:
         return facts
     rows = [(tier.value, takes, f"{usd:.2f}") for tier, takes, _longest_seconds, usd in offers]
     table = rows_table(("TIER", "TAKES", f"USD FOR {counted(days, 'DAY').upper()}"), rows)
-    return f"{facts}\n{table}{LIST_PRICES.label}\n"
+    return f"{facts}\n{table}{prices.label}\n"
 
 
 def _words(packs: "tuple[ColdPack, ...]") -> str:

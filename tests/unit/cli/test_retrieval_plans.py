@@ -1,0 +1,90 @@
+"""What a person reads of a plan: what has to be retrieved, how long it takes, and at whose prices."""
+
+import json
+
+import pytest
+
+from holdfast.cli.retrieval import RetrievalWish, plan_document, readable, show_plan
+from holdfast.cli.retrieval_prices import VARIABLE, retrieval_prices
+from holdfast.cli.voice import Output, Voice
+from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier
+from holdfast.domain.errors import UsageError
+from holdfast.repository.retrieval.retrieving import Retrieval
+from holdfast.repository.stores.counting import RequestCounts
+from holdfast.wiring.local import LocalRepository
+from holdfast.wiring.location_memory import FileLocationMemory
+from tests.faults.cold_world import STANDARD, Archive
+
+GIB = 1024**3
+PRICE = {"storage_class": "DEEP_ARCHIVE", "tier": "bulk", "usd_per_1000_requests": 7, "usd_per_gib": "0.5"}
+
+
+@pytest.fixture(autouse=True)
+def no_prices(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+@pytest.fixture
+def archive() -> Archive:
+    return Archive()
+
+
+def voice(form: Output) -> Voice:
+    return Voice(form, no_progress=True)
+
+
+def test_a_plan_names_packs_and_offers(archive):
+    plan = archive.plan(0)
+    document = plan_document(plan, 3, LIST_PRICES)
+    assert document["restore_points"] == [archive.points[0].id]
+    assert document["archived_packs"] == document["cold_packs"] == len(plan.packs)
+    assert document["archived_bytes"] == sum(pack.size_bytes for pack in plan.packs)
+    assert [(one["tier"], one["longest_seconds"]) for one in document["offers"]] == [
+        ("standard", 12 * 3600),
+        ("bulk", 48 * 3600),
+    ]
+    archive.retrieve(0, STANDARD)
+    after = plan_document(archive.plan(0), 3, LIST_PRICES)
+    assert (after["readable_packs"], after["offers"]) == (len(plan.packs), [])
+    assert after["readable_until"].startswith("2026-01-05T00:00:00")
+
+
+def test_a_person_is_told_what_to_do_and_nothing_is_asked_for(archive, capsys, tmp_path):
+    memory = FileLocationMemory(tmp_path, lambda text: None)
+    opened = LocalRepository(archive.repository, RequestCounts(), memory)
+    wanted = Retrieval(archive.repository, archive.plan(0))
+    assert readable(voice(Output.TABLE), opened, lambda: wanted, RetrievalWish(None, 3, wait=True)) == 8
+    said = capsys.readouterr()
+    assert "within 48 hours" in said.out
+    assert LIST_PRICES.label in said.out
+    assert "--retrieval-tier standard|bulk" in said.err
+    assert archive.store.billed == []
+
+
+def test_prices_of_ones_own(archive, tmp_path, monkeypatch, capsys):
+    file = tmp_path / "prices.json"
+    file.write_text(json.dumps({"label": "ours", "prices": [PRICE], "usd_per_gib_month_of_copies": 0.3}))
+    monkeypatch.setenv(VARIABLE, str(file))
+    prices = retrieval_prices()
+    assert float(prices.usd(ArchiveClass.DEEP_ARCHIVE, Tier.BULK, 1000, 2 * GIB, 30)) == pytest.approx(7 + 1 + 0.6)
+    assert prices.offers(ArchiveClass.GLACIER) == LIST_PRICES.offers(ArchiveClass.GLACIER)
+    show_plan(voice(Output.JSON), archive.plan(0), 3)
+    assert json.loads(capsys.readouterr().out)["prices"] == "ours"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json",
+        "[]",
+        '{"prices": []}',
+        '{"label": "x", "prices": [{"storage_class": "STANDARD"}]}',
+        json.dumps({"label": "x", "prices": [PRICE | {"tier": "expedited"}]}),
+    ],
+)
+def test_a_list_that_is_none(text, tmp_path, monkeypatch):
+    (tmp_path / "prices.json").write_text(text)
+    for name in ("prices.json", "missing.json"):
+        monkeypatch.setenv(VARIABLE, str(tmp_path / name))
+        with pytest.raises(UsageError):
+            retrieval_prices()
