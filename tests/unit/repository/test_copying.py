@@ -4,7 +4,14 @@ import random
 
 import pytest
 
-from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, NotFoundError, OutOfSpaceError, UsageError
+from holdfast.domain.errors import (
+    HoldfastError,
+    IntegrityError,
+    NotFoundError,
+    OutOfSpaceError,
+    PermissionDeniedError,
+    UsageError,
+)
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.checking.check import check_repository
 from holdfast.repository.copying.copy import copy_points, plan_copy
@@ -13,13 +20,14 @@ from holdfast.repository.format import names
 from holdfast.repository.format.origin import Backup, Origin
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.counting import RequestCounts
+from holdfast.testing.deterministic_surroundings import SteppableClock
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.small_repository import put
 from tests.faults.world import collect, pattern
-from tests.unit.repository.copied import archive_place, copy, third_place, two_places
+from tests.unit.repository.copied import copy, third_place, two_places
 
 DISK, DUMP = "disk", "dump"
-KEPT = ("kind", "tenant", "workload", "created", "keep_until", "statistics", "configuration")
+KEPT = ("kind", "tenant", "workload", "created", "statistics", "configuration")
 
 
 def noise(seed: int, blocks: int) -> bytes:
@@ -246,21 +254,27 @@ def test_a_run_that_died_is_gone_on_with():
     assert target.contents()[copied.manifest.session] == content
 
 
+class Full:
+    """A store that takes nothing below a prefix."""
+
+    refused: HoldfastError = OutOfSpaceError("the place is full", why="planned", cure="none")
+    below = names.PACKS
+
+    def __init__(self, inner):
+        self._inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def create(self, key, body, sha256, *terms):
+        if key.startswith(self.below):
+            raise self.refused
+        self._inner.create(key, body, sha256, *terms)
+
+
 def test_a_full_target_ends_the_run():
     source, target = two_places()
     source.back_up(DISK, volume(1))
-
-    class Full:
-        def __init__(self, inner):
-            self._inner = inner
-
-        def __getattr__(self, name):
-            return getattr(self._inner, name)
-
-        def create(self, key, body, sha256, *more):
-            if key.startswith(names.PACKS):
-                raise OutOfSpaceError("the place is full", why="planned", cure="none")
-            self._inner.create(key, body, sha256, *more)
 
     with pytest.raises(OutOfSpaceError):
         copy_points(source.open(), target.open(Full(target.small.store)), CopyOrder(), Silence())
@@ -285,14 +299,57 @@ def test_a_dry_run_says_about_how_much_and_writes_nothing():
         assert estimate.stored_bytes == pytest.approx(copied.stored_bytes, rel=0.1, abs=20_000)
 
 
-def test_an_archive_takes_copies_and_gives_none_before_they_are_retrieved():
-    source, _target = two_places()
-    archive = archive_place()
-    source.back_up(DISK, noise(1, 3))
-    copy(source, archive)
-    source.back_up(DISK, noise(1, 2) + noise(2, 1))
-    [copied] = copy(source, archive).copied
-    assert copied.read_bytes == BLOCK_SIZE_BYTES
-    assert copied.manifest.parent is not None
-    with pytest.raises(NeedsRetrievalError):
-        copy(archive, third_place())
+class Listener:
+    """Hears everything; with a clock, an hour goes by with everything that is done."""
+
+    def __init__(self, clock: SteppableClock | None = None) -> None:
+        self.totals: list[int | None] = []
+        self.done_bytes = 0
+        self.notes: list[str] = []
+        self._clock = clock
+
+    def total(self, size_bytes: int | None) -> None:
+        self.totals.append(size_bytes)
+
+    def advance(self, size_bytes: int) -> None:
+        self.done_bytes += size_bytes
+        if self._clock is not None:
+            self._clock.step(3600)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_a_run_tells_its_progress_as_one():
+    source, target = two_places()
+    source.back_up(DISK, volume(1, 2))
+    source.back_up(DISK, volume(1, 3))
+    source.dump(DUMP, pattern(7, 3_000_000))
+    listener = Listener()
+    report = copy_points(source.open(), target.open(), CopyOrder(), listener)
+    size_bytes = sum(one.point.size_bytes for one in report.copied)
+    assert (listener.totals, listener.done_bytes, listener.notes) == ([size_bytes], size_bytes, [])
+
+
+def test_a_long_run_is_alive_on_both_sides():
+    source, target = two_places()
+    source.back_up(DISK, volume(1, 2, 3))
+    copy_points(source.open(), target.open(), CopyOrder(), Listener(source.clock))
+    for place in (source, target):
+        assert any("/alive-" in info.key for info in place.small.store.list(names.SESSIONS))
+
+
+def test_who_may_only_read_the_source_copies_without_a_pin_and_is_told_once():
+    source, target = two_places()
+    for seed in (1, 2):
+        source.back_up(DISK, volume(seed))
+
+    class ReadOnly(Full):
+        refused = PermissionDeniedError("no", why="planned", cure="none")
+        below = ""
+
+    listener = Listener()
+    report = copy_points(source.open(ReadOnly(source.small.store)), target.open(), CopyOrder(), listener)
+    assert len(report.copied) == 2
+    assert [note for note in listener.notes if "without a pin" in note] == listener.notes
+    assert len(listener.notes) == 1
