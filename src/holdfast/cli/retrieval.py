@@ -140,9 +140,13 @@ def _plan_table(plan: "RetrievalPlan", days: int, prices: PriceList) -> str:
     offers = _offers(plan, days, prices)
     if not offers:
         return facts
-    rows = [(tier.value, takes, f"{usd:.2f}") for tier, takes, _longest_seconds, usd in offers]
+    rows = [(tier.value, takes, _usd(usd)) for tier, takes, _longest_seconds, usd in offers]
     table = rows_table(("TIER", "TAKES", f"USD FOR {counted(days, 'DAY').upper()}"), rows)
     return f"{facts}\n{table}{prices.label}\n"
+
+
+def _usd(amount: float) -> str:
+    return "< 0.01" if 0 < amount < 0.01 else f"{amount:.2f}"
 
 
 def _words(packs: "tuple[ColdPack, ...]") -> str:

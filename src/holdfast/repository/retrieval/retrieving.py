@@ -143,7 +143,7 @@ def retrieve(
 
     Raises UsageError for a tier that the archive's class has not, NotFoundError for a point that is no more.
     """
-    offers = () if retrieval.plan.archive_class is None else LIST_PRICES.offers(retrieval.plan.archive_class)
+    offers = {} if retrieval.plan.archive_class is None else LIST_PRICES.offers(retrieval.plan.archive_class)
     if order.tier not in offers:
         raise UsageError(
             f"there is no {order.tier} retrieval from {retrieval.plan.archive_class}",
@@ -155,6 +155,9 @@ def retrieve(
         if asked:
             progress.note(f"asked for {counted(asked, 'pack')} ({order.tier}, kept for {counted(order.days, 'day')})")
         if pause is not None:
+            away = counted(len(retrieval.plan.packs) - len(retrieval.plan.readable), "pack")
+            takes = f"a {order.tier} retrieval takes {offers[order.tier].takes}"
+            progress.note(f"waiting for {away}; {takes}. To end this and run it again later costs nothing more")
             retrieval.wait(order, living, pause)
     return asked
 
