@@ -19,7 +19,7 @@ from holdfast.repository.delegation.backup_side import VolumeSource, abandon, pr
 from holdfast.repository.delegation.orders import delete_scratch, read_result
 from holdfast.repository.delegation.restore_side import (
     VolumeTarget,
-    finish_restore,
+    finish_reading,
     prepare_restore,
     write_restore_task,
 )
@@ -297,7 +297,7 @@ def restore(run: Run, store: ObjectStore, seed: int) -> None:
     assert isinstance(task, RestoreTask)
     run.targets = {name: MemoryTarget() for name in OLD}
     mine.write_result(run_restore_task(store, task, lambda facts: run.targets[facts["name"]], Silence(), around))
-    finish_restore(repository, run.session, Silence())
+    finish_reading(repository, run.session, Silence())
 
 
 @pytest.mark.parametrize("with_plan", [False, True])
@@ -316,7 +316,7 @@ def test_restore(with_plan, count_case):
             second = Run(scene, run.session, 1 if succeeded else 2)
             restore(second, store, 80)
             assert {name: target.volume for name, target in second.targets.items()} == OLD
-            finish_restore(scene.open(81, store), run.session, Silence())
+            finish_reading(scene.open(81, store), run.session, Silence())
             assert scene.open(82, store).ledger.state.pins == {}
             assert not list(store.list(names.scratch(run.session)))
         except BaseException as error:

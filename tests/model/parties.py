@@ -1,4 +1,4 @@
-"""Who works on a repository: writers, deleters and readers, each as a program of single steps.
+"""Who works on a repository: writers, deleters, readers and verifiers, each as a program of single steps.
 
 `steps` gives every way in which a party may go on; a party that is never chosen again has died. The collector is in
 `collector.py`.
@@ -44,6 +44,16 @@ class Reader(NamedTuple):
     step: str = "pin"
 
 
+class Verifier(NamedTuple):
+    """Has read these packs, and opens them to everybody by a run of its own name; `places`: what it found of them."""
+
+    name: str
+    packs: frozenset[str]
+    step: str = "plan"
+    epoch: int = 0
+    places: frozenset[Place] = frozenset()
+
+
 class Unlocker(NamedTuple):
     """The time comes when Object Lock lets go of a pack."""
 
@@ -60,7 +70,7 @@ class Renewer(NamedTuple):
     listed: frozenset[str] = frozenset()
 
 
-Party = Writer | Deleter | Reader | Unlocker | Renewer | Collector | Repairer
+Party = Writer | Deleter | Reader | Verifier | Unlocker | Renewer | Collector | Repairer
 
 
 def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Party]]:
@@ -78,6 +88,8 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
             yield _delete(world, party, rules)
         case Reader():
             yield _read(world, party, rules)
+        case Verifier():
+            yield _verify(world, party, rules)
         case Unlocker():
             yield world._replace(locked=world.locked - {party.name}), party._replace(step=END)
         case Renewer():
@@ -243,6 +255,20 @@ def _read(world: World, me: Reader, rules: Rules) -> tuple[World, Party]:
     if order[0 if first else 1] == "pin":
         return world._replace(pins=world.pins | {(me.name, me.point)}), me._replace(step=following)
     return world, me._replace(step="give up" if me.point in world.retired else following)
+
+
+def _verify(world: World, me: Verifier, rules: Rules) -> tuple[World, Party]:
+    """The newest plan, the packs as they stand, the run; the mutant finds the packs first."""
+    order = ["plan", "find"] if rules.verified_under_newest_plan else ["find", "plan"]
+    if me.step == "write":
+        run = Run(me.name, me.epoch, me.places)
+        return world._replace(runs=world.runs | {run} if me.places else world.runs), me._replace(step=END)
+    first = me.step == "plan"
+    following = "second" if first else "write"
+    if order[0 if first else 1] == "plan":
+        return world, me._replace(step=following, epoch=world.epoch)
+    found = frozenset((chunk, pack) for pack in sorted(me.packs) for chunk in world.chunks_in(pack))
+    return world, me._replace(step=following, places=found)
 
 
 def lost_while_read(world: World, party: Party) -> bool:

@@ -37,6 +37,7 @@ class Rules:
     survivors_are_named: bool = True  # 5: by the plan that condemns, for all who carry it out
     pinned_before_checked: bool = True  # 7
     pins_are_roots: bool = True  # 7
+    verified_under_newest_plan: bool = True  # 7: the plan of a run is read before its packs are found
 
 
 def names() -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tests.model.collector import Collector
-from tests.model.parties import Deleter, Party, Reader, Renewer, Unlocker, Writer
+from tests.model.parties import Deleter, Party, Reader, Renewer, Unlocker, Verifier, Writer
 from tests.model.repairer import Repairer
 from tests.model.world import Plan, Point, Run, World
 
@@ -109,6 +109,14 @@ SCENARIOS: dict[str, Scenario] = {
     "a chunk that lies twice, and a backup": (TWICE, (Collector("c", 2), Deleter("p"), _writer("w", "A", "p"))),
     "a restore while its point goes": (FAMILY, (Collector("c"), Deleter("p"), Reader("r", "p"))),
     "a restore while packs are replaced": (TWICE, (Collector("c"), Collector("d"), Deleter("p"), Reader("r", "p"))),
+    "packs are opened to others while they go": (
+        LEFT,
+        (Collector("c", 3), Verifier("v", frozenset({"old.1"})), _writer("w", "A")),
+    ),
+    "packs are opened to others while they are replaced": (
+        TWICE,
+        (Collector("c", 2), Verifier("v", frozenset({"p.1", "q.1"})), _writer("w", "A", "p")),
+    ),
     "a dead session's packs": (HALF, (Collector("c", 3), _writer("w", "A", "", "s"))),
     "a dead session's packs, and its successor dies": (
         HALF,

@@ -49,6 +49,7 @@ LOSES_IN = {
     "survivors_are_named": TWICE,
     "pinned_before_checked": READING,
     "pins_are_roots": READING,
+    "verified_under_newest_plan": "packs are opened to others while they go",
 }
 
 

@@ -84,7 +84,7 @@ class RestoreErrand:
     def end(self) -> None:
         """The point need not be pinned any more."""
         with self._surface.repositories.open(self._repository()) as repository:
-            repository.end_restore(self._facts.work)
+            repository.end_reading(self._facts.work)
 
     def _wanted(self) -> tuple[Source, Mapping[str, VolumeOrder]]:
         """What is restored, and the volumes that are made of it."""

@@ -33,6 +33,7 @@ class TaskKind(StrEnum):
 
     BACKUP = "backup"
     RESTORE = "restore"
+    VERIFY = "verify"
 
 
 class EventType(StrEnum):

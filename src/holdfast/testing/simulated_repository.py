@@ -160,7 +160,7 @@ class SimulatedRepository:
         result: Mapping[str, Mapping[str, str]] | None = self.sessions[session].results.get(attempt)
         return result
 
-    def end_restore(self, session: str) -> None:
+    def end_reading(self, session: str) -> None:
         self.pins.pop(session, None)
         if session in self.sessions:
             self.sessions[session].state = "ended"

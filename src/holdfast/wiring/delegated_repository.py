@@ -145,10 +145,10 @@ class DelegatedRepository:
             return None
         return {volume.name: {key: str(value) for key, value in volume.facts.items()} for volume in result.volumes}
 
-    def end_restore(self, session: str) -> None:
+    def end_reading(self, session: str) -> None:
         """Unpin, and remove the scratch."""
         with self.turn() as repository:
-            restore_side.finish_restore(repository, bytes.fromhex(session), Silence())
+            restore_side.finish_reading(repository, bytes.fromhex(session), Silence())
 
     def retire(self, point: str, tenant: str) -> None:
         """The point is no more; gone already is no error."""

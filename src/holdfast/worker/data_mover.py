@@ -9,12 +9,13 @@ from holdfast.protocol.worker_messages import TaskKind, TaskPointer
 from holdfast.repository.crypto.keys import KEY_BYTES
 from holdfast.repository.delegation.results import Result
 from holdfast.repository.delegation.scratch import SessionScratch, one_key
-from holdfast.repository.delegation.tasks import BackupTask, RestoreTask
+from holdfast.repository.delegation.tasks import BackupTask, RestoreTask, Task, VerifyTask
 from holdfast.repository.delegation.worker_side import OpenSource, OpenTarget, run_backup_task, run_restore_task
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Progress
 from holdfast.repository.signs_of_life import LivingProgress
 from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.verification.work import run_verify_task
 from holdfast.signed_http.patience import Waiting
 from holdfast.worker.narrow_store import NarrowStore
 from holdfast.worker.new_rights import when_allowed
@@ -43,7 +44,7 @@ class DataMover:
             )
         session = bytes.fromhex(pointer.session)
         with closing(self.open_store(pointer.location)) as opened:
-            store = NarrowStore(opened, session)
+            store = NarrowStore(opened, session, writes_packs=pointer.kind is TaskKind.BACKUP)
             repository = bytes.fromhex(pointer.repository)
             keys = one_key(pointer.kid, key)
             scratch = SessionScratch(store, session, keys, repository, pointer.kid, self.surroundings.random_bytes)
@@ -54,13 +55,13 @@ class DataMover:
             scratch.write_result(result)
         return result.warnings
 
-    def _do(
-        self, pointer: TaskPointer, scratch: SessionScratch, task: BackupTask | RestoreTask, progress: Progress
-    ) -> Result:
+    def _do(self, pointer: TaskPointer, scratch: SessionScratch, task: Task, progress: Progress) -> Result:
         if isinstance(task, BackupTask) and pointer.kind is TaskKind.BACKUP:
             return run_backup_task(scratch, task, self.open_source, progress, self.surroundings)
         if isinstance(task, RestoreTask) and pointer.kind is TaskKind.RESTORE:
             return run_restore_task(scratch.store, task, self.open_target, progress, self.surroundings)
+        if isinstance(task, VerifyTask) and pointer.kind is TaskKind.VERIFY:
+            return run_verify_task(scratch.store, task, progress, self.surroundings)
         raise FormatError(
             f"the task is no {pointer.kind}",
             why="pointer and task do not belong together",

@@ -1,4 +1,6 @@
-"""A store as a worker may use it: it reads, and creates packs and what belongs to its own session. No more."""
+"""A store as a worker may use it: it reads, and creates what belongs to its own session, and
+of a backup packs. No more.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ class NarrowStore:
 
     inner: ObjectStore
     session: bytes
+    writes_packs: bool
 
     @property
     def location(self) -> str:
@@ -33,8 +36,9 @@ class NarrowStore:
         return self.inner.location
 
     def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
-        """Packs, and objects of the own session."""
-        if not key.startswith((names.PACKS, f"{names.SESSIONS}{self.session.hex()}/")):
+        """Objects of the own session, and of a backup packs."""
+        own = f"{names.SESSIONS}{self.session.hex()}/"
+        if not key.startswith((names.PACKS, own) if self.writes_packs else own):
             self._refuse("write", key)
         self.inner.create(key, body, sha256, terms)
 
@@ -83,7 +87,7 @@ class NarrowStore:
     def _refuse(self, verb: str, key: str) -> NoReturn:
         raise PermissionDeniedError(
             f"a worker may not {verb} {key}",
-            why="it reads, and creates packs and what belongs to its own session",
+            why="it reads, and creates what belongs to its own session, and of a backup packs",
             cure="this is a defect in Holdfast, please report it",
         )
 

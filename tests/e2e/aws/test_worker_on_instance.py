@@ -19,11 +19,11 @@ from holdfast.repository.delegation.backup_side import VolumeSource, prepare_bac
 from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.restore_side import (
     VolumeTarget,
-    finish_restore,
+    finish_reading,
     prepare_restore,
     write_restore_task,
 )
-from holdfast.repository.delegation.results import BackupResult, RestoredVolume
+from holdfast.repository.delegation.results import BackupResult, RestoreResult
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
 from holdfast.wiring import local
@@ -185,9 +185,10 @@ def test_backups_and_restore_by_workers_with_the_rights_that_they_get(site):
         restore = prepare_restore(repository, point, [VolumeTarget("/dev/xvda", target)], Silence())
         write_restore_task(restore, 1)
         site.work(restore, TaskKind.RESTORE, worker_restore_grants(site.scope(restore), "session-1"))
-        (restored,) = read_result(repository, restore.session, 1).volumes
-        assert isinstance(restored, RestoredVolume)
-        finish_restore(repository, restore.session, Silence())
+        result = read_result(repository, restore.session, 1)
+        assert isinstance(result, RestoreResult)
+        (restored,) = result.volumes
+        finish_reading(repository, restore.session, Silence())
     (new,) = account.ec2.describe_snapshots(SnapshotIds=[restored.facts["snapshot_id"]])["Snapshots"]
     assert (new["Description"], new["VolumeSize"], new["State"]) == ("again", 2, "completed")
     assert {"Key": SESSION, "Value": "session-1"} in new["Tags"]

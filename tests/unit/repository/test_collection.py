@@ -7,7 +7,7 @@ import pytest
 from holdfast.domain.errors import IntegrityError
 from holdfast.repository.checking.check import check_repository
 from holdfast.repository.collection.collect import Collection, CollectionOrder
-from holdfast.repository.delegation.restore_side import VolumeTarget, finish_restore, prepare_restore
+from holdfast.repository.delegation.restore_side import VolumeTarget, finish_reading, prepare_restore
 from holdfast.repository.delegation.worker_side import run_restore_task
 from holdfast.repository.format import names
 from holdfast.repository.opening import DEFAULT_TENANT
@@ -252,6 +252,6 @@ def test_what_moved_before_stays_where_a_worker_has_its_key():
     run_restore_task(site.store, prepared.task, lambda facts: target, Silence(), site.surroundings())
     assert target.volume is not None
     assert target.volume.content == site.contents[kept]
-    finish_restore(site.open(), prepared.session, Silence())
+    finish_reading(site.open(), prepared.session, Silence())
     assert site.collect().deleted > 0
     site.all_is_there()

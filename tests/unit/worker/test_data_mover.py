@@ -157,7 +157,7 @@ def test_what_fails_leaves_no_result(world):
 
 
 def test_a_worker_writes_packs_and_its_own_session_alone():
-    store = NarrowStore(MemoryStore(), bytes(16))
+    store = NarrowStore(MemoryStore(), bytes(16), writes_packs=True)
     for key in ("packs/ab/" + "ab" * 16, f"sessions/{'00' * 16}/result-1"):
         store.create(key, b"x", hashlib.sha256(b"x").digest())
     for key in ("points/x", "ledger/x", "config", f"sessions/{'01' * 16}/result-1", f"sessions/{'00' * 16}x"):
@@ -167,6 +167,13 @@ def test_a_worker_writes_packs_and_its_own_session_alone():
         store.delete("packs/ab/" + "ab" * 16)
     with pytest.raises(PermissionDeniedError, match="may not list"):
         store.list("packs/")
+
+
+def test_who_reads_alone_writes_no_packs():
+    store = NarrowStore(MemoryStore(), bytes(16), writes_packs=False)
+    store.create(f"sessions/{'00' * 16}/result-1", b"x", hashlib.sha256(b"x").digest())
+    with pytest.raises(PermissionDeniedError, match="may not write"):
+        store.create("packs/ab/" + "ab" * 16, b"x", hashlib.sha256(b"x").digest())
 
 
 class Denying(MemoryStore):
@@ -180,7 +187,7 @@ class Denying(MemoryStore):
 
 
 def test_a_denied_pack_or_index_run_is_one_that_is_gone_and_says_why():
-    store = NarrowStore(Denying(), bytes(16))
+    store = NarrowStore(Denying(), bytes(16), writes_packs=True)
     for ask in (store.get, store.head):
         for key in ("packs/ab/" + "ab" * 16, "index/x"):
             with pytest.raises(ObjectNotFoundError) as gone:
@@ -199,5 +206,5 @@ def test_where_s3_says_that_reading_itself_is_not_allowed_it_is_no_loss(key):
             raise PermissionDeniedError("s3:GetObject was refused", why=why, cure="c")
 
     with pytest.raises(PermissionDeniedError) as refused:
-        NarrowStore(Refusing(), bytes(16)).get(key)
+        NarrowStore(Refusing(), bytes(16), writes_packs=True).get(key)
     assert refused.value.code == "permission-denied"

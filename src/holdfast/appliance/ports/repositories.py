@@ -124,7 +124,7 @@ class BackupRepository(Protocol):
     def restored(self, session: str, attempt: int) -> Mapping[str, Mapping[str, str]] | None:
         """What the targets said, by volume: {"snapshot_id": …}; None while there is no result."""
 
-    def end_restore(self, session: str) -> None:
+    def end_reading(self, session: str) -> None:
         """Unpin and remove the scratch; again is no error."""
 
     def retire(self, point: str, tenant: str) -> None:

@@ -4,17 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError
-from holdfast.repository.chunk_opening import open_chunk
-from holdfast.repository.crypto.keyed_hash import KeyedHash
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.few_at_once import few_at_once
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
-from holdfast.repository.format.pack import ChunkEntry, OpenedPack
+from holdfast.repository.format.pack import OpenedPack
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening import Repository
+from holdfast.repository.whole_pack import bad_chunks, chunk_type_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +91,4 @@ def _tenants(repository: Repository) -> list[bytes]:
 
 
 def _bad_chunks(repository: Repository, tenant_id: bytes, opened: OpenedPack, data: Buffer) -> frozenset[bytes]:
-    kind = CHUNK_TYPE_MAP if opened.header.holds_maps else CHUNK_TYPE_DATA
-    type_key = repository.tenant_by_id(tenant_id).keys.chunk_key(kind)
-    view = memoryview(data)
-    return frozenset(
-        entry.id
-        for number, entry in enumerate(opened.entries)
-        if entry.type != kind or not _opens(opened, number, entry, view, type_key)
-    )
-
-
-def _opens(opened: OpenedPack, number: int, entry: ChunkEntry, view: memoryview, type_key: KeyedHash) -> bool:
-    sealed = view[entry.offset : entry.offset + entry.length]
-    return open_chunk(opened.cipher, number, entry, sealed, type_key) is not None
+    return bad_chunks(opened, data, repository.tenant_by_id(tenant_id).keys.chunk_key(chunk_type_of(opened)))

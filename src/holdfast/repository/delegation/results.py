@@ -1,16 +1,20 @@
-"""What a worker says came of its task (section 16): its word only, of which `acceptance.py` believes nothing."""
+"""What a worker says came of its task (section 16): its word only, of which `acceptance.py` and
+`verification/acceptance.py` believe as little as they can.
+"""
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from holdfast.domain.errors import FormatError
 from holdfast.repository.delegation.facts import Facts, facts_of
-from holdfast.repository.delegation.task_form import BACKUP, FORMAT, RESTORE
+from holdfast.repository.delegation.task_form import BACKUP, FORMAT, RESTORE, VERIFY
 from holdfast.repository.format import cbor, manifest, names
 from holdfast.repository.format.cbor import Fields
 from holdfast.repository.format.envelope import check_version
 from holdfast.repository.format.manifest import VOLUME_LIMIT_BYTES, StoredPack, VolumeMap
+from holdfast.repository.format.places import ID_BYTES
 from holdfast.repository.writing.parents import Method
 
 
@@ -50,7 +54,39 @@ class RestoreResult:
     warnings: tuple[str, ...] = ()
 
 
-Result = BackupResult | RestoreResult
+@dataclass(frozen=True, slots=True)
+class ReadPack:
+    """A pack of which every chunk opened to its id."""
+
+    pack: bytes
+    chunks: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BadPack:
+    """A pack that is not as it was written, and why; `chunks`: ids that do not open, none where the whole does not."""
+
+    pack: bytes
+    why: str
+    chunks: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """Each pack of the task, in one of two: those that are good, and the damage; `statistics` as of a restore."""
+
+    session: bytes
+    attempt: int
+    packs: tuple[ReadPack, ...]
+    damage: tuple[BadPack, ...]
+    statistics: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
+
+
+Result = BackupResult | RestoreResult | VerifyResult
+
+_READ_PACK = struct.Struct(">16sII")
 
 
 def encode_result(result: Result) -> bytes:
@@ -67,6 +103,10 @@ def encode_result(result: Result) -> bytes:
             {"name": volume.name, "size": volume.size_bytes, "facts": dict(volume.facts)} for volume in result.volumes
         ]
         return cbor.encode({**fields, "work": RESTORE, "volumes": volumes})
+    if isinstance(result, VerifyResult):
+        packs = b"".join(_READ_PACK.pack(one.pack, one.chunks, one.size_bytes) for one in result.packs)
+        damage = [{"pack": one.pack, "why": one.why, "chunks": b"".join(sorted(one.chunks))} for one in result.damage]
+        return cbor.encode({**fields, "work": VERIFY, "packs": packs, "damage": damage})
     return cbor.encode(
         {
             **fields,
@@ -91,8 +131,15 @@ def decode_result(body: bytes) -> Result:
     if work == RESTORE:
         restored = tuple(_restored(item) for item in fields.maps("volumes"))
         return RestoreResult(session, attempt, restored, statistics, warnings)
+    if work == VERIFY:
+        read = tuple(ReadPack(*_READ_PACK.unpack(row)) for row in fields.rows("packs", _READ_PACK.size))
+        bad = tuple(
+            BadPack(item.sized("pack", 16), item.get("why", str), frozenset(item.rows("chunks", ID_BYTES)))
+            for item in fields.maps("damage")
+        )
+        return VerifyResult(session, attempt, read, bad, statistics, warnings)
     if work != BACKUP:
-        raise FormatError(f"result: unknown work {work}", why=f"expected {BACKUP} or {RESTORE}")
+        raise FormatError(f"result: unknown work {work}", why=f"expected {BACKUP}, {RESTORE} or {VERIFY}")
     return BackupResult(
         session=session,
         attempt=attempt,

@@ -1,5 +1,6 @@
 """Tasks as bytes (section 16): deterministic CBOR, bounded on the way back."""
 
+import struct
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -14,10 +15,12 @@ from holdfast.repository.delegation.facts import facts_of
 from holdfast.repository.delegation.tasks import (
     VOLUMES_LIMIT,
     BackupTask,
+    PackOrder,
     RestoreOrder,
     RestoreTask,
     Task,
     TenantPart,
+    VerifyTask,
     VolumeOrder,
 )
 from holdfast.repository.format import cbor, manifest, names
@@ -26,10 +29,12 @@ from holdfast.repository.format.config import PACK_SIZE_LIMIT_BYTES
 from holdfast.repository.format.envelope import check_version
 from holdfast.repository.format.epoch import FIRST_EPOCH, KID_LIMIT
 from holdfast.repository.format.manifest import VOLUME_LIMIT_BYTES
+from holdfast.repository.format.places import PACK_ROW, PackRow
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
 
 FORMAT = 1
-BACKUP, RESTORE = "backup", "restore"
+BACKUP, RESTORE, VERIFY = "backup", "restore", "verify"
+_ORDERED_PACK = struct.Struct(f">{PACK_ROW.size}sI32s")
 
 
 def encode_task(task: Task) -> bytes:
@@ -47,7 +52,7 @@ def encode_task(task: Task) -> bytes:
             {
                 **common,
                 "work": RESTORE,
-                "data_keys": b"".join(session + key for session, key in sorted(task.data_keys.items())),
+                "data_keys": _data_key_rows(task.data_keys),
                 "index_runs": list(task.index_runs),
                 "volumes": [
                     {"volume": manifest.volume_fields(order.volume), "target": dict(order.target)}
@@ -55,6 +60,10 @@ def encode_task(task: Task) -> bytes:
                 ],
             }
         )
+    if isinstance(task, VerifyTask):
+        packs = (_ORDERED_PACK.pack(one.row.encode(), one.size_bytes, one.sha256) for one in task.packs)
+        data_keys = _data_key_rows(task.data_keys)
+        return cbor.encode({**common, "work": VERIFY, "data_keys": data_keys, "packs": b"".join(packs)})
     return cbor.encode(
         {
             **common,
@@ -80,7 +89,17 @@ def decode_task(body: bytes) -> Task:
         return _backup_task(fields)
     if work == RESTORE:
         return _restore_task(fields)
-    raise FormatError(f"task: unknown work {work}", why=f"expected {BACKUP} or {RESTORE}")
+    if work == VERIFY:
+        return _verify_task(fields)
+    raise FormatError(f"task: unknown work {work}", why=f"expected {BACKUP}, {RESTORE} or {VERIFY}")
+
+
+def _data_key_rows(data_keys: Mapping[bytes, bytes]) -> bytes:
+    return b"".join(session + key for session, key in sorted(data_keys.items()))
+
+
+def _data_keys(fields: Fields) -> dict[bytes, bytes]:
+    return {row[:16]: row[16:] for row in fields.rows("data_keys", 16 + KEY_BYTES)}
 
 
 def _lock_fields(task: BackupTask) -> dict[str, Any]:
@@ -190,17 +209,32 @@ def _time(fields: Fields, key: str) -> datetime | None:
 
 
 def _restore_task(fields: Fields) -> RestoreTask:
-    keys = fields.rows("data_keys", 16 + KEY_BYTES)
     return RestoreTask(
         owner=_owner(fields),
         session=fields.sized("session", 16),
         attempt=fields.natural("attempt", names.ATTEMPT_LIMIT),
-        data_keys={row[:16]: row[16:] for row in keys},
+        data_keys=_data_keys(fields),
         index_runs=tuple(fields.texts("index_runs")),
         volumes=tuple(
             RestoreOrder(manifest.volume_of(_inner(item, "volume")), facts_of(item, "target"))
             for item in _volumes(fields)
         ),
+        limits=_limits(fields),
+        proof=fields.sized("proof", 32),
+    )
+
+
+def _verify_task(fields: Fields) -> VerifyTask:
+    rows = (_ORDERED_PACK.unpack(row) for row in fields.rows("packs", _ORDERED_PACK.size))
+    packs = tuple(PackOrder(PackRow.decode(row), size, sha256) for row, size, sha256 in rows)
+    if len({one.row.pack for one in packs}) != len(packs):
+        raise FormatError("task: a pack is named twice", why="each is read once")
+    return VerifyTask(
+        owner=_owner(fields),
+        session=fields.sized("session", 16),
+        attempt=fields.natural("attempt", names.ATTEMPT_LIMIT),
+        data_keys=_data_keys(fields),
+        packs=packs,
         limits=_limits(fields),
         proof=fields.sized("proof", 32),
     )

@@ -1,7 +1,8 @@
 """What a worker is given to do (section 16): keys, places and orders, sealed as one scratch object.
 
 A backup task holds the tenant's id, index and map keys and ONE session's data key: it names and finds chunks, and opens
-no data but its own. A restore task holds the data keys of exactly the sessions whose packs its volumes need.
+no data but its own. A restore task holds the data keys of exactly the sessions whose packs its volumes need, a verify
+task those of the packs that it names.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from holdfast.repository.crypto.keys import EpochKeys, KeyRing
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.manifest import VolumeMap
+from holdfast.repository.format.places import PackRow
 from holdfast.repository.locks.locking_store import LockingStore
 from holdfast.repository.locks.terms import locking_from
 from holdfast.repository.object_store import ObjectStore
@@ -151,4 +153,39 @@ class RestoreTask:
         return self.owner.access(store, surroundings, self.data_keys, self.index_runs, 0)
 
 
-Task = BackupTask | RestoreTask
+@dataclass(frozen=True, slots=True)
+class PackOrder:
+    """A data pack to be read whole. Size and SHA-256, of the whole object, as its manifest recorded them: 0 and zeros
+    where that is no more.
+    """
+
+    row: PackRow
+    size_bytes: int = 0
+    sha256: bytes = bytes(32)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether a manifest says what the pack must be."""
+        return self.sha256 != bytes(32)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class VerifyTask:
+    """Packs of one point to be read by a worker; `session` is the reader's own id, under which the point is pinned;
+    `data_keys` are SD by session.
+    """
+
+    owner: TenantPart
+    session: bytes
+    attempt: int
+    data_keys: Mapping[bytes, bytes]
+    packs: tuple[PackOrder, ...]
+    limits: Mapping[str, int] = field(default_factory=dict)
+    proof: bytes = bytes(32)
+
+    def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
+        """What this worker may open."""
+        return self.owner.access(store, surroundings, self.data_keys, (), 0)
+
+
+Task = BackupTask | RestoreTask | VerifyTask

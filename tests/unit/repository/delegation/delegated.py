@@ -9,7 +9,7 @@ from holdfast.repository.delegation.orders import delete_scratch, read_result
 from holdfast.repository.delegation.restore_side import (
     PreparedRestore,
     VolumeTarget,
-    finish_restore,
+    finish_reading,
     prepare_restore,
     write_restore_task,
 )
@@ -107,6 +107,6 @@ def restore_volumes(repository: Repository, session: bytes, *volumes: str) -> di
     task = mine.read_task(1)
     assert isinstance(task, RestoreTask)
     mine.write_result(run_restore_task(repository.store, task, lambda facts: targets[facts["name"]], Silence(), around))
-    finish_restore(repository, prepared.session, Silence())
+    finish_reading(repository, prepared.session, Silence())
     assert list(repository.store.list(names.scratch(prepared.session))) == []
     return {name: target.volume for name, target in targets.items() if target.volume is not None}

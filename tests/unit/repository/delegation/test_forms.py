@@ -16,17 +16,29 @@ from holdfast.repository.crypto.keyed_hash import SUITES
 from holdfast.repository.crypto.keys import EpochKeys
 from holdfast.repository.delegation.results import (
     BackupResult,
+    BadPack,
+    ReadPack,
     RestoredVolume,
     RestoreResult,
+    VerifyResult,
     decode_result,
     encode_result,
 )
 from holdfast.repository.delegation.scratch import SessionScratch, one_key
 from holdfast.repository.delegation.task_form import decode_task, encode_task
-from holdfast.repository.delegation.tasks import BackupTask, RestoreOrder, RestoreTask, TenantPart, VolumeOrder
+from holdfast.repository.delegation.tasks import (
+    BackupTask,
+    PackOrder,
+    RestoreOrder,
+    RestoreTask,
+    TenantPart,
+    VerifyTask,
+    VolumeOrder,
+)
 from holdfast.repository.format import envelope, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.places import PackRow
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.parents import Method
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
@@ -98,6 +110,28 @@ restore_tasks = st.builds(
     limits=numbers,
     proof=some.digests,
 )
+pack_orders = st.builds(PackOrder, st.builds(PackRow, some.u32s, some.ids, some.ids), some.u32s, some.digests)
+verify_tasks = st.builds(
+    VerifyTask,
+    owner=owners(),
+    session=some.ids,
+    attempt=attempts,
+    data_keys=st.dictionaries(some.ids, some.keys, max_size=3),
+    packs=st.lists(pack_orders, max_size=3, unique_by=lambda one: one.row.pack).map(tuple),
+    limits=numbers,
+    proof=some.digests,
+)
+verify_results = st.builds(
+    VerifyResult,
+    session=some.ids,
+    attempt=attempts,
+    packs=st.lists(st.builds(ReadPack, some.ids, some.u32s, some.u32s), max_size=3).map(tuple),
+    damage=st.lists(st.builds(BadPack, some.ids, some.texts, st.frozensets(some.digests, max_size=2)), max_size=2).map(
+        tuple
+    ),
+    statistics=numbers,
+    warnings=st.lists(some.texts, max_size=2).map(tuple),
+)
 backup_results = st.builds(
     BackupResult,
     session=some.ids,
@@ -121,6 +155,8 @@ restore_results = st.builds(
 FORMS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], bytes], Callable[[bytes], Any]]] = {
     "backup task": (backup_tasks(), encode_task, decode_task),
     "restore task": (restore_tasks, encode_task, decode_task),
+    "verify task": (verify_tasks, encode_task, decode_task),
+    "verify result": (verify_results, encode_result, decode_result),
     "backup result": (backup_results, encode_result, decode_result),
     "restore result": (restore_results, encode_result, decode_result),
 }

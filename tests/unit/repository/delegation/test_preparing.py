@@ -27,7 +27,7 @@ from holdfast.repository.delegation.backup_side import (
 from holdfast.repository.delegation.orders import delete_scratch, read_result
 from holdfast.repository.delegation.restore_side import (
     VolumeTarget,
-    finish_restore,
+    finish_reading,
     prepare_restore,
     write_restore_task,
 )
@@ -275,7 +275,7 @@ def test_the_keys_of_moved_chunks_are_handed_over(repository, disks):
     point = find_point(repository, manifest.session.hex(), DEFAULT_TENANT)
     prepared = prepare_restore(repository, point, [VolumeTarget(None, {})], Silence())
     assert set(prepared.task.data_keys) == {mover}
-    finish_restore(repository, prepared.session, Silence())
+    finish_reading(repository, prepared.session, Silence())
     assert restore(repository, manifest.session, "root") == {"root": ROOT}
 
 
@@ -312,7 +312,7 @@ def test_chunks_that_move_meanwhile_are_found_by_the_next_attempt(repository, di
     before = repository.ledger.state.sequence
     prepare_restore(repository, point, [VolumeTarget("root", {})], Silence(), session=SESSION)
     assert repository.ledger.refresh().sequence == before
-    finish_restore(repository, SESSION, Silence())
+    finish_reading(repository, SESSION, Silence())
     assert repository.ledger.refresh().pins == {}
 
 
@@ -323,7 +323,7 @@ def test_a_retired_point_is_not_restored_and_its_pin_is_taken_back(repository, d
     with pytest.raises(NotFoundError):
         prepare_restore(repository, point, [VolumeTarget("root", {})], Silence(), session=SESSION)
     assert SESSION in repository.ledger.refresh().pins
-    finish_restore(repository, SESSION, Silence())
+    finish_reading(repository, SESSION, Silence())
     assert repository.ledger.refresh().pins == {}
 
 

@@ -11,7 +11,7 @@ from holdfast.domain.errors import ChunksMovedError, IntegrityError
 from holdfast.repository.crypto.keys import AeadKey, expand
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore
-from holdfast.repository.delegation.tasks import BackupTask, RestoreTask
+from holdfast.repository.delegation.tasks import BackupTask, Task
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind, open_object, read_header
 from holdfast.repository.format.pack import open_body
@@ -53,8 +53,8 @@ def repository(disks) -> Repository:
     return repository
 
 
-def keys_of(task: BackupTask | RestoreTask, scratch_key: bytes) -> list[bytes]:
-    held = list(task.data_keys.values()) if isinstance(task, RestoreTask) else [task.data_key]
+def keys_of(task: Task, scratch_key: bytes) -> list[bytes]:
+    held = [task.data_key] if isinstance(task, BackupTask) else list(task.data_keys.values())
     owner = task.owner
     of_epochs = [key for keys in owner.epochs.values() for key in (keys.map, keys.index)]
     return [owner.id_key, *of_epochs, scratch_key, *held]

@@ -53,7 +53,7 @@ class Scene:
         """As many blocks as it read of each volume; with the rights that a worker has."""
         opened = len(self.disks.opened)
         write_task(reprepare(self.repository, self.session), number)
-        narrow = NarrowStore(store or self.store, self.session)
+        narrow = NarrowStore(store or self.store, self.session, writes_packs=True)
         work(narrow, self.prepared, self.disks, number, deterministic_surroundings(40 + number))
         return [len(source.read_blocks) for source in self.disks.opened[opened:]]
 

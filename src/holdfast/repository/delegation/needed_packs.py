@@ -1,0 +1,81 @@
+"""Which data packs volumes need, where their chunks lie now, and the keys to these and no others."""
+
+from collections.abc import Iterable
+
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError
+from holdfast.repository.access import TenantAccess
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import VolumeMap
+from holdfast.repository.format.places import PackRow
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.opening import Repository
+from holdfast.repository.pack_directory import read_directory
+from holdfast.repository.plans import newest_plan
+from holdfast.repository.presence import is_there
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import leaves
+
+
+def data_keys_of(repository: Repository, rows: Iterable[PackRow]) -> dict[bytes, bytes]:
+    """SD by session, of exactly these packs' sessions."""
+    return {row.session: repository.epochs.of(row.kid).data_key(row.session) for row in rows}
+
+
+def needed_packs(repository: Repository, access: TenantAccess, volumes: Iterable[VolumeMap]) -> set[PackRow]:
+    """The packs that hold the data which these volumes need, where it lies now, with such packs' survivors.
+
+    Raises IntegrityError where a map does not open.
+    """
+    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
+    fetched = list(volumes)
+    rows = {row for volume in fetched for _number, leaf in leaves(volume, maps) for row in leaf.packs}
+    plan = newest_plan(repository.sealed)
+    gone = _gone(repository, rows) if plan.epoch else frozenset()
+    packs = rows - gone
+    if gone:
+        packs |= _moved_to(access, maps, fetched, gone)
+    return packs | _survivors(access, plan, rows)
+
+
+def _survivors(access: TenantAccess, plan: Plan, rows: Iterable[PackRow]) -> set[PackRow]:
+    """Packs that hold copies out of these: a repair made them because some chunks here do not open."""
+    packs = {other for row in rows for other in plan.survivors.get(row.pack, ())}
+    found = set()
+    for pack in packs:
+        try:
+            header = read_directory(access, pack).header
+        except (IntegrityError, NeedsRetrievalError, ObjectNotFoundError):
+            continue  # where it is needed, who reads says so
+        if not header.holds_maps:
+            found.add(PackRow(header.kid, header.session, pack))
+    return found
+
+
+def _gone(repository: Repository, rows: set[PackRow]) -> frozenset[PackRow]:
+    """Packs that a collection has removed. A LIST tells which are there, a HEAD which are not (rule 5)."""
+    listed = {info.key for info in repository.store.list(names.PACKS)}
+    unseen = [row for row in rows if names.pack(row.pack) not in listed]
+    there = repository.surroundings.transfer.map(lambda row: is_there(repository.store, names.pack(row.pack)), unseen)
+    return frozenset(row for row, stands in zip(unseen, there, strict=True) if not stands)
+
+
+def _moved_to(
+    access: TenantAccess, maps: ChunkReader, volumes: Iterable[VolumeMap], gone: frozenset[PackRow]
+) -> set[PackRow]:
+    """Where the chunks of packs that are gone lie now; one that is nowhere is left to who reads to say."""
+    search = IndexSearch(access)
+    packs = set()
+    for volume in volumes:
+        for _number, leaf in leaves(volume, maps):
+            if gone.isdisjoint(leaf.packs):
+                continue
+            for at in range(leaf.count):
+                chunk = leaf.located(at)
+                place = None
+                if chunk is not None and chunk.place.pack in gone:
+                    place = search.locate(chunk.id, CHUNK_TYPE_DATA)
+                if place is not None:
+                    packs.add(place.pack)
+    return packs

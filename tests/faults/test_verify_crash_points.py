@@ -1,0 +1,76 @@
+"""A verification by appliance and worker: every request of its three steps × everything that may befall it.
+
+Whatever befalls it, no point is hurt; done again as the appliance would it finds the same, nothing of it is left but
+index runs that say the truth, and another workload that builds upon these restores whole.
+"""
+
+from collections.abc import Iterator
+
+from holdfast.repository.delegation.restore_side import finish_reading
+from holdfast.repository.format import names
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.progress import Silence
+from holdfast.repository.verification.acceptance import Verified, accept_verification
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.faulty_store import Fault, Request
+from holdfast.testing.misleading_store import Lie
+from tests.faults.test_delegated_crash_points import (
+    OLD,
+    OLD_CONTENTS,
+    Run,
+    contents,
+    copy,
+    faults,
+    hit,
+    instance,
+    points,
+)
+from tests.unit.repository.delegation.delegated import back_up
+from tests.unit.repository.verification.verified import ordered, point_of, told, worker
+
+OTHER = {name: {"kind": "memory", "snapshot": f"{name}-old"} for name in OLD}
+
+
+def verification(run: Run, store: ObjectStore, seed: int) -> Verified:
+    """All three steps, the appliance's and the worker's, over one store."""
+    repository = run.scene.open(seed, store)
+    prepared = ordered(repository, run.scene.first, run.attempt, run.session)
+    worker(store, prepared, run.attempt, deterministic_surroundings(seed + 1))
+    point = point_of(repository, run.scene.first)
+    verified = accept_verification(repository, point, told(repository, run.session, run.attempt))
+    finish_reading(repository, run.session, Silence())
+    return verified
+
+
+def step(run: Run, store: ObjectStore, seed: int) -> None:
+    verification(run, store, seed)
+
+
+def told_apart(start: Run, standing: ObjectStore) -> Iterator[tuple[Request, Fault | Lie]]:
+    """Of a request that only reads, a process that dies there leaves what an error leaves."""
+    for request, fault in faults(step, start, standing):
+        if request.kind == "create" or fault not in (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_ANSWER):
+            yield request, fault
+
+
+def test_verification(count_case):
+    scene = instance(with_plan=True)
+    start, standing = Run(scene), scene.small.copied().store
+    wanted = verification(Run(scene), copy(start, standing), 20)
+    assert wanted.opened_packs == wanted.packs > 0
+    for request, fault in told_apart(start, standing):
+        store, run = copy(start, standing), Run(scene)
+        try:
+            succeeded = hit(step, run, store, request, fault)
+            if request.kind == "create":
+                assert points(run, store) == 0
+                other, _result = back_up(scene.open(70, store), scene.disks, OTHER, "another")
+                assert contents(scene.open(71, store), point_of(scene.open(71, store), other.session)) == OLD_CONTENTS
+            again = verification(Run(scene, run.session, 1 if succeeded else 2), store, 80)
+            assert (again.packs, again.chunks, again.damage) == (wanted.packs, wanted.chunks, ())
+            assert scene.open(82, store).ledger.state.pins == {}
+            assert not list(store.list(names.scratch(run.session)))
+        except BaseException as error:
+            error.add_note(f"{fault.name} at {request}")
+            raise
+        count_case()
