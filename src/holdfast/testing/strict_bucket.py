@@ -129,6 +129,10 @@ class StrictBucket:
             versions = self._keys[key]
             versions[versions.index(known)] = replace(known, locked_until=until)
 
+    def now(self) -> datetime:
+        """Its time."""
+        return self._clock()
+
     def copied(self, clock: Callable[[], datetime]) -> "StrictBucket":
         """The same in a bucket of its own, by another clock."""
         other = StrictBucket(clock, versions=self.keeps_versions, locks=self.can_lock, default_lock=self.default_lock)

@@ -64,9 +64,12 @@ class StrictStore:
         self._found(key, None)
 
     def delete(self, key: str) -> bool:
-        """Each version and marker by its id, the newest last."""
+        """Each version and marker by its id, the newest last; nothing where what is read is locked."""
         check_key(key)
         gone = True
+        newest = next((one for one in self.bucket.every_version() if one.key == key and one.body is not None), None)
+        if newest is not None and newest.locked_until is not None and newest.locked_until > self.bucket.now():
+            return False
         for one in reversed([one for one in self.bucket.every_version() if one.key == key]):
             try:
                 self.bucket.delete_version(key, one.id)

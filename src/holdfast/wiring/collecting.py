@@ -9,7 +9,7 @@ from holdfast.domain.time import format_time
 from holdfast.repository.collection.collect import Collection, CollectionOrder
 from holdfast.repository.opening import Repository
 from holdfast.repository.progress import Progress
-from holdfast.repository.renewal.notice import holds_until, is_overdue
+from holdfast.repository.renewal.notice import holds_until, is_due, is_overdue
 from holdfast.repository.renewal.renew import RenewalReport, renew_locks
 
 
@@ -17,10 +17,10 @@ def collect(
     repository: Repository, wish: CollectionWish, progress: Progress, pause: Callable[[float], None]
 ) -> Collected:
     """To its end, or until sessions have been waited for long enough; in an immutable repository locks are renewed
-    after it, whatever came of it. Raises IntegrityError, ConflictError, LocksEndingError.
+    after it where that is due, whatever came of it. Raises IntegrityError, ConflictError, LocksEndingError.
     """
     order = CollectionOrder(timedelta(minutes=wish.wait_minutes), repack=wish.repack, dry_run=wish.dry_run)
-    renews = repository.config.immutable and not wish.dry_run
+    renews = not wish.dry_run and is_due(repository)
     try:
         report = Collection(repository, order, progress, pause).run()
     except HoldfastError:

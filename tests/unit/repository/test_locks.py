@@ -4,14 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast.domain.errors import ConflictError, UsageError
+from holdfast.domain.collection import CollectionWish
+from holdfast.domain.errors import ConflictError, IntegrityError, LocksEndingError, UsageError
 from holdfast.domain.time import parse_time
+from holdfast.repository.collection.collect import Collection
 from holdfast.repository.key_slots import KeySlots
 from holdfast.repository.locks.terms import GENERATION
 from holdfast.repository.opening import create_repository
 from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
-from holdfast.repository.renewal.notice import holds_until, is_overdue
+from holdfast.repository.renewal.notice import holds_until, is_overdue, last_renewal
 from holdfast.repository.renewal.renew import renew_locks
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.stores.memory import MemoryStore
@@ -20,6 +22,7 @@ from holdfast.testing.deterministic_surroundings import SteppableClock, determin
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.strict_bucket import StrictBucket
 from holdfast.testing.strict_store import StrictStore
+from holdfast.wiring.collecting import collect, renew
 from tests.faults.immutable_site import KEEP, Site
 
 DAY = timedelta(days=1)
@@ -140,6 +143,33 @@ def test_old_packs_are_locked_as_long_as_the_newest_point_needs(site):
         assert min(locks.values()) >= site.clock() + KEEP - DAY
         assert report.latest_promise is not None
     assert site.restores({newest: block(1)})
+
+
+def test_a_collection_renews_once_a_day_whatever_becomes_of_it(site, monkeypatch):
+    def collected():
+        return collect(site.open(), CollectionWish(wait_minutes=0), Silence(), lambda seconds: None)
+
+    def broken(self):
+        raise IntegrityError("a pack is missing", why="it was lost", cure="repair")
+
+    site.back_up(block(1))
+    assert collected().renewed_locks > 0
+    assert collected().renewed_locks == 0
+    site.later(1)
+    monkeypatch.setattr(Collection, "run", broken)
+    with pytest.raises(IntegrityError):
+        collected()
+    assert last_renewal(site.open()) > site.clock() - timedelta(seconds=1)
+
+
+def test_where_nobody_could_renew_for_a_week_the_error_is_the_alarm(site):
+    site.back_up(block(1))
+    site.later(41)
+    for version in [one for one in site.bucket.every_version() if one.key.startswith(("points/", "packs/"))]:
+        site.bucket.delete_version(version.key, version.id)
+    with pytest.raises(LocksEndingError, match="begin to end on 2026-01-11") as alarm:
+        renew(site.open(), Silence())
+    assert "missing" in alarm.value.why
 
 
 def test_who_opens_it_hears_that_nobody_renews(site):

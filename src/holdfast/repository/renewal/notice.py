@@ -1,10 +1,13 @@
 """Whether somebody renews the locks: seen by whoever opens the repository, without a request (rule 9.3)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from holdfast.domain.time import parse_time
 from holdfast.repository.locks.terms import GENERATION, NOTICE
 from holdfast.repository.opening import Repository
+
+# A renewal a day; whoever comes a little earlier than a day later renews, too.
+RHYTHM = timedelta(hours=20)
 
 
 def last_renewal(repository: Repository) -> datetime | None:
@@ -18,6 +21,12 @@ def holds_until(repository: Repository) -> datetime:
     repository's beginning.
     """
     return (last_renewal(repository) or parse_time(repository.config.created)) + GENERATION
+
+
+def is_due(repository: Repository) -> bool:
+    """Whether nobody has renewed the locks of an immutable repository today."""
+    last = last_renewal(repository)
+    return repository.config.immutable and (last is None or last + RHYTHM <= repository.surroundings.now())
 
 
 def is_overdue(repository: Repository) -> bool:

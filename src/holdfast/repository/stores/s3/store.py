@@ -235,15 +235,18 @@ class S3Store:
             raise translate_botocore_error(error, "s3:RestoreObject", self._name(key)) from error
 
     def delete(self, key: str) -> bool:
-        """A HEAD and a DELETE; in a versioned bucket a LIST and one DELETE for each version and delete marker."""
+        """A HEAD, and no more for what is locked; a DELETE; in a versioned bucket a LIST and one for each version and
+        delete marker.
+        """
         check_key(key)
         try:
-            version = self._head(key, None).version
+            known = self._head(key, None)
         except ObjectNotFoundError:
-            version = None
-        if version is None:
-            self._delete_version(key, None)
-            return True
+            return True  # a DELETE would leave a delete marker where there is nothing
+        if known.version is None:
+            return self._delete_version(key, None)
+        if known.locked_until is not None and known.locked_until > self._clock():
+            return False
         found = [entry["VersionId"] for listed, entry in self._every_version(key) if listed == key]
         gone = [self._delete_version(key, one) for one in reversed(found)]
         return all(gone)
