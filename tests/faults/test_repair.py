@@ -23,6 +23,7 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.repair.quarries import Quarries, none, of_another_repository, of_the_source
 from holdfast.repository.repair.repair import repair
 from holdfast.repository.repair.report import RepairReport
+from holdfast.repository.sessions import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_stream
 from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings
@@ -180,6 +181,26 @@ def test_index_runs_are_written_anew_from_the_packs(way, count_case):
             assert contents(small) == scene.contents
             assert collected(small) == scene.contents
             count_case()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_chunks_that_only_a_lost_run_could_find_are_found_again(way):
+    """After a repacking their old packs are gone; the new ones say themselves what they hold."""
+    small = world(with_plan=False).small.copied()
+    repository = small.open(deterministic_surroundings(60))
+    for point in list_points(repository):
+        if point.session == world(with_plan=False).newest[DUMP]:
+            retire(repository, point.session, point.key)
+    before = collected(small)
+    live = {point.session for point in list_points(small.open(deterministic_surroundings(61)))}
+    moved = [info.key for info in small.store.list(names.INDEX) if names.session_of_run(info.key) not in live]
+    assert moved
+    for key in moved:
+        WAYS[way](small.store, key)
+    assert None in contents(small).values()
+    assert repaired(small, none).left == ()
+    assert contents(small) == before
+    assert collected(small) == before
 
 
 def collected(small: SmallRepository) -> dict[bytes, bytes | None]:

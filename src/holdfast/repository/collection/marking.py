@@ -196,7 +196,7 @@ def _missing(key: str) -> IntegrityError:
     return IntegrityError(
         f"{key} is missing, and restore points need it",
         why="no index run in force knows its chunks elsewhere",
-        cure="collect nothing; run `holdfast repository check` to see which restore points it hurts",
+        cure="run `holdfast repository repair`; `holdfast repository check` says whom it hurts",
         objects=(key,),
     )
 
