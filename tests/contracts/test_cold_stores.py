@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from holdfast.domain.archive import ArchiveClass, Tier
+from holdfast.domain.errors import NeedsRetrievalError
 from holdfast.lab.process import start_lab
-from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.object_store import Coldness, ObjectStore
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.stores.s3.location import S3Location
@@ -16,7 +18,7 @@ from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.cold_store import ColdStore
-from holdfast.testing.cold_store_contract import ColdStoreContract
+from holdfast.testing.cold_store_contract import BODY, HOUR_SECONDS, KEY, ColdStoreContract, coldness, put_cold
 from holdfast.testing.deterministic_surroundings import SteppableClock
 from holdfast.testing.faulty_store import Fault, FaultyStore
 from holdfast.testing.object_store_contract import ObjectStoreContract
@@ -67,6 +69,19 @@ class TestArchiveClassesOfTheLab(ColdStoreContract):
         store = S3Store(S3Location(bucket, "p", "us-east-1", lab), session, CurlTransport())
         yield store
         store.close()
+
+    def test_what_a_marker_hides_is_retrieved_and_read(self, store, lab, advance):
+        client = AwsSession("us-east-1").client("s3", endpoint=lab)
+        bucket = store.location.split("/")[2]
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        put_cold(store, ArchiveClass.DEEP_ARCHIVE)
+        client.delete_object(Bucket=bucket, Key=f"p/{KEY}")
+        assert coldness(store) == Coldness()
+        with pytest.raises(NeedsRetrievalError):
+            store.get(KEY)
+        store.retrieve(KEY, 1, Tier.STANDARD)
+        advance(13 * HOUR_SECONDS)
+        assert bytes(store.get(KEY)) == BODY
 
     @pytest.fixture
     def advance(self, lab) -> Callable[[float], None]:

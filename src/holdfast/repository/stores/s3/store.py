@@ -215,17 +215,27 @@ class S3Store:
                 yield ObjectInfo(key, int(version["Size"]), None, version["VersionId"], version.get("LastModified"))
 
     def retrieve(self, key: str, days: int, tier: Tier) -> None:
-        """One RestoreObject; S3 counts the days from when the copy is there and rounds up to midnight in UTC."""
+        """One RestoreObject, behind a delete marker a HEAD and another one. S3 counts the days from when the copy is
+        there and rounds up to midnight in UTC.
+        """
         check_key(key)
+        self._restore(key, None, days, tier)
+
+    def _restore(self, key: str, version: str | None, days: int, tier: Tier) -> None:
+        chosen: dict[str, Any] = {} if version is None else {"VersionId": version}
         order = {"Days": days, "GlacierJobParameters": {"Tier": tier.value.capitalize()}}
         try:
-            self._client.restore_object(Bucket=self._place.bucket, Key=self._root + key, RestoreRequest=order)
+            self._client.restore_object(Bucket=self._place.bucket, Key=self._root + key, RestoreRequest=order, **chosen)
         except ClientError as error:
             refusal = refusal_of(error)
             if is_done_already(refusal):
                 return
-            if refusal.code == "NoSuchKey":
-                raise ObjectNotFoundError(key) from error
+            if refusal.code in ("NoSuchKey", "MethodNotAllowed"):
+                hidden = self._head(key, None).version if version is None else None
+                if hidden is None:
+                    raise ObjectNotFoundError(key) from error
+                self._restore(key, hidden, days, tier)
+                return
             if refusal.code == "InvalidArgument":
                 why = f"a {tier} retrieval for {days} days: {refusal.message}"
                 cure = "choose another tier; DEEP_ARCHIVE has no expedited one"
