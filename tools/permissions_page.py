@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants
+from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants, lock_grants
 from holdfast.aws.policies.grants import CREATIONS, LIST_READS, Grant
 from holdfast.aws.policies.instances import Ec2Names
 from holdfast.aws.policies.local_workers import local_worker_grants
@@ -17,8 +17,10 @@ from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_
 from holdfast.aws.policies.worker import (
     SnapshotsToRead,
     WorkerScope,
+    boundary_lock_grants,
     worker_backup_grants,
     worker_boundary_grants,
+    worker_lock_grant,
     worker_restore_grants,
 )
 
@@ -54,6 +56,12 @@ of the server's id; before the first start nobody knows it, and `*` stands in it
 rights of whoever asks it: so the resources of the stack are in here, too. Attach each as a managed policy of its own.
 """
 CALLS = Path(__file__).resolve().parents[1] / "docs" / "calls-made.json"
+IMMUTABLE_HEAD = """
+## What immutable repositories need besides
+
+What the option `repositories=BUCKET/PREFIX?immutable` of the plug-in grants besides
+([immutability](immutability.md)). DAYS is what the policy promises and a generation of ten days. These calls are not among those recorded below.
+"""
 CALLS_HEAD = """
 ## Calls made
 
@@ -94,6 +102,10 @@ def page() -> str:
         _section("A worker that backs up", worker_backup_grants(scope, snapshots, ("SNAPSHOT-KEY",))),
         _section("A worker that restores", worker_restore_grants(scope, "SESSION-OF-THE-APPLIANCE", keys)),
         _section("The boundary of all workers", worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS)),
+        IMMUTABLE_HEAD,
+        _section("Immutable: the appliance", lock_grants("aws", (RepositoryPlace("BUCKET", "PREFIX", True),))),
+        _section("Immutable: a worker that backs up", [worker_lock_grant(scope, "DAYS")]),
+        _section("Immutable: the boundary of all workers", boundary_lock_grants("aws", ("BUCKET",))),
         SERVER_HEAD,
         _section("The server, for its plug-in", plugin_grants(server)),
         _section("The server, for its appliances", deployment_grants(server)),

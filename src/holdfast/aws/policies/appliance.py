@@ -1,6 +1,5 @@
 """What an appliance may do in its own account: backups, restores, and workers, each bounded."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.aws.policies.grants import Grant, reads
@@ -75,10 +74,9 @@ def appliance_grants(scope: ApplianceScope) -> list[Grant]:
 
 def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Grant]:
     """Whoever keeps repositories reads, writes, lists and deletes in them."""
-    within = {one: f"{one.prefix}/*" if one.prefix else "*" for one in places}
-    locked = {one: keys for one, keys in within.items() if one.immutable}
+    within = {one: _keys_of(one) for one in places}
     return [
-        *(_lock_grants(partition, locked) if locked else ()),
+        *lock_grants(partition, tuple(one for one in places if one.immutable)),
         Grant(
             "Repositories",
             "sessions, points, retention, collections of garbage",
@@ -96,8 +94,15 @@ def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> li
     ]
 
 
-def _lock_grants(partition: str, within: Mapping[RepositoryPlace, str]) -> list[Grant]:
-    """Of immutable repositories: nothing here shortens a lock, for no right does (mode COMPLIANCE)."""
+def _keys_of(place: RepositoryPlace) -> str:
+    return f"{place.prefix}/*" if place.prefix else "*"
+
+
+def lock_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Grant]:
+    """What immutable repositories need besides. Nothing here shortens a lock, for no right does (mode COMPLIANCE)."""
+    if not places:
+        return []
+    within = {one: _keys_of(one) for one in places}
     buckets = tuple(sorted({f"arn:{partition}:s3:::{one.bucket}" for one in within}))
     return [
         Grant(

@@ -73,15 +73,7 @@ def worker_backup_grants(
         ),
     ]
     if lock_days is not None:
-        grants.append(
-            Grant(
-                "LockPacks",
-                "packs are locked as they are written, for so many days at most; nobody can shorten that",
-                ("s3:PutObjectRetention",),
-                (scope.objects("packs/*"),),
-                {"NumericLessThanEquals": {LOCK_DAYS: str(lock_days)}},
-            )
-        )
+        grants.append(worker_lock_grant(scope, str(lock_days)))
     if snapshot_key_arns:
         grants.append(
             Grant(
@@ -92,6 +84,17 @@ def worker_backup_grants(
             )
         )
     return grants
+
+
+def worker_lock_grant(scope: WorkerScope, lock_days: str) -> Grant:
+    """What a worker needs besides that writes into an immutable repository. S3 asks for it with each PUT that locks."""
+    return Grant(
+        "LockPacks",
+        "packs are locked as they are written, for so many days at most; nobody can shorten that",
+        ("s3:PutObjectRetention",),
+        (scope.objects("packs/*"),),
+        {"NumericLessThanEquals": {LOCK_DAYS: lock_days}},
+    )
 
 
 def worker_restore_grants(
@@ -176,9 +179,8 @@ def worker_boundary_grants(
     `immutable_buckets` alone.
     """
     snapshots = (f"arn:{partition}:ec2:*::snapshot/*",)
-    objects = tuple(f"arn:{partition}:s3:::{bucket}/*" for bucket in immutable_buckets)
     return [
-        *([Grant("Lock", "packs of immutable repositories", ("s3:PutObjectRetention",), objects)] if objects else ()),
+        *boundary_lock_grants(partition, immutable_buckets),
         Grant("Read", "the bundle, and repositories", ("s3:GetObject",), (f"arn:{partition}:s3:::*/*",)),
         Grant("Write", "repositories", ("s3:PutObject",), (f"arn:{partition}:s3:::*/*",), WRITE_ONCE),
         Grant(
@@ -229,6 +231,14 @@ def worker_boundary_grants(
             {"Bool": {"kms:GrantIsForAWSResource": "true"}},
         ),
     ]
+
+
+def boundary_lock_grants(partition: str, immutable_buckets: tuple[str, ...]) -> list[Grant]:
+    """What the boundary lets workers do in immutable repositories besides; how long they lock, their roles say."""
+    if not immutable_buckets:
+        return []
+    objects = tuple(f"arn:{partition}:s3:::{bucket}/*" for bucket in immutable_buckets)
+    return [Grant("Lock", "packs of immutable repositories", ("s3:PutObjectRetention",), objects)]
 
 
 def _of_every_worker(scope: WorkerScope) -> list[Grant]:
