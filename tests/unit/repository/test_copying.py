@@ -23,7 +23,7 @@ from holdfast.repository.stores.counting import RequestCounts
 from holdfast.testing.deterministic_surroundings import SteppableClock
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.small_repository import put
-from tests.faults.world import collect, pattern
+from tests.faults.world import collect, pattern, publish_plan
 from tests.unit.repository.copied import copy, third_place, two_places
 
 DISK, DUMP = "disk", "dump"
@@ -353,3 +353,19 @@ def test_who_may_only_read_the_source_copies_without_a_pin_and_is_told_once():
     assert len(report.copied) == 2
     assert [note for note in listener.notes if "without a pin" in note] == listener.notes
     assert len(listener.notes) == 1
+
+
+def test_where_nothing_can_be_built_upon_all_is_read_and_that_is_said():
+    source, target = two_places()
+    source.back_up(DISK, volume(1, 2))
+    [first] = copy(source, target).copied
+    publish_plan(target.open(), live=[])
+    source.back_up(DISK, volume(1, 3))
+    listener = Listener()
+    [copied] = copy_points(source.open(), target.open(), CopyOrder(), listener).copied
+    assert copied.manifest.parent is None
+    [note] = listener.notes
+    assert copied.point.id in note
+    assert "a collection has passed it" in note
+    assert target.contents()[copied.manifest.session] == volume(1, 3)
+    assert first.manifest.session in target.contents()

@@ -9,6 +9,7 @@ from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary
+from holdfast.repository.progress import Progress
 from holdfast.repository.sessions import WriterSession, read_point
 from holdfast.repository.writing.parents import if_fit
 
@@ -25,20 +26,32 @@ class Base:
 
 
 def choose_base(
-    session: WriterSession, source: Repository, there: BackupsHere, here: BackupsHere, point: PointSummary
+    session: WriterSession,
+    source: Repository,
+    there: BackupsHere,
+    here: BackupsHere,
+    point: PointSummary,
+    progress: Progress,
 ) -> Base | None:
     """The nearest point of the workload that the target's session may inherit from (rule 3) and whose maps the source
-    has: of those that still stand `there`, else by the roots that a copy remembers. None: everything is read.
+    has: of those that still stand `there`, else by the roots that a copy remembers.
+
+    None: everything is read, which is noted where the workload has points here.
     """
     candidates = nearest(point, here.of_workload(point))
+    passed_over = ""
     for backup, candidate in sorted(candidates, key=lambda one: there.find(one[0]) is None):
-        manifest, _why = if_fit(session, candidate)
+        manifest, why = if_fit(session, candidate)
         if manifest is None:
+            passed_over = passed_over or why
             continue
         standing = there.find(backup)
         volumes = _remembered(source, manifest) if standing is None else _read(source, standing)
         if volumes:
             return Base(manifest, volumes, standing is not None)
+    if candidates:
+        why = passed_over or "what they are copies of is no longer in the source"
+        progress.note(f"all of {point.id} is read, for no point of {point.workload} can be built upon: {why}")
     return None
 
 

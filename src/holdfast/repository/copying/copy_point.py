@@ -117,7 +117,7 @@ class Copying:
         manifest: Manifest,
         progress: Progress,
     ) -> CopiedPoint:
-        base = choose_base(session, self.source, self.there, self.here, point)
+        base = choose_base(session, self.source, self.there, self.here, point, progress)
         volumes = tuple(self._volume(backup, point, volume, base, progress) for volume in manifest.volumes)
         packs = backup.finish()
         origin = Origin(

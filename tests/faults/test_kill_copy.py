@@ -1,0 +1,80 @@
+"""kill -9 of copies, real processes on directories: what was copied is whole and there once, and the next run goes on.
+
+`KILLS=1000 pytest tests/faults/test_kill_copy.py` is a campaign of that length, `SEED` its other parameter.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from holdfast.images.file_source import FileSource
+from holdfast.repository.checking.check import check_repository
+from holdfast.repository.points import list_points
+from holdfast.repository.progress import Silence
+from holdfast.repository.stores.directory import DirectoryStore
+from holdfast.repository.writing.backup import BackupOrder, backup_volume
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
+from tests.faults.ground import PACK_SIZE_BYTES, SEED, Ground, finished, new_ground
+
+KILLS = int(os.environ.get("KILLS", "8"))
+
+
+@dataclass
+class Copies:
+    """Where the points of a ground are copied to."""
+
+    ground: Ground
+    small: SmallRepository
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        folder = self.ground.folder
+        places = (self.ground.small.store.location, self.small.store.location)
+        files = ("--password-file", folder / "code", "--to-password-file", folder / "target-code")
+        command = [sys.executable, "-m", "holdfast.cli.main", "repository", "copy", *places, *files, "--no-progress"]
+        return subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def seen(self) -> int:
+        """How many backups are there; each once, and as it was."""
+        repository = self.small.open(deterministic_surroundings(7))
+        points = list_points(repository)
+        origins = [point.origin.point for point in points if point.origin is not None]
+        assert len(set(origins)) == len(points)
+        for point, origin in zip(points, origins, strict=True):
+            assert restored(repository, point) == self.ground.contents[origin]
+        return len(points)
+
+
+def back_up(ground: Ground) -> None:
+    content = ground.change_image()
+    report = backup_volume(ground.open(), FileSource(ground.image), BackupOrder("disk"), Silence())
+    ground.contents[report.finished.manifest.session] = content
+
+
+def test_kill(count_case):
+    with new_ground() as ground:
+        store = DirectoryStore(ground.folder / "target")
+        small = make_small_repository(store, deterministic_surroundings(SEED + 1), PACK_SIZE_BYTES)
+        (ground.folder / "target-code").write_bytes(small.secret.text or b"")
+        copies = Copies(ground, small)
+        back_up(ground)
+        began = time.monotonic()
+        finished(copies.start())
+        whole_seconds = time.monotonic() - began
+        killed = 0
+        for _time in range(KILLS):
+            back_up(ground)
+            process = copies.start()
+            time.sleep((0.4 + 0.6 * ground.dice.random()) * whole_seconds)
+            process.kill()
+            process.communicate()
+            killed += process.returncode < 0
+            assert copies.seen() >= 1
+            count_case()
+        assert killed
+        finished(copies.start())
+        assert copies.seen() == len(ground.contents)
+        for repository in (ground.open(), small.open(deterministic_surroundings(8))):
+            assert check_repository(repository, None, Silence()).damage == ()
