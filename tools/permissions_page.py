@@ -60,7 +60,8 @@ IMMUTABLE_HEAD = """
 ## What immutable repositories need besides
 
 What the option `repositories=BUCKET/PREFIX?immutable` of the plug-in grants besides
-([immutability](immutability.md)). DAYS is what the policy promises and a generation of ten days. These calls are not among those recorded below.
+([immutability](immutability.md)). DAYS is what the policy promises and a generation of ten days. These calls are not
+among those recorded below.
 """
 CALLS_HEAD = """
 ## Calls made
