@@ -44,6 +44,7 @@ from tests.faults.world import (
     World,
     back_up,
     collect,
+    volume_of,
     world,
 )
 
@@ -258,6 +259,23 @@ def test_a_backup_stores_anew_what_was_lost_and_heals_the_older_points():
         assert {session: content for session, content in collected(small).items() if session in scene.contents} == (
             scene.contents
         )
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_tree_of_several_levels_is_made_again_from_the_source(way):
+    """The root and what is below it, holes and all; each node's places are those that the session's run says."""
+    surroundings = deterministic_surroundings(80)
+    small = make_small_repository(MemoryStore(), surroundings, PACK_SIZE_BYTES)
+    volume = volume_of(1, 2, *[0] * 128, 3)
+    made = back_up(small.open(surroundings), DISK, volume, "s").finished.manifest
+    assert made.volumes[0].depth == 2
+    packs = [info.key for info in small.store.list(names.PACKS)]
+    maps = [key for key in packs if read_header(small.store, bytes.fromhex(key[-32:])).holds_maps]
+    for key in maps:
+        WAYS[way](small.store, key)
+    source = MemorySource(volume, "s")
+    assert repaired(small, of_the_source(source, made.session, "volume")).left == ()
+    assert contents(small) == {made.session: volume.content}
 
 
 def hurt_world() -> SmallRepository:

@@ -12,6 +12,7 @@ from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.places import Located, Place
 from holdfast.repository.repair.quarry import Quarry
+from holdfast.repository.writing.volume_writer import is_zero
 
 # Where chunks lie in several packs, so many ways to refer to them are tried.
 _TRIES = 256
@@ -49,7 +50,7 @@ class MapRebuilder:
         plain = self._quarry.read(offset, min(step, size - offset))
         if plain is None:
             return []
-        if not any(plain):
+        if is_zero(plain):
             return [None]
         return self._located(self._keys.chunk_key(CHUNK_TYPE_DATA).of(plain), CHUNK_TYPE_DATA)
 

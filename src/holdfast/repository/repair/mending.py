@@ -181,4 +181,4 @@ def _children(volume: VolumeMap, spot: _Spot, node: MapNode) -> Iterator[_Spot]:
         if chunk is None:
             continue
         yield _Spot(chunk, number, offset)
-        offset += node.spans[at] if node.level else chunk.place.plain_length
+        offset += node.spans[at] if node.spans else chunk.place.plain_length

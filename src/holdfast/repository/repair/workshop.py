@@ -88,7 +88,7 @@ class Workshop:
             if session.plan.epoch != self.plan.epoch:
                 self._end(session)
                 raise overtaken()
-            access = self.repository.access(self.tenant)
+            access = session.repository.access(self.tenant)
             packs = {
                 chunk_type: PackWriter(access, session.session, holds_maps=chunk_type == CHUNK_TYPE_MAP)
                 for chunk_type in (CHUNK_TYPE_DATA, CHUNK_TYPE_MAP)
