@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.tables import facts_table, rows_table
+from holdfast.domain.numerals import counted
 from holdfast.domain.time import format_time
 
 if TYPE_CHECKING:
@@ -225,7 +226,9 @@ def repair_table(report: "RepairReport") -> str:
     )
     rows: list[tuple[str, str, str, str | None, str | None]] = []
     for pack in report.packs:
-        outcome = f"{pack.mended_chunks} chunks healed" + (f", {pack.lost_chunks} lost" if pack.lost_chunks else "")
+        outcome = f"{counted(pack.mended_chunks, 'chunk')} healed" + (
+            f", {pack.lost_chunks} lost" if pack.lost_chunks else ""
+        )
         rows += [(pack.object, pack.why, outcome, hurt.point_id, ", ".join(hurt.volumes)) for hurt in pack.hurt] or [
             (pack.object, pack.why, outcome, None, None)
         ]

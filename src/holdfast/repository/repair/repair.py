@@ -117,7 +117,7 @@ class _Repair:
     def _mend(self) -> dict[bytes, dict[bytes, set[Hurt]]]:
         """Mend what points need; what stays lost: by pack and chunk, whom that hurts."""
         volumes = [(manifest, volume) for manifest in self._points for volume in manifest.volumes]
-        self._progress.note(f"looking what {counted(len(self._points), 'restore point')} need")
+        self._progress.note(f"walking the maps of {counted(len(self._points), 'restore point')}")
         for manifest, volume in volumes:
             self._mender(manifest.tenant).walk(volume, self._quarries(manifest, volume))
         lost: dict[bytes, dict[bytes, set[Hurt]]] = defaultdict(lambda: defaultdict(set))
