@@ -13,6 +13,7 @@ from holdfast.repository.format import (
     alive,
     config,
     envelope,
+    epoch,
     index_run,
     key_slot,
     ledger,
@@ -34,6 +35,7 @@ Decoder = Callable[[bytes], object]
 BODIES: dict[str, Decoder] = {
     "acknowledgement": acknowledgement.decode,
     "config": config.decode,
+    "epoch": epoch.decode,
     "index run": index_run.decode,
     "ledger batch": ledger.decode_batch,
     "ledger checkpoint": ledger.decode_checkpoint,
@@ -53,6 +55,7 @@ BODIES: dict[str, Decoder] = {
 SEALED = {
     "acknowledgement": ("sessions/", Kind.ACKNOWLEDGEMENT),
     "config": ("config", Kind.CONFIG),
+    "epoch": ("epochs/", Kind.EPOCH),
     "index run": ("index/", Kind.INDEX_RUN),
     "ledger batch": ("ledger/", Kind.LEDGER_BATCH),
     "manifest": ("points/", Kind.MANIFEST),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from holdfast.repository.crypto.keys import TenantKeys
 from holdfast.repository.format.acknowledgement import Acknowledgement
 from holdfast.repository.format.config import Config
+from holdfast.repository.format.epoch import Epoch
 from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.ledger import Batch, LedgerState
 from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest, StoredPack, VolumeMap
@@ -33,6 +34,10 @@ tombstones = st.builds(Tombstone, ids, times)
 retirements = st.builds(Retirement, ids, texts, times)
 acknowledgements = st.builds(Acknowledgement, ids, naturals)
 plans = st.builds(Plan, naturals, st.frozensets(ids), st.frozensets(ids), st.frozensets(texts))
+
+epochs = st.lists(keys, min_size=1, max_size=4).flatmap(
+    lambda older: st.builds(Epoch, st.just(len(older) + 1), st.just(dict(enumerate(older, 1))), texts)
+)
 
 pack_rows = st.builds(PackRow, u32s, ids, ids)
 places = st.builds(Place, pack_rows, u32s, u32s, u32s, u32s, st.integers(0, 255))

@@ -29,6 +29,7 @@ KIND_KEYS = {
     "config": MASTER_KEY.sub("config"),
     "tenant": MASTER_KEY.sub("tenant"),
     "plan": MASTER_KEY.sub("plan"),
+    "epoch": MasterKey(MASTER, REPOSITORY, 2).sub("epoch"),
 }
 KINDS = {"index run": Kind.INDEX_RUN, "ledger batch": Kind.LEDGER_BATCH, "checkpoint": Kind.LEDGER_CHECKPOINT}
 SLOT_KEYS = {"recovery slot": recovery_key(ID_KEY), "kms slot": golden.CONTEXT_KEY}

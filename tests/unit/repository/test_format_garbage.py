@@ -18,6 +18,7 @@ from holdfast.repository.format import (
     cbor,
     config,
     envelope,
+    epoch,
     index_run,
     key_slot,
     ledger,
@@ -58,6 +59,7 @@ MAPS: dict[str, tuple[Decode, dict[str, Any]]] = {
     "record": (ledger.decode_batch, FIELDS["ledger batch"]["records"][1]),
     "checkpoint": (ledger.decode_checkpoint, FIELDS["checkpoint"]),
     "plan": (plan.decode, FIELDS["plan"]),
+    "epoch": (epoch.decode, {"kid": 3, "older": b"\0\0\0\1" + bytes(32) + b"\0\0\0\2" + bytes(32), "time": "now"}),
     "retirement": (retirement.decode, FIELDS["retirement"]),
     "acknowledgement": (acknowledgement.decode, FIELDS["acknowledgement"]),
 }

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from holdfast.domain.errors import FormatError, UsageError
 from holdfast.repository.crypto.password import (
     ALPHABET,
+    approved_password_key,
     looks_like_recovery_code,
     password_key,
     print_recovery_code,
@@ -79,3 +80,9 @@ def test_a_cost_out_of_bounds_is_refused_before_it_is_paid(name, value):
 def test_a_salt_of_another_length_is_refused():
     with pytest.raises(FormatError):
         password_key(b"password", bytes(15), **RIGHT)
+
+
+@pytest.mark.parametrize(("iterations", "salt_bytes"), [(599_999, 16), (10_000_001, 16), (2**40, 16), (600_000, 15)])
+def test_suite_1_refuses_what_is_out_of_bounds_before_it_is_paid(iterations, salt_bytes):
+    with pytest.raises(FormatError):
+        approved_password_key(b"password", bytes(salt_bytes), iterations=iterations)

@@ -14,9 +14,10 @@ from holdfast.domain.errors import (
     WrongKeyError,
 )
 from holdfast.repository.checking.check import check_repository
-from holdfast.repository.format import key_slot, names
+from holdfast.repository.format import epoch, key_slot, names
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.epoch import Epoch
 from holdfast.repository.format.pack import read_header as read_pack_header
 from holdfast.repository.key_slots import KeySlots, Secret
 from holdfast.repository.memory_of_locations import recognise
@@ -256,3 +257,10 @@ def test_headers_say_their_epoch(small):
     kids = [read_header(small.store.get(key), key).kid for key in batches]
     assert kids == sorted(kids)
     assert {*kids} == {1, 2}
+
+
+def test_an_epoch_that_leaves_one_out_is_refused():
+    key = bytes(32)
+    for kid, older in ((1, {}), (2, {}), (3, {1: key}), (3, {2: key, 3: key}), (2**32 - 1, {1: key})):
+        with pytest.raises(FormatError):
+            epoch.decode(epoch.encode(Epoch(kid, older, "now")))
