@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import islice
 from typing import Generic, TypeVar
 
 from holdfast.repository.copying.known_chunks import KnownChunks
@@ -18,6 +17,7 @@ from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.backup_session import BackupSession
 
 _WINDOW_CHUNKS = 64
+_WINDOW_BYTES = 32 * 1024 * 1024
 _WINDOWS = 2
 
 T = TypeVar("T")
@@ -57,7 +57,7 @@ class Translation:
         under_way: deque[_Window[T]] = deque()
         try:
             while True:
-                taken = list(islice(source, _WINDOW_CHUNKS))
+                taken = _window_of(source)
                 if taken:
                     under_way.append(self._begin(taken, elsewhere))
                 if len(under_way) == _WINDOWS or not taken:
@@ -112,3 +112,15 @@ class Translation:
             )
             for chunk, opened in self._reader.open(one)
         }
+
+
+def _window_of(wanted: Iterator[tuple[T, Located | None]]) -> list[tuple[T, Located | None]]:
+    """The next chunks, as many as are held at once; none at the end."""
+    taken: list[tuple[T, Located | None]] = []
+    stored_bytes = 0
+    for item, chunk in wanted:
+        taken.append((item, chunk))
+        stored_bytes += 0 if chunk is None else chunk.place.length
+        if len(taken) == _WINDOW_CHUNKS or stored_bytes >= _WINDOW_BYTES:
+            break
+    return taken
