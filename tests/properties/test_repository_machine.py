@@ -67,9 +67,12 @@ class Disk:
     snapshots: dict[str, MemoryVolume] = field(default_factory=dict)
 
     def snapshot(self) -> MemorySource:
-        """A source that knows what changed since every earlier snapshot."""
-        name = f"s{len(self.snapshots)}"
+        """A source that knows what changed since every earlier snapshot; the last one again while nothing changed, so
+        that a backup that died is gone on with.
+        """
         volume = MemoryVolume.of(self.content)
+        last = f"s{len(self.snapshots) - 1}"
+        name = last if self.snapshots.get(last) == volume else f"s{len(self.snapshots)}"
         source = MemorySource(volume, name, self.snapshots)
         self.snapshots[name] = volume
         return source

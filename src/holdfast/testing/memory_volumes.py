@@ -1,5 +1,6 @@
 """Volumes in memory as sources and targets: of any size, for only blocks that are not zeros are kept."""
 
+import hashlib
 import random
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,6 +41,12 @@ class MemoryVolume:
     def content(self) -> bytes:
         """All bytes; for volumes that fit into memory."""
         return b"".join(self.block(at // BLOCK_SIZE_BYTES) for at in _starts(self.size_bytes))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its blocks with their numbers, in hex."""
+        blocks = sorted(self.blocks.items())
+        return hashlib.sha256(b"".join(number.to_bytes(8, "big") + block for number, block in blocks)).hexdigest()
 
     def block(self, number: int) -> bytes:
         """The bytes of one block."""
@@ -86,8 +93,8 @@ class MemorySource:
 
     @property
     def identity(self) -> Mapping[str, str]:
-        """The snapshot's name: it stands for what the snapshot holds."""
-        return self.facts
+        """The snapshot's name and what it holds: tests use a name twice, AWS never does."""
+        return {**self.facts, "content": self._volume.digest}
 
     def allocated(self) -> Iterator[BlockReference]:
         """Blocks that are kept."""

@@ -18,6 +18,7 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore, SimulatedCrash
+from holdfast.testing.memory_volumes import MemorySource
 from holdfast.testing.small_repository import make_small_repository, put
 from holdfast.worker.narrow_store import NarrowStore
 from tests.faults.world import PACK_SIZE_BYTES, volume_of
@@ -80,7 +81,7 @@ class Scene:
 
     def leave(self, attempt: int, packs, blocks) -> None:
         """A checkpoint that a worker made up, in its session's scratch."""
-        volume = VolumeBlocks.of("root", ROOT.size_bytes, {"kind": "memory", "snapshot": "r"}, blocks)
+        volume = VolumeBlocks.of("root", ROOT.size_bytes, MemorySource(ROOT, "r").identity, blocks)
         workload = self.prepared.task.terms.workload_id
         forged = SessionCheckpoint(self.session, attempt, 1, workload, tuple(packs), (volume,))
         scratch(self.store, self.prepared, deterministic_surroundings(80)).write_checkpoint(forged)
