@@ -10,8 +10,9 @@ import yaml
 from tests.e2e.cli.conftest import patterned
 
 BACKUP_FIELDS = {
-    "restore_point", "workload", "kind", "method", "parent", "size_bytes", "changed_bytes", "read_bytes", "new_chunks",
-    "new_bytes_plain", "stored_bytes", "duration_seconds", "requests", "warnings", "trusted",
+    "restore_point", "workload", "kind", "method", "parent", "size_bytes", "changed_bytes", "read_bytes",
+    "resumed_bytes", "new_chunks", "new_bytes_plain", "stored_bytes", "duration_seconds", "requests", "warnings",
+    "trusted",
 }  # fmt: skip
 RESTORE_FIELDS = {
     "restore_point", "workload", "volume", "target", "size_bytes", "read_bytes", "requests", "duration_seconds",

@@ -239,5 +239,24 @@ def test_killed_backup_leaves_nothing_in_the_way(filled):
     filled.check("--read-data")
 
 
+def test_an_interrupted_backup_is_gone_on_with(filled):
+    disk = filled.folder / "disk"
+    disk.write_bytes(os.urandom(256 * MIB))
+    os.utime(disk, (disk.stat().st_atime, disk.stat().st_mtime - 60))
+    process = filled.start("image", "backup", "disk", "--workload", "other", *filled.opening)
+    sessions = Path(filled.repository) / "sessions"
+    wait_until(lambda: list(sessions.glob("*/checkpoint-*")))
+    process.send_signal(signal.SIGINT)
+    interrupted(process)
+    again = filled.image("backup", "disk", "--workload", "other")
+    assert "an earlier backup of this source did not end" in again.err
+    assert again.document["resumed_bytes"] >= 16 * MIB
+    assert again.document["read_bytes"] + again.document["resumed_bytes"] == 256 * MIB
+    assert not list(sessions.glob("*/*")), "the interrupted session has its end"
+    filled.done("restore", "latest:other", "--to", "out")
+    assert sha256_of(filled.folder / "out") == sha256_of(disk)
+    filled.check("--read-data")
+
+
 def test_lab_on_an_address_that_is_taken(lab, holdfast):
     holdfast.run("lab", "run", "--listen", lab.endpoint.removeprefix("http://")).failed(7)

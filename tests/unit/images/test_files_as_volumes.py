@@ -30,3 +30,44 @@ def test_a_name_that_is_no_text_is_recorded_as_far_as_it_is(tmp_path):
     source = FileSource(path)
     assert source.facts == {"kind": "file", "name": "odd\N{REPLACEMENT CHARACTER}"}
     source.close()
+
+
+def identity(path, *, now):
+    source = FileSource(path, clock=lambda: now)
+    source.close()
+    return source.identity
+
+
+def test_a_file_is_known_again_until_it_changes(tmp_path):
+    path = tmp_path / "disk"
+    path.write_bytes(b"content")
+    os.utime(path, ns=(1, 1_000_000_000_000_000_001))
+    known = identity(path, now=2e9)
+    assert known is not None
+    assert known == identity(path, now=3e9)
+    os.utime(path, ns=(1, 1_000_000_000_000_000_002))
+    assert identity(path, now=2e9) != known
+    other = tmp_path / "other"
+    other.write_bytes(b"content")
+    os.utime(other, ns=(1, 1_000_000_000_000_000_001))
+    assert identity(other, now=2e9) != known
+    other.rename(path)
+    assert identity(path, now=2e9) != known
+
+
+def test_a_file_that_was_just_changed_may_change_again_within_the_same_time(tmp_path):
+    path = tmp_path / "disk"
+    path.write_bytes(b"content")
+    changed_seconds = path.stat().st_mtime
+    assert identity(path, now=changed_seconds + 1.9) is None
+    assert identity(path, now=changed_seconds + 2.1) is not None
+
+
+def test_a_block_device_is_never_known_again(tmp_path, monkeypatch):
+    """What a device holds changes without a trace. (A device of this machine need not be there: its kind is what is
+    looked at.)"""
+    path = tmp_path / "disk"
+    path.write_bytes(b"content")
+    monkeypatch.setattr("stat.S_ISREG", lambda mode: False)
+    monkeypatch.setattr("stat.S_ISBLK", lambda mode: True)
+    assert identity(path, now=4e9) is None

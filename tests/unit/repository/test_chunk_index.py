@@ -153,3 +153,17 @@ def test_rows_ascend_and_hold_every_place(model):
 def test_nothing_added_makes_no_rows():
     assert list(ChunkIndex().own_rows()) == []
     assert ChunkIndex().find(bytes(32), 1) is None
+
+
+def test_a_chunk_that_two_attempts_stored_is_known_in_both_places():
+    first, second = (Place(pack, 0, 96, 100, 90, 0) for pack in PACKS[:2])
+    index = ChunkIndex()
+    index.add(b"c" * 32, 1, first)
+    index.add(b"d" * 32, 1, first)
+    index.add(b"c" * 32, 1, second)
+    assert index.holds(b"c" * 32, 1, first)
+    assert index.holds(b"c" * 32, 1, second)
+    assert index.find(b"c" * 32, 1) == second
+    [(rows, packs)] = index.own_rows()
+    assert len(rows) == 3
+    assert set(packs) == set(PACKS[:2])

@@ -189,7 +189,7 @@ class Denying(MemoryStore):
 def test_a_denied_pack_or_index_run_is_one_that_is_gone_and_says_why():
     store = NarrowStore(Denying(), bytes(16), writes_packs=True)
     for ask in (store.get, store.head):
-        for key in ("packs/ab/" + "ab" * 16, "index/x"):
+        for key in ("packs/ab/" + "ab" * 16, "index/x", f"sessions/{'00' * 16}/checkpoint-0001-00000001"):
             with pytest.raises(ObjectNotFoundError) as gone:
                 ask(key)
             assert "may not read it" in gone.value.why

@@ -264,13 +264,14 @@ def _of_every_worker(scope: WorkerScope) -> list[Grant]:
         Grant("OpenTask", "the key of its task", ("kms:Decrypt",), (scope.kms_key_arn,), {"StringEquals": bound}),
         Grant(
             "ReadRepository",
-            "packs and index runs of parents, and its own task; each sealed, with keys that only the task holds",
+            "packs and index runs of parents, its own task, and how far earlier attempts had come; each sealed, with "
+            "keys that only the task holds",
             ("s3:GetObject",),
             (scope.objects("packs/*"), scope.objects("index/*"), scope.objects(f"sessions/{scope.session}/*")),
         ),
         Grant(
             "WriteSession",
-            "the result of its own session; never over one that is there",
+            "the result of its own session, and how far it has come; never over what is there",
             ("s3:PutObject",),
             (scope.objects(f"sessions/{scope.session}/*"),),
             WRITE_ONCE,

@@ -1,0 +1,138 @@
+"""When a session leaves a checkpoint, and what stands in it: only rows of which nothing can be lost any more."""
+
+from typing import Any
+
+import pytest
+
+from holdfast.domain.errors import UnavailableError
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.places import Located, PackRow, Place
+from holdfast.repository.format.session_checkpoint import BLOCKS_LIMIT, decode, encode
+from holdfast.repository.progress import Silence
+from holdfast.repository.writing.trail import Trail, TrailOwner
+from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+
+SESSION, OTHER = b"s" * 16, b"o" * 16
+PACK_SIZE_BYTES = 16 << 20
+GIB = 1 << 30
+
+
+class Walk:
+    """A trail whose packs are acknowledged when the test says so."""
+
+    def __init__(self, size_bytes: int = 100 * GIB) -> None:
+        self.left: list[Any] = []
+        self.packs: list[StoredPack] = []
+        owner = TrailOwner(SESSION, 1, b"w" * 16, self.left.append)
+        self.trail = Trail(owner, lambda: self.packs, [], PACK_SIZE_BYTES)
+        self.source = MemorySource(MemoryVolume(size_bytes))
+        self.trail.begin("volume", self.source)
+
+    def acknowledge(self, *packs: int) -> None:
+        self.packs += [StoredPack(bytes([pack]) * 16, False, PACK_SIZE_BYTES, bytes(32)) for pack in packs]
+
+    def read(self, block: int, pack: int | None, size_bytes: int, session: bytes = SESSION) -> None:
+        held = None
+        if pack is not None:
+            row = PackRow(1, session, bytes([pack]) * 16)
+            held = Located(bytes(32), Place(row, 0, 96, 100, BLOCK_SIZE_BYTES, 1))
+        self.trail.read(block, held, size_bytes, Silence())
+
+    def blocks(self, at: int = -1) -> list[int]:
+        return [int(number) for volume in self.left[at].volumes for number in volume.columns()["block"]]
+
+
+def test_a_row_waits_for_its_pack():
+    walk = Walk()
+    walk.read(0, 1, 0)
+    walk.read(1, 2, 0)
+    walk.read(2, None, 0)
+    walk.read(3, 7, 0, OTHER)
+    walk.acknowledge(2)
+    walk.read(4, 1, GIB)
+    assert walk.blocks() == [1, 2, 3]
+    assert [pack.pack[0] for pack in walk.left[0].packs] == [2]
+    walk.acknowledge(1)
+    walk.read(5, 1, GIB)
+    assert walk.blocks() == [0, 4, 5]
+    assert [pack.pack[0] for pack in walk.left[1].packs] == [1]
+    assert [(one.number, decode(encode(one))) for one in walk.left] == [(1, walk.left[0]), (2, walk.left[1])]
+
+
+def test_a_few_come_early_then_one_for_ten_packs_or_a_gibibyte():
+    walk = Walk(size_bytes=GIB)
+    for block in range(20):
+        walk.read(block, None, PACK_SIZE_BYTES)
+    assert len(walk.left) == 3
+    walk.acknowledge(*range(10))
+    walk.read(20, None, 0)
+    assert len(walk.left) == 4
+    walk.read(21, None, GIB - 1)
+    assert len(walk.left) == 4
+    walk.read(22, None, 1)
+    assert len(walk.left) == 5
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "share_bytes"), [(GIB, PACK_SIZE_BYTES), (100 * GIB, GIB // 2), (1000 * GIB, GIB)]
+)
+def test_not_before_a_share_of_the_source(size_bytes, share_bytes):
+    walk = Walk(size_bytes)
+    walk.read(0, None, share_bytes - 1)
+    assert walk.left == []
+    walk.read(1, None, 1)
+    assert walk.blocks() == [0, 1]
+
+
+def test_many_rows_are_several_checkpoints():
+    """Packs of blocks that compress to nothing hold a hundred thousand."""
+    walk = Walk()
+    for block in range(BLOCKS_LIMIT + 10):
+        walk.read(block, 1, 0)
+    walk.acknowledge(1)
+    walk.read(BLOCKS_LIMIT + 10, 1, GIB)
+    assert [len(walk.blocks(at)) for at in (0, 1)] == [BLOCKS_LIMIT, 11]
+    assert [len(one.packs) for one in walk.left] == [1, 0]
+
+
+def test_two_volumes_in_one_checkpoint():
+    walk = Walk()
+    walk.read(9, 1, 0)
+    walk.trail.begin("second", walk.source)
+    walk.acknowledge(1)
+    walk.read(3, 1, GIB)
+    assert [volume.name for volume in walk.left[0].volumes] == ["volume", "second"]
+    assert walk.blocks() == [9, 3]
+
+
+def test_a_source_without_identity_leaves_nothing():
+    class Device(MemorySource):
+        @property
+        def identity(self) -> Any:
+            return None
+
+    walk = Walk()
+    walk.trail.begin("device", Device(MemoryVolume(GIB)))
+    walk.read(0, None, 2 * GIB)
+    assert walk.left == []
+
+
+def test_one_that_cannot_be_left_is_the_last():
+    class Listener(Silence):
+        def __init__(self) -> None:
+            self.notes: list[str] = []
+
+        def note(self, text: str) -> None:
+            self.notes.append(text)
+
+    def refuse(checkpoint: Any) -> None:
+        raise UnavailableError("no", why="no", cure="no")
+
+    trail = Trail(TrailOwner(SESSION, 1, b"w" * 16, refuse), list, [], PACK_SIZE_BYTES)
+    trail.begin("volume", Walk().source)
+    listener = Listener()
+    for block in range(3):
+        trail.read(block, None, 2 * GIB, listener)
+    assert len(listener.notes) == 1
+    assert trail.left == 0
