@@ -12,11 +12,11 @@ from tests.e2e.cli.conftest import patterned
 BACKUP_FIELDS = {
     "restore_point", "workload", "kind", "method", "parent", "size_bytes", "changed_bytes", "read_bytes",
     "resumed_bytes", "new_chunks", "new_bytes_plain", "stored_bytes", "duration_seconds", "requests", "warnings",
-    "trusted",
+    "trusted", "keep_until",
 }  # fmt: skip
 RESTORE_FIELDS = {
     "restore_point", "workload", "volume", "target", "size_bytes", "read_bytes", "requests", "duration_seconds",
-    "sha256", "snapshot_id",
+    "sha256", "snapshot_id", "warnings",
 }  # fmt: skip
 
 

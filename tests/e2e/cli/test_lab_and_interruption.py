@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
@@ -248,7 +249,7 @@ def test_an_interrupted_backup_is_gone_on_with(filled):
     wait_until(lambda: list(sessions.glob("*/checkpoint-*")))
     process.send_signal(signal.SIGINT)
     interrupted(process)
-    again = filled.image("backup", "disk", "--workload", "other")
+    again = filled.image("backup", "disk", "--workload", "other", "--output", "json")
     assert "an earlier backup of this source did not end" in again.err
     assert again.document["resumed_bytes"] >= 16 * MIB
     assert again.document["read_bytes"] + again.document["resumed_bytes"] == 256 * MIB
