@@ -11,11 +11,13 @@ from holdfast.repository.copying.copy import copy_points, plan_copy
 from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup
 from holdfast.repository.format import names
-from holdfast.repository.opening import require_class
+from holdfast.repository.key_slots import Secret
+from holdfast.repository.opening import create_repository, require_class
 from holdfast.repository.points import list_points, load_manifest
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.rekeying import stored_by_epoch
+from holdfast.repository.renewal.renew import renew_locks
 from holdfast.repository.retrieval.plan import plan_for_packs, plan_retrieval
 from holdfast.repository.retrieval.retrieving import (
     EXTENSION_MARGIN,
@@ -28,10 +30,13 @@ from holdfast.repository.rotation import rotate
 from holdfast.repository.sessions import end_without_point, open_session, retire
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.memory import MemoryStore
-from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.cold_store import ColdStore
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemoryTarget
-from holdfast.testing.small_repository import copy_to, make_small_repository, restored
+from holdfast.testing.small_repository import SmallRepository, copy_to, make_small_repository, restored
+from holdfast.testing.strict_bucket import StrictBucket
+from holdfast.testing.strict_store import StrictStore
 from tests.faults.cold_world import CHUNK_A_PACK_BYTES, DAY_SECONDS, STANDARD, Archive
 from tests.faults.world import FIRST, PACK_SIZE_BYTES, SECOND, back_up, collect, volume_of
 
@@ -263,3 +268,23 @@ def test_a_copy_out_of_an_archive_retrieves_what_is_new(archive):
         copy = list_points(target.open(archive.surroundings(53 + 10 * number)))[-1]
         assert restored(target.open(archive.surroundings(54 + 10 * number)), copy) == content.content
     assert len(archive.store.billed) == len(archive.store.cold)
+
+
+def test_an_archive_may_be_immutable():
+    clock = SteppableClock()
+    store = ColdStore(StrictStore(StrictBucket(clock)), clock)
+    new = create_repository(
+        store, deterministic_surroundings(70, clock), archive_class=ArchiveClass.GLACIER, immutable=True
+    )
+    small = SmallRepository(store, Secret(text=new.recovery_code.encode()))
+    repository = small.open(deterministic_surroundings(71, clock))
+    back_up(repository, "disk", FIRST, "s1")
+    clock.step(5 * DAY_SECONDS)
+    renew_locks(small.open(deterministic_surroundings(72, clock)), Silence())
+    cold = [store.head(key) for key in store.cold]
+    assert cold
+    assert all(one.locked_until is not None and one.locked_until > clock() for one in cold)
+    [point] = list_points(repository)
+    wanted = Retrieval(repository, plan_retrieval(repository, point, None, whole=True))
+    assert retrieve(repository, wanted, STANDARD, Silence(), clock.step) == len(cold)
+    assert restored(small.open(deterministic_surroundings(73, clock)), point) == FIRST.content
