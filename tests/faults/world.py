@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.collection.collect import Collection, CollectionOrder, CollectionReport
+from holdfast.repository.collection.run_merging import Tidiness
 from holdfast.repository.format import names
 from holdfast.repository.format import plan as plan_form
 from holdfast.repository.format.envelope import Kind
@@ -129,6 +130,6 @@ def back_up(
 
 
 def collect(repository: Repository, *, repack: bool = True) -> CollectionReport:
-    """A collection that waits for nobody."""
-    order = CollectionOrder(patience=timedelta(0), repack=repack)
+    """A collection that waits for nobody, and for which three index runs are many."""
+    order = CollectionOrder(patience=timedelta(0), tidiness=Tidiness(runs=2, gone=0), repack=repack)
     return Collection(repository, order, Silence(), lambda seconds: None).run()

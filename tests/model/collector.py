@@ -3,29 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from tests.model.collector_state import NOTHING, STUCK, Collector
 from tests.model.rules import Rules
+from tests.model.run_merging import after_sweep, tidy
 from tests.model.world import END, Place, Plan, Point, World
-
-NOTHING: frozenset[str] = frozenset()
-STUCK = "stuck"
-
-
-class Collector(NamedTuple):
-    """`rounds`: how many collections it runs, whether or not its plan is the one that is published. What it has read
-    stands in the other fields.
-    """
-
-    name: str
-    rounds: int = 1
-    step: str = "begin"
-    epoch: int = 0
-    listed: frozenset[str] = NOTHING
-    opened: frozenset[str] = NOTHING
-    committed: frozenset[str] = NOTHING
-    pinned: frozenset[str] = NOTHING
-    waiting: frozenset[str] = NOTHING
-    doomed: frozenset[str] = NOTHING
-    proposal: Plan | None = None
 
 
 class Marked(NamedTuple):
@@ -59,8 +40,10 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
         case "sweep":
             gone = me.doomed - world.locked
             packs = frozenset(pack for pack in world.packs if pack[0] not in gone)
-            swept = me._replace(step="publish", doomed=NOTHING) if me.proposal else _again(me)
-            yield world._replace(packs=packs), swept
+            for following in after_sweep(me):
+                yield world._replace(packs=packs), me._replace(step=following, doomed=NOTHING)
+        case "again":
+            yield world, _again(me)
         case "publish":
             yield _publish(world, me, rules)
         case "mark again":
@@ -68,6 +51,8 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
             for roots in _roots(world, me, rules):
                 for seen in _runs_seen(world, me, rules):
                     yield from _mark_again(world, me, rules, roots, seen)
+        case _:
+            yield tidy(world, me, rules)
 
 
 def _stopped(world: World, me: Collector) -> tuple[World, Collector]:
@@ -77,7 +62,7 @@ def _stopped(world: World, me: Collector) -> tuple[World, Collector]:
 
 def _again(me: Collector) -> Collector:
     """The next round, or the end."""
-    return Collector(me.name, me.rounds - 1, "begin" if me.rounds > 1 else END)
+    return Collector(me.name, me.rounds - 1, me.merges, "begin" if me.rounds > 1 else END)
 
 
 def _with_ledger(world: World, me: Collector) -> Collector:
@@ -290,8 +275,10 @@ def _proposal(
 def _publish(world: World, me: Collector, rules: Rules) -> tuple[World, Collector]:
     """With If-None-Match: whoever loses begins again, as often as it may."""
     if me.proposal is None or world.epoch != me.epoch:
-        return world, _again(me)
+        return world, me._replace(step="end the merging, again" if me.merges else "again", proposal=None)
     opened = me.opened if not rules.ledger_read_again else NOTHING
     following = "who is open" if rules.ledger_read_again else "wait"
+    if me.merges:
+        following = "end the merging" if rules.merged_before_named else "write the merged run"
     published = me._replace(step=following, epoch=me.epoch + 1, waiting=opened)
     return world._replace(plans=(*world.plans, me.proposal)), published

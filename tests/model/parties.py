@@ -7,7 +7,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.model.collector import Collector, collect
+from tests.model.collector import collect
+from tests.model.collector_state import Collector
 from tests.model.repairer import Repairer, mend
 from tests.model.rules import Rules
 from tests.model.world import END, Place, Point, Run, World

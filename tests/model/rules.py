@@ -26,6 +26,11 @@ class Rules:
     plans_are_cumulative: bool = True  # 4
     named_stays_condemned: bool = True  # 4: until no index run in force names it
     runs_never_return: bool = True  # 4: a run that a plan left out is in force in no later one
+    merged_before_named: bool = True  # 4: a merged run stands before a plan names it and not those it replaces
+    merged_only_where_named: bool = True  # 4: its epoch is 0, whatever plan its session acknowledged
+    merged_from_runs_in_force: bool = True  # 4
+    unnamed_run_in_open_session: bool = True  # 4: until the plan that names it stands
+    runs_go_by_newest_plan: bool = True  # 4: which is looked for after the ledger, that after the list
     undeleted_stays_condemned: bool = True  # 4: what a lock holds
     marked_again: bool = True  # 4
     live_means_clean: bool = True  # 4: a point that still needs a condemned pack is no parent

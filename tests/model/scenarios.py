@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tests.model.collector import Collector
+from tests.model.collector_state import Collector
 from tests.model.parties import Deleter, Party, Reader, Renewer, Unlocker, Verifier, Writer
 from tests.model.repairer import Repairer
 from tests.model.world import Plan, Point, Run, World
@@ -83,6 +83,35 @@ BUILT = Writer("w", chunks("A"), "p", step="commit", epoch=1, places=frozenset({
 
 # The chunk A of p does not open; another copy of it lies in q, which nothing needs.
 HURT = past(("p", "AB"), ("q", "A"), live=["p"])._replace(damaged=frozenset({("A", "p.1")}))
+# p's chunk has moved: its own pack is gone, the run of q knows where it lies. Another run is in force no more; it names
+# a pack that is gone and forgotten.
+GONE_AND_MOVED = World(
+    committed=frozenset({"p"}),
+    retired=frozenset({"q", "old"}),
+    packs=frozenset({("q.1", chunks("A"), "q")}),
+    points=frozenset({Point("p", 0, frozenset({("A", "p.1")}))}),
+    runs=frozenset(
+        {
+            Run("p", 0, frozenset({("A", "p.1")})),
+            Run("q", 0, frozenset({("A", "q.1")})),
+            Run("old", 0, frozenset({("B", "old.1")})),
+        }
+    ),
+    plans=(
+        Plan(),
+        Plan(frozenset({"p"}), frozenset({"p.1"}), frozenset({"p", "q"}), frozenset({("p.1", "q.1")})),
+    ),
+)
+# It has listed the packs, one of which has gone since, marked and proposed; another one may be quicker.
+ABOUT_TO_MERGE = Collector(
+    "c",
+    merges=True,
+    step="open a merging",
+    epoch=1,
+    listed=CONDEMNED.pack_names(),
+    committed=frozenset({"keep"}),
+    proposal=CONDEMNED.plans[1],
+)
 
 SCENARIOS: dict[str, Scenario] = {
     "a backup while garbage goes": (LEFT, (Collector("c"), _writer("w", "A"))),
@@ -128,5 +157,11 @@ SCENARIOS: dict[str, Scenario] = {
     "a repair and two collections": (HURT, (Repairer("r"), Collector("c"), Collector("d"))),
     "a repair while what it heals is deleted": (HURT, (Repairer("r"), Collector("c", 2), Deleter("p"))),
     "a long backup goes over to a newer plan": (LEFT, (Collector("c"), _writer("w", "AC", renews=True))),
+    "runs are merged": (GONE_AND_MOVED, (Collector("c", 2, merges=True), _writer("w", "AB"))),
+    "two merge runs": (GONE_AND_MOVED, (Collector("c", merges=True), Collector("d", merges=True))),
+    "runs are merged while garbage goes": (
+        CONDEMNED._replace(packs=frozenset({("keep.1", chunks("B"), "keep")})),
+        (ABOUT_TO_MERGE, Collector("d"), _writer("w", "A")),
+    ),
     "two that go over": (FAMILY, (Collector("c", 2), Deleter("p"), _writer("w", "AB", "p", renews=True))),
 }

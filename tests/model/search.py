@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.model.collector import STUCK
+from tests.model.collector_state import STUCK
 from tests.model.parties import Party, lost_while_read, steps
 from tests.model.rules import Rules
 from tests.model.world import World

@@ -15,6 +15,7 @@ GARBAGE = "a backup while garbage goes"
 KNOWN = "garbage in a run with what is needed"
 LATE = "a parent that needs what is condemned"
 READING = "a restore while its point goes"
+MERGED = "runs are merged"
 RENEWAL = "a long backup goes over to a newer plan"
 TWICE = "a chunk that lies twice"
 REPAIR = "a repair while garbage goes"
@@ -38,6 +39,11 @@ LOSES_IN = {
     "plans_are_cumulative": KNOWN,
     "named_stays_condemned": KNOWN,
     "runs_never_return": "two collectors and a backup",
+    "merged_before_named": "two merge runs",
+    "merged_only_where_named": "runs are merged while garbage goes",
+    "merged_from_runs_in_force": MERGED,
+    "unnamed_run_in_open_session": "two merge runs",
+    "runs_go_by_newest_plan": "two merge runs",
     "undeleted_stays_condemned": "garbage that is locked",
     "marked_again": GARBAGE,
     "live_means_clean": LATE,

@@ -48,6 +48,7 @@ class Collected:
     freed_bytes: int
     kept_packs: int
     waiting: Mapping[str, str] = field(default_factory=dict)
+    merged_index_runs: int = 0
     young_packs: int = 0
     young_bytes: int = 0
     locked_packs: int = 0

@@ -3,7 +3,7 @@
 An entry costs the row as stored (54 B) and an 8-byte prefix; a hit by prefix is confirmed against the whole id.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,9 +147,22 @@ def _freeze(recent: dict[tuple[bytes, int], Place]) -> SortedRun:
 
 
 def _merge(first: SortedRun, second: SortedRun) -> SortedRun:
-    table = {pack: number for number, pack in enumerate(first.packs)}
-    numbers = np.array([table.setdefault(pack, len(table)) for pack in second.packs], np.uint32)
-    moved = second.rows.copy()
-    moved["pack"] = numbers[second.rows["pack"]]
+    return SortedRun.of(*merged_rows([(first.rows, first.packs), (second.rows, second.packs)]))
+
+
+def merged_rows(
+    parts: Sequence[tuple[Rows, tuple[PackRow, ...]]], without: frozenset[bytes] = frozenset()
+) -> tuple[Rows, tuple[PackRow, ...]]:
+    """The rows of all these, sorted by id, with the packs that they count in; none of the packs in `without`."""
+    table: dict[PackRow, int] = {}
+    columns: list[Rows] = [np.empty(0, ROW)]
+    for rows, packs in parts:
+        kept = np.array([pack.pack not in without for pack in packs], bool)
+        numbers = np.array(
+            [table.setdefault(pack, len(table)) if kept[at] else 0 for at, pack in enumerate(packs)], np.uint32
+        )
+        moved = rows[kept[rows["pack"]]]
+        moved["pack"] = numbers[moved["pack"]]
+        columns.append(moved)
     # Without the type numpy would give back this machine's byte order, and the rows would be stored in it.
-    return SortedRun.of(_sorted(np.concatenate([first.rows, moved], dtype=ROW)), tuple(table))
+    return _sorted(np.concatenate(columns, dtype=ROW)), tuple(table)

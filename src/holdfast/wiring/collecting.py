@@ -41,6 +41,7 @@ def collect(
         deleted_packs=report.deleted,
         freed_bytes=report.freed_bytes,
         kept_packs=report.kept,
+        merged_index_runs=report.merged_runs,
         young_packs=report.young,
         young_bytes=report.young_bytes,
         locked_packs=report.locked,

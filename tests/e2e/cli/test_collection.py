@@ -6,7 +6,7 @@ import pytest
 
 COLLECTION_FIELDS = {
     "dry_run", "plan", "restore_points", "packs", "stored_bytes", "condemned_packs", "condemned_bytes",
-    "repacked_packs", "written_bytes", "deleted_packs", "freed_bytes", "kept_packs", "young_packs",
+    "repacked_packs", "written_bytes", "deleted_packs", "freed_bytes", "kept_packs", "merged_index_runs", "young_packs",
     "young_bytes", "waiting", "locked_packs",
     "renewed_locks",
 }  # fmt: skip

@@ -13,6 +13,7 @@ from holdfast.domain.errors import (
 )
 from holdfast.domain.numerals import counted
 from holdfast.repository.collection.fence import SILENCE, OpenSession, close_dead, wait_for_sessions
+from holdfast.repository.collection.index_runs import IndexRuns, delete_runs, read_runs
 from holdfast.repository.collection.marking import Marking, PackUse
 from holdfast.repository.collection.planning import (
     DeadPacks,
@@ -25,6 +26,7 @@ from holdfast.repository.collection.planning import (
 )
 from holdfast.repository.collection.repacking import Repacked, repack
 from holdfast.repository.collection.roots import Roots, read_roots
+from holdfast.repository.collection.run_merging import TIDY, Merging, Tidiness, merge_runs
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
@@ -42,9 +44,11 @@ _TRIES = 5
 class CollectionOrder:
     """`patience`: how long sessions that do not know the plan are waited for; then another collection goes on.
     `rekey_bytes`: instead of what is worth it, so much of what is under older key epochs is repacked.
+    `tidiness`: when index runs are looked through and merged.
     """
 
     patience: timedelta = timedelta(minutes=10)
+    tidiness: Tidiness = TIDY
     repack: bool = True
     dry_run: bool = False
     rekey_bytes: int = 0
@@ -54,7 +58,8 @@ class CollectionOrder:
 class CollectionReport:
     """What was found and done. `condemned` and `repacked` count packs of this collection's own plan, `kept` those that
     are condemned and still there, `locked` those of them that a lock holds; bytes are as stored. `young`: cold packs
-    that nothing needs and that cost as much deleted as kept. `waiting`: sessions that hold the rest up.
+    that nothing needs and that cost as much deleted as kept. `merged_runs`: index runs that others took the place of.
+    `waiting`: sessions that hold the rest up.
     """
 
     epoch: int
@@ -71,6 +76,7 @@ class CollectionReport:
     locked: int = 0
     young: int = 0
     young_bytes: int = 0
+    merged_runs: int = 0
     waiting: tuple[OpenSession, ...] = ()
     dry_run: bool = False
 
@@ -146,10 +152,15 @@ class Collection:
         )
         moved = [one for one in repacked if one.survivors]
         report = _with_young(report, dead, packs)
-        proposal = next_plan(repository, found, dead.packs, moved)
-        if not proposal.newly_condemned and not moved:
+        merging, runs = self._merge(found, moved)
+        proposal = next_plan(repository, found, dead.packs, moved, runs, merging)
+        forgotten = len(found.plan.condemned) - len(proposal.plan.condemned)
+        tidier = merging.worth_a_plan or forgotten > self._order.tidiness.gone
+        if not (proposal.newly_condemned or moved or tidier):
             return report
-        if not self._publish(proposal.plan):
+        published = self._publish(proposal.plan)
+        merging.end()
+        if not published:
             return None
         report = _with_plan(report, proposal, moved, packs)
         waiting = self._wait(proposal.plan)
@@ -163,9 +174,19 @@ class Collection:
         needed = again.uses.keys() | self._read_in_place(proposal.plan, packs, roots)
         needed |= _after_repacking(found.uses, moved)
         report = self._sweep(report, proposal.plan, needed, packs)
-        for key in sorted(proposal.left_out):
-            repository.store.delete(key)
-        return report
+        delete_runs(repository, proposal.plan, proposal.left_out)
+        return dataclasses.replace(report, merged_runs=len(merging.replaced))
+
+    def _merge(self, found: Findings, moved: list[Repacked]) -> tuple[Merging, IndexRuns]:
+        """The runs under the plan; where they were all read, small ones are merged. What is out of force goes."""
+        repository, plan, packs = self._repository, found.plan, found.packs
+        written = frozenset[str]().union(*(one.index_runs for one in moved))
+        tidiness = self._order.tidiness
+        unread = plan.index_runs if tidiness.is_kept(repository, plan, packs) else frozenset[str]()
+        runs = read_runs(repository, plan, found.opened, written, unread)
+        delete_runs(repository, plan, runs.obsolete)
+        gone = frozenset(pack for pack in plan.condemned if not unread and not packs.stands(pack))
+        return merge_runs(repository, plan, runs, gone, tidiness.runs), runs
 
     def _wait(self, plan: Plan) -> tuple[OpenSession, ...]:
         if not plan.epoch:

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError, IntegrityError, NeedsRetrievalError, ObjectNotFoundError
+from holdfast.domain.errors import FormatError, NeedsRetrievalError, ObjectNotFoundError
+from holdfast.repository.collection.index_runs import IndexRuns
 from holdfast.repository.collection.marking import PackUse
 from holdfast.repository.collection.repacking import Repacked
+from holdfast.repository.collection.run_merging import NOTHING_MERGED, Merging
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import DIRECTORY_ENTRY, FOOTER, HEADER_BYTES, TAG_BYTES, PackHeader
 from holdfast.repository.format.plan import Plan
-from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.pack_directory import read_header
 from holdfast.repository.standing_packs import StandingPacks
@@ -133,69 +134,42 @@ def _is_sparse(use: PackUse, size_bytes: int) -> bool:
 
 
 def next_plan(
-    repository: Repository, found: Findings, dead: frozenset[bytes], repacked: Iterable[Repacked]
+    repository: Repository,
+    found: Findings,
+    dead: frozenset[bytes],
+    repacked: Iterable[Repacked],
+    runs: IndexRuns,
+    merging: Merging = NOTHING_MERGED,
 ) -> Proposal:
-    """Cumulative: what was condemned stays so until it is gone and no index run in force names it."""
+    """Cumulative: what was condemned stays so until it is gone and no index run in force names it. `runs`: read after
+    the repacking, of which every run is among them.
+    """
     survivors = dict(found.plan.survivors)
     moved: set[bytes] = set()
-    written: set[str] = set()
     for one in repacked:
         moved |= one.survivors.keys()
-        written |= one.index_runs
         for pack, others in one.survivors.items():
             survivors[pack] = survivors.get(pack, frozenset()) | others
     new = (dead | moved) - found.plan.condemned
     everything = found.plan.condemned | new
-    runs = read_runs(repository, found.plan, found.opened, frozenset(written))
-    left_out = {
+    left_out = merging.replaced | {
         key
-        for key, packs in runs.usable.items()
-        if packs <= everything and not any(found.packs.stands(pack) for pack in packs)
+        for key, facts in runs.usable.items()
+        if facts.packs <= everything and not any(found.packs.stands(pack) for pack in facts.packs)
     }
-    named = frozenset[bytes]().union(*(packs for key, packs in runs.usable.items() if key not in left_out))
-    kept = frozenset(pack for pack in everything if runs.lost or pack in named or found.packs.stands(pack))
+    in_force = {key: facts for key, facts in {**runs.usable, **merging.written}.items() if key not in left_out}
+    named = frozenset[bytes]().union(*(facts.packs for facts in in_force.values()))
+    unknown = runs.lost | runs.unread
+    kept = frozenset(pack for pack in everything if unknown or pack in named or found.packs.stands(pack))
+    keys = in_force.keys() | unknown
+    sessions = {names.session_of_run(key) for key in keys}
+    merged = {**found.plan.merged, **merging.merged}
     plan = Plan(
         epoch=found.plan.epoch + 1,
         live=found.clean,
         condemned=kept,
-        index_runs=frozenset((runs.usable.keys() - left_out) | runs.lost),
+        index_runs=frozenset(keys),
         survivors={pack: others for pack, others in survivors.items() if pack in kept},
+        merged={session: serves for session, serves in merged.items() if session in sessions},
     )
-    return Proposal(plan, new, frozenset(left_out))
-
-
-@dataclass(frozen=True, slots=True)
-class IndexRuns:
-    """Under a plan: runs that may be in force, with the packs that they name; those of whom this cannot be told, being
-    damaged or missing; and of these the ones that are in force.
-    """
-
-    usable: Mapping[str, frozenset[bytes]]
-    unreadable: frozenset[str]
-    lost: frozenset[str]
-
-
-def read_runs(
-    repository: Repository, plan: Plan, opened: frozenset[bytes], newer: frozenset[str] = frozenset()
-) -> IndexRuns:
-    """Usable are runs that the plan names, and newer ones of sessions that are not open. One that it left out never
-    returns. `newer`: those that are known to be in force (a point says so, or they were written just now), for a LIST
-    may leave one out.
-    """
-    usable: dict[str, frozenset[bytes]] = {}
-    unreadable: set[str] = set()
-    listed = {info.key for info in objects_under(repository.store, names.INDEX)}
-    for key in sorted(listed | plan.index_runs | newer):
-        if names.session_of_run(key) in opened:
-            continue
-        identifier = names.tenant_of_run(key)
-        access = repository.access_with(identifier, repository.tenant_by_id(identifier).keys)
-        try:
-            run = access.read_index_run(key)
-        except (IntegrityError, ObjectNotFoundError):
-            unreadable.add(key)
-            continue
-        if key in plan.index_runs or run.plan_epoch >= plan.epoch:
-            usable[key] = frozenset(row.pack for row in run.packs)
-    lost = {key for key in unreadable if key in plan.index_runs | newer or not plan.epoch}
-    return IndexRuns(usable, frozenset(unreadable), frozenset(lost))
+    return Proposal(plan, new, left_out)

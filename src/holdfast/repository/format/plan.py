@@ -5,12 +5,15 @@ from dataclasses import dataclass, field
 
 from holdfast.repository.format import cbor
 
+SERVES_ALL = bytes(16)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a collector promised: the points that may be built upon, the packs it condemned, the index runs in force.
 
-    `survivors`: for condemned packs, those that hold copies of all their live chunks.
+    `survivors`: for condemned packs, those that hold copies of all their live chunks. `merged`: sessions of merged
+    runs, and the one workload that these serve, SERVES_ALL where they serve every one.
     """
 
     epoch: int
@@ -18,6 +21,7 @@ class Plan:
     condemned: frozenset[bytes]
     index_runs: frozenset[str]
     survivors: Mapping[bytes, frozenset[bytes]] = field(default_factory=dict)
+    merged: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 NO_PLAN = Plan(0, frozenset(), frozenset(), frozenset())
@@ -32,24 +36,29 @@ def decode(body: bytes) -> Plan:
         condemned=frozenset(fields.rows("condemned", 16)),
         index_runs=frozenset(fields.texts("index_runs")),
         survivors=_survivors(fields),
+        merged={row[:16]: row[16:] for row in _rows_if_any(fields, "merged")},
     )
 
 
+def _rows_if_any(fields: cbor.Fields, key: str) -> list[bytes]:
+    return [] if fields.optional(key, bytes) is None else fields.rows(key, 32)
+
+
 def _survivors(fields: cbor.Fields) -> Mapping[bytes, frozenset[bytes]]:
-    if fields.optional("survivors", bytes) is None:
-        return {}
     found: dict[bytes, set[bytes]] = {}
-    for row in fields.rows("survivors", 32):
+    for row in _rows_if_any(fields, "survivors"):
         found.setdefault(row[:16], set()).add(row[16:])
     return {pack: frozenset(others) for pack, others in found.items()}
 
 
 def encode(plan: Plan, time: str) -> bytes:
-    """Object to bytes. A plan without survivors has no such key."""
-    rows = sorted(pack + other for pack, others in plan.survivors.items() for other in others)
+    """Object to bytes. A plan without survivors, or without merged runs, has no such key."""
+    survivors = sorted(pack + other for pack, others in plan.survivors.items() for other in others)
+    merged = sorted(session + workload for session, workload in plan.merged.items())
+    some = {key: b"".join(rows) for key, rows in (("survivors", survivors), ("merged", merged)) if rows}
     return cbor.encode(
         {
-            **({"survivors": b"".join(rows)} if rows else {}),
+            **some,
             "epoch": plan.epoch,
             "live": b"".join(sorted(plan.live)),
             "condemned": b"".join(sorted(plan.condemned)),

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.errors import FormatError, IntegrityError, NeedsRetrievalError, ObjectNotFoundError
+from holdfast.repository.collection.index_runs import IndexRuns, read_runs
 from holdfast.repository.collection.marking import Marking
-from holdfast.repository.collection.planning import Findings, IndexRuns, next_plan, read_runs
+from holdfast.repository.collection.planning import Findings, next_plan
 from holdfast.repository.collection.repacking import Repacked
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
@@ -43,10 +44,11 @@ def agree(
     packs = StandingPacks(repository.store)
     survivors = {**_passed_on(plan, outcome.survivors), **outcome.survivors}
     found = Findings(plan, {}, frozenset(), packs, opened, frozenset())
-    proposal = next_plan(repository, found, frozenset(), [Repacked(survivors, outcome.index_runs, 0, 0)]).plan
+    now = read_runs(repository, plan, opened, outcome.index_runs)
+    mended = [Repacked(survivors, outcome.index_runs, 0, 0)]
+    proposal = next_plan(repository, found, frozenset(), mended, now).plan
     gained = any(others - plan.survivors.get(pack, frozenset()) for pack, others in proposal.survivors.items())
-    named = _named(read_runs(repository, plan, opened, outcome.index_runs)) if runs.lost else frozenset()
-    replaced = replaced_runs(repository, packs, runs.lost, named | proposal.condemned)
+    replaced = replaced_runs(repository, packs, runs.lost, now.named | proposal.condemned, frozenset(plan.merged))
     if not (outcome.index_runs or proposal.condemned - plan.condemned or gained or replaced):
         return plan
     new = dataclasses.replace(proposal, index_runs=proposal.index_runs - replaced)
@@ -57,10 +59,15 @@ def agree(
 
 
 def replaced_runs(
-    repository: Repository, packs: StandingPacks, lost: frozenset[str], known: frozenset[bytes]
+    repository: Repository,
+    packs: StandingPacks,
+    lost: frozenset[str],
+    known: frozenset[bytes],
+    merged: frozenset[bytes],
 ) -> frozenset[str]:
     """Of runs that do not open or are missing, those that nobody needs: other runs name each pack that stands of their
-    sessions, or it is condemned. Such a run leaves force. It is not deleted: it may be this machine that cannot read.
+    sessions (of a merged one, whose session is in `merged`, each pack at all), or it is condemned. Such a run leaves
+    force. It is not deleted: it may be this machine that cannot read.
     """
     if not lost:
         return frozenset()
@@ -68,7 +75,11 @@ def replaced_runs(
     sessions = list(repository.surroundings.transfer.map(lambda pack: _session_of(repository, pack), unknown))
     if None in sessions:
         return frozenset()  # it may be anybody's
-    return frozenset(key for key in lost if names.session_of_run(key) not in sessions)
+    return frozenset(
+        key
+        for key in lost
+        if names.session_of_run(key) not in sessions and not (sessions and names.session_of_run(key) in merged)
+    )
 
 
 def _session_of(repository: Repository, pack: bytes) -> bytes | None:
@@ -76,10 +87,6 @@ def _session_of(repository: Repository, pack: bytes) -> bytes | None:
         return read_header(repository.store, pack).session
     except (FormatError, NeedsRetrievalError, ObjectNotFoundError):
         return None
-
-
-def _named(runs: IndexRuns) -> frozenset[bytes]:
-    return frozenset[bytes]().union(*runs.usable.values())
 
 
 def _passed_on(plan: Plan, survivors: Mapping[bytes, frozenset[bytes]]) -> dict[bytes, frozenset[bytes]]:

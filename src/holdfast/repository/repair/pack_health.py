@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from holdfast.repository.checking.pack_check import read_packs
-from holdfast.repository.collection.planning import IndexRuns
+from holdfast.repository.collection.index_runs import IndexRuns
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.plan import Plan
@@ -49,7 +49,7 @@ def read_health(
 ) -> PackHealth:
     """Read every pack. `written`: what manifests recorded of them."""
     packs = StandingPacks(repository.store)
-    named = frozenset[bytes]().union(*runs.usable.values())
+    named = runs.named
     damaged: dict[bytes, str] = {}
     unnamed: dict[bytes, bytes] = {}
     read_bytes = 0

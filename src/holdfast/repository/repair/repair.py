@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from holdfast.domain.errors import ConflictError, IntegrityError, ObjectNotFoundError
 from holdfast.domain.numerals import counted
 from holdfast.repository.checking.check import Hurt, check_repository
-from holdfast.repository.collection.planning import read_runs
+from holdfast.repository.collection.index_runs import read_runs
 from holdfast.repository.collection.roots import require_whole_ledger
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
@@ -146,9 +146,9 @@ class _Repair:
         if not self._rehearsal:
             in_force = plan.index_runs if plan.epoch else self._runs.lost
             return self._runs.unreadable - in_force
-        known = frozenset[bytes]().union(*self._runs.usable.values(), self._health.unnamed, self._health.damaged)
-        known |= self._plan.condemned
-        return replaced_runs(self._repository, self._health.packs, self._runs.unreadable, known)
+        known = self._runs.named.union(self._health.unnamed, self._health.damaged, self._plan.condemned)
+        merged = frozenset(self._plan.merged)
+        return replaced_runs(self._repository, self._health.packs, self._runs.unreadable, known, merged)
 
     def _mended(self, pack: bytes, lost: dict[bytes, set[Hurt]]) -> MendedPack:
         volumes: dict[tuple[str, str], set[str]] = defaultdict(set)

@@ -9,6 +9,7 @@ from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
+from holdfast.repository.format.plan import SERVES_ALL
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import ObjectInfo
 from holdfast.repository.sessions import WriterSession
@@ -79,12 +80,14 @@ def _ranked_runs(session: WriterSession) -> Iterator[ObjectInfo]:
     live = session.repository.ledger.state.live
     ranked: list[tuple[bool, str, ObjectInfo]] = []
     for info in objects_under(session.repository.store, prefix):
-        record = live.get(bytes.fromhex(info.key.removeprefix(prefix).partition("-")[0]), _NO_RECORD)
-        own = bool(record) and record["workload"] == session.workload
-        if own_alone and not own:
+        writer = names.session_of_run(info.key)
+        record = live.get(writer, _NO_RECORD)
+        served = session.plan.merged.get(writer, SERVES_ALL)
+        own = served == session.workload_id or (bool(record) and record["workload"] == session.workload)
+        if (own_alone and not own) or served not in (SERVES_ALL, session.workload_id):
             continue
         if record:
             ranked.append((own, record["created"], info))
         elif info.key in session.plan.index_runs:
-            ranked.append((False, "", info))
+            ranked.append((own, "", info))
     return (info for _own, _created, info in sorted(ranked, key=lambda item: item[:2], reverse=True))

@@ -1,0 +1,82 @@
+"""The collector's index runs: those that are out of force go, all others become one (rule 4.6)."""
+
+from tests.model.collector_state import NOTHING, Collector
+from tests.model.rules import Rules
+from tests.model.world import Run, World
+
+
+def after_sweep(me: Collector) -> tuple[str, ...]:
+    """What may follow a sweep, or the deletion of runs."""
+    if not me.merges:
+        return ("publish" if me.proposal else "again",)
+    following = "again" if me.proposal is None else "open a merging" if me.epoch else "publish"
+    return (following,) if me.step == "delete runs" else ("list runs", following)
+
+
+def tidy(world: World, me: Collector, rules: Rules) -> tuple[World, Collector]:
+    """The next step between a sweep and the plan, or after all."""
+    match me.step:
+        case "list runs":
+            plan = world.plans[me.epoch]
+            doomed = frozenset(
+                run.session for run in world.runs if run.session not in plan.runs and run.epoch < me.epoch
+            )
+            return world, me._replace(step="whose runs", doomed_runs=doomed)
+        case "whose runs":
+            return world, me._replace(step="which plan", doomed_runs=me.doomed_runs - world.opened)
+        case "which plan":
+            kept = rules.runs_go_by_newest_plan and world.epoch != me.epoch
+            return world, me._replace(step="delete runs", doomed_runs=NOTHING if kept else me.doomed_runs)
+        case "delete runs":
+            left = frozenset(run for run in world.runs if run.session not in me.doomed_runs)
+            return world._replace(runs=left), me._replace(step=after_sweep(me)[0], doomed_runs=NOTHING)
+        case "open a merging":
+            session = _session(me)
+            opened = world.opened | {session} if rules.unnamed_run_in_open_session else world.opened
+            following = "write the merged run" if rules.merged_before_named else "publish"
+            acknowledged = world.acknowledged | {(session, world.epoch)}
+            after = world._replace(opened=opened, acknowledged=acknowledged)
+            return after, _proposing(after, me, rules, following)
+        case "write the merged run":
+            following = "publish" if rules.merged_before_named else "end the merging"
+            return world._replace(runs=world.runs | {_merged(world, me, rules)}), me._replace(step=following)
+        case _:  # end the merging
+            session = _session(me)
+            ended = world._replace(opened=world.opened - {session}, tombstones=world.tombstones | {session})
+            return ended, me._replace(step="again" if me.step.endswith("again") else "who is open")
+
+
+def _session(me: Collector) -> str:
+    return f"{me.name}{me.rounds}"
+
+
+def _merged(world: World, me: Collector, rules: Rules) -> Run:
+    """What the runs in force say, without packs that are condemned and gone. It is in force where a plan names it."""
+    plan = world.plans[me.epoch]
+    if not rules.merged_before_named:
+        plan = world.plans[me.epoch - 1]
+    epoch = 0
+    if not rules.merged_only_where_named:
+        epoch = max(known for session, known in world.acknowledged if session == _session(me))
+    places = {
+        place
+        for run in world.runs
+        if run.session not in me.opened
+        and (run.session in plan.runs or run.epoch >= me.epoch or not rules.merged_from_runs_in_force)
+        for place in run.places
+        if place[1] in me.listed or place[1] not in plan.condemned
+    }
+    return Run(_session(me), epoch, frozenset(places))
+
+
+def _proposing(world: World, me: Collector, rules: Rules, following: str) -> Collector:
+    """The plan names the merged run alone, and condemns what stands or is named by it."""
+    if me.proposal is None:
+        return me
+    named = {pack for _chunk, pack in _merged(world, me, rules).places}
+    condemned = frozenset(pack for pack in me.proposal.condemned if pack in me.listed or pack in named)
+    runs = frozenset({_session(me)})
+    survivors = frozenset(pair for pair in me.proposal.survivors if pair[0] in condemned)
+    return me._replace(
+        step=following, proposal=me.proposal._replace(condemned=condemned, runs=runs, survivors=survivors)
+    )
