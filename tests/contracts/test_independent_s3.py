@@ -1,0 +1,95 @@
+"""The S3 store against a server that is neither moto nor ours, and that keeps to Object Lock."""
+
+import itertools
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.stores.s3.location import S3Location
+from holdfast.repository.stores.s3.session import AwsSession
+from holdfast.repository.stores.s3.store import S3Store
+from holdfast.signed_http.transport import CurlTransport
+from holdfast.testing.object_store_contract import ObjectStoreContract, keys, put
+
+START_LIMIT_SECONDS = 60.0
+_ANNOUNCEMENT = re.compile(r"Running on http://127\.0\.0\.1:(\d+)")
+_bucket_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory, free_port) -> Iterator[str]:
+    folder: Path = tmp_path_factory.mktemp("server")
+    program = shutil.which("ministack", path=str(Path(sys.executable).parent))
+    assert program, "the extra `dev` brings it: ministack"
+    environment = {**os.environ, "GATEWAY_PORT": str(free_port), "BIND_HOST": "127.0.0.1", "TMPDIR": str(folder)}
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([program], stdout=output, stderr=output, env=environment, cwd=folder)
+    try:
+        deadline_seconds = time.monotonic() + START_LIMIT_SECONDS
+        while not _ANNOUNCEMENT.search(log.read_text()):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline_seconds, log.read_text()
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{free_port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def plain_client(endpoint) -> Any:
+    return botocore.session.Session().create_client("s3", endpoint_url=endpoint, region_name="us-east-1")
+
+
+@pytest.fixture
+def store(endpoint, plain_client) -> Iterator[ObjectStore]:
+    bucket = f"bucket-{next(_bucket_numbers)}"
+    plain_client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    store = S3Store(S3Location(bucket, "p", "us-east-1", endpoint), AwsSession("us-east-1"), CurlTransport())
+    yield store
+    store.close()
+
+
+class TestLocks:
+    """Those parts of the contract that versions and locks touch."""
+
+    strict_locks = True
+    now = ObjectStoreContract.now
+    test_no_object_is_written_twice = ObjectStoreContract.test_no_object_is_written_twice
+    test_one_of_many_writers_wins = ObjectStoreContract.test_one_of_many_writers_wins
+    test_what_is_deleted_is_gone = ObjectStoreContract.test_what_is_deleted_is_gone
+    test_what_was_deleted_has_no_version_left = ObjectStoreContract.test_what_was_deleted_has_no_version_left
+    test_a_version_is_read_by_its_name = ObjectStoreContract.test_a_version_is_read_by_its_name
+    test_a_lock_is_kept_or_refused = ObjectStoreContract.test_a_lock_is_kept_or_refused
+
+
+def test_what_a_delete_marker_hides_is_read_and_deleted(store, plain_client):
+    put(store, "packs/aa/1", b"some bytes")
+    bucket = store.location.split("/")[2]
+    plain_client.delete_object(Bucket=bucket, Key="p/packs/aa/1")
+    assert keys(store) == []
+    assert bytes(store.get("packs/aa/1", 5, 5)) == b"bytes"
+    assert store.head("packs/aa/1").size_bytes == 10
+    assert store.delete("packs/aa/1")
+    left = plain_client.list_object_versions(Bucket=bucket)
+    assert not left.get("Versions")
+    assert not left.get("DeleteMarkers")
