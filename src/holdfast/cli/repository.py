@@ -88,7 +88,7 @@ def show(
         return names.show(url, voice)
     with local.opened(url, given_password(password_file), voice.warn, accept_ledger=accept_ledger) as opened:
         document = documents.repository(opened.repository, stored_by_epoch(opened.repository))
-        voice.document(document, lambda: facts_table(as_facts(document)))
+        voice.document(document, lambda: documents.repository_table(document))
         if is_overdue(opened.repository):
             voice.warn(
                 f"locks begin to end on {short_time(document['locks_hold_until'])} and nobody renews them: "

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.quantities import human_size, short_time
-from holdfast.cli.tables import facts_table, rows_table
+from holdfast.cli.tables import as_facts, facts_table, rows_table
 from holdfast.domain.numerals import counted
 from holdfast.domain.time import format_time
 
@@ -35,6 +35,11 @@ def new_repository(new: "NewRepository") -> Document:
     }
 
 
+def by_epoch(stored: "Mapping[int, int]") -> list[Document]:
+    """Bytes of packs by the key epoch under which they are sealed, ascending."""
+    return [{"key_epoch": kid, "size_bytes": size} for kid, size in stored.items()]
+
+
 def repository(found: "Repository", stored_by_epoch: "Mapping[int, int]") -> Document:
     """Of `repository show`; `stored_by_epoch`: bytes of packs by the key epoch under which they are sealed."""
     from holdfast.repository.renewal.notice import holds_until, last_renewal
@@ -53,7 +58,7 @@ def repository(found: "Repository", stored_by_epoch: "Mapping[int, int]") -> Doc
         "pack_size_bytes": config.pack_size_bytes,
         "encryption_suite": config.suite,
         "key_epoch": found.master.kid,
-        "stored_by_key_epoch": {str(kid): size for kid, size in stored_by_epoch.items()},
+        "stored_by_key_epoch": by_epoch(stored_by_epoch),
         "ledger_sequence": state.sequence,
         "ledger_head": state.head.hex(),
         "restore_points": len(state.live),
@@ -71,6 +76,14 @@ def renewal(report: "RenewalReport") -> Document:
         "latest_promise": None if latest is None else format_time(latest),
         "locks_hold_until": format_time(report.holds_until),
     }
+
+
+def repository_table(document: Document) -> str:
+    """Of `repository show`, for people."""
+    stored = ", ".join(
+        f"{human_size(one['size_bytes'])} under {one['key_epoch']}" for one in document["stored_by_key_epoch"]
+    )
+    return facts_table(as_facts(document | {"stored_by_key_epoch": stored}))
 
 
 def statistics(found: "RepositoryStatistics") -> Document:

@@ -9,6 +9,7 @@ from holdfast.cli.command import command
 from holdfast.cli.options import PasswordFileOption, RepositoryArgument
 from holdfast.cli.passwords import given_password
 from holdfast.cli.quantities import human_size
+from holdfast.cli.repository_documents import by_epoch
 from holdfast.cli.tables import facts_table
 from holdfast.cli.voice import Voice
 from holdfast.domain.numerals import counted
@@ -46,7 +47,7 @@ def _document(done: "Rekeyed") -> dict[str, Any]:
         "written_bytes": done.written_bytes,
         "deleted_packs": done.deleted,
         "freed_bytes": done.freed_bytes,
-        "stored_by_key_epoch": {str(kid): size for kid, size in done.stored_bytes.items()},
+        "stored_by_key_epoch": by_epoch(done.stored_bytes),
         "waiting": [{"session": one.session.hex(), "opened": one.since} for one in done.waiting],
     }
 
