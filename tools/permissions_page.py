@@ -22,6 +22,7 @@ from holdfast.aws.policies.worker import (
     worker_boundary_grants,
     worker_lock_grant,
     worker_restore_grants,
+    worker_verify_grants,
 )
 
 ACCOUNT, KEY, EVENTS = "ACCOUNT", "KEY-OF-THE-STACK", "QUEUE-OF-EVENTS"
@@ -102,6 +103,7 @@ def page() -> str:
         _section("The role of another account", production_account_grants("aws", ACCOUNT, ("INSTANCE-ROLE",), keys)),
         _section("A worker that backs up", worker_backup_grants(scope, snapshots, ("SNAPSHOT-KEY",))),
         _section("A worker that restores", worker_restore_grants(scope, "SESSION-OF-THE-APPLIANCE", keys)),
+        _section("A worker that verifies", worker_verify_grants(scope)),
         _section("The boundary of all workers", worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS)),
         IMMUTABLE_HEAD,
         _section("Immutable: the appliance", lock_grants("aws", (RepositoryPlace("BUCKET", "PREFIX", True),))),

@@ -247,6 +247,24 @@ def test_a_restore_survives_death_at_any_boundary(restore, number):
     assert_nothing_left(site)
 
 
+def verify(site: SimulatedSite, boundary: Callable[[int, str], None] | None) -> object:
+    newest = points(site, "image-backup")[-1]
+    return site.run(lambda appliance: appliance.service.verify_point(newest.id), boundary)
+
+
+@pytest.mark.parametrize("number", range(1, boundaries_of(backed_up_before, verify) + 1))
+def test_a_verification_survives_death_at_any_boundary(number):
+    site = SimulatedSite()
+    backed_up_before(site)
+    launches = site.cloud.worker_world.launches
+    verify(site, dying_at(number))
+    assert site.last.engine.dead
+    recover(site)
+    assert_consistent(site)
+    assert points(site, "image-backup")[-1].verification is not None
+    assert site.cloud.worker_world.launches - launches == 1, "no worker twice"
+
+
 def test_a_session_that_was_opened_and_never_started_is_started():
     site = SimulatedSite()
     backed_up_before(site)

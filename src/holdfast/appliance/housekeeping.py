@@ -9,6 +9,7 @@ from functools import partial
 from holdfast.appliance.collection_clock import CollectionClock, CollectionRhythm
 from holdfast.appliance.event_pump import EventPump
 from holdfast.appliance.expiry import Expiry
+from holdfast.appliance.health_checks import HealthChecks
 from holdfast.appliance.history import Pruning
 from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
 from holdfast.appliance.reaper import Reaper
@@ -41,8 +42,8 @@ class Rhythm:
 
 
 class Housekeeping:
-    """Scheduler, event pump, recovery of sessions, settlement of backups, reaper, expiry of points, pruning,
-    collections of garbage.
+    """Scheduler, health checks, event pump, recovery of sessions, settlement of backups, reaper, expiry of points,
+    pruning, collections of garbage.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Housekeeping:
         self._pruning = Pruning(surface)
         self._rhythm = rhythm if rhythm is not None else Rhythm()
         self._scheduler = Scheduler(surface, workflows.book, partial(service.start_run, trigger=TRIGGER))
+        self._health_checks = HealthChecks(surface, workflows.book, service.start_health_check)
         self._expiry = Expiry(surface, workflows)
         self._collections = CollectionClock(surface, service.start_collection, self._rhythm.collections)
         self._stop = threading.Event()
@@ -73,6 +75,7 @@ class Housekeeping:
         for repository in self._surface.records.repositories.all():
             set_repository_limit(engine, repository)
         self._begin("scheduler", self._scheduler.tick, rhythm.schedule_seconds)
+        self._begin("health checks", self._health_checks.tick, rhythm.schedule_seconds)
         self._begin("recovery", self._recovery.sweep, rhythm.recovery_seconds)
         self._begin("settlement", self._settle, rhythm.settle_seconds)
         self._begin("reaper", self._reap, rhythm.reaper_seconds)

@@ -24,6 +24,7 @@ from holdfast.appliance.surface import Surface
 from holdfast.appliance.task_order import TaskOrder, order_of
 from holdfast.appliance.worker_fleet import WorkerFleet
 from holdfast.domain.errors import HoldfastError, UnavailableError
+from holdfast.domain.numerals import counted
 from holdfast.domain.policy import BackupTarget, WorkerMode
 from holdfast.domain.retention import promised_until
 from holdfast.domain.session import LogLevel, Task, TaskProgress
@@ -77,6 +78,9 @@ class ImageBackup:
         """
         kept, meant = self._surface.records.open_backups, errand.open_backup(errand.facts.work)
         kept.put(meant)
+        if damaged := errand.damaged_packs():
+            what = f"{counted(len(damaged), 'damaged pack')} of earlier restore points: nothing is built upon them"
+            self._book.say(errand.facts.session_id, what, LogLevel.WARNING, errand.task_id)
         opened = errand.prepared(1).session
         if opened != meant.work:
             kept.put(errand.open_backup(opened))
@@ -186,8 +190,23 @@ class _BackupErrand:
         with self._surface.repositories.open(target.repository) as repository:
             name = task.workload.repository_name
             return repository.prepare_backup(
-                self._work, attempt, tenant, name, volumes, target.compression, self._promise()
+                self._work,
+                attempt,
+                tenant,
+                name,
+                volumes,
+                target.compression,
+                self._promise(),
+                self.damaged_packs(),
             )
+
+    def damaged_packs(self) -> frozenset[str]:
+        """What verifications of this instance's points have found damaged: new points do not build upon it."""
+        task, target = _task_of(self._surface, self.task_id)
+        workload = task.workload
+        points = self._surface.records.points.of_workload(workload.account, workload.region, workload.id)
+        found = [one.verification for one in points if one.repository == target.repository and one.verification]
+        return frozenset().union(*(one.damaged_packs for one in found))
 
     def _promise(self) -> datetime | None:
         """What the policy's limits by time promise, counted from when the run began: never longer than they keep it."""

@@ -1,7 +1,7 @@
 """Accounts and repositories that the appliance works with."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -9,6 +9,7 @@ from functools import partial
 from holdfast.appliance.desk import Desk
 from holdfast.appliance.lanes import set_repository_limit
 from holdfast.appliance.ports.repositories import Examined
+from holdfast.appliance.verify_task import VerifyOrder
 from holdfast.domain.errors import ConflictError, NotFoundError, PermissionDeniedError, UsageError, WrongKeyError
 from holdfast.domain.history import ROWS_AT_ONCE, in_portions
 from holdfast.domain.identifiers import checked_name
@@ -163,6 +164,13 @@ class Infrastructure(Desk):
         in_portions(partial(self._records.points.forget_in, name), ROWS_AT_ONCE)
         self._records.repositories.remove(name)
 
+    def _repositories_of(self, points: Iterable[str]) -> set[str | None]:
+        found = set()
+        for point_id in points:
+            with suppress(NotFoundError):
+                found.add(self._records.points.get(point_id).repository)
+        return found
+
     def _check_nothing_works_in(self, repository: str) -> None:
         """Neither a backup that may still become a point there, nor a session about it or one of its points."""
         ids = [one.session_id for one in self._records.open_backups.all() if one.repository == repository]
@@ -171,6 +179,9 @@ class Infrastructure(Desk):
                 with suppress(NotFoundError):
                     if self._records.points.get(session.subject).repository == repository:
                         ids.append(session.id)
+            elif session.kind == SessionKind.VERIFY:
+                points = VerifyOrder.of(self._records.sessions.details(session.id)).points.values()
+                ids += [session.id] if repository in self._repositories_of(points) else []
             elif session.kind in (SessionKind.COLLECT_GARBAGE, SessionKind.LOOK_FOR_GARBAGE):
                 ids += [session.id] if session.subject == repository else []
         if ids:

@@ -11,6 +11,7 @@ from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.policy import WorkerMode
 
 _WORKERS, _SNAPSHOTS, _RESTORES, _LOCAL, _COLLECTIONS = "workers", "snapshots", "restores", "local", "collections"
+_VERIFICATIONS = "verifications"
 # One after the other: a second one at once would only meet the plans of the first.
 _COLLECTIONS_IN_REPOSITORY = 1
 
@@ -27,6 +28,7 @@ class Limits:
     restores_in_region: int = 8
     local_workers: int = 2
     collections: int = 2
+    verifications: int = 4
 
 
 def set_limits(engine: Engine, limits: Limits) -> None:
@@ -36,6 +38,7 @@ def set_limits(engine: Engine, limits: Limits) -> None:
     engine.limit(_RESTORES, limits.restores, limits.restores_in_region)
     engine.limit(_LOCAL, limits.local_workers)
     engine.limit(_COLLECTIONS, limits.collections, _COLLECTIONS_IN_REPOSITORY)
+    engine.limit(_VERIFICATIONS, limits.verifications)
 
 
 def set_repository_limit(engine: Engine, repository: RepositoryDefinition) -> None:
@@ -66,6 +69,11 @@ def restore_lane(region: str) -> Lane:
 def collection_lane(repository: str) -> Lane:
     """For collections of garbage; they wait for no backup here, nor hold one up."""
     return Lane(_COLLECTIONS, repository)
+
+
+def verification_lane() -> Lane:
+    """For verifications, each with one worker at a time; neither a backup nor a restore waits for them."""
+    return Lane(_VERIFICATIONS)
 
 
 def _queue_of(repository: str) -> str:

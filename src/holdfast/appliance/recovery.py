@@ -2,13 +2,14 @@
 
 from holdfast.appliance.collection_work import COLLECTION
 from holdfast.appliance.configurations import Configurations
-from holdfast.appliance.lanes import collection_lane, restore_lane
+from holdfast.appliance.lanes import collection_lane, restore_lane, verification_lane
 from holdfast.appliance.point_deletion import DELETE_POINT
 from holdfast.appliance.policy_run import POLICY_RUN
 from holdfast.appliance.ports.engine import Lane
 from holdfast.appliance.restore_task import RESTORE
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface
+from holdfast.appliance.verify_task import VERIFICATION
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.session import Session, SessionKind
 
@@ -17,10 +18,11 @@ _WORKFLOWS = {
     SessionKind.MANUAL_SNAPSHOT: POLICY_RUN,
     SessionKind.RESTORE: RESTORE,
     SessionKind.DELETE_POINT: DELETE_POINT,
+    SessionKind.VERIFY: VERIFICATION,
     SessionKind.COLLECT_GARBAGE: COLLECTION,
     SessionKind.LOOK_FOR_GARBAGE: COLLECTION,
 }
-_WITHOUT_TASK = (SessionKind.POLICY, SessionKind.MANUAL_SNAPSHOT)
+_WITHOUT_TASK = (SessionKind.POLICY, SessionKind.MANUAL_SNAPSHOT, SessionKind.VERIFY)
 
 
 class Recovery:
@@ -43,6 +45,8 @@ class Recovery:
                 return restore_lane(str(self._surface.records.sessions.details(session.id)["region"]))
             case SessionKind.COLLECT_GARBAGE | SessionKind.LOOK_FOR_GARBAGE:
                 return collection_lane(session.subject)
+            case SessionKind.VERIFY:
+                return verification_lane()
             case _:
                 return None
 

@@ -27,6 +27,8 @@ def check_schedules(policy: Ec2Policy) -> None:
     for path, target in (("snapshot", policy.snapshot), ("backup", policy.backup)):
         if target is not None and target.schedule is not None:
             _check(target.schedule, f"spec.{path}.schedule")
+    if policy.health_check is not None:
+        _check(policy.health_check.schedule, "spec.health_check.schedule")
     if policy.backup is not None and policy.backup.schedule is not None:
         for tier in moments_of(policy.backup):
             if tier.harmonized:

@@ -9,6 +9,7 @@ from holdfast.appliance.policy_office import PolicyOffice
 from holdfast.appliance.repository_rescan import RepositoryRescan
 from holdfast.appliance.results import Results
 from holdfast.appliance.snapshot_rescan import SnapshotRescan
+from holdfast.appliance.verification_office import VerificationOffice
 
 
 class ApplianceService(
@@ -18,6 +19,7 @@ class ApplianceService(
     RepositoryRescan,
     SnapshotRescan,
     CollectionOffice,
+    VerificationOffice,
     PolicyOffice,
     Results,
     History,

@@ -21,6 +21,7 @@ from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.settlement import Settlement
 from holdfast.appliance.snapshot_copy import SnapshotCopy
 from holdfast.appliance.surface import Surface
+from holdfast.appliance.verify_task import VERIFICATION, VerifyTask
 from holdfast.appliance.worker_fleet import WorkerFleet
 
 
@@ -54,5 +55,6 @@ def make_workflows(surface: Surface) -> Workflows:
         DELETE_POINT: PointDeletion(surface, book, retention).run,
         COLLECTION: CollectionWork(surface, book).run,
         RESTORE: RestoreTask(surface, book, fleet, planner).run,
+        VERIFICATION: VerifyTask(surface, book, fleet).run,
     }
     return Workflows(book, pump, retention, settlement, planner, named)

@@ -7,7 +7,13 @@ from holdfast.appliance.ports.cloud import WorkerOrder
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ownership import as_map, owner_of
 from holdfast.aws.policies.grants import MAX_ROLE_CHARACTERS, Grant, as_text
-from holdfast.aws.policies.worker import SnapshotsToRead, WorkerScope, worker_backup_grants, worker_restore_grants
+from holdfast.aws.policies.worker import (
+    SnapshotsToRead,
+    WorkerScope,
+    worker_backup_grants,
+    worker_restore_grants,
+    worker_verify_grants,
+)
 from holdfast.domain.errors import UsageError
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.repository.stores.s3.location import parse_s3_location
@@ -66,6 +72,8 @@ def grants_of(
     )
     if order.writes_snapshots:
         return worker_restore_grants(scope, order.owner.session_id, order.kms_key_arns)
+    if not order.reads_snapshots:
+        return worker_verify_grants(scope)
     snapshots = _described(ec2, order.reads_snapshots)
     keys = {str(one["KmsKeyId"]) for one in snapshots.values() if one.get("Encrypted") and one.get("KmsKeyId")}
     meant = _meant(order, settings.account_id, snapshots)

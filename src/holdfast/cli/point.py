@@ -7,7 +7,7 @@ import typer
 from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import human_size, short_time, to_the_minute
-from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, every, query
+from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, WorkerModeOption, connected, every, query
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import Cell, as_facts, facts_table, rows_table
 from holdfast.cli.voice import Voice
@@ -40,16 +40,30 @@ def list_(
             to_the_minute(one["created_at"]),
             human_size(one["size_bytes"]),
             ",".join(one["flags"]) or "-",
+            _verified(one),
             None if one["keep_until"] is None else to_the_minute(one["keep_until"]),
             one["repository"] or _place(one),
             one["policy"] or "-",
         )
         for one in found
     ]
-    headings = ("POINT", "KIND", "WORKLOAD", "NAME", "CREATED", "SIZE", "FLAGS", "UNTIL", "PLACE", "POLICY")
-    spare = ("POLICY", "PLACE", "NAME", "UNTIL")
+    headings = ("POINT", "KIND", "WORKLOAD", "NAME", "CREATED", "SIZE", "FLAGS", "VERIFIED", "UNTIL", "PLACE", "POLICY")
+    spare = ("POLICY", "PLACE", "NAME", "UNTIL", "VERIFIED")
     voice.document({"points": found}, lambda: rows_table(headings, rows, spare))
     return voice.status
+
+
+def _verified(point: dict[str, Any]) -> str:
+    """What came of reading it back, and when."""
+    told = point["verification"]
+    return "-" if told is None else f"{told['outcome']} {to_the_minute(told['at'])}"
+
+
+def _damage(point: dict[str, Any]) -> str | None:
+    told = point["verification"]
+    if told is None or not told["damage"]:
+        return None
+    return "; ".join(f"{one['object']} ({', '.join(one['volumes']) or 'other copies'})" for one in told["damage"])
 
 
 def _place(point: dict[str, Any]) -> str:
@@ -87,6 +101,8 @@ def _table(detail: dict[str, Any]) -> str:
         "stored": None if point["stored_bytes"] is None else human_size(point["stored_bytes"]),
         "snapshots": ", ".join(point["snapshots"].values()) or None,
         "kept in": _place(point) if point["place"] else None,
+        "verified": None if point["verification"] is None else _verified(point),
+        "damage": _damage(point),
         "missing": ", ".join(point["missing"]) or None,
         "warnings": "; ".join(point["warnings"]) or None,
         "type": made_of.get("instance_type"),
@@ -149,6 +165,19 @@ def rescan(
         voice.warn(warning)
     voice.document(found, lambda: facts_table(as_facts(found)))
     return voice.status
+
+
+@command(app, example="holdfast point verify 3fa91c")
+def verify(
+    voice: Voice,
+    point: PointIdArgument,
+    worker_mode: WorkerModeOption = "ec2",
+    no_wait: NoWaitOption = False,
+) -> int:
+    """Read an image backup back whole, by a worker: every chunk is opened and hashed again."""
+    with connected() as client:
+        session = client.send("POST", f"/points/{point}/verify", {"worker_mode": worker_mode})
+        return finish(client, voice, session, wait=not no_wait)
 
 
 @command(app, example="holdfast point delete 3fa91c --yes")

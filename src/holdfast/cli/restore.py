@@ -8,7 +8,7 @@ import typer
 from holdfast.cli.command import command
 from holdfast.cli.options import confirm
 from holdfast.cli.point import PointIdArgument
-from holdfast.cli.server_connection import NoWaitOption, connected
+from holdfast.cli.server_connection import NoWaitOption, WorkerModeOption, connected
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import rows_table
 from holdfast.cli.voice import Voice, say
@@ -17,9 +17,6 @@ from holdfast.domain.errors import ConflictError
 app = typer.Typer(name="restore", help="Bring instances and volumes back.", rich_markup_mode=None)
 
 PlanOption = Annotated[bool, typer.Option("--plan", help="Show every object that would be touched; touch none.")]
-WorkerModeOption = Annotated[
-    str, typer.Option("--worker-mode", metavar="MODE", help="Where data is moved: ec2 (an instance) or local.")
-]
 KmsKeyOption = Annotated[
     str | None, typer.Option("--kms-key", metavar="KEY", help="Encrypt the volumes under this KMS key.")
 ]

@@ -16,6 +16,9 @@ ApplianceOption = Annotated[
     typer.Option("--appliance", metavar="NAME", help="Which appliance, where the server has several."),
 ]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Return at once; see `holdfast session watch`.")]
+WorkerModeOption = Annotated[
+    str, typer.Option("--worker-mode", metavar="MODE", help="Where data is moved: ec2 (an instance) or local.")
+]
 
 
 @contextmanager

@@ -181,6 +181,13 @@ class WorkerChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """When the newest image backup of each instance is read back whole: never while the policy runs, but after it."""
+
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
 class Ec2Policy:
     """A policy for EC2 instances of one account. Of policies that match one instance the one with the lowest
     `priority` number protects it, of equals the one that was made first (E03).
@@ -195,6 +202,7 @@ class Ec2Policy:
     priority: int = 100
     snapshot: SnapshotTarget | None = None
     backup: BackupTarget | None = None
+    health_check: HealthCheck | None = None
     worker: WorkerChoice = WorkerChoice()
 
     def choose(self, found: Iterable[FoundInstance]) -> list[FoundInstance]:

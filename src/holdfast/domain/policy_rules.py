@@ -73,6 +73,8 @@ def _targets(policy: Ec2Policy) -> Iterator[str]:
             yield f"spec.backup.compression: {backup.compression!r} is none of {', '.join(COMPRESSIONS)}"
         if not backup.repository:
             yield "spec.backup.repository: a name is needed"
+    if policy.health_check is not None and backup is None:
+        yield "spec.health_check: there is no spec.backup whose points it could read"
 
 
 def _worker(policy: Ec2Policy) -> Iterator[str]:

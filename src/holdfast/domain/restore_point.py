@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from holdfast.domain.verification import Verification
 from holdfast.domain.workload import Workload
 
 
@@ -52,6 +53,7 @@ class RestorePoint:
 
     `flags` are those that still hold, none where no policy made the point. `keep_until` is until when a time keeps it
     at least; None where only a number does. `as_of` is when the run that made it began: its flags follow from that.
+    `verification`: what came of reading it back last, None where nobody has.
     """
 
     id: str
@@ -72,6 +74,7 @@ class RestorePoint:
     flags: tuple[Flag, ...] = ()
     keep_until: datetime | None = None
     as_of: datetime | None = None
+    verification: Verification | None = None
 
     @property
     def lies_in(self) -> SnapshotPlace:

@@ -19,6 +19,7 @@ class SessionKind(StrEnum):
     MANUAL_SNAPSHOT = "manual-snapshot"
     RESTORE = "restore"
     DELETE_POINT = "delete-point"
+    VERIFY = "verify"
     COLLECT_GARBAGE = "collect-garbage"
     LOOK_FOR_GARBAGE = "look-for-garbage"
     INSTALL = "install"

@@ -17,6 +17,7 @@ from holdfast.domain.policy import (
     BackupTarget,
     Ec2Policy,
     Exclusion,
+    HealthCheck,
     Schedule,
     Selection,
     SnapshotTarget,
@@ -50,6 +51,7 @@ class Spec:
     exclude: Exclusion = _NOTHING
     snapshot: SnapshotTarget | None = None
     backup: BackupTarget | None = None
+    health_check: HealthCheck | None = None
     worker: WorkerChoice = _ANY_WORKER
 
 
@@ -111,6 +113,7 @@ def read_policy(document: Mapping[str, Any]) -> Ec2Policy:
         priority=spec.priority,
         snapshot=spec.snapshot,
         backup=spec.backup,
+        health_check=spec.health_check,
         worker=spec.worker,
     )
     check_policy(policy)
@@ -124,7 +127,7 @@ def policy_document(policy: Ec2Policy) -> dict[str, Any]:
     if description := fields.pop("description"):
         metadata["description"] = description
     spec = {"account": policy.account, "regions": list(policy.regions)}
-    for name in ("priority", "select", "exclude", "snapshot", "backup", "worker"):
+    for name in ("priority", "select", "exclude", "snapshot", "backup", "health_check", "worker"):
         kept = _without_defaults(fields[name], _DEFAULTS.get(name))
         if kept is not None:
             spec[name] = kept
@@ -170,6 +173,7 @@ _DEFAULTS: dict[str, Any] = {
     "worker": to_document(WorkerChoice()),
     "snapshot": {"copy_tags": True, "tags": {}, "schedule": None},
     "backup": {"compression": "default", "schedule": None},
+    "health_check": {},
 }
 
 

@@ -7,8 +7,10 @@ from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.domain.policy import BackupTarget, Ec2Policy, Retention, Selection
 from holdfast.domain.restore_point import PointKind, RestorePoint
 from holdfast.domain.session import LogLevel, LogLine, Session, SessionKind, State, Task
+from holdfast.domain.verification import DamagedObject, Outcome, Verification
 from holdfast.domain.workload import Workload, WorkloadKind
 
+DAMAGED = DamagedObject("packs/ab/" + "ab" * 16, "it is missing", ("/dev/sdf",))
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +54,7 @@ def point(number: int, workload_number: int = 1, policy: str = "daily") -> Resto
         created_at=moment(number),
         size_bytes=1024,
         repository="vault",
+        verification=Verification(moment(number), Outcome.HURT, 3, 40, 2048, 1, (DAMAGED,)) if number % 2 else None,
     )
 
 

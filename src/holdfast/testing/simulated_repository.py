@@ -13,18 +13,19 @@ from holdfast.appliance.ports.repositories import (
     PointVolume,
     PreparedWork,
     SourceVolume,
+    Verified,
     VolumeTarget,
 )
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import (
     CancelledError,
     NotFoundError,
-    ObjectNotFoundError,
     RollbackError,
     SourceGoneError,
     WrongKeyError,
 )
 from holdfast.domain.time import format_time
+from holdfast.domain.verification import DamagedObject
 from holdfast.testing.virtual_time import BEGINNING
 
 GIB = 1024**3
@@ -76,6 +77,10 @@ class SimulatedRepository:
         self.collections: list[CollectionWish] = []
         self.pins: dict[str, str] = {}
         self.fail_next: list[Exception] = []
+        # What a verification finds of a point; points whose packs serve everybody; what the last backup was to avoid.
+        self.damage: dict[str, tuple[DamagedObject, ...]] = {}
+        self.opened: set[str] = set()
+        self.avoided_packs: frozenset[str] = frozenset()
 
     @property
     def repository_id(self) -> str:
@@ -95,12 +100,17 @@ class SimulatedRepository:
         volumes: Sequence[SourceVolume],
         compression: str,
         keep_until: datetime | None = None,
+        avoided_packs: frozenset[str] = frozenset(),
     ) -> PreparedWork:
         self._fail()
+        self.avoided_packs = avoided_packs
         opened = _Session(tenant, workload, list(volumes), opened_at=self._now(), plan=self.plan)
         known = self.sessions.setdefault(session, opened)
         if known.state != "open":
-            return self.prepare_backup(self.new_session(), attempt, tenant, workload, volumes, compression, keep_until)
+            other = self.new_session()
+            return self.prepare_backup(
+                other, attempt, tenant, workload, volumes, compression, keep_until, avoided_packs
+            )
         known.attempts.add(attempt)
         return self._work(session)
 
@@ -159,6 +169,23 @@ class SimulatedRepository:
         self._fail()
         result: Mapping[str, Mapping[str, str]] | None = self.sessions[session].results.get(attempt)
         return result
+
+    def prepare_verification(self, session: str, attempt: int, point: str, tenant: str) -> PreparedWork:
+        return self.prepare_restore(session, attempt, point, tenant, ())
+
+    def verified(self, session: str, attempt: int, point: str, tenant: str) -> Verified | None:
+        self._fail()
+        self._point(point, tenant)
+        if attempt not in self.sessions[session].results:
+            return None
+        opened = 0 if point in self.opened else 1
+        self.opened.add(point)
+        damage = self.damage.get(point, ())
+        return Verified(1, 10, GIB // 2, damage, opened)
+
+    def has_result(self, session: str, attempt: int) -> bool:
+        self._fail()
+        return attempt in self.sessions[session].results
 
     def end_reading(self, session: str) -> None:
         self.pins.pop(session, None)
@@ -276,7 +303,7 @@ class SimulatedRepository:
     def _point(self, point: str, tenant: str) -> SimulatedPoint:
         found = self.points_by_id.get(point)
         if found is None or found.tenant != tenant:
-            raise ObjectNotFoundError(f"points/{point}")
+            raise NotFoundError(f"no restore point begins with {point}", why="there is none", cure="look at the list")
         return found
 
     def _fail(self) -> None:

@@ -15,21 +15,27 @@ from holdfast.appliance.ports.repositories import (
     PointVolume,
     PreparedWork,
     SourceVolume,
+    Verified,
     VolumeTarget,
 )
 from holdfast.domain.errors import NotFoundError, ObjectNotFoundError
+from holdfast.domain.verification import DamagedObject
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.delegation import backup_side, orders, restore_side
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import PreparedBackup
 from holdfast.repository.delegation.restore_side import PreparedRestore
-from holdfast.repository.delegation.results import BackupResult, RestoreResult
+from holdfast.repository.delegation.results import BackupResult, RestoreResult, VerifyResult
+from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.locks.terms import lock_end
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, find_point, list_points, load_manifest
+from holdfast.repository.presence import is_there
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions import read_point, retire
+from holdfast.repository.verification.acceptance import accept_verification
+from holdfast.repository.verification.preparing import PreparedVerification, prepare_verification, write_verify_task
 from holdfast.repository.writing.parents import Method
 
 
@@ -69,6 +75,7 @@ class DelegatedRepository:
         volumes: Sequence[SourceVolume],
         compression: str,
         keep_until: datetime | None = None,
+        avoided_packs: frozenset[str] = frozenset(),
     ) -> PreparedWork:
         """Open the session with its first attempt, and leave the task of this one."""
         sources = [backup_side.VolumeSource(volume.name, dict(volume.source)) for volume in volumes]
@@ -82,6 +89,7 @@ class DelegatedRepository:
                 level,
                 session=bytes.fromhex(session),
                 keep_until=keep_until if repository.config.immutable else None,
+                avoided_packs=frozenset(map(bytes.fromhex, avoided_packs)),
             )
             prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
             parents = [one.parent.source for one in prepared.task.volumes if one.parent is not None]
@@ -145,6 +153,31 @@ class DelegatedRepository:
             return None
         return {volume.name: {key: str(value) for key, value in volume.facts.items()} for volume in result.volumes}
 
+    def prepare_verification(self, session: str, attempt: int, point: str, tenant: str) -> PreparedWork:
+        """Pin the point and leave the task of that attempt."""
+        with self.turn() as repository:
+            found = find_point(repository, point, tenant)
+            prepared = prepare_verification(repository, found, Silence(), session=bytes.fromhex(session))
+            return self._work(replace(prepared, task=write_verify_task(prepared, attempt)))
+
+    def verified(self, session: str, attempt: int, point: str, tenant: str) -> Verified | None:
+        """What the worker's result comes to; None while there is none."""
+        with self.turn() as repository:
+            try:
+                result = orders.read_result(repository, bytes.fromhex(session), attempt)
+            except ObjectNotFoundError:
+                return None
+            if not isinstance(result, VerifyResult):
+                return None
+            found = accept_verification(repository, find_point(repository, point, tenant), result)
+        damage = tuple(DamagedObject(one.object, one.why, one.volumes) for one in found.damage)
+        return Verified(found.packs, found.chunks, found.read_bytes, damage, found.opened_packs)
+
+    def has_result(self, session: str, attempt: int) -> bool:
+        """Whether the worker of that attempt has left one."""
+        with self.turn() as repository:
+            return is_there(repository.store, names.result(bytes.fromhex(session), attempt))
+
     def end_reading(self, session: str) -> None:
         """Unpin, and remove the scratch."""
         with self.turn() as repository:
@@ -170,7 +203,7 @@ class DelegatedRepository:
             for session in sessions:
                 orders.delete_scratch(repository, bytes.fromhex(session))
 
-    def _work(self, prepared: PreparedBackup | PreparedRestore) -> PreparedWork:
+    def _work(self, prepared: PreparedBackup | PreparedRestore | PreparedVerification) -> PreparedWork:
         owner = prepared.task.owner
         return PreparedWork(
             prepared.session.hex(), owner.repository.hex(), self._location, owner.kid, prepared.scratch_key

@@ -188,14 +188,14 @@ class Scene:
         """Beside the one that stands, from snapshots."""
         order = InstanceRestore(self.snapshot_point, Place.NEW, NewPlace(name="again"))
         outcome, detail = self._session(lambda service: service.start_restore(order))
-        self._end_readingd(detail)
+        self._end_restored(detail)
         return outcome
 
     def instance_in_its_place(self) -> Outcome:
         """The original is gone: its addresses and its elastic address come back."""
         gone = self._gone_instance()
         outcome, detail = self._session(lambda service: service.start_restore(InstanceRestore(gone)))
-        self._end_readingd(detail)
+        self._end_restored(detail)
         return outcome
 
     def exchange(self) -> Outcome:
@@ -368,7 +368,7 @@ class Scene:
             self._terminate(instance_id)
         return self._gone
 
-    def _end_readingd(self, detail: SessionDetail | None) -> None:
+    def _end_restored(self, detail: SessionDetail | None) -> None:
         for task in detail.tasks if detail is not None else ():
             if task.result.get("instance_id"):
                 self._terminate(str(task.result["instance_id"]))

@@ -88,6 +88,16 @@ def test_retention_keeps_as_many_as_it_says(ready, web):
             assert ready.do("image", "verify", one["id"], *words)["restore_point"] == one["id"]
 
 
+def test_an_image_backup_is_read_back(ready, web):
+    newest = next(one for one in ready.do("point", "list")["points"] if one["kind"] == "image-backup")
+    done = ready.do("point", "verify", newest["id"][:10], "--worker-mode", "local")
+    (task,) = done["tasks"]
+    assert (done["session"]["kind"], task["result"]["outcome"]) == ("verify", "good")
+    assert task["result"]["read_bytes"] > 0
+    shown = ready.until(lambda: ready.do("point", "show", newest["id"])["point"]["verification"])
+    assert (shown["outcome"], shown["packs"]) == ("good", task["result"]["packs"])
+
+
 def test_a_manual_snapshot_stays_until_a_person_deletes_it(ready, web):
     before = ready.census()
     words = ("--account", "own", "--region", ready.region)

@@ -87,3 +87,15 @@ def test_keys_are_those_of_the_snapshots():
     made, _ = grants(snapshots(2, OWNER, Encrypted=True, KmsKeyId=KEY))
     statements = {one["Sid"]: one for one in json.loads(policy_of(made))["Statement"]}
     assert statements["OpenSnapshots"]["Resource"] == [KEY]
+
+
+def test_a_worker_that_verifies_may_write_its_result_and_touch_no_snapshot():
+    order = WorkerOrder(OWNER, "s3://the-bucket-of-a-repository/prefix", "8" * 32)
+    ec2 = RecordedEc2({})
+    made = named(grants_of(ec2, SETTINGS, order, QUEUE, f"bundles/{'c' * 64}.tar.gz"))
+    writing = [grant for grant in made.values() if "s3:PutObject" in grant.actions]
+    assert [grant.resources for grant in writing] == [
+        (f"arn:aws:s3:::the-bucket-of-a-repository/prefix/sessions/{'8' * 32}/*",)
+    ]
+    assert not [action for grant in made.values() for action in grant.actions if action.startswith(("ebs:", "ec2:"))]
+    assert ec2.asked == []

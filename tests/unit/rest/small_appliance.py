@@ -188,6 +188,10 @@ class SmallAppliance:
         self.orders.append((account, region, lost_appliance))
         return SnapshotsRescanned(account, region, 3, 2, 1, ("one is left out",))
 
+    def verify_point(self, point_id, worker_mode):
+        self.orders.append((point_id, worker_mode))
+        return replace(session(3, subject=point_id), kind=SessionKind.VERIFY)
+
     def delete_point(self, point_id):
         return replace(session(3, subject=point_id), kind=SessionKind.DELETE_POINT)
 

@@ -132,6 +132,10 @@ def test_what_concerns_a_point_goes_where_the_point_is(appliance, server, comman
     assert appliance.appliance.orders[-1].point == hex_id(10)
     assert appliance.appliance.orders[-1].new.region == "eu-west-1"
     assert command.send("POST", "/restores/volumes", {"point": hex_id(10)})["kind"] == "restore"
+    assert command.send("POST", f"/points/{hex_id(10)[:31]}/verify", {"worker_mode": "local"})["kind"] == "verify"
+    assert appliance.appliance.orders[-1] == (hex_id(10), "local")
+    with pytest.raises(UsageError):
+        command.send("POST", f"/points/{hex_id(10)}/verify", {"worker": "local"})
     assert command.send("DELETE", f"/points/{hex_id(10)}")["subject"] == hex_id(10)
     with pytest.raises(UsageError):
         command.send("POST", "/restores/instance", {"place": "new"})

@@ -4,16 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.appliance.ports.repositories import SourceVolume
+from holdfast.appliance.ports.repositories import SourceVolume, Verified
+from holdfast.domain.verification import DamagedObject
 from holdfast.repository.delegation.backup_side import PreparedBackup, ordered_task
+from holdfast.repository.delegation.orders import ordered
 from holdfast.repository.delegation.tasks import BackupTask
 from holdfast.repository.delegation.worker_side import run_backup_task
+from holdfast.repository.format.pack import read_header
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.verification.preparing import PreparedVerification
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import make_small_repository
 from holdfast.wiring.delegated_repository import DelegatedRepository
 from tests.unit.repository.delegation.delegated import Disks, scratch
+from tests.unit.repository.verification.verified import worker
 
 TENANT, WORKLOAD, CONFIGURATION = "123456789012", "ec2-instance/eu-central-1/i-1", b'{"instance_id": "i-1"}'
 
@@ -29,10 +34,13 @@ class Opened:
 
     def prepare(self):
         """The session, its first task written."""
-        facts = self.disks.snapshot(f"snap-{len(self.disks.snapshots)}", b"content" * 1000)
-        volumes = [SourceVolume("/dev/xvda", facts)]
         session = self.repository.new_session()
-        return self.repository.prepare_backup(session, 1, TENANT, WORKLOAD, volumes, "default")
+        return self.repository.prepare_backup(session, 1, TENANT, WORKLOAD, [self.source()], "default")
+
+    def source(self):
+        """A new snapshot of its one disk."""
+        facts = self.disks.snapshot(f"snap-{len(self.disks.snapshots)}", b"content" * 1000)
+        return SourceVolume("/dev/xvda", facts)
 
     def work(self, prepared):
         """As a worker."""
@@ -104,3 +112,34 @@ def test_a_point_that_was_deleted_is_none(opened):
     opened.repository.retire(done.point, TENANT)
     assert opened.repository.abandon(prepared.session) is None
     assert opened.repository.points(TENANT) == []
+
+
+def test_a_point_is_verified_and_the_next_backup_leaves_alone_what_was_found(opened):
+    prepared = opened.prepare()
+    opened.work(prepared)
+    done = opened.repository.accept_backup(prepared.session, 1, CONFIGURATION)
+    reader = opened.repository.new_session()
+    opened.repository.prepare_verification(reader, 1, done.point, TENANT)
+    assert not opened.repository.has_result(reader, 1)
+    assert opened.repository.verified(reader, 1, done.point, TENANT) is None
+    (pack,) = [info.key for info in opened.inner.store.list("packs/") if is_data(opened.inner, info.key)]
+    opened.inner.store.delete(pack)
+    worker(
+        opened.inner.store, PreparedVerification(opened.inner, ordered(opened.inner, bytes.fromhex(reader), 1), True)
+    )
+    assert opened.repository.has_result(reader, 1)
+    found = opened.repository.verified(reader, 1, done.point, TENANT)
+    assert found == Verified(0, 0, 0, (DamagedObject(pack, found.damage[0].why, ("/dev/xvda",)),), 0)
+    opened.repository.end_reading(reader)
+    assert opened.left(reader) == []
+    packs = frozenset({pack.rpartition("/")[2]})
+    again = opened.repository.prepare_backup(
+        opened.repository.new_session(), 1, TENANT, WORKLOAD, [opened.source()], "default", None, packs
+    )
+    task = ordered_task(opened.inner, bytes.fromhex(again.session), 1)
+    assert [one.parent for one in task.volumes] == [None]
+    assert task.terms.condemned == set(map(bytes.fromhex, packs))
+
+
+def is_data(repository, key):
+    return not read_header(repository.store.get(key), key).holds_maps

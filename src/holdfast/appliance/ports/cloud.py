@@ -243,8 +243,9 @@ class RestoreSite(Protocol):
 @dataclass(frozen=True, slots=True)
 class WorkerOrder:
     """A worker instance to be launched. `writes_snapshots`: it makes new ones (a restore), encrypted under the KMS keys
-    of `kms_key_arns` where there are any; the keys of snapshots that it reads are found out. `lock_days`: it locks what
-    it writes in an immutable repository, for at most so many days.
+    of `kms_key_arns` where there are any; the keys of snapshots that it reads are found out. One that neither makes nor
+    reads any reads a repository, and writes nothing but its result. `lock_days`: it locks what it writes in an
+    immutable repository, for at most so many days.
     """
 
     owner: Ownership

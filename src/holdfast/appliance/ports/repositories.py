@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from holdfast.domain.collection import Collected, CollectionWish
+from holdfast.domain.verification import DamagedObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,17 @@ class Examined:
     seen: str
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What came of a verification; `opened_packs` serve other workloads' deduplication from now on."""
+
+    packs: int
+    chunks: int
+    read_bytes: int
+    damage: tuple[DamagedObject, ...]
+    opened_packs: int
+
+
 class BackupRepository(Protocol):
     """An open repository."""
 
@@ -96,9 +108,11 @@ class BackupRepository(Protocol):
         volumes: Sequence[SourceVolume],
         compression: str,
         keep_until: datetime | None = None,
+        avoided_packs: frozenset[str] = frozenset(),
     ) -> PreparedWork:
-        """Write the sealed task of that attempt. Parents are chosen with the first attempt. An immutable repository
-        promises to keep the point until `keep_until`; others promise nothing.
+        """Write the sealed task of that attempt. Parents are chosen with the first attempt, and none whose map leads to
+        one of `avoided_packs` (ids, hex), of which nothing is built upon. An immutable repository promises to keep the
+        point until `keep_until`; others promise nothing.
 
         Use the session of the answer from here on: one that was opened and then cut short is ended, and another begun.
         """
@@ -123,6 +137,20 @@ class BackupRepository(Protocol):
 
     def restored(self, session: str, attempt: int) -> Mapping[str, Mapping[str, str]] | None:
         """What the targets said, by volume: {"snapshot_id": …}; None while there is no result."""
+
+    def prepare_verification(self, session: str, attempt: int, point: str, tenant: str) -> PreparedWork:
+        """Pin the point and write the sealed task of that attempt: the packs that a worker is to read whole.
+
+        Raises UsageError where a repository cannot be read back (an archive).
+        """
+
+    def verified(self, session: str, attempt: int, point: str, tenant: str) -> Verified | None:
+        """What the worker's result comes to, as far as it is believed; None while there is none. Again: the same, but
+        for `opened_packs`. Raises IntegrityError for a result that is refused.
+        """
+
+    def has_result(self, session: str, attempt: int) -> bool:
+        """Whether the worker of that attempt has left one, of which nothing is believed yet."""
 
     def end_reading(self, session: str) -> None:
         """Unpin and remove the scratch; again is no error."""

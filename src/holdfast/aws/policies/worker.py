@@ -139,6 +139,11 @@ def worker_restore_grants(
     return grants
 
 
+def worker_verify_grants(scope: WorkerScope) -> list[Grant]:
+    """A worker that reads packs, and writes nothing but its result."""
+    return _of_every_worker(scope)
+
+
 def _reading(scope: WorkerScope, snapshots: SnapshotsToRead) -> list[Grant]:
     """Tags where there are some: a policy that names each snapshot outgrows what IAM takes at some sixty volumes."""
     if not snapshots.task_ids and not snapshots.ids:

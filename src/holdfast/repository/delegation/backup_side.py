@@ -9,16 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.domain.errors import ConflictError, NotFoundError, ObjectNotFoundError, UsageError
+from holdfast.domain.errors import ConflictError, IntegrityError, NotFoundError, ObjectNotFoundError, UsageError
+from holdfast.repository.access import TenantAccess
 from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.delegation.orders import order, ordered
 from holdfast.repository.delegation.tasks import VOLUMES_LIMIT, BackupTask, Task, TenantPart, VolumeOrder
 from holdfast.repository.format import names
-from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.presence import is_there
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import leaves
 from holdfast.repository.sessions import WriterSession, end_without_point, open_session
 from holdfast.repository.writing.parents import fixed_volumes, newest_parent
 from holdfast.repository.writing.terms import WritingTerms, terms_of
@@ -66,13 +71,15 @@ def prepare_backup(
     session: bytes | None = None,
     limits: Mapping[str, int] | None = None,
     keep_until: datetime | None = None,
+    avoided_packs: frozenset[bytes] = frozenset(),
 ) -> PreparedBackup:
     """Open a session and choose the parent of each volume, by name, in the newest point that may be inherited from.
 
     `session`: the caller's own random id, so that running this again after a crash finds what it began. A session that
     was opened and never ordered is ended and another one begun: the one that counts is the answer's.
-    `keep_until`: what an immutable repository is to promise. Raises ConflictError for a session that has ended,
-    UsageError for an archive repository.
+    `keep_until`: what an immutable repository is to promise. `avoided_packs`: known to be damaged, though no plan
+    condemns them yet; they are left alone as condemned ones are, and so is a parent's map that leads to one.
+    Raises ConflictError for a session that has ended, UsageError for an archive repository.
     """
     _check_volumes(volumes)
     if repository.config.archive_class is not None:
@@ -91,12 +98,15 @@ def prepare_backup(
     writer = open_session(repository, tenant, workload, session, keep_until)
     manifest, warnings = newest_parent(writer, only_volume=False) if with_parent else (None, ())
     parents = {} if manifest is None else fixed_volumes(manifest)
+    if manifest is not None and avoided_packs:
+        parents = _clear_of(avoided_packs, repository.access(manifest.tenant), parents)
     orders = tuple(
         VolumeOrder(volume.name, volume.source, parents.get(volume.name), volume.size_bytes) for volume in volumes
     )
     inherits = any(one.parent is not None for one in orders)
     terms = terms_of(writer, level)
-    terms = dataclasses.replace(terms, index_runs=terms.index_runs[:_RUNS_LIMIT])
+    condemned = terms.condemned | avoided_packs
+    terms = dataclasses.replace(terms, index_runs=terms.index_runs[:_RUNS_LIMIT], condemned=condemned)
     ring = repository.epochs.key_ring(writer.tenant_id, writer.tenant.keys.id_key)
     task = BackupTask(
         owner=TenantPart.of(ring),
@@ -114,6 +124,21 @@ def prepare_backup(
         keep_until=keep_until,
     )
     return PreparedBackup(repository, task, warnings)
+
+
+def _clear_of(
+    avoided: frozenset[bytes], access: TenantAccess, volumes: Mapping[str, VolumeMap]
+) -> dict[str, VolumeMap]:
+    """Those of which no block lies in one of these packs, as far as their maps open at all."""
+    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
+
+    def is_clear(volume: VolumeMap) -> bool:
+        try:
+            return not any(row.pack in avoided for _number, leaf in leaves(volume, maps) for row in leaf.packs)
+        except (IntegrityError, ObjectNotFoundError):
+            return False
+
+    return {name: volume for name, volume in volumes.items() if is_clear(volume)}
 
 
 def reprepare(repository: Repository, session: bytes) -> PreparedBackup:

@@ -32,8 +32,8 @@ class PreparedVerification:
 
     @property
     def scratch_key(self) -> bytes:
-        """SS: the one key that is wrapped for a worker."""
-        return self.repository.master.scratch_key(self.session)
+        """SS, in the task's key epoch: the one key that is wrapped for a worker."""
+        return self.repository.epochs.of(self.task.owner.kid).scratch_key(self.session)
 
 
 def prepare_verification(

@@ -32,6 +32,13 @@ class SnapshotOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyOrder:
+    """How a restore point is read back: `ec2`, a worker on an instance, or `local`, in a process of the appliance."""
+
+    worker_mode: str = "ec2"
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotRescanOrder:
     """Where to look for the snapshots of restore points; `lost_appliance` is the id of one whose points are taken on,
     too.

@@ -10,7 +10,7 @@ from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
 from holdfast.domain.session import LogLine, Session
 from holdfast.protocol.appliance_answers import ChangePage, PointDetail, SessionDetail, SnapshotsRescanned
 from holdfast.protocol.encoding import to_documents
-from holdfast.rest.appliance_api.orders import SnapshotRescanOrder
+from holdfast.rest.appliance_api.orders import SnapshotRescanOrder, VerifyOrder
 from holdfast.rest.appliance_api.use_cases import Results
 from holdfast.rest.appliance_api.watching import watch
 from holdfast.rest.authentication import Permission
@@ -21,6 +21,7 @@ LogAfter = Annotated[int, Query(ge=0, description="The last line that is known."
 WaitSeconds = Annotated[float, Query(ge=0, le=60, description="How long to wait for a first change.")]
 InstanceOrder = Annotated[InstanceRestore, Depends(Body(InstanceRestore, "the restore"))]
 RescanOrder = Annotated[SnapshotRescanOrder, Depends(Body(SnapshotRescanOrder, "the order"))]
+Verification = Annotated[VerifyOrder, Depends(Body(VerifyOrder, "the order"))]
 VolumeOrder = Annotated[VolumeRestore, Depends(Body(VolumeRestore, "the restore"))]
 
 
@@ -104,10 +105,15 @@ def _add_points(door: Door, appliance: Results) -> None:
         """Delete a restore point for good."""
         return appliance.delete_point(point_id)
 
+    def verify_point(point_id: str, order: Verification) -> Session:
+        """Read an image backup back whole; what came of it is kept with the point."""
+        return appliance.verify_point(point_id, order.worker_mode)
+
     door.add("GET", "/points", Permission.OWNER, list_points)
     door.add("POST", "/points/rescan", Permission.OWNER, rescan_snapshots)
     door.add("GET", "/points/{point_id}", Permission.OWNER, get_point)
     door.add("DELETE", "/points/{point_id}", Permission.OWNER, delete_point)
+    door.add("POST", "/points/{point_id}/verify", Permission.OWNER, verify_point)
 
 
 def _add_restores(door: Door, appliance: Results) -> None:

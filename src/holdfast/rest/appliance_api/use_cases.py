@@ -155,6 +155,9 @@ class Results(Protocol):
     def rescan_snapshots(self, account: str, region: str, lost_appliance: str | None) -> SnapshotsRescanned:
         """Take on the points that are found by the tags of their snapshots."""
 
+    def verify_point(self, point_id: str, worker_mode: str) -> Session:
+        """Read an image backup back whole. Raises NotFoundError, UsageError."""
+
     def delete_point(self, point_id: str) -> Session:
         """Delete it for good."""
 

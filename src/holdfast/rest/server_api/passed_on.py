@@ -25,7 +25,7 @@ from holdfast.protocol.appliance_answers import (
     SnapshotsRescanned,
     StoredPolicy,
 )
-from holdfast.rest.appliance_api.orders import PolicyRun, SnapshotOrder, SnapshotRescanOrder
+from holdfast.rest.appliance_api.orders import PolicyRun, SnapshotOrder, SnapshotRescanOrder, VerifyOrder
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import BASE, Body, Door
 from holdfast.server.service import ManagementServer
@@ -33,6 +33,7 @@ from holdfast.server.service import ManagementServer
 ApplianceName = Annotated[str | None, Query(description="Which appliance, where there are several.")]
 DryRun = Annotated[bool, Query(description="Say what would change, and change nothing.")]
 RescanDocument = Annotated[Any, Depends(Body(SnapshotRescanOrder, "the order", passed_on=True))]
+VerifyDocument = Annotated[Any, Depends(Body(VerifyOrder, "the order", passed_on=True))]
 PolicyDocument = Annotated[Any, Depends(Body(dict[str, Any], "the policy", passed_on=True))]
 
 
@@ -130,6 +131,11 @@ def add_passed_on(door: Door, server: ManagementServer) -> None:
         owner, detail = server.get_point(point_id, appliance)
         return _answer(server.ask_appliance(owner, "DELETE", f"/points/{detail.point.id}"))
 
+    def verify_point(point_id: str, document: VerifyDocument, appliance: ApplianceName = None) -> Response:
+        """Read an image backup back whole, by id or unique prefix; what came of it is kept with the point."""
+        owner, detail = server.get_point(point_id, appliance)
+        return _answer(server.ask_appliance(owner, "POST", f"/points/{detail.point.id}/verify", document))
+
     def rescan_snapshots(request: Request, document: RescanDocument, appliance: ApplianceName = None) -> Response:
         """Take on the restore points that are found by the tags of their snapshots."""
         lost = document.get("lost_appliance") if isinstance(document, dict) else None
@@ -140,6 +146,7 @@ def add_passed_on(door: Door, server: ManagementServer) -> None:
     door.add("POST", "/points/rescan", Permission.ADMINISTRATOR, rescan_snapshots, SnapshotsRescanned)
     door.add("PUT", "/policies/{name}", Permission.ADMINISTRATOR, apply_policy, PolicyApplied)
     door.add("DELETE", "/points/{point_id}", Permission.ADMINISTRATOR, delete_point, Session)
+    door.add("POST", "/points/{point_id}/verify", Permission.ADMINISTRATOR, verify_point, Session)
 
 
 def _add(door: Door, route: _Passed, endpoint: Callable[..., Any]) -> None:

@@ -14,6 +14,7 @@ from holdfast.aws.policies.worker import (
     worker_backup_grants,
     worker_boundary_grants,
     worker_restore_grants,
+    worker_verify_grants,
 )
 from tests.unit.aws.policies.resource_kinds import KINDS, kind_of
 
@@ -43,6 +44,7 @@ POLICIES = {
         WORKER, SnapshotsToRead("a" * 32, ("7" * 32, "6" * 32), ("snap-1",)), (KEY,), 40
     ),
     "restore worker": worker_restore_grants(WORKER, "s" * 32, (KEY,)),
+    "verify worker": worker_verify_grants(WORKER),
     "boundary": worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS, ("shop",)),
     "server, plug-in": plugin_grants(SERVER),
     "server, appliances": deployment_grants(SERVER),

@@ -5,8 +5,11 @@ import pytest
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.repository.chunk_index import ChunkIndex
-from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup
+from holdfast.repository.delegation.acceptance import accept_backup
+from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup, write_task
+from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.restore_side import finish_reading
+from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.opening import DEFAULT_TENANT, Repository
@@ -20,7 +23,7 @@ from holdfast.testing.deterministic_surroundings import deterministic_surroundin
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume, sample
 from holdfast.testing.small_repository import make_small_repository, put, restored
 from tests.faults.world import collect, publish_plan
-from tests.unit.repository.delegation.delegated import Disks, back_up, restore
+from tests.unit.repository.delegation.delegated import Disks, back_up, restore, work
 from tests.unit.repository.verification.verified import ordered, point_of, told, verify, worker
 
 BLOCK = 512 * 1024
@@ -190,3 +193,25 @@ def test_the_run_is_of_the_plan_that_was_newest(repository, disks):
     ]
     assert [offer.in_force for offer in opened] == [False]
     assert access.read_index_run(opened[0].key).plan_epoch == prepared.task.terms.plan_epoch
+
+
+def test_the_next_backup_builds_upon_nothing_that_is_damaged_and_heals_the_point_before(repository, disks):
+    facts = {"root": disks.snapshot("r", CONTENT), "data": disks.snapshot("d", CONTENT[::-1])}
+    point, _result = back_up(repository, disks, facts, "a")
+    broken = data_packs(point)[0]
+    flip(repository, broken)
+    (damage,) = verify(repository, point.session).hurt
+    avoided = frozenset({bytes.fromhex(damage.object.rpartition("/")[2])})
+    sources = [VolumeSource(name, one) for name, one in facts.items()]
+    prepared = prepare_backup(repository, DEFAULT_TENANT, "a", sources, avoided_packs=avoided)
+    parents = {one.name: one.parent is not None for one in prepared.task.volumes}
+    assert parents == {"root": False, "data": True}, "only what leads to damage is read anew"
+    write_task(prepared, 1)
+    work(repository.store, prepared, disks)
+    result = read_result(repository, prepared.session, 1)
+    assert isinstance(result, BackupResult)
+    later = accept_backup(repository, prepared.session, result)
+    assert len(data_packs(later)) == 1, "what is whole is not stored again"
+    repository.store.delete(broken)
+    assert restore(repository, later.session, "root", "data") == {"root": CONTENT, "data": CONTENT[::-1]}
+    assert verify(repository, point.session).hurt == (), "another copy opens now"

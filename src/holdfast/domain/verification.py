@@ -1,0 +1,58 @@
+"""What came of reading a restore point back: which of its volumes lack something, and for which damaged objects."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+# So many damaged objects are named; how many there are is told beside them.
+NAMED_LIMIT = 1000
+_PACKS = "packs/"
+
+
+class Outcome(StrEnum):
+    """`hurt`: a volume lacks something. `damaged`: there is damage, and all can be restored from other copies."""
+
+    GOOD = "good"
+    DAMAGED = "damaged"
+    HURT = "hurt"
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedObject:
+    """An object of the repository, what is wrong with it, and which volumes (devices) of the point lack something."""
+
+    object: str
+    why: str
+    volumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The newest one of a point. `packs`, `chunks`, `read_bytes`: what was read and is good."""
+
+    at: datetime
+    outcome: Outcome
+    packs: int
+    chunks: int
+    read_bytes: int
+    damaged_objects: int = 0
+    damage: tuple[DamagedObject, ...] = ()
+
+    @property
+    def hurt_volumes(self) -> tuple[str, ...]:
+        """Devices, in order."""
+        return tuple(sorted({device for one in self.damage for device in one.volumes}))
+
+    @property
+    def damaged_packs(self) -> frozenset[str]:
+        """Their ids, hex: the next backup does not build upon them."""
+        return frozenset(one.object.rpartition("/")[2] for one in self.damage if one.object.startswith(_PACKS))
+
+
+def outcome_of(damage: Iterable[DamagedObject]) -> Outcome:
+    """What the damage comes to."""
+    found = list(damage)
+    if any(one.volumes for one in found):
+        return Outcome.HURT
+    return Outcome.DAMAGED if found else Outcome.GOOD
