@@ -19,6 +19,7 @@ from holdfast.repository.sessions import open_session, retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
+from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVolume
 from holdfast.testing.small_repository import make_small_repository, restored
 from tests.faults.world import PACK_SIZE_BYTES, back_up, volume_of
@@ -30,7 +31,7 @@ class Site:
     def __init__(self, pack_size_bytes=PACK_SIZE_BYTES):
         self.clock = SteppableClock()
         self.seed = 0
-        self.store = MemoryStore()
+        self.store = MemoryStore(clock=self.clock)
         self.small = make_small_repository(self.store, self.surroundings(), pack_size_bytes)
         self.contents = {}
 
@@ -150,6 +151,33 @@ def test_a_session_that_does_not_know_the_plan_is_waited_for(site):
     report = site.collect()
     assert report.deleted > 0
     assert report.waiting == ()
+    assert not site.open().ledger.state.open
+    site.all_is_there()
+
+
+@pytest.mark.parametrize("with_plan", [False, True])
+def test_what_a_killed_backup_left_goes_a_day_later(site, with_plan):
+    """Whether there was a plan that it knows or none: its session is open, and nobody will ever end it."""
+    if with_plan:
+        site.delete(site.back_up("a", 1, 2))
+        site.collect()
+    site.back_up("b", 3)
+    before = site.packs()
+
+    def backed_up(store):
+        back_up(site.small.open(site.surroundings(), store), "killed", volume_of(5, 6, 7), "killed")
+
+    living = FaultyStore(site.small.copied().store, {})
+    backed_up(living)
+    [commit] = [one.number for one in living.requests if one.kind == "create" and one.key.startswith(names.POINTS)]
+    with pytest.raises(SimulatedCrash):
+        backed_up(FaultyStore(site.store, {commit: Fault.CRASH_BEFORE}))
+    assert site.packs() > before
+    site.collect()
+    assert site.packs() > before, "it may be alive"
+    site.clock.step(25 * 3600)
+    site.collect()
+    assert site.packs() == before
     assert not site.open().ledger.state.open
     site.all_is_there()
 

@@ -74,13 +74,18 @@ def _is_silent(repository: Repository, session: bytes, since: str) -> bool:
 
 
 def close_dead(repository: Repository) -> None:
-    """Ledger records that crashes have left unwritten: for sessions that bear a tombstone, for points that are retired,
-    for readers of whom nothing was heard for a day.
+    """Ledger records that crashes have left unwritten: for sessions that bear a tombstone, for points that are retired;
+    and for sessions and readers of whom nothing was heard for a day, whatever plan they know: what they wrote is held
+    as long as they are open.
     """
     state = require_whole_ledger(repository)
     for session, record in state.open.items():
-        if _bears_tombstone(repository, str(record["point"])):
-            close_ended(repository, session, str(record["point"]))
+        point_key = str(record["point"])
+        if _is_silent(repository, session, str(record["time"])):
+            if end_without_point(repository, session, point_key) is None:
+                close_ended(repository, session, point_key)
+        elif _bears_tombstone(repository, point_key):
+            close_ended(repository, session, point_key)
     listed = {info.key.removeprefix(names.RETIRED) for info in repository.store.list(names.RETIRED)}
     for session, record in state.live.items():
         # Before its promise a point cannot have been retired by us; what says so stays, and the point is needed.
