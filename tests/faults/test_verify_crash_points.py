@@ -4,15 +4,22 @@ Whatever befalls it, no point is hurt; done again as the appliance would it find
 index runs that say the truth, and another workload that builds upon these restores whole.
 """
 
+import contextlib
 from collections.abc import Iterator
 
+import pytest
+
+from holdfast.domain.errors import NotFoundError
+from holdfast.repository.checking.check import check_repository
 from holdfast.repository.delegation.restore_side import finish_reading
 from holdfast.repository.format import names
 from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.opening import Repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions import retire
 from holdfast.repository.verification.acceptance import Verified, accept_verification
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
-from holdfast.testing.faulty_store import Fault, Request
+from holdfast.testing.faulty_store import Fault, FaultyStore, Request
 from holdfast.testing.misleading_store import Lie
 from tests.faults.test_delegated_crash_points import (
     OLD,
@@ -25,6 +32,8 @@ from tests.faults.test_delegated_crash_points import (
     instance,
     points,
 )
+from tests.faults.test_interleaving import MeanwhileStore
+from tests.faults.world import collect
 from tests.unit.repository.delegation.delegated import back_up
 from tests.unit.repository.verification.verified import ordered, point_of, told, worker
 
@@ -72,5 +81,53 @@ def test_verification(count_case):
             assert not list(store.list(names.scratch(run.session)))
         except BaseException as error:
             error.add_note(f"{fault.name} at {request}")
+            raise
+        count_case()
+
+
+def _collections(repository: Repository, run: Run) -> None:
+    for _round in range(2):
+        collect(repository)
+
+
+def _delete_and_collect(repository: Repository, run: Run) -> None:
+    point = point_of(repository, run.scene.first)
+    retire(repository, point.session, point.key)
+    _collections(repository, run)
+
+
+def _back_up(repository: Repository, run: Run) -> None:
+    back_up(repository, run.scene.disks, OTHER, "another")
+
+
+MEANWHILE = {"collections": _collections, "a deletion": _delete_and_collect, "a backup": _back_up}
+
+
+@pytest.mark.parametrize("name", MEANWHILE)
+def test_somebody_else_works_meanwhile(name, count_case):
+    """Between any two requests; afterwards another backup builds upon what was opened, and garbage goes."""
+    scene = instance(with_plan=True)
+    start, standing = Run(scene), scene.small.copied().store
+    plain = FaultyStore(copy(start, standing), {})
+    step(Run(scene), plain, 20)
+    for request in plain.requests:
+        if request.kind != "create" and request.number % 3:
+            continue
+        inner, run = copy(start, standing), Run(scene)
+
+        def meanwhile(store: ObjectStore = inner, run: Run = run) -> None:
+            MEANWHILE[name](scene.open(60, store), run)
+
+        try:
+            with contextlib.suppress(NotFoundError) if name == "a deletion" else contextlib.nullcontext():
+                assert verification(run, MeanwhileStore(inner, request.number, meanwhile), 20).damage == ()
+            repository = scene.open(61, inner)
+            finish_reading(repository, run.session, Silence())
+            later, _result = back_up(repository, scene.disks, OTHER, "later")
+            _collections(repository, run)
+            assert contents(repository, point_of(repository, later.session)) == OLD_CONTENTS
+            assert check_repository(repository, 100, Silence()).damage == ()
+        except BaseException as error:
+            error.add_note(f"{name} before {request}")
             raise
         count_case()

@@ -91,9 +91,11 @@ def list_(
 def _target(target: dict[str, Any] | None) -> str | None:
     if target is None:
         return None
-    schedule = target["schedule"]
-    when = "by hand" if schedule is None else f"{schedule['cron']} {schedule['time_zone']}"
-    return f"{when}, {short_words(target) if 'retention' in target else kept_words(target)}"
+    return f"{_when(target['schedule'])}, {short_words(target) if 'retention' in target else kept_words(target)}"
+
+
+def _when(schedule: dict[str, Any] | None) -> str:
+    return "by hand" if schedule is None else f"{schedule['cron']} {schedule['time_zone']}"
 
 
 @command(app, example="holdfast policy show web", output=Output.YAML)
@@ -113,6 +115,7 @@ def show(
         "changed": changed,
         "snapshots": _target(policy["snapshot"]),
         "backups": _target(policy["backup"]),
+        "health checks": None if policy["health_check"] is None else _when(policy["health_check"]["schedule"]),
     }
     flags = {} if policy["backup"] is None else flag_words(policy["backup"])
     facts |= {f"flag {flag}": words for flag, words in flags.items()}

@@ -8,6 +8,7 @@ from tests.e2e.permissions.account_in_lab import ACCOUNT_ID, BUCKET, REGION, Acc
 
 APPLIANCE, SERVER, OTHER = "appliance", "server", "role of another account"
 BACKUP_WORKER, RESTORE_WORKER = "worker that backs up", "worker that restores"
+VERIFY_WORKER = "worker that verifies"
 # Names that a run draws, in the order in which they are replaced.
 _NAMES = (
     (rf"holdfast-5e5e5e5e5e5e-{ACCOUNT_ID}-{REGION}", "BUNDLE-BUCKET"),
@@ -69,7 +70,7 @@ def _who(principal: str, way: str) -> str | None:
     if "ApplianceRole" in principal:
         return APPLIANCE
     if principal.startswith("role/holdfast-worker-"):
-        return RESTORE_WORKER if "restore" in way else BACKUP_WORKER
+        return VERIFY_WORKER if way.split()[-1] == "back" else RESTORE_WORKER if "restore" in way else BACKUP_WORKER
     return None
 
 

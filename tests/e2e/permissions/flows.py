@@ -77,7 +77,7 @@ def workers_without(statement: str, action: str) -> Iterator[None]:
         return less
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("worker_backup_grants", "worker_restore_grants"):
+        for name in ("worker_backup_grants", "worker_restore_grants", "worker_verify_grants"):
             patch.setattr(worker_rights, name, narrowed(getattr(worker_rights, name)))
         yield
 
@@ -229,6 +229,10 @@ class Scene:
     def volumes_from_image(self) -> Outcome:
         """By a worker that writes snapshots."""
         return self._volumes(self.image_point)
+
+    def read_back(self) -> Outcome:
+        """By a worker that writes nothing but its result."""
+        return self._done(lambda service: service.verify_point(self.image_point))
 
     def reaping(self) -> Outcome:
         """One of each kind that a dead appliance may have left."""
@@ -443,6 +447,7 @@ WAYS: Mapping[str, Callable[[Scene], Outcome]] = {
     "image backup": Scene.backup,
     "image backup by a worker that cannot start": Scene.backup_by_a_worker_that_cannot_start,
     "restore volumes from an image backup": Scene.volumes_from_image,
+    "read an image backup back": Scene.read_back,
     "image backup in another account": Scene.other_account_is_backed_up,
     "restore volumes into another account": Scene.volumes_of_other_account,
     "check an account": Scene.account_is_checked,

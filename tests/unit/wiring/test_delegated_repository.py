@@ -13,7 +13,7 @@ from holdfast.repository.delegation.worker_side import run_backup_task
 from holdfast.repository.format.pack import read_header
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.memory import MemoryStore
-from holdfast.repository.verification.preparing import PreparedVerification
+from holdfast.repository.verification.preparing import PreparedVerification, verify_task
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import make_small_repository
 from holdfast.wiring.delegated_repository import DelegatedRepository
@@ -125,7 +125,8 @@ def test_a_point_is_verified_and_the_next_backup_leaves_alone_what_was_found(ope
     (pack,) = [info.key for info in opened.inner.store.list("packs/") if is_data(opened.inner, info.key)]
     opened.inner.store.delete(pack)
     worker(
-        opened.inner.store, PreparedVerification(opened.inner, ordered(opened.inner, bytes.fromhex(reader), 1), True)
+        opened.inner.store,
+        PreparedVerification(opened.inner, verify_task(ordered(opened.inner, bytes.fromhex(reader), 1)), True),
     )
     assert opened.repository.has_result(reader, 1)
     found = opened.repository.verified(reader, 1, done.point, TENANT)

@@ -107,9 +107,11 @@ def _sample(repository: Repository, access: TenantAccess, good: Mapping[bytes, R
     reader = ChunkReader(access, CHUNK_TYPE_DATA, IndexSearch(access))
     for pack in dice.choices(sorted(good), k=SAMPLED_CHUNKS):
         try:
-            directory = read_directory(access, pack)
+            chunks = read_directory(access, pack).located()
         except ObjectNotFoundError:
             continue  # a collection has taken it since: its survivors have what is needed
-        chunk = dice.choice(directory.located())
-        if len(directory.entries) != good[pack].chunks or reader.open_at(chunk.id, chunk.place) is None:
+        except IntegrityError as error:
+            raise untrue(pack) from error
+        drawn = dice.choice(chunks) if chunks else None
+        if len(chunks) != good[pack].chunks or (drawn and reader.open_at(drawn.id, drawn.place) is None):
             raise untrue(pack)

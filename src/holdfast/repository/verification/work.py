@@ -3,7 +3,7 @@
 It writes nothing but its result: what is good, and what is damaged, by pack and chunk.
 """
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.delegation.results import BadPack, ReadPack, VerifyResult
@@ -42,7 +42,7 @@ def _read(access: TenantAccess, order: PackOrder) -> ReadPack | BadPack:
         return _examined(access, order, access.store.get(names.pack(pack)))
     except ObjectNotFoundError:
         return BadPack(pack, "it is missing")
-    except IntegrityError as error:
+    except (IntegrityError, UnsupportedFormatError) as error:
         return BadPack(pack, error.why)
 
 

@@ -112,6 +112,22 @@ def test_damage_is_named_with_whom_it_hurts_and_opens_nothing(repository, disks)
     assert len(data_packs(later)) == 1, "only what is damaged is stored again"
 
 
+def test_a_flipped_bit_anywhere_in_a_pack_is_found(repository, disks):
+    """Header, chunks, directory, footer and digest; the other packs are good all the same."""
+    point = backed_up(repository, disks, "a")
+    broken = data_packs(point)[0]
+    whole = bytes(repository.store.get(broken))
+    ends = [*range(0, 100, 3), len(whole) // 2, *range(len(whole) - 120, len(whole), 7)]
+    for at in ends:
+        flip(repository, broken, at)
+        prepared = ordered(repository, point.session)
+        worker(repository.store, prepared)
+        result = told(repository, prepared.session)
+        assert [names.pack(one.pack) for one in result.damage] == [broken], at
+        assert len(result.packs) == len(data_packs(point)) - 1
+        put(repository.store, broken, whole)
+
+
 def test_a_pack_that_is_missing(repository, disks):
     point = backed_up(repository, disks, "a")
     publish_plan(repository, [point.session])
