@@ -14,6 +14,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.opening import DEFAULT_TENANT, Repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.rotation import rotate
 from holdfast.repository.sessions import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.verification.acceptance import accept_verification
@@ -231,3 +232,19 @@ def test_the_next_backup_builds_upon_nothing_that_is_damaged_and_heals_the_point
     repository.store.delete(broken)
     assert restore(repository, later.session, "root", "data") == {"root": CONTENT, "data": CONTENT[::-1]}
     assert verify(repository, point.session).hurt == (), "another copy opens now"
+
+
+def test_packs_of_an_earlier_key_epoch_are_read_and_opened_to_others(disks):
+    surroundings = deterministic_surroundings()
+    small = make_small_repository(MemoryStore(), surroundings, 600 * 1024)
+    repository = small.open(surroundings)
+    backed_up(repository, disks, "a")
+    rotate(repository, small.secret)
+    later = backed_up(repository, disks, "a", sample(BLOCK)[::-1] + CONTENT[BLOCK:])
+    prepared = ordered(repository, later.session)
+    assert {one.row.kid for one in prepared.task.packs} == {1, 2}
+    finish_reading(repository, prepared.session, Silence())
+    verified = verify(repository, later.session)
+    assert verified.damage == ()
+    assert verified.opened_packs == verified.packs == len(prepared.task.packs)
+    assert data_packs(backed_up(repository, disks, "b", sample(BLOCK)[::-1] + CONTENT[BLOCK:])) == []
