@@ -7,8 +7,8 @@ import pytest
 from holdfast.repository.block_source import BlockReference
 from holdfast.repository.compression import CompressionLevel, decompress
 from holdfast.repository.copying.backups_here import backup_of
-from holdfast.repository.copying.copy_point import Readers
 from holdfast.repository.copying.known_chunks import KnownChunks
+from holdfast.repository.copying.readers import Readers
 from holdfast.repository.copying.translation import Translation
 from holdfast.repository.copying.volume_source import CopiedVolume
 from holdfast.repository.object_store import Buffer

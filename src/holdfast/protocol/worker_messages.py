@@ -32,6 +32,7 @@ class TaskKind(StrEnum):
     """What a worker may be asked to do."""
 
     BACKUP = "backup"
+    COPY = "copy"
     RESTORE = "restore"
     VERIFY = "verify"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from holdfast.domain.errors import FormatError, WrongKeyError
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer
 from holdfast.repository.crypto.keys import KEY_BYTES
+from holdfast.repository.delegation.copy_work import run_copy_task
 from holdfast.repository.delegation.results import Result
 from holdfast.repository.delegation.scratch import SessionScratch, one_key
 from holdfast.repository.delegation.tasks import BackupTask, RestoreTask, Task, VerifyTask
@@ -44,7 +45,7 @@ class DataMover:
             )
         session = bytes.fromhex(pointer.session)
         with closing(self.open_store(pointer.location)) as opened:
-            store = NarrowStore(opened, session, writes_packs=pointer.kind is TaskKind.BACKUP)
+            store = NarrowStore(opened, session, writes_packs=pointer.kind in (TaskKind.BACKUP, TaskKind.COPY))
             repository = bytes.fromhex(pointer.repository)
             keys = one_key(pointer.kid, key)
             scratch = SessionScratch(store, session, keys, repository, pointer.kid, self.surroundings.random_bytes)
@@ -56,7 +57,11 @@ class DataMover:
         return result.warnings
 
     def _do(self, pointer: TaskPointer, scratch: SessionScratch, task: Task, progress: Progress) -> Result:
-        if isinstance(task, BackupTask) and pointer.kind is TaskKind.BACKUP:
+        if isinstance(task, BackupTask) and task.copied_from is not None and pointer.kind is TaskKind.COPY:
+            with closing(self.open_store(task.copied_from.location)) as opened:
+                source = NarrowStore(opened, task.copied_from.reader, writes_packs=False)
+                return run_copy_task(scratch, task, source, progress, self.surroundings)
+        if isinstance(task, BackupTask) and task.copied_from is None and pointer.kind is TaskKind.BACKUP:
             return run_backup_task(scratch, task, self.open_source, progress, self.surroundings)
         if isinstance(task, RestoreTask) and pointer.kind is TaskKind.RESTORE:
             return run_restore_task(scratch.store, task, self.open_target, progress, self.surroundings)

@@ -1,5 +1,5 @@
 """A store as a worker may use it: it reads, and creates what belongs to its own session, and
-of a backup packs. No more.
+of a backup or copy packs. No more.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class NarrowStore:
         return self.inner.location
 
     def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
-        """Objects of the own session, and of a backup packs."""
+        """Objects of the own session, and of a backup or copy packs."""
         own = f"{names.SESSIONS}{self.session.hex()}/"
         if not key.startswith((names.PACKS, own) if self.writes_packs else own):
             self._refuse("write", key)
@@ -87,7 +87,7 @@ class NarrowStore:
     def _refuse(self, verb: str, key: str) -> NoReturn:
         raise PermissionDeniedError(
             f"a worker may not {verb} {key}",
-            why="it reads, and creates what belongs to its own session, and of a backup packs",
+            why="it reads, and creates what belongs to its own session, and of a backup or copy packs",
             cure="this is a defect in Holdfast, please report it",
         )
 

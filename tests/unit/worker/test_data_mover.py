@@ -16,6 +16,7 @@ from holdfast.domain.errors import (
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup, write_task
+from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, prepare_copy
 from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore, write_restore_task
 from holdfast.repository.points import list_points
@@ -48,9 +49,9 @@ class Key:
 class World:
     """An appliance with a repository, two volumes and their worker."""
 
-    def __init__(self):
+    def __init__(self, seed=1):
         self.store = MemoryStore()
-        self.surroundings = deterministic_surroundings(1)
+        self.surroundings = deterministic_surroundings(seed)
         self.repository = make_small_repository(self.store, self.surroundings, 2 * MIB).open(self.surroundings)
         self.volumes = {"root": MemoryVolume.of(sample(5 * MIB)), "data": MemoryVolume.of(sample(3 * MIB + 512))}
         self.targets: dict[str, MemoryTarget] = {}
@@ -109,6 +110,39 @@ def test_backup_and_restore_give_back_every_byte(world):
         assert world.targets[f"new {name}"].volume.content == volume.content
     result = world.result(prepared)
     assert [volume.name for volume in result.volumes] == list(world.volumes)
+
+
+def test_a_copy_reads_one_repository_and_writes_another(world):
+    prepared, pointer = world.order_backup()
+    world.mover(prepared.scratch_key).move(pointer, Silence())
+    original = accept_backup(world.repository, prepared.session, world.result(prepared))
+    archive = World(5)
+    [point] = list_points(world.repository)
+    prepared = prepare_copy(
+        CopyFrom(world.repository, "memory:source", point, b"r" * 16), archive.repository, Silence()
+    )
+    write_task(prepared, 1)
+    pointer = archive.pointer(prepared, TaskKind.COPY, 1)
+    stores = {"memory:": archive.store, "memory:source": world.store}
+    before = [info.key for info in world.store.list("")]
+    mover = archive.mover(prepared.scratch_key, open_store=stores.__getitem__)
+    for kind in (TaskKind.BACKUP, TaskKind.RESTORE):
+        with pytest.raises(FormatError, match=f"the task is no {kind}"):
+            mover.move(replace(pointer, kind=kind), Silence())
+    mover.move(pointer, Silence())
+    assert [info.key for info in world.store.list("")] == before
+    result = archive.result(prepared)
+    copied = accept_copy(world.repository, archive.repository, prepared.session, result)
+    assert [volume.source for volume in copied.volumes] == [volume.source for volume in original.volumes]
+    prepared, pointer = archive.order_restore()
+    archive.mover(prepared.scratch_key).move(pointer, Silence())
+    assert {name: archive.targets[f"new {name}"].volume for name in world.volumes} == world.volumes
+
+
+def test_a_backup_is_no_copy(world):
+    prepared, pointer = world.order_backup()
+    with pytest.raises(FormatError, match="the task is no copy"):
+        world.mover(prepared.scratch_key).move(replace(pointer, kind=TaskKind.COPY), Silence())
 
 
 def test_late_rights_are_waited_for(world):

@@ -71,3 +71,14 @@ def _remembered(source: Repository, manifest: Manifest) -> Mapping[str, VolumeMa
         return {}
     pairs = zip(manifest.volumes, origin.roots, strict=False)
     return {volume.name: replace(volume, root=root) for volume, root in pairs if volume.cut == CUT_FIXED}
+
+
+def base_volumes(base: Base | None, volume: VolumeMap) -> tuple[VolumeMap | None, VolumeMap | None]:
+    """The base's volume of that name and cut, in the target and in the source."""
+    if base is None:
+        return None, None
+    in_target = {one.name: one for one in base.manifest.volumes if one.cut == volume.cut}.get(volume.name)
+    in_source = base.volumes.get(volume.name)
+    if in_target is None or in_source is None or in_source.cut != volume.cut:
+        return None, None
+    return in_target, in_source

@@ -107,10 +107,15 @@ def plan_copy(source: Repository, target: Repository, order: CopyOrder) -> CopyP
 
 
 def _begun(source: Repository, target: Repository, vigil: Vigil) -> Copying:
+    require_two(source, target)
+    return Copying(source, target, BackupsHere(source), BackupsHere(target), vigil)
+
+
+def require_two(source: Repository, target: Repository) -> None:
+    """Raises UsageError where the two are one."""
     if source.config.repository == target.config.repository:
         raise UsageError(
             "a repository is not copied into itself",
             why=f"{source.store.location} and {target.store.location} are one repository",
             cure="name another target; make one with `holdfast repository init`",
         )
-    return Copying(source, target, BackupsHere(source), BackupsHere(target), vigil)

@@ -1,19 +1,19 @@
 """One point into another repository: pinned there, written and committed here (ordering rules 2, 3 and 7)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from holdfast.domain.time import parse_time
-from holdfast.repository.access import TenantAccess
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
-from holdfast.repository.copying.base import Base, choose_base
+from holdfast.repository.copying.base import Base, base_volumes, choose_base
 from holdfast.repository.copying.known_chunks import KnownChunks, NearbyChunks
+from holdfast.repository.copying.readers import Readers
 from holdfast.repository.copying.stream_copy import copy_stream, side_by_side
 from holdfast.repository.copying.translation import Translation
 from holdfast.repository.copying.volume_source import CopiedVolume, identity_of
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
 from holdfast.repository.format.origin import Backup, Origin
@@ -21,7 +21,7 @@ from holdfast.repository.format.places import Located
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, load_manifest
 from holdfast.repository.progress import Progress
-from holdfast.repository.reading.chunk_reader import ChunkReader, warnings_of
+from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.sessions import WriterSession, ended_on_failure, living, open_session, pinned
 from holdfast.repository.writing.backup_session import BackupSession
@@ -44,17 +44,6 @@ class CopiedPoint:
     stored_bytes: int
 
 
-class Readers:
-    """What reads chunks and nodes of a tenant of the source; kept for a whole run, with the keys that it derived."""
-
-    def __init__(self, access: TenantAccess) -> None:
-        search = IndexSearch(access)
-        self.data = ChunkReader(access, CHUNK_TYPE_DATA, search)
-        self.maps = ChunkReader(access, CHUNK_TYPE_MAP, search)
-        # Of a point that is no more: what has gone from its place is not worth a search in any index run.
-        self.leftover_maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(replace(access, index_runs=tuple)))
-
-
 @dataclass(frozen=True, slots=True)
 class Copying:
     """One run, from `source` to `target`: what both have, and what the run remembers."""
@@ -75,7 +64,7 @@ class Copying:
         with pinned(self.source, [point.session], progress) as reading:
             manifest = load_manifest(self.source, point)
             session = open_session(
-                self.target, manifest.tenant, manifest.workload, keep_until=_promise(manifest, self.target)
+                self.target, manifest.tenant, manifest.workload, keep_until=promise_of(manifest, self.target)
             )
             writing = living(self.target, session.session, reading)
             with self.vigil.kept(session.session), ended_on_failure(session, writing):
@@ -106,7 +95,7 @@ class Copying:
 
     def warnings(self) -> tuple[str, ...]:
         """A line for every damaged object of the source for which another copy was read."""
-        lines = (line for readers in self._readers.values() for line in warnings_of(readers.maps, readers.data))
+        lines = (line for readers in self._readers.values() for line in readers.warnings())
         return tuple({**self._warned, **dict.fromkeys(lines)})
 
     def _copy(
@@ -145,12 +134,12 @@ class Copying:
     ) -> VolumeMap:
         readers = self.readers(point.tenant)
         translation = Translation(readers.data, self.source.surroundings, backup, self.known)
-        in_target, in_source = _base_volumes(base, volume)
+        in_target, in_source = base_volumes(base, volume)
         if volume.cut == CUT_FIXED:
             copied = CopiedVolume(backup_of(self.source, point), volume, readers.maps, translation)
             changed = None
             if in_source is not None and base is not None:
-                changed = copied.changed_from(in_source, readers.maps if base.stands else readers.leftover_maps)
+                changed = copied.changed_from(in_source, readers.of_earlier(stands=base.stands))
             return write_volume(backup, copied, name=volume.name, parent=in_target, changed=changed, progress=progress)
         pairs: Iterator[tuple[bytes, Located]] = iter(())
         if in_source is not None and in_target is not None:
@@ -165,17 +154,6 @@ def _identities(backup: Backup, manifest: Manifest) -> list[tuple[str, int, Mapp
     return [(volume.name, volume.size_bytes, identity_of(backup, volume)) for volume in fixed]
 
 
-def _base_volumes(base: Base | None, volume: VolumeMap) -> tuple[VolumeMap | None, VolumeMap | None]:
-    """The base's volume of that name and cut, in the target and in the source."""
-    if base is None:
-        return None, None
-    in_target = {one.name: one for one in base.manifest.volumes if one.cut == volume.cut}.get(volume.name)
-    in_source = base.volumes.get(volume.name)
-    if in_target is None or in_source is None or in_source.cut != volume.cut:
-        return None, None
-    return in_target, in_source
-
-
-def _promise(manifest: Manifest, target: Repository) -> datetime | None:
+def promise_of(manifest: Manifest, target: Repository) -> datetime | None:
     """What the original is promised, where the target can promise anything, too."""
     return parse_time(manifest.keep_until) if target.config.immutable and manifest.keep_until else None

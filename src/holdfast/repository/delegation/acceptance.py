@@ -6,8 +6,10 @@ point that stands.
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from holdfast.domain.errors import ConflictError, IntegrityError
+from holdfast.domain.errors import ConflictError, IntegrityError, UsageError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.delegation.backup_side import open_point_key, ordered_task
@@ -22,9 +24,18 @@ from holdfast.repository.opening import Repository
 from holdfast.repository.renewal.renew import require_locks
 from holdfast.repository.sessions import WriterSession, read_point, record_commit
 from holdfast.repository.writing.backup_session import Counters
-from holdfast.repository.writing.commit import WrittenVolumes, commit_point
+from holdfast.repository.writing.commit import Copied, WrittenVolumes, commit_point
 
 _SOURCE_LIMIT_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the manifest says beside the worker's volumes and packs; `copied`: of a copy only."""
+
+    statistics: Mapping[str, int]
+    configuration: bytes | None = None
+    copied: Copied | None = None
 
 
 def accept_backup(
@@ -33,7 +44,22 @@ def accept_backup(
     """The session's point: made of this result, or the one that it has already.
 
     `configuration` goes into the manifest as it is. Raises IntegrityError for a result that does not fit its task,
-    ConflictError where the session was ended.
+    ConflictError where the session was ended, UsageError for a copy's.
+    """
+
+    def said(task: BackupTask) -> Said:
+        if task.copied_from is not None:
+            raise UsageError(f"{session.hex()} is a copy", why="its task says so", cure="accept it as one")
+        return Said(_statistics(result), configuration)
+
+    return accept(repository, session, result, said)
+
+
+def accept(
+    repository: Repository, session: bytes, result: BackupResult, said: Callable[[BackupTask], Said]
+) -> Manifest:
+    """The same, with what `said` has to say of its task: asked before anything is written, and only where no point
+    stands.
     """
     point_key = open_point_key(repository, session)
     stored = read_point(repository, point_key)
@@ -46,12 +72,14 @@ def accept_backup(
     writer = _writer(repository, point_key, task)
     access = repository.access_with(writer.tenant_id, writer.tenant.keys)
     index = ChunkIndex(task.terms.condemned)
-    index_new_packs(access, session, task.owner.kid, result.packs, index)
+    words = said(task)
+    _require_uncondemned(task, result)
+    cold = index_new_packs(access, session, task.owner.kid, result.packs, index)
     if repository.config.immutable:
         require_locks(repository, [names.pack(pack.pack) for pack in result.packs], task.keep_until)
     _load_runs(access, task, result, index)
     for order, volume in _paired(task, result):
-        check_new_map(access, index, volume, order.parent)
+        check_new_map(access, index, cold, volume, order.parent)
     written = WrittenVolumes(
         kind=IMAGE,
         volumes=result.volumes,
@@ -59,8 +87,9 @@ def accept_backup(
         index=index,
         verified=False,
         parent=task.parent,
-        statistics=_statistics(result),
-        configuration=configuration,
+        statistics=words.statistics,
+        configuration=words.configuration,
+        copied=words.copied,
     )
     return commit_point(writer, written)
 
@@ -84,6 +113,18 @@ def _writer(repository: Repository, point_key: str, task: BackupTask) -> WriterS
         started=record["time"],
         keep_until=task.keep_until,
     )
+
+
+def _require_uncondemned(task: BackupTask, result: BackupResult) -> None:
+    """No pack that was written under a plan is condemned by it. A cold one's header, which would tell, is not read."""
+    doomed = [names.pack(pack.pack) for pack in result.packs if pack.pack in task.terms.condemned]
+    if doomed:
+        raise IntegrityError(
+            f"{doomed[0]} is not the session's",
+            why="it is older than the plan that the session knows, and condemned by it",
+            cure="run the backup again; if it happens again, find out what runs on the worker",
+            objects=tuple(doomed),
+        )
 
 
 def _statistics(result: BackupResult) -> dict[str, int]:

@@ -84,17 +84,13 @@ def prepare_backup(
     _check_volumes(volumes)
     if repository.config.archive_class is not None:
         raise UsageError(
-            "workers do not write into an archive repository",
-            why="what they wrote is proved by reading it, and in an archive nothing is read before it is retrieved",
-            cure="name a repository of class standard",
+            "workers do not back up into an archive repository",
+            why="an appliance fills an archive with copies of points that are read at once",
+            cure="name a repository of class standard, and copy from there",
         )
-    if session is not None and _is_known(repository, session):
-        try:
-            return reprepare(repository, session)
-        except ObjectNotFoundError:
-            # Who opened it may still live and have acknowledged any plan: only an end is safe.
-            abandon(repository, session)
-            session = None
+    begun, session = begun_before(repository, session)
+    if begun is not None:
+        return begun
     writer = open_session(repository, tenant, workload, session, keep_until)
     manifest, warnings = newest_parent(writer, only_volume=False) if with_parent else (None, ())
     parents = {} if manifest is None else fixed_volumes(manifest)
@@ -103,27 +99,54 @@ def prepare_backup(
     orders = tuple(
         VolumeOrder(volume.name, volume.source, parents.get(volume.name), volume.size_bytes) for volume in volumes
     )
+    task = first_task(writer, orders, manifest, level, limits=limits, avoided_packs=avoided_packs)
+    return PreparedBackup(repository, task, warnings)
+
+
+def begun_before(repository: Repository, session: bytes | None) -> tuple[PreparedBackup | None, bytes | None]:
+    """What that session was ordered to do, if it was opened; and the id to open one under: None where it is used up."""
+    if session is None or not _is_known(repository, session):
+        return None, session
+    try:
+        return reprepare(repository, session), session
+    except ObjectNotFoundError:
+        # Who opened it may still live and have acknowledged any plan: only an end is safe.
+        abandon(repository, session)
+        return None, None
+
+
+def first_task(
+    writer: WriterSession,
+    orders: tuple[VolumeOrder, ...],
+    parent: Manifest | None,
+    level: CompressionLevel,
+    *,
+    limits: Mapping[str, int] | None = None,
+    avoided_packs: frozenset[bytes] = frozenset(),
+) -> BackupTask:
+    """What a session that was opened just now is to write, under the plan that it acknowledged."""
+    repository = writer.repository
     inherits = any(one.parent is not None for one in orders)
     terms = terms_of(writer, level)
     condemned = terms.condemned | avoided_packs
     terms = dataclasses.replace(terms, index_runs=terms.index_runs[:_RUNS_LIMIT], condemned=condemned)
     ring = repository.epochs.key_ring(writer.tenant_id, writer.tenant.keys.id_key)
-    task = BackupTask(
+    return BackupTask(
         owner=TenantPart.of(ring),
         session=writer.session,
         attempt=FIRST_ATTEMPT,
         data_key=repository.epochs.of(ring.kid).data_key(writer.session),
         pack_size_bytes=repository.config.pack_size_bytes,
-        workload=workload,
+        workload=writer.workload,
         terms=terms,
         volumes=orders,
-        parent=manifest.session if manifest is not None and inherits else None,
+        parent=parent.session if parent is not None and inherits else None,
         further_runs=_further_runs(writer, terms),
         limits=dict(limits or {}),
         locked=repository.config.immutable,
-        keep_until=keep_until,
+        keep_until=writer.keep_until,
+        archive_class=repository.config.archive_class,
     )
-    return PreparedBackup(repository, task, warnings)
 
 
 def _clear_of(
@@ -157,12 +180,13 @@ def reprepare(repository: Repository, session: bytes) -> PreparedBackup:
 def write_task(prepared: PreparedBackup, attempt: int) -> BackupTask:
     """Leave the task of that attempt, of 1 and up, in the session's scratch. Running it again is safe: what stands, and
     bears the appliance's mark, stands. Every attempt does what the first task says, which is left too if it is not
-    there.
+    there; of a copy it reads the source as it is now.
     """
     first = _backup(order(prepared.repository, dataclasses.replace(prepared.task, attempt=FIRST_ATTEMPT)))
     if attempt == FIRST_ATTEMPT:
         return first
-    return _backup(order(prepared.repository, dataclasses.replace(first, attempt=attempt)))
+    further = dataclasses.replace(first, attempt=attempt, copied_from=prepared.task.copied_from)
+    return _backup(order(prepared.repository, further))
 
 
 def ordered_task(repository: Repository, session: bytes, attempt: int) -> BackupTask:

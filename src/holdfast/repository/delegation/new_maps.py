@@ -2,9 +2,10 @@
 
 A subtree that stands in the parent at the same position is taken as it is; every other node is read (map packs only)
 and each of its entries must be in the parent at the same position, or lie where the session's directories or the index
-runs that were built upon say.
+runs that were built upon say. In a cold pack of the session a chunk lies where the map says: no directory can be asked.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
@@ -14,7 +15,8 @@ from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT, depth_of
-from holdfast.repository.format.places import Located
+from holdfast.repository.format.pack import FOOTER, HEADER_BYTES, TAG_BYTES
+from holdfast.repository.format.places import Located, PackRow
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import MapReader, fetch_nodes
@@ -22,8 +24,13 @@ from holdfast.repository.reading.map_reader import MapReader, fetch_nodes
 Numbered = list[tuple[int, Located]]
 
 
-def check_new_map(access: TenantAccess, index: ChunkIndex, volume: VolumeMap, parent: VolumeMap | None) -> None:
-    """Raises IntegrityError unless the map is one that an honest worker with this parent and index could have made."""
+def check_new_map(
+    access: TenantAccess, index: ChunkIndex, cold: Mapping[PackRow, int], volume: VolumeMap, parent: VolumeMap | None
+) -> None:
+    """Raises IntegrityError unless the map is one that an honest worker with this parent and index could have made.
+
+    `cold`: the session's packs that cannot be read, with their sizes. Chunks there are added to `index`.
+    """
     block_count = -(-volume.size_bytes // BLOCK_SIZE_BYTES)
     if volume.cut != CUT_FIXED or volume.block_size_bytes != BLOCK_SIZE_BYTES or volume.depth != depth_of(block_count):
         raise _refused(volume, "it is not the map of a volume of that size")
@@ -32,7 +39,7 @@ def check_new_map(access: TenantAccess, index: ChunkIndex, volume: VolumeMap, pa
     reader = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
     base = None if parent is None else MapReader(parent, reader)
     try:
-        _Walk(volume, index, reader, base).nodes(volume.depth - 1, [(0, volume.root)])
+        _Walk(volume, index, cold, reader, base).nodes(volume.depth - 1, [(0, volume.root)])
     except ObjectNotFoundError as error:
         raise _refused(volume, "a node of it is nowhere") from error
 
@@ -41,6 +48,7 @@ def check_new_map(access: TenantAccess, index: ChunkIndex, volume: VolumeMap, pa
 class _Walk:
     volume: VolumeMap
     index: ChunkIndex
+    cold: Mapping[PackRow, int]
     reader: ChunkReader
     base: MapReader | None
 
@@ -75,7 +83,15 @@ class _Walk:
                 raise _refused(self.volume, f"block {number} has {located.place.plain_length} bytes")
             known = self.index.holds(located.id, CHUNK_TYPE_DATA, located.place)
             if not known and not self._in_parent(0, number, located):
-                raise self._foreign(located)
+                if not self._in_cold(located):
+                    raise self._foreign(located)
+                self.index.add(located.id, CHUNK_TYPE_DATA, located.place)
+
+    def _in_cold(self, located: Located) -> bool:
+        """Whether it could lie there, in a pack of that size: whether it does, a restore will see."""
+        size_bytes, place = self.cold.get(located.place.pack, 0), located.place
+        ends_before = size_bytes - TAG_BYTES - FOOTER.size
+        return place.offset >= HEADER_BYTES and place.length > TAG_BYTES and place.offset + place.length <= ends_before
 
     def _in_parent(self, level: int, number: int, located: Located) -> bool:
         return self.base is not None and self.base.entry(level, number) == located

@@ -1,7 +1,9 @@
-"""What a worker's packs say they hold: found in the store, and their directories opened, without reading their data."""
+"""What a worker's packs say they hold: found in the store, and their directories opened, without reading their data.
+Of a cold pack nothing can be read: it is found, and that is all.
+"""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
@@ -9,22 +11,38 @@ from holdfast.repository.access import TenantAccess
 from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.places import PackRow
+from holdfast.repository.object_store import ObjectInfo
 from holdfast.repository.pack_directory import PackDirectory, read_directory
 
 
 def index_new_packs(
     access: TenantAccess, session: bytes, kid: int, packs: Sequence[StoredPack], index: ChunkIndex
-) -> None:
+) -> Mapping[PackRow, int]:
     """Add every chunk of the session's packs, which are of its task's key epoch, to `index`, by their sealed
-    directories.
+    directories. Of an archive's data packs, which nobody reads, the sizes.
 
     Raises IntegrityError naming the pack for one that is not there as it was reported, or not of this session.
     """
     if len({pack.pack for pack in packs}) != len(packs):
         raise IntegrityError("a pack is reported twice", why="each has one place", cure="run the backup again")
-    for directory in _directories(access, session, kid, packs):
+    in_archive = access.archive_class is not None
+    cold = [pack for pack in packs if in_archive and not pack.holds_maps]
+    warm = [pack for pack in packs if pack.holds_maps or not in_archive]
+    for _found in access.surroundings.transfer.map(lambda pack: _find(access, pack), cold):
+        pass
+    for directory in _directories(access, session, kid, warm):
         for entry, located in zip(directory.entries, directory.located(), strict=True):
             index.add(entry.id, entry.type, located.place)
+    return {PackRow(kid, session, pack.pack): pack.size_bytes for pack in cold}
+
+
+def _find(access: TenantAccess, pack: StoredPack) -> None:
+    key = names.pack(pack.pack)
+    try:
+        _compare(key, access.store.head(key), pack)
+    except ObjectNotFoundError as error:
+        raise _refused(key, "it is not there") from error
 
 
 def _directories(
@@ -51,11 +69,15 @@ def _directory(access: TenantAccess, session: bytes, kid: int, pack: StoredPack)
         read = read_directory(access, pack.pack, session)
     except ObjectNotFoundError as error:
         raise _refused(key, "it is not there") from error
-    if read.info.size_bytes != pack.size_bytes or read.info.sha256 not in (None, pack.sha256):
-        raise _refused(key, "the store has another size or checksum of it")
+    _compare(key, read.info, pack)
     if read.header.kid != kid or read.header.holds_maps != pack.holds_maps:
         raise _refused(key, "its header names another key epoch or sort")
     return read
+
+
+def _compare(key: str, found: ObjectInfo, pack: StoredPack) -> None:
+    if found.size_bytes != pack.size_bytes or found.sha256 not in (None, pack.sha256):
+        raise _refused(key, "the store has another size or checksum of it")
 
 
 def _refused(key: str, why: str) -> IntegrityError:

@@ -2,9 +2,11 @@
 
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import FormatError, UsageError
 from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
@@ -15,6 +17,7 @@ from holdfast.repository.delegation.facts import facts_of
 from holdfast.repository.delegation.tasks import (
     VOLUMES_LIMIT,
     BackupTask,
+    CopySource,
     PackOrder,
     RestoreOrder,
     RestoreTask,
@@ -22,6 +25,7 @@ from holdfast.repository.delegation.tasks import (
     TenantPart,
     VerifyTask,
     VolumeOrder,
+    VolumeToCopy,
 )
 from holdfast.repository.format import cbor, manifest, names
 from holdfast.repository.format.cbor import Fields
@@ -29,11 +33,12 @@ from holdfast.repository.format.config import PACK_SIZE_LIMIT_BYTES
 from holdfast.repository.format.envelope import check_version
 from holdfast.repository.format.epoch import FIRST_EPOCH, KID_LIMIT
 from holdfast.repository.format.manifest import VOLUME_LIMIT_BYTES
+from holdfast.repository.format.origin import Backup
 from holdfast.repository.format.places import PACK_ROW, PackRow
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
 
 FORMAT = 1
-BACKUP, RESTORE, VERIFY = "backup", "restore", "verify"
+BACKUP, COPY, RESTORE, VERIFY = "backup", "copy", "restore", "verify"
 _ORDERED_PACK = struct.Struct(f">{PACK_ROW.size}sI32s")
 
 
@@ -67,7 +72,7 @@ def encode_task(task: Task) -> bytes:
     return cbor.encode(
         {
             **common,
-            "work": BACKUP,
+            "work": BACKUP if task.copied_from is None else COPY,
             "data_key": task.data_key,
             "pack_size": task.pack_size_bytes,
             "workload": task.workload,
@@ -76,6 +81,8 @@ def encode_task(task: Task) -> bytes:
             "volumes": [_order_fields(order) for order in task.volumes],
             **_terms_fields(task.terms),
             **_lock_fields(task),
+            **({"storage_class": task.archive_class.value} if task.archive_class is not None else {}),
+            **({"copied_from": _source_fields(task.copied_from)} if task.copied_from is not None else {}),
         }
     )
 
@@ -87,11 +94,13 @@ def decode_task(body: bytes) -> Task:
     work = fields.get("work", str)
     if work == BACKUP:
         return _backup_task(fields)
+    if work == COPY:
+        return _copy_task(fields)
     if work == RESTORE:
         return _restore_task(fields)
     if work == VERIFY:
         return _verify_task(fields)
-    raise FormatError(f"task: unknown work {work}", why=f"expected {BACKUP}, {RESTORE} or {VERIFY}")
+    raise FormatError(f"task: unknown work {work}", why=f"expected {BACKUP}, {COPY}, {RESTORE} or {VERIFY}")
 
 
 def _data_key_rows(data_keys: Mapping[bytes, bytes]) -> bytes:
@@ -167,6 +176,63 @@ def _terms_fields(terms: WritingTerms) -> dict[str, Any]:
     }
 
 
+def _source_fields(source: CopySource) -> dict[str, Any]:
+    return {
+        **_owner_fields(source.owner),
+        "location": source.location,
+        "point": source.point,
+        "origin": {"repository": source.backup.repository, "point": source.backup.point},
+        "reader": source.reader,
+        "scratch_key": source.scratch_key,
+        "data_keys": _data_key_rows(source.data_keys),
+        "index_runs": list(source.index_runs),
+        "volumes": [
+            {
+                "volume": manifest.volume_fields(one.volume),
+                "earlier": None if one.earlier is None else manifest.volume_fields(one.earlier),
+            }
+            for one in source.volumes
+        ],
+        "earlier_stands": source.earlier_stands,
+    }
+
+
+def _copy_source(fields: Fields) -> CopySource:
+    origin = _inner(fields, "origin")
+    return CopySource(
+        location=fields.get("location", str),
+        owner=_owner(fields),
+        point=fields.sized("point", 16),
+        backup=Backup(origin.sized("repository", 16), origin.sized("point", 16)),
+        reader=fields.sized("reader", 16),
+        scratch_key=fields.sized("scratch_key", KEY_BYTES),
+        data_keys=_data_keys(fields),
+        index_runs=tuple(fields.texts("index_runs")),
+        volumes=tuple(
+            VolumeToCopy(
+                manifest.volume_of(_inner(item, "volume")),
+                None if item.optional("earlier", dict) is None else manifest.volume_of(_inner(item, "earlier")),
+            )
+            for item in _volumes(fields)
+        ),
+        earlier_stands=fields.get("earlier_stands", bool),
+    )
+
+
+def _copy_task(fields: Fields) -> BackupTask:
+    task, source = _backup_task(fields), _copy_source(_inner(fields, "copied_from"))
+    if [order.name for order in task.volumes] != [one.volume.name for one in source.volumes]:
+        raise FormatError("task: volumes that do not belong together", why="each is read from one of that name")
+    return replace(task, copied_from=source)
+
+
+def _archive_class(fields: Fields) -> ArchiveClass | None:
+    text = fields.optional("storage_class", str)
+    if text is not None and text not in list(ArchiveClass):
+        raise FormatError(f"task: unknown storage class {text}", why=f"expected one of {', '.join(ArchiveClass)}")
+    return None if text is None else ArchiveClass(text)
+
+
 def _backup_task(fields: Fields) -> BackupTask:
     session = fields.sized("session", 16)
     level = fields.natural("level")
@@ -197,6 +263,7 @@ def _backup_task(fields: Fields) -> BackupTask:
         proof=fields.sized("proof", 32),
         locked=bool(fields.optional("locked", bool)),
         keep_until=_time(fields, "keep_until"),
+        archive_class=_archive_class(fields),
     )
 
 

@@ -2,7 +2,7 @@
 
 A backup task holds the tenant's id, index and map keys and ONE session's data key: it names and finds chunks, and opens
 no data but its own. A restore task holds the data keys of exactly the sessions whose packs its volumes need, a verify
-task those of the packs that it names.
+task those of the packs that it names. A copy is a backup task with a restore task's keys to another repository.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import PermissionDeniedError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.crypto.keys import EpochKeys, KeyRing
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.manifest import VolumeMap
+from holdfast.repository.format.origin import Backup
 from holdfast.repository.format.places import PackRow
 from holdfast.repository.locks.locking_store import LockingStore
 from holdfast.repository.locks.terms import locking_from
@@ -49,7 +51,8 @@ class TenantPart:
         surroundings: Surroundings,
         data_keys: Mapping[bytes, bytes],
         index_runs: tuple[str, ...],
-        pack_size_bytes: int,
+        pack_size_bytes: int = 0,
+        archive_class: ArchiveClass | None = None,
     ) -> TenantAccess:
         """The way to the tenant's data with these data keys and no others."""
         ring = KeyRing(
@@ -61,7 +64,7 @@ class TenantPart:
             epoch=self._epoch,
             data_key=partial(_held, dict(data_keys)),
         )
-        return TenantAccess(store, surroundings, ring, pack_size_bytes, lambda: index_runs)
+        return TenantAccess(store, surroundings, ring, pack_size_bytes, lambda: index_runs, archive_class)
 
     def _epoch(self, kid: int) -> EpochKeys:
         try:
@@ -92,11 +95,43 @@ class VolumeOrder:
     size_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class VolumeToCopy:
+    """A volume of the point that is copied, and the earlier one of the same repository whose copy is its parent."""
+
+    volume: VolumeMap
+    earlier: VolumeMap | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CopySource:
+    """Where the volumes of a copy are read, in the task's order: the restore point `point`, which is the `backup` or a
+    copy of it, of the repository at `location`. `reader` is the id under which it is pinned there, `scratch_key` its
+    SS: a sign of life is left with it, and nothing else. `earlier_stands`: the earlier volumes' point is a point still.
+    """
+
+    location: str
+    owner: TenantPart
+    point: bytes
+    backup: Backup
+    reader: bytes
+    scratch_key: bytes
+    data_keys: Mapping[bytes, bytes]
+    index_runs: tuple[str, ...]
+    volumes: tuple[VolumeToCopy, ...]
+    earlier_stands: bool
+
+    def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
+        """What this worker may open there."""
+        return self.owner.access(store, surroundings, self.data_keys, self.index_runs)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class BackupTask:
     """A session's writing, done by a worker. `data_key` is SD of that session. `further_runs`: index runs that say
     where nodes of the parent's map lie now, and are not built upon. `limits` are for who reads the source. `locked`:
-    whether packs are locked, until a generation after `keep_until` where the point has a promise.
+    whether packs are locked, until a generation after `keep_until` where the point has a promise. `archive_class`:
+    where data packs go, in an archive. `copied_from`: of a copy, what its volumes are read from.
 
     `proof` is the appliance's mark that it made the task: a worker can write scratch objects, but none that bear it.
     """
@@ -115,6 +150,8 @@ class BackupTask:
     proof: bytes = bytes(32)
     locked: bool = False
     keep_until: datetime | None = None
+    archive_class: ArchiveClass | None = None
+    copied_from: CopySource | None = None
 
     def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
         """What this worker may open and write; packs are locked where the task says so (rule 9.6)."""
@@ -122,7 +159,7 @@ class BackupTask:
             store = LockingStore(store, locking_from(surroundings.now, self.keep_until))
         runs = (*(offer.key for offer in self.terms.index_runs), *self.further_runs)
         data_keys = {self.session: self.data_key}
-        return self.owner.access(store, surroundings, data_keys, runs, self.pack_size_bytes)
+        return self.owner.access(store, surroundings, data_keys, runs, self.pack_size_bytes, self.archive_class)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +187,7 @@ class RestoreTask:
 
     def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
         """What this worker may open."""
-        return self.owner.access(store, surroundings, self.data_keys, self.index_runs, 0)
+        return self.owner.access(store, surroundings, self.data_keys, self.index_runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +222,7 @@ class VerifyTask:
 
     def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
         """What this worker may open."""
-        return self.owner.access(store, surroundings, self.data_keys, (), 0)
+        return self.owner.access(store, surroundings, self.data_keys, ())
 
 
 Task = BackupTask | RestoreTask | VerifyTask

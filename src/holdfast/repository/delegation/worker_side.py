@@ -23,6 +23,8 @@ from holdfast.repository.writing.volume_writer import write_volume
 
 OpenSource = Callable[[Facts], BlockSource]
 OpenTarget = Callable[[Facts], BlockTarget]
+# A volume, how it was known what to read, and warnings.
+Written = tuple[VolumeMap, Method, tuple[str, ...]]
 
 
 def run_backup_task(
@@ -37,14 +39,28 @@ def run_backup_task(
 
     What fails is raised, and leaves packs that nothing refers to but the checkpoints.
     """
+    together = AllVolumes(progress)
+
+    def write(backup: BackupSession, number: int) -> Written:
+        return _write(backup, task.volumes[number], open_source, together)
+
+    return write_volumes(scratch, task, write, surroundings)
+
+
+def write_volumes(
+    scratch: SessionScratch,
+    task: BackupTask,
+    write: Callable[[BackupSession, int], Written],
+    surroundings: Surroundings,
+) -> BackupResult:
+    """Every volume of the task, by its number, as `write` does it."""
     backup = _begun(scratch, task, surroundings)
     volumes: list[VolumeMap] = []
     methods: list[Method] = []
     warnings: list[str] = []
-    together = _AllVolumes(progress)
     try:
-        for order in task.volumes:
-            volume, method, said = _write(backup, order, open_source, together)
+        for number, order in enumerate(task.volumes):
+            volume, method, said = write(backup, number)
             volumes.append(volume)
             methods.append(method)
             warnings += [f"{order.name}: {line}" for line in said]
@@ -76,9 +92,7 @@ def _begun(scratch: SessionScratch, task: BackupTask, surroundings: Surroundings
     return BackupSession.begin(access, task.terms, taken, owner)
 
 
-def _write(
-    backup: BackupSession, order: VolumeOrder, open_source: OpenSource, progress: Progress
-) -> tuple[VolumeMap, Method, tuple[str, ...]]:
+def _write(backup: BackupSession, order: VolumeOrder, open_source: OpenSource, progress: Progress) -> Written:
     with closing(open_source(order.source)) as source:
         if order.size_bytes is not None and source.size_bytes != order.size_bytes:
             raise ConflictError(
@@ -99,7 +113,7 @@ def run_restore_task(
     """
     counts = RequestCounts()
     access = task.access(CountingStore(store, counts), surroundings)
-    together = _AllVolumes(progress)
+    together = AllVolumes(progress)
     restored = []
     warnings: list[str] = []
     for order in task.volumes:
@@ -112,7 +126,7 @@ def run_restore_task(
     return RestoreResult(task.session, task.attempt, tuple(restored), counts.snapshot(), tuple(warnings))
 
 
-class _AllVolumes:
+class AllVolumes:
     """One volume's progress after the other's, told as one: the total grows as each begins."""
 
     def __init__(self, listener: Progress) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import ConflictError, FormatError, IntegrityError, UnsupportedFormatError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.compression import CompressionLevel
@@ -28,16 +29,19 @@ from holdfast.repository.delegation.scratch import SessionScratch, one_key
 from holdfast.repository.delegation.task_form import decode_task, encode_task
 from holdfast.repository.delegation.tasks import (
     BackupTask,
+    CopySource,
     PackOrder,
     RestoreOrder,
     RestoreTask,
     TenantPart,
     VerifyTask,
     VolumeOrder,
+    VolumeToCopy,
 )
 from holdfast.repository.format import envelope, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.origin import Backup
 from holdfast.repository.format.places import PackRow
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.parents import Method
@@ -99,6 +103,33 @@ def backup_tasks(draw: st.DrawFn) -> BackupTask:
     )
 
 
+@st.composite
+def copy_tasks(draw: st.DrawFn) -> BackupTask:
+    """A backup's half and a restore's."""
+    task = draw(backup_tasks())
+    source = st.builds(
+        CopySource,
+        location=some.texts,
+        owner=owners(),
+        point=some.ids,
+        backup=st.builds(Backup, some.ids, some.ids),
+        reader=some.ids,
+        scratch_key=some.keys,
+        data_keys=st.dictionaries(some.ids, some.keys, max_size=3),
+        index_runs=st.lists(some.texts, max_size=3).map(tuple),
+        volumes=st.just(
+            tuple(
+                VolumeToCopy(dataclasses.replace(draw(some.volumes), name=order.name), draw(st.none() | some.volumes))
+                for order in task.volumes
+            )
+        ),
+        earlier_stands=st.booleans(),
+    )
+    return dataclasses.replace(
+        task, copied_from=draw(source), archive_class=draw(st.none() | st.sampled_from(ArchiveClass))
+    )
+
+
 restore_tasks = st.builds(
     RestoreTask,
     owner=owners(),
@@ -154,6 +185,7 @@ restore_results = st.builds(
 
 FORMS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], bytes], Callable[[bytes], Any]]] = {
     "backup task": (backup_tasks(), encode_task, decode_task),
+    "copy task": (copy_tasks(), encode_task, decode_task),
     "restore task": (restore_tasks, encode_task, decode_task),
     "verify task": (verify_tasks, encode_task, decode_task),
     "verify result": (verify_results, encode_result, decode_result),
@@ -181,7 +213,7 @@ def test_form_survives(name, data):
 def test_a_field_missing_or_of_another_type_is_refused(name, data):
     strategy, encode, decode = FORMS[name]
     fields = cbor2.loads(encode(data.draw(strategy)))
-    key = data.draw(st.sampled_from(sorted(fields.keys() - {"parent", "suite"})))
+    key = data.draw(st.sampled_from(sorted(fields.keys() - {"parent", "storage_class", "suite"})))
     without = {other: value for other, value in fields.items() if other != key}
     with pytest.raises(REFUSED):
         decode(cbor2.dumps(without, canonical=True))
@@ -219,6 +251,8 @@ def example() -> BackupTask:
         {"data_key": b"short"},
         {"older": b"short"},
         {"suite": 3},
+        {"storage_class": "STANDARD"},
+        {"work": "copy"},
         {"limits": {"a": "many"}},
     ],
 )
@@ -227,6 +261,14 @@ def test_what_no_task_holds_is_refused(lie):
     decode_task(cbor2.dumps(fields))
     with pytest.raises(FormatError):
         decode_task(cbor2.dumps({**fields, **lie}))
+
+
+@settings(max_examples=10, deadline=None)
+@given(copy_tasks())
+def test_a_copy_whose_halves_have_other_volumes_is_refused(task):
+    source = dataclasses.replace(task.copied_from, volumes=(*task.copied_from.volumes, task.copied_from.volumes[0]))
+    with pytest.raises(FormatError, match="belong together"):
+        decode_task(encode_task(dataclasses.replace(task, copied_from=source)))
 
 
 def test_a_later_version_is_told_from_damage():

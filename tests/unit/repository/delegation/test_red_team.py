@@ -10,6 +10,7 @@ import pytest
 from holdfast.domain.errors import ChunksMovedError, IntegrityError
 from holdfast.repository.crypto.keys import AeadKey, expand
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup
+from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore
 from holdfast.repository.delegation.tasks import BackupTask, Task
 from holdfast.repository.format import names
@@ -156,5 +157,30 @@ def test_a_ring_says_nothing_of_itself(repository, disks):
     access = prepared.task.access(repository.store, repository.surroundings)
     for secret in keys_of(prepared.task, prepared.scratch_key):
         for thing in (prepared, prepared.task, prepared.task.owner, access, access.keys):
+            assert repr(secret) not in repr(thing)
+            assert secret.hex() not in repr(thing)
+
+
+def test_a_copy_task_opens_of_the_source_what_a_restore_opens_and_of_the_target_no_data(repository, disks):
+    surroundings = deterministic_surroundings(50)
+    target = make_small_repository(MemoryStore(), surroundings, 600 * 1024).open(surroundings)
+    theirs, _result = back_up(target, disks, {"root": disks.snapshot("t", sample(2 * BLOCK))}, "theirs")
+    publish_plan(target, target.ledger.state.live)
+    point = find_point(repository, "latest:b", DEFAULT_TENANT)
+    prepared = prepare_copy(CopyFrom(repository, "memory:", point, b"r" * 16), target, Silence())
+    task, source = prepared.task, prepared.task.copied_from
+    assert source is not None
+    held = [source.scratch_key, *source.data_keys.values(), *keys_of(task, prepared.scratch_key)]
+    of_source = [source.owner.id_key, *(key for one in source.owner.epochs.values() for key in (one.map, one.index))]
+    keys = [*held, *of_source]
+    needed = set(source.data_keys)
+    assert needed < all_packs(repository, maps=False)
+    opened = opened_packs(repository, keys, source.owner.tenant)
+    assert {session for session, holds_maps in opened if not holds_maps} == needed
+    assert opened_objects(repository, keys, source.reader, source.owner.tenant) == {Kind.INDEX_RUN}
+    assert opened_packs(target, keys, task.owner.tenant) == {(theirs.session, True)}
+    assert opened_objects(target, keys, task.session, task.owner.tenant) == {Kind.INDEX_RUN, Kind.ACKNOWLEDGEMENT}
+    for secret in held:
+        for thing in (prepared, task, source, source.access(repository.store, surroundings)):
             assert repr(secret) not in repr(thing)
             assert secret.hex() not in repr(thing)

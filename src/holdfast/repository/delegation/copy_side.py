@@ -1,0 +1,155 @@
+"""The appliance's half of a delegated copy: a restore's half in the source, a backup's half in the target (section 16).
+
+The point is pinned in the source under the reader's id until `restore_side.finish_reading`; the target's session is
+given up, where it comes to that, by `backup_side.abandon`.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+from holdfast.domain.errors import IntegrityError, UsageError
+from holdfast.repository.compression import CompressionLevel
+from holdfast.repository.copying.backups_here import BackupsHere, backup_of
+from holdfast.repository.copying.base import Base, base_volumes, choose_base
+from holdfast.repository.copying.copy import require_two
+from holdfast.repository.copying.copy_point import promise_of
+from holdfast.repository.delegation.acceptance import Said, accept
+from holdfast.repository.delegation.backup_side import PreparedBackup, begun_before, first_task
+from holdfast.repository.delegation.needed_packs import data_keys_of, needed_packs
+from holdfast.repository.delegation.results import BackupResult
+from holdfast.repository.delegation.tasks import (
+    VOLUMES_LIMIT,
+    BackupTask,
+    CopySource,
+    TenantPart,
+    VolumeOrder,
+    VolumeToCopy,
+)
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.map_node import CUT_FIXED
+from holdfast.repository.format.origin import Origin
+from holdfast.repository.opening import Repository
+from holdfast.repository.points import PointSummary, find_point, load_manifest
+from holdfast.repository.progress import Progress
+from holdfast.repository.sessions import open_session, pin, require_live
+from holdfast.repository.writing.commit import Copied
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFrom:
+    """A point of the repository `source`, which a worker finds at `location`; `reader` is the caller's own random id,
+    under which it is pinned.
+    """
+
+    source: Repository
+    location: str
+    point: PointSummary
+    reader: bytes
+
+
+def prepare_copy(
+    origin: CopyFrom, target: Repository, progress: Progress, *, session: bytes | None = None
+) -> PreparedBackup:
+    """Pin the point, open a session in the target, choose what it builds upon there, and find the keys to what is read.
+
+    `session` as for `prepare_backup`: with the same ids it may be run again, after a crash or for a further attempt,
+    and finds chunks of the source where they lie now. `write_task` leaves the task. Raises UsageError for one
+    repository twice and for a point that holds a stream, NotFoundError for one that is no more.
+    """
+    source, point = origin.source, origin.point
+    require_two(source, target)
+    if origin.reader not in source.ledger.refresh().pins:
+        pin(source, origin.reader, [point.session], progress)
+    require_live(source, [point.session])
+    manifest = load_manifest(source, point)
+    _require_volumes(manifest)
+    begun, session = begun_before(target, session)
+    if begun is not None:
+        fresh = _read_now(origin, manifest, _before(begun.task))
+        return dataclasses.replace(begun, task=dataclasses.replace(begun.task, copied_from=fresh))
+    writer = open_session(target, manifest.tenant, manifest.workload, session, promise_of(manifest, target))
+    base = choose_base(writer, source, BackupsHere(source), BackupsHere(target), point, progress)
+    task = first_task(writer, _orders(manifest, base), _manifest_of(base), CompressionLevel.DEFAULT)
+    copied_from = _read_now(origin, manifest, _Before(_to_copy(manifest, base), base is not None and base.stands))
+    return PreparedBackup(target, dataclasses.replace(task, copied_from=copied_from))
+
+
+def accept_copy(source: Repository, target: Repository, session: bytes, result: BackupResult) -> Manifest:
+    """The copy's point: made of this result, or the one that it has already. What it says of its backup is read in the
+    source. Raises as `accept_backup`, and NotFoundError where the point that was copied is no more.
+    """
+
+    def said(task: BackupTask) -> Said:
+        copied = task.copied_from
+        if copied is None:
+            raise UsageError(f"{session.hex()} is no copy", why="its task says so", cure="accept it as a backup")
+        manifest = load_manifest(source, find_point(source, copied.point.hex(), None))
+        for order, volume in zip(task.volumes, result.volumes, strict=False):
+            if dict(volume.source) != dict(order.source):
+                raise IntegrityError(
+                    f"volume {order.name} is not a copy of the one that was ordered",
+                    why="it names another source",
+                    cure="copy it again; if it happens again, find out what runs on the worker",
+                )
+        roots = tuple(volume.root for volume in manifest.volumes)
+        origin = Origin(copied.backup, source.config.repository, roots)
+        return Said(manifest.statistics, manifest.configuration, Copied(manifest.created, origin))
+
+    return accept(target, session, result, said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What was decided when the session was opened: it stays for all its attempts."""
+
+    volumes: tuple[VolumeToCopy, ...]
+    earlier_stands: bool
+
+
+def _before(task: BackupTask) -> _Before:
+    if task.copied_from is None:
+        raise UsageError(f"{task.session.hex()} is no copy", why="its task says so", cure="draw another id")
+    return _Before(task.copied_from.volumes, task.copied_from.earlier_stands)
+
+
+def _read_now(origin: CopyFrom, manifest: Manifest, before: _Before) -> CopySource:
+    source = origin.source
+    access = source.access(manifest.tenant)
+    owner = TenantPart.of(access.keys)
+    rows = needed_packs(source, access, [one.volume for one in before.volumes])
+    return CopySource(
+        location=origin.location,
+        owner=owner,
+        point=origin.point.session,
+        backup=backup_of(source, origin.point),
+        reader=origin.reader,
+        scratch_key=source.epochs.of(owner.kid).scratch_key(origin.reader),
+        data_keys=data_keys_of(source, rows),
+        index_runs=tuple(access.index_runs()),
+        volumes=before.volumes,
+        earlier_stands=before.earlier_stands,
+    )
+
+
+def _require_volumes(manifest: Manifest) -> None:
+    if any(volume.cut != CUT_FIXED for volume in manifest.volumes) or not 1 <= len(manifest.volumes) <= VOLUMES_LIMIT:
+        raise UsageError(
+            f"a worker does not copy point {manifest.session.hex()}",
+            why=f"workers copy 1 to {VOLUMES_LIMIT} volumes of blocks, and no streams",
+            cure="copy it with `holdfast repository copy`",
+        )
+
+
+def _to_copy(manifest: Manifest, base: Base | None) -> tuple[VolumeToCopy, ...]:
+    return tuple(VolumeToCopy(volume, base_volumes(base, volume)[1]) for volume in manifest.volumes)
+
+
+def _orders(manifest: Manifest, base: Base | None) -> tuple[VolumeOrder, ...]:
+    return tuple(
+        VolumeOrder(volume.name, dict(volume.source), base_volumes(base, volume)[0], volume.size_bytes)
+        for volume in manifest.volumes
+    )
+
+
+def _manifest_of(base: Base | None) -> Manifest | None:
+    return None if base is None else base.manifest
