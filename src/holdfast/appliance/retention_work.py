@@ -70,7 +70,7 @@ class RetentionWork:
 
     def write_down(self, verdict: Verdict) -> None:
         """The flags of a point that stays, and until when; nothing where they are what they were."""
-        self._change(verdict.point, flags=verdict.flags, keep_until=verdict.keep_until)
+        self.change(verdict.point, flags=verdict.flags, keep_until=verdict.keep_until)
 
     def remove(self, point: RestorePoint) -> None:
         """Remove one point for good; asked again it goes on where it stopped."""
@@ -90,7 +90,7 @@ class RetentionWork:
             chain = [point for point in points if point.repository == repository]
             for point in base_snapshots_to_release(chain):
                 self._free_of(point)
-                self._change(point, snapshots={})
+                self.change(point, snapshots={})
 
     def _free_of(self, point: RestorePoint) -> None:
         if point.session_id is not None:
@@ -120,7 +120,7 @@ class RetentionWork:
     def _compute(self, where: SnapshotPlace) -> Compute:
         return self._surface.cloud.compute(self._surface.account(where.account), where.region)
 
-    def _change(self, known: RestorePoint, **changes: Any) -> None:
+    def change(self, known: RestorePoint, **changes: Any) -> None:
         """Of the point as it is now: who changes something else of it at the same time must not lose that."""
         points = self._surface.records.points
         with self._turn, suppress(NotFoundError):  # removed meanwhile

@@ -5,18 +5,19 @@ that only has damage beside whole copies ends with a warning. The others go on.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from holdfast.appliance.cleaning import undone
 from holdfast.appliance.errands import ErrandFacts
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.ports.repositories import Verified
+from holdfast.appliance.retention_work import RetentionWork
 from holdfast.appliance.session_book import SessionBook
 from holdfast.appliance.surface import Surface, derived_id
 from holdfast.appliance.verify_errand import ReadBack, VerifyErrand
 from holdfast.appliance.worker_fleet import WorkerFleet
-from holdfast.domain.errors import HoldfastError, IntegrityError, NotFoundError, UnavailableError
+from holdfast.domain.errors import HoldfastError, IntegrityError, UnavailableError
 from holdfast.domain.numerals import counted
 from holdfast.domain.policy import WorkerChoice
 from holdfast.domain.restore_point import RestorePoint
@@ -68,10 +69,11 @@ def verify_tasks(session_id: str, points: Iterable[RestorePoint]) -> list[Task]:
 class VerifyTask:
     """The workflow `verification`."""
 
-    def __init__(self, surface: Surface, book: SessionBook, fleet: WorkerFleet) -> None:
+    def __init__(self, surface: Surface, book: SessionBook, fleet: WorkerFleet, retention: RetentionWork) -> None:
         self._surface = surface
         self._book = book
         self._fleet = fleet
+        self._retention = retention
 
     async def run(self, step: Step, session_id: str) -> None:
         """The session, to its end."""
@@ -174,11 +176,9 @@ class VerifyTask:
         self._book.end(session_id)
 
     def _remember(self, point_id: str, found: Verified) -> RestorePoint:
-        """In the point's record, as that is now."""
-        points = self._surface.records.points
-        now = self._surface.surroundings.now()
+        """In the point's record, as that is now. Raises NotFoundError where there is none any more."""
         verification = Verification(
-            at=now,
+            at=self._surface.surroundings.now(),
             outcome=outcome_of(found.damage),
             packs=found.packs,
             chunks=found.chunks,
@@ -186,15 +186,8 @@ class VerifyTask:
             damaged_objects=len(found.damage),
             damage=tuple(sorted(found.damage, key=lambda one: (not one.volumes, one.object))[:NAMED_LIMIT]),
         )
-        try:
-            point = replace(points.get(point_id), verification=verification)
-            points.put(point)
-        except NotFoundError as error:
-            raise NotFoundError(
-                f"restore point {point_id} is no more",
-                why="it was deleted while it was read",
-                cure="verify another one",
-            ) from error
+        point = self._surface.records.points.get(point_id)
+        self._retention.change(point, verification=verification)
         return point
 
     def _order(self, session_id: str) -> VerifyOrder:

@@ -55,6 +55,6 @@ def make_workflows(surface: Surface) -> Workflows:
         DELETE_POINT: PointDeletion(surface, book, retention).run,
         COLLECTION: CollectionWork(surface, book).run,
         RESTORE: RestoreTask(surface, book, fleet, planner).run,
-        VERIFICATION: VerifyTask(surface, book, fleet).run,
+        VERIFICATION: VerifyTask(surface, book, fleet, retention).run,
     }
     return Workflows(book, pump, retention, settlement, planner, named)
