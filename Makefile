@@ -14,10 +14,10 @@ export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check bench campaign lint format types imports house docs clean
+.PHONY: help demo test test-long check bench bench-scale campaign lint format types imports house docs clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(INSTALLED)  ## the whole story in an AWS of its own: back up, destroy, restore, compare (no account needed)
 	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs
@@ -32,6 +32,11 @@ check: lint types imports house  ## the quick part of `test`: style, types, impo
 bench: $(INSTALLED)  ## measure against restic and borg on one image, side by side
 	@.ci/system-tools mkfs.ext4:e2fsprogs restic:restic borg:borgbackup
 	$(BIN)/python bench/run.py
+
+bench-scale: $(INSTALLED)  ## measure what has grown: 10,000 points, 10 million chunks; and a collection beside restic and borg
+	@.ci/system-tools mkfs.ext4:e2fsprogs restic:restic borg:borgbackup
+	$(BIN)/python bench/scale.py
+	$(BIN)/python bench/collecting.py
 
 test-long: $(INSTALLED)  ## campaigns of any length from one number: SEED=1 MINUTES=60; writes docs/long-run.md
 	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs

@@ -99,8 +99,10 @@ class Repository:
         )
 
     def _runs_in_force(self, prefix: str) -> Iterator[str]:
-        """By name: a LIST may leave one out (rule 5)."""
-        return (key for key in sorted(newest_plan(self.sealed).index_runs) if key.startswith(prefix))
+        """By name: a LIST may leave one out (rule 5). What has moved is found in those that are of no live point."""
+        live = self.ledger.state.live
+        named = [key for key in newest_plan(self.sealed).index_runs if key.startswith(prefix)]
+        return iter(sorted(named, key=lambda key: (names.session_of_run(key) in live, key)))
 
     def _runs_listed(self, prefix: str) -> Iterator[str]:
         return (info.key for info in objects_under(self.store, prefix))

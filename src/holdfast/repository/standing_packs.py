@@ -1,26 +1,22 @@
 """Which packs stand: a LIST says so at once, and what it leaves out is asked for (rule 5)."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from holdfast.repository.format import names
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.presence import size_of
+from holdfast.repository.surroundings import Surroundings
 
 
 class StandingPacks:
-    """The packs of a repository as one LIST shows them, by id, with their sizes, and when the store got them; further
-    ones by HEAD, once each.
-    """
+    """The packs of a repository as one LIST shows them, by id, with their sizes; further ones by HEAD, once each."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self.listed: dict[bytes, int] = {}
-        self.since: dict[bytes, datetime | None] = {}
-        for info in objects_under(store, names.PACKS):
-            pack = bytes.fromhex(info.key.rpartition("/")[2])
-            self.listed[pack], self.since[pack] = info.size_bytes, info.modified
+        self.listed = {
+            bytes.fromhex(info.key.rpartition("/")[2]): info.size_bytes for info in objects_under(store, names.PACKS)
+        }
         self._asked: dict[bytes, int | None] = {}
 
     def size_bytes(self, pack: bytes) -> int | None:
@@ -30,6 +26,12 @@ class StandingPacks:
         if pack not in self._asked:
             self._asked[pack] = size_of(self._store, names.pack(pack))
         return self._asked[pack]
+
+    def ask(self, packs: Iterable[bytes], surroundings: Surroundings) -> None:
+        """Look for those of these packs that the LIST did not show, several at once."""
+        unknown = [pack for pack in packs if pack not in self.listed and pack not in self._asked]
+        sizes = surroundings.transfer.map(lambda pack: size_of(self._store, names.pack(pack)), unknown)
+        self._asked.update(zip(unknown, sizes, strict=True))
 
     def stands(self, pack: bytes) -> bool:
         """Whether it is there."""

@@ -219,6 +219,7 @@ class Collection:
         self, report: CollectionReport, plan: Plan, needed: Set[bytes], packs: StandingPacks
     ) -> CollectionReport:
         """Delete what is condemned and not needed; what a lock holds stays, and stays condemned (rule 4.4)."""
+        packs.ask(plan.condemned, self._repository.surroundings)
         standing = [pack for pack in sorted(plan.condemned) if packs.stands(pack)]
         doomed = [pack for pack in standing if pack not in needed]
         sizes = {pack: packs.size_bytes(pack) or 0 for pack in doomed}

@@ -110,7 +110,6 @@ class _TenantMarking:
         self._tenant = tenant
         self._moved = MovedChunks(access, ground.plan, ground.packs)
         self._reader = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
-        self._good: dict[PackRow, bool] = {}
 
     def roots(self, items: list[Located], level: int, cut: int) -> bool:
         """These nodes of one level and all below them; whether they are clean."""
@@ -179,11 +178,8 @@ class _TenantMarking:
 
     def _is_good(self, row: PackRow) -> bool:
         """Whether what is said to lie there is counted there, without a further question."""
-        if row not in self._good:
-            ground = self._ground
-            stays = ground.in_place or row.pack not in ground.plan.condemned
-            self._good[row] = stays and ground.packs.stands(row.pack)
-        return self._good[row]
+        ground = self._ground
+        return (ground.in_place or row.pack not in ground.plan.condemned) and ground.packs.stands(row.pack)
 
     def _use(self, row: PackRow, chunk_type: int) -> PackUse:
         uses = self._ground.uses

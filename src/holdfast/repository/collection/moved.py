@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.access import TenantAccess
-from holdfast.repository.chunk_index import SortedRun
 from holdfast.repository.format import names
 from holdfast.repository.format.places import Located, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.pack_directory import read_directory
+from holdfast.repository.run_shelf import RunShelf
 from holdfast.repository.standing_packs import StandingPacks
 
 
@@ -20,7 +20,7 @@ class MovedChunks:
         self._plan = plan
         self._packs = packs
         self._directories: dict[bytes, dict[tuple[bytes, int], Place]] = {}
-        self._runs: list[SortedRun] | None = None
+        self._runs: RunShelf | None = None
 
     def copies_of(self, chunk: Located, chunk_type: int) -> list[Place]:
         """Where else the chunk lies in packs that stand, those first that are not condemned. For a condemned pack only
@@ -58,20 +58,12 @@ class MovedChunks:
         return {(entry.id, entry.type): located.place for entry, located in chunks}
 
     def _in_runs(self, chunk: bytes, chunk_type: int, _pack: bytes) -> Iterator[Place]:
-        """By the runs that the plan names, which are asked for by name and never by LIST."""
+        """By the runs that the plan names, which are asked for by name and never by LIST. Where one does not open the
+        others may know the place, and where none does it is missed.
+        """
         if self._runs is None:
+            self._runs = RunShelf(self._access.read_index_run)
             prefix = names.index_runs(self._access.keys.tenant)
-            named = sorted(key for key in self._plan.index_runs if key.startswith(prefix))
-            self._runs = list(self._load(named))
-        for run in self._runs:
-            yield from run.places(chunk, chunk_type)
-
-    def _load(self, keys: Iterable[str]) -> Iterator[SortedRun]:
-        """Those that open: the others may know the place, and where none does it is missed."""
-        for key in keys:
-            try:
-                run = self._access.read_index_run(key)
-            except (IntegrityError, ObjectNotFoundError):
-                continue
-            if len(run.rows):
-                yield SortedRun.of(run.rows, run.packs)
+            for key in sorted(key for key in self._plan.index_runs if key.startswith(prefix)):
+                self._runs.take(key)
+        yield from self._runs.places(chunk, chunk_type)

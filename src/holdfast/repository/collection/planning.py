@@ -65,7 +65,7 @@ def dead_packs(repository: Repository, found: Findings) -> DeadPacks:
         else:
             ended, holds_data = header is _COLD and not found.opened, True
         if ended:
-            (young if holds_data and _is_young(repository, found, pack) else dead).add(pack)
+            (young if holds_data and _is_young(repository, pack) else dead).add(pack)
     return DeadPacks(frozenset(dead), frozenset(young))
 
 
@@ -82,12 +82,16 @@ def _header_of(repository: Repository, pack: bytes) -> object:
         return None
 
 
-def _is_young(repository: Repository, found: Findings, pack: bytes) -> bool:
+def _is_young(repository: Repository, pack: bytes) -> bool:
     """Whether it costs as much to delete a cold pack now as to keep it. By the store's clock: it is money alone."""
-    archive_class, since = repository.config.archive_class, found.packs.since.get(pack)
-    if archive_class is None or since is None:
+    archive_class = repository.config.archive_class
+    if archive_class is None:
         return False
-    return since + archive_class.least_storage > repository.surroundings.now()
+    try:
+        since = repository.store.head(names.pack(pack)).modified
+    except ObjectNotFoundError:
+        return False  # somebody else has deleted it
+    return since is not None and since + archive_class.least_storage > repository.surroundings.now()
 
 
 def worth_repacking(repository: Repository, found: Findings) -> dict[str, list[PackUse]]:

@@ -3,23 +3,25 @@
 import threading
 from collections.abc import Iterator
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.access import TenantAccess
-from holdfast.repository.chunk_index import SortedRun
 from holdfast.repository.format import names
 from holdfast.repository.format.places import Place
 from holdfast.repository.presence import is_there
+from holdfast.repository.run_shelf import RunShelf
 
 
 class IndexSearch:
-    """Finds chunks by id in all runs of a tenant; loads them when first asked, which a healthy repository never
-    does.
+    """Finds chunks by id in the runs of a tenant; loads one after the other when asked for what those before it do not
+    know, which a healthy repository in which nothing has moved never does.
     """
 
     def __init__(self, access: TenantAccess) -> None:
         self._access = access
         self._lock = threading.Lock()
-        self._runs: list[SortedRun] | None = None
+        self._runs = RunShelf(access.read_index_run)
+        self._asked: set[str] = set()
+        self._left: list[str] = []
+        self._complete = False
 
     def locate(self, chunk: bytes, chunk_type: int) -> Place | None:
         """A place in a pack that exists, None when no run knows one."""
@@ -32,28 +34,30 @@ class IndexSearch:
 
     def places(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
         """Every place that any run knows, whether or not its pack is there."""
-        with self._lock:
-            if self._runs is None:
-                self._runs = self._load()
-        for run in self._runs:
-            yield from run.places(chunk, chunk_type)
+        at = 0
+        while True:
+            keys = self._runs.keys
+            for key in keys[at:]:
+                yield from self._runs.places_in(key, chunk, chunk_type)
+            at = len(keys)
+            with self._lock:
+                if at == len(self._runs.keys) and not self._take_one():
+                    return
 
-    def _load(self) -> list[SortedRun]:
-        """Every run that there is. One that is gone was merged meanwhile: then the plan names another (rule 4.6)."""
-        runs: list[SortedRun] = []
-        asked: set[str] = set()
-        gone = True
-        while gone:
-            gone = False
-            for key in [key for key in self._access.index_runs() if key not in asked]:
-                asked.add(key)
-                try:
-                    run = self._access.read_index_run(key)
-                except ObjectNotFoundError:
-                    gone = True
-                    continue
-                except IntegrityError:
-                    continue  # the others may know the place; check names a damaged run
-                if len(run.rows):
-                    runs.append(SortedRun.of(run.rows, run.packs))
-        return runs
+    def _take_one(self) -> bool:
+        """One run more; False when all are known. One that is gone was merged meanwhile: the newest plan names another
+        (rule 4.6).
+        """
+        while True:
+            if not self._left:
+                if self._complete:
+                    return False
+                self._left = [key for key in self._access.index_runs() if key not in self._asked][::-1]
+                self._asked.update(self._left)
+                self._complete = True
+                if not self._left:
+                    return False
+            before = len(self._runs.keys)
+            self._complete = self._runs.take(self._left.pop()) and self._complete
+            if len(self._runs.keys) > before:
+                return True

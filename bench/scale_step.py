@@ -1,0 +1,91 @@
+"""One step on a repository that has grown, in a process of its own: says what it asked of the store and what it found.
+
+python bench/scale_step.py open|incremental|collect FOLDER CODE [WORKLOAD NUMBER SIZE]
+"""
+
+import argparse
+import json
+import random
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from bench.virtual_packs import VirtualPacks
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.collection.collect import Collection, CollectionOrder
+from holdfast.repository.key_slots import Secret
+from holdfast.repository.opening import Repository, open_repository
+from holdfast.repository.points import list_points
+from holdfast.repository.progress import Silence
+from holdfast.repository.stores.counting import CountingStore, RequestCounts
+from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_volume
+from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+from holdfast.wiring.local import machine_surroundings
+
+CHANGED_BLOCKS = 8
+_FILLED_BLOCKS = 64
+
+
+def volume(workload: str, number: int, size_bytes: int) -> MemoryVolume:
+    """A sparse volume of which CHANGED_BLOCKS blocks, spread over all of it, differ in each state."""
+    step = size_bytes // BLOCK_SIZE_BYTES // _FILLED_BLOCKS
+    seeds = [number if at < CHANGED_BLOCKS else 0 for at in range(_FILLED_BLOCKS)]
+    blocks = {at * 5 % _FILLED_BLOCKS * step: _block(f"{workload} {at} {seed}") for at, seed in enumerate(seeds)}
+    return MemoryVolume(size_bytes, blocks)
+
+
+def _block(seed: str) -> bytes:
+    """It compresses well, so that ten thousand points fit a machine."""
+    return random.Random(seed).randbytes(BLOCK_SIZE_BYTES // 64).ljust(BLOCK_SIZE_BYTES, b"\0")
+
+
+def incremental(repository: Repository, workload: str, number: int, size_bytes: int) -> BackupReport:
+    """The state of that number, as its source tells it against the one before."""
+    before = {f"s{number - 1}": volume(workload, number - 1, size_bytes)} if number else {}
+    source = MemorySource(volume(workload, number, size_bytes), f"s{number}", before)
+    return backup_volume(repository, source, BackupOrder(workload), Silence())
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process has had; VmHWM, unlike ru_maxrss, knows nothing of who started it."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
+def main() -> None:
+    """Do it, and write one JSON document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("step", choices=("open", "incremental", "collect"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("code")
+    parser.add_argument("workload", nargs="?", default="")
+    parser.add_argument("number", nargs="?", type=int, default=0)
+    parser.add_argument("size", nargs="?", type=int, default=0)
+    options = parser.parse_args()
+    counts = RequestCounts()
+    said: dict[str, object] = {}
+    began = time.perf_counter()
+    packs = VirtualPacks.beside(options.folder)
+    with machine_surroundings() as surroundings:
+        repository = open_repository(CountingStore(packs, counts), Secret(text=options.code.encode()), surroundings)
+        said["open_seconds"] = time.perf_counter() - began
+        if options.step == "incremental":
+            report = incremental(repository, options.workload, options.number, options.size)
+            said["method"] = report.method.value
+        elif options.step == "collect":
+            found = Collection(repository, CollectionOrder(timedelta(0)), Silence(), time.sleep).run()
+            said |= {"epoch": found.epoch, "packs": found.packs, "deleted": found.deleted, "merged": found.merged_runs}
+        else:
+            began = time.perf_counter()
+            said["points"] = len(list_points(repository))
+            said["list_seconds"] = time.perf_counter() - began
+    packs.keep()
+    said["peak_bytes"] = _peak_bytes()
+    print(json.dumps(said | counts.snapshot()))
+
+
+if __name__ == "__main__":
+    main()
