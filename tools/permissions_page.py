@@ -15,11 +15,13 @@ from holdfast.aws.policies.local_workers import local_worker_grants
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.aws.policies.worker import (
+    CopiedFrom,
     SnapshotsToRead,
     WorkerScope,
     boundary_lock_grants,
     worker_backup_grants,
     worker_boundary_grants,
+    worker_copy_grants,
     worker_lock_grant,
     worker_restore_grants,
     worker_verify_grants,
@@ -104,6 +106,10 @@ def page() -> str:
         _section("A worker that backs up", worker_backup_grants(scope, snapshots, ("SNAPSHOT-KEY",))),
         _section("A worker that restores", worker_restore_grants(scope, "SESSION-OF-THE-APPLIANCE", keys)),
         _section("A worker that verifies", worker_verify_grants(scope)),
+        _section(
+            "A worker that copies, whose calls are not among those recorded below",
+            worker_copy_grants(scope, CopiedFrom("aws", "SOURCE-BUCKET", "SOURCE-PREFIX", "READER")),
+        ),
         _section("The boundary of all workers", worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS)),
         IMMUTABLE_HEAD,
         _section("Immutable: the appliance", lock_grants("aws", (RepositoryPlace("BUCKET", "PREFIX", True),))),

@@ -8,15 +8,17 @@ from holdfast.aws.clients import PatientClient
 from holdfast.aws.ownership import as_map, owner_of
 from holdfast.aws.policies.grants import MAX_ROLE_CHARACTERS, Grant, as_text
 from holdfast.aws.policies.worker import (
+    CopiedFrom,
     SnapshotsToRead,
     WorkerScope,
     worker_backup_grants,
+    worker_copy_grants,
     worker_restore_grants,
     worker_verify_grants,
 )
 from holdfast.domain.errors import UsageError
 from holdfast.protocol.appliance_answers import AwsSettings
-from holdfast.repository.stores.s3.location import parse_s3_location
+from holdfast.repository.stores.s3.location import S3Location, parse_s3_location
 
 _FILTER_VALUES = 200
 # Queues are named by their addresses; their ARNs have the same parts in another order.
@@ -50,14 +52,7 @@ def grants_of(
     ec2: PatientClient, settings: AwsSettings, order: WorkerOrder, task_queue_url: str, bundle_key: str
 ) -> list[Grant]:
     """What the worker may do. Raises UsageError for a repository that is in no S3 bucket."""
-    location = order.repository_location
-    if not location.startswith("s3://"):
-        raise UsageError(
-            f"a worker on an instance cannot reach {location}",
-            why="it has no disk and no network of this machine",
-            cure="choose a repository in S3, or `worker: {mode: local}` in the policy",
-        )
-    place = parse_s3_location(location)
+    place = _place_of(order.repository_location)
     scope = WorkerScope(
         partition=partition_of(ec2.region),
         region=ec2.region,
@@ -70,6 +65,10 @@ def grants_of(
         bundle_bucket=settings.bundle_bucket,
         bundle_key=bundle_key,
     )
+    if order.copies_from is not None:
+        there = _place_of(order.copies_from.location)
+        source = CopiedFrom(scope.partition, there.bucket, there.prefix, order.copies_from.reader)
+        return worker_copy_grants(scope, source, order.lock_days)
     if order.writes_snapshots:
         return worker_restore_grants(scope, order.owner.session_id, order.kms_key_arns)
     if not order.reads_snapshots:
@@ -78,6 +77,16 @@ def grants_of(
     keys = {str(one["KmsKeyId"]) for one in snapshots.values() if one.get("Encrypted") and one.get("KmsKeyId")}
     meant = _meant(order, settings.account_id, snapshots)
     return worker_backup_grants(scope, meant, tuple(sorted({*keys, *order.kms_key_arns})), order.lock_days)
+
+
+def _place_of(location: str) -> S3Location:
+    if not location.startswith("s3://"):
+        raise UsageError(
+            f"a worker on an instance cannot reach {location}",
+            why="it has no disk and no network of this machine",
+            cure="choose a repository in S3, or `worker: {mode: local}` in the policy",
+        )
+    return parse_s3_location(location)
 
 
 def policy_of(grants: list[Grant]) -> str:

@@ -1,10 +1,11 @@
 """What a worker's one policy says, and how long it gets."""
 
+import dataclasses
 import json
 
 import pytest
 
-from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
+from holdfast.appliance.ports.cloud import CopiedRepository, Ownership, WorkerOrder
 from holdfast.aws.ownership import as_list, tags_of
 from holdfast.aws.policies.grants import MAX_ROLE_CHARACTERS
 from holdfast.aws.worker_rights import grants_of, policy_of
@@ -99,3 +100,15 @@ def test_a_worker_that_verifies_may_write_its_result_and_touch_no_snapshot():
     ]
     assert not [action for grant in made.values() for action in grant.actions if action.startswith(("ebs:", "ec2:"))]
     assert ec2.asked == []
+
+
+def test_who_copies_reads_the_source_and_no_snapshot():
+    source = CopiedRepository("s3://the-source/standard", "5" * 32)
+    order = WorkerOrder(OWNER, "s3://the-archive/deep", "8" * 32, copies_from=source)
+    text = policy_of(grants_of(RecordedEc2({}), SETTINGS, order, QUEUE, "bundle"))
+    for arn in ("the-source/standard/packs/*", "the-archive/deep/packs/*", f"standard/sessions/{'5' * 32}/alive-*"):
+        assert arn in text
+    assert "ebs:" not in text
+    local = dataclasses.replace(order, copies_from=CopiedRepository("/a/folder", "5" * 32))
+    with pytest.raises(UsageError, match="cannot reach /a/folder"):
+        grants_of(RecordedEc2({}), SETTINGS, local, QUEUE, "bundle")

@@ -241,11 +241,19 @@ class RestoreSite(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CopiedRepository:
+    """A repository that a worker copies from: where it is, and the id of the reader that has the point pinned there."""
+
+    location: str
+    reader: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerOrder:
     """A worker instance to be launched. `writes_snapshots`: it makes new ones (a restore), encrypted under the KMS keys
     of `kms_key_arns` where there are any; the keys of snapshots that it reads are found out. One that neither makes nor
     reads any reads a repository, and writes nothing but its result. `lock_days`: it locks what it writes in an
-    immutable repository, for at most so many days.
+    immutable repository, for at most so many days. `copies_from`: it reads that repository, and no snapshots.
     """
 
     owner: Ownership
@@ -261,6 +269,7 @@ class WorkerOrder:
     tags: Mapping[str, str] = field(default_factory=dict)
     lifetime_seconds: int = 24 * 3600
     lock_days: int | None = None
+    copies_from: CopiedRepository | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,13 +32,31 @@ class WorkerScope:
 
     def objects(self, name: str) -> str:
         """The ARN of objects of the repository."""
-        path = f"{self.prefix}/{name}" if self.prefix else name
-        return f"arn:{self.partition}:s3:::{self.bucket}/{path}"
+        return _objects(self.partition, self.bucket, self.prefix, name)
 
     @property
     def snapshots(self) -> tuple[str, ...]:
         """The ARN of all snapshots of the region: it names no account."""
         return (f"arn:{self.partition}:ec2:{self.region}::snapshot/*",)
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedFrom:
+    """The repository that a copy reads, and the id under which its point is pinned there."""
+
+    partition: str
+    bucket: str
+    prefix: str
+    reader: str
+
+    def objects(self, name: str) -> str:
+        """The ARN of objects of that repository."""
+        return _objects(self.partition, self.bucket, self.prefix, name)
+
+
+def _objects(partition: str, bucket: str, prefix: str, name: str) -> str:
+    path = f"{prefix}/{name}" if prefix else name
+    return f"arn:{partition}:s3:::{bucket}/{path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +79,7 @@ def worker_backup_grants(
     """A worker that reads these snapshots; `snapshot_key_arns` are the KMS keys that some are encrypted under,
     `lock_days` for how long at most it locks what it writes, None where it locks nothing.
     """
-    grants = [
-        *_of_every_worker(scope),
-        *_reading(scope, snapshots),
-        Grant(
-            "WritePacks",
-            "new packs; never one that is there",
-            ("s3:PutObject",),
-            (scope.objects("packs/*"),),
-            WRITE_ONCE,
-        ),
-    ]
-    if lock_days is not None:
-        grants.append(worker_lock_grant(scope, str(lock_days)))
+    grants = [*_of_every_worker(scope), *_reading(scope, snapshots), *_writing_packs(scope, lock_days)]
     if snapshot_key_arns:
         grants.append(
             Grant(
@@ -84,6 +90,35 @@ def worker_backup_grants(
             )
         )
     return grants
+
+
+def worker_copy_grants(scope: WorkerScope, source: CopiedFrom, lock_days: int | None = None) -> list[Grant]:
+    """A worker that writes into the repository of `scope` what it reads in another one."""
+    return [
+        *_of_every_worker(scope),
+        *_writing_packs(scope, lock_days),
+        Grant(
+            "ReadSource",
+            "packs and index runs of the repository that is copied from; each sealed, with keys that only the task "
+            "holds",
+            ("s3:GetObject",),
+            (source.objects("packs/*"), source.objects("index/*")),
+        ),
+        Grant(
+            "LiveInSource",
+            "signs of life of its reader, so that nothing it reads is collected meanwhile; never over what is there",
+            ("s3:PutObject",),
+            (source.objects(f"sessions/{source.reader}/alive-*"),),
+            WRITE_ONCE,
+        ),
+    ]
+
+
+def _writing_packs(scope: WorkerScope, lock_days: int | None) -> list[Grant]:
+    """As long as it locks what it writes; None where it locks nothing."""
+    packs = (scope.objects("packs/*"),)
+    grant = Grant("WritePacks", "new packs; never one that is there", ("s3:PutObject",), packs, WRITE_ONCE)
+    return [grant] if lock_days is None else [grant, worker_lock_grant(scope, str(lock_days))]
 
 
 def worker_lock_grant(scope: WorkerScope, lock_days: str) -> Grant:

@@ -9,10 +9,12 @@ from holdfast.aws.policies.grants import CREATIONS, LIST_READS, actions_of, as_t
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.aws.policies.worker import (
+    CopiedFrom,
     SnapshotsToRead,
     WorkerScope,
     worker_backup_grants,
     worker_boundary_grants,
+    worker_copy_grants,
     worker_restore_grants,
     worker_verify_grants,
 )
@@ -43,6 +45,7 @@ POLICIES = {
     "backup worker": worker_backup_grants(
         WORKER, SnapshotsToRead("a" * 32, ("7" * 32, "6" * 32), ("snap-1",)), (KEY,), 40
     ),
+    "copy worker": worker_copy_grants(WORKER, CopiedFrom("aws", "source", "standard", "5" * 32), 40),
     "restore worker": worker_restore_grants(WORKER, "s" * 32, (KEY,)),
     "verify worker": worker_verify_grants(WORKER),
     "boundary": worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS, ("shop",)),
@@ -165,6 +168,25 @@ def test_who_locks_is_bounded_and_shortens_nothing():
     assert lock.conditions == {"NumericLessThanEquals": {"s3:object-lock-remaining-retention-days": "40"}}
     for grants in POLICIES.values():
         assert not {"s3:BypassGovernanceRetention", "s3:PutBucketObjectLockConfiguration"} & set(actions_of(grants))
+
+
+def test_a_copy_worker_writes_nothing_into_what_it_reads_but_signs_of_life():
+    of_source = {
+        (action, one)
+        for grant in POLICIES["copy worker"]
+        for action in grant.actions
+        for one in grant.resources
+        if ":source/" in one
+    }
+    assert of_source == {
+        ("s3:GetObject", "arn:aws:s3:::source/standard/packs/*"),
+        ("s3:GetObject", "arn:aws:s3:::source/standard/index/*"),
+        ("s3:PutObject", f"arn:aws:s3:::source/standard/sessions/{'5' * 32}/alive-*"),
+    }
+    writes = [grant for grant in POLICIES["copy worker"] if "s3:PutObject" in grant.actions]
+    assert all("s3:if-none-match" in grant.conditions["Null"] for grant in writes)
+    assert not [action for action in actions_of(POLICIES["copy worker"]) if action.startswith(("ebs:", "ec2:"))]
+    assert "s3:RestoreObject" not in actions_of(POLICIES["copy worker"])
 
 
 def test_repositories_at_the_top_of_a_bucket():
