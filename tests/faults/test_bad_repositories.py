@@ -104,7 +104,7 @@ def test_a_newer_envelope_is_told_from_damage(small, place, length):
     refuses(small, UnsupportedFormatError)
 
 
-@pytest.mark.parametrize(("field", "value"), [("format", 2), ("suite", 3), ("class", "archive")])
+@pytest.mark.parametrize(("field", "value"), [("format", 2), ("suite", 3), ("class", "frozen")])
 def test_a_newer_config_is_told_from_damage(small, field, value):
     repository = open_(small)
     fields = cbor2.loads(config_form.encode(repository.config))

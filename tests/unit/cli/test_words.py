@@ -34,7 +34,7 @@ OPENING = ["--repository", "repository", "--password-file", "password"]
         (["repository", "init", "new", "--password-file", "password", "--kdf-memory", "1MiB"], "64MiB"),
         (["repository", "init", "new", "--password-file", "password", "--kdf-memory", "lots"], "lots"),
         (["repository", "init", "new", "--password-file", "password", "--immutable"], "Object Lock"),
-        (["repository", "init", "new", "--encryption-suite", "1"], "--encryption-suite"),
+        (["repository", "init", "new", "--encryption-suite", "3"], "--encryption-suite"),
         (["repository", "init", "s3://bucket/x?class=archive", "--password-file", "password"], "archive"),
         (["repository", "compress", "repository"], "compress"),
         (["session", "list", "--kind", "nightly"], "nightly"),
