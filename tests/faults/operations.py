@@ -131,5 +131,8 @@ def run(
 ) -> object:
     """Open the repository in `store` and do what `name` says; what it reported stands in the attempt too."""
     repository = world.small.open(deterministic_surroundings(seed, clock), store)
-    attempt.outcome = ACTS[name](repository, world, attempt)
+    try:
+        attempt.outcome = ACTS[name](repository, world, attempt)
+    finally:
+        repository.give_back()
     return attempt.outcome

@@ -6,12 +6,11 @@ from holdfast.domain.errors import (
     IntegrityError,
     KeyPinError,
     NotFoundError,
-    UnsupportedFormatError,
 )
 from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
 from holdfast.repository.memory_of_locations import LocationMemory, Remembered, recognise, remember
-from holdfast.repository.object_store import ORDINARY, ObjectStore
+from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import list_points
 from holdfast.repository.sessions import retire
@@ -149,22 +148,6 @@ def whole_reading(small: SmallRepository) -> form.LedgerState:
     for key in keys_under(bare.store, names.CHECKPOINTS):
         bare.store.delete(key)
     return open_(bare).ledger.state
-
-
-class Overwriting(FaultyStore):
-    """Ignores If-None-Match: the last writer wins and nobody hears of it."""
-
-    def create(self, key, body, sha256, terms=ORDINARY):
-        self._inner.delete(key)
-        self._inner.create(key, body, sha256, terms)
-
-
-def test_a_store_that_ignores_if_none_match_is_refused():
-    inner = MemoryStore()
-    with pytest.raises(UnsupportedFormatError) as caught:
-        make_small_repository(Overwriting(inner, {}), deterministic_surroundings(1))
-    assert "If-None-Match" in caught.value.why
-    assert keys_under(inner, "") == []
 
 
 class OneMemory(LocationMemory):

@@ -150,7 +150,14 @@ def surroundings(*random: bytes) -> Surroundings:
     """Randomness is what is given, then zeros."""
     waiting = list(random)
     inline = InlineExecutor()
-    return Surroundings(SteppableClock(), lambda count: waiting.pop(0) if waiting else bytes(count), inline, inline)
+    return Surroundings(
+        SteppableClock(),
+        lambda count: waiting.pop(0) if waiting else bytes(count),
+        inline,
+        inline,
+        pause=lambda seconds: None,
+        party="",
+    )
 
 
 def repository(*random: bytes) -> Repository:

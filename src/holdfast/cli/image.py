@@ -28,6 +28,7 @@ from holdfast.cli.retrieval import (
     readable,
     show_plan,
 )
+from holdfast.cli.single_writer import note_mode
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice
 from holdfast.domain.errors import UsageError
@@ -91,6 +92,8 @@ def backup(
         order = local.backup_order(opened, workload, parent, compression.value, promise)
         report = local.back_up(opened, source, order, changed_blocks, progress)
         document = documents.backup(report, opened.requests, time.monotonic() - began_seconds, changed_blocks)
+        document["single_writer"] = opened.repository.config.single_writer
+        note_mode(opened.repository)
     for warning in report.warnings:
         voice.warn(warning)
     voice.document(document, lambda: facts_table(as_facts(document)))

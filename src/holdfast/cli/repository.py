@@ -10,6 +10,7 @@ from holdfast.cli import repository_documents as documents
 from holdfast.cli import repository_health as health
 from holdfast.cli import repository_names as names
 from holdfast.cli import repository_rekey as rekeying
+from holdfast.cli import single_writer
 from holdfast.cli.command import command
 from holdfast.cli.options import (
     KdfMemoryOption,
@@ -30,6 +31,7 @@ copying.add_to(app)
 names.add_to(app)
 rekeying.add_to(app)
 health.add_to(app)
+single_writer.add_to(app)
 
 KmsKeyOption = Annotated[
     str | None,
@@ -65,6 +67,7 @@ def init(
     ) as new:
         document = documents.new_repository(new)
         voice.document(document, lambda: facts_table(as_facts(document)))
+        single_writer.note_mode(new.repository)
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
     return voice.status
 
@@ -89,6 +92,7 @@ def show(
     with local.opened(url, given_password(password_file), voice.warn, accept_ledger=accept_ledger) as opened:
         document = documents.repository(opened.repository, stored_by_epoch(opened.repository))
         voice.document(document, lambda: documents.repository_table(document))
+        single_writer.note_mode(opened.repository)
         if is_overdue(opened.repository):
             voice.warn(
                 f"locks begin to end on {short_time(document['locks_hold_until'])} and nobody renews them: "
@@ -109,7 +113,9 @@ def stats(
 
     with local.opened(url, given_password(password_file), voice.warn) as opened:
         found = measure(opened.repository)
-        voice.document(documents.statistics(found), lambda: documents.statistics_table(found))
+        document = documents.statistics(opened.repository, found)
+        voice.document(document, lambda: documents.statistics_table(found))
+        single_writer.note_mode(opened.repository)
     return voice.status
 
 

@@ -31,6 +31,7 @@ def new_repository(new: "NewRepository") -> Document:
         "location": new.repository.store.location,
         "created": new.repository.config.created,
         "immutable": new.repository.config.immutable,
+        "single_writer": new.repository.config.single_writer,
         "recovery_code": new.recovery_code,
     }
 
@@ -52,6 +53,7 @@ def repository(found: "Repository", stored_by_epoch: "Mapping[int, int]") -> Doc
         "storage_class": config.archive_class,
         "created": config.created,
         "immutable": config.immutable,
+        "single_writer": config.single_writer,
         "locks_renewed": None if renewed is None else format_time(renewed),
         "locks_hold_until": format_time(holds_until(found)) if config.immutable else None,
         "block_size_bytes": config.block_size_bytes,
@@ -86,9 +88,10 @@ def repository_table(document: Document) -> str:
     return facts_table(as_facts(document | {"stored_by_key_epoch": stored}))
 
 
-def statistics(found: "RepositoryStatistics") -> Document:
+def statistics(measured: "Repository", found: "RepositoryStatistics") -> Document:
     """Of `repository stats`."""
     return {
+        "single_writer": measured.config.single_writer,
         "restore_points": found.points,
         "workloads": found.workloads,
         "points_bytes": found.points_bytes,

@@ -17,6 +17,8 @@
     │   ├── ObjectExistsError         exit 7   a write-once name is taken
     │   ├── KeyPinError               exit 7   the key is not the one remembered here
     │   │   └── RollbackError         exit 7   ledger, plan or key epoch are behind what is remembered, or forked
+    │   ├── LeaseHeldError            exit 7   somebody else writes, and one may at a time
+    │   ├── SecondWriterError         exit 7   two wrote at once where one may
     │   └── QuotaReachedError         exit 7   a quota of the account or a limit of ours is reached
     ├── NeedsRetrievalError           exit 8   it lies in an archive class and has to be retrieved first
     ├── LocksEndingError              exit 1   locks end before what they were promised for
@@ -171,6 +173,18 @@ class RollbackError(KeyPinError):
     """The repository is not what it was when this party saw it last: the store was set back, or the ledger forked."""
 
     code = "rolled-back"
+
+
+class LeaseHeldError(ConflictError):
+    """In a repository in single-writer mode another party holds the lease."""
+
+    code = "lease-held"
+
+
+class SecondWriterError(ConflictError):
+    """In a repository in single-writer mode this party has lost the lease, or another one wrote in spite of it."""
+
+    code = "second-writer"
 
 
 class QuotaReachedError(ConflictError):

@@ -1,11 +1,20 @@
 """Make a repository, or open one: from a store and a secret to something that reads and writes restore points."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from holdfast.domain.archive import ArchiveClass
-from holdfast.domain.errors import ConflictError, FormatError, NotFoundError, ObjectExistsError, ObjectNotFoundError
+from holdfast.domain.errors import (
+    ConflictError,
+    FormatError,
+    LeaseHeldError,
+    NotFoundError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    UsageError,
+)
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
@@ -15,6 +24,7 @@ from holdfast.repository.format import key_slot, names
 from holdfast.repository.format import tenant as tenant_form
 from holdfast.repository.format.config import LARGE_PACK_SIZE_BYTES, PACK_SIZE_BYTES, Config
 from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.key_epochs import KeyEpochs, first_epoch, unlock
 from holdfast.repository.key_slots import KeySlots, KeyWrapper, PasswordCost, Secret
@@ -25,8 +35,10 @@ from holdfast.repository.locks.terms import locking_from, require_lockable
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.older_versions import open_newest_good
 from holdfast.repository.plans import newest_plan
-from holdfast.repository.probe import require_conditional_writes
+from holdfast.repository.probe import winners_of_one_name
 from holdfast.repository.sealed_store import SealedStore
+from holdfast.repository.single_writer.guarded_store import GuardedStore
+from holdfast.repository.single_writer.lease import Holder, Lease
 from holdfast.repository.surroundings import Surroundings
 
 DEFAULT_TENANT = "default"
@@ -42,6 +54,26 @@ class Repository:
     sealed: SealedStore
     ledger: Ledger
     _tenants: dict[bytes, Tenant] = field(default_factory=dict)
+    _guarded: GuardedStore | None = None
+
+    def give_back(self) -> None:
+        """In single-writer mode: nothing more is written by this party, others may (rule 8.2). Raises
+        SecondWriterError where somebody did already.
+        """
+        if self._guarded is not None:
+            self._guarded.give_back()
+
+    def take_over_lease(self) -> tuple[Holder, ...]:
+        """In single-writer mode: the lease of parties that are dead becomes this one's (rule 8.4); who they were.
+        Raises LeaseHeldError while one may be alive, UsageError in another mode.
+        """
+        if self._guarded is None:
+            raise UsageError(
+                f"the repository at {self.store.location} has no lease",
+                why="it is not in single-writer mode: as many as like may write in it",
+                cure="there is nothing to take over",
+            )
+        return self._guarded.take_over()
 
     @property
     def epochs(self) -> KeyEpochs:
@@ -143,8 +175,8 @@ def create_repository(
     """Make a repository where none is: probe the store, write the key slots, then `config`, which makes it one. With
     `archive_class` it is one of class archive (section 6), for ever.
 
-    Raises ConflictError when one is there already, UnsupportedFormatError for a store that ignores If-None-Match,
-    UsageError for an `immutable` one where nothing can be locked.
+    In a store that ignores If-None-Match it is in single-writer mode, for ever (rule 8). Raises ConflictError when one
+    is there already, or is being made; UsageError for an `immutable` one where nothing can be locked.
     """
     if immutable:
         require_lockable(store)
@@ -156,21 +188,23 @@ def create_repository(
                 why=f"it holds {taken.key}",
                 cure="choose an empty location, or use the repository that is there",
             )
-    require_conditional_writes(store, surroundings)
+    single_writer = winners_of_one_name(store, surroundings) != 1
+    if immutable and single_writer:
+        raise _not_both(store)
     plain = store
     if immutable:
         store = LockingStore(store, locking_from(surroundings.now))
     repository_id = surroundings.random_bytes(16)
     master = MasterKey(surroundings.random_bytes(KEY_BYTES), repository_id, suite=suite)
     slots = KeySlots(store, surroundings)
-    if password is not None:
-        slots.add_password(master, password, "first password", cost)
+    made = [] if password is None else [slots.add_password(master, password, "first password", cost)]
     if kms_key is not None and wrapper is not None:
-        slots.add_kms(master, wrapper, kms_key, kms_key)
+        made.append(slots.add_kms(master, wrapper, kms_key, kms_key))
     recovery_slot, recovery_code = slots.add_recovery(master, "recovery code")
     secret = Secret(recovery_code.encode() if password is None else password)
     epochs = first_epoch(store, surroundings, master, recovery_slot, secret)
     sealed = SealedStore(store, epochs, surroundings)
+    guarded = GuardedStore(store, Lease(sealed)) if single_writer else None
     config = Config(
         suite=suite,
         repository=repository_id,
@@ -180,7 +214,16 @@ def create_repository(
         pack_size_bytes=LARGE_PACK_SIZE_BYTES if immutable or archive_class is not None else PACK_SIZE_BYTES,
         archive_class=archive_class,
         immutable=immutable,
+        single_writer=single_writer,
     )
+    with _alone(guarded, slots, [*made, recovery_slot]):
+        _found(store if guarded is None else guarded, epochs, surroundings, config)
+    return NewRepository(_opened(plain, surroundings, config, epochs), recovery_code)
+
+
+def _found(store: ObjectStore, epochs: KeyEpochs, surroundings: Surroundings, config: Config) -> None:
+    """The first tenant, then `config`, which makes it a repository."""
+    sealed = SealedStore(store, epochs, surroundings)
     _make_tenant(sealed, config, DEFAULT_TENANT)
     try:
         sealed.write(Kind.CONFIG, names.CONFIG, config_form.encode(config))
@@ -192,7 +235,29 @@ def create_repository(
             cure="use that repository, or choose another location",
         ) from error
     _sweep(store)
-    return NewRepository(_opened(plain, surroundings, config, epochs), recovery_code)
+
+
+@contextmanager
+def _alone(guarded: GuardedStore | None, slots: KeySlots, made: list[KeySlot]) -> Iterator[None]:
+    """In single-writer mode nobody else makes a repository here meanwhile: who is refused takes his slots back."""
+    if guarded is None:
+        yield
+        return
+    try:
+        yield
+    except LeaseHeldError:
+        slots.withdraw(made)
+        raise
+    finally:
+        guarded.give_back()
+
+
+def _not_both(store: ObjectStore) -> UsageError:
+    return UsageError(
+        f"{store.location} cannot hold an immutable repository",
+        why="it ignores If-None-Match, and what keeps Object Lock honours that",
+        cure="use a bucket of AWS S3, or leave --immutable out: then the repository is in single-writer mode",
+    )
 
 
 def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundings) -> Repository:
@@ -228,10 +293,24 @@ def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundin
 def _opened(store: ObjectStore, surroundings: Surroundings, config: Config, epochs: KeyEpochs) -> Repository:
     if config.immutable:
         store = LockingStore(store, locking_from(surroundings.now))
+    guarded = None
+    if config.single_writer:
+        store = guarded = GuardedStore(store, Lease(SealedStore(store, epochs, surroundings)))
     sealed = SealedStore(store, epochs, surroundings)
     ledger = Ledger(sealed)
     ledger.open()
-    return Repository(store, surroundings, config, sealed, ledger)
+    return Repository(store, surroundings, config, sealed, ledger, _guarded=guarded)
+
+
+def require_many_writers(repository: Repository) -> None:
+    """Raises UsageError for a repository in single-writer mode: policies have several sessions write at once."""
+    if repository.config.single_writer:
+        raise UsageError(
+            f"the repository at {repository.store.location} is in single-writer mode",
+            why="its store ignores If-None-Match, so one party writes at a time; appliances and workers are several",
+            cure="use a repository in a store with conditional writes (AWS S3), and `holdfast repository copy` to have "
+            "its points here, too",
+        )
 
 
 def require_class(repository: Repository, asked: ArchiveClass | None) -> None:

@@ -1,6 +1,9 @@
 """Plans: what a collection has promised, and what every writer must know (rules 3, 4 and 10)."""
 
+from datetime import datetime
+
 from holdfast.domain.errors import IntegrityError, ObjectExistsError, ObjectNotFoundError
+from holdfast.domain.time import parse_time
 from holdfast.repository.format import names
 from holdfast.repository.format import plan as plan_form
 from holdfast.repository.format.envelope import Kind
@@ -42,3 +45,14 @@ def newest_plan(sealed: SealedStore, at_least: int = 0) -> Plan:
             return newest
         newest = plan_form.decode(body)
         epoch = newest.epoch + 1
+
+
+def condemned_before(sealed: SealedStore, plan: Plan, moment: datetime) -> frozenset[bytes]:
+    """What this plan condemns and one condemned that was published no later than `moment`: plans are cumulative, so
+    the plans between them do, too. Raises IntegrityError.
+    """
+    for epoch in range(plan.epoch, 0, -1):
+        body = sealed.read(names.plan(epoch), Kind.PLAN)[1]
+        if parse_time(plan_form.time_of(body)) <= moment:
+            return plan.condemned & plan_form.decode(body).condemned
+    return frozenset()

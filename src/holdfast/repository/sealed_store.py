@@ -20,6 +20,7 @@ _LABELS = {
     Kind.LEDGER_CHECKPOINT: "ledger",
     Kind.PLAN: "plan",
     Kind.EPOCH: "epoch",
+    Kind.LEASE: "lease",
 }
 _SCRATCH = (Kind.ACKNOWLEDGEMENT, Kind.TASK, Kind.RESULT, Kind.ALIVE, Kind.SESSION_CHECKPOINT)
 

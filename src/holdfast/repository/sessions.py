@@ -9,11 +9,13 @@ from holdfast.domain.errors import (
     ConflictError,
     HoldfastError,
     IntegrityError,
+    LeaseHeldError,
     NotFoundError,
     ObjectExistsError,
     ObjectNotFoundError,
     OutOfSpaceError,
     PermissionDeniedError,
+    SecondWriterError,
     UnavailableError,
     UsageError,
 )
@@ -308,6 +310,8 @@ def pin(repository: Repository, reader: bytes, points: Sequence[bytes], progress
         progress.note("reading without a pin: the repository's place is full; do not collect garbage meanwhile")
     except PermissionDeniedError:
         progress.note("reading without a pin: this key may only read; do not collect garbage meanwhile")
+    except LeaseHeldError as error:
+        progress.note(f"reading without a pin, for {error.what}: what is deleted now stays for seven days")
     except IntegrityError:
         progress.note("reading without a pin: the ledger is damaged; run `holdfast repository check`")
     else:
@@ -328,5 +332,5 @@ def unpin(repository: Repository, reader: bytes, progress: Progress) -> None:
     """A pin that cannot be taken back holds up a collection for a day; that spoils no restore that is whole."""
     try:
         repository.ledger.append({"type": ledger_form.UNPIN, "session": reader})
-    except (IntegrityError, OutOfSpaceError, PermissionDeniedError, UnavailableError) as error:
+    except (IntegrityError, OutOfSpaceError, PermissionDeniedError, SecondWriterError, UnavailableError) as error:
         progress.note(f"the pin of this restore stays for a day: {error}")

@@ -1,4 +1,4 @@
-"""What the repository takes from the world and never fetches itself: the time, randomness, and threads to work on.
+"""What the repository takes from the world and never fetches itself: time, randomness, threads to work on, a name.
 
 One seed behind `random_bytes` and one clock behind `now` replay everything that a repository does.
 """
@@ -15,12 +15,14 @@ from holdfast.domain.time import format_time
 class Surroundings:
     """`now` gives an aware time; `random_bytes(n)` n bytes fit for keys; `compute` runs work that keeps a core busy,
     `transfer` work that waits for the store. The two may be one executor only if it never blocks (a test's inline
-    one)."""
+    one). `pause` waits so many seconds; `party` is what people may call this program: a machine and a process."""
 
     now: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
     compute: Executor
     transfer: Executor
+    pause: Callable[[float], None]
+    party: str
     compute_width: int = 2
     transfer_width: int = 4
 

@@ -68,6 +68,8 @@ def deterministic_surroundings(seed: int = 0, clock: Callable[[], datetime] | No
         random_bytes=SeededBytes(seed),
         compute=inline,
         transfer=inline,
+        pause=lambda seconds: None,
+        party=f"party {seed}",
         compute_width=1,
         transfer_width=1,
     )

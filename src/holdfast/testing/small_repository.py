@@ -48,6 +48,7 @@ def make_small_repository(
         config = dataclasses.replace(new.repository.config, pack_size_bytes=pack_size_bytes)
         store.delete(names.CONFIG)
         new.repository.sealed.write(Kind.CONFIG, names.CONFIG, config_form.encode(config))
+        new.repository.give_back()
     return SmallRepository(store, Secret(text=new.recovery_code.encode()))
 
 

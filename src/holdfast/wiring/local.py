@@ -3,18 +3,19 @@ together.
 """
 
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 from holdfast.domain.collection import Collected, CollectionWish
-from holdfast.domain.errors import UsageError, WrongKeyError
+from holdfast.domain.errors import HoldfastError, SecondWriterError, UsageError, WrongKeyError
 from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_errors import translated
 from holdfast.repository.block_source import BlockReference, BlockTarget
@@ -90,6 +91,8 @@ def machine_surroundings() -> Iterator[Surroundings]:
             transfer=transfer,
             compute_width=cores,
             transfer_width=TRANSFER_WIDTH,
+            pause=time.sleep,
+            party=f"{socket.gethostname()}, process {os.getpid()}",
         )
         finished = True
     finally:
@@ -114,8 +117,30 @@ def opened(
         repository = _unlocked(store, password, surroundings)
         require_class(repository, asked_class(location))
         recognise(repository, memory, accept=accept_ledger)
-        yield LocalRepository(repository, counts, memory)
+        with _given_back(repository, warn):
+            yield LocalRepository(repository, counts, memory)
         remember(repository, memory)
+
+
+@contextmanager
+def _given_back(repository: Repository, warn: Warn) -> Iterator[None]:
+    """In single-writer mode the lease is given back, whatever happened; where that fails the work done counts still."""
+    try:
+        yield
+    except BaseException:
+        with suppress(SecondWriterError):  # what happened before it is told
+            _give_back(repository, warn)
+        raise
+    _give_back(repository, warn)
+
+
+def _give_back(repository: Repository, warn: Warn) -> None:
+    try:
+        repository.give_back()
+    except SecondWriterError:
+        raise
+    except HoldfastError as error:
+        warn(f"the lease could not be given back ({error}): nobody else writes until it is taken over, in an hour")
 
 
 def collect(opened: LocalRepository, wish: CollectionWish, progress: Progress) -> Collected:

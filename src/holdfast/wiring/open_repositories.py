@@ -16,7 +16,7 @@ from holdfast.domain.secret_box import SecretBox
 from holdfast.repository.key_slots import Secret
 from holdfast.repository.memory_of_locations import LocationMemory, Remembered, recognise, remember
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository, open_repository, require_class
+from holdfast.repository.opening import Repository, open_repository, require_class, require_many_writers
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.stores.stoppable import StoppableStore
@@ -78,6 +78,7 @@ class KeptOpenRepositories:
         with closing(open_store(location)) as store:
             repository = open_repository(store, Secret(password, LazyKeyService()), self._surroundings)
             require_class(repository, asked_class(location))
+            require_many_writers(repository)
             recognise(repository, self._memory, witness=Remembered.from_text(seen) if seen else None)
             now = self._memory.recall(repository.store.location)
             return Examined(repository.master.repository.hex(), "" if now is None else now.to_text())
@@ -162,6 +163,7 @@ class KeptOpenRepositories:
     ) -> Repository:
         password = None if sealed is None else self._box.open(sealed, PASSWORD_PURPOSE)
         repository = open_repository(store, Secret(password, LazyKeyService()), surroundings)
+        require_many_writers(repository)
         recognise(repository, self._memory, accept=accept)
         return repository
 

@@ -26,7 +26,7 @@ from holdfast.repository.surroundings import Surroundings
 
 _FOREIGN_NAMED = 100
 # What a collection or the end of a session may remove between the list and the look.
-_MAY_GO = (names.PACKS, names.INDEX, names.SESSIONS, names.KEYS)
+_MAY_GO = (names.PACKS, names.INDEX, names.SESSIONS, names.LEASES, names.KEYS)
 # With the first number there is, and the digits of its name.
 _DENSE = ((names.LEDGER, 1, 20), (names.PLANS, 1, 20), (names.EPOCHS, 2, 10))
 _BEGINNINGS = frozenset({envelope.MAGIC_STEM, pack_form.MAGIC[:6], key_slot.MAGIC[:6]})
@@ -42,6 +42,7 @@ KINDS_UNDER = {
     names.PLANS: (Kind.PLAN,),
     names.RETIRED: (Kind.RETIREMENT,),
     names.SESSIONS: (Kind.ACKNOWLEDGEMENT, Kind.ALIVE, Kind.TASK, Kind.RESULT, Kind.SESSION_CHECKPOINT),
+    names.LEASES: (Kind.LEASE,),
 }
 
 

@@ -32,12 +32,14 @@ from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
-from holdfast.repository.plans import newest_plan, publish
+from holdfast.repository.plans import condemned_before, newest_plan, publish
 from holdfast.repository.probe import require_conditional_writes
 from holdfast.repository.progress import Progress
 from holdfast.repository.standing_packs import StandingPacks
 
 _TRIES = 5
+# In single-writer mode, between the plan that condemns a pack and its end (rule 8.5).
+REST = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +101,22 @@ class Collection:
 
         ConflictError when other collections were always quicker.
         """
+        repository = self._repository
         if not self._order.dry_run:
-            require_conditional_writes(self._repository.store, self._repository.surroundings)
+            require_conditional_writes(repository.store, repository.surroundings, repository.config)
         for _try in range(_TRIES):
-            plan = newest_plan(self._repository.sealed, self._repository.ledger.state.plan_epoch)
+            plan = newest_plan(repository.sealed, repository.ledger.state.plan_epoch)
             try:
                 report = self._round(plan)
             except (IntegrityError, ObjectNotFoundError, UnavailableError):
                 # What is missed may have been moved by another collection, which its plan tells.
-                if newest_plan(self._repository.sealed).epoch == max(plan.epoch, self._own_epoch):
+                if newest_plan(repository.sealed).epoch == max(plan.epoch, self._own_epoch):
                     raise
                 report = None
             if report is not None:
                 return report
         raise ConflictError(
-            f"other collections of {self._repository.store.location} were quicker {_TRIES} times",
+            f"other collections of {repository.store.location} were quicker {_TRIES} times",
             why="each of them has published a plan in the meantime",
             cure="run one collection at a time",
         )
@@ -218,10 +221,13 @@ class Collection:
     def _sweep(
         self, report: CollectionReport, plan: Plan, needed: Set[bytes], packs: StandingPacks
     ) -> CollectionReport:
-        """Delete what is condemned and not needed; what a lock holds stays, and stays condemned (rule 4.4)."""
+        """Delete what is condemned and not needed; what a lock holds stays, and stays condemned (rule 4.4), and so does
+        what has to rest in single-writer mode (rule 8.5).
+        """
         packs.ask(plan.condemned, self._repository.surroundings)
         standing = [pack for pack in sorted(plan.condemned) if packs.stands(pack)]
-        doomed = [pack for pack in standing if pack not in needed]
+        rested = self._rested(plan) if standing else plan.condemned
+        doomed = [pack for pack in standing if pack not in needed and pack in rested]
         sizes = {pack: packs.size_bytes(pack) or 0 for pack in doomed}
         delete = self._repository.store.delete
         answers = self._repository.surroundings.transfer.map(lambda pack: delete(names.pack(pack)), doomed)
@@ -234,6 +240,11 @@ class Collection:
             kept=len(standing) - len(gone),
             locked=len(doomed) - len(gone),
         )
+
+    def _rested(self, plan: Plan) -> frozenset[bytes]:
+        if not self._repository.config.single_writer:
+            return plan.condemned
+        return condemned_before(self._repository.sealed, plan, self._repository.surroundings.now() - REST)
 
     def _foreseen(self, report: CollectionReport, found: Findings, needed: Set[bytes]) -> CollectionReport:
         """What a collection would do, as far as can be told without doing it."""

@@ -20,7 +20,7 @@ PACK_SIZE_LIMIT_BYTES = 256 * 1024 * 1024
 @dataclass(frozen=True, slots=True, repr=False)
 class Config:
     """What a repository is; written once. `archive_class` is where its data packs go, None for class standard;
-    `immutable`: what is in it is locked (ordering rule 9).
+    `immutable`: what is in it is locked (ordering rule 9); `single_writer`: its store ignores If-None-Match (rule 8).
     """
 
     repository: bytes
@@ -31,6 +31,7 @@ class Config:
     archive_class: ArchiveClass | None = None
     suite: int = DEFAULT_SUITE
     immutable: bool = False
+    single_writer: bool = False
 
     @property
     def repository_class(self) -> str:
@@ -54,6 +55,8 @@ def encode(config: Config) -> bytes:
         fields["storage_class"] = config.archive_class.value
     if config.immutable:
         fields["immutable"] = True
+    if config.single_writer:
+        fields["single_writer"] = True
     return cbor.encode(fields)
 
 
@@ -81,4 +84,5 @@ def decode(body: bytes) -> Config:
         archive_class=None if storage_class is None else ArchiveClass(storage_class),
         suite=suite,
         immutable=bool(fields.optional("immutable", bool)),
+        single_writer=bool(fields.optional("single_writer", bool)),
     )

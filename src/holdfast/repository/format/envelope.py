@@ -44,6 +44,7 @@ class Kind(IntEnum):
     ALIVE = 13
     SESSION_CHECKPOINT = 14
     EPOCH = 15
+    LEASE = 16
 
 
 @dataclass(frozen=True, slots=True)

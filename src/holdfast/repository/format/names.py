@@ -14,6 +14,7 @@ CHECKPOINTS = "ledger/checkpoints/"
 PLANS = "plan/"
 RETIRED = "retired/"
 SESSIONS = "sessions/"
+LEASES = "leases/"
 ACKNOWLEDGEMENT, TASK, RESULT, ALIVE = "ack-", "task-", "result-", "alive-"
 SESSION_CHECKPOINT = "checkpoint-"
 ATTEMPT_LIMIT = 9999
@@ -116,12 +117,22 @@ def session_checkpoint(session: bytes, attempt: int, number: int) -> str:
     return f"{scratch(session)}{SESSION_CHECKPOINT}{attempt:04d}-{number:08d}"
 
 
+def lease(holder: bytes, number: int) -> str:
+    """A claim of who writes in single-writer mode."""
+    return f"{LEASES}{holder.hex()}-{number:010d}"
+
+
+def holder_of(key: str) -> bytes:
+    """Whose claim that is."""
+    return bytes.fromhex(key.removeprefix(LEASES).partition("-")[0])
+
+
 _ID = "[0-9a-f]{32}"
 _NUMBER = "[0-9]{20}"
 _OBJECT = re.compile(
     f"{CONFIG}|{KEYS}{_ID}|{EPOCHS}[0-9]{{10}}|{TENANTS}{_ID}|{PACKS}([0-9a-f]{{2}})/\\1[0-9a-f]{{30}}|{POINTS}{_ID}/{_ID}/{_ID}|"
     f"{INDEX}{_ID}/{_ID}-[0-9]{{4}}|{LEDGER}{_NUMBER}|{CHECKPOINTS}{_NUMBER}|{PLANS}{_NUMBER}|{RETIRED}{_ID}|"
-    f"{SESSIONS}{_ID}/(({ACKNOWLEDGEMENT}|{ALIVE}){_NUMBER}|({TASK}|{RESULT})[0-9]{{4}}|"
+    f"{LEASES}{_ID}-[0-9]{{10}}|{SESSIONS}{_ID}/(({ACKNOWLEDGEMENT}|{ALIVE}){_NUMBER}|({TASK}|{RESULT})[0-9]{{4}}|"
     f"{SESSION_CHECKPOINT}[0-9]{{4}}-[0-9]{{8}})"
 )
 

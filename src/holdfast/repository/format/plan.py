@@ -40,6 +40,11 @@ def decode(body: bytes) -> Plan:
     )
 
 
+def time_of(body: bytes) -> str:
+    """When the plan was published, by its collector's clock."""
+    return cbor.decode(body, "plan").get("time", str)
+
+
 def _rows_if_any(fields: cbor.Fields, key: str) -> list[bytes]:
     return [] if fields.optional(key, bytes) is None else fields.rows(key, 32)
 

@@ -36,7 +36,7 @@ def repair(repository: Repository, quarries: Quarries, progress: Progress, *, re
     be written, and ConflictError when collections were always quicker.
     """
     if not rehearsal:
-        require_conditional_writes(repository.store, repository.surroundings)
+        require_conditional_writes(repository.store, repository.surroundings, repository.config)
     for _try in range(_TRIES):
         plan = newest_plan(repository.sealed)
         try:

@@ -1,0 +1,175 @@
+"""Single-writer mode (rule 8) over a store that ignores If-None-Match: every request × what may befall it, and two
+parties at once.
+
+A party that dies leaves its claim: the next one takes the lease over after an hour. What was committed stays, what was
+not is not seen, and of two that write at once one is refused.
+"""
+
+import dataclasses
+import functools
+import itertools
+
+import pytest
+
+from holdfast.domain.errors import HoldfastError, LeaseHeldError, NotFoundError
+from holdfast.repository.checking.check import check_repository
+from holdfast.repository.format import config as config_form
+from holdfast.repository.format import names
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.points import list_points
+from holdfast.repository.progress import Silence
+from holdfast.repository.sessions import retire
+from holdfast.testing.careless_store import CarelessStore
+from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings
+from holdfast.testing.faulty_store import Fault, FaultyStore, Request, SimulatedCrash
+from holdfast.testing.small_repository import SmallRepository, copy_to, restored
+from tests.faults.operations import Attempt, run
+from tests.faults.test_crash_points import points_in_store
+from tests.faults.test_interleaving import MeanwhileStore
+from tests.faults.world import DISK, DUMP, World, collect, world
+
+HOUR_SECONDS = 3600.0
+# A crash before a request is one after the request before.
+FAULTS = (Fault.CRASH_AFTER, Fault.LOST_ANSWER)
+EIGHT_DAYS_SECONDS = 8 * 24 * HOUR_SECONDS
+BEGUN = FIRST_MOMENT.replace(year=2027)
+
+
+@functools.cache
+def scene() -> World:
+    """As the other campaigns have it, in single-writer mode; a collection has condemned what may go by now."""
+    before = world(with_plan=True)
+    clock = SteppableClock(BEGUN)
+    small = SmallRepository(copy_to(CarelessStore(clock), before.small.store), before.small.secret)
+    ordinary = small.open(deterministic_surroundings(20, clock))
+    small.store.delete(names.CONFIG)
+    config = dataclasses.replace(ordinary.config, single_writer=True)
+    ordinary.sealed.write(Kind.CONFIG, names.CONFIG, config_form.encode(config))
+    repository = small.open(deterministic_surroundings(21, clock))
+    point = next(point for point in list_points(repository) if point.workload == DUMP)
+    retire(repository, point.session, point.key)
+    assert collect(repository).kept > 0
+    repository.give_back()
+    contents = {session: content for session, content in before.contents.items() if session != point.session}
+    return World(small, contents, {name: one for name, one in before.newest.items() if name != DUMP})
+
+
+class Site:
+    """A copy of the scene, eight days later; `slow`: each request takes three minutes, so that claims are renewed."""
+
+    def __init__(self, *, slow: bool = False) -> None:
+        self.clock = SteppableClock(BEGUN)
+        self.clock.step(EIGHT_DAYS_SECONDS)
+        self.store = copy_to(CarelessStore(self.clock), scene().small.store)
+        self.slow = slow
+
+    def faulty(self, plan) -> FaultyStore:
+        clock, slow = self.clock, self.slow
+
+        class Timed(FaultyStore):
+            def _arrive(self, kind: str, key: str):
+                clock.step(180 if slow else 0)
+                return super()._arrive(kind, key)
+
+        return Timed(self.store, plan)
+
+    def attempt(self, name: str, store, seed: int) -> tuple[Attempt, HoldfastError | SimulatedCrash | None]:
+        attempt = Attempt()
+        try:
+            run(name, store, scene(), seed, attempt, self.clock)
+        except (HoldfastError, SimulatedCrash) as error:
+            return attempt, error
+        return attempt, None
+
+    def freed(self) -> bool:
+        """Whether a lease had to be taken over, an hour later."""
+        if not list(self.store.list(names.LEASES)):
+            return False
+        self.clock.step(HOUR_SECONDS + 1)
+        heir = scene().small.open(deterministic_surroundings(900, self.clock), self.store)
+        assert len(heir.take_over_lease()) == 1
+        heir.give_back()
+        return True
+
+    def inspect(self, *attempts: Attempt) -> set[bytes]:
+        """The points as a new process sees them, every byte of which comes back; nothing is damaged."""
+        repository = scene().small.open(deterministic_surroundings(1000, self.clock), self.store)
+        seen = {point.session: point for point in list_points(repository)}
+        assert set(seen) == points_in_store(self.store)
+        assert set(scene().contents) - set(seen) <= {one.removes for one in attempts}
+        added = [one.adds for one in attempts if one.adds is not None]
+        for session, point in seen.items():
+            content = restored(repository, point)
+            assert content == scene().contents[session] if session in scene().contents else content in added
+        assert check_repository(repository, 100, Silence()).damage == ()
+        repository.give_back()
+        return set(seen)
+
+
+def requests_of(name: str, *, slow: bool = False) -> tuple[Request, ...]:
+    site = Site(slow=slow)
+    store = site.faulty({})
+    attempt, error = site.attempt(name, store, 7)
+    assert error is None
+    assert attempt.outcome is not False
+    assert list(site.store.list(names.LEASES)) == []
+    return store.requests
+
+
+@pytest.mark.parametrize(("name", "slow"), [("changed blocks", True), ("delete", False), ("collect", True)])
+def test_faults(name, slow, count_case):
+    requests = requests_of(name, slow=slow)
+    renewed = {request.key for request in requests if request.kind == "create" and request.key.startswith(names.LEASES)}
+    assert (len(renewed) > 2) == slow
+    if name == "collect":
+        assert any(request.kind == "delete" and request.key.startswith(names.PACKS) for request in requests)
+    for request, fault in itertools.product(requests, FAULTS):
+        site = Site(slow=slow)
+        try:
+            attempt, _error = site.attempt(name, site.faulty({request.number: fault}), 7)
+            site.freed()
+            seen = site.inspect(attempt)
+            if attempt.removes is None or attempt.removes in seen:
+                again, failed = site.attempt(name, site.store, 8)
+                assert failed is None
+                assert len(site.inspect(attempt, again) - seen) == (again.adds is not None)
+        except BaseException as problem:
+            problem.add_note(f"{name}: {fault.name} at {request}")
+            raise
+        count_case()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("changed blocks", "delete"), ("delete", "collect"), ("delete", "restore")],
+)
+def test_two_parties(first, second, count_case):
+    refused = 0
+    for request in requests_of(first):
+        site = Site()
+        came: list[tuple[bool, Attempt, HoldfastError | SimulatedCrash | None]] = []
+
+        def meanwhile(site: Site = site, came: list = came) -> None:
+            held = bool(list(site.store.list(names.LEASES)))
+            came.append((held, *site.attempt(second, site.store, 8)))
+
+        attempt, error = site.attempt(first, MeanwhileStore(site.store, request.number, meanwhile), 7)
+        ((held, other, other_error),) = came
+        try:
+            if second == "restore":  # a reader is not in anybody's way, and nobody in his
+                assert other.outcome is True or isinstance(other_error, NotFoundError)
+            else:
+                assert isinstance(other_error, LeaseHeldError) == held
+            if error is not None:
+                # What one collection of two has done the other one meets; nothing else stops the first.
+                assert not held
+                assert isinstance(error, HoldfastError)
+            refused += held
+            assert list(site.store.list(names.LEASES)) == []
+            site.inspect(attempt, other)
+        except BaseException as problem:
+            problem.add_note(f"{first} and {second} before {request}; {error!r}, {other_error!r}")
+            raise
+        count_case()
+    assert refused > 3
+    assert DISK in scene().newest
