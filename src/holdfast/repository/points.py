@@ -11,7 +11,7 @@ from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.origin import Backup
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
-from holdfast.repository.sessions import is_retired, ledger_record, read_point
+from holdfast.repository.sessions import is_retired, ledger_record, read_point, retired_of
 
 LATEST = "latest:"
 
@@ -62,9 +62,8 @@ def list_points(repository: Repository, tenant: str | None = None, workload: str
             records[session] = ledger_record(record["point"], manifest, record["time"])
     if repository.ledger.damage:
         records.update(_found_by_key(repository, records))
-    # Presence in a LIST is a fact: a retirement whose ledger record was lost to a crash is seen here.
-    retired = {info.key.removeprefix(names.RETIRED) for info in repository.store.list(names.RETIRED)}
-    points = [PointSummary.of_record(record) for session, record in records.items() if session.hex() not in retired]
+    retired = retired_of(repository, records)
+    points = [PointSummary.of_record(record) for session, record in records.items() if session not in retired]
     chosen = [
         point
         for point in points
@@ -77,7 +76,7 @@ def _found_by_key(repository: Repository, known: Mapping[bytes, object]) -> dict
     """Points that a damaged ledger may hide."""
     found: dict[bytes, Mapping[str, Any]] = {}
     for info in objects_under(repository.store, names.POINTS):
-        if bytes.fromhex(info.key.rsplit("/", 1)[1]) in known:
+        if names.session_of_point(info.key) in known:
             continue
         manifest = _readable_point(repository, info.key)
         if manifest is not None:

@@ -1,6 +1,6 @@
 """Sessions: open, commit, retire, pin (ordering rules 2, 3, 6 and 7). The order of the lines here is the promise."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from holdfast.domain.errors import (
     PermissionDeniedError,
     SecondWriterError,
     UnavailableError,
+    UnsupportedFormatError,
     UsageError,
 )
 from holdfast.domain.time import format_time, parse_time
@@ -38,7 +39,6 @@ from holdfast.repository.format.tombstone import Tombstone
 from holdfast.repository.ledger import commit_record
 from holdfast.repository.opening import Repository
 from holdfast.repository.plans import newest_plan
-from holdfast.repository.presence import is_there
 from holdfast.repository.progress import Progress
 from holdfast.repository.signs_of_life import LivingProgress
 
@@ -199,8 +199,33 @@ def read_point(repository: Repository, point_key: str) -> Manifest | None:
 
 
 def is_retired(repository: Repository, session: bytes) -> bool:
-    """Whether `retired/<session>` exists, by HEAD and never by LIST."""
-    return is_there(repository.store, names.retired(session))
+    """Whether a retirement of that point counts (rule 2): by GET, never by LIST, and never by its name alone, which
+    whoever may put objects can take. What does not open there is damage, which `check` names.
+    """
+    try:
+        body = repository.sealed.read(names.retired(session), Kind.RETIREMENT)[1]
+        retirement = retirement_form.decode(body)
+    except (ObjectNotFoundError, IntegrityError, UnsupportedFormatError):
+        return False
+    record = repository.ledger.state.live.get(session)
+    if retirement.session != session or (record is not None and record["point"] != retirement.point):
+        return False
+    return record is None or not _is_promised(repository, record)
+
+
+def _is_promised(repository: Repository, record: ledger_form.Record) -> bool:
+    until = record.get("keep_until")
+    return repository.config.immutable and until is not None and parse_time(until) > repository.surroundings.now()
+
+
+def retired_of(repository: Repository, sessions: Iterable[bytes]) -> frozenset[bytes]:
+    """Those of these sessions whose points are retired: only what a LIST shows is opened. Presence in a LIST is a fact,
+    so a retirement whose ledger record was lost to a crash is seen here.
+    """
+    listed = {info.key for info in repository.store.list(names.RETIRED)}
+    shown = [session for session in sessions if names.retired(session) in listed]
+    counts = repository.surroundings.transfer.map(lambda session: is_retired(repository, session), shown)
+    return frozenset(session for session, retired in zip(shown, counts, strict=True) if retired)
 
 
 def record_commit(repository: Repository, point_key: str, manifest: Manifest) -> None:
@@ -250,15 +275,23 @@ def close_ended(repository: Repository, session: bytes, point_key: str) -> None:
 def retire(repository: Repository, session: bytes, point_key: str) -> None:
     """Rule 2: `retired/<session>` first and acknowledged, then the ledger's record. Running it again is safe.
 
-    Raises ConflictError before the point's promise (rule 9.4).
+    Raises ConflictError before the point's promise is over (rule 9.4), IntegrityError where something else stands under
+    the retirement's name.
     """
     require_no_promise(repository, session, point_key)
     time = repository.surroundings.timestamp()
     try:
         body = retirement_form.encode(Retirement(session, point_key, time))
         repository.sealed.write(Kind.RETIREMENT, names.retired(session), body)
-    except ObjectExistsError:
-        pass  # retired before, perhaps by a run that died before its ledger record
+    except ObjectExistsError as error:
+        # Retired before, perhaps by a run that died before its ledger record; or somebody took the name.
+        if not is_retired(repository, session):
+            raise IntegrityError(
+                f"{names.retired(session)} is damaged, so restore point {session.hex()} cannot be deleted",
+                why="what stands there is no retirement of that point: somebody put it there, or it has suffered",
+                cure="remove that one object from the store, then delete the point again",
+                objects=(names.retired(session),),
+            ) from error
     if session in repository.ledger.refresh().live:
         repository.ledger.append({"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time})
 

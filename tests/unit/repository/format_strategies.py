@@ -31,7 +31,9 @@ configs = st.builds(
 )  # fmt: skip
 tenants = st.builds(Tenant, texts, st.builds(TenantKeys, keys, keys), times)
 tombstones = st.builds(Tombstone, ids, times)
-retirements = st.builds(Retirement, ids, texts, times)
+retirements = st.builds(
+    lambda session, place, time: Retirement(session, f"{place}/{session.hex()}", time), ids, texts, times
+)
 acknowledgements = st.builds(Acknowledgement, ids, naturals)
 plans = st.builds(Plan, naturals, st.frozensets(ids), st.frozensets(ids), st.frozensets(texts))
 

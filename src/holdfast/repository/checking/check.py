@@ -19,7 +19,7 @@ from holdfast.repository.opening import Repository
 from holdfast.repository.plans import newest_plan
 from holdfast.repository.presence import is_there
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import is_retired, read_point
+from holdfast.repository.sessions import is_retired, read_point, retired_of
 from holdfast.repository.standing_packs import StandingPacks
 
 _SMALL = (
@@ -236,13 +236,14 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
 
 def _manifests(repository: Repository, findings: _Findings) -> list[Manifest]:
     """Every live point that opens; those that should be there and do not open are damage. LIST only adds (rule 5)."""
-    retired = {info.key.removeprefix(names.RETIRED) for info in repository.store.list(names.RETIRED)}
     state = repository.ledger.state
     keys = {str(record["point"]): record for record in state.live.values()}
     listed = [info.key for info in objects_under(repository.store, names.POINTS)]
+    every = list(dict.fromkeys([*keys, *listed]))
+    retired = retired_of(repository, map(names.session_of_point, every))
     manifests = []
-    for key in dict.fromkeys([*keys, *listed]):
-        gone = key.rsplit("/", 1)[1] in retired
+    for key in every:
+        gone = names.session_of_point(key) in retired
         record = None if gone else keys.get(key)
         label = str(record["workload"]) if record else "unknown"
         try:

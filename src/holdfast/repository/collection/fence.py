@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from holdfast.domain.errors import ObjectNotFoundError
-from holdfast.domain.time import parse_time
 from holdfast.repository.collection.roots import require_whole_ledger
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
@@ -13,7 +12,7 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.presence import is_there
-from holdfast.repository.sessions import close_ended, end_without_point, is_repacking, retire
+from holdfast.repository.sessions import close_ended, end_without_point, is_repacking, retire, retired_of
 from holdfast.repository.signs_of_life import last_sign
 
 SILENCE = timedelta(hours=24)
@@ -86,18 +85,10 @@ def close_dead(repository: Repository) -> None:
                 close_ended(repository, session, point_key)
         elif _bears_tombstone(repository, point_key):
             close_ended(repository, session, point_key)
-    listed = {info.key.removeprefix(names.RETIRED) for info in repository.store.list(names.RETIRED)}
-    for session, record in state.live.items():
-        # Before its promise a point cannot have been retired by us; what says so stays, and the point is needed.
-        if session.hex() in listed and not _is_promised(repository, record):
-            retire(repository, session, str(record["point"]))
+    for session in sorted(retired_of(repository, state.live)):
+        retire(repository, session, str(state.live[session]["point"]))
     for session in list(_silent_readers(repository)):
         repository.ledger.append({"type": ledger_form.UNPIN, "session": session})
-
-
-def _is_promised(repository: Repository, record: ledger_form.Record) -> bool:
-    until = record.get("keep_until")
-    return repository.config.immutable and until is not None and parse_time(until) > repository.surroundings.now()
 
 
 def _silent_readers(repository: Repository) -> Iterator[bytes]:

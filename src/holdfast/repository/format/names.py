@@ -47,6 +47,11 @@ def point(tenant_id: bytes, workload_id: bytes, session: bytes) -> str:
     return f"{POINTS}{tenant_id.hex()}/{workload_id.hex()}/{session.hex()}"
 
 
+def session_of_point(key: str) -> bytes:
+    """Whose point stands there, or would."""
+    return bytes.fromhex(key.rpartition("/")[2])
+
+
 def index_runs(tenant_id: bytes) -> str:
     """What the keys of a tenant's index runs begin with."""
     return f"{INDEX}{tenant_id.hex()}/"

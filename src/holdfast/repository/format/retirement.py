@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from holdfast.domain.errors import FormatError
 from holdfast.repository.format import cbor
 
 
@@ -20,6 +21,9 @@ def encode(retirement: Retirement) -> bytes:
 
 
 def decode(body: bytes) -> Retirement:
-    """Bytes to object."""
+    """Bytes to object. Raises FormatError, also where the point's key is another session's."""
     fields = cbor.decode(body, "retirement")
-    return Retirement(fields.sized("session", 16), fields.get("point", str), fields.get("time", str))
+    retirement = Retirement(fields.sized("session", 16), fields.get("point", str), fields.get("time", str))
+    if not retirement.point.endswith(f"/{retirement.session.hex()}"):
+        raise FormatError("a retirement contradicts itself", why=f"{retirement.point} is another session's point")
+    return retirement
