@@ -49,6 +49,9 @@ class World:
 
 
 class _Repository:
+    class config:  # noqa: N801 - as an attribute
+        single_writer = False
+
     class ledger:  # noqa: N801 - as an attribute
         @staticmethod
         def refresh() -> None:
