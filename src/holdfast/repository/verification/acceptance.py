@@ -56,7 +56,8 @@ def accept_verification(repository: Repository, point: PointSummary, result: Ver
     access = repository.access(manifest.tenant)
     orders = {one.row.pack: one for one in task.packs}
     good = {one.pack: one for one in result.packs}
-    _sample(repository, access, good)
+    for pack in _sample(repository, access, good):
+        del good[pack]
     bad, whole = _looked_at(repository, [orders[one.pack] for one in result.damage])
     damage = HurtVolumes(access, frozenset(good) | whole, bad).look(manifest.volumes)
     return Verified(
@@ -99,19 +100,25 @@ def _looked_at(
     return bad, frozenset(whole)
 
 
-def _sample(repository: Repository, access: TenantAccess, good: Mapping[bytes, ReadPack]) -> None:
-    """Read some chunks of packs that are called good. They are drawn now, so no worker can have known them."""
+def _sample(repository: Repository, access: TenantAccess, good: Mapping[bytes, ReadPack]) -> frozenset[bytes]:
+    """Read some chunks of packs that are called good. They are drawn now, so no worker can have known them. Given back
+    are packs that are not there: where a collection has taken them, what is needed of them lies elsewhere. Plans forget
+    what is gone, so only a look for each chunk can tell.
+    """
     if not good:
-        return
+        return frozenset()
+    gone: set[bytes] = set()
     dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - seeded by what nobody can foresee
     reader = ChunkReader(access, CHUNK_TYPE_DATA, IndexSearch(access))
     for pack in dice.choices(sorted(good), k=SAMPLED_CHUNKS):
         try:
             chunks = read_directory(access, pack).located()
         except ObjectNotFoundError:
-            continue  # a collection has taken it since: its survivors have what is needed
+            gone.add(pack)
+            continue
         except IntegrityError as error:
             raise untrue(pack) from error
         drawn = dice.choice(chunks) if chunks else None
         if len(chunks) != good[pack].chunks or (drawn and reader.open_at(drawn.id, drawn.place) is None):
             raise untrue(pack)
+    return frozenset(gone)

@@ -17,6 +17,7 @@ from holdfast.repository.verification.acceptance import accept_verification
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import sample
 from holdfast.testing.small_repository import make_small_repository, put
+from tests.faults.world import publish_plan
 from tests.unit.repository.delegation.delegated import Disks, back_up
 from tests.unit.repository.delegation.test_red_team import all_packs, keys_of, opened_objects, opened_packs
 from tests.unit.repository.verification.verified import ordered, point_of, told, verify, worker
@@ -99,6 +100,22 @@ def test_damage_that_is_called_good_is_found_where_a_sample_meets_it_and_opens_n
     before = scene.runs()
     with pytest.raises(IntegrityError, match="says that"):
         scene.judge()
+    assert scene.runs() == before
+
+
+@pytest.mark.parametrize("condemned", [False, True])
+def test_packs_that_are_gone_are_not_called_good(condemned, scene):
+    """Whoever took them: nobody has their chunks, and that is seen whatever the worker says."""
+    packs = [one.pack for one in scene.result.packs]
+    before = scene.runs()
+    if condemned:
+        publish_plan(scene.repository, [scene.session], condemned=packs)
+    for pack in packs:
+        scene.repository.store.delete(names.pack(pack))
+    verified = scene.judge()
+    assert verified.packs == verified.opened_packs == 0
+    assert {one.object for one in verified.hurt} == {names.pack(pack) for pack in packs}
+    assert {name for one in verified.hurt for name in one.volumes} == {"root"}
     assert scene.runs() == before
 
 
