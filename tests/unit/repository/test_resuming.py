@@ -1,5 +1,7 @@
 """A backup that died is gone on with: what it read and stored is neither read nor stored again."""
 
+import hashlib
+
 import pytest
 
 from holdfast.domain.errors import ConflictError, PermissionDeniedError, SourceGoneError
@@ -23,6 +25,10 @@ DISK = "disk"
 BLOCKS = 24
 PACK_SIZE_BYTES = 400
 VOLUME = volume_of(*range(1, BLOCKS), tail_bytes=1000)
+
+
+_NEWER = b"HFOBJT\0\x02" + bytes(260)
+NEWER = _NEWER + hashlib.sha256(_NEWER).digest()
 
 
 class Known(NoVigil):
@@ -225,10 +231,11 @@ def test_a_checkpoint_without_the_mark_is_a_workers(site):
     assert len(source.read_blocks) == BLOCKS
 
 
-def test_a_damaged_checkpoint_costs_reading_again(site):
+@pytest.mark.parametrize("what", [bytes(300), NEWER], ids=["damaged", "newer"])
+def test_a_checkpoint_that_does_not_open_costs_reading_again(what, site):
     dead = site.die()
     key = names.session_checkpoint(dead, 1, 2)
-    put(site.store, key, bytes(len(site.store.get(key))))
+    put(site.store, key, what)
     source = MemorySource(VOLUME)
     finished = site.back_up(source)
     assert 0 < finished.counters.resumed_bytes < VOLUME.size_bytes // 2

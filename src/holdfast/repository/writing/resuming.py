@@ -10,7 +10,7 @@ from itertools import count
 
 import numpy as np
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import ContentSource
 from holdfast.repository.chunk_index import ChunkIndex
@@ -100,11 +100,13 @@ def take_over(access: TenantAccess, condemned: frozenset[bytes], checkpoints: It
 
 
 def checkpoints_of(read: ReadCheckpoint, attempt: int) -> Iterator[SessionCheckpoint]:
-    """Those of one attempt, in order, up to the first that is not there or is damaged: both cost reading again."""
+    """Those of one attempt, in order, up to the first that is not there, is damaged or of a newer format. Each costs
+    reading again and no more: whoever may write in a session's scratch can leave one.
+    """
     for number in count(1):
         try:
             yield read(attempt, number)
-        except (ObjectNotFoundError, IntegrityError):
+        except (ObjectNotFoundError, IntegrityError, UnsupportedFormatError):
             return
 
 
