@@ -19,9 +19,12 @@ def hour_of(moment: datetime) -> int:
     return int(moment.timestamp()) // HOUR_SECONDS
 
 
-def last_sign(store: ObjectStore, session: bytes, since: str) -> datetime:
+def last_sign(store: ObjectStore, session: bytes, since: str, now: datetime) -> datetime:
     """When a session or reader that was opened at `since` was last heard of: by the clock of the store, where it has
     one, and by its own. Clocks may be wrong: that costs a backup, never data.
+
+    Whoever may write in the session's scratch can leave a sign of any hour. One that lies in the future, seen from when
+    the store took it, or from `now` where the store has no clock, is none: or the session would live for ever.
     """
     signs = [parse_time(since)]
     prefix = names.scratch(session)
@@ -30,7 +33,8 @@ def last_sign(store: ObjectStore, session: bytes, since: str) -> datetime:
             signs.append(info.modified)
         if names.is_object(info.key) and info.key.startswith(prefix + names.ALIVE):
             hour = int(info.key.removeprefix(prefix + names.ALIVE))
-            signs.append(datetime.fromtimestamp(hour * HOUR_SECONDS, UTC))
+            if hour <= hour_of(now if info.modified is None else info.modified):
+                signs.append(datetime.fromtimestamp(hour * HOUR_SECONDS, UTC))
     return max(signs)
 
 

@@ -21,7 +21,7 @@ from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVolume
-from holdfast.testing.small_repository import make_small_repository, restored
+from holdfast.testing.small_repository import make_small_repository, put, restored
 from tests.faults.world import PACK_SIZE_BYTES, back_up, volume_of
 
 
@@ -258,6 +258,19 @@ def test_a_long_backup_says_that_it_is_alive(site):
     assert [one.session for one in waiting] == [manifest.session]
     site.contents[manifest.session] = source.content
     assert site.collect().waiting == ()
+    site.all_is_there()
+
+
+@pytest.mark.parametrize("hour", [10**19, 70_000_000], ids=["no time at all", "centuries ahead"])
+def test_a_sign_of_life_from_the_future_keeps_nobody_alive(site, hour):
+    """Whoever may write in a session's scratch can leave one: it counts for nothing, and its session ends as others."""
+    site.delete(site.back_up("a", 1, 2))
+    session = open_session(site.open(), DEFAULT_TENANT, "worker's").session
+    put(site.store, names.alive(session, hour), b"whatever")
+    assert [one.session for one in site.collect().waiting] == [session]
+    site.clock.step(25 * 3600)
+    assert site.collect().waiting == ()
+    assert session not in site.open().ledger.state.open
     site.all_is_there()
 
 

@@ -69,7 +69,8 @@ def knows(repository: Repository, session: bytes, epoch: int) -> bool:
 
 def _is_silent(repository: Repository, session: bytes, since: str) -> bool:
     """Whether nothing was heard of it for a day."""
-    return last_sign(repository.store, session, since) + SILENCE <= repository.surroundings.now()
+    now = repository.surroundings.now()
+    return last_sign(repository.store, session, since, now) + SILENCE <= now
 
 
 def close_dead(repository: Repository) -> None:

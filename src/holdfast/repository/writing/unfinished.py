@@ -156,8 +156,9 @@ def _end(repository: Repository, other: bytes, vigil: Vigil) -> bool:
     record = repository.ledger.refresh().open.get(other)
     if record is None:
         return True
-    heard = last_sign(repository.store, other, str(record["time"]))
-    if not vigil.is_over(other) and heard + SILENCE > repository.surroundings.now():
+    now = repository.surroundings.now()
+    heard = last_sign(repository.store, other, str(record["time"]), now)
+    if not vigil.is_over(other) and heard + SILENCE > now:
         return False
     point_key = str(record["point"])
     if end_without_point(repository, other, point_key) is None:
