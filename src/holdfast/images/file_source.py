@@ -35,7 +35,8 @@ class FileSource:
             )
         self._sparse = stat.S_ISREG(mode)
         self._size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
-        settled = self._sparse and status.st_mtime + UNSETTLED_SECONDS < clock()
+        changed = max(status.st_mtime, status.st_ctime)
+        settled = self._sparse and changed + UNSETTLED_SECONDS < clock()
         self._identity = _identity(status) if settled else None
 
     @property
@@ -53,7 +54,8 @@ class FileSource:
 
     @property
     def identity(self) -> Mapping[str, str] | None:
-        """The file and when it was last changed. None for a device, which changes without a trace, and for a file that
+        """The file and when it was last changed, by both its times: whoever keeps the one (`cp -p`, `rsync -t`) cannot
+        set the other. None for a device, which changes without a trace, and for a file that
         was changed so lately that another change may bear the same time.
         """
         return self._identity
@@ -140,4 +142,5 @@ def _identity(status: os.stat_result) -> Mapping[str, str]:
         "inode": str(status.st_ino),
         "size": str(status.st_size),
         "mtime_ns": str(status.st_mtime_ns),
+        "ctime_ns": str(status.st_ctime_ns),
     }

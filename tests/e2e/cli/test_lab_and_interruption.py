@@ -13,6 +13,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from holdfast.images.file_source import UNSETTLED_SECONDS
 from tests.e2e.cli.conftest import PROGRAM, Holdfast
 
 BLOCK_BYTES = 512 * 1024
@@ -243,7 +244,7 @@ def test_killed_backup_leaves_nothing_in_the_way(filled):
 def test_an_interrupted_backup_is_gone_on_with(filled):
     disk = filled.folder / "disk"
     disk.write_bytes(os.urandom(256 * MIB))
-    os.utime(disk, (disk.stat().st_atime, disk.stat().st_mtime - 60))
+    time.sleep(UNSETTLED_SECONDS + 0.5)
     process = filled.start("image", "backup", "disk", "--workload", "other", *filled.opening)
     sessions = Path(filled.repository) / "sessions"
     wait_until(lambda: list(sessions.glob("*/checkpoint-*")))

@@ -63,6 +63,21 @@ def test_a_file_that_was_just_changed_may_change_again_within_the_same_time(tmp_
     assert identity(path, now=changed_seconds + 2.1) is not None
 
 
+def test_a_change_that_keeps_the_time_of_the_content_is_seen(tmp_path):
+    """As `cp -p`, `rsync -t` and tools for virtual machines make it."""
+    path = tmp_path / "disk"
+    path.write_bytes(b"content")
+    os.utime(path, ns=(1, 1_000_000_000_000_000_001))
+    before = path.stat().st_ctime
+    known = identity(path, now=2e9)
+    path.write_bytes(b"changed")
+    while path.stat().st_ctime == before:
+        path.touch()
+    os.utime(path, ns=(1, 1_000_000_000_000_000_001))
+    assert identity(path, now=2e9) != known
+    assert identity(path, now=path.stat().st_ctime + 1.9) is None, "it may change again within the same time"
+
+
 def test_a_block_device_is_never_known_again(tmp_path, monkeypatch):
     """What a device holds changes without a trace. (A device of this machine need not be there: its kind is what is
     looked at.)"""
