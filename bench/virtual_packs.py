@@ -86,11 +86,11 @@ class VirtualPacks(DirectoryStore):
         owner, pack = found
         return PackHeader(False, 1, self._family.repository, owner.session, pack, bytes(32)).encode()
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """Name and size."""
         found = self._find(key)
         if found is None:
-            return super().head(key)
+            return super().head(key, version)
         return ObjectInfo(key, found[0].size_bytes, None, None, None)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:

@@ -94,8 +94,8 @@ class ObjectStore(Protocol):
         Raises ObjectNotFoundError, NeedsRetrievalError, PermissionDeniedError, UnavailableError.
         """
 
-    def head(self, key: str) -> ObjectInfo:
-        """What the store knows of the object, as `get` would find it. Raises ObjectNotFoundError."""
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
+        """What the store knows of the object, as `get` would find it, or of one version. Raises ObjectNotFoundError."""
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """Objects whose key begins with `prefix`, ascending by key, after `start_after`.

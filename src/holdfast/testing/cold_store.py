@@ -84,9 +84,9 @@ class ColdStore:
             raise NeedsRetrievalError(f"{key} is not read", why="InvalidObjectState", cure="retrieve it first")
         return self._inner.get(key, offset, length, version)
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """As the store inside, with how far a retrieval is."""
-        found = self._inner.head(key)
+        found = self._inner.head(key, version)
         with self._lock:
             if key not in self._cold:
                 return found

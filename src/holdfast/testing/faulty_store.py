@@ -92,11 +92,11 @@ class FaultyStore:
         self._after(request, fault)
         return body[: len(body) // 2] if fault is Fault.TORN else body
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """As the store inside, or as planned; a torn answer is a lost one."""
         request, fault = self._arrive("head", key)
         self._before(request, fault)
-        found = self._inner.head(key)
+        found = self._inner.head(key, version)
         self._after(request, Fault.LOST_ANSWER if fault is Fault.TORN else fault)
         return found
 

@@ -62,11 +62,11 @@ class MisleadingStore:
             raise ObjectNotFoundError(key)
         return self._inner.get(key, offset, length, version)
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """As the store inside, or ObjectNotFoundError."""
         if self._arrive("head", key) is Lie.STALE_GET:
             raise ObjectNotFoundError(key)
-        return self._inner.head(key)
+        return self._inner.head(key, version)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """As the store inside, or half of it."""

@@ -294,6 +294,8 @@ class ObjectStoreContract:
         assert bytes(store.get("config", 5, 3, found.version)) == b"byt"
         with pytest.raises(ObjectNotFoundError):
             store.get("config", 0, None, "no-such-version")
+        if store.protection().versions:
+            assert store.head("config", found.version) == store.head("config")
 
     def test_a_lock_is_kept_or_refused(self, store: ObjectStore) -> None:
         now = self.now()

@@ -45,9 +45,9 @@ class StrictStore:
         body = self._found(key, version).body or b""
         return body[offset:] if length is None else body[offset : offset + length]
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """A HEAD."""
-        return self._describe(self._found(key, None))
+        return self._describe(self._found(key, version))
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """What is current, without checksums, versions and locks, as in S3's lists."""

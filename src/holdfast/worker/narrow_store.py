@@ -49,10 +49,10 @@ class NarrowStore:
         except PermissionDeniedError as refusal:
             raise _of_denied(key, refusal) from None
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """As the store inside; ObjectNotFoundError for a pack, index run or checkpoint that is denied."""
         try:
-            return self.inner.head(key)
+            return self.inner.head(key, version)
         except PermissionDeniedError as refusal:
             raise _of_denied(key, refusal) from None
 

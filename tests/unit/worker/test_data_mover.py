@@ -216,7 +216,7 @@ class Denying(MemoryStore):
     def get(self, key, offset=0, length=None, version=None):
         raise PermissionDeniedError("s3:GetObject was refused", why="AccessDenied", cure="c")
 
-    def head(self, key):
+    def head(self, key, version=None):
         raise PermissionDeniedError("s3:GetObject was refused", why="HTTP 403", cure="c")
 
 

@@ -67,9 +67,9 @@ class CachingStore:
             self._remember(place, bytes(body))
         return body
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """As the store inside."""
-        return self._inner.head(key)
+        return self._inner.head(key, version)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """As the store inside."""

@@ -80,10 +80,10 @@ class CountingStore:
         self.counts.add_received(len(body))
         return body
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """One `head`."""
         self.counts.add("head")
-        return self._inner.head(key)
+        return self._inner.head(key, version)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """One `list` for each page of 1,000 objects."""

@@ -93,9 +93,10 @@ class DirectoryStore:
         except OSError as error:
             raise translate_os_error(error, "read", path, key) from error
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """Size and time of the object (no checksum, no version); raises ObjectNotFoundError."""
         check_key(key)
+        require_no_version(key, version)
         path = self._path(key)
         try:
             facts = os.stat(path, follow_symlinks=False)

@@ -62,8 +62,9 @@ class MemoryStore:
         body = self._stored(key).body
         return body[offset:] if length is None else body[offset : offset + length]
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """Size, checksum and time of the object; raises ObjectNotFoundError."""
+        require_no_version(key, version)
         return _describe(key, self._stored(key))
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:

@@ -62,9 +62,9 @@ class RetryingStore:
         """As the store inside, with patience."""
         return self._repeat(lambda: self._inner.get(key, offset, length, version))
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """As the store inside, with patience."""
-        return self._repeat(lambda: self._inner.head(key))
+        return self._repeat(lambda: self._inner.head(key, version))
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """As the store inside; after a fault the list goes on behind the last object given, no object comes twice."""

@@ -30,10 +30,10 @@ class StoppableStore:
         self._go_on()
         return self._inner.get(key, offset, length, version)
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """As the store inside."""
         self._go_on()
-        return self._inner.head(key)
+        return self._inner.head(key, version)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """As the store inside; asked before each object, for a list is long."""

@@ -110,8 +110,8 @@ def test_a_crash_is_not_survived(memory, clock):
 class NoChecksums(MemoryStore):
     """A store that keeps no checksum, like a directory."""
 
-    def head(self, key: str) -> ObjectInfo:
-        found = super().head(key)
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
+        found = super().head(key, version)
         return ObjectInfo(found.key, found.size_bytes, None, None, found.modified)
 
 

@@ -139,13 +139,13 @@ class S3Store:
             raise self._refused(response, "s3:GetObject", key)
         return exact_range(response, offset, length, lambda: self._head(key, version).size_bytes, self._name(key))
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """One HEAD with the stored checksum and how far a retrieval is; behind a delete marker as `get`.
 
         Raises ObjectNotFoundError.
         """
         check_key(key)
-        return self._head(key, None)
+        return self._head(key, version)
 
     def _head(self, key: str, version: str | None) -> ObjectInfo:
         chosen = {} if version is None else {"VersionId": version}
