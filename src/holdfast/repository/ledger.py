@@ -2,7 +2,8 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from holdfast.domain.errors import (
     ConflictError,
@@ -20,7 +21,7 @@ from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.ledger import Batch, LedgerState, Record
 from holdfast.repository.listing import objects_under
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.older_versions import older_versions
+from holdfast.repository.older_versions import all_keys, older_versions, open_newest_good
 from holdfast.repository.sealed_store import SealedStore
 
 _FIRST_WINDOW = 2
@@ -47,18 +48,15 @@ class Ledger:
         self._kid = FIRST_EPOCH
         self.damage: list[IntegrityError] = []
 
-    def open(self) -> LedgerState:
-        """Begin at the newest checkpoint that opens and read to the end."""
-        hints = [info.key for info in self._sealed.store.list(names.CHECKPOINTS)]
-        for key in reversed(hints):
-            try:
-                data = self._sealed.store.get(key)
-                state = form.decode_checkpoint(self._sealed.open(key, data, Kind.LEDGER_CHECKPOINT)[1])
-            except IntegrityError:
-                continue  # a checkpoint only saves time; the batches before it are the truth, and check names it
-            if key == names.checkpoint(state.sequence):
-                self.state, self._kid = state, read_header(data, key).kid
-                break
+    def open(self, *, hidden: bool = False) -> LedgerState:
+        """Begin at the newest checkpoint that opens and read to the end. `hidden`: also one that a delete marker hides,
+        for where locks hold it the batches before it may be gone (rule 9.2).
+        """
+        store = self._sealed.store
+        hints = all_keys(store, names.CHECKPOINTS) if hidden else [one.key for one in store.list(names.CHECKPOINTS)]
+        summed = newest_checkpoint(self._sealed, hints)
+        if summed is not None:
+            self.state, self._kid = summed
         self.refresh()
         while self._cross_gap():
             self.refresh()
@@ -219,6 +217,23 @@ class Ledger:
             self._sealed.write(Kind.LEDGER_CHECKPOINT, names.checkpoint(self.state.sequence), body)
         except ObjectExistsError:
             return  # another process reached the same sequence and wrote the same sum
+
+
+def newest_checkpoint(sealed: SealedStore, keys: Iterable[str]) -> tuple[LedgerState, int] | None:
+    """Of checkpoints the newest that opens, or of which an older version does, with its key epoch."""
+
+    def opened(key: str, data: Buffer) -> tuple[LedgerState, int]:
+        state = form.decode_checkpoint(sealed.open(key, data, Kind.LEDGER_CHECKPOINT)[1])
+        if key != names.checkpoint(state.sequence):
+            raise FormatError(f"{key} is of another sequence", why=f"it says {state.sequence}", key=key)
+        return state, read_header(data, key).kid
+
+    for key in sorted(keys, reverse=True):
+        try:
+            return open_newest_good(sealed.store, key, partial(opened, key))
+        except (IntegrityError, ObjectNotFoundError):
+            continue  # a checkpoint only saves time; the batches before it are the truth, and check names it
+    return None
 
 
 def commit_record(session: bytes, point: str, fields: dict[str, object]) -> Record:

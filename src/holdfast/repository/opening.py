@@ -298,7 +298,7 @@ def _opened(store: ObjectStore, surroundings: Surroundings, config: Config, epoc
         store = guarded = GuardedStore(store, Lease(SealedStore(store, epochs, surroundings)))
     sealed = SealedStore(store, epochs, surroundings)
     ledger = Ledger(sealed)
-    ledger.open()
+    ledger.open(hidden=config.immutable)
     return Repository(store, surroundings, config, sealed, ledger, _guarded=guarded)
 
 
