@@ -1,6 +1,7 @@
 """Rule 9.5: what was put over an object hides it from nobody who can tell the two apart."""
 
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import TypeVar
 
 from holdfast.domain.errors import IntegrityError, PermissionDeniedError
@@ -32,6 +33,19 @@ def all_keys(store: ObjectStore, prefix: str) -> list[str]:
         return sorted({found.key for found in store.versions(prefix)})
     except PermissionDeniedError:
         return [found.key for found in store.list(prefix)]
+
+
+def several_versions(store: ObjectStore) -> dict[str, tuple[str, ...]]:
+    """The versions of each key that has more than one, the newest first; of none where we may not ask."""
+    found: dict[str, tuple[str, ...]] = {}
+    try:
+        for key, group in groupby(store.versions(""), key=lambda one: one.key):
+            versions = tuple(one.version for one in group if one.version is not None)
+            if len(versions) > 1:
+                found[key] = versions
+    except PermissionDeniedError:
+        return {}
+    return found
 
 
 def older_versions(store: ObjectStore, key: str) -> Iterator[str]:

@@ -8,12 +8,17 @@ from holdfast.repository.opening import Repository
 
 # A renewal a day; whoever comes a little earlier than a day later renews, too.
 RHYTHM = timedelta(hours=20)
+# S3 refuses requests whose clock is further off than this (RequestTimeTooSkewed), so no honest renewal is.
+CLOCK_TOLERANCE = timedelta(minutes=15)
 
 
 def last_renewal(repository: Repository) -> datetime | None:
-    """When the last renewal looked at the locks, as the ledger says."""
+    """When the last renewal looked at the locks, as the ledger says. A time that has not come yet tells nothing."""
     renewed = repository.ledger.state.renewed
-    return None if renewed is None else parse_time(renewed["time"])
+    if renewed is None:
+        return None
+    last = parse_time(renewed["time"])
+    return last if last <= repository.surroundings.now() + CLOCK_TOLERANCE else None
 
 
 def holds_until(repository: Repository) -> datetime:

@@ -1,22 +1,23 @@
 """Locks are renewed once a day (rule 9.2): one walk over the live points, and a request for what is short alone."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnavailableError, UsageError
+from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnavailableError, UsageError
 from holdfast.domain.numerals import counted
 from holdfast.domain.time import format_time
-from holdfast.repository.collection.roots import read_roots
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format.manifest import Manifest
-from holdfast.repository.format.plan import Plan
+from holdfast.repository.format.plan import NO_PLAN, Plan
 from holdfast.repository.locks.terms import A_LONG_SESSION, GENERATION, lock_end
+from holdfast.repository.older_versions import older_versions, several_versions
 from holdfast.repository.opening import Repository
 from holdfast.repository.plans import newest_plan
 from holdfast.repository.progress import Progress
-from holdfast.repository.renewal.needs import Need, latest_promise, needs_of_all, needs_of_points
+from holdfast.repository.renewal.live_points import HURT, latest_promise, read_live_points
+from holdfast.repository.renewal.needs import Need, needs_of_all, needs_of_points
 
 _TRIES = 5
 
@@ -34,8 +35,9 @@ class RenewalReport:
 
 
 def renew_locks(repository: Repository, progress: Progress, *, dry_run: bool = False) -> RenewalReport:
-    """Killed anywhere, another run does the rest. Raises UsageError where nothing is locked, IntegrityError where
-    something that a point needs is missing, or the ledger is damaged.
+    """Killed anywhere, another run does the rest. What is damaged or missing keeps nothing else from being renewed: it
+    is raised at the end as IntegrityError, and the ledger is told of no renewal. Raises UsageError where nothing is
+    locked.
     """
     if not repository.config.immutable:
         raise UsageError(
@@ -43,15 +45,16 @@ def renew_locks(repository: Repository, progress: Progress, *, dry_run: bool = F
             why="it is not immutable",
             cure="make a repository with `holdfast repository init --immutable`",
         )
-    manifests: dict[bytes, Manifest] = {}
+    manifests: dict[str, Manifest] = {}
     for _try in range(_TRIES):
-        plan = newest_plan(repository.sealed)
-        try:
-            return _renew(repository, plan, manifests, progress, dry_run=dry_run)
-        except (IntegrityError, ObjectNotFoundError):
-            # What is missed may have been moved by a collection, which its plan tells.
-            if newest_plan(repository.sealed).epoch == plan.epoch:
-                raise
+        damage: list[HoldfastError] = []
+        plan = _plan(repository, damage)
+        report = _renew(repository, plan, manifests, progress, damage, dry_run=dry_run)
+        if not damage:
+            return report
+        # What is missed may have been moved by a collection, which its plan tells.
+        if _plan(repository, []).epoch == plan.epoch:
+            raise _sum_of(damage)
     raise UnavailableError(
         f"locks of {repository.store.location} were not renewed",
         why=f"{_TRIES} collections were quicker",
@@ -59,16 +62,32 @@ def renew_locks(repository: Repository, progress: Progress, *, dry_run: bool = F
     )
 
 
+def _plan(repository: Repository, damage: list[HoldfastError]) -> Plan:
+    """The newest plan; where that does not open none, under which nothing is condemned and every run is in force."""
+    try:
+        return newest_plan(repository.sealed)
+    except HURT as error:
+        damage.append(error)
+        return NO_PLAN
+
+
 def _renew(
-    repository: Repository, plan: Plan, manifests: dict[bytes, Manifest], progress: Progress, *, dry_run: bool
+    repository: Repository,
+    plan: Plan,
+    manifests: dict[str, Manifest],
+    progress: Progress,
+    damage: list[HoldfastError],
+    *,
+    dry_run: bool,
 ) -> RenewalReport:
+    """What all points need first, then what each one needs, past all that is added to `damage`."""
     now = repository.surroundings.now()
-    roots = read_roots(repository, manifests)
-    progress.note(f"looking for locks that end too early for {counted(len(roots.points), 'restore point')}")
-    extend = partial(_extend, repository, dry_run=dry_run)
-    changed = list(_each(repository, needs_of_points(repository, plan, roots, now), extend))
-    changed += _each(repository, needs_of_all(repository, roots, now), extend)
-    if not dry_run:
+    points = read_live_points(repository, manifests, damage)
+    progress.note(f"looking for locks that end too early for {counted(len(points), 'restore point')}")
+    extend = partial(_extend_or_note, repository, several_versions(repository.store), damage, dry_run=dry_run)
+    changed = list(_each(repository, needs_of_all(repository, points, now), extend))
+    changed += _each(repository, needs_of_points(repository, plan, points, now, damage), extend)
+    if not dry_run and not damage:
         record = {
             "type": ledger_form.RENEW,
             "session": repository.surroundings.random_bytes(16),
@@ -76,20 +95,43 @@ def _renew(
         }
         repository.ledger.append(record)
     return RenewalReport(
-        points=len(roots.points),
+        points=len(points),
         looked_at=len(changed),
         extended=sum(changed),
-        latest_promise=latest_promise(roots.points),
+        latest_promise=latest_promise(points),
         holds_until=now + GENERATION,
         dry_run=dry_run,
     )
+
+
+def _sum_of(damage: list[HoldfastError]) -> IntegrityError:
+    """One error for all that was met."""
+    hurt = dict.fromkeys(key for error in damage for key in _objects(error))
+    first = damage[0]
+    more = "" if len(damage) == 1 else f", and {len(damage) - 1} more like it"
+    return IntegrityError(
+        "what is damaged or missing could not be locked longer; all else was",
+        why=f"{first.what}: {first.why}{more}",
+        cure=first.cure,
+        objects=tuple(hurt),
+    )
+
+
+def _objects(error: HoldfastError) -> tuple[str, ...]:
+    if isinstance(error, IntegrityError):
+        return error.objects
+    return (error.key,) if isinstance(error, ObjectNotFoundError) else ()
 
 
 def require_locks(repository: Repository, keys: Iterable[str], promise: datetime | None) -> None:
     """Rule 9.6: objects that somebody else has written are locked as if we had; what is short is extended."""
     needed = lock_end(promise, repository.surroundings.now())
     needs = [Need(key, needed - A_LONG_SESSION) for key in keys]
-    for _changed in _each(repository, needs, partial(_extend, repository, dry_run=False)):
+
+    def extend(need: Need) -> bool:
+        return _extend(repository, tuple(older_versions(repository.store, need.key)), need, dry_run=False)
+
+    for _changed in _each(repository, needs, extend):
         pass
 
 
@@ -97,13 +139,38 @@ def _each(repository: Repository, needs: Iterable[Need], extend: Callable[[Need]
     return repository.surroundings.transfer.map(extend, needs)
 
 
-def _extend(repository: Repository, need: Need, *, dry_run: bool) -> bool:
-    """Whether the lock was too short. What is locked now is locked a generation longer than it needs, so that it is not
-    asked for again within one.
-    """
-    found = repository.store.head(need.key)
-    if found.locked_until is not None and found.locked_until >= need.until:
+def _extend_or_note(
+    repository: Repository,
+    several: Mapping[str, tuple[str, ...]],
+    damage: list[HoldfastError],
+    need: Need,
+    *,
+    dry_run: bool,
+) -> bool:
+    """The same in a renewal, which goes on past what is missing."""
+    try:
+        return _extend(repository, several.get(need.key, ()), need, dry_run=dry_run)
+    except ObjectNotFoundError as error:
+        if not need.may_be_gone:
+            damage.append(error)
         return False
-    if not dry_run:
-        repository.store.extend(need.key, found.version, need.until + GENERATION)
-    return True
+
+
+def _extend(repository: Repository, versions: tuple[str, ...], need: Need, *, dry_run: bool) -> bool:
+    """Whether a lock was too short. What is locked now is locked a generation longer than it needs, so that it is not
+    asked for again within one. Of several `versions` one opens, the others were put over it: each is locked. Raises
+    ObjectNotFoundError where there is none.
+    """
+    changed, missing = [], []
+    for version in versions or (None,):
+        try:
+            found = repository.store.head(need.key, version)
+            short = found.locked_until is None or found.locked_until < need.until
+            if short and not dry_run:
+                repository.store.extend(need.key, found.version, need.until + GENERATION)
+            changed.append(short)
+        except ObjectNotFoundError as error:
+            missing.append(error)  # one that nothing locked may go at any time; of the others one is as it was written
+    if not changed:
+        raise missing[0]
+    return any(changed)

@@ -51,9 +51,9 @@ class GuardedStore:
         """As the store inside."""
         return self._inner.get(key, offset, length, version)
 
-    def head(self, key: str) -> ObjectInfo:
+    def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """As the store inside."""
-        return self._inner.head(key)
+        return self._inner.head(key, version)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """As the store inside."""

@@ -148,8 +148,8 @@ def test_a_damaged_claim_holds_and_is_taken_over(site):
 
 def test_where_the_store_has_no_clock_the_claims_say_when(site):
     class WithoutClock(FaultyStore):
-        def head(self, key):
-            return dataclasses.replace(super().head(key), modified=None)
+        def head(self, key, version=None):
+            return dataclasses.replace(super().head(key, version), modified=None)
 
         def list(self, prefix, start_after=""):
             return (dataclasses.replace(info, modified=None) for info in super().list(prefix, start_after))
