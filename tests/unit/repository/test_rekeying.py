@@ -15,7 +15,7 @@ from holdfast.repository.rekeying import rekey, stored_by_epoch
 from holdfast.repository.rotation import rotate
 from holdfast.repository.sessions import end_without_point, open_session
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
-from holdfast.testing.small_repository import restored
+from holdfast.testing.small_repository import put, restored
 from tests.unit.repository.test_collection import Site
 
 AT_ONCE = 500
@@ -63,6 +63,18 @@ def test_nothing_is_left_under_the_old_key(site):
     assert kids(site) == {2}
     whole(site)
     assert sealed_anew(site.open()).repacked == 0
+
+
+def test_packs_that_do_not_open_hold_up_no_others(site):
+    """However many of them come first: all else is sealed anew."""
+    old = [info.key for info in site.store.list(names.PACKS) if read_header(site.store.get(info.key), "").kid == 1]
+    data = sorted(key for key in old if not read_header(site.store.get(key), "").holds_maps)
+    broken = data[0]
+    put(site.store, broken, bytes(site.store.get(broken)[:100]) + b"damage" + bytes(site.store.get(broken)[106:]))
+    done = sealed_anew(site.open(), 1)
+    left = {info.key for info in site.store.list(names.PACKS) if read_header(site.store.get(info.key), "").kid == 1}
+    assert left == {broken}
+    assert done.stored_bytes[1] == site.store.head(broken).size_bytes
 
 
 def test_who_writes_meanwhile_is_waited_for_and_the_next_run_goes_on(site):

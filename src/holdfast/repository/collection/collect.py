@@ -45,7 +45,7 @@ REST = timedelta(days=7)
 @dataclass(frozen=True, slots=True)
 class CollectionOrder:
     """`patience`: how long sessions that do not know the plan are waited for; then another collection goes on.
-    `rekey_bytes`: instead of what is worth it, so much of what is under older key epochs is repacked.
+    `rekey_bytes`: instead of what is worth it, so much of what is under older key epochs is repacked, of each tenant.
     `tidiness`: when index runs are looked through and merged.
     """
 
@@ -151,7 +151,8 @@ class Collection:
         repository, packs = self._repository, found.packs
         dead = dead_packs(repository, found)
         repacked = (
-            repack(repository, tenant, uses, self._progress) for tenant, uses in sorted(self._to_repack(found).items())
+            repack(repository, tenant, uses, self._progress, self._order.rekey_bytes)
+            for tenant, uses in sorted(self._to_repack(found).items())
         )
         moved = [one for one in repacked if one.survivors]
         report = _with_young(report, dead, packs)
@@ -208,7 +209,7 @@ class Collection:
 
     def _to_repack(self, found: Findings) -> dict[str, list[PackUse]]:
         if self._order.rekey_bytes:
-            return under_older_keys(self._repository, found, self._order.rekey_bytes)
+            return under_older_keys(self._repository, found)
         return worth_repacking(self._repository, found) if self._order.repack else {}
 
     def _publish(self, plan: Plan) -> bool:

@@ -117,17 +117,13 @@ def worth_repacking(repository: Repository, found: Findings) -> dict[str, list[P
     return chosen
 
 
-def under_older_keys(repository: Repository, found: Findings, at_once_bytes: int) -> dict[str, list[PackUse]]:
-    """By tenant, packs under key epochs before the newest whose live chunks are to be sealed anew: so many bytes of
-    them, and one at least.
-    """
+def under_older_keys(repository: Repository, found: Findings) -> dict[str, list[PackUse]]:
+    """By tenant, packs under key epochs before the newest, whose live chunks are to be sealed anew."""
     chosen: dict[str, list[PackUse]] = {}
-    chosen_bytes = 0
-    for pack, use in sorted(found.uses.items()):
+    for pack, use in found.uses.items():
         is_old = use.row.kid < repository.master.kid and use.row.session not in found.opened
-        if is_old and found.packs.stands(pack) and chosen_bytes < at_once_bytes:
+        if is_old and found.packs.stands(pack):
             chosen.setdefault(use.tenant, []).append(use)
-            chosen_bytes += use.live_bytes
     return chosen
 
 

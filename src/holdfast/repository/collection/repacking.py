@@ -41,14 +41,19 @@ NOTHING_REPACKED = Repacked({}, frozenset(), 0, 0)
 Load = tuple[PackUse, list[tuple[Located, bytes]]]
 
 
-def repack(repository: Repository, tenant: str, uses: Iterable[PackUse], progress: Progress) -> Repacked:
+def repack(
+    repository: Repository, tenant: str, uses: Iterable[PackUse], progress: Progress, at_most_bytes: int = 0
+) -> Repacked:
     """Copy what is live of these packs of one tenant; every chunk is proved on its way. Nothing is deleted here.
+
+    `at_most_bytes`: no further pack is begun once so much was copied; 0 for all.
 
     A pack of which something live does not open is left as it is, not moved and not condemned: a repair looks after it.
     The session ends with a tombstone: from then on its packs are looked after by the plan that names them.
     """
     access = repository.access(tenant)
-    loads = _loads(access, sorted(uses, key=lambda use: (use.chunk_type, use.row.pack)), progress)
+    in_order = sorted(uses, key=lambda use: (use.chunk_type, use.row.pack))
+    loads = _until(at_most_bytes, _loads(access, in_order, progress))
     first = next(loads, None)
     if first is None:
         return NOTHING_REPACKED
@@ -71,6 +76,16 @@ def repack(repository: Repository, tenant: str, uses: Iterable[PackUse], progres
     end_without_point(repository, session.session, session.point_key)
     close_ended(repository, session.session, session.point_key)
     return Repacked(survivors, frozenset(runs), written_packs, written_bytes)
+
+
+def _until(at_most_bytes: int, loads: Iterator[Load]) -> Iterator[Load]:
+    """Counted is what is copied: packs that do not open take no room from those that do."""
+    copied_bytes = 0
+    for use, chunks in loads:
+        yield use, chunks
+        copied_bytes += use.live_bytes
+        if 0 < at_most_bytes <= copied_bytes:
+            return
 
 
 def _loads(access: TenantAccess, uses: Iterable[PackUse], progress: Progress) -> Iterator[Load]:
