@@ -234,6 +234,19 @@ def test_the_next_backup_builds_upon_nothing_that_is_damaged_and_heals_the_point
     assert verify(repository, point.session).hurt == (), "another copy opens now"
 
 
+def test_a_key_epoch_that_begins_behind_the_task_changes_nothing_for_its_worker(disks):
+    surroundings = deterministic_surroundings()
+    small = make_small_repository(MemoryStore(), surroundings, 600 * 1024)
+    repository = small.open(surroundings)
+    point = backed_up(repository, disks, "a")
+    prepared = ordered(repository, point.session)
+    rotate(repository, small.secret)
+    assert prepared.task.owner.kid < repository.master.kid
+    worker(repository.store, prepared)
+    verified = accept_verification(repository, point_of(repository, point.session), told(repository, prepared.session))
+    assert (verified.damage, verified.packs) == ((), len(data_packs(point)))
+
+
 def test_packs_of_an_earlier_key_epoch_are_read_and_opened_to_others(disks):
     surroundings = deterministic_surroundings()
     small = make_small_repository(MemoryStore(), surroundings, 600 * 1024)
