@@ -140,16 +140,16 @@ def _copies_to_keep(world: World, plan: Plan, place: Place, seen: frozenset[str]
     stands = chunk in world.chunks_in(pack)
     if stands and pack not in plan.condemned:
         return frozenset({pack})
-    if stands and rules.survivors_are_named:
-        others = {other for doomed, other in plan.survivors if doomed == pack}
-    else:
-        runs = [run for run in world.runs if run.session in seen]
-        others = {other for run in runs for known, other in run.places if known == chunk} - {pack}
+    runs = [run for run in world.runs if run.session in seen]
+    known = {other for run in runs for one, other in run.places if one == chunk} - {pack}
+    named = {other for doomed, other in plan.survivors if doomed == pack}
+    others = named if stands and rules.survivors_are_named else known
     standing = sorted(other for other in others if chunk in world.chunks_in(other))
     fit = [other for other in standing if other not in plan.condemned or not rules.survivors_never_condemned]
     if fit:
         return frozenset({fit[0]})
-    copies = [*([pack] if stands else []), *standing]
+    elsewhere = sorted(other for other in known if chunk in world.chunks_in(other) and rules.found_by_runs_too)
+    copies = [*([pack] if stands else []), *standing, *elsewhere]
     return frozenset(copies if rules.all_condemned_copies_kept else copies[:1])
 
 
@@ -194,7 +194,7 @@ def _mark(
         )
     doomed = plan.condemned - marked.needed
     for condemned, survivors in candidates:
-        proposal = _proposal(world, me, plan, condemned, survivors, rules)
+        proposal = _proposal(world, me, plan, condemned, survivors, _in_maps(roots, rules), rules)
         points = tuple(point for point in roots if point.session not in world.retired)
         tidy = _needed(world, proposal, points, seen | proposal.runs, rules)
         if tidy is None:
@@ -253,12 +253,17 @@ def clean_points(world: World, plan: Plan, rules: Rules) -> frozenset[str]:
     return frozenset(session for session, one in marked.items() if one is not None and session in one.clean)
 
 
+def _in_maps(roots: Iterable[Point], rules: Rules) -> frozenset[str]:
+    return frozenset(pack for point in roots for _chunk, pack in point.places if rules.map_keeps_condemned)
+
+
 def _proposal(
     world: World,
     me: Collector,
     plan: Plan,
     condemned: frozenset[str],
     survivors: frozenset[tuple[str, str]],
+    in_maps: frozenset[str],
     rules: Rules,
 ) -> Plan:
     """The plan that follows; without the points that may be built upon, which depend on it."""
@@ -268,7 +273,9 @@ def _proposal(
     runs = runs_in_force(world, plan, me.epoch, me.opened, everything, rules)
     named = {pack for run in world.runs if run.session in runs for _chunk, pack in run.places}
     standing = world.pack_names()
-    kept = everything & (standing | named if rules.named_stays_condemned else standing)
+    kept = everything & (standing | named | in_maps if rules.named_stays_condemned else standing)
+    if me.opened and rules.open_keeps_condemned:
+        kept = everything
     return Plan(frozenset(), kept, runs, frozenset(pair for pair in survivors | plan.survivors if pair[0] in kept))
 
 

@@ -62,6 +62,14 @@ class Unlocker(NamedTuple):
     step: str = "unlock"
 
 
+class Usurper(NamedTuple):
+    """May write packs and nothing else, and puts what opens for nobody under the name of one that is gone."""
+
+    name: str
+    chunks: frozenset[str]
+    step: str = "put"
+
+
 class Renewer(NamedTuple):
     """Renews locks: by the plan that it has read, of packs that stand and are not condemned, one after the other."""
 
@@ -71,7 +79,7 @@ class Renewer(NamedTuple):
     listed: frozenset[str] = frozenset()
 
 
-Party = Writer | Deleter | Reader | Verifier | Unlocker | Renewer | Collector | Repairer
+Party = Writer | Deleter | Reader | Verifier | Unlocker | Usurper | Renewer | Collector | Repairer
 
 
 def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Party]]:
@@ -93,8 +101,20 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
             yield _verify(world, party, rules)
         case Unlocker():
             yield world._replace(locked=world.locked - {party.name}), party._replace(step=END)
+        case Usurper() if party.name not in world.pack_names():
+            yield _usurp(world, party)
         case Renewer():
             yield from _renew_locks(world, party)
+
+
+def _usurp(world: World, me: Usurper) -> tuple[World, Party]:
+    """What points had there lies elsewhere, and is owed to them."""
+    places = frozenset((chunk, me.name) for chunk in me.chunks)
+    packs = world.packs | {(me.name, me.chunks, "usurper")}
+    return (
+        world._replace(packs=packs, damaged=world.damaged | places, owed=world.owed | places),
+        me._replace(step=END),
+    )
 
 
 def _renew_locks(world: World, me: Renewer) -> Iterator[tuple[World, Party]]:

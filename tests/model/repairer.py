@@ -61,9 +61,7 @@ def _publish(world: World, me: Repairer, rules: Rules) -> tuple[World, Repairer]
     before = world.plans[me.epoch]
     damaged = frozenset(pack for _chunk, pack in world.damaged & frozenset(world.standing_places()))
     condemned = before.condemned | damaged if rules.damage_is_condemned else before.condemned
-    survivors = before.survivors
-    if rules.copies_are_survivors:
-        survivors |= frozenset((place[1], pack) for place, pack in me.healed)
+    survivors = before.survivors | frozenset((place[1], pack) for place, pack in me.healed)
     runs = runs_in_force(world, before, me.epoch, world.opened, condemned, rules)
     plan = Plan(frozenset(), condemned, runs, survivors)
     live = clean_points(world, plan, rules)

@@ -25,6 +25,9 @@ class Rules:
     expiry_by_tombstone: bool = True  # 4
     plans_are_cumulative: bool = True  # 4
     named_stays_condemned: bool = True  # 4: until no index run in force names it
+    map_keeps_condemned: bool = True  # 4: nor any map, though the pack is gone: its name may be taken again
+    open_keeps_condemned: bool = True  # 4: nor a session is open that may bring such a map
+    found_by_runs_too: bool = True  # 4: what stands under a condemned name may be anybody's
     runs_never_return: bool = True  # 4: a run that a plan left out is in force in no later one
     merged_before_named: bool = True  # 4: a merged run stands before a plan names it and not those it replaces
     merged_only_where_named: bool = True  # 4: its epoch is 0, whatever plan its session acknowledged
@@ -37,7 +40,6 @@ class Rules:
     all_condemned_copies_kept: bool = True  # 4: where no other is left, for another collection may rely on any one
     survivors_in_runs: bool = True  # 4: a copy that no index run names is found by nobody
     damage_is_condemned: bool = True  # 4: by a repair, whatever still needs it
-    copies_are_survivors: bool = True  # 4: a repair names the packs with copies, or they are garbage
     survivors_never_condemned: bool = True  # 5
     survivors_are_named: bool = True  # 5: by the plan that condemns, for all who carry it out
     pinned_before_checked: bool = True  # 7

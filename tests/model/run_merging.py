@@ -70,11 +70,18 @@ def _merged(world: World, me: Collector, rules: Rules) -> Run:
 
 
 def _proposing(world: World, me: Collector, rules: Rules, following: str) -> Collector:
-    """The plan names the merged run alone, and condemns what stands or is named by it."""
+    """The plan names the merged run alone, and condemns what stands or is named by it or by a map."""
     if me.proposal is None:
         return me
     named = {pack for _chunk, pack in _merged(world, me, rules).places}
-    condemned = frozenset(pack for pack in me.proposal.condemned if pack in me.listed or pack in named)
+    if rules.map_keeps_condemned:
+        roots = (world.point(session) for session in me.committed | me.opened | me.pinned)
+        named |= {pack for point in roots if point for _chunk, pack in point.places}
+    condemned = frozenset(
+        pack
+        for pack in me.proposal.condemned
+        if pack in me.listed or pack in named or (me.opened and rules.open_keeps_condemned)
+    )
     runs = frozenset({_session(me)})
     survivors = frozenset(pair for pair in me.proposal.survivors if pair[0] in condemned)
     return me._replace(

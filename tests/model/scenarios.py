@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tests.model.collector_state import Collector
-from tests.model.parties import Deleter, Party, Reader, Renewer, Unlocker, Verifier, Writer
+from tests.model.parties import Deleter, Party, Reader, Renewer, Unlocker, Usurper, Verifier, Writer
 from tests.model.repairer import Repairer
 from tests.model.world import Plan, Point, Run, World
 
@@ -102,6 +102,20 @@ GONE_AND_MOVED = World(
         Plan(frozenset({"p"}), frozenset({"p.1"}), frozenset({"p", "q"}), frozenset({("p.1", "q.1")})),
     ),
 )
+# No run names the place any more in which p's map has its chunk; only the map does, or that of a backup which has built
+# upon p. In the second one the chunk has moved twice.
+FORGOTTEN = GONE_AND_MOVED._replace(
+    runs=frozenset({Run("q", 0, frozenset({("A", "q.1")}))}),
+    plans=(Plan(), GONE_AND_MOVED.plans[1]._replace(runs=frozenset({"q"}))),
+)
+MOVED_TWICE = GONE_AND_MOVED._replace(
+    packs=frozenset({("r.1", chunks("A"), "r")}),
+    runs=frozenset({Run("r", 0, frozenset({("A", "r.1")}))}),
+    plans=(
+        Plan(),
+        Plan(frozenset({"p"}), frozenset({"p.1"}), frozenset({"r"}), frozenset({("p.1", "q.1")})),
+    ),
+)
 # It has listed the packs, one of which has gone since, marked and proposed; another one may be quicker.
 ABOUT_TO_MERGE = Collector(
     "c",
@@ -158,6 +172,23 @@ SCENARIOS: dict[str, Scenario] = {
     "a repair while what it heals is deleted": (HURT, (Repairer("r"), Collector("c", 2), Deleter("p"))),
     "a long backup goes over to a newer plan": (LEFT, (Collector("c"), _writer("w", "AC", renews=True))),
     "runs are merged": (GONE_AND_MOVED, (Collector("c", 2, merges=True), _writer("w", "AB"))),
+    "a name that is taken again": (
+        FORGOTTEN,
+        (Collector("c", 3), Usurper("p.1", chunks("A")), _writer("w", "AB", "p")),
+    ),
+    "a name that is taken again, and a backup that is open": (
+        FORGOTTEN._replace(
+            opened=frozenset({"w"}),
+            committed=frozenset(),
+            retired=frozenset({"p", "q", "old"}),
+            acknowledged=frozenset({("w", 1)}),
+        ),
+        (Collector("c", 2), Usurper("p.1", chunks("A")), BUILT),
+    ),
+    "a name that is taken again, and the chunk moved twice": (
+        MOVED_TWICE,
+        (Collector("c", 3), Usurper("p.1", chunks("A")), _writer("w", "B")),
+    ),
     "two merge runs": (GONE_AND_MOVED, (Collector("c", merges=True), Collector("d", merges=True))),
     "runs are merged while garbage goes": (
         CONDEMNED._replace(packs=frozenset({("keep.1", chunks("B"), "keep")})),

@@ -8,6 +8,7 @@ import pytest
 from holdfast.repository.chunk_index import ChunkIndex, merged_rows, rows_of
 from holdfast.repository.collection.collect import Collection, CollectionOrder
 from holdfast.repository.collection.index_runs import IndexRuns, RunFacts, delete_runs, read_run, read_runs
+from holdfast.repository.collection.marking import Marking
 from holdfast.repository.collection.run_merging import MERGED_ROWS, SMALL_ROWS, Tidiness, batches, merge_runs
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
@@ -18,6 +19,7 @@ from holdfast.repository.format.places import PackRow, Place
 from holdfast.repository.format.plan import NO_PLAN, SERVES_ALL, Plan
 from holdfast.repository.opening import DEFAULT_TENANT
 from holdfast.repository.plans import newest_plan, publish
+from holdfast.repository.points import list_points, load_manifest
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.sessions import close_ended, end_without_point, open_repacking, open_session
@@ -103,12 +105,20 @@ def test_runs_that_a_plan_names_are_not_read_while_there_are_few(grown):
 
 
 def test_rows_of_what_is_gone_go_with_the_next_reading(grown):
-    """And what no run names any more leaves the list of the condemned."""
-    grown.delete(next(iter(grown.contents)))
+    """And what neither a run nor a map names any more leaves the list of the condemned."""
+    before = grown.packs()
+    for session in list(grown.contents)[:2]:
+        grown.delete(session)
     for _time in range(3):
         grown.collect(tidiness=FEW)
     plan = newest_plan(grown.open().sealed)
-    assert all(names.pack(pack) in grown.packs() for pack in plan.condemned)
+    repository = grown.open()
+    marking = Marking(repository, plan, StandingPacks(repository.store))
+    for point in list_points(repository):
+        marking.add(load_manifest(repository, point))
+    gone = {pack for pack in plan.condemned if names.pack(pack) not in grown.packs()}
+    assert gone <= marking.left
+    assert before - grown.packs() > {names.pack(pack) for pack in gone}
     named = {row.pack for key in plan.index_runs for row in read_run(grown.open(), key).packs}
     assert named
     assert all(names.pack(pack) in grown.packs() for pack in named)
@@ -232,8 +242,9 @@ def test_the_bounds_are_looked_at_by_list(grown):
     repository = grown.open()
     plan = newest_plan(repository.sealed)
     packs = StandingPacks(repository.store)
-    assert Tidiness().is_kept(repository, plan, packs)
-    assert not FEW.is_kept(repository, plan, packs)
+    assert Tidiness().is_kept(repository, plan, packs, frozenset())
+    assert not FEW.is_kept(repository, plan, packs, frozenset())
     many = dataclasses.replace(plan, condemned=frozenset(bytes([n]) * 16 for n in range(40)))
-    assert not Tidiness(gone=39).is_kept(repository, many, packs)
-    assert Tidiness(gone=40).is_kept(repository, many, packs)
+    assert not Tidiness(gone=39).is_kept(repository, many, packs, frozenset())
+    assert Tidiness(gone=40).is_kept(repository, many, packs, frozenset())
+    assert Tidiness(gone=39).is_kept(repository, many, packs, frozenset({bytes(16)}))

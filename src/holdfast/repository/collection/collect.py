@@ -138,7 +138,8 @@ class Collection:
         self._progress.note(f"marking what is needed by {counted(len(roots.points), 'restore point')}")
         marking = Marking(repository, plan, packs)
         clean = frozenset(point.session for point in roots.points if marking.add(point))
-        found = Findings(plan, marking.uses, self._read_in_place(plan, packs, roots), packs, roots.opened, clean)
+        read = self._read_in_place(plan, packs, roots)
+        found = Findings(plan, marking.uses, read, packs, roots.opened, clean, marking.left)
         needed = found.uses.keys() | found.read
         if self._order.dry_run:
             return self._foreseen(report, found, needed)
@@ -186,7 +187,7 @@ class Collection:
         repository, plan, packs = self._repository, found.plan, found.packs
         written = frozenset[str]().union(*(one.index_runs for one in moved))
         tidiness = self._order.tidiness
-        unread = plan.index_runs if tidiness.is_kept(repository, plan, packs) else frozenset[str]()
+        unread = plan.index_runs if tidiness.is_kept(repository, plan, packs, found.left) else frozenset[str]()
         runs = read_runs(repository, plan, found.opened, written, unread)
         delete_runs(repository, plan, runs.obsolete)
         gone = frozenset(pack for pack in plan.condemned if not unread and not packs.stands(pack))

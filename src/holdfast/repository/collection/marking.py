@@ -52,6 +52,7 @@ class _Ground:
     packs: StandingPacks
     in_place: bool
     uses: dict[bytes, PackUse]
+    left: set[bytes]
 
 
 class Marking:
@@ -71,7 +72,7 @@ class Marking:
         in_place: bool = False,
         walked: "Marking | None" = None,
     ) -> None:
-        self._ground = _Ground(repository, plan, packs, in_place, {})
+        self._ground = _Ground(repository, plan, packs, in_place, {}, set())
         self._tenants: dict[str, _TenantMarking] = {}
         self._walked: dict[bytes, bool] = {} if walked is None else dict(walked._walked)
         self._before = {} if walked is None else walked._tenants
@@ -80,6 +81,11 @@ class Marking:
     def uses(self) -> dict[bytes, PackUse]:
         """By pack."""
         return self._ground.uses
+
+    @property
+    def left(self) -> frozenset[bytes]:
+        """Packs that maps name as places, and in which nothing is counted on: condemned, or gone."""
+        return frozenset(self._ground.left)
 
     def add(self, manifest: Manifest) -> bool:
         """Walk a point; whether it needs no condemned pack. Raises IntegrityError where something of it is missing."""
@@ -171,7 +177,8 @@ class _TenantMarking:
         if clean and not ground.in_place:
             return copies[:1], True
         if ground.packs.stands(chunk.place.pack.pack):
-            copies = [chunk.place, *copies]
+            # Others may have put it there, so it does not stand for what the runs in force know elsewhere.
+            copies = [chunk.place, *copies, *self._moved.known_of(chunk, chunk_type)]
         if not copies and not ground.in_place:
             raise _missing(names.pack(chunk.place.pack.pack))
         return copies, clean
@@ -179,7 +186,10 @@ class _TenantMarking:
     def _is_good(self, row: PackRow) -> bool:
         """Whether what is said to lie there is counted there, without a further question."""
         ground = self._ground
-        return (ground.in_place or row.pack not in ground.plan.condemned) and ground.packs.stands(row.pack)
+        good = (ground.in_place or row.pack not in ground.plan.condemned) and ground.packs.stands(row.pack)
+        if not good:
+            ground.left.add(row.pack)
+        return good
 
     def _use(self, row: PackRow, chunk_type: int) -> PackUse:
         uses = self._ground.uses

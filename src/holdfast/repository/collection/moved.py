@@ -27,12 +27,17 @@ class MovedChunks:
         the survivors that its plan names count, for one that is gone what the runs in force say.
         """
         pack = chunk.place.pack.pack
-        named = self._in_survivors if self._packs.stands(pack) else self._in_runs
-        found = self._standing(named(chunk.id, chunk_type, pack))
-        return sorted(found, key=lambda place: place.pack.pack in self._plan.condemned)
+        if not self._packs.stands(pack):
+            return self.known_of(chunk, chunk_type)
+        return self._standing(self._in_survivors(chunk.id, chunk_type, pack))
+
+    def known_of(self, chunk: Located, chunk_type: int) -> list[Place]:
+        """The same by what the runs in force say alone, whatever stands at the chunk's own place."""
+        return self._standing(self._in_runs(chunk.id, chunk_type))
 
     def _standing(self, places: Iterable[Place]) -> list[Place]:
-        return [place for place in places if self._packs.stands(place.pack.pack)]
+        standing = [place for place in places if self._packs.stands(place.pack.pack)]
+        return sorted(standing, key=lambda place: place.pack.pack in self._plan.condemned)
 
     def _in_survivors(self, chunk: bytes, chunk_type: int, pack: bytes) -> Iterator[Place]:
         for other in sorted(self._plan.survivors.get(pack, ())):
@@ -57,7 +62,7 @@ class MovedChunks:
         chunks = zip(read.entries, read.located(), strict=True)
         return {(entry.id, entry.type): located.place for entry, located in chunks}
 
-    def _in_runs(self, chunk: bytes, chunk_type: int, _pack: bytes) -> Iterator[Place]:
+    def _in_runs(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
         """By the runs that the plan names, which are asked for by name and never by LIST. Where one does not open the
         others may know the place, and where none does it is missed.
         """

@@ -22,7 +22,7 @@ SMALL_BYTES = 4 * 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Findings:
     """A marking under `plan`: packs that points use, with those that readers at work need besides; packs that stand,
-    sessions that are open, points that need nothing condemned.
+    sessions that are open, points that need nothing condemned. `left`: packs that maps name, condemned or gone.
     """
 
     plan: Plan
@@ -31,6 +31,7 @@ class Findings:
     packs: StandingPacks
     opened: frozenset[bytes]
     clean: frozenset[bytes]
+    left: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,8 @@ def next_plan(
     runs: IndexRuns,
     merging: Merging = NOTHING_MERGED,
 ) -> Proposal:
-    """Cumulative: what was condemned stays so until it is gone and no index run in force names it. `runs`: read after
-    the repacking, of which every run is among them.
+    """Cumulative: what was condemned stays so until it is gone, neither a map nor an index run in force names it, and
+    no session is open that could bring a map in. `runs`: read after the repacking, of which every run is among them.
     """
     survivors = dict(found.plan.survivors)
     moved: set[bytes] = set()
@@ -158,9 +159,10 @@ def next_plan(
         if facts.packs <= everything and not any(found.packs.stands(pack) for pack in facts.packs)
     }
     in_force = {key: facts for key, facts in {**runs.usable, **merging.written}.items() if key not in left_out}
-    named = frozenset[bytes]().union(*(facts.packs for facts in in_force.values()))
+    named = found.left.union(*(facts.packs for facts in in_force.values()))
     unknown = runs.lost | runs.unread
-    kept = frozenset(pack for pack in everything if unknown or pack in named or found.packs.stands(pack))
+    may_be_named = bool(unknown or found.opened)
+    kept = frozenset(pack for pack in everything if may_be_named or pack in named or found.packs.stands(pack))
     keys = in_force.keys() | unknown
     sessions = {names.session_of_run(key) for key in keys}
     merged = {**found.plan.merged, **merging.merged}

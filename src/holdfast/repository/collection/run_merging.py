@@ -32,19 +32,20 @@ _GONE_SHARE = 16
 @dataclass(frozen=True, slots=True)
 class Tidiness:
     """`runs`: how many small index runs a tenant may have that were never merged. `gone`: how many packs may be gone
-    and still condemned, or an eighth of those that stand, if that is more. Beyond that every run is read.
+    and still condemned though no map names them, or an eighth of those that stand, if that is more. Beyond that every
+    run is read.
     """
 
     runs: int = RUNS_LIMIT
     gone: int = GONE_LIMIT
 
-    def is_kept(self, repository: Repository, plan: Plan, packs: StandingPacks) -> bool:
+    def is_kept(self, repository: Repository, plan: Plan, packs: StandingPacks, in_maps: frozenset[bytes]) -> bool:
         """Whether the runs that the plan names may stay unread; what a LIST leaves out costs time or space alone."""
         counts: Counter[bytes] = Counter()
         for info in objects_under(repository.store, names.INDEX):
             if info.size_bytes < SMALL_ROWS * ROW.itemsize and names.session_of_run(info.key) not in plan.merged:
                 counts[names.tenant_of_run(info.key)] += 1
-        gone = sum(pack not in packs.listed for pack in plan.condemned)
+        gone = sum(pack not in packs.listed for pack in plan.condemned - in_maps)
         return max(counts.values(), default=0) <= self.runs and gone <= max(self.gone, len(packs.listed) // 8)
 
 

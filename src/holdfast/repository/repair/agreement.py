@@ -43,7 +43,8 @@ def agree(
     """
     packs = StandingPacks(repository.store)
     survivors = {**_passed_on(plan, outcome.survivors), **outcome.survivors}
-    found = Findings(plan, {}, frozenset(), packs, opened, frozenset())
+    # Nothing was marked: what any map may name stays condemned.
+    found = Findings(plan, {}, frozenset(), packs, opened, frozenset(), plan.condemned)
     now = read_runs(repository, plan, opened, outcome.index_runs)
     mended = [Repacked(survivors, outcome.index_runs, 0, 0)]
     proposal = next_plan(repository, found, frozenset(), mended, now).plan
