@@ -63,9 +63,9 @@ def renew_locks(repository: Repository, progress: Progress, *, dry_run: bool = F
 
 
 def _plan(repository: Repository, damage: list[HoldfastError]) -> Plan:
-    """The newest plan; where that does not open none, under which nothing is condemned and every run is in force."""
+    """The newest plan; where that does not open or is lost, none: nothing is condemned then, every run is in force."""
     try:
-        return newest_plan(repository.sealed)
+        return newest_plan(repository.sealed, repository.ledger.state.plan_epoch)
     except HURT as error:
         damage.append(error)
         return NO_PLAN
