@@ -132,7 +132,7 @@ def test_a_refused_head_becomes_the_right_error(opened, answer, kind):
     assert type(caught.value) is kind
 
 
-@pytest.mark.parametrize("ask", [lambda store: keys(store), lambda store: store.delete("config")])
+@pytest.mark.parametrize("ask", [lambda store: keys(store), lambda store: list(store.versions(""))])
 def test_a_missing_bucket_is_said_with_a_cure(opened, ask):
     store, server = opened(lambda asked: refusal(404, "NoSuchBucket"))
     with pytest.raises(NotFoundError) as caught:
@@ -141,6 +141,11 @@ def test_a_missing_bucket_is_said_with_a_cure(opened, ask):
     assert "bucket bucket" in caught.value.what
     assert str(server.server_address[1]) in caught.value.why
     assert "create the bucket" in caught.value.cure
+
+
+def test_a_store_that_knows_no_versions_has_none(opened):
+    store, _ = opened(lambda asked: refusal(501, "NotImplemented"))
+    assert list(store.versions("")) == []
 
 
 def test_the_right_region_is_named(opened):

@@ -289,7 +289,10 @@ class S3Store:
             try:
                 page = self._client.list_object_versions(**question)
             except ClientError as error:
-                raise self._explain(refusal_of(error), "s3:ListBucketVersions", place) from error
+                refusal = refusal_of(error)
+                if refusal.code == "NotImplemented":
+                    return  # a store that knows no versions has none
+                raise self._explain(refusal, "s3:ListBucketVersions", place) from error
             except BotoCoreError as error:
                 raise translate_botocore_error(error, "s3:ListBucketVersions", place) from error
             entries = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
