@@ -1,5 +1,6 @@
 """Sessions: open, commit, retire, pin (ordering rules 2, 3, 6 and 7). The order of the lines here is the promise."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from datetime import datetime
 
 from holdfast.domain.errors import (
     ConflictError,
+    FormatError,
     HoldfastError,
     IntegrityError,
     LeaseHeldError,
@@ -37,6 +39,8 @@ from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.format.tombstone import Tombstone
 from holdfast.repository.ledger import commit_record
+from holdfast.repository.object_store import Buffer
+from holdfast.repository.older_versions import open_newest_good
 from holdfast.repository.opening import Repository
 from holdfast.repository.plans import newest_plan
 from holdfast.repository.progress import Progress
@@ -141,9 +145,9 @@ def commit(session: WriterSession, manifest: Manifest) -> Manifest:
     """
     repository = session.repository
     try:
-        repository.sealed.write(Kind.MANIFEST, session.point_key, manifest_form.encode(manifest))
+        sha256 = repository.sealed.write(Kind.MANIFEST, session.point_key, manifest_form.encode(manifest))
     except ObjectExistsError as error:
-        stored = read_point(repository, session.point_key)
+        stored, sha256 = _read_whole(repository, session.point_key) or (None, b"")
         if stored is None or stored.session != manifest.session or stored.volumes != manifest.volumes:
             raise ConflictError(
                 "the session was ended by somebody else",
@@ -153,12 +157,13 @@ def commit(session: WriterSession, manifest: Manifest) -> Manifest:
                 cure="run the backup again",
             ) from error
         manifest = stored  # rule 1: our own lost answer
-    repository.ledger.append(ledger_record(session.point_key, manifest, repository.surroundings.timestamp()))
+    time = repository.surroundings.timestamp()
+    repository.ledger.append({**ledger_record(session.point_key, manifest, time), "manifest": sha256})
     return manifest
 
 
 def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.Record:
-    """The `commit` record of a point."""
+    """The `commit` record of a point, but for the SHA-256 of its manifest's object."""
     origin = {} if manifest.origin is None else {"origin": manifest.origin.backup.encode()}
     promise = {} if manifest.keep_until is None else {"keep_until": manifest.keep_until}
     return commit_record(
@@ -180,22 +185,48 @@ def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.
 
 
 def read_point(repository: Repository, point_key: str) -> Manifest | None:
-    """The manifest at that key; None when there is none or a tombstone. Raises IntegrityError for damage."""
+    """The manifest at that key; None when there is none or a tombstone. Raises IntegrityError for damage, and for
+    another object than the ledger's `commit` says.
+    """
+    found = _read_whole(repository, point_key)
+    return None if found is None else found[0]
+
+
+def _read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes] | None:
+    """The same with the SHA-256 of the whole object."""
+    record = repository.ledger.state.live.get(_session_of(point_key), {})
+    expected = record.get("manifest")
+
+    def opened(data: Buffer) -> tuple[Kind, bytes, bytes]:
+        sha256 = hashlib.sha256(data).digest()
+        if expected is not None and sha256 != expected:
+            raise FormatError(
+                f"{point_key} is not what the ledger says",
+                why="its SHA-256 is another one: it is damaged, or somebody put another object in its place",
+                cure="bring it back from the bucket's older versions or a copy",
+                key=point_key,
+            )
+        return *repository.sealed.open(point_key, data, Kind.MANIFEST, Kind.TOMBSTONE), sha256
+
     try:
-        kind, body = repository.sealed.read(point_key, Kind.MANIFEST, Kind.TOMBSTONE)
+        kind, body, sha256 = open_newest_good(repository.sealed.store, point_key, opened)
     except ObjectNotFoundError:
         return None
     if kind == Kind.TOMBSTONE:
         return None
     manifest = manifest_form.decode(body)
-    if manifest.session.hex() != point_key.rsplit("/", 1)[1]:
+    if manifest.session != _session_of(point_key):
         raise IntegrityError(
             f"{point_key} holds another point",
             why="its manifest names another session",
             cure="run check",
             objects=(point_key,),
         )
-    return manifest
+    return manifest, sha256
+
+
+def _session_of(point_key: str) -> bytes:
+    return bytes.fromhex(point_key.rsplit("/", 1)[1])
 
 
 def is_retired(repository: Repository, session: bytes) -> bool:
@@ -228,11 +259,16 @@ def retired_of(repository: Repository, sessions: Iterable[bytes]) -> frozenset[b
     return frozenset(session for session, retired in zip(shown, counts, strict=True) if retired)
 
 
-def record_commit(repository: Repository, point_key: str, manifest: Manifest) -> None:
+def record_commit(repository: Repository, point_key: str) -> None:
     """What a commit that died after the point's PUT left undone: the ledger's record, unless it is there."""
     state = repository.ledger.refresh()
-    if manifest.session not in state.live and manifest.session in state.open:
-        repository.ledger.append(ledger_record(point_key, manifest, repository.surroundings.timestamp()))
+    session = _session_of(point_key)
+    if session in state.live or session not in state.open:
+        return
+    found = _read_whole(repository, point_key)
+    if found is not None:
+        record = ledger_record(point_key, found[0], repository.surroundings.timestamp())
+        repository.ledger.append({**record, "manifest": found[1]})
 
 
 def end_without_point(repository: Repository, session: bytes, point_key: str) -> Manifest | None:
@@ -245,7 +281,7 @@ def end_without_point(repository: Repository, session: bytes, point_key: str) ->
     except ObjectExistsError:
         stored = read_point(repository, point_key)
         if stored is not None:
-            record_commit(repository, point_key, stored)
+            record_commit(repository, point_key)
         return stored
     return None
 

@@ -64,7 +64,7 @@ def accept(
     point_key = open_point_key(repository, session)
     stored = read_point(repository, point_key)
     if stored is not None:
-        record_commit(repository, point_key, stored)
+        record_commit(repository, point_key)
         return stored
     if result.session != session:
         raise IntegrityError("a result of another session", why=f"it names {result.session.hex()}", cure="read it anew")

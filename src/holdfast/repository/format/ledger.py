@@ -79,6 +79,8 @@ def _record(fields: cbor.Fields) -> Record:
         if fields.optional("plan_epoch", int) is not None:
             fields.natural("plan_epoch")
         fields.optional("keep_until", str)
+        if fields.optional("manifest", bytes) is not None:
+            fields.sized("manifest", 32)
     if kind == RENEW:
         fields.get("time", str)
     return fields.values
