@@ -12,7 +12,7 @@ from tests.e2e.cli.conftest import patterned
 BACKUP_FIELDS = {
     "restore_point", "workload", "kind", "method", "parent", "size_bytes", "changed_bytes", "read_bytes",
     "resumed_bytes", "new_chunks", "new_bytes_plain", "stored_bytes", "duration_seconds", "requests", "warnings",
-    "trusted", "keep_until",
+    "trusted", "keep_until", "single_writer",
 }  # fmt: skip
 RESTORE_FIELDS = {
     "restore_point", "workload", "volume", "target", "size_bytes", "read_bytes", "requests", "duration_seconds",
