@@ -8,7 +8,7 @@ expedited tier.
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,9 +20,9 @@ from holdfast.repository.object_store import (
     Coldness,
     ObjectInfo,
     ObjectStore,
-    Protection,
     StorageTerms,
 )
+from holdfast.repository.stores.passing import PassingStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class _Copy:
     tier: Tier
 
 
-class ColdStore:
+class ColdStore(PassingStore):
     """An ObjectStore over `inner`: what is created for an archive class is cold there. `billed` is what it took on."""
 
     def __init__(self, inner: ObjectStore, clock: Callable[[], datetime]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._clock = clock
         self._cold: dict[str, ArchiveClass] = {}
         self._copies: dict[str, _Copy] = {}
@@ -58,11 +58,6 @@ class ColdStore:
         with self._lock:
             copy._cold, copy._copies = dict(self._cold), dict(self._copies)
         return copy
-
-    @property
-    def location(self) -> str:
-        """The location of the store inside."""
-        return self._inner.location
 
     @property
     def cold(self) -> frozenset[str]:
@@ -97,10 +92,6 @@ class ColdStore:
             coldness = Coldness(under_way=not ready, readable_until=copy.gone if ready else None)
         return dataclasses.replace(found, coldness=coldness)
 
-    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
-        """As the store inside."""
-        return self._inner.list(prefix, start_after)
-
     def retrieve(self, key: str, days: int, tier: Tier) -> None:
         """As RestoreObject: a new copy, a new end for one that is there, a faster tier, or nothing."""
         self._inner.head(key)
@@ -124,10 +115,6 @@ class ColdStore:
             self._copies[key] = _Copy(ready, gone, tier)
             self.billed.append(Asked(key, days, tier))
 
-    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
-        """As the store inside."""
-        return self._inner.versions(prefix)
-
     def delete(self, key: str) -> bool:
         """As the store inside; the copy goes with the object."""
         gone = self._inner.delete(key)
@@ -136,18 +123,6 @@ class ColdStore:
                 self._cold.pop(key, None)
                 self._copies.pop(key, None)
         return gone
-
-    def extend(self, key: str, version: str | None, until: datetime) -> None:
-        """As the store inside."""
-        self._inner.extend(key, version, until)
-
-    def protection(self) -> Protection:
-        """As the store inside."""
-        return self._inner.protection()
-
-    def close(self) -> None:
-        """Close the store inside."""
-        self._inner.close()
 
     def _copy(self, key: str) -> _Copy | None:
         copy = self._copies.get(key)

@@ -5,12 +5,12 @@ A plan names requests by their number, as that of `faulty_store.py`; a lie that 
 
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from enum import Enum
 
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectNotFoundError
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, StorageTerms
+from holdfast.repository.stores.passing import PassingStore
 from holdfast.testing.faulty_store import Request
 
 
@@ -29,19 +29,14 @@ FITTING = {
 }
 
 
-class MisleadingStore:
+class MisleadingStore(PassingStore):
     """An ObjectStore that passes requests on to `inner` but lies as planned; deterministic for one thread."""
 
     def __init__(self, inner: ObjectStore, plan: Mapping[int, Lie]) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._plan = plan
         self._lock = threading.Lock()
         self._requests: list[Request] = []
-
-    @property
-    def location(self) -> str:
-        """The location of the store inside."""
-        return self._inner.location
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -74,10 +69,6 @@ class MisleadingStore:
         found = list(self._inner.list(prefix, start_after))
         return iter(found[: len(found) // 2] if lie is Lie.SHORT_LIST else found)
 
-    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
-        """As the store inside."""
-        return self._inner.versions(prefix)
-
     def retrieve(self, key: str, days: int, tier: Tier) -> None:
         """As the store inside."""
         lie = self._arrive("retrieve", key)
@@ -90,18 +81,6 @@ class MisleadingStore:
         lie = self._arrive("delete", key)
         gone = self._inner.delete(key)
         return self._inner.delete(key) if lie is Lie.DUPLICATE else gone
-
-    def extend(self, key: str, version: str | None, until: datetime) -> None:
-        """As the store inside."""
-        self._inner.extend(key, version, until)
-
-    def protection(self) -> Protection:
-        """As the store inside."""
-        return self._inner.protection()
-
-    def close(self) -> None:
-        """Close the store inside."""
-        self._inner.close()
 
     def _arrive(self, kind: str, key: str) -> Lie | None:
         with self._lock:

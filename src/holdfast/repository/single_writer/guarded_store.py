@@ -2,30 +2,23 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
-from datetime import datetime
 
-from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, SecondWriterError
 from holdfast.repository.format import names
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectStore, StorageTerms
 from holdfast.repository.presence import is_there
 from holdfast.repository.single_writer.lease import Holder, Lease
+from holdfast.repository.stores.passing import PassingStore
 
 
-class GuardedStore:
+class GuardedStore(PassingStore):
     """An ObjectStore over `inner` that nobody writes to or deletes from without the lease. Reading asks for nothing."""
 
     def __init__(self, inner: ObjectStore, lease: Lease) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._lease = lease
         self._lock = threading.Lock()
         self._last_batch: tuple[str, bytes] | None = None
-
-    @property
-    def location(self) -> str:
-        """The location of the store inside."""
-        return self._inner.location
 
     def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """As the store inside should have done it. Raises LeaseHeldError, and SecondWriterError where somebody else
@@ -47,38 +40,10 @@ class GuardedStore:
             if is_batch:
                 self._last_batch = (key, sha256)
 
-    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
-        """As the store inside."""
-        return self._inner.get(key, offset, length, version)
-
-    def head(self, key: str, version: str | None = None) -> ObjectInfo:
-        """As the store inside."""
-        return self._inner.head(key, version)
-
-    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
-        """As the store inside."""
-        return self._inner.list(prefix, start_after)
-
-    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
-        """As the store inside."""
-        return self._inner.versions(prefix)
-
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
-        """As the store inside."""
-        self._inner.retrieve(key, days, tier)
-
     def delete(self, key: str) -> bool:
         """As the store inside, with the lease. Raises LeaseHeldError, SecondWriterError."""
         self._lease.confirm()
         return self._inner.delete(key)
-
-    def extend(self, key: str, version: str | None, until: datetime) -> None:
-        """As the store inside, which has no locks."""
-        self._inner.extend(key, version, until)
-
-    def protection(self) -> Protection:
-        """As the store inside."""
-        return self._inner.protection()
 
     def take_over(self) -> tuple[Holder, ...]:
         """The lease, from holders that are dead; who they were. Raises LeaseHeldError while one may be alive."""
@@ -90,10 +55,6 @@ class GuardedStore:
             self._require_last_batch()
         finally:
             self._lease.give_back()
-
-    def close(self) -> None:
-        """Close the store inside."""
-        self._inner.close()
 
     def _require_last_batch(self) -> None:
         if self._last_batch is not None:

@@ -2,11 +2,9 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from datetime import datetime
 
-from holdfast.domain.archive import Tier
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
+from holdfast.repository.object_store import Buffer, ObjectStore
+from holdfast.repository.stores.passing import PassingStore
 
 # Folders whose objects are written once and read by exact name; elsewhere presence itself is a fact that may change.
 IMMUTABLE_FOLDERS = ("packs/", "index/")
@@ -14,7 +12,7 @@ IMMUTABLE_FOLDERS = ("packs/", "index/")
 _Place = tuple[str, int, int | None, str | None]
 
 
-class CachingStore:
+class CachingStore(PassingStore):
     """An ObjectStore that remembers `get` answers of at most `largest_bytes` each, `capacity_bytes` in all.
 
     What was used least recently goes first. Only keys under `folders` are remembered, and never that
@@ -29,7 +27,7 @@ class CachingStore:
         largest_bytes: int = 1024 * 1024,
         folders: tuple[str, ...] = IMMUTABLE_FOLDERS,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._capacity_bytes = capacity_bytes
         self._largest_bytes = min(largest_bytes, capacity_bytes)
         self._folders = folders
@@ -38,19 +36,10 @@ class CachingStore:
         self._held_bytes = 0
 
     @property
-    def location(self) -> str:
-        """The location of the store inside."""
-        return self._inner.location
-
-    @property
     def held_bytes(self) -> int:
         """How many bytes of answers are held now."""
         with self._lock:
             return self._held_bytes
-
-    def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
-        """As the store inside; what is written is not remembered."""
-        self._inner.create(key, body, sha256, terms)
 
     def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """The remembered answer to exactly this range, else the store's."""
@@ -67,36 +56,12 @@ class CachingStore:
             self._remember(place, bytes(body))
         return body
 
-    def head(self, key: str, version: str | None = None) -> ObjectInfo:
-        """As the store inside."""
-        return self._inner.head(key, version)
-
-    def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
-        """As the store inside."""
-        return self._inner.list(prefix, start_after)
-
-    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
-        """As the store inside."""
-        return self._inner.versions(prefix)
-
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
-        """As the store inside."""
-        self._inner.retrieve(key, days, tier)
-
     def delete(self, key: str) -> bool:
         """As the store inside; forgets what was remembered of the object, before and after."""
         self._forget(key)
         gone = self._inner.delete(key)
         self._forget(key)
         return gone
-
-    def extend(self, key: str, version: str | None, until: datetime) -> None:
-        """As the store inside."""
-        self._inner.extend(key, version, until)
-
-    def protection(self) -> Protection:
-        """As the store inside."""
-        return self._inner.protection()
 
     def close(self) -> None:
         """Forget everything and close the store inside."""
