@@ -91,8 +91,7 @@ def copy(
         why="; ".join(dict.fromkeys(one.error.what for one in damaged)),
         cure="run `holdfast repository repair`, and copy again: what was copied is not copied twice",
     )
-    show_error(found)
-    return found.exit_status
+    return show_error(found)
 
 
 def _require_locations(*places: str) -> None:

@@ -47,8 +47,7 @@ def check(
             why="they are not as they were written; standard output names each with whom it hurts",
             cure="run `holdfast repository repair`; points that are not named restore (docs/recovery.md)",
         )
-        show_error(found)
-        return found.exit_status
+        return show_error(found)
     for damage in report.damage:
         voice.warn(f"{damage.object} is damaged ({damage.why}), and nobody needs it any more")
     return voice.status
@@ -77,8 +76,7 @@ def scrub(
             why="they are not as they were written; standard output names each",
             cure="run `holdfast repository repair`; `holdfast repository check --read-data` says whom it hurts",
         )
-        show_error(found)
-        return found.exit_status
+        return show_error(found)
     return voice.status
 
 
@@ -122,8 +120,7 @@ def repair(
             why="no healthy copy was found; standard output names each with whom it hurts",
             cure="try --from or --source; docs/recovery.md says what else can be done; all other points restore",
         )
-        show_error(found)
-        return found.exit_status
+        return show_error(found)
     return voice.status
 
 

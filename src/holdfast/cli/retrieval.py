@@ -62,7 +62,7 @@ def readable(
         return wanted
     if wish.tier is None:
         show_plan(voice, wanted.plan, wish.days)
-        return _refused(_cold(wanted.plan))
+        return show_error(_cold(wanted.plan))
     with voice.progress("retrieving") as progress:
         local.retrieve(opened, wanted, RetrievalOrder(wish.tier, wish.days), progress, wait=wish.wait)
     if wish.wait:
@@ -70,7 +70,7 @@ def readable(
     # Asked once more, so that what is printed is what the store says.
     now = plan().plan
     show_plan(voice, now, wish.days)
-    return _refused(_under_way(now, wish.tier))
+    return show_error(_under_way(now, wish.tier))
 
 
 def show_plan(voice: Voice, plan: "RetrievalPlan", days: int) -> None:
@@ -180,8 +180,3 @@ def _under_way(plan: "RetrievalPlan", tier: Tier) -> NeedsRetrievalError:
 def _named(plan: "RetrievalPlan") -> str:
     first = f"restore point {plan.points[0].hex()[:12]}"
     return first if len(plan.points) == 1 else counted(len(plan.points), "restore point")
-
-
-def _refused(error: NeedsRetrievalError) -> int:
-    show_error(error)
-    return error.exit_status

@@ -72,8 +72,9 @@ def say(line: str) -> None:
         sys.stderr.flush()
 
 
-def show_error(error: HoldfastError) -> None:
-    """The three lines of every error: what, why, what to do."""
+def show_error(error: HoldfastError) -> int:
+    """The three lines of every error: what, why, what to do; the exit code that it means."""
     say(f"error: {error.what} [{error.code}]")
     say(f"  why: {error.why}")
     say(f"  cure: {error.cure}")
+    return error.exit_status
