@@ -194,7 +194,7 @@ def read_point(repository: Repository, point_key: str) -> Manifest | None:
 
 def _read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes] | None:
     """The same with the SHA-256 of the whole object."""
-    record = repository.ledger.state.live.get(_session_of(point_key), {})
+    record = repository.ledger.state.live.get(names.session_of_point(point_key), {})
     expected = record.get("manifest")
 
     def opened(data: Buffer) -> tuple[Kind, bytes, bytes]:
@@ -215,7 +215,7 @@ def _read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes
     if kind == Kind.TOMBSTONE:
         return None
     manifest = manifest_form.decode(body)
-    if manifest.session != _session_of(point_key):
+    if manifest.session != names.session_of_point(point_key):
         raise IntegrityError(
             f"{point_key} holds another point",
             why="its manifest names another session",
@@ -223,10 +223,6 @@ def _read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes
             objects=(point_key,),
         )
     return manifest, sha256
-
-
-def _session_of(point_key: str) -> bytes:
-    return bytes.fromhex(point_key.rsplit("/", 1)[1])
 
 
 def is_retired(repository: Repository, session: bytes) -> bool:
@@ -262,7 +258,7 @@ def retired_of(repository: Repository, sessions: Iterable[bytes]) -> frozenset[b
 def record_commit(repository: Repository, point_key: str) -> None:
     """What a commit that died after the point's PUT left undone: the ledger's record, unless it is there."""
     state = repository.ledger.refresh()
-    session = _session_of(point_key)
+    session = names.session_of_point(point_key)
     if session in state.live or session not in state.open:
         return
     found = _read_whole(repository, point_key)
@@ -286,6 +282,14 @@ def end_without_point(repository: Repository, session: bytes, point_key: str) ->
     return None
 
 
+def end_session(repository: Repository, session: bytes, point_key: str) -> None:
+    """A session that is to make no point has its end: the tombstone, then the ledger's record. Where its commit came
+    first, that is recorded instead.
+    """
+    if end_without_point(repository, session, point_key) is None:
+        close_ended(repository, session, point_key)
+
+
 @contextmanager
 def ended_on_failure(session: WriterSession, progress: Progress) -> Iterator[None]:
     """A session that fails is ended at once, so that no collection waits a day for it. After a kill one does."""
@@ -294,8 +298,7 @@ def ended_on_failure(session: WriterSession, progress: Progress) -> Iterator[Non
         yield
     except HoldfastError:
         try:
-            if end_without_point(repository, session.session, session.point_key) is None:
-                close_ended(repository, session.session, session.point_key)
+            end_session(repository, session.session, session.point_key)
         except HoldfastError as error:
             progress.note(f"the failed session stays open for a day: {error}")
         raise
@@ -386,6 +389,16 @@ def pin(repository: Repository, reader: bytes, points: Sequence[bytes], progress
     else:
         return True
     return False
+
+
+def pin_again(repository: Repository, reader: bytes, points: Sequence[bytes], progress: Progress) -> bool:
+    """Rule 7 for a reader whose id its caller keeps: running it again finds the pin that stands. Whether it is held.
+
+    Raises NotFoundError where one of the points is retired; the pin stands then, too.
+    """
+    held = reader in repository.ledger.refresh().pins or pin(repository, reader, points, progress)
+    require_live(repository, points)
+    return held
 
 
 def require_live(repository: Repository, points: Sequence[bytes]) -> None:

@@ -12,7 +12,7 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.presence import is_there
-from holdfast.repository.sessions import close_ended, end_without_point, is_repacking, retire, retired_of
+from holdfast.repository.sessions import close_ended, end_session, end_without_point, is_repacking, retire, retired_of
 from holdfast.repository.signs_of_life import last_sign
 
 SILENCE = timedelta(hours=24)
@@ -82,8 +82,7 @@ def close_dead(repository: Repository) -> None:
     for session, record in state.open.items():
         point_key = str(record["point"])
         if _is_silent(repository, session, str(record["time"])):
-            if end_without_point(repository, session, point_key) is None:
-                close_ended(repository, session, point_key)
+            end_session(repository, session, point_key)
         elif _bears_tombstone(repository, point_key):
             close_ended(repository, session, point_key)
     for session in sorted(retired_of(repository, state.live)):

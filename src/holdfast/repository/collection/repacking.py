@@ -21,7 +21,7 @@ from holdfast.repository.pack_directory import read_directory
 from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import plan_ranges
-from holdfast.repository.sessions import close_ended, end_without_point, open_repacking
+from holdfast.repository.sessions import end_session, open_repacking
 from holdfast.repository.writing.commit import write_index_runs
 from holdfast.repository.writing.pack_writer import PackWriter
 
@@ -73,8 +73,7 @@ def repack(
         written_packs += len(stored)
         written_bytes += sum(pack.size_bytes for pack in stored)
     runs = write_index_runs(session, index, verified=True)
-    end_without_point(repository, session.session, session.point_key)
-    close_ended(repository, session.session, session.point_key)
+    end_session(repository, session.session, session.point_key)
     return Repacked(survivors, frozenset(runs), written_packs, written_bytes)
 
 

@@ -19,7 +19,7 @@ from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.plan import SERVES_ALL, Plan
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
-from holdfast.repository.sessions import WriterSession, close_ended, end_without_point, open_repacking
+from holdfast.repository.sessions import WriterSession, end_session, open_repacking
 from holdfast.repository.standing_packs import StandingPacks
 
 SMALL_ROWS = 1 << 18
@@ -68,8 +68,7 @@ class Merging:
     def end(self) -> None:
         """Whether or not a plan names what was written."""
         for session in self.sessions:
-            end_without_point(session.repository, session.session, session.point_key)
-            close_ended(session.repository, session.session, session.point_key)
+            end_session(session.repository, session.session, session.point_key)
 
 
 TIDY = Tidiness()

@@ -9,7 +9,7 @@ from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.opening import Repository
 from holdfast.repository.prepared_chunk import PreparedChunk
-from holdfast.repository.sessions import WriterSession, close_ended, end_without_point, open_repacking
+from holdfast.repository.sessions import WriterSession, end_session, open_repacking
 from holdfast.repository.writing.commit import write_index_runs
 from holdfast.repository.writing.pack_writer import PackWriter
 
@@ -97,8 +97,7 @@ class Workshop:
         return self._open
 
     def _end(self, session: WriterSession) -> None:
-        end_without_point(self.repository, session.session, session.point_key)
-        close_ended(self.repository, session.session, session.point_key)
+        end_session(self.repository, session.session, session.point_key)
 
 
 def _nowhere(chunk: PreparedChunk) -> Place:

@@ -23,7 +23,7 @@ from holdfast.repository.format.session_checkpoint import SessionCheckpoint
 from holdfast.repository.listing import objects_under
 from holdfast.repository.opening import Repository
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import WriterSession, close_ended, end_without_point
+from holdfast.repository.sessions import WriterSession, end_session
 from holdfast.repository.signs_of_life import last_sign
 from holdfast.repository.writing.resuming import NOTHING_TAKEN, TakenOver, checkpoints_of, take_over
 from holdfast.repository.writing.trail import TrailOwner
@@ -161,8 +161,7 @@ def _end(repository: Repository, other: bytes, vigil: Vigil) -> bool:
     if not vigil.is_over(other) and heard + SILENCE > now:
         return False
     point_key = str(record["point"])
-    if end_without_point(repository, other, point_key) is None:
-        close_ended(repository, other, point_key)
+    end_session(repository, other, point_key)
     return True
 
 
