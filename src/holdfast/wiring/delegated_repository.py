@@ -23,9 +23,9 @@ from holdfast.domain.verification import DamagedObject
 from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.delegation import backup_side, orders, restore_side
 from holdfast.repository.delegation.acceptance import accept_backup
-from holdfast.repository.delegation.backup_side import PreparedBackup
-from holdfast.repository.delegation.restore_side import PreparedRestore
+from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.results import BackupResult, RestoreResult, VerifyResult
+from holdfast.repository.delegation.tasks import Task
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.locks.terms import lock_end
@@ -35,7 +35,7 @@ from holdfast.repository.presence import is_there
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions import read_point, retire
 from holdfast.repository.verification.acceptance import accept_verification
-from holdfast.repository.verification.preparing import PreparedVerification, prepare_verification, write_verify_task
+from holdfast.repository.verification.preparing import prepare_verification, write_verify_task
 from holdfast.repository.writing.parents import Method
 
 
@@ -203,7 +203,7 @@ class DelegatedRepository:
             for session in sessions:
                 orders.delete_scratch(repository, bytes.fromhex(session))
 
-    def _work(self, prepared: PreparedBackup | PreparedRestore | PreparedVerification) -> PreparedWork:
+    def _work(self, prepared: Prepared[Task]) -> PreparedWork:
         owner = prepared.task.owner
         return PreparedWork(
             prepared.session.hex(), owner.repository.hex(), self._location, owner.kid, prepared.scratch_key

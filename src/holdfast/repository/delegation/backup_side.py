@@ -15,6 +15,7 @@ from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.delegation.orders import order, ordered
+from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.tasks import VOLUMES_LIMIT, BackupTask, Task, TenantPart, VolumeOrder
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, VolumeMap
@@ -42,22 +43,10 @@ class VolumeSource:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class PreparedBackup:
+class PreparedBackup(Prepared[BackupTask]):
     """An open session and what its workers are to do. `warnings` are lines for a person."""
 
-    repository: Repository
-    task: BackupTask
     warnings: tuple[str, ...] = ()
-
-    @property
-    def session(self) -> bytes:
-        """The session's id, and the point's."""
-        return self.task.session
-
-    @property
-    def scratch_key(self) -> bytes:
-        """SS, in the task's key epoch: the one key that is wrapped for a worker."""
-        return self.repository.epochs.of(self.task.owner.kid).scratch_key(self.session)
 
 
 def prepare_backup(

@@ -31,7 +31,7 @@ from holdfast.repository.format.origin import Origin
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, find_point, load_manifest
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import open_session, pin, require_live
+from holdfast.repository.sessions import open_session, pin_again
 from holdfast.repository.writing.commit import Copied
 
 
@@ -58,9 +58,7 @@ def prepare_copy(
     """
     source, point = origin.source, origin.point
     require_two(source, target)
-    if origin.reader not in source.ledger.refresh().pins:
-        pin(source, origin.reader, [point.session], progress)
-    require_live(source, [point.session])
+    pin_again(source, origin.reader, [point.session], progress)
     manifest = load_manifest(source, point)
     _require_volumes(manifest)
     begun, session = begun_before(target, session)

@@ -28,14 +28,15 @@ def needed_packs(repository: Repository, access: TenantAccess, volumes: Iterable
 
     Raises IntegrityError where a map does not open.
     """
-    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
+    search = IndexSearch(access)
+    maps = ChunkReader(access, CHUNK_TYPE_MAP, search)
     fetched = list(volumes)
     rows = {row for volume in fetched for _number, leaf in leaves(volume, maps) for row in leaf.packs}
     plan = newest_plan(repository.sealed)
     gone = _gone(repository, rows) if plan.epoch else frozenset()
     packs = rows - gone
     if gone:
-        packs |= _moved_to(access, maps, fetched, gone)
+        packs |= _moved_to(search, maps, fetched, gone)
     return packs | _survivors(access, plan, rows)
 
 
@@ -62,10 +63,9 @@ def _gone(repository: Repository, rows: set[PackRow]) -> frozenset[PackRow]:
 
 
 def _moved_to(
-    access: TenantAccess, maps: ChunkReader, volumes: Iterable[VolumeMap], gone: frozenset[PackRow]
+    search: IndexSearch, maps: ChunkReader, volumes: Iterable[VolumeMap], gone: frozenset[PackRow]
 ) -> set[PackRow]:
     """Where the chunks of packs that are gone lie now; one that is nowhere is left to who reads to say."""
-    search = IndexSearch(access)
     packs = set()
     for volume in volumes:
         for _number, leaf in leaves(volume, maps):

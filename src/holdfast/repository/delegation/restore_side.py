@@ -11,12 +11,13 @@ from holdfast.domain.errors import UsageError
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.delegation.needed_packs import data_keys_of, needed_packs
 from holdfast.repository.delegation.orders import delete_scratch, order
+from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.tasks import VOLUMES_LIMIT, RestoreOrder, RestoreTask, TenantPart
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, load_manifest
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import choose_volume
-from holdfast.repository.sessions import pin, require_live, unpin
+from holdfast.repository.sessions import pin_again, unpin
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +29,10 @@ class VolumeTarget:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class PreparedRestore:
+class PreparedRestore(Prepared[RestoreTask]):
     """What a worker is to restore, while the point is pinned; `pinned` is False where no pin could be written."""
 
-    repository: Repository
-    task: RestoreTask
     pinned: bool
-
-    @property
-    def session(self) -> bytes:
-        """The reader's id: the pin's and the scratch's."""
-        return self.task.session
-
-    @property
-    def scratch_key(self) -> bytes:
-        """SS, in the task's key epoch: the one key that is wrapped for a worker."""
-        return self.repository.epochs.of(self.task.owner.kid).scratch_key(self.session)
 
 
 def prepare_restore(
@@ -63,8 +52,7 @@ def prepare_restore(
     if not 1 <= len(volumes) <= VOLUMES_LIMIT:
         raise UsageError("no volume is named", why=f"a task has 1 to {VOLUMES_LIMIT} volumes", cure="name some")
     reader = repository.surroundings.random_bytes(16) if session is None else session
-    pinned = reader in repository.ledger.refresh().pins or pin(repository, reader, [point.session], progress)
-    require_live(repository, [point.session])
+    pinned = pin_again(repository, reader, [point.session], progress)
     manifest = load_manifest(repository, point)
     chosen = tuple(RestoreOrder(choose_volume(manifest, one.name), one.target) for one in volumes)
     access = repository.access(manifest.tenant)

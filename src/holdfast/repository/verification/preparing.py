@@ -8,32 +8,21 @@ from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UsageErr
 from holdfast.repository.access import TenantAccess
 from holdfast.repository.delegation.needed_packs import data_keys_of, needed_packs
 from holdfast.repository.delegation.orders import order
+from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.tasks import PackOrder, Task, TenantPart, VerifyTask
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.places import PackRow
 from holdfast.repository.opening import Repository
 from holdfast.repository.points import PointSummary, load_manifest
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import pin, read_point, require_live
+from holdfast.repository.sessions import pin_again, read_point
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class PreparedVerification:
+class PreparedVerification(Prepared[VerifyTask]):
     """What a worker is to read, while the point is pinned; `pinned` is False where no pin could be written."""
 
-    repository: Repository
-    task: VerifyTask
     pinned: bool
-
-    @property
-    def session(self) -> bytes:
-        """The reader's id: the pin's and the scratch's."""
-        return self.task.session
-
-    @property
-    def scratch_key(self) -> bytes:
-        """SS, in the task's key epoch: the one key that is wrapped for a worker."""
-        return self.repository.epochs.of(self.task.owner.kid).scratch_key(self.session)
 
 
 def prepare_verification(
@@ -52,8 +41,7 @@ def prepare_verification(
             cure="`holdfast repository check` compares what the store says of them",
         )
     reader = repository.surroundings.random_bytes(16) if session is None else session
-    pinned = reader in repository.ledger.refresh().pins or pin(repository, reader, [point.session], progress)
-    require_live(repository, [point.session])
+    pinned = pin_again(repository, reader, [point.session], progress)
     manifest = load_manifest(repository, point)
     access = repository.access(manifest.tenant)
     rows = _rows(repository, access, manifest.volumes)

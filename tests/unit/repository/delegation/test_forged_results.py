@@ -9,16 +9,16 @@ import pytest
 from holdfast.domain.errors import ConflictError, HoldfastError, IntegrityError, ObjectNotFoundError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.delegation.acceptance import accept_backup
-from holdfast.repository.delegation.backup_side import PreparedBackup, VolumeSource, abandon, prepare_backup, write_task
+from holdfast.repository.delegation.backup_side import VolumeSource, abandon, prepare_backup, write_task
 from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.delegation.scratch import SessionScratch
 from holdfast.repository.delegation.tasks import BackupTask
 from holdfast.repository.format import names
-from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
+from holdfast.repository.format.manifest import Manifest, StoredPack
 from holdfast.repository.format.map_node import CUT_STREAM, depth_of
 from holdfast.repository.format.places import Located
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
+from holdfast.repository.opening import DEFAULT_TENANT
 from holdfast.repository.points import list_points
 from holdfast.repository.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader
@@ -30,6 +30,7 @@ from holdfast.repository.writing.map_builder import FixedMapBuilder
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import sample
 from holdfast.testing.small_repository import make_small_repository
+from tests.unit.repository.delegation.awaiting import Awaiting
 from tests.unit.repository.delegation.delegated import Disks, back_up, restore, scratch, work
 
 BLOCK = 512 * 1024
@@ -38,27 +39,11 @@ CHANGED = b"y" * BLOCK + CONTENT[BLOCK:]
 
 
 @dataclasses.dataclass
-class Scene:
+class Scene(Awaiting):
     """A workload with a point, another workload's point, and an honest result that waits to be accepted."""
-
-    repository: Repository
-    parent: Manifest
-    foreign: Manifest
-    prepared: PreparedBackup
-    result: BackupResult
-
-    @property
-    def volume(self) -> VolumeMap:
-        return self.result.volumes[0]
-
-    def with_volume(self, **changes: Any) -> BackupResult:
-        return dataclasses.replace(self.result, volumes=(dataclasses.replace(self.volume, **changes),))
 
     def with_root(self, root: Located) -> BackupResult:
         return self.with_volume(root=root)
-
-    def with_packs(self, *packs: StoredPack) -> BackupResult:
-        return dataclasses.replace(self.result, packs=packs)
 
 
 @pytest.fixture

@@ -3,26 +3,24 @@ and what cannot be seen hurts no point but the worker's own.
 """
 
 import dataclasses
-from typing import Any
 
 import pytest
 
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import HoldfastError, IntegrityError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.delegation.backup_side import PreparedBackup
 from holdfast.repository.delegation.copy_side import accept_copy
 from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.format import names
-from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
+from holdfast.repository.format.manifest import Manifest, StoredPack
 from holdfast.repository.format.places import Located
-from holdfast.repository.opening import Repository
 from holdfast.repository.points import find_point, list_points
 from holdfast.repository.sessions import retire
 from holdfast.testing.deterministic_surroundings import SteppableClock
 from holdfast.testing.small_repository import restored
 from tests.faults.world import collect, publish_plan
 from tests.unit.repository.copied import Place
+from tests.unit.repository.delegation.awaiting import Awaiting
 from tests.unit.repository.delegation.delegated_copy import copy_by_worker, prepared, told, worker
 from tests.unit.repository.delegation.test_forged_results import ROOT_LIES, Forger, moved
 from tests.unit.repository.test_copying import DISK, noise
@@ -35,26 +33,11 @@ FOREIGN = noise(3, 2)
 
 
 @dataclasses.dataclass
-class Scene:
+class Scene(Awaiting):
     """An archive with a copy of a workload and one of another's, and an honest result that waits to be accepted."""
 
     source: Place
     archive: Place
-    repository: Repository
-    parent: Manifest
-    foreign: Manifest
-    prepared: PreparedBackup
-    result: BackupResult
-
-    @property
-    def volume(self) -> VolumeMap:
-        return self.result.volumes[0]
-
-    def with_volume(self, **changes: Any) -> BackupResult:
-        return dataclasses.replace(self.result, volumes=(dataclasses.replace(self.volume, **changes),))
-
-    def with_packs(self, *packs: StoredPack) -> BackupResult:
-        return dataclasses.replace(self.result, packs=packs)
 
     def accept(self, result: BackupResult) -> Manifest:
         return accept_copy(self.source.open(), self.repository, self.prepared.session, result)
@@ -86,7 +69,7 @@ def scene() -> Scene:
     repository = archive.open()
     order = prepared(source.open(), repository, point)
     worker(source.small.store, archive.small.store, order)
-    return Scene(source, archive, repository, parent, foreign, order, told(repository, order.session))
+    return Scene(repository, parent, foreign, order, told(repository, order.session), source, archive)
 
 
 def refused(scene: Scene, result: BackupResult) -> tuple[str, ...]:
