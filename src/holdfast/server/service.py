@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from holdfast import __version__
 from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableError
@@ -244,12 +245,18 @@ class ManagementServer:
         try:
             return self._records.mirror.session(session_id)
         except NotFoundError as unknown:
-            for appliance in self._records.appliances.all():
-                if appliance.state == ApplianceState.AVAILABLE:
-                    with suppress(NotFoundError, UnavailableError):
-                        answer = self.ask_appliance(appliance.name, "GET", f"/sessions/{session_id}")
-                        return appliance.name, from_document(SessionDetail, answer, "the session")
-            raise unknown
+            owner, answer = self._asked_for("sessions", session_id, None, unknown)
+            return owner, from_document(SessionDetail, answer, "the session")
+
+    def _asked_for(self, kind: str, id_: str, appliance: str | None, unknown: NotFoundError) -> tuple[str, Any]:
+        """Whose it is and what its appliance says: the mirror follows a moment behind, and whoever has read an id in a
+        session asks at once. Raises `unknown` where nobody knows it.
+        """
+        for one in self._records.appliances.all():
+            if one.state == ApplianceState.AVAILABLE and appliance in (None, one.name):
+                with suppress(NotFoundError, UnavailableError):
+                    return one.name, self.ask_appliance(one.name, "GET", f"/{kind}/{quote(id_, safe='')}")
+        raise unknown
 
     def list_points(
         self,
@@ -266,9 +273,10 @@ class ManagementServer:
         """Whose it is and what it holds. While its appliance is away, without how its workload was made up."""
         try:
             listed = self._records.mirror.point(point_id, appliance)
-        except NotFoundError:
+        except NotFoundError as unknown:
             self._parts.connections.check_cloud()
-            raise
+            owner, answer = self._asked_for("points", point_id, appliance, unknown)
+            return owner, from_document(PointDetail, answer, "the restore point")
         try:
             answer = self.ask_appliance(listed.appliance, "GET", f"/points/{listed.point.id}")
         except UnavailableError:

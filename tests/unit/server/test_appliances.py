@@ -14,10 +14,13 @@ from holdfast.domain.errors import (
     WrongKeyError,
 )
 from holdfast.domain.infrastructure import ApplianceState, RepositoryDefinition
+from holdfast.domain.restore_point import PointKind, RestorePoint
 from holdfast.domain.session import State
+from holdfast.domain.workload import Workload, WorkloadKind
 from holdfast.plugin_api import ConnectOrder, DeployOrder
-from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord, RepositoryOrder
-from tests.unit.server.small_server import FakeConnection, owned_by_another
+from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord, PointDetail, RepositoryOrder
+from holdfast.protocol.encoding import to_document
+from tests.unit.server.small_server import START, FakeConnection, owned_by_another
 
 ORDER = ConnectOrder("a", "https://a:11005", "ff", "code")
 
@@ -194,9 +197,31 @@ def test_a_server_that_knows_no_cloud_says_so_of_points_too(small):
         small.server.get_point("a" * 32)
 
 
-def test_a_point_that_nobody_knows_is_not_found(connected):
+@pytest.mark.parametrize("trouble", [NotFoundError, UnavailableError])
+def test_a_point_that_nobody_knows_is_not_found(connected, trouble):
+    connected.plugin.answers["GET", f"/points/{'a' * 32}"] = trouble("not here", why="no row", cure="list them")
     with pytest.raises(NotFoundError):
         connected.server.get_point("a" * 32)
+
+
+@pytest.mark.parametrize(("asked", "there"), [(None, True), ("a", True), ("b", False)])
+def test_a_point_that_the_mirror_has_not_heard_of_is_asked_for(connected, asked, there):
+    """A session that ended just now has told of it."""
+    workload = Workload(WorkloadKind.EC2_INSTANCE, "own", "eu-central-1", "i-1")
+    point = RestorePoint("b" * 32, PointKind.SNAPSHOT, workload, "p", START, 1)
+    connected.plugin.answers["GET", f"/points/{point.id}"] = to_document(PointDetail(point, {"type": "t3.micro"}))
+    if there:
+        assert connected.server.get_point(point.id, asked) == ("a", PointDetail(point, {"type": "t3.micro"}))
+    else:
+        with pytest.raises(NotFoundError):
+            connected.server.get_point(point.id, asked)
+
+
+def test_an_id_is_no_path(connected):
+    connected.plugin.answers["GET", "/points/..%2Faccounts%3Fx"] = NotFoundError("not here", why="no row", cure="list")
+    with pytest.raises(NotFoundError):
+        connected.server.get_point("../accounts?x")
+    assert ("a", "GET", "/points/..%2Faccounts%3Fx", None) in connected.plugin.asked
 
 
 def test_what_is_removed_while_it_is_told_something_does_not_come_back(connected, monkeypatch):
