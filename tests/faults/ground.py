@@ -3,7 +3,6 @@
 import os
 import random
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
+from tests.faults.warm_processes import Stable, WarmProcess
 
 SEED = int(os.environ.get("SEED", "1"))
 BLOCKS = 24
@@ -36,6 +36,7 @@ class Ground:
 
     folder: Path
     small: SmallRepository
+    stable: Stable
     dice: random.Random
     contents: dict[bytes, bytes] = field(default_factory=dict)
 
@@ -60,18 +61,17 @@ class Ground:
         self.image.write_bytes(content)
         return bytes(content)
 
-    def start(self, *words: str) -> "subprocess.Popen[bytes]":
-        return self._start("image", *words, "--repository", self.small.store.location)
+    def start(self, *words: str) -> WarmProcess:
+        return self.command("image", *words, "--repository", self.small.store.location)
 
-    def _start(self, *words: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "holdfast.cli.main", *words, "--password-file", str(self.folder / "code")]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    def command(self, *words: str) -> WarmProcess:
+        return self.stable.start(*words, "--password-file", str(self.folder / "code"), "--no-progress")
 
-    def back_up(self) -> "subprocess.Popen[bytes]":
-        return self.start("backup", str(self.image), "--workload", "disk", "--no-progress")
+    def back_up(self) -> WarmProcess:
+        return self.start("backup", str(self.image), "--workload", "disk")
 
-    def collect(self) -> "subprocess.Popen[bytes]":
-        return self._start("repository", "collect-garbage", self.small.store.location, "--wait", "0", "--no-progress")
+    def collect(self) -> WarmProcess:
+        return self.command("repository", "collect-garbage", self.small.store.location, "--wait", "0")
 
     def leftovers(self) -> int:
         incoming = Path(self.small.store.location) / "incoming"
@@ -91,17 +91,19 @@ def new_ground(pack_size_bytes: int = PACK_SIZE_BYTES) -> Iterator[Ground]:
         store = DirectoryStore(folder / "repository")
         small = make_small_repository(store, deterministic_surroundings(SEED), pack_size_bytes)
         (folder / "code").write_bytes(small.secret.text or b"")
-        yield Ground(folder, small, random.Random(SEED))
+        stable = Stable(folder)
+        yield Ground(folder, small, stable, random.Random(SEED))
+        stable.close()
 
 
-def wait_for_start(ground: Ground, process: "subprocess.Popen[bytes]", batches: int) -> None:
+def wait_for_start(ground: Ground, process: WarmProcess, batches: int) -> None:
     """Until the process has announced its session in the ledger, or ended."""
     deadline_seconds = time.monotonic() + START_LIMIT_SECONDS
     while ground.batches() == batches and process.poll() is None and time.monotonic() < deadline_seconds:
         time.sleep(0.002)
 
 
-def finished(process: "subprocess.Popen[bytes]") -> None:
+def finished(process: "WarmProcess | subprocess.Popen[bytes]") -> None:
     said = process.communicate()[1]
     assert process.returncode == 0, said.decode()
 

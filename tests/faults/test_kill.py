@@ -26,9 +26,11 @@ from tests.faults.ground import (
     wait_for_start,
 )
 
-KILLS = int(os.environ.get("KILLS", "30"))
+KILLS = int(os.environ.get("KILLS", "60"))
 # Three uploads of data packs and of map packs each, and one small object, are under way at most.
 LEFTOVERS_OF_ONE_KILL = 7
+# Before a backup has announced itself.
+START_SECONDS = 0.1
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_kill(ground, count_case):
             wait_for_start(ground, process, batches)
             time.sleep(ground.dice.random() * tail_seconds)
         else:
-            time.sleep(ground.dice.random() * 0.5)
+            time.sleep(ground.dice.random() * START_SECONDS)
         process.kill()
         process.communicate()
         killed += process.returncode < 0
@@ -77,17 +79,17 @@ def test_kill_a_restore(ground):
     [content] = ground.contents.values()
     target = ground.folder / "restored"
     started = time.monotonic()
-    finished(ground.start("restore", "latest:disk", "--to", str(target), "--no-progress"))
+    finished(ground.start("restore", "latest:disk", "--to", str(target)))
     whole_seconds = time.monotonic() - started
     for _ in range(6):
         target.unlink(missing_ok=True)
-        process = ground.start("restore", "latest:disk", "--to", str(target), "--no-progress")
+        process = ground.start("restore", "latest:disk", "--to", str(target))
         time.sleep((0.5 + ground.dice.random() / 2) * whole_seconds)
         process.kill()
         process.communicate()
         assert not target.exists() or target.read_bytes() == content
     target.unlink(missing_ok=True)
-    finished(ground.start("restore", "latest:disk", "--to", str(target), "--no-progress"))
+    finished(ground.start("restore", "latest:disk", "--to", str(target)))
     assert target.read_bytes() == content
     assert [path.name for path in ground.folder.iterdir() if "partial" in path.name] == []
 
@@ -96,7 +98,7 @@ def test_four_commands_at_once(ground):
     """Four processes back up the same image to one repository, two of them as the same workload: four points come."""
     content = ground.change_image()
     running = [
-        ground.start("backup", str(ground.image), "--workload", workload, "--no-progress")
+        ground.start("backup", str(ground.image), "--workload", workload)
         for workload in ("disk", "disk", "other", "third")
     ]
     for process in running:

@@ -20,7 +20,7 @@ from holdfast.testing.deterministic_surroundings import SteppableClock, determin
 from tests.faults.ground import SEED, Ground, everything_is_there, new_ground, note_new_points, timed_backup
 from tests.faults.world import collect
 
-KILLS = int(os.environ.get("KILLS", "16"))
+KILLS = int(os.environ.get("KILLS", "24"))
 KEPT_POINTS = 3
 DONE = (0, 3)
 

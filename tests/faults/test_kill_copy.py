@@ -4,8 +4,6 @@
 """
 
 import os
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 
@@ -18,8 +16,9 @@ from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
 from tests.faults.ground import PACK_SIZE_BYTES, SEED, Ground, finished, new_ground
+from tests.faults.warm_processes import WarmProcess
 
-KILLS = int(os.environ.get("KILLS", "8"))
+KILLS = int(os.environ.get("KILLS", "16"))
 
 
 @dataclass
@@ -29,12 +28,10 @@ class Copies:
     ground: Ground
     small: SmallRepository
 
-    def start(self) -> "subprocess.Popen[bytes]":
+    def start(self) -> WarmProcess:
         folder = self.ground.folder
         places = (self.ground.small.store.location, self.small.store.location)
-        files = ("--password-file", folder / "code", "--to-password-file", folder / "target-code")
-        command = [sys.executable, "-m", "holdfast.cli.main", "repository", "copy", *places, *files, "--no-progress"]
-        return subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return self.ground.command("repository", "copy", *places, "--to-password-file", str(folder / "target-code"))
 
     def seen(self) -> int:
         """How many backups are there; each once, and as it was."""
@@ -67,7 +64,7 @@ def test_kill(count_case):
         for _time in range(KILLS):
             back_up(ground)
             process = copies.start()
-            time.sleep((0.4 + 0.6 * ground.dice.random()) * whole_seconds)
+            time.sleep((0.1 + 0.9 * ground.dice.random()) * whole_seconds)
             process.kill()
             process.communicate()
             killed += process.returncode < 0

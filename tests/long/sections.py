@@ -22,10 +22,10 @@ class Section:
 SECTIONS = (
     Section(
         "kills",
-        "kill -9 of the command line, and of collections beside backups, at random moments; real processes and files",
+        "kill -9 of the command line, of collections beside backups and of copies, at random moments; real processes and files",
         "kills",
         30,
-        ("tests/faults/test_kill.py", "tests/faults/test_kill_collection.py"),
+        ("tests/faults/test_kill.py", "tests/faults/test_kill_collection.py", "tests/faults/test_kill_copy.py"),
         lambda seed: {"KILLS": "100", "SEED": str(seed)},
     ),
     Section(
