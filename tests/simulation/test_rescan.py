@@ -1,5 +1,10 @@
 """An appliance that takes on what another one left in a repository."""
 
+from dataclasses import replace
+
+import pytest
+
+from holdfast.domain.errors import UsageError
 from holdfast.domain.restore import VolumeRestore
 from holdfast.domain.session import State
 from holdfast.testing.simulated_site import REGION
@@ -69,3 +74,22 @@ def test_what_cannot_be_taken_on_is_said_and_hinders_nothing(site):
     assert (found.points, found.added) == (1, 1)
     assert one.id in found.warnings[0]
     assert [point.id for point in points(site, "image-backup")] == [other.id]
+
+
+def test_what_lies_in_an_archive_is_taken_on_as_archives(site):
+    site.cloud.add_instance("web-1")
+    site.policy()
+    site.run_policy()
+    (original,) = points(site, "image-backup")
+    copy = "c" * 32
+    site.add_archive().points_by_id[copy] = replace(
+        site.repository.points_by_id[original.id], id=copy, parent=None, copy_of=original.id
+    )
+
+    found = site.run(lambda appliance: appliance.service.rescan_repository("cold"))
+    assert (found.points, found.added, found.warnings) == (1, 1, ())
+    (archived,) = points(site, "archive")
+    assert (archived.id, archived.repository, archived.copy_of) == (copy, "cold", original.id)
+    assert archived.snapshots == {}, "no backup builds upon an archive"
+    with pytest.raises(UsageError, match="retrieved"):
+        site.run(lambda appliance: appliance.service.verify_point(copy))

@@ -60,6 +60,7 @@ class RepositoryRescan(Desk):
             pass
         else:
             return False
+        kind = PointKind.IMAGE_BACKUP if repository.archive_class is None else PointKind.ARCHIVE
         volumes, sealed_in_point = repository.point_volumes(identifier, tenant)
         configuration = configuration_in(sealed_in_point, identifier)
         ids = {volume.device: volume.volume_id for volume in configuration.volumes}
@@ -67,11 +68,14 @@ class RepositoryRescan(Desk):
         bases = {
             ids[volume.name]: volume.source["snapshot"]
             for volume in volumes
-            if identifier in newest and volume.name in ids and volume.source.get("snapshot")
+            if kind == PointKind.IMAGE_BACKUP
+            and identifier in newest
+            and volume.name in ids
+            and volume.source.get("snapshot")
         }
         point = RestorePoint(
             id=identifier,
-            kind=PointKind.IMAGE_BACKUP,
+            kind=kind,
             workload=Workload(
                 WorkloadKind.EC2_INSTANCE,
                 account,
@@ -85,6 +89,7 @@ class RepositoryRescan(Desk):
             snapshots=bases,
             repository=name,
             parent=str(found["parent"]) or None,
+            copy_of=str(found["copy_of"]) or None,
         )
         self._records.points.add(point, Configurations(self._surface).seal(configuration))
         return True

@@ -21,7 +21,7 @@ from holdfast.domain.restore import (
     RestorePlan,
     VolumeRestore,
 )
-from holdfast.domain.restore_point import PointKind, RestorePoint
+from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.workload import InstanceConfiguration, VolumeConfiguration
 
 GIB = 1024**3
@@ -44,7 +44,7 @@ class Source:
     @property
     def needs_worker(self) -> bool:
         """Whether the data lies in a repository."""
-        return self.point.kind == PointKind.IMAGE_BACKUP
+        return self.point.repository is not None
 
     def volumes(self) -> list[VolumeConfiguration]:
         """Those that are in the point."""
@@ -66,13 +66,13 @@ class RestorePlanner:
         """A point by its id or the beginning of it. Raises NotFoundError, UsageError."""
         point = self._surface.records.points.get(point_id)
         configuration = self._configurations.of_point(point.id)
-        if point.kind != PointKind.IMAGE_BACKUP:
+        if point.repository is None:
             devices = {volume.volume_id: volume for volume in configuration.volumes}
             chosen = {devices[one].device: snapshot for one, snapshot in point.snapshots.items() if one in devices}
             sizes = {volume.device: volume.size_gib * GIB for volume in configuration.volumes}
             return Source(point, configuration, chosen, sizes)
         tenant = self._surface.tenant(point.workload.account)
-        with self._surface.repositories.open(point.repository or "") as repository:
+        with self._surface.repositories.open(point.repository) as repository:
             volumes, _ = repository.point_volumes(point.id, tenant)
         made = {volume.name: TO_BE_MADE for volume in volumes}
         return Source(point, configuration, made, {volume.name: volume.size_bytes for volume in volumes})

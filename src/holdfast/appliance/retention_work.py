@@ -74,12 +74,12 @@ class RetentionWork:
 
     def remove(self, point: RestorePoint) -> None:
         """Remove one point for good; asked again it goes on where it stopped."""
-        if point.kind == PointKind.IMAGE_BACKUP and point.repository is not None:
+        if point.repository is not None:
             tenant = self._surface.tenant(point.workload.account)
             with self._surface.repositories.open(point.repository) as repository:
                 repository.retire(point.id, tenant)
         self._free_of(point)
-        if point.kind != PointKind.IMAGE_BACKUP:
+        if point.repository is None:
             self._forget_description(point)
         self._surface.records.points.remove(point.id)
 

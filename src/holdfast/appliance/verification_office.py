@@ -7,6 +7,14 @@ from holdfast.domain.policy import Ec2Policy, WorkerChoice, WorkerMode
 from holdfast.domain.restore_point import PointKind, RestorePoint
 from holdfast.domain.session import Session, SessionKind
 
+_OF_SNAPSHOTS = "it consists of snapshots, which AWS keeps"
+_WHY_NOT = {
+    PointKind.SNAPSHOT: _OF_SNAPSHOTS,
+    PointKind.MANUAL_SNAPSHOT: _OF_SNAPSHOTS,
+    PointKind.ARCHIVE: "it lies in an archive, where nothing is read before it was retrieved",
+}
+_CURE = "verify an image backup; an archive is proven by a restore"
+
 
 class VerificationOffice(Desk):
     """Each is a session; what came of it is kept with the point."""
@@ -14,12 +22,8 @@ class VerificationOffice(Desk):
     def verify_point(self, point_id: str, worker_mode: str = WorkerMode.EC2) -> Session:
         """Read an image backup back whole. Raises UsageError for a point that lies in no repository."""
         point = self._records.points.get(point_id)
-        if point.kind != PointKind.IMAGE_BACKUP or point.repository is None:
-            raise UsageError(
-                f"restore point {point.id} cannot be read back",
-                why="it consists of snapshots, which AWS keeps",
-                cure="verify an image backup",
-            )
+        if point.kind != PointKind.IMAGE_BACKUP:
+            raise UsageError(f"restore point {point.id} cannot be read back", why=_WHY_NOT[point.kind], cure=_CURE)
         if worker_mode not in list(WorkerMode):
             raise UsageError(
                 f"no worker mode {worker_mode!r}", why=f"there are {', '.join(WorkerMode)}", cure="choose one of these"

@@ -15,6 +15,7 @@ class PointKind(StrEnum):
     SNAPSHOT = "snapshot"
     MANUAL_SNAPSHOT = "manual-snapshot"
     IMAGE_BACKUP = "image-backup"
+    ARCHIVE = "archive"
 
 
 class Flag(StrEnum):
@@ -46,7 +47,8 @@ class RestorePoint:
 
     `snapshots`: volume id -> snapshot id. Of a snapshot point they are the point; of an image backup they are the base
     that the next backup's changed blocks are asked against, and go when the next one is committed. `policy` is empty
-    for what no policy made. `id` of an image backup is its session's in the repository. A point without `session_id`
+    for what no policy made. `id` of an image backup or archive is its session's in the repository; an archive is a copy
+    in an archive repository, and `copy_of` the backup that a copy is of. A point without `session_id`
     was found in a repository: another appliance made it and its snapshots, which are read and never removed.
     `found_at` is when a point was found by the tags of its snapshots; `missing` are volumes whose snapshot was not
     there any more. `place` is None where the snapshots lie beside their volumes.
@@ -75,6 +77,7 @@ class RestorePoint:
     keep_until: datetime | None = None
     as_of: datetime | None = None
     verification: Verification | None = None
+    copy_of: str | None = None
 
     @property
     def lies_in(self) -> SnapshotPlace:

@@ -16,6 +16,7 @@ from holdfast.appliance.ports.repositories import (
     Verified,
     VolumeTarget,
 )
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import (
     CancelledError,
@@ -58,12 +59,20 @@ class SimulatedPoint:
     volumes: list[SourceVolume]
     configuration: bytes
     compared: bool
+    copy_of: str = ""
 
 
 class SimulatedRepository:
     """Implements BackupRepository; `snapshot_exists` is asked for base snapshots, as a worker would see them."""
 
-    def __init__(self, now: Callable[[], datetime], snapshot_exists: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        now: Callable[[], datetime],
+        snapshot_exists: Callable[[str], bool],
+        location: str = "s3://bucket/prefix",
+    ) -> None:
+        self.location = location
+        self.archive_class: ArchiveClass | None = None
         self._now = now
         self._snapshot_exists = snapshot_exists
         self._number = 0
@@ -252,6 +261,7 @@ class SimulatedRepository:
                 "created": format_time(one.created_at),
                 "size_bytes": GIB,
                 "parent": one.parent or "",
+                "copy_of": one.copy_of,
             }
             for one in mine
         ]
@@ -287,7 +297,7 @@ class SimulatedRepository:
 
     def _work(self, session: str) -> PreparedWork:
         key, bases = hashlib.sha256(session.encode()).digest(), self._bases(self.sessions[session])
-        return PreparedWork(session, self.repository_id, "s3://bucket/prefix", 1, key, bases)
+        return PreparedWork(session, self.repository_id, self.location, 1, key, bases)
 
     def _bases(self, known: "_Session") -> tuple[str, ...]:
         """The snapshots of the newest point of the same workload; a restore has none."""

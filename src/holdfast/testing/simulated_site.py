@@ -16,6 +16,7 @@ from holdfast.appliance.recovery import Recovery
 from holdfast.appliance.service import ApplianceService
 from holdfast.appliance.surface import Patience, Surface
 from holdfast.appliance.workflows import Workflows, make_workflows
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import IntegrityError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.policy import (
@@ -36,7 +37,7 @@ from holdfast.testing.simulated_repository import SimulatedRepositories, Simulat
 from holdfast.testing.virtual_time import VirtualTimeLoop, run_virtually
 
 REGION = "eu-central-1"
-LOCATION = "s3://bucket/prefix"
+LOCATION, ARCHIVE_LOCATION = "s3://bucket/prefix", "s3://bucket/cold"
 
 
 class OpenBox:
@@ -86,10 +87,19 @@ class SimulatedSite:
     def __post_init__(self) -> None:
         self.cloud = SimulatedCloud(self.loop.now, self.records.ledger)
         self.repository = SimulatedRepository(self.loop.now, self.cloud.snapshot_exists)
+        self.repositories = {"vault": self.repository}
         self.cloud.worker_world.repositories[LOCATION] = self.repository
         self.records.accounts.put(Account("main", account_id=ACCOUNT_ID))
         self.records.repositories.put(RepositoryDefinition("vault", LOCATION, task_limit=8), None)
         self._drawn = 0
+
+    def add_archive(self) -> SimulatedRepository:
+        """A second repository, `cold`, in Deep Archive."""
+        archive = SimulatedRepository(self.loop.now, self.cloud.snapshot_exists, ARCHIVE_LOCATION)
+        archive.archive_class = ArchiveClass.DEEP_ARCHIVE
+        self.repositories["cold"] = self.cloud.worker_world.repositories[ARCHIVE_LOCATION] = archive
+        self.records.repositories.put(RepositoryDefinition("cold", ARCHIVE_LOCATION, task_limit=8), None)
+        return archive
 
     def policy(self, name: str = "web", **changed: Any) -> Ec2Policy:
         """A policy with both targets that takes every instance; put into the records."""
@@ -140,7 +150,9 @@ class SimulatedSite:
         """What a local worker does."""
         task = decode_pointer(pointer)
         await asyncio.sleep(30.0)
-        self.repository.do_task(task.session, task.attempt, self.cloud.worker_snapshot)
+        self.cloud.worker_world.repositories[task.location].do_task(
+            task.session, task.attempt, self.cloud.worker_snapshot
+        )
         event = WorkerEvent(task.session, task.attempt, 1, format_time(self.loop.now()), EventType.DONE)
         report(encode_event(event))
 
@@ -164,7 +176,7 @@ class RunningAppliance:
             region=REGION,
             records=site.records,
             cloud=site.cloud,
-            repositories=SimulatedRepositories({"vault": site.repository}),
+            repositories=SimulatedRepositories(site.repositories),
             local_workers=SimulatedLocalWorkers(site),
             secrets=OpenBox(),
             surroundings=Surroundings(site.loop.now, site.random_bytes, asyncio.sleep, aside),

@@ -18,6 +18,7 @@ from holdfast.appliance.ports.repositories import (
     Verified,
     VolumeTarget,
 )
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import NotFoundError, ObjectNotFoundError
 from holdfast.domain.verification import DamagedObject
 from holdfast.repository.compression import CompressionLevel
@@ -61,6 +62,11 @@ class DelegatedRepository:
     def repository_id(self) -> str:
         """Its id, hex."""
         return self._repository.master.repository.hex()
+
+    @property
+    def archive_class(self) -> ArchiveClass | None:
+        """Where its data lies, if it is an archive."""
+        return self._repository.config.archive_class
 
     def new_session(self) -> str:
         """The id of a session that is not open yet."""
@@ -232,4 +238,5 @@ def _summary(point: PointSummary) -> Mapping[str, str | int]:
         "created": point.created,
         "size_bytes": point.size_bytes,
         "parent": "" if point.parent is None else point.parent.hex(),
+        "copy_of": "" if point.origin is None else point.origin.point.hex(),
     }

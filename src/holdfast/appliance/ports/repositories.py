@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.verification import DamagedObject
 
@@ -96,6 +97,10 @@ class BackupRepository(Protocol):
     def repository_id(self) -> str:
         """Its id, hex."""
 
+    @property
+    def archive_class(self) -> ArchiveClass | None:
+        """Where its data lies, if it is an archive: what lies there is read once it has been retrieved."""
+
     def new_session(self) -> str:
         """The id of a session that is not open yet; remembered before it is opened, so that none is ever lost."""
 
@@ -159,7 +164,9 @@ class BackupRepository(Protocol):
         """The point is no more; gone already is no error."""
 
     def points(self, tenant: str) -> list[Mapping[str, str | int]]:
-        """id, workload, created, size_bytes, parent of every live point, oldest first."""
+        """id, workload, created, size_bytes, parent, and of a copy `copy_of`, the backup that it is of; of every live
+        point, oldest first.
+        """
 
     def remove_stale_scratch(self, sessions: Sequence[str]) -> None:
         """Remove what these sessions left under `sessions/`."""
