@@ -22,7 +22,7 @@ class Section:
 SECTIONS = (
     Section(
         "kills",
-        "kill -9 of the command line, of collections beside backups and of copies, at random moments; real processes and files",
+        "kill -9 of the command line, of collections beside backups, of copies, at random moments; real processes",
         "kills",
         30,
         ("tests/faults/test_kill.py", "tests/faults/test_kill_collection.py", "tests/faults/test_kill_copy.py"),
