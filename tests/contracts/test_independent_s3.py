@@ -1,15 +1,7 @@
 """The S3 store against a server that is neither moto nor ours, and that keeps to Object Lock."""
 
 import itertools
-import os
-import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -21,38 +13,15 @@ from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.object_store_contract import ObjectStoreContract, keys, put
+from holdfast.testing.server_processes import ministack_server
 
-START_LIMIT_SECONDS = 60.0
-_ANNOUNCEMENT = re.compile(r"Running on http://127\.0\.0\.1:(\d+)")
 _bucket_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory, free_port) -> Iterator[str]:
-    folder: Path = tmp_path_factory.mktemp("server")
-    program = shutil.which("ministack", path=str(Path(sys.executable).parent))
-    assert program, "the extra `dev` brings it: ministack"
-    environment = {**os.environ, "GATEWAY_PORT": str(free_port), "BIND_HOST": "127.0.0.1", "TMPDIR": str(folder)}
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen([program], stdout=output, stderr=output, env=environment, cwd=folder)
-    try:
-        deadline_seconds = time.monotonic() + START_LIMIT_SECONDS
-        while not _ANNOUNCEMENT.search(log.read_text()):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline_seconds, log.read_text()
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{free_port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@pytest.fixture(scope="module")
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def endpoint() -> Iterator[str]:
+    with ministack_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from holdfast.repository.stores.s3.store import S3Store
 from holdfast.repository.stores.stoppable import StoppableStore
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.faulty_store import Fault, FaultyStore
-from holdfast.testing.moto_process import moto_server
 from holdfast.testing.object_store_contract import ObjectStoreContract
+from holdfast.testing.server_processes import moto_server
 from holdfast.testing.strict_bucket import StrictBucket
 from holdfast.testing.strict_store import StrictStore
 

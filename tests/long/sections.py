@@ -38,7 +38,7 @@ SECTIONS = (
     ),
     Section(
         "state machine",
-        "a repository against a dictionary: two writers, collector, deleter, reader; over memory, a directory and S3",
+        "a repository against a dictionary: two writers, collector, deleter, reader; memory, directory, two S3 servers",
         "histories",
         20,
         ("tests/properties/test_repository_machine.py",),

@@ -44,7 +44,7 @@ from holdfast.repository.writing.volume_writer import write_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
-from holdfast.testing.moto_process import moto_server
+from holdfast.testing.server_processes import ministack_server, moto_server
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
 from tests.faults.world import collect, pattern
 
@@ -303,8 +303,9 @@ class DirectoryMachine(RepositoryMachine):
 
 
 class BucketMachine(RepositoryMachine):
-    """The same over S3 as another project has it, each history in a place of its own."""
+    """The same over S3 as other projects have it, each history in a place of its own."""
 
+    server = staticmethod(moto_server)
     endpoint = ""
     places = itertools.count()
 
@@ -313,21 +314,27 @@ class BucketMachine(RepositoryMachine):
         return open_store(place)
 
 
-@pytest.fixture(scope="module")
-def bucket():
-    """A moto server; botocore finds the credentials that every test has."""
-    with moto_server() as BucketMachine.endpoint:
-        AwsSession(None).client("s3", endpoint=BucketMachine.endpoint).create_bucket(Bucket="histories")
-        yield
+class OtherBucketMachine(BucketMachine):
+    server = staticmethod(ministack_server)
 
 
-MACHINES = [RepositoryMachine, DirectoryMachine, *([BucketMachine] if STORES == "all" else [])]
+@pytest.fixture
+def machine(request):
+    """With its server; botocore finds the credentials that every test has."""
+    machine = request.param
+    if not issubclass(machine, BucketMachine):
+        yield machine
+        return
+    with machine.server() as machine.endpoint:
+        AwsSession(None).client("s3", endpoint=machine.endpoint).create_bucket(Bucket="histories")
+        yield machine
 
 
-@pytest.mark.parametrize("machine", MACHINES)
-def test_a_repository_is_a_dictionary(machine, request, count_case):
-    if machine is BucketMachine:
-        request.getfixturevalue("bucket")
+MACHINES = [RepositoryMachine, DirectoryMachine, *([BucketMachine, OtherBucketMachine] if STORES == "all" else [])]
+
+
+@pytest.mark.parametrize("machine", MACHINES, indirect=True)
+def test_a_repository_is_a_dictionary(machine, count_case):
     count_case(RUNS)
     run_state_machine_as_test(
         machine,

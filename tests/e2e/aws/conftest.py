@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.testing.moto_process import moto_server
+from holdfast.testing.server_processes import moto_server
 
 
 @pytest.fixture(scope="session")

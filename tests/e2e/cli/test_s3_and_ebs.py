@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import boto3
 import pytest
 
-from holdfast.testing.moto_process import moto_server
+from holdfast.testing.server_processes import moto_server
 from tests.e2e.cli.conftest import patterned
 
 BLOCK_BYTES = 512 * 1024
