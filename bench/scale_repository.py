@@ -11,8 +11,6 @@ import numpy.typing as npt
 from bench.scale_step import incremental
 from bench.virtual_packs import Family, VirtualPacks, WrittenBy
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.chunk_index import merged_rows
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format import index_run, map_node, names
 from holdfast.repository.format.envelope import Kind
@@ -21,8 +19,10 @@ from holdfast.repository.format.manifest import IMAGE, Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.pack import HEADER_BYTES, ZSTD
 from holdfast.repository.format.places import ENTRY_COLUMNS, Entries, Located, PackRow
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.sessions import WriterSession, commit, open_session, retire
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
+from holdfast.repository.packs.chunk_index import merged_rows
+from holdfast.repository.packs.compression import CompressionLevel
+from holdfast.repository.sessions.session import WriterSession, commit, open_session, retire
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.backup_session import BackupSession

@@ -15,12 +15,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.virtual_packs import VirtualPacks
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.collection.collect import Collection, CollectionOrder
-from holdfast.repository.key_slots import Secret
-from holdfast.repository.opening import Repository, open_repository
-from holdfast.repository.points import list_points
+from holdfast.repository.keys.slots import Secret
+from holdfast.repository.opening.repository import Repository, open_repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
+from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_volume
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.wiring.local import machine_surroundings

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 import pytest
 
 from holdfast.domain.errors import LeaseHeldError
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.collection.collect import Collection, CollectionOrder
 from holdfast.repository.format import names
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
+from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings

@@ -5,20 +5,20 @@ from collections.abc import Iterable, Iterator, Mapping
 import pytest
 
 from holdfast.repository.block_source import BlockReference
-from holdfast.repository.compression import CompressionLevel, decompress
 from holdfast.repository.copying.backups_here import backup_of
 from holdfast.repository.copying.known_chunks import KnownChunks
 from holdfast.repository.copying.readers import Readers
 from holdfast.repository.copying.translation import Translation
 from holdfast.repository.copying.volume_source import CopiedVolume
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.points import list_points, load_manifest
-from holdfast.repository.prepared_chunk import PreparedChunk
-from holdfast.repository.sessions import open_session
+from holdfast.repository.packs.compression import CompressionLevel, decompress
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
+from holdfast.repository.sessions.points import list_points, load_manifest
+from holdfast.repository.sessions.session import open_session
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.terms import terms_of
 from holdfast.testing.block_source_contract import BlockSourceContract
-from tests.unit.repository.copied import two_places
+from tests.unit.repository.copying.copied import two_places
 
 WORKLOAD = "disk"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any
 
-from holdfast.appliance.infrastructure import PASSWORD_PURPOSE
+from holdfast.appliance.offices.infrastructure import PASSWORD_PURPOSE
 from holdfast.appliance.ports.repositories import SourceVolume
 from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.repository.delegation.backup_side import PreparedBackup, ordered_task

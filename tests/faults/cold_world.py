@@ -2,11 +2,11 @@
 
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary, list_points
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.retrieval.plan import RetrievalPlan, plan_retrieval
-from holdfast.repository.retrieval.retrieving import Retrieval, RetrievalOrder, retrieve
+from holdfast.repository.reading.retrieval.plan import RetrievalPlan, plan_retrieval
+from holdfast.repository.reading.retrieval.retrieving import Retrieval, RetrievalOrder, retrieve
+from holdfast.repository.sessions.points import PointSummary, list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.testing.cold_store import ColdStore

@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference
-from holdfast.repository.key_slots import Secret
+from holdfast.repository.keys.slots import Secret
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.opening import open_repository
+from holdfast.repository.opening.repository import open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from holdfast.images.file_target import FileTarget
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import list_points
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored

@@ -4,14 +4,14 @@ import copy
 from datetime import timedelta
 
 from holdfast.domain.errors import PermissionDeniedError
-from holdfast.repository.collection.collect import Collection, CollectionOrder, CollectionReport
-from holdfast.repository.key_slots import Secret
+from holdfast.repository.keys.slots import Secret
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository, create_repository, open_repository
-from holdfast.repository.points import list_points
+from holdfast.repository.opening.repository import Repository, create_repository, open_repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.renewal.renew import RenewalReport, renew_locks
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import retire
+from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder, CollectionReport
+from holdfast.repository.upkeep.renewal.renew import RenewalReport, renew_locks
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume

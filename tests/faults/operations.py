@@ -4,15 +4,15 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.checking.verify import verify_point
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.health.checking.verify import verify_point
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import find_point
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
-from holdfast.repository.rotation import rotate
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.points import find_point
+from holdfast.repository.sessions.session import retire
+from holdfast.repository.upkeep.rotation import rotate
 from holdfast.repository.writing.backup import BackupOrder, backup_stream
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemoryTarget, MemoryVolume

@@ -22,17 +22,17 @@ from holdfast.domain.errors import (
     WrongKeyError,
 )
 from holdfast.repository.block_source import BlockReference
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.compression import decompress
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.format import config as config_form
 from holdfast.repository.format import key_slot, map_node, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.pack import PLAIN_LIMIT_BYTES, ZSTD
-from holdfast.repository.key_slots import KeySlots, Secret
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.keys.slots import KeySlots, Secret
 from holdfast.repository.object_store import ORDINARY
-from holdfast.repository.points import list_points
+from holdfast.repository.packs.compression import decompress
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings

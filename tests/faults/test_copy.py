@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import pytest
 
 from holdfast.domain.errors import HoldfastError, NotFoundError
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.copying.backups_here import backup_of
 from holdfast.repository.copying.copy import CopyReport, copy_points
 from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.format.origin import Backup
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import list_points
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_stream
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings

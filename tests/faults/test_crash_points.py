@@ -10,14 +10,14 @@ import itertools
 import pytest
 
 from holdfast.domain.errors import ConflictError, HoldfastError
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind, read_header
-from holdfast.repository.key_slots import Secret
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.keys.slots import Secret
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import create_repository
-from holdfast.repository.points import list_points
+from holdfast.repository.opening.repository import create_repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings

@@ -11,16 +11,16 @@ import pytest
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, NotFoundError, ObjectNotFoundError
 from holdfast.images.file_target import FileTarget
-from holdfast.repository.checking.check import Damage, check_repository
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as pack_form
+from holdfast.repository.health.checking.check import Damage, check_repository
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
-from holdfast.repository.rotation import rotate
-from holdfast.repository.sessions import read_point, retire
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import read_point, retire
 from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, put
 from tests.faults.world import DISK, FIRST, SECOND, World, back_up, publish_plan, world_with_a_dead_backup

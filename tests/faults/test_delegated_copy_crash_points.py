@@ -13,16 +13,16 @@ import pytest
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import HoldfastError
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.delegation.backup_side import abandon, write_task
 from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, prepare_copy
 from holdfast.repository.delegation.orders import delete_scratch
 from holdfast.repository.delegation.restore_side import finish_reading
 from holdfast.repository.format import names
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary, find_point, list_points
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import PointSummary, find_point, list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, Request, SimulatedCrash

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from holdfast.domain.errors import ConflictError, HoldfastError
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, abandon, prepare_backup, reprepare, write_task
 from holdfast.repository.delegation.orders import delete_scratch, read_result
@@ -27,11 +26,12 @@ from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.delegation.tasks import RestoreTask
 from holdfast.repository.delegation.worker_side import run_restore_task
 from holdfast.repository.format import names
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.points import PointSummary, find_point, list_points
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import PointSummary, find_point, list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, Request, SimulatedCrash

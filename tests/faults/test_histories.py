@@ -11,10 +11,10 @@ import random
 import pytest
 
 from holdfast.domain.errors import HoldfastError
-from holdfast.repository.checking.check import check_repository
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.small_repository import restored

@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 
 from holdfast.domain.errors import NotFoundError
-from holdfast.repository.checking.check import check_repository
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
 from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore, Request
 from holdfast.testing.small_repository import restored

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.points import list_points
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.directory import LEFTOVER_AGE_SECONDS, DirectoryStore
 from holdfast.testing.small_repository import put, restored
 from tests.faults.ground import (

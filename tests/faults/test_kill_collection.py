@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.points import list_points
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import retire
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from tests.faults.ground import SEED, Ground, everything_is_there, new_ground, note_new_points, timed_backup
 from tests.faults.world import collect

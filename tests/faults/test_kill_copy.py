@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 
 from holdfast.images.file_source import FileSource
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.points import list_points
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings

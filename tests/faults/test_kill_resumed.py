@@ -11,9 +11,9 @@ import pytest
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.format import names
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.points import list_points, load_manifest
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import list_points, load_manifest
 from tests.faults.counted_backup import BLOCKS, block
 from tests.faults.ground import Ground, finished, new_ground
 

@@ -9,11 +9,11 @@ from holdfast.domain.errors import (
 )
 from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
-from holdfast.repository.memory_of_locations import LocationMemory, Remembered, recognise, remember
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import list_points
-from holdfast.repository.sessions import retire
+from holdfast.repository.opening.memory_of_locations import LocationMemory, Remembered, recognise, remember
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore

@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.domain.errors import HoldfastError
 from holdfast.repository.progress import Silence
-from holdfast.repository.renewal.renew import renew_locks
+from holdfast.repository.upkeep.renewal.renew import renew_locks
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from tests.faults.immutable_site import Site
 from tests.faults.test_interleaving import MeanwhileStore

@@ -13,17 +13,17 @@ from datetime import timedelta
 import pytest
 
 from holdfast.domain.errors import ConflictError, HoldfastError, IntegrityError
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as pack_form
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.health.repair.quarries import Quarries, none, of_another_repository, of_the_source
+from holdfast.repository.health.repair.repair import repair
+from holdfast.repository.health.repair.report import RepairReport
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.pack_directory import read_header
-from holdfast.repository.points import list_points
+from holdfast.repository.packs.pack_directory import read_header
 from holdfast.repository.progress import Silence
-from holdfast.repository.repair.quarries import Quarries, none, of_another_repository, of_the_source
-from holdfast.repository.repair.repair import repair
-from holdfast.repository.repair.report import RepairReport
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_stream
 from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings

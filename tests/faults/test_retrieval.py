@@ -8,14 +8,14 @@ import pytest
 
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import HoldfastError, NotFoundError
-from holdfast.repository.collection.collect import CollectionReport
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Silence
-from holdfast.repository.retrieval.plan import plan_retrieval
-from holdfast.repository.retrieval.retrieving import Retrieval, RetrievalOrder, retrieve
-from holdfast.repository.sessions import retire
+from holdfast.repository.reading.retrieval.plan import plan_retrieval
+from holdfast.repository.reading.retrieval.retrieving import Retrieval, RetrievalOrder, retrieve
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
+from holdfast.repository.upkeep.collection.collect import CollectionReport
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import copy_to, restored

@@ -6,12 +6,12 @@ import pytest
 
 from holdfast.domain.errors import FormatError, IntegrityError, RollbackError
 from holdfast.repository.format import names
-from holdfast.repository.memory_of_locations import Remembered, recognise, remember
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectStore, StorageTerms
-from holdfast.repository.points import list_points
-from holdfast.repository.rotation import rotate
-from holdfast.repository.sessions import retire
+from holdfast.repository.opening.memory_of_locations import Remembered, recognise, remember
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore
 from holdfast.testing.small_repository import copy_to, make_small_repository

@@ -12,13 +12,13 @@ import itertools
 import pytest
 
 from holdfast.domain.errors import HoldfastError, LeaseHeldError, NotFoundError
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.format import config as config_form
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind
-from holdfast.repository.points import list_points
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import retire
 from holdfast.testing.careless_store import CarelessStore
 from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, Request, SimulatedCrash

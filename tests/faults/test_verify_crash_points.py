@@ -10,14 +10,14 @@ from collections.abc import Iterator
 import pytest
 
 from holdfast.domain.errors import NotFoundError
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.delegation.restore_side import finish_reading
 from holdfast.repository.format import names
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.health.verification.acceptance import Verified, accept_verification
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions import retire
-from holdfast.repository.verification.acceptance import Verified, accept_verification
+from holdfast.repository.sessions.session import retire
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, Request
 from holdfast.testing.misleading_store import Lie
@@ -35,7 +35,7 @@ from tests.faults.test_delegated_crash_points import (
 from tests.faults.test_interleaving import MeanwhileStore
 from tests.faults.world import collect
 from tests.unit.repository.delegation.delegated import back_up
-from tests.unit.repository.verification.verified import ordered, point_of, told, worker
+from tests.unit.repository.health.verification.verified import ordered, point_of, told, worker
 
 OTHER = {name: {"kind": "memory", "snapshot": f"{name}-old"} for name in OLD}
 

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.collection.collect import Collection, CollectionOrder, CollectionReport
-from holdfast.repository.collection.run_merging import Tidiness
 from holdfast.repository.format import names
 from holdfast.repository.format import plan as plan_form
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.plan import Plan
-from holdfast.repository.key_slots import KeySlots
+from holdfast.repository.keys.slots import KeySlots
 from holdfast.repository.object_store import ORDINARY, Buffer, StorageTerms
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import list_points
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.rotation import rotate
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder, CollectionReport
+from holdfast.repository.upkeep.collection.run_merging import Tidiness
+from holdfast.repository.upkeep.rotation import rotate
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore, SimulatedCrash

@@ -15,12 +15,12 @@ from typing import Any
 from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.crypto.keyed_hash import FIPS_SUITE
-from holdfast.repository.key_slots import Secret
-from holdfast.repository.opening import NewRepository, Repository, create_repository
+from holdfast.repository.keys.slots import Secret
+from holdfast.repository.opening.repository import NewRepository, Repository, create_repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.rotation import rotate
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.directory import DirectoryStore
+from holdfast.repository.upkeep.rotation import rotate
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume

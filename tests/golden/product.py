@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.keys import MasterKey, TenantKeys
 from holdfast.repository.delegation.results import BackupResult, RestoredVolume, RestoreResult
 from holdfast.repository.delegation.tasks import BackupTask, RestoreOrder, RestoreTask, TenantPart, VolumeOrder
@@ -22,7 +21,8 @@ from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.session_checkpoint import SessionCheckpoint, VolumeBlocks
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.format.tombstone import Tombstone
-from holdfast.repository.key_epochs import KeyEpochs, Unlocked
+from holdfast.repository.keys.epochs import KeyEpochs, Unlocked
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.writing.parents import Method
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
 from tests.golden import make_structures as made

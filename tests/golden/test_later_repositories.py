@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.errors import WrongKeyError
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.format.pack import read_header
-from holdfast.repository.opening import DEFAULT_TENANT
-from holdfast.repository.points import find_point, list_points
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
-from holdfast.repository.sessions import read_point
+from holdfast.repository.sessions.points import find_point, list_points
+from holdfast.repository.sessions.session import read_point
 from tests.golden.make_repository import make_archive, make_of_suite_1, make_rotated
 from tests.golden.test_repository import GOLDEN, DigestTarget, opened
 from tests.golden.test_standalone_reader import Reader, refused

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.errors import NotFoundError, WrongKeyError
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.key_slots import Secret
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.keys.slots import Secret
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.opening import DEFAULT_TENANT, Repository, open_repository
-from holdfast.repository.points import find_point, list_points
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository, open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import find_point, list_points
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.repository.writing.parents import Method

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import index_run, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.pack import open_body, read_header
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.points import find_point
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
+from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import find_point
 from holdfast.repository.writing.pack_writer import PackWriter
 from tests.golden.make_repository import make
 from tests.golden.test_repository import GOLDEN, LIVE, RECORD, RETIRED, DigestTarget, opened

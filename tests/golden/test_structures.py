@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from holdfast.domain.errors import ObjectExistsError
-from holdfast.repository.compression import decompress
 from holdfast.repository.crypto.keys import MasterKey, TenantKeys
 from holdfast.repository.crypto.password import password_key, recovery_key
 from holdfast.repository.delegation.orders import marked
@@ -36,11 +35,12 @@ from holdfast.repository.format import (
 from holdfast.repository.format.envelope import Kind, check_digest
 from holdfast.repository.format.epoch import Epoch
 from holdfast.repository.format.key_slot import KeySlot
-from holdfast.repository.ledger import Ledger
-from holdfast.repository.opening import Repository
-from holdfast.repository.prepared_chunk import PreparedChunk
-from holdfast.repository.sealed_store import SealedStore
-from holdfast.repository.sessions import read_point
+from holdfast.repository.keys.sealed_store import SealedStore
+from holdfast.repository.opening.ledger import Ledger
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.compression import decompress
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
+from holdfast.repository.sessions.session import read_point
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.pack_writer import PackWriter

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.copying.backups_here import backup_of
-from holdfast.repository.points import list_points
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
 from holdfast.testing.small_repository import restored
 from tests.faults.world import collect, pattern
-from tests.unit.repository.copied import Place, copy, two_places
+from tests.unit.repository.copying.copied import Place, copy, two_places
 
 volumes = st.lists(st.integers(0, 3), max_size=4)  # blocks, by what they hold; 0 is zeros
 sizes = st.integers(0, 1000)  # bytes behind the last whole block

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.opening import DEFAULT_TENANT
-from holdfast.repository.points import find_point
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import find_point
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import VOLUME_NAME, BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings

@@ -14,8 +14,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from holdfast.repository.points import list_points
-from holdfast.repository.renewal.notice import is_overdue
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.upkeep.renewal.notice import is_overdue
 from tests.faults.immutable_site import Site
 
 RUNS = int(os.environ.get("LOCKS_RUNS", "25"))

@@ -22,15 +22,15 @@ from hypothesis.stateful import (
 
 from holdfast.domain.errors import ConflictError, HoldfastError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.checking.verify import verify_point
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.format.manifest import IMAGE, VolumeMap
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.health.checking.verify import verify_point
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.points import PointSummary, list_points
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions import WriterSession, open_session, retire
+from holdfast.repository.sessions.points import PointSummary, list_points
+from holdfast.repository.sessions.session import WriterSession, open_session, retire
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.memory import MemoryStore

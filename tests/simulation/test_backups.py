@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.appliance.image_backup import COMPARED
+from holdfast.appliance.backups.image_backup import COMPARED
 from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
 from holdfast.domain.policy import BackupTarget, Exclusion, Retention, Selection, WorkerChoice, WorkerMode
 from holdfast.domain.restore_point import PointKind

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from holdfast.appliance.expiry import Expiry
-from holdfast.appliance.scheduler import Scheduler
+from holdfast.appliance.upkeep.expiry import Expiry
+from holdfast.appliance.upkeep.scheduler import Scheduler
 from holdfast.domain.policy import (
     BackupTarget,
     MonthlyTier,

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.appliance.desk.workflows import make_workflows
 from holdfast.appliance.housekeeping import Housekeeping, Rhythm
-from holdfast.appliance.lanes import Limits
 from holdfast.appliance.ports.surroundings import Surroundings
-from holdfast.appliance.reaper import Reaper
 from holdfast.appliance.service import ApplianceService
+from holdfast.appliance.sessions.lanes import Limits
 from holdfast.appliance.surface import Patience, Surface
-from holdfast.appliance.workflows import make_workflows
+from holdfast.appliance.upkeep.reaper import Reaper
 from holdfast.database.appliance_records import appliance_records
 from holdfast.database.connection import Database
 from holdfast.domain.collection import CollectionWish

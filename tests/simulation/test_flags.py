@@ -3,8 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from holdfast.appliance.expiry import AT_ONCE, Expiry
-from holdfast.appliance.scheduler import Scheduler
+from holdfast.appliance.upkeep.expiry import AT_ONCE, Expiry
+from holdfast.appliance.upkeep.scheduler import Scheduler
 from holdfast.domain.errors import UnavailableError
 from holdfast.domain.policy import BackupTarget, MonthlyTier, Retention, Schedule, Weekday, WeeklyTier
 from holdfast.domain.restore_point import Flag, PointKind

@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from holdfast.appliance.lanes import Limits
+from holdfast.appliance.sessions.lanes import Limits
 from holdfast.domain.policy import BackupTarget, Retention
 from holdfast.domain.session import State
 from holdfast.testing.simulated_site import REGION, SimulatedSite

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.appliance.history import Pruning
-from holdfast.appliance.old_volumes import OldVolumes
+from holdfast.appliance.restores.old_volumes import OldVolumes
+from holdfast.appliance.upkeep.history import Pruning
 from holdfast.domain.errors import ConflictError
 from holdfast.domain.history import SessionHistory
 from holdfast.domain.ownership import RESTORED

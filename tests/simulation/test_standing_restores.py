@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.appliance.old_volumes import STANDING
+from holdfast.appliance.restores.old_volumes import STANDING
 from holdfast.domain.errors import UsageError
 from holdfast.domain.restore import Change, InstanceRestore, NewPlace, Place, VolumeRestore
 from holdfast.domain.session import State

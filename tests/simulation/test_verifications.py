@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast.appliance.health_checks import HealthChecks
+from holdfast.appliance.upkeep.health_checks import HealthChecks
 from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
 from holdfast.domain.policy import HealthCheck, Schedule
 from holdfast.domain.session import SessionKind, State

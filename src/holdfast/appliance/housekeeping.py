@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from holdfast.appliance.collection_clock import CollectionClock, CollectionRhythm
-from holdfast.appliance.event_pump import EventPump
-from holdfast.appliance.expiry import Expiry
-from holdfast.appliance.health_checks import HealthChecks
-from holdfast.appliance.history import Pruning
-from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
-from holdfast.appliance.reaper import Reaper
-from holdfast.appliance.recovery import Recovery
-from holdfast.appliance.scheduler import TRIGGER, Scheduler
+from holdfast.appliance.desk.recovery import Recovery
+from holdfast.appliance.desk.workflows import Workflows
 from holdfast.appliance.service import ApplianceService
+from holdfast.appliance.sessions.lanes import Limits, set_limits, set_repository_limit
 from holdfast.appliance.surface import Surface
-from holdfast.appliance.workflows import Workflows
+from holdfast.appliance.upkeep.collection_clock import CollectionClock, CollectionRhythm
+from holdfast.appliance.upkeep.expiry import Expiry
+from holdfast.appliance.upkeep.health_checks import HealthChecks
+from holdfast.appliance.upkeep.history import Pruning
+from holdfast.appliance.upkeep.reaper import Reaper
+from holdfast.appliance.upkeep.scheduler import TRIGGER, Scheduler
+from holdfast.appliance.workers.event_pump import EventPump
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.policy import WorkerMode
 

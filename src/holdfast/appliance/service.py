@@ -1,15 +1,15 @@
 """The appliance as its server sees it: every use case, each documented where it is done."""
 
-from holdfast.appliance.collection_office import CollectionOffice
-from holdfast.appliance.farewell import Farewell
-from holdfast.appliance.history import History
-from holdfast.appliance.infrastructure import Infrastructure
-from holdfast.appliance.ownership import Ownership
-from holdfast.appliance.policy_office import PolicyOffice
-from holdfast.appliance.repository_rescan import RepositoryRescan
-from holdfast.appliance.results import Results
-from holdfast.appliance.snapshot_rescan import SnapshotRescan
-from holdfast.appliance.verification_office import VerificationOffice
+from holdfast.appliance.offices.collection_office import CollectionOffice
+from holdfast.appliance.offices.farewell import Farewell
+from holdfast.appliance.offices.infrastructure import Infrastructure
+from holdfast.appliance.offices.ownership import Ownership
+from holdfast.appliance.offices.policy_office import PolicyOffice
+from holdfast.appliance.offices.repository_rescan import RepositoryRescan
+from holdfast.appliance.offices.results import Results
+from holdfast.appliance.offices.snapshot_rescan import SnapshotRescan
+from holdfast.appliance.offices.verification_office import VerificationOffice
+from holdfast.appliance.upkeep.history import History
 
 
 class ApplianceService(

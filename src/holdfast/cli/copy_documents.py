@@ -9,7 +9,7 @@ from holdfast.cli.tables import facts_table, rows_table
 if TYPE_CHECKING:
     from holdfast.repository.copying.copy import CopyPlan, CopyReport, FailedPoint
     from holdfast.repository.copying.order import Chosen
-    from holdfast.repository.points import PointSummary
+    from holdfast.repository.sessions.points import PointSummary
     from holdfast.wiring.local import LocalRepository
 
 Document = dict[str, Any]

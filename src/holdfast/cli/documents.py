@@ -10,11 +10,11 @@ from holdfast.cli.tables import facts_table, rows_table
 from holdfast.domain.numerals import counted
 
 if TYPE_CHECKING:
-    from holdfast.repository.checking.verify import VerifyReport
     from holdfast.repository.format.manifest import Manifest
     from holdfast.repository.format.origin import Backup
-    from holdfast.repository.points import PointSummary
+    from holdfast.repository.health.checking.verify import VerifyReport
     from holdfast.repository.reading.restore import RestoreReport
+    from holdfast.repository.sessions.points import PointSummary
     from holdfast.repository.writing.backup import BackupReport
 
 Document = dict[str, Any]

@@ -83,8 +83,8 @@ def show(
     ] = False,
 ) -> int:
     """Show what the repository is; a name instead of a URL asks the server."""
-    from holdfast.repository.rekeying import stored_by_epoch
-    from holdfast.repository.renewal.notice import is_overdue
+    from holdfast.repository.upkeep.rekeying import stored_by_epoch
+    from holdfast.repository.upkeep.renewal.notice import is_overdue
     from holdfast.wiring import local
 
     if names.is_name(url):
@@ -108,7 +108,7 @@ def stats(
     password_file: PasswordFileOption = None,
 ) -> int:
     """Count restore points, packs and bytes."""
-    from holdfast.repository.statistics import measure
+    from holdfast.repository.sessions.statistics import measure
     from holdfast.wiring import local
 
     with local.opened(url, given_password(password_file), voice.warn) as opened:

@@ -54,7 +54,7 @@ def copy(
     """Copy restore points into another repository, those that it does not have; safe to end and run again."""
     from holdfast.repository.copying.copy import plan_copy
     from holdfast.repository.copying.order import CopyOrder
-    from holdfast.repository.retrieval.retrieving import KeepingProgress
+    from holdfast.repository.reading.retrieval.retrieving import KeepingProgress
     from holdfast.wiring import local
 
     _require_locations(source, target)

@@ -10,15 +10,15 @@ from holdfast.domain.time import format_time
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from holdfast.repository.checking.check import CheckReport, Hurt
-    from holdfast.repository.checking.scrub import ScrubReport
-    from holdfast.repository.drill import Drill
     from holdfast.repository.format.key_slot import KeySlot
-    from holdfast.repository.opening import NewRepository, Repository
-    from holdfast.repository.renewal.renew import RenewalReport
-    from holdfast.repository.repair.report import RepairReport
-    from holdfast.repository.rotation import Rotation
-    from holdfast.repository.statistics import RepositoryStatistics
+    from holdfast.repository.health.checking.check import CheckReport, Hurt
+    from holdfast.repository.health.checking.scrub import ScrubReport
+    from holdfast.repository.health.repair.report import RepairReport
+    from holdfast.repository.opening.repository import NewRepository, Repository
+    from holdfast.repository.sessions.statistics import RepositoryStatistics
+    from holdfast.repository.upkeep.drill import Drill
+    from holdfast.repository.upkeep.renewal.renew import RenewalReport
+    from holdfast.repository.upkeep.rotation import Rotation
     from holdfast.wiring.local_keys import ListedSlot
 
 Document = dict[str, Any]
@@ -43,7 +43,7 @@ def by_epoch(stored: "Mapping[int, int]") -> list[Document]:
 
 def repository(found: "Repository", stored_by_epoch: "Mapping[int, int]") -> Document:
     """Of `repository show`; `stored_by_epoch`: bytes of packs by the key epoch under which they are sealed."""
-    from holdfast.repository.renewal.notice import holds_until, last_renewal
+    from holdfast.repository.upkeep.renewal.notice import holds_until, last_renewal
 
     config, state, renewed = found.config, found.ledger.state, last_renewal(found)
     return {

@@ -32,7 +32,7 @@ def check(
     ] = False,
 ) -> int:
     """Look for damage; exit code 6 names each damaged object and the restore points and volumes it hurts."""
-    from holdfast.repository.checking.check import check_repository
+    from holdfast.repository.health.checking.check import check_repository
     from holdfast.wiring import local
 
     percent = None if read_data is None else parse_percent(read_data, "--read-data")

@@ -152,7 +152,7 @@ def drill(
     kms: Annotated[bool, typer.Option("--kms", help="Try the KMS key slots, with no password beside them.")] = False,
 ) -> int:
     """Try one way in: open the repository by it alone, read a block back, and remember when that was."""
-    from holdfast.repository.key_slots import Secret
+    from holdfast.repository.keys.slots import Secret
     from holdfast.wiring import local_keys
 
     if sum((password_file is not None, recovery_code_file is not None, kms)) > 1:

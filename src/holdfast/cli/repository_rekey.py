@@ -15,7 +15,7 @@ from holdfast.cli.voice import Voice
 from holdfast.domain.numerals import counted
 
 if TYPE_CHECKING:
-    from holdfast.repository.rekeying import Rekeyed
+    from holdfast.repository.upkeep.rekeying import Rekeyed
 
 
 def rekey(

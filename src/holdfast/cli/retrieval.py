@@ -17,8 +17,8 @@ from holdfast.domain.time import format_time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.repository.retrieval.plan import ColdPack, RetrievalPlan
-    from holdfast.repository.retrieval.retrieving import Retrieval
+    from holdfast.repository.reading.retrieval.plan import ColdPack, RetrievalPlan
+    from holdfast.repository.reading.retrieval.retrieving import Retrieval
     from holdfast.wiring.local import LocalRepository
 
 _LONGEST_DAYS = 365
@@ -54,7 +54,7 @@ def readable(
     """Make what `plan` says is needed readable, as far as the wish goes. The exit code of a command that has printed
     the plan and ends here, where it cannot be read now.
     """
-    from holdfast.repository.retrieval.retrieving import RetrievalOrder
+    from holdfast.repository.reading.retrieval.retrieving import RetrievalOrder
     from holdfast.wiring import local
 
     wanted = plan()

@@ -11,8 +11,8 @@ from holdfast.cli.tables import facts_table
 from holdfast.cli.voice import Voice, say
 
 if TYPE_CHECKING:
-    from holdfast.repository.opening import Repository
-    from holdfast.repository.single_writer.lease import Holder
+    from holdfast.repository.opening.repository import Repository
+    from holdfast.repository.opening.single_writer.lease import Holder
 
 
 def note_mode(repository: "Repository") -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from holdfast.repository.format.places import Located
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 
 BLOCK_SIZE_BYTES = 512 * 1024
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from holdfast.appliance.collection_clock import CollectionClock, CollectionRhythm
-from holdfast.appliance.event_pump import EventPump
-from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
+from holdfast.appliance.desk.recovery import Recovery
+from holdfast.appliance.desk.workflows import Workflows, make_workflows
 from holdfast.appliance.ports.records import Records
 from holdfast.appliance.ports.surroundings import Surroundings
-from holdfast.appliance.reaper import Reaper
-from holdfast.appliance.recovery import Recovery
 from holdfast.appliance.service import ApplianceService
+from holdfast.appliance.sessions.lanes import Limits, set_limits, set_repository_limit
 from holdfast.appliance.surface import Patience, Surface
-from holdfast.appliance.workflows import Workflows, make_workflows
+from holdfast.appliance.upkeep.collection_clock import CollectionClock, CollectionRhythm
+from holdfast.appliance.upkeep.reaper import Reaper
+from holdfast.appliance.workers.event_pump import EventPump
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import IntegrityError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition

@@ -9,12 +9,12 @@ from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.repository.format import config as config_form
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind
-from holdfast.repository.key_slots import Secret
+from holdfast.repository.keys.slots import Secret
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository, create_repository, open_repository
-from holdfast.repository.points import PointSummary
+from holdfast.repository.opening.repository import Repository, create_repository, open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import PointSummary
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.testing.memory_volumes import MemoryTarget

@@ -13,15 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from holdfast.appliance.desk.workflows import Workflows, make_workflows
 from holdfast.appliance.housekeeping import Housekeeping, Rhythm
-from holdfast.appliance.lanes import Limits
-from holdfast.appliance.ownership import known_aws_settings
+from holdfast.appliance.offices.ownership import known_aws_settings
 from holdfast.appliance.ports.records import Records
 from holdfast.appliance.ports.surroundings import Surroundings
-from holdfast.appliance.reaper import Reaper
 from holdfast.appliance.service import ApplianceService
+from holdfast.appliance.sessions.lanes import Limits
 from holdfast.appliance.surface import EngineSlot, Patience, Surface
-from holdfast.appliance.workflows import Workflows, make_workflows
+from holdfast.appliance.upkeep.reaper import Reaper
 from holdfast.aws.cloud import AwsCloud, CloudMemory
 from holdfast.database.appliance_records import appliance_records
 from holdfast.database.connection import Database

@@ -6,11 +6,11 @@ from datetime import timedelta
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import HoldfastError, LocksEndingError
 from holdfast.domain.time import format_time
-from holdfast.repository.collection.collect import Collection, CollectionOrder
-from holdfast.repository.opening import Repository
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
-from holdfast.repository.renewal.notice import holds_until, is_due, is_overdue
-from holdfast.repository.renewal.renew import RenewalReport, renew_locks
+from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
+from holdfast.repository.upkeep.renewal.notice import holds_until, is_due, is_overdue
+from holdfast.repository.upkeep.renewal.renew import RenewalReport, renew_locks
 
 
 def collect(

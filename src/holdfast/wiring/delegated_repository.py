@@ -21,7 +21,6 @@ from holdfast.appliance.ports.repositories import (
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import NotFoundError, ObjectNotFoundError
 from holdfast.domain.verification import DamagedObject
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.delegation import backup_side, orders, restore_side
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.prepared import Prepared
@@ -29,14 +28,15 @@ from holdfast.repository.delegation.results import BackupResult, RestoreResult, 
 from holdfast.repository.delegation.tasks import Task
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
-from holdfast.repository.locks.terms import lock_end
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary, find_point, list_points, load_manifest
-from holdfast.repository.presence import is_there
+from holdfast.repository.health.verification.acceptance import accept_verification
+from holdfast.repository.health.verification.preparing import prepare_verification, write_verify_task
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions import read_point, retire
-from holdfast.repository.verification.acceptance import accept_verification
-from holdfast.repository.verification.preparing import prepare_verification, write_verify_task
+from holdfast.repository.sessions.points import PointSummary, find_point, list_points, load_manifest
+from holdfast.repository.sessions.session import read_point, retire
+from holdfast.repository.trust.lock_terms import lock_end
+from holdfast.repository.trust.presence import is_there
 from holdfast.repository.writing.parents import Method
 
 

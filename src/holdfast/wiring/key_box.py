@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdfast.domain.errors import IntegrityError, WrongKeyError
 from holdfast.domain.secret_box import SEALING_CONTEXT
-from holdfast.repository.key_slots import KeyWrapper
+from holdfast.repository.keys.slots import KeyWrapper
 from holdfast.wiring.private_files import read_private, write_private
 
 KEY_BYTES = 32

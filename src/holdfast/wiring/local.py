@@ -19,35 +19,35 @@ from holdfast.domain.errors import HoldfastError, SecondWriterError, UsageError,
 from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_errors import translated
 from holdfast.repository.block_source import BlockReference, BlockTarget
-from holdfast.repository.checking.scrub import ScrubReport, scrub
-from holdfast.repository.checking.verify import VerifyReport, verify_point
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.copying.copy import CopyReport, copy_points, plan_copy
 from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.password import MEMORY_KIB
 from holdfast.repository.format.manifest import Manifest
-from holdfast.repository.key_slots import PasswordCost, Secret
-from holdfast.repository.memory_of_locations import LocationMemory, recognise, remember
+from holdfast.repository.health.checking.scrub import ScrubReport, scrub
+from holdfast.repository.health.checking.verify import VerifyReport, verify_point
+from holdfast.repository.keys.slots import PasswordCost, Secret
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import (
+from holdfast.repository.opening.memory_of_locations import LocationMemory, recognise, remember
+from holdfast.repository.opening.repository import (
     NewRepository,
     Repository,
     create_repository,
     open_repository,
     require_class,
 )
-from holdfast.repository.points import PointSummary, find_point, list_points, load_manifest
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import RestoreReport, restore_volume
-from holdfast.repository.renewal.renew import RenewalReport
-from holdfast.repository.retrieval import retrieving
-from holdfast.repository.retrieval.plan import RetrievalPlan, plan_for_packs, plan_retrieval
-from holdfast.repository.retrieval.retrieving import KeepingProgress, Retrieval, RetrievalOrder
-from holdfast.repository.sessions import retire
+from holdfast.repository.reading.retrieval import retrieving
+from holdfast.repository.reading.retrieval.plan import RetrievalPlan, plan_for_packs, plan_retrieval
+from holdfast.repository.reading.retrieval.retrieving import KeepingProgress, Retrieval, RetrievalOrder
+from holdfast.repository.sessions.points import PointSummary, find_point, list_points, load_manifest
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.upkeep.renewal.renew import RenewalReport
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
 from holdfast.wiring import collecting
 from holdfast.wiring.key_service import LazyKeyService

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from holdfast.domain.errors import NotFoundError
-from holdfast.repository import rekeying, rotation
-from holdfast.repository.collection.collect import CollectionOrder
-from holdfast.repository.drill import Drill, drill
 from holdfast.repository.format.key_slot import RECOVERY, KeySlot
-from holdfast.repository.key_epochs import newest_begun
-from holdfast.repository.key_slots import KeySlots, Secret
-from holdfast.repository.memory_of_locations import recognise, remember
-from holdfast.repository.opening import open_repository
+from holdfast.repository.keys.epochs import newest_begun
+from holdfast.repository.keys.slots import KeySlots, Secret
+from holdfast.repository.opening.memory_of_locations import recognise, remember
+from holdfast.repository.opening.repository import open_repository
 from holdfast.repository.progress import Progress
-from holdfast.repository.rekeying import Rekeyed
-from holdfast.repository.rotation import Rotation
 from holdfast.repository.stores.location import open_store
+from holdfast.repository.upkeep import rekeying, rotation
+from holdfast.repository.upkeep.collection.collect import CollectionOrder
+from holdfast.repository.upkeep.drill import Drill, drill
+from holdfast.repository.upkeep.rekeying import Rekeyed
+from holdfast.repository.upkeep.rotation import Rotation
 from holdfast.wiring.drills import DRILL_AFTER, Drills
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.local import LocalRepository, Warn, machine_surroundings, password_cost

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from holdfast.domain.errors import HoldfastError, PermissionDeniedError
-from holdfast.repository.memory_of_locations import LocationMemory, Remembered
+from holdfast.repository.opening.memory_of_locations import LocationMemory, Remembered
 from holdfast.wiring.private_files import FOLDER_MODE, write_private
 
 DEFAULT_HOME = Path("~/.local/share/holdfast")

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 
-from holdfast.appliance.infrastructure import PASSWORD_PURPOSE
+from holdfast.appliance.offices.infrastructure import PASSWORD_PURPOSE
 from holdfast.appliance.ports.records import Repositories
 from holdfast.appliance.ports.repositories import Examined
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.secret_box import SecretBox
-from holdfast.repository.key_slots import Secret
-from holdfast.repository.memory_of_locations import LocationMemory, Remembered, recognise, remember
+from holdfast.repository.keys.slots import Secret
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import Repository, open_repository, require_class, require_many_writers
+from holdfast.repository.opening.memory_of_locations import LocationMemory, Remembered, recognise, remember
+from holdfast.repository.opening.repository import Repository, open_repository, require_class, require_many_writers
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.stores.stoppable import StoppableStore

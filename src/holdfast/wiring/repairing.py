@@ -5,12 +5,12 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from holdfast.domain.errors import UsageError
-from holdfast.repository.points import find_point, load_manifest
+from holdfast.repository.health.repair.quarries import Quarries, none, of_another_repository, of_the_source, together
+from holdfast.repository.health.repair.repair import repair
+from holdfast.repository.health.repair.report import RepairReport
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import choose_volume
-from holdfast.repository.repair.quarries import Quarries, none, of_another_repository, of_the_source, together
-from holdfast.repository.repair.repair import repair
-from holdfast.repository.repair.report import RepairReport
+from holdfast.repository.sessions.points import find_point, load_manifest
 from holdfast.wiring.local import LocalRepository, Warn, opened
 from holdfast.wiring.sources import STREAM, open_source
 

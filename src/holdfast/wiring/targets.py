@@ -12,8 +12,8 @@ from holdfast.images.file_target import FileTarget
 from holdfast.images.pipe_target import PipeTarget
 from holdfast.repository.block_source import BlockTarget
 from holdfast.repository.format.manifest import STREAM as STREAM_KIND
-from holdfast.repository.points import PointSummary
 from holdfast.repository.progress import Progress
+from holdfast.repository.sessions.points import PointSummary
 from holdfast.wiring.sources import EBS_SCHEME, STREAM
 
 _READ_BYTES = 1024 * 1024

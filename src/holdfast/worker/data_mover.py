@@ -12,11 +12,11 @@ from holdfast.repository.delegation.results import Result
 from holdfast.repository.delegation.scratch import SessionScratch, one_key
 from holdfast.repository.delegation.tasks import BackupTask, RestoreTask, Task, VerifyTask
 from holdfast.repository.delegation.worker_side import OpenSource, OpenTarget, run_backup_task, run_restore_task
+from holdfast.repository.health.verification.work import run_verify_task
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Progress
-from holdfast.repository.signs_of_life import LivingProgress
+from holdfast.repository.sessions.signs_of_life import LivingProgress
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.verification.work import run_verify_task
 from holdfast.signed_http.patience import Waiting
 from holdfast.worker.narrow_store import NarrowStore
 from holdfast.worker.new_rights import when_allowed

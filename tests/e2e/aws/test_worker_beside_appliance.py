@@ -13,7 +13,7 @@ from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup, write_task
 from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.results import BackupResult
-from holdfast.repository.points import list_points
+from holdfast.repository.sessions.points import list_points
 from holdfast.wiring import local
 from holdfast.wiring.own_program import own_command
 from tests.e2e.lab.account import Account, block

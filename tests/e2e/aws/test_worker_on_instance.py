@@ -24,8 +24,8 @@ from holdfast.repository.delegation.restore_side import (
     write_restore_task,
 )
 from holdfast.repository.delegation.results import BackupResult, RestoreResult
-from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
 from holdfast.wiring import local
 from tests.e2e.lab.account import BLOCK_BYTES, Account, block
 from tests.e2e.lab.fleet import Fleet

@@ -6,10 +6,10 @@ from collections import Counter
 from contextlib import closing
 from typing import Any
 
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.points import find_point, list_points, load_manifest
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_to
+from holdfast.repository.sessions.points import find_point, list_points, load_manifest
 from holdfast.testing.memory_volumes import MemoryTarget
 from holdfast.wiring import local
 from tests.e2e.campaign.site import BUCKET, LOCATION, PASSWORD, PREFIX, Site, blocks_of

@@ -14,14 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from holdfast.appliance.event_pump import EventPump
-from holdfast.appliance.lanes import Limits, set_limits, set_repository_limit
+from holdfast.appliance.desk.workflows import make_workflows
 from holdfast.appliance.ports.records import Records
 from holdfast.appliance.ports.surroundings import Surroundings
-from holdfast.appliance.reaper import Reaper, ReaperReport
 from holdfast.appliance.service import ApplianceService
+from holdfast.appliance.sessions.lanes import Limits, set_limits, set_repository_limit
 from holdfast.appliance.surface import EngineSlot, Patience, Surface
-from holdfast.appliance.workflows import make_workflows
+from holdfast.appliance.upkeep.reaper import Reaper, ReaperReport
+from holdfast.appliance.workers.event_pump import EventPump
 from holdfast.aws.bundle.building import Bundle, BundleContents, Told, make_bundle, running_architecture, running_python
 from holdfast.aws.bundle.contents import Kind
 from holdfast.aws.bundle.distributions import InstalledFile

@@ -13,10 +13,10 @@ import pytest
 from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_source import FileSource
 from holdfast.images.file_target import FileTarget
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.points import find_point
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import find_point
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_volume
 from holdfast.testing.small_repository import SmallRepository

@@ -11,11 +11,11 @@ from pathlib import Path
 from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_source import FileSource
 from holdfast.images.file_target import FileTarget
-from holdfast.repository.key_slots import Secret
-from holdfast.repository.opening import open_repository
-from holdfast.repository.points import find_point
+from holdfast.repository.keys.slots import Secret
+from holdfast.repository.opening.repository import open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import find_point
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.wiring.local import machine_surroundings

@@ -9,9 +9,9 @@ import pytest
 from holdfast.domain.errors import SourceGoneError, UsageError
 from holdfast.images.file_source import FileSource
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.points import find_point, list_points
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import find_point, list_points
 from holdfast.repository.writing.backup import BackupOrder, backup_stream, backup_volume
 from holdfast.testing.memory_volumes import MemoryTarget, MemoryVolume
 

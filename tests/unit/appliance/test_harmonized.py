@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from holdfast.appliance.schedules import check_schedules, latest_tiers, next_due, zone_of
+from holdfast.appliance.policies.schedules import check_schedules, latest_tiers, next_due, zone_of
 from holdfast.domain.errors import UsageError
 from holdfast.domain.policy import (
     BackupTarget,

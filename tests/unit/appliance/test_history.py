@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast.appliance.history import Pruning
+from holdfast.appliance.upkeep.history import Pruning
 from holdfast.domain.errors import UsageError
 from holdfast.domain.history import SessionHistory
 from holdfast.domain.session import SessionKind, State

@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 
 from holdfast.appliance.housekeeping import Housekeeping, Rhythm
-from holdfast.appliance.lanes import Limits
-from holdfast.appliance.reaper import ReaperReport
+from holdfast.appliance.sessions.lanes import Limits
+from holdfast.appliance.upkeep.reaper import ReaperReport
 from holdfast.domain.errors import UnavailableError
 from holdfast.testing.simulated_site import SimulatedSite
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from holdfast.appliance.point_description import PointDescription, described_in, description_tags
-from holdfast.appliance.snapshot_tags import MOST_PARTS, point_named
+from holdfast.appliance.points.description import PointDescription, described_in, description_tags
+from holdfast.appliance.points.snapshot_tags import MOST_PARTS, point_named
 from holdfast.domain.errors import ConflictError, FormatError, IntegrityError
 from holdfast.domain.restore_point import PointKind, RestorePoint
 from holdfast.domain.workload import (

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from holdfast.appliance.scheduler import Scheduler
-from holdfast.appliance.schedules import check_schedules, last_due, next_due
-from holdfast.appliance.task_order import BACKUP
+from holdfast.appliance.policies.schedules import check_schedules, last_due, next_due
+from holdfast.appliance.policies.task_order import BACKUP
+from holdfast.appliance.upkeep.scheduler import Scheduler
 from holdfast.domain.errors import UsageError
 from holdfast.domain.policy import BackupTarget, MonthlyTier, Retention, Schedule, SnapshotTarget
 from holdfast.domain.session import State

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from holdfast.appliance.points.snapshot_tags import MOST_PARTS
 from holdfast.appliance.ports.cloud import Ownership
-from holdfast.appliance.snapshot_tags import MOST_PARTS
 from holdfast.aws.ec2.snapshots import (
     DESCRIPTION_TAGS,
     MAX_TAGS,

@@ -9,7 +9,7 @@ from holdfast.cli.retrieval_prices import VARIABLE, retrieval_prices
 from holdfast.cli.voice import Output, Voice
 from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier
 from holdfast.domain.errors import UsageError
-from holdfast.repository.retrieval.retrieving import Retrieval
+from holdfast.repository.reading.retrieval.retrieving import Retrieval
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.wiring.local import LocalRepository
 from holdfast.wiring.location_memory import FileLocationMemory

@@ -4,9 +4,9 @@ import pytest
 
 from holdfast.domain.collection import CollectionWish
 from holdfast.domain.errors import CancelledError, IntegrityError
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.points import find_point
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import find_point
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import restored
 from tests.contracts.vaults import NAME, TENANT, RealVault

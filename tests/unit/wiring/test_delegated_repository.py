@@ -11,14 +11,14 @@ from holdfast.repository.delegation.orders import ordered
 from holdfast.repository.delegation.tasks import BackupTask
 from holdfast.repository.delegation.worker_side import run_backup_task
 from holdfast.repository.format.pack import read_header
+from holdfast.repository.health.verification.preparing import PreparedVerification, verify_task
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.memory import MemoryStore
-from holdfast.repository.verification.preparing import PreparedVerification, verify_task
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import make_small_repository
 from holdfast.wiring.delegated_repository import DelegatedRepository
 from tests.unit.repository.delegation.delegated import Disks, scratch
-from tests.unit.repository.verification.verified import worker
+from tests.unit.repository.health.verification.verified import worker
 
 TENANT, WORKLOAD, CONFIGURATION = "123456789012", "ec2-instance/eu-central-1/i-1", b'{"instance_id": "i-1"}'
 

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from holdfast.domain.errors import HoldfastError, PermissionDeniedError
-from holdfast.repository.memory_of_locations import Remembered
+from holdfast.repository.opening.memory_of_locations import Remembered
 from holdfast.wiring.location_memory import FileLocationMemory, ReadOnlyMemory, home_folder
 
 SEEN = Remembered(b"p" * 32, 7, b"h" * 32)

@@ -19,8 +19,8 @@ from holdfast.repository.delegation.backup_side import VolumeSource, prepare_bac
 from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, prepare_copy
 from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore, write_restore_task
-from holdfast.repository.points import list_points
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVolume, sample

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from holdfast.repository.format.origin import Backup
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary, list_points
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.sessions.points import PointSummary, list_points
 
 
 def backup_of(repository: Repository, point: PointSummary) -> Backup:

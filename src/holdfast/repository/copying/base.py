@@ -7,10 +7,10 @@ from holdfast.domain.errors import IntegrityError
 from holdfast.repository.copying.backups_here import BackupsHere, nearest
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import WriterSession, read_point
+from holdfast.repository.sessions.points import PointSummary
+from holdfast.repository.sessions.session import WriterSession, read_point
 from holdfast.repository.writing.parents import if_fit
 
 

@@ -15,9 +15,9 @@ from holdfast.repository.copying.copy_point import CopiedPoint, Copying
 from holdfast.repository.copying.estimate import new_chunks
 from holdfast.repository.copying.order import Chosen, CopyOrder, choose
 from holdfast.repository.copying.run_progress import RunProgress
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
+from holdfast.repository.sessions.points import PointSummary
 from holdfast.repository.writing.unfinished import NO_VIGIL, Vigil
 
 # What befalls one point and need not stop the others.

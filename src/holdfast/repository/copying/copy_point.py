@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from holdfast.domain.time import parse_time
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
 from holdfast.repository.copying.base import Base, base_volumes, choose_base
 from holdfast.repository.copying.known_chunks import KnownChunks, NearbyChunks
@@ -18,12 +17,13 @@ from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
 from holdfast.repository.format.origin import Backup, Origin
 from holdfast.repository.format.places import Located
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary, load_manifest
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
-from holdfast.repository.sessions import WriterSession, ended_on_failure, living, open_session, pinned
+from holdfast.repository.sessions.points import PointSummary, load_manifest
+from holdfast.repository.sessions.session import WriterSession, ended_on_failure, living, open_session, pinned
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.commit import Copied, WrittenVolumes, commit_point
 from holdfast.repository.writing.terms import terms_of

@@ -7,10 +7,10 @@ from holdfast.repository.copying.stream_copy import chunks_of
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
 from holdfast.repository.format.places import Located
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary, load_manifest
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.map_difference import MapDifference
+from holdfast.repository.sessions.points import PointSummary, load_manifest
 
 
 def new_chunks(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
 from holdfast.repository.format.origin import Backup
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary, find_point
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.sessions.points import PointSummary, find_point
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from holdfast.repository.access import TenantAccess
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.reading.chunk_reader import ChunkReader, warnings_of
 from holdfast.repository.reading.index_search import IndexSearch
 

@@ -8,7 +8,7 @@ from holdfast.repository.copying.translation import Translation
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_STREAM
 from holdfast.repository.format.places import Located
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.map_reader import leaves

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from holdfast.repository.copying.known_chunks import KnownChunks
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format.places import Located
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, plan_ranges
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.backup_session import BackupSession

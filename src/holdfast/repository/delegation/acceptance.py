@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.errors import ConflictError, IntegrityError, UsageError
-from holdfast.repository.access import TenantAccess
-from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.delegation.backup_side import open_point_key, ordered_task
 from holdfast.repository.delegation.new_maps import check_new_map
 from holdfast.repository.delegation.new_packs import index_new_packs
@@ -20,9 +18,11 @@ from holdfast.repository.delegation.tasks import BackupTask, VolumeOrder
 from holdfast.repository.format import cbor, names
 from holdfast.repository.format.manifest import IMAGE, VOLUME_LIMIT_BYTES, Manifest, VolumeMap
 from holdfast.repository.format.plan import NO_PLAN
-from holdfast.repository.opening import Repository
-from holdfast.repository.renewal.renew import require_locks
-from holdfast.repository.sessions import WriterSession, read_point, record_commit
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.sessions.session import WriterSession, read_point, record_commit
+from holdfast.repository.upkeep.renewal.renew import require_locks
 from holdfast.repository.writing.backup_session import Counters
 from holdfast.repository.writing.commit import Copied, WrittenVolumes, commit_point
 

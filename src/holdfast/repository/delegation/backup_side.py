@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.domain.errors import ConflictError, IntegrityError, NotFoundError, ObjectNotFoundError, UsageError
-from holdfast.repository.access import TenantAccess
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.delegation.orders import order, ordered
@@ -19,13 +17,15 @@ from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.tasks import VOLUMES_LIMIT, BackupTask, Task, TenantPart, VolumeOrder
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, VolumeMap
-from holdfast.repository.listing import objects_under
-from holdfast.repository.opening import Repository
-from holdfast.repository.presence import is_there
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
-from holdfast.repository.sessions import WriterSession, end_without_point, open_session
+from holdfast.repository.sessions.session import WriterSession, end_without_point, open_session
+from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.presence import is_there
 from holdfast.repository.writing.parents import fixed_volumes, newest_parent
 from holdfast.repository.writing.terms import WritingTerms, terms_of
 

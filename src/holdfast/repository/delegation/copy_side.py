@@ -8,7 +8,6 @@ import dataclasses
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, UsageError
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
 from holdfast.repository.copying.base import Base, base_volumes, choose_base
 from holdfast.repository.copying.copy import require_two
@@ -28,10 +27,11 @@ from holdfast.repository.delegation.tasks import (
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.map_node import CUT_FIXED
 from holdfast.repository.format.origin import Origin
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary, find_point, load_manifest
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import open_session, pin_again
+from holdfast.repository.sessions.points import PointSummary, find_point, load_manifest
+from holdfast.repository.sessions.session import open_session, pin_again
 from holdfast.repository.writing.commit import Copied
 
 

@@ -15,7 +15,7 @@ from holdfast.repository.delegation.tasks import BackupTask, CopySource
 from holdfast.repository.delegation.worker_side import AllVolumes, Written, write_volumes
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Progress
-from holdfast.repository.signs_of_life import LivingProgress
+from holdfast.repository.sessions.signs_of_life import LivingProgress
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.parents import Method

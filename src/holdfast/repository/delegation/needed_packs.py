@@ -3,19 +3,19 @@
 from collections.abc import Iterable
 
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError
-from holdfast.repository.access import TenantAccess
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.places import PackRow
 from holdfast.repository.format.plan import Plan
-from holdfast.repository.opening import Repository
-from holdfast.repository.pack_directory import read_directory
-from holdfast.repository.plans import newest_plan
-from holdfast.repository.presence import is_there
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
+from holdfast.repository.trust.presence import is_there
 
 
 def data_keys_of(repository: Repository, rows: Iterable[PackRow]) -> dict[bytes, bytes]:

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
-from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT, depth_of
 from holdfast.repository.format.pack import FOOTER, HEADER_BYTES, TAG_BYTES
 from holdfast.repository.format.places import Located, PackRow
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.packs.chunk_index import ChunkIndex
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import MapReader, fetch_nodes

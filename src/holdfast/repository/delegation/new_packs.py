@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
-from holdfast.repository.access import TenantAccess
-from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.places import PackRow
+from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import ObjectInfo
-from holdfast.repository.pack_directory import PackDirectory, read_directory
+from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.packs.pack_directory import PackDirectory, read_directory
 
 
 def index_new_packs(

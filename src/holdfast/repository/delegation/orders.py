@@ -14,8 +14,8 @@ from holdfast.repository.delegation.scratch import SessionScratch
 from holdfast.repository.delegation.task_form import encode_task
 from holdfast.repository.delegation.tasks import Task
 from holdfast.repository.format import names
-from holdfast.repository.listing import objects_under
-from holdfast.repository.opening import Repository
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.trust.listing import objects_under
 
 _UNMARKED = bytes(32)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from holdfast.repository.delegation.tasks import Task
-from holdfast.repository.opening import Repository
+from holdfast.repository.opening.repository import Repository
 
 Ordered = TypeVar("Ordered", bound=Task, covariant=True)
 

@@ -13,11 +13,11 @@ from holdfast.repository.delegation.needed_packs import data_keys_of, needed_pac
 from holdfast.repository.delegation.orders import delete_scratch, order
 from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.tasks import VOLUMES_LIMIT, RestoreOrder, RestoreTask, TenantPart
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary, load_manifest
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import choose_volume
-from holdfast.repository.sessions import pin_again, unpin
+from holdfast.repository.sessions.points import PointSummary, load_manifest
+from holdfast.repository.sessions.session import pin_again, unpin
 
 
 @dataclass(frozen=True, slots=True)

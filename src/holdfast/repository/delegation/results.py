@@ -1,5 +1,5 @@
 """What a worker says came of its task (section 16): its word only, of which `acceptance.py` and
-`verification/acceptance.py` believe as little as they can.
+`health/verification/acceptance.py` believe as little as they can.
 """
 
 import struct

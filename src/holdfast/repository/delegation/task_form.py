@@ -10,7 +10,6 @@ from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import FormatError, UsageError
 from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE, SUITES
 from holdfast.repository.crypto.keys import KEY_BYTES, EpochKeys
 from holdfast.repository.delegation.facts import facts_of
@@ -35,6 +34,7 @@ from holdfast.repository.format.epoch import FIRST_EPOCH, KID_LIMIT
 from holdfast.repository.format.manifest import VOLUME_LIMIT_BYTES
 from holdfast.repository.format.origin import Backup
 from holdfast.repository.format.places import PACK_ROW, PackRow
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
 
 FORMAT = 1

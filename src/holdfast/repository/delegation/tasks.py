@@ -12,17 +12,17 @@ from functools import partial
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import PermissionDeniedError
-from holdfast.repository.access import TenantAccess
 from holdfast.repository.crypto.keys import EpochKeys, KeyRing
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.origin import Backup
 from holdfast.repository.format.places import PackRow
-from holdfast.repository.locks.locking_store import LockingStore
-from holdfast.repository.locks.terms import locking_from
+from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.trust.lock_terms import locking_from
+from holdfast.repository.trust.locking_store import LockingStore
 from holdfast.repository.writing.terms import WritingTerms
 
 VOLUMES_LIMIT = 1024

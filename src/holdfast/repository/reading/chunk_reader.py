@@ -15,15 +15,15 @@ from holdfast.domain.errors import (
     ObjectNotFoundError,
     PermissionDeniedError,
 )
-from holdfast.repository.access import TenantAccess
-from holdfast.repository.chunk_opening import OpenedChunk, open_whole
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import PACK_LIMIT_BYTES, PLAIN_LIMIT_BYTES, TAG_BYTES, ChunkCipher, ChunkEntry
 from holdfast.repository.format.places import Located, PackRow, Place
+from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.older_versions import older_versions
+from holdfast.repository.packs.chunk_opening import OpenedChunk, open_whole
 from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.trust.older_versions import older_versions
 
 GAP_LIMIT_BYTES = 64 * 1024
 RANGE_LIMIT_BYTES = 4 * 1024 * 1024

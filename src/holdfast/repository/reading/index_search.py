@@ -3,11 +3,11 @@
 import threading
 from collections.abc import Iterator
 
-from holdfast.repository.access import TenantAccess
 from holdfast.repository.format import names
 from holdfast.repository.format.places import Place
-from holdfast.repository.presence import is_there
-from holdfast.repository.run_shelf import RunShelf
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.packs.run_shelf import RunShelf
+from holdfast.repository.trust.presence import is_there
 
 
 class IndexSearch:

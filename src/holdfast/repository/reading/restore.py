@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.errors import NotFoundError, UsageError
-from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import BlockTarget
 from holdfast.repository.format.manifest import Manifest, VolumeMap
-from holdfast.repository.opening import Repository
-from holdfast.repository.points import PointSummary, load_manifest
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.volume_reader import VolumeReader
-from holdfast.repository.sessions import pinned
+from holdfast.repository.sessions.points import PointSummary, load_manifest
+from holdfast.repository.sessions.session import pinned
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from holdfast.domain.errors import FormatError
-from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import BlockTarget
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.places import Located
+from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, plan_ranges, warnings_of

@@ -8,12 +8,12 @@ from typing import BinaryIO
 
 from holdfast.domain.errors import UsageError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest, VolumeMap
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.points import find_point, load_manifest
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import WriterSession, ended_on_failure, living, open_session
+from holdfast.repository.sessions.points import find_point, load_manifest
+from holdfast.repository.sessions.session import WriterSession, ended_on_failure, living, open_session
 from holdfast.repository.writing.backup_session import BackupSession, Counters
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
 from holdfast.repository.writing.parents import Method, changes_since, fixed_volumes, newest_parent

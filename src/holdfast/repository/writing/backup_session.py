@@ -7,12 +7,12 @@ who may commit does so afterwards (`commit.py`).
 from collections import deque
 from dataclasses import dataclass, field
 
-from holdfast.repository.access import TenantAccess
-from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.places import Located, PackRow
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.writing.map_builder import NodeStore
 from holdfast.repository.writing.pack_writer import PackWriter
 from holdfast.repository.writing.resuming import NOTHING_TAKEN, TakenOver

@@ -8,13 +8,13 @@ import numpy as np
 import holdfast
 from holdfast.domain.errors import ConflictError, ObjectExistsError
 from holdfast.domain.time import format_time
-from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.format import index_run, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
 from holdfast.repository.format.origin import Origin
-from holdfast.repository.sessions import WriterSession, commit
+from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.sessions.session import WriterSession, commit
 
 _PARTS_LIMIT = 10_000
 

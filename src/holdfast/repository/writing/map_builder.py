@@ -5,14 +5,14 @@ Memory is one open node a level. What did not change is taken from the base tree
 
 from dataclasses import dataclass, field
 
-from holdfast.repository.chunk_index import ChunkIndex
-from holdfast.repository.compression import CompressionLevel, compress
 from holdfast.repository.crypto.keyed_hash import KeyedHash
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format import map_node
 from holdfast.repository.format.map_node import CUT_FIXED, CUT_STREAM, FANOUT
 from holdfast.repository.format.places import Located
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.packs.compression import CompressionLevel, compress
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.map_reader import MapReader
 from holdfast.repository.writing.pack_writer import PackWriter
 

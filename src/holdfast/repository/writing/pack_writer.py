@@ -8,16 +8,16 @@ from collections import deque
 from concurrent.futures import Future
 
 from holdfast.domain.errors import IntegrityError
-from holdfast.repository.access import TenantAccess
-from holdfast.repository.chunk_opening import open_chunk
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.pack import ChunkCipher, ChunkEntry, PackHeader
 from holdfast.repository.format.places import PackRow, Place
+from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import Buffer, StorageTerms
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.packs.chunk_opening import open_chunk
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 
 _UPLOADS_AT_ONCE = 3
 # Room for a pack is taken in such steps, so that it fits most of the packs after it too.

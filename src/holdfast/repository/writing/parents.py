@@ -7,8 +7,8 @@ from holdfast.domain.errors import IntegrityError, NotFoundError
 from holdfast.repository.block_source import BlockReference, BlockSource
 from holdfast.repository.format.manifest import IMAGE, Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
-from holdfast.repository.points import PointSummary, list_points, load_manifest
-from holdfast.repository.sessions import WriterSession
+from holdfast.repository.sessions.points import PointSummary, list_points, load_manifest
+from holdfast.repository.sessions.session import WriterSession
 
 
 class Method(Enum):

@@ -11,14 +11,14 @@ from itertools import count
 import numpy as np
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnsupportedFormatError
-from holdfast.repository.access import TenantAccess
 from holdfast.repository.block_source import ContentSource
-from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.places import Located, PackRow
 from holdfast.repository.format.session_checkpoint import SessionCheckpoint, VolumeBlocks
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.packs.chunk_index import ChunkIndex
 
 ReadCheckpoint = Callable[[int, int], SessionCheckpoint]
 _VolumeKey = tuple[str, int, frozenset[tuple[str, str]]]

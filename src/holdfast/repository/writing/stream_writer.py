@@ -6,12 +6,12 @@ from collections import deque
 from concurrent.futures import Future
 from typing import BinaryIO
 
-from holdfast.repository.compression import compress
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_STREAM
 from holdfast.repository.format.places import Located
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.packs.compression import compress
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Progress
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.map_builder import StreamMapBuilder

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
-from holdfast.repository.access import TenantAccess
-from holdfast.repository.chunk_index import ChunkIndex
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
 from holdfast.repository.format.plan import SERVES_ALL
-from holdfast.repository.listing import objects_under
+from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import ObjectInfo
-from holdfast.repository.sessions import WriterSession
+from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.packs.compression import CompressionLevel
+from holdfast.repository.sessions.session import WriterSession
+from holdfast.repository.trust.listing import objects_under
 
 _NO_RECORD: ledger_form.Record = {}
 

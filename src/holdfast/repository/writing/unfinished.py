@@ -20,11 +20,11 @@ from holdfast.repository.format import names
 from holdfast.repository.format import session_checkpoint as form
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.session_checkpoint import SessionCheckpoint
-from holdfast.repository.listing import objects_under
-from holdfast.repository.opening import Repository
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions import WriterSession, end_session
-from holdfast.repository.signs_of_life import last_sign
+from holdfast.repository.sessions.session import WriterSession, end_session
+from holdfast.repository.sessions.signs_of_life import last_sign
+from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.writing.resuming import NOTHING_TAKEN, TakenOver, checkpoints_of, take_over
 from holdfast.repository.writing.trail import TrailOwner
 

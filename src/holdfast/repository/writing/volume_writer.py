@@ -11,14 +11,14 @@ from itertools import groupby
 import numpy as np
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockContent, BlockReference, ContentSource
-from holdfast.repository.compression import compress
 from holdfast.repository.crypto.keyed_hash import KeyedHash
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.places import Located
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.packs.compression import compress
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch

@@ -6,7 +6,7 @@ from typing import Any
 from holdfast.repository.delegation.backup_side import PreparedBackup
 from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
-from holdfast.repository.opening import Repository
+from holdfast.repository.opening.repository import Repository
 
 
 @dataclasses.dataclass

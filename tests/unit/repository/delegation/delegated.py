@@ -20,9 +20,9 @@ from holdfast.repository.delegation.worker_side import run_backup_task, run_rest
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.points import find_point
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import find_point
 from holdfast.repository.surroundings import Surroundings
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVolume

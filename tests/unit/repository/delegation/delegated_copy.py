@@ -10,13 +10,13 @@ from holdfast.repository.delegation.scratch import SessionScratch, one_key
 from holdfast.repository.delegation.tasks import BackupTask
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.points import find_point
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import find_point
 from holdfast.repository.surroundings import Surroundings
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.worker.narrow_store import NarrowStore
-from tests.unit.repository.copied import Place
+from tests.unit.repository.copying.copied import Place
 
 READER = b"r" * 16
 

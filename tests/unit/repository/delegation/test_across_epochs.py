@@ -11,10 +11,10 @@ from holdfast.repository.delegation.orders import ordered, read_result
 from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import read_header
-from holdfast.repository.key_slots import Secret
-from holdfast.repository.opening import DEFAULT_TENANT, create_repository
-from holdfast.repository.rotation import rotate
+from holdfast.repository.keys.slots import Secret
+from holdfast.repository.opening.repository import DEFAULT_TENANT, create_repository
 from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from tests.faults.world import pattern
 from tests.unit.repository.delegation.delegated import WORKLOAD, Disks, back_up, restore, work

@@ -6,10 +6,10 @@ import pytest
 
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as pack_form
-from holdfast.repository.pack_directory import read_header
+from holdfast.repository.health.repair.quarries import of_the_source
+from holdfast.repository.health.repair.repair import repair
+from holdfast.repository.packs.pack_directory import read_header
 from holdfast.repository.progress import Silence
-from holdfast.repository.repair.quarries import of_the_source
-from holdfast.repository.repair.repair import repair
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume, sample

@@ -5,20 +5,20 @@ import pytest
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, NotFoundError, UsageError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import reprepare, write_task
 from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, prepare_copy
 from holdfast.repository.delegation.orders import scratch_of
 from holdfast.repository.format import names
-from holdfast.repository.points import list_points
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.rotation import rotate
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.upkeep.rotation import rotate
 from holdfast.repository.writing.parents import Method
 from holdfast.testing.deterministic_surroundings import SteppableClock
-from tests.unit.repository.copied import Place, copy, two_places
+from tests.unit.repository.copying.copied import Place, copy, two_places
+from tests.unit.repository.copying.test_copying import DISK, DUMP, noise
 from tests.unit.repository.delegation.delegated_copy import READER, copy_by_worker, ordered, prepared, told, worker
-from tests.unit.repository.test_copying import DISK, DUMP, noise
 
 FIRST = noise(1, 4)
 SECOND = noise(2, 1) + noise(1, 4)[BLOCK_SIZE_BYTES:]

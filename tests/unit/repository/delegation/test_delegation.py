@@ -2,12 +2,12 @@
 
 import pytest
 
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.format import names
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.points import find_point, list_points
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import find_point, list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.parents import Method
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings

@@ -18,12 +18,12 @@ from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack
 from holdfast.repository.format.map_node import CUT_STREAM, depth_of
 from holdfast.repository.format.places import Located
-from holdfast.repository.opening import DEFAULT_TENANT
-from holdfast.repository.points import list_points
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.opening.repository import DEFAULT_TENANT
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import MapReader
+from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.map_builder import FixedMapBuilder

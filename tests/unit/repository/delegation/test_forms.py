@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import ConflictError, FormatError, IntegrityError, UnsupportedFormatError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.compression import CompressionLevel
 from holdfast.repository.crypto.keyed_hash import SUITES
 from holdfast.repository.crypto.keys import EpochKeys
 from holdfast.repository.delegation.results import (
@@ -43,12 +42,13 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.origin import Backup
 from holdfast.repository.format.places import PackRow
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.parents import Method
 from holdfast.repository.writing.terms import IndexRunOffer, WritingTerms
 from holdfast.testing.deterministic_surroundings import SeededBytes
 from holdfast.testing.small_repository import put
-from tests.unit.repository import format_strategies as some
+from tests.unit.repository.format import format_strategies as some
 
 REFUSED = (IntegrityError, UnsupportedFormatError)
 SESSION = b"s" * 16

@@ -14,16 +14,16 @@ from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack
 from holdfast.repository.format.places import Located
-from holdfast.repository.points import find_point, list_points
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.points import find_point, list_points
+from holdfast.repository.sessions.session import retire
 from holdfast.testing.deterministic_surroundings import SteppableClock
 from holdfast.testing.small_repository import restored
 from tests.faults.world import collect, publish_plan
-from tests.unit.repository.copied import Place
+from tests.unit.repository.copying.copied import Place
+from tests.unit.repository.copying.test_copying import DISK, noise
 from tests.unit.repository.delegation.awaiting import Awaiting
 from tests.unit.repository.delegation.delegated_copy import copy_by_worker, prepared, told, worker
 from tests.unit.repository.delegation.test_forged_results import ROOT_LIES, Forger, moved
-from tests.unit.repository.test_copying import DISK, noise
 
 PACK_SIZE_BYTES = 600 * 1024
 DAY_SECONDS = 24 * 3600

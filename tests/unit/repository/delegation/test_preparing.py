@@ -12,8 +12,6 @@ from holdfast.domain.errors import (
     NotFoundError,
     UsageError,
 )
-from holdfast.repository.checking.check import check_repository
-from holdfast.repository.chunk_index import ChunkIndex
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import (
@@ -38,11 +36,13 @@ from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.manifest import CONFIGURATION_LIMIT_BYTES, Manifest
 from holdfast.repository.format.pack import open_body
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.points import find_point, list_points
-from holdfast.repository.prepared_chunk import PreparedChunk
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
+from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions import open_session, retire
+from holdfast.repository.sessions.points import find_point, list_points
+from holdfast.repository.sessions.session import open_session, retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.pack_writer import PackWriter
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings

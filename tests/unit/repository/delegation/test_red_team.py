@@ -17,10 +17,10 @@ from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind, open_object, read_header
 from holdfast.repository.format.pack import open_body
 from holdfast.repository.format.pack import read_header as read_pack_header
-from holdfast.repository.opening import DEFAULT_TENANT, Repository
-from holdfast.repository.points import find_point
+from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions import retire
+from holdfast.repository.sessions.points import find_point
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import sample

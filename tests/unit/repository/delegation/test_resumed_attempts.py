@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 
 from holdfast.domain.errors import IntegrityError
-from holdfast.repository.checking.check import check_repository
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup, reprepare, write_task
 from holdfast.repository.delegation.orders import delete_scratch, read_result
@@ -13,7 +12,8 @@ from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.format import names
 from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.format.session_checkpoint import SessionCheckpoint, VolumeBlocks
-from holdfast.repository.opening import DEFAULT_TENANT
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings

@@ -1,0 +1,118 @@
+"""Image backups whose end was not seen: the point was committed and could not be recorded, or an answer was lost.
+
+Each was written down before its session in the repository was opened, with the snapshots that it reads; these stay
+until it is settled. A commit and an end of that session exclude each other (ordering rule 4), so that asking for the
+end says which it was: the point is recorded as its task would have done it, or there will never be one.
+"""
+
+import threading
+from contextlib import suppress
+
+from holdfast.appliance.points.configurations import Configurations, configuration_in
+from holdfast.appliance.points.retention_work import RetentionWork
+from holdfast.appliance.ports.records import OpenBackup
+from holdfast.appliance.ports.repositories import BackedUp
+from holdfast.appliance.sessions.book import SessionBook
+from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.restore_point import PointKind, RestorePoint
+from holdfast.domain.session import LogLevel
+from holdfast.domain.time import parse_time
+
+_FIRST_ATTEMPT = 1
+
+
+class Settlement:
+    """Asked before each run of a policy, and every few minutes."""
+
+    def __init__(self, surface: Surface, book: SessionBook, retention: RetentionWork) -> None:
+        self._surface = surface
+        self._book = book
+        self._retention = retention
+        # Who has looked may write: a point that another one recorded, and a person deleted since, must not come back.
+        self._turn = threading.Lock()
+
+    def settle(self) -> list[str]:
+        """Settle every one that no task works on; a line for each that cannot be settled now."""
+        left = []
+        with self._turn:
+            for backup in self._surface.records.open_backups.all():
+                if self._is_under_way(backup):
+                    continue
+                try:
+                    self._settle(backup)
+                except HoldfastError as error:
+                    what = f"whether {backup.workload.id} has a restore point {backup.work} is not known yet"
+                    left.append(f"{what}: {error.what}: {error.why}")
+        return left
+
+    def _is_under_way(self, backup: OpenBackup) -> bool:
+        """Its task records it, or gives it up, by itself."""
+        try:
+            task = self._surface.records.sessions.task(backup.task_id)
+        except NotFoundError:
+            return False
+        return not task.state.final or self._surface.engine().running(backup.task_id)
+
+    def _settle(self, backup: OpenBackup) -> None:
+        if self._is_recorded(backup.work):
+            self._surface.records.open_backups.remove(backup.work)
+            return
+        found = self._committed(backup)
+        if found is None:
+            self._surface.records.open_backups.remove(backup.work)
+            self._retention.free(backup.workload, backup.snapshots.values())
+            return
+        done, sealed_configuration = found
+        record_point(self._surface, backup, done, sealed_configuration)
+        message = (
+            f"restore point {done.point} of {backup.workload.id} was committed although its task failed: it is listed"
+        )
+        with suppress(NotFoundError):
+            self._book.say(backup.session_id, message, LogLevel.WARNING, backup.task_id)
+        self._retention.release_bases(backup.workload)
+
+    def _is_recorded(self, point_id: str) -> bool:
+        try:
+            return self._surface.records.points.get(point_id).id == point_id
+        except NotFoundError:
+            return False
+
+    def _committed(self, backup: OpenBackup) -> tuple[BackedUp, bytes] | None:
+        """The point and its configuration, sealed; None where there will never be one, or nobody here knows where."""
+        if backup.repository not in {known.name for known in self._surface.records.repositories.all()}:
+            return None
+        tenant = self._surface.tenant(backup.workload.account)
+        with self._surface.repositories.open(backup.repository) as repository:
+            if repository.abandon(backup.work) is None:
+                return None
+            done = repository.accept_backup(backup.work, _FIRST_ATTEMPT, b"")
+            if done is None:
+                return None
+            try:
+                text = repository.point_volumes(done.point, tenant)[1]
+            except NotFoundError:
+                return None  # deleted in the repository itself
+        return done, Configurations(self._surface).seal(configuration_in(text, done.point))
+
+
+def record_point(surface: Surface, backup: OpenBackup, done: BackedUp, sealed_configuration: bytes) -> None:
+    """The appliance knows the point and the base snapshots that the next backup needs; nothing of it is open."""
+    point = RestorePoint(
+        id=done.point,
+        kind=PointKind.IMAGE_BACKUP,
+        workload=backup.workload,
+        policy=backup.policy,
+        created_at=parse_time(done.created),
+        size_bytes=done.size_bytes,
+        snapshots=backup.snapshots,
+        repository=backup.repository,
+        stored_bytes=done.stored_bytes,
+        parent=done.parent,
+        warnings=done.warnings,
+        session_id=backup.session_id,
+        flags=backup.flags,
+        as_of=backup.as_of,
+    )
+    surface.records.points.add(point, sealed_configuration)
+    surface.records.open_backups.remove(backup.work)

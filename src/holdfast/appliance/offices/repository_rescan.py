@@ -1,0 +1,100 @@
+"""Restore points that lie in a repository and that this appliance does not know: those of one that was lost.
+
+How an instance was made up stands sealed in its point. A policy does not: nothing but a person removes such a point.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from holdfast.appliance.desk.desk import Desk
+from holdfast.appliance.points.configurations import Configurations, configuration_in
+from holdfast.appliance.ports.repositories import BackupRepository
+from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.restore_point import PointKind, RestorePoint
+from holdfast.domain.time import parse_time
+from holdfast.domain.workload import Workload, WorkloadKind
+from holdfast.protocol.appliance_answers import RepositoryRescanned
+
+Found = Mapping[str, str | int]
+
+
+class RepositoryRescan(Desk):
+    """Takes on what is found."""
+
+    def rescan_repository(self, name: str) -> RepositoryRescanned:
+        """Take on every point of the registered accounts' instances; asked again it goes on where it stopped. Raises
+        what opening the repository raises; one point that cannot be taken on is a warning.
+        """
+        definition = self._records.repositories.get(name)
+        known = added = 0
+        # Its own that it does not know yet are no strangers.
+        warnings = self._workflows.settlement.settle()
+        with self._surface.repositories.open(name) as repository:
+            for account in self._records.accounts.all():
+                tenant = self._surface.tenant(account.name)
+                found = [one for one in repository.points(tenant) if _is_instance(one)]
+                newest = {str(one["workload"]): str(one["id"]) for one in found}
+                for one in found:
+                    try:
+                        is_new = self._take_on(repository, name, account.name, tenant, one, newest.values())
+                    except HoldfastError as error:
+                        warnings.append(f"restore point {one['id']} is left out: {error.what}: {error.why}")
+                        continue
+                    known += 1
+                    added += is_new
+        return RepositoryRescanned(definition.name, known, added, tuple(warnings))
+
+    def _take_on(
+        self,
+        repository: BackupRepository,
+        name: str,
+        account: str,
+        tenant: str,
+        found: Found,
+        newest: Iterable[str],
+    ) -> bool:
+        """Whether it was not known before."""
+        identifier = str(found["id"])
+        try:
+            self._records.points.get(identifier)
+        except NotFoundError:
+            pass
+        else:
+            return False
+        kind = PointKind.IMAGE_BACKUP if repository.archive_class is None else PointKind.ARCHIVE
+        volumes, sealed_in_point = repository.point_volumes(identifier, tenant)
+        configuration = configuration_in(sealed_in_point, identifier)
+        ids = {volume.device: volume.volume_id for volume in configuration.volumes}
+        # The next backup asks what changed since these, where they still stand.
+        bases = {
+            ids[volume.name]: volume.source["snapshot"]
+            for volume in volumes
+            if kind == PointKind.IMAGE_BACKUP
+            and identifier in newest
+            and volume.name in ids
+            and volume.source.get("snapshot")
+        }
+        point = RestorePoint(
+            id=identifier,
+            kind=kind,
+            workload=Workload(
+                WorkloadKind.EC2_INSTANCE,
+                account,
+                configuration.region,
+                configuration.instance_id,
+                configuration.name,
+            ),
+            policy="",
+            created_at=parse_time(str(found["created"])),
+            size_bytes=int(found["size_bytes"]),
+            snapshots=bases,
+            repository=name,
+            parent=str(found["parent"]) or None,
+            copy_of=str(found["copy_of"]) or None,
+        )
+        self._records.points.add(point, Configurations(self._surface).seal(configuration))
+        return True
+
+
+def _is_instance(found: Found) -> bool:
+    """Others are what the command line put there: a file, a device."""
+    return str(found["workload"]).startswith(f"{WorkloadKind.EC2_INSTANCE}/")

@@ -1,0 +1,133 @@
+"""What retention decided is done here: points go, and the snapshots that nothing else needs go with them.
+
+A snapshot goes before the record that names it: cut short in between, the record leads back to it.
+"""
+
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from holdfast.appliance.points.snapshot_tags import GONE
+from holdfast.appliance.policies.schedules import zone_of
+from holdfast.appliance.ports.cloud import Compute
+from holdfast.appliance.sessions.book import SessionBook
+from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.policy import Limit
+from holdfast.domain.restore_point import Flag, PointKind, RestorePoint, SnapshotPlace
+from holdfast.domain.retention import Verdict, base_snapshots_to_release, decide
+from holdfast.domain.session import LogLevel
+from holdfast.domain.tiers import limits_of
+from holdfast.domain.workload import Workload
+from holdfast.protocol.appliance_answers import StoredPolicy
+
+
+class RetentionWork:
+    """Removes points and frees snapshots."""
+
+    def __init__(self, surface: Surface, book: SessionBook) -> None:
+        self._surface = surface
+        self._book = book
+        self._turn = threading.Lock()
+
+    def apply(self, stored: StoredPolicy, session_id: str) -> int:
+        """Remove what the policy keeps no longer, and write down why and until when the others stay; how many points
+        went. One that resists does not keep the others.
+        """
+        removed = 0
+        for verdict in self.verdicts(stored):
+            if verdict.keep:
+                self.write_down(verdict)
+                continue
+            point = verdict.point
+            try:
+                self.remove(point)
+            except HoldfastError as error:
+                self._book.warn(session_id, f"restore point {point.id} could not be removed: {error.what}: {error.why}")
+                continue
+            removed += 1
+            message = f"restore point {point.id} of {point.workload.id} was removed: {verdict.why}"
+            self._book.say(session_id, message, LogLevel.INFO)
+        return removed
+
+    def verdicts(self, stored: StoredPolicy) -> list[Verdict]:
+        """What would become of each point of the policy. Points are older than their policy where an earlier one of
+        its name was removed: these stay until a person removes them. So do those that lack a snapshot: they are no
+        reason to remove whole ones.
+        """
+        policy, every = stored.policy, self._surface.records.points.of_policy(stored.policy.name)
+        known = [point for point in every if (point.found_at or point.created_at) >= stored.created_at]
+        points = [point for point in known if not point.missing]
+        now, verdicts = self._surface.surroundings.now(), list[Verdict]()
+        snapshots = {} if policy.snapshot is None else {Flag.DAILY: Limit(keep=policy.snapshot.keep)}
+        verdicts += decide(points, policy.name, PointKind.SNAPSHOT, snapshots, now)
+        if policy.backup is not None:
+            limits, zone = limits_of(policy.backup.retention), zone_of(policy.backup)
+            verdicts += decide(points, policy.name, PointKind.IMAGE_BACKUP, limits, now, zone)
+        return verdicts
+
+    def write_down(self, verdict: Verdict) -> None:
+        """The flags of a point that stays, and until when; nothing where they are what they were."""
+        self.change(verdict.point, flags=verdict.flags, keep_until=verdict.keep_until)
+
+    def remove(self, point: RestorePoint) -> None:
+        """Remove one point for good; asked again it goes on where it stopped."""
+        if point.repository is not None:
+            tenant = self._surface.tenant(point.workload.account)
+            with self._surface.repositories.open(point.repository) as repository:
+                repository.retire(point.id, tenant)
+        self._free_of(point)
+        if point.repository is None:
+            self._forget_description(point)
+        self._surface.records.points.remove(point.id)
+
+    def release_bases(self, workload: Workload) -> None:
+        """The newest image backup in each repository keeps its base snapshots; older ones lose theirs."""
+        points = self._of(workload)
+        for repository in sorted({point.repository for point in points if point.repository}):
+            chain = [point for point in points if point.repository == repository]
+            for point in base_snapshots_to_release(chain):
+                self._free_of(point)
+                self.change(point, snapshots={})
+
+    def _free_of(self, point: RestorePoint) -> None:
+        if point.session_id is not None:
+            self.free(point.workload, set(point.snapshots.values()), but=point.id, place=point.place)
+
+    def _forget_description(self, point: RestorePoint) -> None:
+        """What stays of its snapshots serves another point, and says no more that it is this one's."""
+        others = [one for one in self._of(point.workload) if one.id != point.id]
+        staying = set(point.snapshots.values()) & {one for other in others for one in other.snapshots.values()}
+        if staying and point.session_id is not None:
+            with suppress(NotFoundError):  # whoever deleted it has taken the description with it
+                self._compute(point.lies_in).tag_snapshots(tuple(sorted(staying)), GONE)
+
+    def free(
+        self, workload: Workload, snapshot_ids: Iterable[str], but: str = "", place: SnapshotPlace | None = None
+    ) -> None:
+        """Delete those of the snapshots that no point names, other than the point `but`, nor what may become one.
+        `place` says where they lie, if not beside their volumes.
+        """
+        named = {one for point in self._of(workload) if point.id != but for one in point.snapshots.values()}
+        named |= {one for backup in self._surface.records.open_backups.all() for one in backup.snapshots.values()}
+        where = place or SnapshotPlace(workload.account, workload.region)
+        free = tuple(sorted(set(snapshot_ids) - named))
+        if free:
+            self._compute(where).delete_snapshots(free)
+
+    def _compute(self, where: SnapshotPlace) -> Compute:
+        return self._surface.cloud.compute(self._surface.account(where.account), where.region)
+
+    def change(self, known: RestorePoint, **changes: Any) -> None:
+        """Of the point as it is now: who changes something else of it at the same time must not lose that."""
+        points = self._surface.records.points
+        with self._turn, suppress(NotFoundError):  # removed meanwhile
+            point = points.get(known.id)
+            changed = replace(point, **changes)
+            if changed != point:
+                points.put(changed)
+
+    def _of(self, workload: Workload) -> list[RestorePoint]:
+        return self._surface.records.points.of_workload(workload.account, workload.region, workload.id)

@@ -1,0 +1,124 @@
+"""A restore from a repository, as the fleet sees it: a worker that writes new snapshots, one for each volume."""
+
+from collections.abc import Mapping
+
+from holdfast.appliance.ports.cloud import Ownership, VolumeOrder, WorkerOrder
+from holdfast.appliance.ports.repositories import PreparedWork, VolumeTarget
+from holdfast.appliance.restores.order import RestoreOrders
+from holdfast.appliance.restores.plan import RestorePlanner, Source
+from holdfast.appliance.surface import OWN_ACCOUNT, Surface
+from holdfast.appliance.workers.errands import ErrandFacts
+from holdfast.domain import ownership
+from holdfast.domain.cloud_ledger import LedgerRow
+from holdfast.domain.restore_point import RestorePoint
+
+GIB = 1024**3
+
+
+class RestoreErrand:
+    """Its temporary snapshots bear the tags of the attempt from their first moment, and are in the ledger before:
+    what a lost worker has left is found by both.
+    """
+
+    def __init__(self, surface: Surface, planner: RestorePlanner, orders: RestoreOrders, facts: ErrandFacts) -> None:
+        self._surface = surface
+        self._planner = planner
+        self._orders = orders
+        self._facts = facts
+
+    @property
+    def facts(self) -> ErrandFacts:
+        """As given."""
+        return self._facts
+
+    def prepare(self, attempt: int) -> PreparedWork:
+        """Pin the point, and write where each volume goes."""
+        facts, (source, volumes) = self._facts, self._wanted()
+        point, tags = source.point, tags_of(self._owner(attempt))
+        targets = []
+        for device, volume in volumes.items():
+            about = f"Holdfast: restore of {point.workload.id} {device}"
+            facts_of = {"kind": "ebs", "region": facts.region, "description": about, "tags": tags}
+            size_gib = -(-source.sizes_bytes[device] // GIB)
+            targets.append(VolumeTarget(device, {**facts_of, "volume_size_gib": size_gib, **_encryption(volume)}))
+            self._surface.records.ledger.intend(self._row(attempt, device))
+        tenant = self._surface.tenant(point.workload.account)
+        with self._surface.repositories.open(point.repository or "") as repository:
+            return repository.prepare_restore(facts.work, attempt, point.id, tenant, targets)
+
+    def order(self, owner: Ownership, work: PreparedWork) -> WorkerOrder:
+        """A worker in the region of the restore."""
+        source, volumes = self._wanted()
+        return WorkerOrder(
+            owner=owner,
+            repository_location=work.location,
+            repository_session=work.session,
+            writes_snapshots=True,
+            kms_key_arns=tuple(sorted({one.kms_key_id for one in volumes.values() if one.kms_key_id})),
+            volume_bytes=sum(source.sizes_bytes[device] for device in volumes),
+        )
+
+    def finished(self, attempt: int) -> bool:
+        """Whether there is a result."""
+        return self.restored(attempt) is not None
+
+    def restored(self, attempt: int) -> dict[str, str] | None:
+        """Device -> snapshot id."""
+        with self._surface.repositories.open(self._repository()) as repository:
+            told = repository.restored(self._facts.work, attempt)
+        return None if told is None else {device: facts["snapshot_id"] for device, facts in told.items()}
+
+    def note_created(self, attempt: int, snapshots: Mapping[str, str]) -> None:
+        """The ledger knows their ids."""
+        ledger, now = self._surface.records.ledger, self._surface.surroundings.now()
+        for device, snapshot_id in snapshots.items():
+            ledger.created(ledger.intend(self._row(attempt, device)).id, snapshot_id, now)
+
+    def share(self, snapshots: Mapping[str, str]) -> None:
+        """Workers write into the appliance's account: another account must be able to read what they wrote."""
+        workload = self._point().workload
+        if self._surface.account(workload.account).role_arn is not None:
+            own = self._surface.cloud.compute(OWN_ACCOUNT, self._facts.region)
+            own.share_snapshots(tuple(snapshots.values()), self._surface.tenant(workload.account))
+
+    def end(self) -> None:
+        """The point need not be pinned any more."""
+        with self._surface.repositories.open(self._repository()) as repository:
+            repository.end_reading(self._facts.work)
+
+    def _wanted(self) -> tuple[Source, Mapping[str, VolumeOrder]]:
+        """What is restored, and the volumes that are made of it."""
+        wish = self._orders.of(self._facts.session_id).wish
+        source = self._planner.source(wish.point)
+        return source, self._planner.volumes(wish, source)
+
+    def _point(self) -> RestorePoint:
+        return self._surface.records.points.get(self._orders.of(self._facts.session_id).wish.point)
+
+    def _repository(self) -> str:
+        return self._point().repository or ""
+
+    def _row(self, attempt: int, device: str) -> LedgerRow:
+        facts, token = self._facts, f"restore/{self._facts.task_id}/{attempt}/{device}"
+        return self._surface.intent(self._owner(attempt), "snapshot", OWN_ACCOUNT.name, facts.region, token)
+
+    def _owner(self, attempt: int) -> Ownership:
+        return self._surface.owner(self._facts.session_id, self._facts.task_id, ownership.RESTORE, attempt)
+
+
+def _encryption(volume: VolumeOrder) -> dict[str, str | bool]:
+    """As the volume that is made of the snapshot will be: no block of an encrypted one lies anywhere in clear."""
+    if volume.kms_key_id is not None:
+        return {"encrypted": True, "kms_key_arn": volume.kms_key_id}
+    return {"encrypted": True} if volume.encrypted else {}
+
+
+def tags_of(owner: Ownership) -> dict[str, str]:
+    """The tags by which something is known as ours."""
+    return {
+        ownership.APPLIANCE: owner.appliance_id,
+        ownership.SESSION: owner.session_id,
+        ownership.TASK: owner.task_id,
+        ownership.ATTEMPT: str(owner.attempt),
+        ownership.PURPOSE: owner.purpose,
+    }

@@ -1,0 +1,74 @@
+"""Every repository is collected once a day, by the appliance itself: retention and people retire points, and free
+nothing.
+
+When the next one falls due follows from the last one, whoever asked for it; that stands in the list of sessions, so a
+restart changes nothing. A repository that is new here waits its first day: who has just lost an appliance restores.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from holdfast.appliance.desk.desk import LEAVING
+from holdfast.appliance.surface import Surface, derived_id
+from holdfast.appliance.upkeep.scheduler import TRIGGER
+from holdfast.domain.collection import CollectionWish
+from holdfast.domain.session import Session, SessionKind, State
+from holdfast.domain.time import format_time, parse_time
+
+# Since when each repository is looked after: {name: time}.
+_KNOWN_SINCE = "collections-known-since"
+
+# Opens and starts a session of that id for a repository of that name.
+Start = Callable[[str, str, CollectionWish, str], Session]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRhythm:
+    """How long after a collection the next one falls due; sooner where backups have held it up."""
+
+    every: timedelta = timedelta(days=1)
+    after_hold_up: timedelta = timedelta(hours=1)
+
+
+class CollectionClock:
+    """Asked every minute. It waits for no backup: what holds a collection up is gone by the next one."""
+
+    def __init__(self, surface: Surface, start: Start, rhythm: CollectionRhythm) -> None:
+        self._surface = surface
+        self._start = start
+        self._rhythm = rhythm
+
+    def tick(self) -> list[str]:
+        """Start what is due now; the ids of the sessions."""
+        now, started = self._surface.surroundings.now(), list[str]()
+        if self._surface.records.settings.get(LEAVING):
+            return started
+        for name, since in self._known_since(now).items():
+            due = self._due(name, since)
+            if due is not None and due <= now:
+                session_id = derived_id("collection", name, format_time(due))
+                started.append(self._start(session_id, name, CollectionWish(wait_minutes=0), TRIGGER).id)
+        return started
+
+    def _known_since(self, now: datetime) -> dict[str, datetime]:
+        settings = self._surface.records.settings
+        before: dict[str, str] = settings.get(_KNOWN_SINCE) or {}
+        names = [repository.name for repository in self._surface.records.repositories.all()]
+        known = {name: before.get(name, format_time(now)) for name in names}
+        if known != before:
+            settings.put(_KNOWN_SINCE, known)
+        return {name: parse_time(since) for name, since in known.items()}
+
+    def _due(self, name: str, since: datetime) -> datetime | None:
+        """None while one runs."""
+        sessions = self._surface.records.sessions
+        for last in sessions.page(before=None, limit=1, kind=SessionKind.COLLECT_GARBAGE, subject=name):
+            if not last.state.final:
+                return None
+            if last.created_at < since:
+                break  # of another repository, which had this name
+            if last.state == State.WARNING and last.ended_at is not None:
+                return last.ended_at + self._rhythm.after_hold_up
+            return last.created_at + self._rhythm.every
+        return since + self._rhythm.every

@@ -1,0 +1,323 @@
+"""Check a repository: every small object opened, every map walked, packs read on demand; damage named with whom it
+hurts.
+
+Read only. What is counted as looked at was looked at: a map that cannot be walked to its end is damage, never a
+smaller count.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
+from holdfast.repository.health.checking.object_check import check_small_object
+from holdfast.repository.health.checking.pack_check import read_packs
+from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.progress import Progress
+from holdfast.repository.reading.reachability import Reachability, Reachable
+from holdfast.repository.sessions.session import is_retired, read_point, retired_of
+from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.presence import is_there
+from holdfast.repository.trust.standing_packs import StandingPacks
+
+_SMALL = (
+    names.KEYS,
+    names.EPOCHS,
+    names.TENANTS,
+    names.INDEX,
+    names.LEDGER,
+    names.PLANS,
+    names.RETIRED,
+    names.SESSIONS,
+)
+_TRIES = 3
+# What a collection may remove between the list and the look; which index runs must be there is asked for by name.
+_MAY_GO = (names.INDEX, names.SESSIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Hurt:
+    """A restore point that damage hurts, and which of its volumes."""
+
+    point_id: str
+    workload: str
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A damaged or missing object; `hurt` is empty where every point still restores. `harmless`: nor will it hurt any
+    later one, for a plan lets nobody build upon it any more.
+    """
+
+    object: str
+    why: str
+    hurt: tuple[Hurt, ...]
+    harmless: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What was looked at, and what was found. `unreferenced_packs` are left-overs, no damage. `packs_cold` were to be
+    read and would have to be retrieved first: of them what the store says was compared.
+    """
+
+    objects: int
+    packs: int
+    packs_read: int
+    read_bytes: int
+    points: int
+    unreferenced_packs: int
+    packs_cold: int
+    cold_bytes: int
+    damage: tuple[Damage, ...]
+
+    @property
+    def harmful(self) -> tuple[Damage, ...]:
+        """What asks for something to be done."""
+        return tuple(damage for damage in self.damage if not damage.harmless)
+
+
+@dataclass(slots=True)
+class _Findings:
+    """Damage by object, as it is found; the first reason stands. `passed`: what nobody may build upon, damaged or
+    not.
+    """
+
+    whys: dict[str, str] = field(default_factory=dict)
+    passed: set[str] = field(default_factory=set)
+    hurt: dict[str, dict[str, tuple[str, set[str]]]] = field(default_factory=dict)
+
+    def add(
+        self, error: HoldfastError, fallback: str = "", hurting: Manifest | None = None, volumes: tuple[str, ...] = ()
+    ) -> None:
+        missing = (error.key,) if isinstance(error, ObjectNotFoundError) else ()
+        for key in getattr(error, "objects", missing) or (fallback,):
+            self.add_object(key, error.why, hurting, volumes)
+
+    def add_object(self, key: str, why: str, hurting: Manifest | None = None, volumes: tuple[str, ...] = ()) -> None:
+        self.whys.setdefault(key, why)
+        if hurting is not None:
+            names_hurt = self.hurt.setdefault(key, {}).setdefault(hurting.session.hex(), (hurting.workload, set()))[1]
+            names_hurt.update(volumes)
+
+    def report(self) -> tuple[Damage, ...]:
+        return tuple(
+            Damage(
+                key,
+                why,
+                tuple(
+                    Hurt(point, workload, tuple(sorted(volumes)))
+                    for point, (workload, volumes) in sorted(self.hurt.get(key, {}).items())
+                ),
+                key in self.passed and key not in self.hurt,
+            )
+            for key, why in sorted(self.whys.items())
+        )
+
+
+def check_repository(repository: Repository, read_percent: int | None, progress: Progress) -> CheckReport:
+    """Check everything but the packs' data, and with `read_percent` (1 to 100) so much of that too, chosen at
+    random.
+
+    A collection at the same time takes packs away that were needed when the check began: where one may have, the check
+    is made again before anything is called damage.
+    """
+    for _try in range(_TRIES):
+        before = _newest_epoch(repository)
+        report = _checked(repository, read_percent, progress)
+        if not report.damage or not _was_collected(repository, before, report):
+            break
+        progress.note("a collection has removed packs meanwhile: the check begins again")
+    return report
+
+
+def _newest_epoch(repository: Repository) -> int | None:
+    """None where the plan does not open, which the check says itself."""
+    try:
+        return newest_plan(repository.sealed).epoch
+    except IntegrityError:
+        return None
+
+
+def _was_collected(repository: Repository, before: int | None, report: CheckReport) -> bool:
+    """Whether a plan stands that explains why something is missing."""
+    try:
+        plan = newest_plan(repository.sealed)
+    except IntegrityError:
+        return False
+    condemned = {names.pack(pack) for pack in plan.condemned}
+    missing = {damage.object for damage in report.damage if not is_there(repository.store, damage.object)}
+    return bool(missing) and (plan.epoch != before or not condemned.isdisjoint(missing))
+
+
+def _checked(repository: Repository, read_percent: int | None, progress: Progress) -> CheckReport:
+    repository.ledger.refresh()
+    findings = _Findings()
+    objects = _check_small(repository, findings)
+    manifests = _manifests(repository, findings)
+    objects += len(manifests) + 1
+    _check_index_runs(repository, manifests, findings)
+    _pass_condemned(repository, findings)
+    packs = StandingPacks(repository.store)
+    walk = Reachability(repository, packs)
+    reachable: list[tuple[Manifest, VolumeMap, Reachable]] = []
+    for manifest in manifests:
+        for volume in manifest.volumes:
+            try:
+                found = walk.of_volume(manifest, volume)
+            except IntegrityError as no_keys:  # without its tenant's keys nothing of the volume opens
+                findings.add(no_keys, "", manifest, (volume.name,))
+                continue
+            reachable.append((manifest, volume, found))
+            for error in found.damage:
+                findings.add(error, f"the block map of {volume.name}", manifest, (volume.name,))
+    sizes = {names.pack(pack): size for pack, size in packs.listed.items()}
+    for key, why in walk.passed_over().items():
+        findings.add_object(key, why)
+    needed = _needed(manifests, reachable, findings, packs, walk)
+    dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
+    # Without every tenant's keys a whole pack could not be told from a damaged one.
+    provable = read_percent is not None and not any(key.startswith(names.TENANTS) for key in findings.whys)
+    chosen = [key for key in sizes if provable and dice.random() * 100 < (read_percent or 0)]
+    progress.total(sum(sizes[key] for key in chosen))
+    read_bytes, cold_bytes, packs_cold = 0, 0, 0
+    written = {names.pack(pack.pack): pack for manifest in manifests for pack in manifest.packs}
+    for key, finding in read_packs(repository, chosen, written):
+        progress.advance(sizes[key])
+        if finding.cold:
+            packs_cold += 1
+            cold_bytes += finding.size_bytes
+        else:
+            read_bytes += finding.size_bytes
+        if finding.why:
+            findings.add_object(key, finding.why)
+            for manifest, volume in needed.get(key, ()):
+                if walk.volume_lacks(manifest, volume, key):
+                    findings.add_object(key, finding.why, manifest, (volume.name,))
+    return CheckReport(
+        objects=objects + len(sizes),
+        packs=len(sizes),
+        packs_read=len(chosen) - packs_cold,
+        read_bytes=read_bytes,
+        points=len(manifests),
+        unreferenced_packs=len(sizes.keys() - needed.keys()),
+        packs_cold=packs_cold,
+        cold_bytes=cold_bytes,
+        damage=findings.report(),
+    )
+
+
+def _check_small(repository: Repository, findings: _Findings) -> int:
+    """Open every object that is neither pack nor point; the number looked at. `config` was opened already."""
+    count = 0
+    for error in repository.ledger.damage:
+        findings.add(error)
+    under = repository.ledger.state.plan_epoch
+    if under and not is_there(repository.store, names.plan(under)):
+        findings.add_object(names.plan(under), "it is missing: points were made under that plan")
+    for kid in repository.epochs.kids[1:]:
+        if not is_there(repository.store, names.epoch(kid)):
+            findings.add_object(names.epoch(kid), "it is missing: whoever has a slot of that epoch opens nothing")
+    for prefix in _SMALL:
+        for info in objects_under(repository.store, prefix):
+            count += 1
+            try:
+                check_small_object(repository, info.key)
+            except ObjectNotFoundError as error:
+                if prefix not in _MAY_GO:
+                    findings.add(error, info.key)
+            except (IntegrityError, UnsupportedFormatError) as error:
+                findings.add(error, info.key)
+    return count
+
+
+def _manifests(repository: Repository, findings: _Findings) -> list[Manifest]:
+    """Every live point that opens; those that should be there and do not open are damage. LIST only adds (rule 5)."""
+    state = repository.ledger.state
+    keys = {str(record["point"]): record for record in state.live.values()}
+    listed = [info.key for info in objects_under(repository.store, names.POINTS)]
+    every = list(dict.fromkeys([*keys, *listed]))
+    retired = retired_of(repository, map(names.session_of_point, every))
+    manifests = []
+    for key in every:
+        gone = names.session_of_point(key) in retired
+        record = None if gone else keys.get(key)
+        label = str(record["workload"]) if record else "unknown"
+        try:
+            manifest = read_point(repository, key)
+        except (IntegrityError, UnsupportedFormatError) as error:
+            findings.add(error, key)
+            if not gone:
+                findings.hurt.setdefault(key, {})[key.rsplit("/", 1)[1]] = (label, {"all"})
+            continue
+        if manifest is not None and not gone:
+            manifests.append(manifest)
+            if not (_is_known(repository, manifest.session) or is_retired(repository, manifest.session)):
+                why = f"it is missing, or the ledger lost a record: it does not know the point {key}"
+                findings.add_object(names.retired(manifest.session), why)
+        elif record is not None:
+            findings.add_object(key, "the ledger says that it is a restore point, but it is not there")
+            findings.hurt.setdefault(key, {})[key.rsplit("/", 1)[1]] = (label, {"all"})
+    return manifests
+
+
+def _is_known(repository: Repository, session: bytes) -> bool:
+    """Whether the ledger counts a session as open or live; read again, for others write meanwhile."""
+    ledger = repository.ledger
+    if ledger.damage or session in ledger.state.live or session in ledger.state.open:
+        return True
+    state = ledger.refresh()
+    return session in state.live or session in state.open
+
+
+def _check_index_runs(repository: Repository, manifests: list[Manifest], findings: _Findings) -> None:
+    """Runs in force must be there; their loss costs deduplication and hurts no point."""
+    try:
+        plan = newest_plan(repository.sealed)
+    except IntegrityError:
+        return  # named already; which runs are in force cannot be told
+    listed = {info.key for info in objects_under(repository.store, names.INDEX)}
+    expected = {key for manifest in manifests if manifest.plan_epoch >= plan.epoch for key in manifest.index_runs}
+    in_force = expected | plan.index_runs
+    for key in sorted(in_force - listed):
+        if not is_there(repository.store, key):
+            findings.add_object(key, "it is missing")
+    if plan.epoch:
+        findings.passed |= listed - in_force
+
+
+def _pass_condemned(repository: Repository, findings: _Findings) -> None:
+    """Nobody builds upon a condemned pack: damage in it hurts those points alone that have no other copy."""
+    try:
+        plan = newest_plan(repository.sealed)
+    except IntegrityError:
+        return  # named already
+    findings.passed |= {names.pack(pack) for pack in plan.condemned}
+
+
+def _needed(
+    manifests: list[Manifest],
+    reachable: list[tuple[Manifest, VolumeMap, Reachable]],
+    findings: _Findings,
+    packs: StandingPacks,
+    walk: Reachability,
+) -> dict[str, list[tuple[Manifest, VolumeMap]]]:
+    """Which volumes need which pack; packs that are missing or of a wrong size are damage on the spot."""
+    needed: dict[bytes, list[tuple[Manifest, VolumeMap]]] = {}
+    for manifest, volume, found in reachable:
+        for pack in found.packs:
+            needed.setdefault(pack, []).append((manifest, volume))
+    written: dict[bytes, StoredPack] = {pack.pack: pack for m in manifests for pack in m.packs}
+    for pack, volumes in needed.items():
+        size = packs.size_bytes(pack)
+        expected = written[pack].size_bytes if pack in written else size
+        if size is None or size != expected:
+            why = "it is missing" if size is None else f"it has {size} bytes where {expected} were written"
+            findings.add_object(names.pack(pack), why)
+            for manifest, volume in volumes:
+                if size is None or walk.volume_lacks(manifest, volume, names.pack(pack)):
+                    findings.add_object(names.pack(pack), why, manifest, (volume.name,))
+    return {names.pack(pack): volumes for pack, volumes in needed.items()}

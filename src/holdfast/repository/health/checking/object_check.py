@@ -1,0 +1,69 @@
+"""Open one small object by its key and decode it: what `check` does to everything that is neither pack nor point."""
+
+from collections.abc import Callable
+
+from holdfast.domain.errors import FormatError
+from holdfast.repository.delegation.results import decode_result
+from holdfast.repository.delegation.task_form import decode_task
+from holdfast.repository.format import (
+    acknowledgement,
+    alive,
+    epoch,
+    index_run,
+    key_slot,
+    ledger,
+    names,
+    plan,
+    retirement,
+    session_checkpoint,
+    tenant,
+)
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.opening.repository import Repository
+
+
+def check_small_object(repository: Repository, key: str) -> None:
+    """Raises IntegrityError or UnsupportedFormatError naming the object unless it is whole, of this repository and
+    well-formed.
+
+    Names that the format does not know are left alone: another program's, or an unfinished probe.
+    """
+    prefix = next((prefix for prefix in (names.CHECKPOINTS, *_DECODERS, names.KEYS) if key.startswith(prefix)), None)
+    if key.startswith(names.SESSIONS):
+        prefix = next((part for part in _SCRATCH if f"/{part}" in key), None)
+    if prefix is None:
+        return
+    data = repository.store.get(key)
+    if prefix == names.KEYS:
+        slot = key_slot.decode(data, key)
+        if slot.repository != repository.master.repository or names.slot(slot.slot) != key:
+            raise FormatError(f"{key} is a foreign key slot", why="it names another repository or slot", key=key)
+        return
+    kind, decode = _DECODERS.get(prefix) or _SCRATCH[prefix]
+    body = repository.sealed.open(key, data, kind)[1]
+    try:
+        decode(body)
+    except FormatError as error:
+        error.objects = (key,)
+        raise
+
+
+_Decoders = dict[str, tuple[Kind, Callable[[bytes], object]]]
+
+_DECODERS: _Decoders = {
+    names.CHECKPOINTS: (Kind.LEDGER_CHECKPOINT, ledger.decode_checkpoint),
+    names.TENANTS: (Kind.TENANT, tenant.decode),
+    names.EPOCHS: (Kind.EPOCH, epoch.decode),
+    names.INDEX: (Kind.INDEX_RUN, index_run.decode),
+    names.LEDGER: (Kind.LEDGER_BATCH, ledger.decode_batch),
+    names.PLANS: (Kind.PLAN, plan.decode),
+    names.RETIRED: (Kind.RETIREMENT, retirement.decode),
+}
+# By what the name begins with below the session's.
+_SCRATCH: _Decoders = {
+    names.ACKNOWLEDGEMENT: (Kind.ACKNOWLEDGEMENT, acknowledgement.decode),
+    names.ALIVE: (Kind.ALIVE, alive.decode),
+    names.TASK: (Kind.TASK, decode_task),
+    names.RESULT: (Kind.RESULT, decode_result),
+    names.SESSION_CHECKPOINT: (Kind.SESSION_CHECKPOINT, session_checkpoint.decode),
+}

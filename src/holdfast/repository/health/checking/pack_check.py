@@ -1,0 +1,94 @@
+"""Read a pack whole and open everything in it: digest, header, directory, every chunk, every id (section 8)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.repository.format import names
+from holdfast.repository.format import pack as form
+from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.pack import OpenedPack
+from holdfast.repository.object_store import Buffer
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.whole_pack import bad_chunks, chunk_type_of
+from holdfast.repository.trust.few_at_once import few_at_once
+from holdfast.repository.trust.listing import objects_under
+
+
+@dataclass(frozen=True, slots=True)
+class PackFinding:
+    """What is wrong with a pack, "" for nothing. `chunks` are the ids that do not open; none means the pack as a
+    whole. `cold`: it lies in an archive class, and only what the store says of it was compared. `tenant`: the id of the
+    one whose keys open it, where one's do.
+    """
+
+    why: str = ""
+    chunks: frozenset[bytes] = frozenset()
+    size_bytes: int = 0
+    cold: bool = False
+    tenant: bytes = b""
+
+
+def read_packs(
+    repository: Repository, keys: Iterable[str], written: Mapping[str, StoredPack]
+) -> Iterator[tuple[str, PackFinding]]:
+    """The same of several, a few at once; `written`: what manifests recorded of them, where they did."""
+    return few_at_once(repository.surroundings, lambda key: read_pack(repository, key, written.get(key)), keys)
+
+
+def read_pack(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
+    """Everything that a pack can prove of itself, and that it is the one its manifest recorded, where one did."""
+    try:
+        data = repository.store.get(key)
+        return _examine(repository, key, data, written)
+    except NeedsRetrievalError:
+        return _from_without(repository, key, written)
+    except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError) as error:
+        return PackFinding(why=error.why)
+
+
+def _from_without(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
+    """Of a cold pack: size and checksum as the store has them (section 17)."""
+    found = repository.store.head(key)
+    size_bytes = found.size_bytes
+    if written is None or (size_bytes == written.size_bytes and found.sha256 in (None, written.sha256)):
+        return PackFinding(size_bytes=size_bytes, cold=True)
+    return PackFinding("it is not the pack that its manifest recorded", size_bytes=size_bytes, cold=True)
+
+
+def _examine(repository: Repository, key: str, data: Buffer, written: StoredPack | None) -> PackFinding:
+    trailer, sha256 = form.digest(memoryview(data)[:-32])  # one pass tells both
+    broken = "" if trailer == memoryview(data)[-32:] else "its SHA-256 does not match its bytes"
+    header = form.read_header(data, key)
+    if header.repository != repository.master.repository or names.pack(header.pack) != key:
+        return PackFinding(broken or "its header names another repository or pack", size_bytes=len(data))
+    if written is not None and sha256 != written.sha256 and not broken:
+        return PackFinding("it is whole, but not the pack that its manifest recorded", size_bytes=len(data))
+    best: tuple[int, PackFinding] | None = None
+    for tenant_id in _tenants(repository):
+        session = repository.epochs.of(header.kid).session_keys(tenant_id, header.session)
+        cipher_key = session.of_pack(header.pack, holds_maps=header.holds_maps)
+        try:
+            opened = form.open_body(data, cipher_key, key)
+        except IntegrityError as error:
+            finding = PackFinding(broken or error.why, size_bytes=len(data))
+            best = best or (1 << 62, finding)
+            continue
+        chunks = _bad_chunks(repository, tenant_id, opened, data)
+        why = broken or (f"{len(chunks)} of its {len(opened.entries)} chunks do not open" if chunks else "")
+        if best is None or len(chunks) < best[0]:
+            best = len(chunks), PackFinding(why, chunks, len(data), tenant=tenant_id)
+        if not chunks:
+            break
+    return PackFinding("no tenant's keys could be read") if best is None else best[1]
+
+
+def _tenants(repository: Repository) -> list[bytes]:
+    """A pack does not say whose it is; a repository has few tenants. A LIST adds to those in use, it never takes away
+    (rule 5)."""
+    listed = [info.key.removeprefix(names.TENANTS) for info in objects_under(repository.store, names.TENANTS)]
+    return list(dict.fromkeys([*repository.known_tenants(), *map(bytes.fromhex, listed)]))
+
+
+def _bad_chunks(repository: Repository, tenant_id: bytes, opened: OpenedPack, data: Buffer) -> frozenset[bytes]:
+    return bad_chunks(opened, data, repository.tenant_by_id(tenant_id).keys.chunk_key(chunk_type_of(opened)))

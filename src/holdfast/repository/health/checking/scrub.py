@@ -1,0 +1,210 @@
+"""Scrub: is every stored object as it was written? Asked of its last 32 bytes, so without any key (section 1).
+
+Reads only. What is missing can be told where numbers are dense; that objects are the right ones, and whom damage
+hurts, `check.py` says, which has the keys.
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from holdfast.domain.errors import (
+    IntegrityError,
+    NeedsRetrievalError,
+    NotFoundError,
+    ObjectNotFoundError,
+    UnsupportedFormatError,
+)
+from holdfast.repository.format import envelope, key_slot, names
+from holdfast.repository.format import pack as pack_form
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.object_store import ObjectInfo, ObjectStore
+from holdfast.repository.progress import Progress
+from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.trust.few_at_once import few_at_once
+from holdfast.repository.trust.presence import is_there
+
+_FOREIGN_NAMED = 100
+# What a collection or the end of a session may remove between the list and the look.
+_MAY_GO = (names.PACKS, names.INDEX, names.SESSIONS, names.LEASES, names.KEYS)
+# With the first number there is, and the digits of its name.
+_DENSE = ((names.LEDGER, 1, 20), (names.PLANS, 1, 20), (names.EPOCHS, 2, 10))
+_BEGINNINGS = frozenset({envelope.MAGIC_STEM, pack_form.MAGIC[:6], key_slot.MAGIC[:6]})
+# A prefix of another one comes after it.
+KINDS_UNDER = {
+    names.CONFIG: (Kind.CONFIG,),
+    names.EPOCHS: (Kind.EPOCH,),
+    names.TENANTS: (Kind.TENANT,),
+    names.POINTS: (Kind.MANIFEST, Kind.TOMBSTONE),
+    names.INDEX: (Kind.INDEX_RUN,),
+    names.CHECKPOINTS: (Kind.LEDGER_CHECKPOINT,),
+    names.LEDGER: (Kind.LEDGER_BATCH,),
+    names.PLANS: (Kind.PLAN,),
+    names.RETIRED: (Kind.RETIREMENT,),
+    names.SESSIONS: (Kind.ACKNOWLEDGEMENT, Kind.ALIVE, Kind.TASK, Kind.RESULT, Kind.SESSION_CHECKPOINT),
+    names.LEASES: (Kind.LEASE,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Blemish:
+    """A stored object that is not as it was written, or one that is missing."""
+
+    object: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubReport:
+    """What was counted and what was read. `packs_cold` were to be read and would have to be retrieved first. `foreign`:
+    how many files are none of the repository's; the first ones are in `foreign_keys`.
+    """
+
+    objects: int
+    stored_bytes: int
+    packs: int
+    packs_read: int
+    read_bytes: int
+    packs_cold: int
+    cold_bytes: int
+    foreign: int
+    foreign_keys: tuple[str, ...]
+    damage: tuple[Blemish, ...]
+
+
+def scrub(store: ObjectStore, surroundings: Surroundings, percent: int, progress: Progress) -> ScrubReport:
+    """Read every object, and of the packs so many percent (1 to 100), chosen at random.
+
+    Raises NotFoundError where there is nothing of a repository.
+    """
+    own, foreign, foreign_keys = _listed(store)
+    if not own:
+        raise NotFoundError(
+            f"there is no repository at {store.location}",
+            why=f"{foreign} files lie there, none of them a repository's" if foreign else "nothing lies there",
+            cure="check the location",
+        )
+    dice = random.Random(surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
+    chosen = [info for info in own if not _is_pack(info.key) or dice.random() * 100 < percent]
+    progress.total(sum(info.size_bytes for info in chosen))
+    repository = _identity(store)
+    damage = dict(_missing(store, own))
+    read_bytes, packs_cold, cold_bytes = 0, 0, 0
+    examined = few_at_once(surroundings, lambda info: _examine(store, info, repository), chosen)
+    for info, found in examined:
+        progress.advance(info.size_bytes)
+        read_bytes += found.read_bytes
+        if found.cold:
+            packs_cold += 1
+            cold_bytes += info.size_bytes
+        if found.why:
+            damage.setdefault(info.key, found.why)
+    return ScrubReport(
+        objects=len(own),
+        stored_bytes=sum(info.size_bytes for info in own),
+        packs=sum(_is_pack(info.key) for info in own),
+        packs_read=sum(_is_pack(info.key) for info in chosen) - packs_cold,
+        read_bytes=read_bytes,
+        packs_cold=packs_cold,
+        cold_bytes=cold_bytes,
+        foreign=foreign,
+        foreign_keys=tuple(foreign_keys),
+        damage=tuple(Blemish(key, why) for key, why in sorted(damage.items())),
+    )
+
+
+def _listed(store: ObjectStore) -> tuple[list[ObjectInfo], int, list[str]]:
+    """The repository's objects, and what else lies there."""
+    own: list[ObjectInfo] = []
+    foreign, foreign_keys = 0, list[str]()
+    for info in store.list(""):
+        if names.is_object(info.key):
+            own.append(info)
+            continue
+        foreign += 1
+        if len(foreign_keys) < _FOREIGN_NAMED:
+            foreign_keys.append(info.key)
+    return own, foreign, foreign_keys
+
+
+def _is_pack(key: str) -> bool:
+    return key.startswith(names.PACKS)
+
+
+def _identity(store: ObjectStore) -> bytes | None:
+    """The repository's id as `config` says in the clear; None where that is damaged or missing, which is named."""
+    try:
+        return envelope.read_header(store.get(names.CONFIG), names.CONFIG).repository
+    except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError):
+        return None
+
+
+def _missing(store: ObjectStore, own: Iterable[ObjectInfo]) -> Iterator[tuple[str, str]]:
+    """What must be there because of what is: `config`, and every number below the highest. A LIST does not say that
+    something is missing, a HEAD does (rule 5).
+    """
+    listed = {info.key for info in own}
+    expected = [(names.CONFIG, "it is missing, and without it the repository does not open")]
+    for prefix, first, digits in _DENSE:
+        numbers = [int(key.removeprefix(prefix)) for key in listed if _is_numbered(key, prefix)]
+        expected += [
+            (f"{prefix}{number:0{digits}d}", "it is missing, and later ones are there")
+            for number in range(first, max(numbers, default=0))
+        ]
+    for key, why in expected:
+        if key not in listed and not is_there(store, key):
+            yield key, why
+
+
+def _is_numbered(key: str, prefix: str) -> bool:
+    return key.startswith(prefix) and "/" not in key.removeprefix(prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """`why` is "" for an object that is as it was written."""
+
+    why: str
+    read_bytes: int = 0
+    cold: bool = False
+
+
+def _examine(store: ObjectStore, info: ObjectInfo, repository: bytes | None) -> _Examined:
+    if info.size_bytes > envelope.OBJECT_LIMIT_BYTES:
+        return _Examined(f"it has {info.size_bytes} bytes, more than any object of a repository")
+    try:
+        data = memoryview(store.get(info.key))
+    except NeedsRetrievalError:
+        return _Examined("", cold=True)
+    except ObjectNotFoundError:
+        return _Examined("" if info.key.startswith(_MAY_GO) else "it is missing")
+    try:
+        return _Examined(_why(info.key, data, repository), len(data))
+    except IntegrityError as error:
+        return _Examined(error.why, len(data))
+    except UnsupportedFormatError:
+        return _Examined("", len(data))  # whole, and of a newer Holdfast
+
+
+def _why(key: str, data: memoryview, repository: bytes | None) -> str:
+    """What is wrong with these bytes under that name, "" for nothing; may raise it instead."""
+    if not data:
+        return "it is empty"
+    if bytes(data[:6]) not in _BEGINNINGS:
+        return "it does not begin as an object of a repository does: overwritten, or another file in its place"
+    if _is_pack(key):
+        if bytes(data[-pack_form.FOOTER.size :])[8:16] != pack_form.END_MAGIC:
+            return f"it is cut short, or its end is overwritten: {len(data)} bytes, and no footer"
+        envelope.check_digest(data, key)
+        header = pack_form.read_header(data, key)
+        right, owner = names.pack(header.pack) == key, header.repository
+    elif key.startswith(names.KEYS):
+        slot = key_slot.decode(data, key)
+        right, owner = names.slot(slot.slot) == key, slot.repository
+    else:
+        described = envelope.read_header(data, key)
+        kinds = next(kinds for prefix, kinds in KINDS_UNDER.items() if key.startswith(prefix))
+        right, owner = described.kind in kinds, described.repository
+    if not right:
+        return "it is whole, but another object than its name says"
+    return "" if repository in (None, owner) else "it is whole, but of another repository than `config`"

@@ -1,0 +1,184 @@
+"""One tenant's hurt chunks: found by walking the maps of its points, and mended from wherever their bytes still are.
+
+A chunk is settled when a sound pack that no plan condemns has it: one that had it before, or one of the workshop's.
+"""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.format import map_node, names
+from holdfast.repository.format.manifest import VolumeMap
+from holdfast.repository.format.map_node import CUT_FIXED, FANOUT, MapNode
+from holdfast.repository.format.places import Located, Place
+from holdfast.repository.health.repair.map_rebuilding import MapRebuilder
+from holdfast.repository.health.repair.pack_health import PackHealth
+from holdfast.repository.health.repair.quarry import Quarry
+from holdfast.repository.health.repair.workshop import Workshop
+from holdfast.repository.object_store import Buffer
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.compression import CompressionLevel, compress
+from holdfast.repository.packs.prepared_chunk import PreparedChunk
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import fetch_nodes
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A chunk and where it stands: node or block `number` of its level, which begins at that byte of the volume."""
+
+    chunk: Located
+    number: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """One volume, and where else its bytes are."""
+
+    volume: VolumeMap
+    quarries: Sequence[Quarry]
+
+
+class Mender:
+    """`survivors`: for every pack that is hurt or gone, the packs that have now what points need of it; `mended`: which
+    chunks these are. Used from one thread.
+    """
+
+    def __init__(self, repository: Repository, health: PackHealth, workshop: Workshop, in_force: Iterable[str]) -> None:
+        access = repository.access(workshop.tenant)
+        prefix = names.index_runs(access.keys.tenant)
+        own = tuple(key for key in sorted(in_force) if key.startswith(prefix))
+        self._in_force = IndexSearch(dataclasses.replace(access, index_runs=lambda: own))
+        self._keys = access.keys
+        self._health = health
+        self._workshop = workshop
+        self._search = IndexSearch(access)
+        self._readers = {kind: ChunkReader(access, kind, self._search) for kind in (CHUNK_TYPE_DATA, CHUNK_TYPE_MAP)}
+        self._whole: set[bytes] = set()
+        self._now: dict[tuple[bytes, int], bytes | None] = {}
+        self._plain: dict[bytes, bytes] = {}
+        self.survivors: dict[bytes, set[bytes]] = defaultdict(set)
+        self.mended: dict[bytes, set[bytes]] = defaultdict(set)
+
+    def walk(self, volume: VolumeMap, quarries: Sequence[Quarry]) -> dict[bytes, set[bytes]]:
+        """Mend what is hurt of a volume; what stays so, by pack."""
+        lost: dict[bytes, set[bytes]] = defaultdict(set)
+        if volume.root is not None:
+            self._row(_Walk(volume, quarries), [_Spot(volume.root, 0, 0)], volume.depth - 1, lost)
+        return lost
+
+    def _row(self, walk: _Walk, spots: Iterable[_Spot], level: int, lost: dict[bytes, set[bytes]]) -> bool:
+        """Nodes of one level and all below them; whether they are whole."""
+        unknown = {spot.chunk.id: spot for spot in spots if spot.chunk.id not in self._whole}
+        readable = [spot for spot in unknown.values() if self._settled(walk, spot, level, CHUNK_TYPE_MAP, lost)]
+        nodes = self._nodes([spot.chunk for spot in readable], level, walk.volume.cut)
+        whole = len(readable) == len(unknown)
+        for spot in readable:
+            if self._below(walk, spot, nodes[spot.chunk.id], lost):
+                self._whole.add(spot.chunk.id)
+            else:
+                whole = False
+        return whole
+
+    def _below(self, walk: _Walk, spot: _Spot, node: MapNode, lost: dict[bytes, set[bytes]]) -> bool:
+        if node.level:
+            return self._row(walk, _children(walk.volume, spot, node), node.level - 1, lost)
+        if all(self._health.is_sound(row.pack) for row in node.packs):
+            return True
+        children = _children(walk.volume, spot, node)
+        settled = [self._settled(walk, child, -1, CHUNK_TYPE_DATA, lost) for child in children]
+        return all(settled)
+
+    def _nodes(self, items: list[Located], level: int, cut: int) -> dict[bytes, MapNode]:
+        mended = {item.id: self._plain[item.id] for item in items if item.id in self._plain}
+        nodes = fetch_nodes(self._readers[CHUNK_TYPE_MAP], [one for one in items if one.id not in mended], level, cut)
+        nodes.update((one, map_node.decode(plain, level=level, cut=cut)) for one, plain in mended.items())
+        return nodes
+
+    def _settled(self, walk: _Walk, spot: _Spot, level: int, chunk_type: int, lost: dict[bytes, set[bytes]]) -> bool:
+        """Whether a sound pack has the chunk, by now."""
+        chunk, pack = spot.chunk, spot.chunk.place.pack.pack
+        if self._health.is_sound(pack):
+            return True
+        self._health.miss(pack)
+        name = chunk.id, chunk_type
+        if name not in self._now:
+            self._now[name] = self._from_here(chunk, chunk_type)
+        there = self._now[name]
+        if there is None:
+            there = self._now[name] = self._from_elsewhere(walk, spot, level, chunk_type)
+        if there is None:
+            lost[pack].add(chunk.id)
+            return False
+        self.survivors[pack].add(there)
+        self.mended[pack].add(chunk.id)
+        return True
+
+    def _from_here(self, chunk: Located, chunk_type: int) -> bytes | None:
+        """From this repository: in a sound pack already by a run in force, or else copied from wherever it opens."""
+        reader = self._readers[chunk_type]
+        own = self._workshop.index.find(chunk.id, chunk_type)
+        for place in [*([] if own is None else [own]), *self._in_force.places(chunk.id, chunk_type)]:
+            if not self._health.may_be_relied_on(place.pack.pack):
+                continue
+            if chunk_type == CHUNK_TYPE_DATA:
+                return place.pack.pack  # opened and hashed when all packs were read
+            opened = reader.open_at(chunk.id, place)
+            if opened is not None:
+                self._plain[chunk.id] = bytes(opened.plain)
+                return place.pack.pack
+        try:
+            opened = reader.open_one(chunk)
+        except (IntegrityError, NeedsRetrievalError, ObjectNotFoundError):
+            return None
+        if chunk_type == CHUNK_TYPE_MAP:
+            self._plain[chunk.id] = bytes(opened.plain)
+        prepared = PreparedChunk(chunk.id, len(opened.plain), opened.compression, bytes(opened.stored))
+        return self._workshop.store(prepared, chunk_type).pack.pack
+
+    def _from_elsewhere(self, walk: _Walk, spot: _Spot, level: int, chunk_type: int) -> bytes | None:
+        """Out of the volume's bytes, where another repository or the source has them."""
+        for quarry in walk.quarries:
+            plain = self._quarried(walk.volume, quarry, spot, level, chunk_type)
+            if plain is None:
+                continue
+            if chunk_type == CHUNK_TYPE_MAP:
+                self._plain[spot.chunk.id] = bytes(plain)
+            compression, stored = compress(plain, CompressionLevel.DEFAULT)
+            prepared = PreparedChunk(spot.chunk.id, len(plain), compression, stored)
+            return self._workshop.store(prepared, chunk_type).pack.pack
+        return None
+
+    def _quarried(self, volume: VolumeMap, quarry: Quarry, spot: _Spot, level: int, chunk_type: int) -> Buffer | None:
+        if chunk_type == CHUNK_TYPE_MAP:
+            if volume.cut != CUT_FIXED:
+                return None
+            return MapRebuilder(self._keys, self._places, volume, quarry).node(level, spot.number, spot.chunk.id)
+        plain = quarry.read(spot.offset, spot.chunk.place.plain_length)
+        if plain is None or self._keys.chunk_key(CHUNK_TYPE_DATA).of(plain) != spot.chunk.id:
+            return None
+        return plain
+
+    def _places(self, chunk: bytes, chunk_type: int) -> list[Place]:
+        """Where the chunk is said to lie, by the workshop and by every run that there is."""
+        own = self._workshop.index.find(chunk, chunk_type)
+        return list(dict.fromkeys([*([] if own is None else [own]), *self._search.places(chunk, chunk_type)]))
+
+
+def _children(volume: VolumeMap, spot: _Spot, node: MapNode) -> Iterator[_Spot]:
+    """What a node refers to, with where it stands."""
+    offset = spot.offset
+    for at in range(node.count):
+        chunk = node.located(at)
+        number = spot.number * FANOUT + at
+        if volume.cut == CUT_FIXED:
+            offset = number * volume.block_size_bytes * FANOUT**node.level
+        if chunk is None:
+            continue
+        yield _Spot(chunk, number, offset)
+        offset += node.spans[at] if node.spans else chunk.place.plain_length

@@ -1,0 +1,67 @@
+"""What reading every pack whole came to: which are sound, which are damaged, which are missing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.health.checking.pack_check import read_packs
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.progress import Progress
+from holdfast.repository.trust.standing_packs import StandingPacks
+from holdfast.repository.upkeep.collection.index_runs import IndexRuns
+
+
+@dataclass(slots=True)
+class PackHealth:
+    """`damaged` and `missing` say why, by pack: missing are those that a run in force names and no plan condemns, and
+    what turns out to be needed. `unnamed`: sound packs that no run in force names, with their tenants' ids; looked
+    for only where a run does not open.
+    """
+
+    plan: Plan
+    packs: StandingPacks
+    damaged: Mapping[bytes, str]
+    missing: set[bytes]
+    unnamed: Mapping[bytes, bytes]
+    read_bytes: int
+    _sound: dict[bytes, bool] = field(default_factory=dict)
+
+    def is_sound(self, pack: bytes) -> bool:
+        """Whether everything in it opens."""
+        if pack not in self._sound:
+            self._sound[pack] = pack not in self.damaged and self.packs.stands(pack)
+        return self._sound[pack]
+
+    def miss(self, pack: bytes) -> None:
+        """A point needs it; it is missing unless it stands, or a collection has removed it."""
+        if pack not in self.damaged and pack not in self.plan.condemned and not self.packs.stands(pack):
+            self.missing.add(pack)
+
+    def may_be_relied_on(self, pack: bytes) -> bool:
+        """Whether it may be named as a survivor (rule 4.4)."""
+        return self.is_sound(pack) and pack not in self.plan.condemned
+
+
+def read_health(
+    repository: Repository, plan: Plan, runs: IndexRuns, written: Mapping[str, StoredPack], progress: Progress
+) -> PackHealth:
+    """Read every pack. `written`: what manifests recorded of them."""
+    packs = StandingPacks(repository.store)
+    named = runs.named
+    damaged: dict[bytes, str] = {}
+    unnamed: dict[bytes, bytes] = {}
+    read_bytes = 0
+    progress.total(sum(packs.listed.values()))
+    keys = {names.pack(pack): pack for pack in packs.listed}
+    for key, finding in read_packs(repository, keys, written):
+        pack = keys[key]
+        progress.advance(packs.listed[pack])
+        read_bytes += finding.size_bytes
+        if finding.why:
+            damaged[pack] = finding.why
+        elif runs.unreadable and pack not in named and not finding.cold:
+            unnamed[pack] = finding.tenant
+    missing = {pack for pack in named - plan.condemned if not packs.stands(pack)}
+    return PackHealth(plan, packs, damaged, missing, unnamed, read_bytes)

@@ -1,0 +1,64 @@
+"""Which quarries there are for a volume: the same one in another repository, or the source that it was made from."""
+
+from collections.abc import Callable, Sequence
+
+from holdfast.domain.time import parse_time
+from holdfast.repository.block_source import BlockSource
+from holdfast.repository.copying.backups_here import backup_of
+from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.format.origin import Backup
+from holdfast.repository.health.repair.quarry import Quarry, of_source, of_volume
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.sessions.points import PointSummary, list_points, load_manifest
+
+# A volume's best quarries; most blocks of a volume are the same in the points next to it.
+Quarries = Callable[[Manifest, VolumeMap], Sequence[Quarry]]
+
+_NEIGHBOURS = 4
+
+
+def none(manifest: Manifest, volume: VolumeMap) -> Sequence[Quarry]:
+    """Nothing but the repository itself."""
+    return ()
+
+
+def together(*several: Quarries) -> Quarries:
+    """Those of one, then those of the next."""
+    return lambda manifest, volume: [quarry for quarries in several for quarry in quarries(manifest, volume)]
+
+
+def of_another_repository(other: Repository, here: bytes) -> Quarries:
+    """Points of the same workload there: copies of the same backup first, then those nearest in time. `here`: the id of
+    the repository that is repaired.
+    """
+    points = list_points(other)
+
+    def quarries(manifest: Manifest, volume: VolumeMap) -> Sequence[Quarry]:
+        backup = Backup(here, manifest.session) if manifest.origin is None else manifest.origin.backup
+        near = sorted(
+            (point for point in points if point.workload == manifest.workload),
+            key=lambda point: (backup_of(other, point) != backup, _apart(point, manifest)),
+        )
+        found = []
+        for point in near[:_NEIGHBOURS]:
+            there = load_manifest(other, point)
+            access = other.access(there.tenant)
+            found += [of_volume(access, one) for one in there.volumes if one.name == volume.name]
+        return found
+
+    return quarries
+
+
+def _apart(point: PointSummary, manifest: Manifest) -> float:
+    """Seconds between the two."""
+    return abs((parse_time(point.created) - parse_time(manifest.created)).total_seconds())
+
+
+def of_the_source(source: BlockSource, point: bytes, volume_name: str) -> Quarries:
+    """The source, for that volume of that point."""
+    quarry = of_source(source)
+
+    def quarries(manifest: Manifest, volume: VolumeMap) -> Sequence[Quarry]:
+        return [quarry] if manifest.session == point and volume.name == volume_name else []
+
+    return quarries

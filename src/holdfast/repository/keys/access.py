@@ -1,0 +1,46 @@
+"""One party's way to one tenant's data: a store, and the keys that this party holds.
+
+All that moves data, writing and reading, takes this and never the master key: the command line and the appliance make
+it of an open repository, a worker of its task. So there is one data path, and what a party may open is decided by what
+is in its key ring.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from holdfast.domain.archive import ArchiveClass
+from holdfast.repository.crypto.keys import KeyRing
+from holdfast.repository.format import envelope, index_run
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.index_run import IndexRun
+from holdfast.repository.object_store import Buffer, ObjectStore
+from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.trust.older_versions import open_newest_good
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TenantAccess:
+    """`index_runs` names every index run that this party may search for chunks that moved; `archive_class` is where
+    data packs go, None for a standard repository.
+    """
+
+    store: ObjectStore
+    surroundings: Surroundings
+    keys: KeyRing
+    pack_size_bytes: int
+    index_runs: Callable[[], Iterable[str]]
+    archive_class: ArchiveClass | None = None
+
+    def read_index_run(self, key: str) -> IndexRun:
+        """An index run of the tenant. Raises ObjectNotFoundError, IntegrityError."""
+        return open_newest_good(self.store, key, lambda data: self._index_run(key, data))
+
+    def _index_run(self, key: str, data: Buffer) -> IndexRun:
+        body = envelope.open_object(
+            data,
+            kinds=(Kind.INDEX_RUN,),
+            kind_key=lambda kid: self.keys.epoch(kid).index,
+            object_key=key,
+            repository=self.keys.repository,
+        )[1]
+        return index_run.decode(body)

@@ -1,0 +1,246 @@
+"""The ledger in a store: read to its end, append, checkpoint (ordering rules 2, 4, 5, 10)."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from holdfast.domain.errors import (
+    ConflictError,
+    FormatError,
+    IntegrityError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    RollbackError,
+    UnavailableError,
+)
+from holdfast.repository.format import ledger as form
+from holdfast.repository.format import names
+from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.epoch import FIRST_EPOCH
+from holdfast.repository.format.ledger import Batch, LedgerState, Record
+from holdfast.repository.keys.sealed_store import SealedStore
+from holdfast.repository.object_store import Buffer
+from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.older_versions import all_keys, older_versions, open_newest_good
+
+_FIRST_WINDOW = 2
+_LAST_WINDOW = 32
+_NAMED_MISSING = 1000
+HOW_TO_ACCEPT = (
+    "find out who did it; then `holdfast repository show URL --accept-ledger`, or for an appliance "
+    "`holdfast repository rescan NAME --accept-ledger`, accepts what is there now"
+)
+
+
+class Ledger:
+    """One party's view of the ledger; `state` is as of the last `refresh` or `append`.
+
+    A damaged batch hides what it recorded and nothing else: it is kept in `damage`, reading goes on behind it, so
+    that a
+    restore never fails for it; points that it may have hidden are found by their keys. Nothing is appended to such a
+    ledger.
+    """
+
+    def __init__(self, sealed: SealedStore) -> None:
+        self._sealed = sealed
+        self.state = LedgerState()
+        self._kid = FIRST_EPOCH
+        self.damage: list[IntegrityError] = []
+
+    def open(self, *, hidden: bool = False) -> LedgerState:
+        """Begin at the newest checkpoint that opens and read to the end. `hidden`: also one that a delete marker hides,
+        for where locks hold it the batches before it may be gone (rule 9.2).
+        """
+        store = self._sealed.store
+        hints = all_keys(store, names.CHECKPOINTS) if hidden else [one.key for one in store.list(names.CHECKPOINTS)]
+        summed = newest_checkpoint(self._sealed, hints)
+        if summed is not None:
+            self.state, self._kid = summed
+        self.refresh()
+        while self._cross_gap():
+            self.refresh()
+        return self.state
+
+    def refresh(self) -> LedgerState:
+        """Read on by GET of dense numbers until there is none (rule 4); a LIST is never asked for the end."""
+        window = _FIRST_WINDOW
+        while True:
+            first = self.state.sequence + 1
+            fetched = list(self._sealed.surroundings.transfer.map(self._fetch, range(first, first + window)))
+            ended = None in fetched
+            found = [data for data in fetched[: fetched.index(None) if ended else None] if data is not None]
+            self._take(found)
+            if ended:
+                return self.state
+            window = min(window * 4, _LAST_WINDOW)
+
+    def _cross_gap(self) -> bool:
+        """Whether there are batches behind the end that was read: presence in a LIST is a fact (rule 5). Then what is
+        missing before them is damage, and reading goes on with the first that is there."""
+        behind = self._listed_behind(self.state.sequence)
+        if behind is None:
+            return False
+        if self._fetch(self.state.sequence + 1) is not None:
+            return True  # appended since
+        missing = [names.ledger(number) for number in range(self.state.sequence + 1, behind)[:_NAMED_MISSING]]
+        self.damage.append(
+            IntegrityError(
+                f"the ledger has a gap before {names.ledger(behind)}",
+                why="it is missing",
+                cure="bring the missing objects back from a copy of the store; restores go on without them",
+                objects=tuple(missing),
+            )
+        )
+        self.state = dataclasses.replace(self.state, sequence=behind - 1, head=b"")
+        return True
+
+    def _listed_behind(self, sequence: int) -> int | None:
+        """The first batch that a LIST shows after that sequence."""
+        first = next(objects_under(self._sealed.store, names.LEDGER, names.ledger(sequence)), None)
+        if first is None or first.key.startswith(names.CHECKPOINTS):
+            return None
+        return int(first.key.removeprefix(names.LEDGER))
+
+    def _take(self, found: list[Buffer]) -> None:
+        """Add the objects that follow the state's sequence, each checked in itself and against the one before."""
+        batches: list[tuple[Batch, bytes]] = []
+        sequence, head = self.state.sequence, self.state.head
+        for data in found:
+            sequence += 1
+            try:
+                batch, sha256 = self._newest_good(sequence, data, head)
+            except IntegrityError as error:
+                self.damage.append(error)
+                batch, sha256 = Batch(sequence, head, "", ()), b""
+            batches.append((batch, sha256))
+            head = sha256
+        self.state = form.apply(self.state, batches)
+
+    def append(self, *records: Record, opening: bytes | None = None) -> None:
+        """Add records after whatever others have added meanwhile, and see them acknowledged.
+
+        `opening`: a session that must not be known yet, so that of two who open it one does. Raises ConflictError where
+        it is, the IntegrityError of a damaged ledger, whose chain cannot be continued.
+        """
+        while True:
+            if self.damage:
+                raise self.damage[0]
+            if opening is not None and (opening in self.state.open or opening in self.state.live):
+                raise ConflictError(
+                    f"session {opening.hex()} was opened already",
+                    why="somebody else did, or an answer was lost",
+                    cure="run it again",
+                )
+            sequence = self.state.sequence + 1
+            batch = Batch(sequence, self.state.head, self._sealed.surroundings.timestamp(), tuple(records))
+            try:
+                sha256 = self._sealed.write(Kind.LEDGER_BATCH, names.ledger(sequence), form.encode_batch(batch))
+            except ObjectExistsError as error:
+                if self.refresh().sequence < sequence:
+                    raise UnavailableError(
+                        f"{names.ledger(sequence)} is there and cannot be read",
+                        why="the store refuses its name and does not give its bytes",
+                        cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
+                    ) from error
+                continue
+            self.state = form.apply(self.state, [(batch, sha256)])
+            if sequence % form.CHECKPOINT_EVERY == 0:
+                self._checkpoint()
+            return
+
+    def require_head(self, sequence: int, head: bytes) -> None:
+        """Rule 10: the ledger must still hold what was remembered; RollbackError when it was set back or replaced."""
+        if sequence == 0 or (self.state.sequence == sequence and self.state.head == head):
+            return
+        self._require(sequence, head)
+
+    def require_standing(self) -> None:
+        """The same for the end of what was read, before one that was open for long is built upon."""
+        if self.state.sequence and self.state.head:
+            self._require(self.state.sequence, self.state.head)
+
+    def _require(self, sequence: int, head: bytes) -> None:
+        data = self._fetch(sequence)
+        if data is not None and self.damage:
+            return  # damage is reported as damage, not as another ledger
+        if data is None or hashlib.sha256(data).digest() != head:
+            raise RollbackError(
+                f"the ledger of {self._sealed.store.location} is not the one seen here before",
+                why=f"record {sequence}, remembered from an earlier use, is "
+                f"{'gone' if data is None else 'another one'}: the store was set back, or replaced",
+                cure=HOW_TO_ACCEPT,
+            )
+
+    def _fetch(self, sequence: int) -> Buffer | None:
+        try:
+            return self._sealed.store.get(names.ledger(sequence))
+        except ObjectNotFoundError:
+            return None
+
+    def _decode(self, sequence: int, data: Buffer, head: bytes) -> Batch:
+        key = names.ledger(sequence)
+        batch = form.decode_batch(self._sealed.open(key, data, Kind.LEDGER_BATCH)[1])
+        kid = read_header(data, key).kid
+        if kid < self._kid:
+            raise FormatError(
+                f"{key} is of key epoch {kid}",
+                why=f"epoch {self._kid} stands before it, which who has only an older key cannot have read",
+                cure="find out who has the older master key and may write here",
+                key=key,
+            )
+        self._kid = kid
+        if batch.sequence != sequence or (head and batch.previous != head):
+            raise FormatError(
+                f"the ledger's chain breaks at {key}", why="it does not follow the object before it", key=key
+            )
+        return batch
+
+    def _newest_good(self, sequence: int, data: Buffer, head: bytes) -> tuple[Batch, bytes]:
+        """The batch, with the SHA-256 of its object: of these bytes, or else of an older version (rule 9.5)."""
+        try:
+            return self._decode(sequence, data, head), hashlib.sha256(data).digest()
+        except IntegrityError as error:
+            damage = error
+        key, store = names.ledger(sequence), self._sealed.store
+        for version in older_versions(store, key):
+            older = store.get(key, version=version)
+            try:
+                return self._decode(sequence, older, head), hashlib.sha256(older).digest()
+            except IntegrityError:
+                continue  # the newest one's damage is reported
+        raise damage
+
+    def _checkpoint(self) -> None:
+        try:
+            body = form.encode_checkpoint(self.state)
+            self._sealed.write(Kind.LEDGER_CHECKPOINT, names.checkpoint(self.state.sequence), body)
+        except ObjectExistsError:
+            return  # another process reached the same sequence and wrote the same sum
+
+
+def newest_checkpoint(sealed: SealedStore, keys: Iterable[str]) -> tuple[LedgerState, int] | None:
+    """Of checkpoints the newest that opens, or of which an older version does, with its key epoch."""
+
+    def opened(key: str, data: Buffer) -> tuple[LedgerState, int]:
+        state = form.decode_checkpoint(sealed.open(key, data, Kind.LEDGER_CHECKPOINT)[1])
+        if key != names.checkpoint(state.sequence):
+            raise FormatError(f"{key} is of another sequence", why=f"it says {state.sequence}", key=key)
+        return state, read_header(data, key).kid
+
+    for key in sorted(keys, reverse=True):
+        try:
+            return open_newest_good(sealed.store, key, partial(opened, key))
+        except (IntegrityError, ObjectNotFoundError):
+            continue  # a checkpoint only saves time; the batches before it are the truth, and check names it
+    return None
+
+
+def commit_record(session: bytes, point: str, fields: dict[str, object]) -> Record:
+    """What a list shows of a point (section 12)."""
+    return {"type": form.COMMIT, "session": session, "point": point, **fields}
+
+
+def live_in_order(state: LedgerState) -> Sequence[Record]:
+    """Live points as the ledger knows them, oldest first."""
+    return sorted(state.live.values(), key=lambda record: (record["created"], record["session"]))

@@ -1,0 +1,106 @@
+"""What this party remembers of the repositories it opened: key, ledger and plan as they were (rule 10, section 3).
+
+Who sets a store back to an earlier copy of itself leaves everything in it whole; only who saw it later can tell.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from holdfast.domain.errors import FormatError, KeyPinError, RollbackError
+from holdfast.repository.format import names
+from holdfast.repository.format.epoch import FIRST_EPOCH
+from holdfast.repository.opening.ledger import HOW_TO_ACCEPT
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.trust.presence import is_there
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A location as last seen: the pin of key epoch `kid`, the ledger's sequence and head, the newest plan's epoch."""
+
+    pin: bytes
+    sequence: int
+    head: bytes
+    kid: int = FIRST_EPOCH
+    plan_epoch: int = 0
+
+    def to_text(self) -> str:
+        """One line, for another party to keep; it opens nothing."""
+        return f"{self.kid}:{self.pin.hex()}:{self.sequence}:{self.head.hex()}:{self.plan_epoch}"
+
+    @classmethod
+    def from_text(cls, text: str) -> "Remembered":
+        """What `to_text` wrote. Raises FormatError for anything else."""
+        try:
+            kid, pin, sequence, head, plan_epoch = text.split(":")
+            return cls(bytes.fromhex(pin), int(sequence), bytes.fromhex(head), int(kid), int(plan_epoch))
+        except ValueError as error:
+            raise FormatError(
+                "what a witness remembers of the repository cannot be read", why=f"{text[:80]!r} is not of that form"
+            ) from error
+
+
+class LocationMemory(Protocol):
+    """Keeps one `Remembered` per location, durably."""
+
+    def recall(self, location: str) -> Remembered | None:
+        """What was last remembered, None for a location never seen."""
+
+    def remember(self, location: str, seen: Remembered) -> None:
+        """Replace what is remembered."""
+
+
+def recognise(
+    repository: Repository, memory: LocationMemory, *, accept: bool = False, witness: Remembered | None = None
+) -> None:
+    """Refuse a repository whose key, ledger or plan is not the one remembered for its location, or what came of it;
+    then remember it as it is now. `witness`: what another party remembers, which counts as much.
+
+    `accept`: a person said that what is there now is right. Raises KeyPinError; RollbackError for what was set back.
+    """
+    for known in () if accept else (memory.recall(repository.store.location), witness):
+        if known is not None:
+            _require_key(repository, known)
+            repository.ledger.require_head(known.sequence, known.head)
+            _require_plan(repository, known.plan_epoch)
+    remember(repository, memory, forget=accept)
+
+
+def _require_key(repository: Repository, known: Remembered) -> None:
+    location, newest = repository.store.location, repository.master
+    if known.kid > newest.kid:
+        raise RollbackError(
+            f"{location} is at key epoch {newest.kid}, and was at {known.kid} before",
+            why=f"{names.epoch(known.kid)} is gone: the store was set back, or objects were taken away",
+            cure=HOW_TO_ACCEPT,
+        )
+    if repository.epochs.of(known.kid).pin() != known.pin:
+        raise KeyPinError(
+            f"{location} has another master key than before",
+            why="the repository seen here earlier was replaced, or the location now leads elsewhere",
+            cure=HOW_TO_ACCEPT,
+        )
+
+
+def _require_plan(repository: Repository, known: int) -> None:
+    """Plans are never deleted: without the newest, writers would build upon what it condemns."""
+    epoch = max(known, repository.ledger.state.plan_epoch)
+    if epoch and not is_there(repository.store, names.plan(epoch)):
+        raise RollbackError(
+            f"{names.plan(epoch)} of {repository.store.location} is gone",
+            why="it was seen here before, or a point was made under it, and plans are never deleted",
+            cure=f"bring it back from the bucket's older versions or a copy; {HOW_TO_ACCEPT}",
+        )
+
+
+def remember(repository: Repository, memory: LocationMemory, *, plan_epoch: int = 0, forget: bool = False) -> None:
+    """Keep key, ledger and plan as they are now; of a damaged ledger no head, for its cure would look like another
+    ledger. `plan_epoch`: of a plan that this party has seen; `forget`: what was known before counts no more.
+    """
+    location, master, state = repository.store.location, repository.master, repository.ledger.state
+    known = None if forget else memory.recall(location)
+    sequence, head = state.sequence, state.head
+    if repository.ledger.damage:
+        sequence, head = (0, b"") if known is None else (known.sequence, known.head)
+    plan_epoch = max(plan_epoch, state.plan_epoch, 0 if known is None else known.plan_epoch)
+    memory.remember(location, Remembered(master.pin(), sequence, head, master.kid, plan_epoch))

@@ -1,0 +1,352 @@
+"""Make a repository, or open one: from a store and a secret to something that reads and writes restore points."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from holdfast.domain.archive import ArchiveClass
+from holdfast.domain.errors import (
+    ConflictError,
+    FormatError,
+    LeaseHeldError,
+    NotFoundError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    UsageError,
+)
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
+from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey, TenantKeys, tenant_id
+from holdfast.repository.format import config as config_form
+from holdfast.repository.format import key_slot, names
+from holdfast.repository.format import tenant as tenant_form
+from holdfast.repository.format.config import LARGE_PACK_SIZE_BYTES, PACK_SIZE_BYTES, Config
+from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.key_slot import KeySlot
+from holdfast.repository.format.tenant import Tenant
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.keys.epochs import KeyEpochs, first_epoch, unlock
+from holdfast.repository.keys.sealed_store import SealedStore
+from holdfast.repository.keys.slots import KeySlots, KeyWrapper, PasswordCost, Secret
+from holdfast.repository.object_store import Buffer, ObjectStore
+from holdfast.repository.opening.ledger import Ledger
+from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.single_writer.guarded_store import GuardedStore
+from holdfast.repository.opening.single_writer.lease import Holder, Lease
+from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.lock_terms import locking_from, require_lockable
+from holdfast.repository.trust.locking_store import LockingStore
+from holdfast.repository.trust.older_versions import open_newest_good
+from holdfast.repository.trust.probe import winners_of_one_name
+
+DEFAULT_TENANT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """An open repository. `ledger` has been read to its end; nothing has been written."""
+
+    store: ObjectStore
+    surroundings: Surroundings
+    config: Config
+    sealed: SealedStore
+    ledger: Ledger
+    _tenants: dict[bytes, Tenant] = field(default_factory=dict)
+    _guarded: GuardedStore | None = None
+
+    def give_back(self) -> None:
+        """In single-writer mode: nothing more is written by this party, others may (rule 8.2). Raises
+        SecondWriterError where somebody did already.
+        """
+        if self._guarded is not None:
+            self._guarded.give_back()
+
+    def take_over_lease(self) -> tuple[Holder, ...]:
+        """In single-writer mode: the lease of parties that are dead becomes this one's (rule 8.4); who they were.
+        Raises LeaseHeldError while one may be alive, UsageError in another mode.
+        """
+        if self._guarded is None:
+            raise UsageError(
+                f"the repository at {self.store.location} has no lease",
+                why="it is not in single-writer mode: as many as like may write in it",
+                cure="there is nothing to take over",
+            )
+        return self._guarded.take_over()
+
+    @property
+    def epochs(self) -> KeyEpochs:
+        """The master keys of every key epoch."""
+        return self.sealed.epochs
+
+    @property
+    def master(self) -> MasterKey:
+        """The master key of the newest key epoch that is known: what is written now is sealed under it."""
+        return self.epochs.newest
+
+    def tenant(self, name: str = DEFAULT_TENANT) -> Tenant:
+        """The tenant's keys. Raises ObjectNotFoundError where it was never made."""
+        tenant = self.tenant_by_id(self.tenant_id(name))
+        if tenant.name != name:
+            raise ConflictError(
+                f"tenant {name} is stored as {tenant.name}", why="two names, one id", cure="report this"
+            )
+        return tenant
+
+    def tenant_id(self, name: str) -> bytes:
+        """The 16 bytes that stand for a tenant's name in keys."""
+        return tenant_id(self.config.name_key, name, self.config.suite)
+
+    def tenant_by_id(self, identifier: bytes) -> Tenant:
+        """The same, from the id in a key."""
+        if identifier not in self._tenants:
+            body = self.sealed.read(names.tenant(identifier), Kind.TENANT)[1]
+            self._tenants[identifier] = tenant_form.decode(body, self.config.suite)
+        return self._tenants[identifier]
+
+    def promising(self, until: datetime | None) -> "Repository":
+        """The same repository for a session with that promise: what it writes is locked as long (rule 9.1). The ledger
+        is the same.
+        """
+        if not self.config.immutable or until is None:
+            return self
+        store = LockingStore(self.store, locking_from(self.surroundings.now, until))
+        return replace(self, store=store, sealed=SealedStore(store, self.epochs, self.surroundings))
+
+    def access(self, name: str = DEFAULT_TENANT) -> TenantAccess:
+        """The way to a tenant's packs and index runs, with all keys. Raises ObjectNotFoundError for no tenant."""
+        return self.access_with(self.tenant_id(name), self.tenant(name).keys)
+
+    def access_with(self, identifier: bytes, keys: TenantKeys) -> TenantAccess:
+        """The same for a tenant whose keys are at hand."""
+        prefix = names.index_runs(identifier)
+        return TenantAccess(
+            store=self.store,
+            surroundings=self.surroundings,
+            keys=self.epochs.key_ring(identifier, keys.id_key),
+            pack_size_bytes=self.config.pack_size_bytes,
+            index_runs=lambda: dict.fromkeys([*self._runs_in_force(prefix), *self._runs_listed(prefix)]),
+            archive_class=self.config.archive_class,
+        )
+
+    def _runs_in_force(self, prefix: str) -> Iterator[str]:
+        """By name: a LIST may leave one out (rule 5). What has moved is found in those that are of no live point."""
+        live = self.ledger.state.live
+        named = [key for key in newest_plan(self.sealed).index_runs if key.startswith(prefix)]
+        return iter(sorted(named, key=lambda key: (names.session_of_run(key) in live, key)))
+
+    def _runs_listed(self, prefix: str) -> Iterator[str]:
+        return (info.key for info in objects_under(self.store, prefix))
+
+    def known_tenants(self) -> tuple[bytes, ...]:
+        """The ids of tenants whose keys were asked for since the repository was opened."""
+        return tuple(self._tenants)
+
+    def ensure_tenant(self, name: str) -> Tenant:
+        """The tenant's keys, made now where it is new; of two makers one wins and both use its keys."""
+        try:
+            return self.tenant(name)
+        except ObjectNotFoundError:
+            _make_tenant(self.sealed, self.config, name)
+            return self.tenant(name)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class NewRepository:
+    """What `create_repository` hands back; the recovery code is shown once and kept nowhere."""
+
+    repository: Repository
+    recovery_code: str
+
+
+def create_repository(
+    store: ObjectStore,
+    surroundings: Surroundings,
+    *,
+    password: bytes | None = None,
+    cost: PasswordCost | None = None,
+    wrapper: KeyWrapper | None = None,
+    kms_key: str | None = None,
+    archive_class: ArchiveClass | None = None,
+    suite: int = DEFAULT_SUITE,
+    immutable: bool = False,
+) -> NewRepository:
+    """Make a repository where none is: probe the store, write the key slots, then `config`, which makes it one. With
+    `archive_class` it is one of class archive (section 6), for ever.
+
+    In a store that ignores If-None-Match it is in single-writer mode, for ever (rule 8). Raises ConflictError when one
+    is there already, or is being made; UsageError for an `immutable` one where nothing can be locked.
+    """
+    if immutable:
+        require_lockable(store)
+    for prefix in (names.CONFIG, names.LEDGER, names.POINTS, names.PACKS):
+        taken = next(iter(store.list(prefix)), None)
+        if taken is not None:
+            raise ConflictError(
+                f"there is something at {store.location} already",
+                why=f"it holds {taken.key}",
+                cure="choose an empty location, or use the repository that is there",
+            )
+    single_writer = winners_of_one_name(store, surroundings) != 1
+    if immutable and single_writer:
+        raise _not_both(store)
+    plain = store
+    if immutable:
+        store = LockingStore(store, locking_from(surroundings.now))
+    repository_id = surroundings.random_bytes(16)
+    master = MasterKey(surroundings.random_bytes(KEY_BYTES), repository_id, suite=suite)
+    slots = KeySlots(store, surroundings)
+    made = [] if password is None else [slots.add_password(master, password, "first password", cost)]
+    if kms_key is not None and wrapper is not None:
+        made.append(slots.add_kms(master, wrapper, kms_key, kms_key))
+    recovery_slot, recovery_code = slots.add_recovery(master, "recovery code")
+    secret = Secret(recovery_code.encode() if password is None else password)
+    epochs = first_epoch(store, surroundings, master, recovery_slot, secret)
+    sealed = SealedStore(store, epochs, surroundings)
+    guarded = GuardedStore(store, Lease(sealed)) if single_writer else None
+    config = Config(
+        suite=suite,
+        repository=repository_id,
+        name_key=surroundings.random_bytes(KEY_BYTES),
+        created=surroundings.timestamp(),
+        block_size_bytes=BLOCK_SIZE_BYTES,
+        pack_size_bytes=LARGE_PACK_SIZE_BYTES if immutable or archive_class is not None else PACK_SIZE_BYTES,
+        archive_class=archive_class,
+        immutable=immutable,
+        single_writer=single_writer,
+    )
+    with _alone(guarded, slots, [*made, recovery_slot]):
+        _found(store if guarded is None else guarded, epochs, surroundings, config)
+    return NewRepository(_opened(plain, surroundings, config, epochs), recovery_code)
+
+
+def _found(store: ObjectStore, epochs: KeyEpochs, surroundings: Surroundings, config: Config) -> None:
+    """The first tenant, then `config`, which makes it a repository."""
+    sealed = SealedStore(store, epochs, surroundings)
+    _make_tenant(sealed, config, DEFAULT_TENANT)
+    try:
+        sealed.write(Kind.CONFIG, names.CONFIG, config_form.encode(config))
+    except ObjectExistsError as error:
+        _sweep(store)
+        raise ConflictError(
+            f"somebody else made a repository at {store.location} at this moment",
+            why="its `config` came first",
+            cure="use that repository, or choose another location",
+        ) from error
+    _sweep(store)
+
+
+@contextmanager
+def _alone(guarded: GuardedStore | None, slots: KeySlots, made: list[KeySlot]) -> Iterator[None]:
+    """In single-writer mode nobody else makes a repository here meanwhile: who is refused takes his slots back."""
+    if guarded is None:
+        yield
+        return
+    try:
+        yield
+    except LeaseHeldError:
+        slots.withdraw(made)
+        raise
+    finally:
+        guarded.give_back()
+
+
+def _not_both(store: ObjectStore) -> UsageError:
+    return UsageError(
+        f"{store.location} cannot hold an immutable repository",
+        why="it ignores If-None-Match, and what keeps Object Lock honours that",
+        cure="use a bucket of AWS S3, or leave --immutable out: then the repository is in single-writer mode",
+    )
+
+
+def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundings) -> Repository:
+    """Unlock, check, and read the ledger to its end.
+
+    Raises NotFoundError (no repository), WrongKeyError, IntegrityError (damage, named), UnsupportedFormatError (newer).
+    """
+
+    def unlocked(data: Buffer) -> tuple[KeyEpochs, Config]:
+        epochs = unlock(store, surroundings, read_header(data, names.CONFIG).repository, secret)
+        sealed = SealedStore(store, epochs, surroundings)
+        config = config_form.decode(sealed.open(names.CONFIG, data, Kind.CONFIG)[1])
+        if config.suite != epochs.newest.suite:
+            raise FormatError(
+                f"{names.CONFIG} is of suite {config.suite}",
+                why=f"the key slots are of suite {epochs.newest.suite}: one of them was replaced",
+                cure="bring both back from one copy of the store",
+                key=names.CONFIG,
+            )
+        return epochs, config
+
+    try:
+        epochs, config = open_newest_good(store, names.CONFIG, unlocked)
+    except ObjectNotFoundError as error:
+        raise NotFoundError(
+            f"there is no repository at {store.location}",
+            why="it has no object `config`",
+            cure="check the location, or make one with `holdfast repository init`",
+        ) from error
+    return _opened(store, surroundings, config, epochs)
+
+
+def _opened(store: ObjectStore, surroundings: Surroundings, config: Config, epochs: KeyEpochs) -> Repository:
+    if config.immutable:
+        store = LockingStore(store, locking_from(surroundings.now))
+    guarded = None
+    if config.single_writer:
+        store = guarded = GuardedStore(store, Lease(SealedStore(store, epochs, surroundings)))
+    sealed = SealedStore(store, epochs, surroundings)
+    ledger = Ledger(sealed)
+    ledger.open(hidden=config.immutable)
+    return Repository(store, surroundings, config, sealed, ledger, _guarded=guarded)
+
+
+def require_many_writers(repository: Repository) -> None:
+    """Raises UsageError for a repository in single-writer mode: policies have several sessions write at once."""
+    if repository.config.single_writer:
+        raise UsageError(
+            f"the repository at {repository.store.location} is in single-writer mode",
+            why="its store ignores If-None-Match, so one party writes at a time; appliances and workers are several",
+            cure="use a repository in a store with conditional writes (AWS S3), and `holdfast repository copy` to have "
+            "its points here, too",
+        )
+
+
+def require_class(repository: Repository, asked: ArchiveClass | None) -> None:
+    """Raises ConflictError where somebody asks for a class that the repository is not of: it never changes. Who asks
+    for none takes it as it is.
+    """
+    made = repository.config.archive_class
+    if asked in (None, made):
+        return
+    what = "class standard" if made is None else f"class archive in {made}"
+    raise ConflictError(
+        f"the repository at {repository.store.location} is of {what}",
+        why=f"the location asks for class archive in {asked}, and a repository's class never changes",
+        cure="leave `class` and `storage_class` out of the location, or make a new repository at another one",
+    )
+
+
+def _sweep(store: ObjectStore) -> None:
+    """Remove what other attempts left: whoever's `config` stands has won, so slots and tenants of another id are
+    nobody's.
+    """
+    winner = read_header(store.get(names.CONFIG), names.CONFIG).repository
+    for info in [*objects_under(store, names.KEYS), *objects_under(store, names.TENANTS)]:
+        data = store.get(info.key)
+        is_slot = info.key.startswith(names.KEYS)
+        owner = key_slot.decode(data, info.key).repository if is_slot else read_header(data, info.key).repository
+        if owner != winner:
+            store.delete(info.key)
+
+
+def _make_tenant(sealed: SealedStore, config: Config, name: str) -> None:
+    keys = TenantKeys(sealed.surroundings.random_bytes(KEY_BYTES), sealed.surroundings.random_bytes(KEY_BYTES))
+    tenant = Tenant(name=name, keys=keys, created=sealed.surroundings.timestamp())
+    try:
+        sealed.write(
+            Kind.TENANT, names.tenant(tenant_id(config.name_key, name, config.suite)), tenant_form.encode(tenant)
+        )
+    except ObjectExistsError:
+        return  # another maker won; its keys are the tenant's

@@ -1,0 +1,160 @@
+"""What a volume needs: the packs behind its block map, each node read once however many points share it.
+
+A chunk whose pack is gone counts where an index run says that it lies now; where none does, its place is what is named.
+"""
+
+from dataclasses import dataclass, field
+
+from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.format.map_node import MapNode
+from holdfast.repository.format.places import Located
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import fetch_nodes
+from holdfast.repository.trust.standing_packs import StandingPacks
+
+_FAILURES = (IntegrityError, ObjectNotFoundError, UnsupportedFormatError)
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """Packs (ids) that hold the map and the data below it, and what could not be read on the way."""
+
+    packs: frozenset[bytes]
+    damage: tuple[HoldfastError, ...] = ()
+
+
+_NOTHING = Reachable(frozenset())
+
+
+class Reachability:
+    """Walks the maps of one repository; remembers every node that it has walked."""
+
+    def __init__(self, repository: Repository, packs: StandingPacks) -> None:
+        self._repository = repository
+        self._packs = packs
+        self._known: dict[bytes, Reachable] = {}
+        self._tenants: dict[str, _Tenant] = {}
+
+    def of_volume(self, manifest: Manifest, volume: VolumeMap) -> Reachable:
+        """Everything that a volume of a point needs."""
+        if volume.root is None:
+            return _NOTHING
+        return self._walk([volume.root], volume.depth - 1, volume.cut, self._tenant(manifest.tenant))
+
+    def volume_lacks(self, manifest: Manifest, volume: VolumeMap, pack: str) -> bool:
+        """Whether a chunk (data or map) that the volume's map says to lie in that pack opens nowhere; only walks what
+        can be read.
+        """
+        if volume.root is None:
+            return False
+        tenant = self._tenant(manifest.tenant)
+        level, row = volume.depth - 1, [volume.root]
+        while row:
+            chunk_type = CHUNK_TYPE_DATA if level < 0 else CHUNK_TYPE_MAP
+            if not all(tenant.opens(item, chunk_type) for item in row if names.pack(item.place.pack.pack) == pack):
+                return True
+            if level < 0:
+                return False
+            nodes = _readable(tenant.reader, row, level, volume.cut)[0]
+            below = [node.located(at) for node in nodes.values() for at in range(node.count)]
+            row = list({item.id: item for item in below if item is not None}.values())
+            level -= 1
+        return False
+
+    def passed_over(self) -> dict[str, str]:
+        """Damaged objects for which another copy was read, with why."""
+        return {
+            key: why
+            for tenant in self._tenants.values()
+            for reader in (tenant.reader, tenant.data)
+            for key, why in reader.passed_over.items()
+        }
+
+    def _tenant(self, name: str) -> "_Tenant":
+        if name not in self._tenants:
+            access = self._repository.access(name)
+            search = IndexSearch(access)
+            self._tenants[name] = _Tenant(
+                ChunkReader(access, CHUNK_TYPE_MAP, search),
+                ChunkReader(access, CHUNK_TYPE_DATA, search),
+                search,
+                self._packs,
+            )
+        return self._tenants[name]
+
+    def _walk(self, row: list[Located], level: int, cut: int, tenant: "_Tenant") -> Reachable:
+        """The sum of these nodes of one level and of all below them."""
+        unknown = {item.id: item for item in row if item.id not in self._known}
+        nodes, failures = _readable(tenant.reader, list(unknown.values()), level, cut)
+        for identifier, item in unknown.items():
+            packs = {tenant.pack_of(item, CHUNK_TYPE_MAP)}
+            damage: list[HoldfastError] = []
+            if identifier in failures:
+                damage.append(failures[identifier])
+            else:
+                node = nodes[identifier]
+                below = [located for located in map(node.located, range(node.count)) if located is not None]
+                if level == 0:
+                    packs.update(tenant.pack_of(located, CHUNK_TYPE_DATA) for located in below)
+                else:
+                    deeper = self._walk(below, level - 1, cut, tenant)
+                    packs.update(deeper.packs)
+                    damage.extend(deeper.damage)
+            self._known[identifier] = Reachable(frozenset(packs), tuple(damage))
+        found = [self._known[item.id] for item in row]
+        return Reachable(
+            frozenset().union(*(one.packs for one in found)), tuple(error for one in found for error in one.damage)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Tenant:
+    """The way to one tenant's maps, and to chunks that a collection has moved."""
+
+    reader: ChunkReader
+    data: ChunkReader
+    search: IndexSearch
+    packs: StandingPacks
+    asked: dict[tuple[bytes, int], bool] = field(default_factory=dict)
+
+    def opens(self, chunk: Located, chunk_type: int) -> bool:
+        """Whether the chunk opens, at its place or at any other; each is tried once."""
+        if (chunk.id, chunk_type) not in self.asked:
+            reader = self.data if chunk_type == CHUNK_TYPE_DATA else self.reader
+            try:
+                reader.read_one(chunk)
+            except _FAILURES:
+                self.asked[chunk.id, chunk_type] = False
+            else:
+                self.asked[chunk.id, chunk_type] = True
+        return self.asked[chunk.id, chunk_type]
+
+    def pack_of(self, chunk: Located, chunk_type: int) -> bytes:
+        """The pack that the chunk lies in."""
+        pack = chunk.place.pack.pack
+        if self.packs.stands(pack):
+            return pack
+        moved = self.search.locate(chunk.id, chunk_type)
+        return pack if moved is None else moved.pack.pack
+
+
+def _readable(
+    reader: ChunkReader, row: list[Located], level: int, cut: int
+) -> tuple[dict[bytes, MapNode], dict[bytes, HoldfastError]]:
+    """The nodes that can be read, and the failure of each that cannot; together first, one by one where that fails."""
+    try:
+        return fetch_nodes(reader, row, level, cut), {}
+    except _FAILURES:
+        nodes: dict[bytes, MapNode] = {}
+        failures: dict[bytes, HoldfastError] = {}
+        for item in row:
+            try:
+                nodes.update(fetch_nodes(reader, [item], level, cut))
+            except _FAILURES as error:
+                failures[item.id] = error
+        return nodes, failures

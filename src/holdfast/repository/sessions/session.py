@@ -1,0 +1,418 @@
+"""Sessions: open, commit, retire, pin (ordering rules 2, 3, 6 and 7). The order of the lines here is the promise."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from holdfast.domain.errors import (
+    ConflictError,
+    FormatError,
+    HoldfastError,
+    IntegrityError,
+    LeaseHeldError,
+    NotFoundError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    OutOfSpaceError,
+    PermissionDeniedError,
+    SecondWriterError,
+    UnavailableError,
+    UnsupportedFormatError,
+    UsageError,
+)
+from holdfast.domain.time import format_time, parse_time
+from holdfast.repository.format import acknowledgement as acknowledgement_form
+from holdfast.repository.format import alive as alive_form
+from holdfast.repository.format import ledger as ledger_form
+from holdfast.repository.format import manifest as manifest_form
+from holdfast.repository.format import names
+from holdfast.repository.format import retirement as retirement_form
+from holdfast.repository.format import tombstone as tombstone_form
+from holdfast.repository.format.acknowledgement import Acknowledgement
+from holdfast.repository.format.alive import Alive
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.format.retirement import Retirement
+from holdfast.repository.format.tenant import Tenant
+from holdfast.repository.format.tombstone import Tombstone
+from holdfast.repository.object_store import Buffer
+from holdfast.repository.opening.ledger import commit_record
+from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.progress import Progress
+from holdfast.repository.sessions.signs_of_life import LivingProgress
+from holdfast.repository.trust.older_versions import open_newest_good
+
+REPACKING = ""  # no workload can be called so
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSession:
+    """An open session: announced in the ledger, and in agreement with the newest plan. `keep_until`: what its point is
+    promised; `repository` is the one in which all that it writes is locked as long (rule 9.1).
+    """
+
+    repository: Repository
+    tenant: Tenant
+    tenant_id: bytes
+    workload: str
+    workload_id: bytes
+    session: bytes
+    plan: Plan
+    started: str
+    keep_until: datetime | None = None
+
+    @property
+    def point_key(self) -> str:
+        """Where the commit will stand."""
+        return names.point(self.tenant_id, self.workload_id, self.session)
+
+    def may_inherit(self, parent: Manifest) -> bool:
+        """Rule 3: whether subtrees of that point may be taken over."""
+        return parent.session in self.plan.live or parent.plan_epoch >= self.plan.epoch
+
+
+def open_session(
+    repository: Repository,
+    tenant_name: str,
+    workload: str,
+    session: bytes | None = None,
+    keep_until: datetime | None = None,
+) -> WriterSession:
+    """Rule 3, in this order: the ledger's `open`, the newest plan, its acknowledgement. Index runs are read after.
+
+    `session`: an id that was never used, where the caller has drawn one; of two who open it one does (ConflictError).
+    `keep_until`: the promise, in an immutable repository; UsageError in another one.
+    """
+    _check_workload(workload)
+    if keep_until is not None and not repository.config.immutable:
+        raise UsageError(
+            f"{repository.store.location} promises nothing",
+            why="it is not immutable: who may delete in it may delete every point",
+            cure="leave the promise out, or make a repository with `holdfast repository init --immutable`",
+        )
+    return _open_session(repository, tenant_name, workload, session, keep_until)
+
+
+def open_repacking(repository: Repository, tenant_name: str) -> WriterSession:
+    """The same for a session that moves chunks into other packs and ends without a point."""
+    return _open_session(repository, tenant_name, REPACKING, None, None)
+
+
+def is_repacking(repository: Repository, point_key: str) -> bool:
+    """Whether an open session's key is that of a repacking one."""
+    tenant_id, workload_id = point_key.removeprefix(names.POINTS).split("/")[:2]
+    return repository.tenant_by_id(bytes.fromhex(tenant_id)).keys.workload_id(REPACKING).hex() == workload_id
+
+
+def _open_session(
+    repository: Repository, tenant_name: str, workload: str, session: bytes | None, keep_until: datetime | None
+) -> WriterSession:
+    tenant = repository.ensure_tenant(tenant_name)
+    tenant_id = repository.tenant_id(tenant_name)
+    workload_id = tenant.keys.workload_id(workload)
+    drawn, session = session, repository.surroundings.random_bytes(16) if session is None else session
+    started = repository.surroundings.timestamp()
+    point = names.point(tenant_id, workload_id, session)
+    opening = {"type": ledger_form.OPEN, "session": session, "point": point, "time": started}
+    repository.ledger.append(opening, opening=drawn)
+    plan = newest_plan(repository.sealed, repository.ledger.state.plan_epoch)
+    if plan.epoch:
+        acknowledgement = Acknowledgement(session, plan.epoch)
+        key = names.acknowledgement(session, plan.epoch)
+        repository.sealed.write(Kind.ACKNOWLEDGEMENT, key, acknowledgement_form.encode(acknowledgement))
+    locking = repository.promising(keep_until)
+    return WriterSession(locking, tenant, tenant_id, workload, workload_id, session, plan, started, keep_until)
+
+
+def _check_workload(name: str) -> None:
+    if not name or not name.isprintable() or len(name.encode()) > 255 or name != name.strip():
+        raise UsageError(
+            f"{name!r} is no name for a workload",
+            why="it must be 1 to 255 bytes of printable text",
+            cure="choose another name",
+        )
+
+
+def commit(session: WriterSession, manifest: Manifest) -> Manifest:
+    """Rule 2: the point's PUT makes it, the ledger's record follows. All packs and index runs are there already. The
+    manifest that stands is given back: this one, or an equal one of an earlier try whose answer was lost.
+
+    Raises ConflictError when a tombstone took the name: the session was given up for dead and has lost.
+    """
+    repository = session.repository
+    try:
+        sha256 = repository.sealed.write(Kind.MANIFEST, session.point_key, manifest_form.encode(manifest))
+    except ObjectExistsError as error:
+        stored, sha256 = _read_whole(repository, session.point_key) or (None, b"")
+        if stored is None or stored.session != manifest.session or stored.volumes != manifest.volumes:
+            raise ConflictError(
+                "the session was ended by somebody else",
+                why="its name bears a tombstone: it gave no sign of life for a day, or was given up"
+                if stored is None
+                else "its name bears another point",
+                cure="run the backup again",
+            ) from error
+        manifest = stored  # rule 1: our own lost answer
+    time = repository.surroundings.timestamp()
+    repository.ledger.append({**ledger_record(session.point_key, manifest, time), "manifest": sha256})
+    return manifest
+
+
+def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.Record:
+    """The `commit` record of a point, but for the SHA-256 of its manifest's object."""
+    origin = {} if manifest.origin is None else {"origin": manifest.origin.backup.encode()}
+    promise = {} if manifest.keep_until is None else {"keep_until": manifest.keep_until}
+    return commit_record(
+        manifest.session,
+        point_key,
+        {
+            "time": time,
+            "tenant": manifest.tenant,
+            "workload": manifest.workload,
+            "kind": manifest.kind,
+            "created": manifest.created,
+            "size": manifest.size_bytes,
+            "parent": manifest.parent,
+            **origin,
+            **({"plan_epoch": manifest.plan_epoch} if manifest.plan_epoch else {}),
+            **promise,
+        },
+    )
+
+
+def read_point(repository: Repository, point_key: str) -> Manifest | None:
+    """The manifest at that key; None when there is none or a tombstone. Raises IntegrityError for damage, and for
+    another object than the ledger's `commit` says.
+    """
+    found = _read_whole(repository, point_key)
+    return None if found is None else found[0]
+
+
+def _read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes] | None:
+    """The same with the SHA-256 of the whole object."""
+    record = repository.ledger.state.live.get(names.session_of_point(point_key), {})
+    expected = record.get("manifest")
+
+    def opened(data: Buffer) -> tuple[Kind, bytes, bytes]:
+        sha256 = hashlib.sha256(data).digest()
+        if expected is not None and sha256 != expected:
+            raise FormatError(
+                f"{point_key} is not what the ledger says",
+                why="its SHA-256 is another one: it is damaged, or somebody put another object in its place",
+                cure="bring it back from the bucket's older versions or a copy",
+                key=point_key,
+            )
+        return *repository.sealed.open(point_key, data, Kind.MANIFEST, Kind.TOMBSTONE), sha256
+
+    try:
+        kind, body, sha256 = open_newest_good(repository.sealed.store, point_key, opened)
+    except ObjectNotFoundError:
+        return None
+    if kind == Kind.TOMBSTONE:
+        return None
+    manifest = manifest_form.decode(body)
+    if manifest.session != names.session_of_point(point_key):
+        raise IntegrityError(
+            f"{point_key} holds another point",
+            why="its manifest names another session",
+            cure="run check",
+            objects=(point_key,),
+        )
+    return manifest, sha256
+
+
+def is_retired(repository: Repository, session: bytes) -> bool:
+    """Whether a retirement of that point counts (rule 2): by GET, never by LIST, and never by its name alone, which
+    whoever may put objects can take. What does not open there is damage, which `check` names.
+    """
+    try:
+        body = repository.sealed.read(names.retired(session), Kind.RETIREMENT)[1]
+        retirement = retirement_form.decode(body)
+    except (ObjectNotFoundError, IntegrityError, UnsupportedFormatError):
+        return False
+    record = repository.ledger.state.live.get(session)
+    if retirement.session != session or (record is not None and record["point"] != retirement.point):
+        return False
+    return record is None or not _is_promised(repository, record)
+
+
+def _is_promised(repository: Repository, record: ledger_form.Record) -> bool:
+    until = record.get("keep_until")
+    return repository.config.immutable and until is not None and parse_time(until) > repository.surroundings.now()
+
+
+def retired_of(repository: Repository, sessions: Iterable[bytes]) -> frozenset[bytes]:
+    """Those of these sessions whose points are retired: only what a LIST shows is opened. Presence in a LIST is a fact,
+    so a retirement whose ledger record was lost to a crash is seen here.
+    """
+    listed = {info.key for info in repository.store.list(names.RETIRED)}
+    shown = [session for session in sessions if names.retired(session) in listed]
+    counts = repository.surroundings.transfer.map(lambda session: is_retired(repository, session), shown)
+    return frozenset(session for session, retired in zip(shown, counts, strict=True) if retired)
+
+
+def record_commit(repository: Repository, point_key: str) -> None:
+    """What a commit that died after the point's PUT left undone: the ledger's record, unless it is there."""
+    state = repository.ledger.refresh()
+    session = names.session_of_point(point_key)
+    if session in state.live or session not in state.open:
+        return
+    found = _read_whole(repository, point_key)
+    if found is not None:
+        record = ledger_record(point_key, found[0], repository.surroundings.timestamp())
+        repository.ledger.append({**record, "manifest": found[1]})
+
+
+def end_without_point(repository: Repository, session: bytes, point_key: str) -> Manifest | None:
+    """A tombstone in the place of the session's point, so that it can make none any more. Of commit and tombstone
+    exactly one wins (rule 4): where the commit did, its manifest is given back.
+    """
+    tombstone = Tombstone(session, repository.surroundings.timestamp())
+    try:
+        repository.sealed.write(Kind.TOMBSTONE, point_key, tombstone_form.encode(tombstone))
+    except ObjectExistsError:
+        stored = read_point(repository, point_key)
+        if stored is not None:
+            record_commit(repository, point_key)
+        return stored
+    return None
+
+
+def end_session(repository: Repository, session: bytes, point_key: str) -> None:
+    """A session that is to make no point has its end: the tombstone, then the ledger's record. Where its commit came
+    first, that is recorded instead.
+    """
+    if end_without_point(repository, session, point_key) is None:
+        close_ended(repository, session, point_key)
+
+
+@contextmanager
+def ended_on_failure(session: WriterSession, progress: Progress) -> Iterator[None]:
+    """A session that fails is ended at once, so that no collection waits a day for it. After a kill one does."""
+    repository = session.repository
+    try:
+        yield
+    except HoldfastError:
+        try:
+            end_session(repository, session.session, session.point_key)
+        except HoldfastError as error:
+            progress.note(f"the failed session stays open for a day: {error}")
+        raise
+
+
+def close_ended(repository: Repository, session: bytes, point_key: str) -> None:
+    """The ledger's record for a session whose name bears a tombstone: from here on it is not open any more."""
+    time = repository.surroundings.timestamp()
+    if session in repository.ledger.refresh().open:
+        repository.ledger.append({"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time})
+
+
+def retire(repository: Repository, session: bytes, point_key: str) -> None:
+    """Rule 2: `retired/<session>` first and acknowledged, then the ledger's record. Running it again is safe.
+
+    Raises ConflictError before the point's promise is over (rule 9.4), IntegrityError where something else stands under
+    the retirement's name.
+    """
+    require_no_promise(repository, session, point_key)
+    time = repository.surroundings.timestamp()
+    try:
+        body = retirement_form.encode(Retirement(session, point_key, time))
+        repository.sealed.write(Kind.RETIREMENT, names.retired(session), body)
+    except ObjectExistsError as error:
+        # Retired before, perhaps by a run that died before its ledger record; or somebody took the name.
+        if not is_retired(repository, session):
+            raise IntegrityError(
+                f"{names.retired(session)} is damaged, so restore point {session.hex()} cannot be deleted",
+                why="what stands there is no retirement of that point: somebody put it there, or it has suffered",
+                cure="remove that one object from the store, then delete the point again",
+                objects=(names.retired(session),),
+            ) from error
+    if session in repository.ledger.refresh().live:
+        repository.ledger.append({"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time})
+
+
+def require_no_promise(repository: Repository, session: bytes, point_key: str) -> None:
+    """Raises ConflictError with the date while an immutable repository has promised to keep the point."""
+    manifest = read_point(repository, point_key) if repository.config.immutable else None
+    promise = None if manifest is None or manifest.keep_until is None else parse_time(manifest.keep_until)
+    if promise is not None and promise > repository.surroundings.now():
+        raise ConflictError(
+            f"restore point {session.hex()} is kept until {format_time(promise)}",
+            why="that was promised when it was made, and the repository is immutable",
+            cure="delete it then; before, nobody can",
+        )
+
+
+def living(repository: Repository, session: bytes, progress: Progress) -> LivingProgress:
+    """Progress that leaves a session's or reader's signs of life, for who holds the master key."""
+
+    def give(alive: Alive) -> None:
+        repository.sealed.write(Kind.ALIVE, names.alive(session, alive.hour), alive_form.encode(alive))
+
+    return LivingProgress(progress, session, give, repository.surroundings.now)
+
+
+@contextmanager
+def pinned(repository: Repository, points: Sequence[bytes], progress: Progress) -> Iterator[Progress]:
+    """Rule 7: pin first, then check that the points are not retired; unpin at the end, whatever happened.
+
+    Who may only read goes on without a pin and says so. What is given is to be told the progress: it keeps the pin.
+    """
+    reader = repository.surroundings.random_bytes(16)
+    held = pin(repository, reader, points, progress)
+    try:
+        require_live(repository, points)
+        yield living(repository, reader, progress) if held else progress
+    finally:
+        if held:
+            unpin(repository, reader, progress)
+
+
+def pin(repository: Repository, reader: bytes, points: Sequence[bytes], progress: Progress) -> bool:
+    """The first half of rule 7: the pin, under the reader's own id; whether it is held. The check comes after."""
+    time = repository.surroundings.timestamp()
+    record = {"type": ledger_form.PIN, "session": reader, "points": list(points), "time": time}
+    try:
+        repository.ledger.append(record)
+    except OutOfSpaceError:
+        progress.note("reading without a pin: the repository's place is full; do not collect garbage meanwhile")
+    except PermissionDeniedError:
+        progress.note("reading without a pin: this key may only read; do not collect garbage meanwhile")
+    except LeaseHeldError as error:
+        progress.note(f"reading without a pin, for {error.what}: what is deleted now stays for seven days")
+    except IntegrityError:
+        progress.note("reading without a pin: the ledger is damaged; run `holdfast repository check`")
+    else:
+        return True
+    return False
+
+
+def pin_again(repository: Repository, reader: bytes, points: Sequence[bytes], progress: Progress) -> bool:
+    """Rule 7 for a reader whose id its caller keeps: running it again finds the pin that stands. Whether it is held.
+
+    Raises NotFoundError where one of the points is retired; the pin stands then, too.
+    """
+    held = reader in repository.ledger.refresh().pins or pin(repository, reader, points, progress)
+    require_live(repository, points)
+    return held
+
+
+def require_live(repository: Repository, points: Sequence[bytes]) -> None:
+    """The second half: none of the points is retired. Raises NotFoundError."""
+    for point in points:
+        if is_retired(repository, point):
+            raise NotFoundError(
+                f"restore point {point.hex()} is no more", why="it was deleted", cure="see `holdfast image list`"
+            )
+
+
+def unpin(repository: Repository, reader: bytes, progress: Progress) -> None:
+    """A pin that cannot be taken back holds up a collection for a day; that spoils no restore that is whole."""
+    try:
+        repository.ledger.append({"type": ledger_form.UNPIN, "session": reader})
+    except (IntegrityError, OutOfSpaceError, PermissionDeniedError, SecondWriterError, UnavailableError) as error:
+        progress.note(f"the pin of this restore stays for a day: {error}")

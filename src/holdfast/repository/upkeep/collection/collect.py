@@ -1,0 +1,302 @@
+"""One collection, from the newest plan to deleted packs (rule 4). The order of the lines is the promise."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass
+from datetime import timedelta
+
+from holdfast.domain.errors import (
+    ConflictError,
+    IntegrityError,
+    ObjectNotFoundError,
+    UnavailableError,
+)
+from holdfast.domain.numerals import counted
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.opening.plans import condemned_before, newest_plan, publish
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.progress import Progress
+from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.probe import require_conditional_writes
+from holdfast.repository.trust.standing_packs import StandingPacks
+from holdfast.repository.upkeep.collection.fence import SILENCE, OpenSession, close_dead, wait_for_sessions
+from holdfast.repository.upkeep.collection.index_runs import IndexRuns, delete_runs, read_runs
+from holdfast.repository.upkeep.collection.marking import Marking, PackUse
+from holdfast.repository.upkeep.collection.planning import (
+    DeadPacks,
+    Findings,
+    Proposal,
+    dead_packs,
+    next_plan,
+    under_older_keys,
+    worth_repacking,
+)
+from holdfast.repository.upkeep.collection.repacking import Repacked, repack
+from holdfast.repository.upkeep.collection.roots import Roots, read_roots
+from holdfast.repository.upkeep.collection.run_merging import TIDY, Merging, Tidiness, merge_runs
+
+_TRIES = 5
+# In single-writer mode, between the plan that condemns a pack and its end (rule 8.5).
+REST = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionOrder:
+    """`patience`: how long sessions that do not know the plan are waited for; then another collection goes on.
+    `rekey_bytes`: instead of what is worth it, so much of what is under older key epochs is repacked, of each tenant.
+    `tidiness`: when index runs are looked through and merged.
+    """
+
+    patience: timedelta = timedelta(minutes=10)
+    tidiness: Tidiness = TIDY
+    repack: bool = True
+    dry_run: bool = False
+    rekey_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionReport:
+    """What was found and done. `condemned` and `repacked` count packs of this collection's own plan, `kept` those that
+    are condemned and still there, `locked` those of them that a lock holds; bytes are as stored. `young`: cold packs
+    that nothing needs and that cost as much deleted as kept. `merged_runs`: index runs that others took the place of.
+    `waiting`: sessions that hold the rest up.
+    """
+
+    epoch: int
+    points: int
+    packs: int
+    stored_bytes: int
+    condemned: int = 0
+    condemned_bytes: int = 0
+    repacked: int = 0
+    written_bytes: int = 0
+    deleted: int = 0
+    freed_bytes: int = 0
+    kept: int = 0
+    locked: int = 0
+    young: int = 0
+    young_bytes: int = 0
+    merged_runs: int = 0
+    waiting: tuple[OpenSession, ...] = ()
+    dry_run: bool = False
+
+
+class Collection:
+    """One run. Killed anywhere, another run is safe and finishes what this one began."""
+
+    def __init__(
+        self, repository: Repository, order: CollectionOrder, progress: Progress, pause: Callable[[float], None]
+    ) -> None:
+        self._repository = repository
+        self._order = order
+        self._progress = progress
+        self._pause = pause
+        self._manifests: dict[bytes, Manifest] = {}
+        self._own_epoch = 0
+
+    def run(self) -> CollectionReport:
+        """Raises IntegrityError where a root or a needed chunk is missing: then nothing was deleted after it was seen.
+
+        ConflictError when other collections were always quicker.
+        """
+        repository = self._repository
+        if not self._order.dry_run:
+            require_conditional_writes(repository.store, repository.surroundings, repository.config)
+        for _try in range(_TRIES):
+            plan = newest_plan(repository.sealed, repository.ledger.state.plan_epoch)
+            try:
+                report = self._round(plan)
+            except (IntegrityError, ObjectNotFoundError, UnavailableError):
+                # What is missed may have been moved by another collection, which its plan tells.
+                if newest_plan(repository.sealed).epoch == max(plan.epoch, self._own_epoch):
+                    raise
+                report = None
+            if report is not None:
+                return report
+        raise ConflictError(
+            f"other collections of {repository.store.location} were quicker {_TRIES} times",
+            why="each of them has published a plan in the meantime",
+            cure="run one collection at a time",
+        )
+
+    def _round(self, plan: Plan) -> CollectionReport | None:
+        """None where another collection has published its plan first."""
+        repository = self._repository
+        waiting: tuple[OpenSession, ...] = ()
+        if not self._order.dry_run:
+            waiting = self._wait(plan)
+            close_dead(repository)
+        packs = StandingPacks(repository.store)
+        roots = self._roots()
+        report = CollectionReport(
+            plan.epoch, len(roots.points), len(packs.listed), sum(packs.listed.values()), dry_run=self._order.dry_run
+        )
+        if waiting:
+            return dataclasses.replace(report, waiting=waiting)
+        self._progress.note(f"marking what is needed by {counted(len(roots.points), 'restore point')}")
+        marking = Marking(repository, plan, packs)
+        clean = frozenset(point.session for point in roots.points if marking.add(point))
+        read = self._read_in_place(plan, packs, roots)
+        found = Findings(plan, marking.uses, read, packs, roots.opened, clean, marking.left)
+        needed = found.uses.keys() | found.read
+        if self._order.dry_run:
+            return self._foreseen(report, found, needed)
+        report = self._sweep(report, plan, needed, packs)
+        self._remove_scratch()
+        return self._condemn(report, found, marking)
+
+    def _condemn(self, report: CollectionReport, found: Findings, marking: Marking) -> CollectionReport | None:
+        """The second half: the next plan, published and carried out."""
+        repository, packs = self._repository, found.packs
+        dead = dead_packs(repository, found)
+        repacked = (
+            repack(repository, tenant, uses, self._progress, self._order.rekey_bytes)
+            for tenant, uses in sorted(self._to_repack(found).items())
+        )
+        moved = [one for one in repacked if one.survivors]
+        report = _with_young(report, dead, packs)
+        merging, runs = self._merge(found, moved)
+        proposal = next_plan(repository, found, dead.packs, moved, runs, merging)
+        forgotten = len(found.plan.condemned) - len(proposal.plan.condemned)
+        tidier = merging.worth_a_plan or forgotten > self._order.tidiness.gone
+        if not (proposal.newly_condemned or moved or tidier):
+            return report
+        published = self._publish(proposal.plan)
+        merging.end()
+        if not published:
+            return None
+        report = _with_plan(report, proposal, moved, packs)
+        waiting = self._wait(proposal.plan)
+        if waiting:
+            return dataclasses.replace(report, waiting=waiting)
+        packs = StandingPacks(repository.store)  # others may have deleted some
+        roots = self._roots()
+        again = Marking(repository, proposal.plan, packs, walked=marking)
+        for point in roots.points:
+            again.add(point)
+        needed = again.uses.keys() | self._read_in_place(proposal.plan, packs, roots)
+        needed |= _after_repacking(found.uses, moved)
+        report = self._sweep(report, proposal.plan, needed, packs)
+        delete_runs(repository, proposal.plan, proposal.left_out)
+        return dataclasses.replace(report, merged_runs=len(merging.replaced))
+
+    def _merge(self, found: Findings, moved: list[Repacked]) -> tuple[Merging, IndexRuns]:
+        """The runs under the plan; where they were all read, small ones are merged. What is out of force goes."""
+        repository, plan, packs = self._repository, found.plan, found.packs
+        written = frozenset[str]().union(*(one.index_runs for one in moved))
+        tidiness = self._order.tidiness
+        unread = plan.index_runs if tidiness.is_kept(repository, plan, packs, found.left) else frozenset[str]()
+        runs = read_runs(repository, plan, found.opened, written, unread)
+        delete_runs(repository, plan, runs.obsolete)
+        gone = frozenset(pack for pack in plan.condemned if not unread and not packs.stands(pack))
+        return merge_runs(repository, plan, runs, gone, tidiness.runs), runs
+
+    def _wait(self, plan: Plan) -> tuple[OpenSession, ...]:
+        if not plan.epoch:
+            return ()
+        return wait_for_sessions(self._repository, plan.epoch, self._order.patience, self._pause)
+
+    def _roots(self) -> Roots:
+        return read_roots(self._repository, self._manifests)
+
+    def _read_in_place(self, plan: Plan, packs: StandingPacks, roots: Roots) -> frozenset[bytes]:
+        """What readers at work need where they believe it to be: their workers hold no other keys."""
+        marking = Marking(self._repository, plan, packs, in_place=True)
+        for point in roots.pinned:
+            marking.add(point)
+        return frozenset(marking.uses)
+
+    def _to_repack(self, found: Findings) -> dict[str, list[PackUse]]:
+        if self._order.rekey_bytes:
+            return under_older_keys(self._repository, found)
+        return worth_repacking(self._repository, found) if self._order.repack else {}
+
+    def _publish(self, plan: Plan) -> bool:
+        """Whether this plan is the one of its epoch."""
+        published = publish(self._repository.sealed, plan)
+        if published:
+            self._own_epoch = plan.epoch
+        return published
+
+    def _sweep(
+        self, report: CollectionReport, plan: Plan, needed: Set[bytes], packs: StandingPacks
+    ) -> CollectionReport:
+        """Delete what is condemned and not needed; what a lock holds stays, and stays condemned (rule 4.4), and so does
+        what has to rest in single-writer mode (rule 8.5).
+        """
+        packs.ask(plan.condemned, self._repository.surroundings)
+        standing = [pack for pack in sorted(plan.condemned) if packs.stands(pack)]
+        rested = self._rested(plan) if standing else plan.condemned
+        doomed = [pack for pack in standing if pack not in needed and pack in rested]
+        sizes = {pack: packs.size_bytes(pack) or 0 for pack in doomed}
+        delete = self._repository.store.delete
+        answers = self._repository.surroundings.transfer.map(lambda pack: delete(names.pack(pack)), doomed)
+        gone = [pack for pack, is_gone in zip(doomed, answers, strict=True) if is_gone]
+        packs.forget(gone)
+        return dataclasses.replace(
+            report,
+            deleted=report.deleted + len(gone),
+            freed_bytes=report.freed_bytes + sum(sizes[pack] for pack in gone),
+            kept=len(standing) - len(gone),
+            locked=len(doomed) - len(gone),
+        )
+
+    def _rested(self, plan: Plan) -> frozenset[bytes]:
+        if not self._repository.config.single_writer:
+            return plan.condemned
+        return condemned_before(self._repository.sealed, plan, self._repository.surroundings.now() - REST)
+
+    def _foreseen(self, report: CollectionReport, found: Findings, needed: Set[bytes]) -> CollectionReport:
+        """What a collection would do, as far as can be told without doing it."""
+        unneeded = dead_packs(self._repository, found)
+        report = _with_young(report, unneeded, found.packs)
+        dead = unneeded.packs | frozenset(
+            pack for pack in found.plan.condemned if found.packs.stands(pack) and pack not in needed
+        )
+        sparse = [use for uses in self._to_repack(found).values() for use in uses]
+        return dataclasses.replace(
+            report,
+            condemned=len(dead) + len(sparse),
+            condemned_bytes=sum(
+                found.packs.size_bytes(pack) or 0 for pack in [*dead, *(use.row.pack for use in sparse)]
+            ),
+            repacked=len(sparse),
+            written_bytes=sum(use.live_bytes for use in sparse),
+        )
+
+    def _remove_scratch(self) -> None:
+        """What sessions that ended more than a day ago have left: nobody asks for their acknowledgements any more."""
+        repository = self._repository
+        listed = list(objects_under(repository.store, names.SESSIONS))
+        state = repository.ledger.refresh()
+        long_ago = repository.surroundings.now() - SILENCE
+        for info in listed:
+            session = bytes.fromhex(info.key.removeprefix(names.SESSIONS).partition("/")[0])
+            if session not in state.open and session not in state.pins and info.modified and info.modified < long_ago:
+                repository.store.delete(info.key)
+
+
+def _after_repacking(uses: Iterable[bytes], moved: list[Repacked]) -> frozenset[bytes]:
+    """What was needed before is needed still, where it lies now."""
+    survivors = {pack: others for one in moved for pack, others in one.survivors.items()}
+    return frozenset(there for pack in uses for there in survivors.get(pack, {pack}))
+
+
+def _with_young(report: CollectionReport, dead: DeadPacks, packs: StandingPacks) -> CollectionReport:
+    young_bytes = sum(packs.size_bytes(pack) or 0 for pack in dead.young)
+    return dataclasses.replace(report, young=len(dead.young), young_bytes=young_bytes)
+
+
+def _with_plan(
+    report: CollectionReport, proposal: Proposal, moved: list[Repacked], packs: StandingPacks
+) -> CollectionReport:
+    return dataclasses.replace(
+        report,
+        epoch=proposal.plan.epoch,
+        condemned=len(proposal.newly_condemned),
+        condemned_bytes=sum(packs.size_bytes(pack) or 0 for pack in proposal.newly_condemned),
+        repacked=sum(len(one.survivors) for one in moved),
+        written_bytes=sum(one.written_bytes for one in moved),
+    )

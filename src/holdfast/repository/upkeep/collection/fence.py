@@ -1,0 +1,111 @@
+"""Who may still build upon what a plan condemns, and how long they are waited for (rule 4.5)."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from holdfast.domain.errors import ObjectNotFoundError
+from holdfast.repository.format import ledger as ledger_form
+from holdfast.repository.format import names
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.sessions.session import (
+    close_ended,
+    end_session,
+    end_without_point,
+    is_repacking,
+    retire,
+    retired_of,
+)
+from holdfast.repository.sessions.signs_of_life import last_sign
+from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.presence import is_there
+from holdfast.repository.upkeep.collection.roots import require_whole_ledger
+
+SILENCE = timedelta(hours=24)
+POLL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session that holds up a collection; `since` is when it was opened."""
+
+    session: bytes
+    point_key: str
+    since: str
+
+
+def wait_for_sessions(
+    repository: Repository, epoch: int, patience: timedelta, pause: Callable[[float], None]
+) -> tuple[OpenSession, ...]:
+    """Wait until every session that is open now has ended or knows the plan of `epoch`; those left when patience is
+    over. Sessions without a sign of life are ended, and so are repacking ones.
+    """
+    now = repository.surroundings.now
+    until = now() + patience
+    state = require_whole_ledger(repository)
+    waiting = [
+        OpenSession(session, str(record["point"]), str(record["time"])) for session, record in state.open.items()
+    ]
+    while True:
+        waiting = [one for one in waiting if not _is_past(repository, one, epoch)]
+        if not waiting or now() >= until:
+            return tuple(waiting)
+        pause(POLL_SECONDS)
+
+
+def _is_past(repository: Repository, one: OpenSession, epoch: int) -> bool:
+    """Whether this session is in nobody's way any more."""
+    if is_there(repository.store, one.point_key) or knows(repository, one.session, epoch):
+        return True
+    if one.session not in require_whole_ledger(repository).open:
+        return True
+    if is_repacking(repository, one.point_key) or _is_silent(repository, one.session, one.since):
+        end_without_point(repository, one.session, one.point_key)
+        return True  # by the tombstone, or by the commit that came first
+    return False
+
+
+def knows(repository: Repository, session: bytes, epoch: int) -> bool:
+    """Whether the session has acknowledged the plan of that epoch or a later one. A LIST may only confirm it."""
+    if is_there(repository.store, names.acknowledgement(session, epoch)):
+        return True
+    prefix = names.scratch(session) + names.ACKNOWLEDGEMENT
+    return any(int(info.key.removeprefix(prefix)) >= epoch for info in objects_under(repository.store, prefix))
+
+
+def _is_silent(repository: Repository, session: bytes, since: str) -> bool:
+    """Whether nothing was heard of it for a day."""
+    now = repository.surroundings.now()
+    return last_sign(repository.store, session, since, now) + SILENCE <= now
+
+
+def close_dead(repository: Repository) -> None:
+    """Ledger records that crashes have left unwritten: for sessions that bear a tombstone, for points that are retired;
+    and for sessions and readers of whom nothing was heard for a day, whatever plan they know: what they wrote is held
+    as long as they are open.
+    """
+    state = require_whole_ledger(repository)
+    for session, record in state.open.items():
+        point_key = str(record["point"])
+        if _is_silent(repository, session, str(record["time"])):
+            end_session(repository, session, point_key)
+        elif _bears_tombstone(repository, point_key):
+            close_ended(repository, session, point_key)
+    for session in sorted(retired_of(repository, state.live)):
+        retire(repository, session, str(state.live[session]["point"]))
+    for session in list(_silent_readers(repository)):
+        repository.ledger.append({"type": ledger_form.UNPIN, "session": session})
+
+
+def _silent_readers(repository: Repository) -> Iterator[bytes]:
+    for session, record in repository.ledger.state.pins.items():
+        if _is_silent(repository, session, str(record["time"])):
+            yield session
+
+
+def _bears_tombstone(repository: Repository, point_key: str) -> bool:
+    try:
+        return repository.sealed.read(point_key, Kind.TOMBSTONE, Kind.MANIFEST)[0] == Kind.TOMBSTONE
+    except ObjectNotFoundError:
+        return False

@@ -1,0 +1,217 @@
+"""What live points need, by pack: every node of their maps is read once, however many points share it (rule 4.3).
+
+A walk only ever adds. So marking again after a plan stands is walking the points that have come since.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.map_node import MapNode
+from holdfast.repository.format.places import Located, PackRow, Place
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import fetch_nodes
+from holdfast.repository.trust.standing_packs import StandingPacks
+from holdfast.repository.upkeep.collection.moved import MovedChunks
+
+_NODES_AT_ONCE = 512
+
+
+@dataclass(slots=True)
+class PackUse:
+    """The live chunks of one pack, as bits by their number in it, and their sealed bytes."""
+
+    row: PackRow
+    tenant: str
+    chunk_type: int
+    numbers: int = 0
+    live_bytes: int = 0
+
+    def add(self, number: int, length: int) -> None:
+        """One chunk; the same one again changes nothing."""
+        bit = 1 << number
+        if not self.numbers & bit:
+            self.numbers |= bit
+            self.live_bytes += length
+
+
+@dataclass(slots=True)
+class _Ground:
+    """What a walk goes by, and where it counts."""
+
+    repository: Repository
+    plan: Plan
+    packs: StandingPacks
+    in_place: bool
+    uses: dict[bytes, PackUse]
+    left: set[bytes]
+
+
+class Marking:
+    """The sum of the points that were walked. `uses` has every pack that must stay for them.
+
+    `in_place`: a chunk is needed where its place says, condemned or not, while it is there, and what is missing is for
+    its reader to say. So are points that somebody reads at this moment. `walked`: an earlier marking; what it has
+    walked need not be walked again.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        plan: Plan,
+        packs: StandingPacks,
+        *,
+        in_place: bool = False,
+        walked: "Marking | None" = None,
+    ) -> None:
+        self._ground = _Ground(repository, plan, packs, in_place, {}, set())
+        self._tenants: dict[str, _TenantMarking] = {}
+        self._walked: dict[bytes, bool] = {} if walked is None else dict(walked._walked)
+        self._before = {} if walked is None else walked._tenants
+
+    @property
+    def uses(self) -> dict[bytes, PackUse]:
+        """By pack."""
+        return self._ground.uses
+
+    @property
+    def left(self) -> frozenset[bytes]:
+        """Packs that maps name as places, and in which nothing is counted on: condemned, or gone."""
+        return frozenset(self._ground.left)
+
+    def add(self, manifest: Manifest) -> bool:
+        """Walk a point; whether it needs no condemned pack. Raises IntegrityError where something of it is missing."""
+        if manifest.session not in self._walked:
+            walk = self._of_tenant(manifest.tenant)
+            clean = [
+                walk.roots([volume.root], volume.depth - 1, volume.cut)
+                for volume in manifest.volumes
+                if volume.root is not None
+            ]
+            self._walked[manifest.session] = all(clean)
+        return self._walked[manifest.session]
+
+    def _of_tenant(self, tenant: str) -> "_TenantMarking":
+        if tenant not in self._tenants:
+            before = self._before.get(tenant)
+            self._tenants[tenant] = _TenantMarking(self._ground, tenant, {} if before is None else before.seen)
+        return self._tenants[tenant]
+
+
+class _TenantMarking:
+    """The walk through one tenant's maps. `seen` tells of every node whether all below it is clean."""
+
+    def __init__(self, ground: _Ground, tenant: str, seen: dict[bytes, bool]) -> None:
+        access = ground.repository.access(tenant)
+        self.seen = dict(seen)
+        self._ground = ground
+        self._tenant = tenant
+        self._moved = MovedChunks(access, ground.plan, ground.packs)
+        self._reader = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
+
+    def roots(self, items: list[Located], level: int, cut: int) -> bool:
+        """These nodes of one level and all below them; whether they are clean."""
+        unknown = list({item.id: item for item in items if item.id not in self.seen}.values())
+        for first in range(0, len(unknown), _NODES_AT_ONCE):
+            part = unknown[first : first + _NODES_AT_ONCE]
+            clean = {item.id: self._take(item, CHUNK_TYPE_MAP) for item in part}
+            for identifier, node in self._fetch(part, level, cut).items():
+                self.seen[identifier] = self._below(node, cut) and clean[identifier]
+        return all(self.seen.get(item.id, False) for item in items)
+
+    def _fetch(self, items: list[Located], level: int, cut: int) -> dict[bytes, MapNode]:
+        try:
+            return fetch_nodes(self._reader, items, level, cut)
+        except ObjectNotFoundError as error:
+            if self._ground.in_place:
+                return {}
+            raise _missing(error.key) from error
+
+    def _below(self, node: MapNode, cut: int) -> bool:
+        if node.level == 0:
+            return self._leaf(node)
+        children = [child for child in map(node.located, range(node.count)) if child is not None]
+        return self.roots(children, node.level - 1, cut)
+
+    def _leaf(self, node: MapNode) -> bool:
+        """Entries in packs that are in order are counted column by column; the few others one by one."""
+        clean = True
+        for at, row in enumerate(node.packs):
+            here = np.flatnonzero((node.entries["pack"] == at) & (node.entries["length"] > 0))
+            if self._is_good(row):
+                use = self._use(row, CHUNK_TYPE_DATA)
+                chosen = node.entries[here]
+                for number, length in zip(chosen["number"].tolist(), chosen["length"].tolist(), strict=True):
+                    use.add(number, length)
+            else:
+                for number in here.tolist():
+                    chunk = node.located(number)
+                    if chunk is not None:
+                        clean = self._take(chunk, CHUNK_TYPE_DATA) and clean
+        return clean
+
+    def _take(self, chunk: Located, chunk_type: int) -> bool:
+        """Count the chunk where it is to stay; whether that is no condemned pack."""
+        places, clean = [chunk.place], True
+        if not self._is_good(chunk.place.pack):
+            places, clean = self._places(chunk, chunk_type)
+        for place in places:
+            self._use(place.pack, chunk_type).add(place.number, place.length)
+        return clean
+
+    def _places(self, chunk: Located, chunk_type: int) -> tuple[list[Place], bool]:
+        """Of a chunk whose own pack is condemned or gone: one place that is not condemned, or else every one that there
+        is, for another collection may rely on any of them. Who reads at this moment may rely on any in either case.
+        """
+        ground = self._ground
+        copies = self._moved.copies_of(chunk, chunk_type)
+        clean = bool(copies) and copies[0].pack.pack not in ground.plan.condemned
+        if clean and not ground.in_place:
+            return copies[:1], True
+        if ground.packs.stands(chunk.place.pack.pack):
+            # Others may have put it there, so it does not stand for what the runs in force know elsewhere.
+            copies = [chunk.place, *copies, *self._moved.known_of(chunk, chunk_type)]
+        if not copies and not ground.in_place:
+            raise _missing(names.pack(chunk.place.pack.pack))
+        return copies, clean
+
+    def _is_good(self, row: PackRow) -> bool:
+        """Whether what is said to lie there is counted there, without a further question."""
+        ground = self._ground
+        good = (ground.in_place or row.pack not in ground.plan.condemned) and ground.packs.stands(row.pack)
+        if not good:
+            ground.left.add(row.pack)
+        return good
+
+    def _use(self, row: PackRow, chunk_type: int) -> PackUse:
+        uses = self._ground.uses
+        if row.pack not in uses:
+            uses[row.pack] = PackUse(row, self._tenant, chunk_type)
+        return uses[row.pack]
+
+
+def _missing(key: str) -> IntegrityError:
+    return IntegrityError(
+        f"{key} is missing, and restore points need it",
+        why="no index run in force knows its chunks elsewhere",
+        cure="run `holdfast repository repair`; `holdfast repository check` says whom it hurts",
+        objects=(key,),
+    )
+
+
+def iter_numbers(use: PackUse) -> Iterator[int]:
+    """The numbers of the live chunks, ascending."""
+    bits, number = use.numbers, 0
+    while bits:
+        if bits & 1:
+            yield number
+        bits >>= 1
+        number += 1

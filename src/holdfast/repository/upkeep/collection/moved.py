@@ -1,0 +1,74 @@
+"""Where chunks lie whose place is condemned or gone (rule 4.3)."""
+
+from collections.abc import Iterable, Iterator
+
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.repository.format import names
+from holdfast.repository.format.places import Located, Place
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.packs.pack_directory import read_directory
+from holdfast.repository.packs.run_shelf import RunShelf
+from holdfast.repository.trust.standing_packs import StandingPacks
+
+
+class MovedChunks:
+    """Asked for one tenant under one plan. Packs' directories and index runs are read when first needed, once."""
+
+    def __init__(self, access: TenantAccess, plan: Plan, packs: StandingPacks) -> None:
+        self._access = access
+        self._plan = plan
+        self._packs = packs
+        self._directories: dict[bytes, dict[tuple[bytes, int], Place]] = {}
+        self._runs: RunShelf | None = None
+
+    def copies_of(self, chunk: Located, chunk_type: int) -> list[Place]:
+        """Where else the chunk lies in packs that stand, those first that are not condemned. For a condemned pack only
+        the survivors that its plan names count, for one that is gone what the runs in force say.
+        """
+        pack = chunk.place.pack.pack
+        if not self._packs.stands(pack):
+            return self.known_of(chunk, chunk_type)
+        return self._standing(self._in_survivors(chunk.id, chunk_type, pack))
+
+    def known_of(self, chunk: Located, chunk_type: int) -> list[Place]:
+        """The same by what the runs in force say alone, whatever stands at the chunk's own place."""
+        return self._standing(self._in_runs(chunk.id, chunk_type))
+
+    def _standing(self, places: Iterable[Place]) -> list[Place]:
+        standing = [place for place in places if self._packs.stands(place.pack.pack)]
+        return sorted(standing, key=lambda place: place.pack.pack in self._plan.condemned)
+
+    def _in_survivors(self, chunk: bytes, chunk_type: int, pack: bytes) -> Iterator[Place]:
+        for other in sorted(self._plan.survivors.get(pack, ())):
+            if other not in self._directories:
+                self._directories[other] = self._read(other)
+            place = self._directories[other].get((chunk, chunk_type))
+            if place is not None:
+                yield place
+
+    def _read(self, pack: bytes) -> dict[tuple[bytes, int], Place]:
+        """What lies in it; nothing where it is gone. Damage is raised: nothing may be deleted for a pack's sake that
+        cannot say what it holds. One that the plan condemns is taken for nobody's survivor where another is left.
+        """
+        try:
+            read = read_directory(self._access, pack)
+        except ObjectNotFoundError:
+            return {}
+        except IntegrityError:
+            if pack in self._plan.condemned:
+                return {}
+            raise
+        chunks = zip(read.entries, read.located(), strict=True)
+        return {(entry.id, entry.type): located.place for entry, located in chunks}
+
+    def _in_runs(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
+        """By the runs that the plan names, which are asked for by name and never by LIST. Where one does not open the
+        others may know the place, and where none does it is missed.
+        """
+        if self._runs is None:
+            self._runs = RunShelf(self._access.read_index_run)
+            prefix = names.index_runs(self._access.keys.tenant)
+            for key in sorted(key for key in self._plan.index_runs if key.startswith(prefix)):
+                self._runs.take(key)
+        yield from self._runs.places(chunk, chunk_type)

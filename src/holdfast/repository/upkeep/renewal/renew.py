@@ -1,0 +1,176 @@
+"""Locks are renewed once a day (rule 9.2): one walk over the live points, and a request for what is short alone."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnavailableError, UsageError
+from holdfast.domain.numerals import counted
+from holdfast.domain.time import format_time
+from holdfast.repository.format import ledger as ledger_form
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.plan import NO_PLAN, Plan
+from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.progress import Progress
+from holdfast.repository.trust.lock_terms import A_LONG_SESSION, GENERATION, lock_end
+from holdfast.repository.trust.older_versions import older_versions, several_versions
+from holdfast.repository.upkeep.renewal.live_points import HURT, latest_promise, read_live_points
+from holdfast.repository.upkeep.renewal.needs import Need, needs_of_all, needs_of_points
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalReport:
+    """`looked_at` objects were asked for their locks, `extended` of them were locked longer, or would be."""
+
+    points: int
+    looked_at: int
+    extended: int
+    latest_promise: datetime | None
+    holds_until: datetime
+    dry_run: bool
+
+
+def renew_locks(repository: Repository, progress: Progress, *, dry_run: bool = False) -> RenewalReport:
+    """Killed anywhere, another run does the rest. What is damaged or missing keeps nothing else from being renewed: it
+    is raised at the end as IntegrityError, and the ledger is told of no renewal. Raises UsageError where nothing is
+    locked.
+    """
+    if not repository.config.immutable:
+        raise UsageError(
+            f"{repository.store.location} has no locks to renew",
+            why="it is not immutable",
+            cure="make a repository with `holdfast repository init --immutable`",
+        )
+    manifests: dict[str, Manifest] = {}
+    for _try in range(_TRIES):
+        damage: list[HoldfastError] = []
+        plan = _plan(repository, damage)
+        report = _renew(repository, plan, manifests, progress, damage, dry_run=dry_run)
+        if not damage:
+            return report
+        # What is missed may have been moved by a collection, which its plan tells.
+        if _plan(repository, []).epoch == plan.epoch:
+            raise _sum_of(damage)
+    raise UnavailableError(
+        f"locks of {repository.store.location} were not renewed",
+        why=f"{_TRIES} collections were quicker",
+        cure="run it again",
+    )
+
+
+def _plan(repository: Repository, damage: list[HoldfastError]) -> Plan:
+    """The newest plan; where that does not open or is lost, none: nothing is condemned then, every run is in force."""
+    try:
+        return newest_plan(repository.sealed, repository.ledger.state.plan_epoch)
+    except HURT as error:
+        damage.append(error)
+        return NO_PLAN
+
+
+def _renew(
+    repository: Repository,
+    plan: Plan,
+    manifests: dict[str, Manifest],
+    progress: Progress,
+    damage: list[HoldfastError],
+    *,
+    dry_run: bool,
+) -> RenewalReport:
+    """What all points need first, then what each one needs, past all that is added to `damage`."""
+    now = repository.surroundings.now()
+    points = read_live_points(repository, manifests, damage)
+    progress.note(f"looking for locks that end too early for {counted(len(points), 'restore point')}")
+    extend = partial(_extend_or_note, repository, several_versions(repository.store), damage, dry_run=dry_run)
+    changed = list(_each(repository, needs_of_all(repository, points, now), extend))
+    changed += _each(repository, needs_of_points(repository, plan, points, now, damage), extend)
+    if not dry_run and not damage:
+        record = {
+            "type": ledger_form.RENEW,
+            "session": repository.surroundings.random_bytes(16),
+            "time": format_time(now),
+        }
+        repository.ledger.append(record)
+    return RenewalReport(
+        points=len(points),
+        looked_at=len(changed),
+        extended=sum(changed),
+        latest_promise=latest_promise(points),
+        holds_until=now + GENERATION,
+        dry_run=dry_run,
+    )
+
+
+def _sum_of(damage: list[HoldfastError]) -> IntegrityError:
+    """One error for all that was met."""
+    hurt = dict.fromkeys(key for error in damage for key in _objects(error))
+    first = damage[0]
+    more = "" if len(damage) == 1 else f", and {len(damage) - 1} more like it"
+    return IntegrityError(
+        "what is damaged or missing could not be locked longer; all else was",
+        why=f"{first.what}: {first.why}{more}",
+        cure=first.cure,
+        objects=tuple(hurt),
+    )
+
+
+def _objects(error: HoldfastError) -> tuple[str, ...]:
+    if isinstance(error, IntegrityError):
+        return error.objects
+    return (error.key,) if isinstance(error, ObjectNotFoundError) else ()
+
+
+def require_locks(repository: Repository, keys: Iterable[str], promise: datetime | None) -> None:
+    """Rule 9.6: objects that somebody else has written are locked as if we had; what is short is extended."""
+    needed = lock_end(promise, repository.surroundings.now())
+    needs = [Need(key, needed - A_LONG_SESSION) for key in keys]
+
+    def extend(need: Need) -> bool:
+        return _extend(repository, tuple(older_versions(repository.store, need.key)), need, dry_run=False)
+
+    for _changed in _each(repository, needs, extend):
+        pass
+
+
+def _each(repository: Repository, needs: Iterable[Need], extend: Callable[[Need], bool]) -> Iterator[bool]:
+    return repository.surroundings.transfer.map(extend, needs)
+
+
+def _extend_or_note(
+    repository: Repository,
+    several: Mapping[str, tuple[str, ...]],
+    damage: list[HoldfastError],
+    need: Need,
+    *,
+    dry_run: bool,
+) -> bool:
+    """The same in a renewal, which goes on past what is missing."""
+    try:
+        return _extend(repository, several.get(need.key, ()), need, dry_run=dry_run)
+    except ObjectNotFoundError as error:
+        if not need.may_be_gone:
+            damage.append(error)
+        return False
+
+
+def _extend(repository: Repository, versions: tuple[str, ...], need: Need, *, dry_run: bool) -> bool:
+    """Whether a lock was too short. What is locked now is locked a generation longer than it needs, so that it is not
+    asked for again within one. Of several `versions` one opens, the others were put over it: each is locked. Raises
+    ObjectNotFoundError where there is none.
+    """
+    changed, missing = [], []
+    for version in versions or (None,):
+        try:
+            found = repository.store.head(need.key, version)
+            short = found.locked_until is None or found.locked_until < need.until
+            if short and not dry_run:
+                repository.store.extend(need.key, found.version, need.until + GENERATION)
+            changed.append(short)
+        except ObjectNotFoundError as error:
+            missing.append(error)  # one that nothing locked may go at any time; of the others one is as it was written
+    if not changed:
+        raise missing[0]
+    return any(changed)

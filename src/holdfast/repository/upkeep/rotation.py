@@ -1,0 +1,91 @@
+"""A new master key for all that is written from now on (section 19). The order of the lines is the promise."""
+
+import hashlib
+from dataclasses import dataclass
+
+from holdfast.domain.errors import ConflictError, ObjectExistsError, UnavailableError
+from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey
+from holdfast.repository.format import envelope, names
+from holdfast.repository.format import epoch as form
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.epoch import Epoch
+from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
+from holdfast.repository.keys.slots import KeySlots, PasswordCost, Secret
+from holdfast.repository.opening.repository import Repository
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Rotation:
+    """What a rotation did: `kept` are the new slots, `left_behind` those of the epoch before to which no new one
+    answers. The recovery code is shown once and kept nowhere.
+    """
+
+    kid: int
+    recovery_code: str
+    kept: tuple[KeySlot, ...]
+    left_behind: tuple[KeySlot, ...]
+
+
+def rotate(
+    repository: Repository, secret: Secret, new_password: bytes | None = None, cost: PasswordCost | None = None
+) -> Rotation:
+    """Begin the next key epoch. KMS keys are kept where they may be used, and so is the password or code in `secret`,
+    unless `new_password` takes its place.
+
+    Raises ConflictError where another rotation was quicker: then nothing has changed.
+    """
+    before = repository.master
+    slots = KeySlots(repository.store, repository.surroundings)
+    old = [slot for slot in slots.each() if slot.is_of(before)]
+    master = MasterKey(repository.surroundings.random_bytes(KEY_BYTES), before.repository, before.kid + 1, before.suite)
+    taken = {
+        slot.slot: slots.take_over(slot, master, secret)
+        for slot in old
+        if new_password is None or slot.kind not in (PASSWORD, RECOVERY)
+    }
+    kept = [slot for slot in taken.values() if slot is not None]
+    left_behind = [slot for slot in old if taken.get(slot.slot) is None]
+    if new_password is not None:
+        kept.append(slots.add_password(master, new_password, "password", cost))
+    elif not any((slot.kind == KMS) == (secret.text is None) for slot in kept):
+        slots.withdraw(kept)
+        raise UnavailableError(
+            f"the key slot that opens {repository.store.location} is not there",
+            why="it was removed just now, or this store does not show all that it holds",
+            cure="run it again: nothing has changed",
+        )
+    recovery, code = slots.add_recovery(master, "recovery code")
+    kept.append(recovery)
+    try:
+        _begin(repository, master)
+    except ObjectExistsError as error:
+        slots.withdraw(kept)
+        raise ConflictError(
+            f"key epoch {master.kid} of {repository.store.location} was begun by somebody else",
+            why="another rotation was quicker",
+            cure="nothing was changed here; look who rotates, and rotate again if it is still wanted",
+        ) from error
+    repository.epochs.add(master)
+    return Rotation(master.kid, code, tuple(kept), tuple(left_behind))
+
+
+def _begin(repository: Repository, master: MasterKey) -> None:
+    """The write that makes it so; sealed under the new key, with all older ones inside."""
+    older = {kid: repository.epochs.of(kid).key for kid in repository.epochs.kids}
+    key = names.epoch(master.kid)
+    data = envelope.seal(
+        Kind.EPOCH,
+        form.encode(Epoch(master.kid, older, repository.surroundings.timestamp())),
+        kind_key=master.sub("epoch"),
+        object_key=key,
+        repository=master.repository,
+        kid=master.kid,
+        salt=repository.surroundings.random_bytes(envelope.SALT_BYTES),
+        suite=master.suite,
+    )
+    try:
+        repository.store.create(key, data, hashlib.sha256(data).digest())
+    except ObjectExistsError:
+        if not envelope.is_sealed_under(repository.store.get(key), master.sub("epoch"), key):
+            raise
+        # Rule 1: our own lost answer, so the slots are those of an epoch that has begun.

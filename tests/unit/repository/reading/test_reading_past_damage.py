@@ -1,0 +1,129 @@
+"""Where a chunk does not open or its pack is gone, any other copy that the index knows is read, and it is said."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.repository.format import names
+from holdfast.repository.format import pack as pack_form
+from holdfast.repository.format.plan import NO_PLAN
+from holdfast.repository.health.checking.verify import verify_point
+from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.progress import Silence
+from holdfast.repository.reading.restore import RestoreReport, restore_volume
+from holdfast.repository.sessions.points import list_points, load_manifest
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.trust.standing_packs import StandingPacks
+from holdfast.repository.upkeep.collection.marking import Marking
+from holdfast.repository.upkeep.collection.repacking import repack
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.faulty_store import FaultyStore
+from holdfast.testing.memory_volumes import MemoryTarget
+from holdfast.testing.small_repository import SmallRepository, make_small_repository, put
+from tests.faults.world import DISK, PACK_SIZE_BYTES, back_up, volume_of
+
+VOLUME = volume_of(1, 2, 0, 3, 4)
+
+
+@dataclass
+class Twice:
+    """A point each of whose chunks lies in one pack of `first` and in one of `second`."""
+
+    small: SmallRepository
+    first: list[str]
+    second: list[str]
+
+    @property
+    def store(self) -> ObjectStore:
+        return self.small.store
+
+    def restore(self, store: ObjectStore | None = None) -> tuple[RestoreReport, bytes]:
+        repository = self.small.open(deterministic_surroundings(9), store)
+        [point] = list_points(repository)
+        target = MemoryTarget()
+        report = restore_volume(repository, point, target, Silence())
+        assert target.volume is not None
+        return report, target.volume.content
+
+    def damage(self, keys: list[str]) -> None:
+        """A bit in every chunk's bytes."""
+        for key in keys:
+            body = bytearray(self.store.get(key))
+            for at in range(pack_form.HEADER_BYTES, pack_form.FOOTER.unpack(body[-48:])[0], 8):
+                body[at] ^= 1
+            put(self.store, key, bytes(body))
+
+
+@pytest.fixture
+def twice() -> Twice:
+    surroundings = deterministic_surroundings(3)
+    small = make_small_repository(MemoryStore(), surroundings, PACK_SIZE_BYTES)
+    repository = small.open(surroundings)
+    back_up(repository, DISK, VOLUME, "s1")
+    first = [info.key for info in small.store.list(names.PACKS)]
+    marking = Marking(repository, NO_PLAN, StandingPacks(small.store))
+    [point] = list_points(repository)
+    marking.add(load_manifest(repository, point))
+    repack(repository, "default", marking.uses.values(), Silence())
+    return Twice(small, first, [info.key for info in small.store.list(names.PACKS) if info.key not in first])
+
+
+def test_every_damaged_pack_is_read_past_and_named_once(twice):
+    twice.damage(twice.first)
+    report, content = twice.restore()
+    assert content == VOLUME.content
+    assert [line.split()[0] for line in report.warnings] == sorted(twice.first)
+    assert all("holdfast repository repair" in line for line in report.warnings)
+
+
+def test_packs_that_are_cut_short_or_empty_are_read_past(twice):
+    for number, key in enumerate(twice.first):
+        body = bytes(twice.store.get(key))
+        put(twice.store, key, b"" if number % 2 else body[: len(body) // 2])
+    report, content = twice.restore()
+    assert content == VOLUME.content
+    assert len(report.warnings) == len(twice.first)
+
+
+def test_packs_that_are_gone_are_read_past(twice):
+    for key in twice.first:
+        twice.store.delete(key)
+    report, content = twice.restore()
+    assert content == VOLUME.content
+    assert report.warnings == ()
+
+
+def test_only_where_no_copy_opens_it_is_an_error(twice):
+    twice.damage([*twice.first, *twice.second])
+    with pytest.raises(IntegrityError) as caught:
+        twice.restore()
+    assert caught.value.objects[0] in twice.first
+    assert "no other copy" in caught.value.why
+
+
+def test_gone_here_and_damaged_there_is_an_error(twice):
+    for key in twice.first:
+        twice.store.delete(key)
+    twice.damage(twice.second)
+    with pytest.raises(ObjectNotFoundError):
+        twice.restore()
+
+
+def test_what_is_read_past_costs_one_request_a_chunk_and_one_a_pack(twice):
+    healthy = FaultyStore(twice.store, {})
+    twice.restore(healthy)
+    twice.damage(twice.first)
+    hurt = FaultyStore(twice.store, {})
+    twice.restore(hurt)
+    chunks = sum(pack_form.FOOTER.unpack(bytes(twice.store.get(key))[-48:])[1] - 16 for key in twice.first) // 50
+    runs = len(list(twice.store.list(names.INDEX)))
+    assert len(hurt.requests) - len(healthy.requests) <= chunks + len(twice.first) + runs + 4
+
+
+def test_verify_says_it_too(twice):
+    twice.damage(twice.first[:1])
+    repository = twice.small.open(deterministic_surroundings(9))
+    [point] = list_points(repository)
+    report = verify_point(repository, point, Silence())
+    assert [line.split()[0] for line in report.warnings] == twice.first[:1]

@@ -1,0 +1,298 @@
+"""Collection: what nothing needs goes, what anything needs stays, whoever may not know is waited for."""
+
+from datetime import timedelta
+
+import pytest
+
+from holdfast.domain.errors import IntegrityError
+from holdfast.repository.delegation.restore_side import VolumeTarget, finish_reading, prepare_restore
+from holdfast.repository.delegation.worker_side import run_restore_task
+from holdfast.repository.format import names
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.repository import DEFAULT_TENANT
+from holdfast.repository.progress import Silence
+from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.points import list_points, load_manifest
+from holdfast.repository.sessions.session import open_session, retire
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
+from holdfast.repository.writing.backup import BackupOrder, backup_volume
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
+from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
+from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVolume
+from holdfast.testing.small_repository import make_small_repository, put, restored
+from tests.faults.world import PACK_SIZE_BYTES, back_up, volume_of
+
+
+class Site:
+    """A repository, a clock and the sources that were backed up."""
+
+    def __init__(self, pack_size_bytes=PACK_SIZE_BYTES):
+        self.clock = SteppableClock()
+        self.seed = 0
+        self.store = MemoryStore(clock=self.clock)
+        self.small = make_small_repository(self.store, self.surroundings(), pack_size_bytes)
+        self.contents = {}
+
+    def surroundings(self):
+        self.seed += 1
+        return deterministic_surroundings(self.seed, self.clock)
+
+    def open(self):
+        return self.small.open(self.surroundings())
+
+    def back_up(self, workload, *seeds):
+        volume = volume_of(*seeds)
+        manifest = back_up(self.open(), workload, volume, f"s{len(self.contents)}").finished.manifest
+        self.contents[manifest.session] = volume.content
+        return manifest.session
+
+    def delete(self, session):
+        repository = self.open()
+        [point] = [point for point in list_points(repository) if point.session == session]
+        retire(repository, session, point.key)
+        del self.contents[session]
+
+    def collect(self, **order):
+        order = {"patience": timedelta(0), **order}
+        return Collection(self.open(), CollectionOrder(**order), Silence(), self.pause).run()
+
+    def pause(self, seconds):
+        self.clock.step(seconds)
+
+    def packs(self):
+        return {info.key for info in self.store.list(names.PACKS)}
+
+    def stored_bytes(self):
+        return sum(info.size_bytes for info in self.store.list(names.PACKS))
+
+    def all_is_there(self):
+        repository = self.open()
+        assert {point.session: restored(repository, point) for point in list_points(repository)} == self.contents
+        assert check_repository(repository, 100, Silence()).damage == ()
+
+
+@pytest.fixture
+def site():
+    return Site()
+
+
+def test_what_no_point_needs_goes(site):
+    gone = site.back_up("a", 1, 2, 3)
+    site.back_up("b", 3, 4)
+    before = site.packs()
+    site.delete(gone)
+    report = site.collect(repack=False)
+    assert report.condemned == report.deleted == len(before - site.packs()) > 0
+    assert report.freed_bytes > 0
+    assert report.waiting == ()
+    site.all_is_there()
+
+
+def test_nothing_to_do_publishes_nothing(site):
+    site.back_up("a", 1, 2)
+    report = site.collect()
+    assert (report.epoch, report.deleted, report.condemned) == (0, 0, 0)
+    assert not list(site.store.list(names.PLANS))
+
+
+def test_a_dry_run_writes_nothing(site):
+    site.delete(site.back_up("a", 1, 2))
+    site.back_up("b", 2)
+    before = {info.key for info in site.store.list("")}
+    report = site.collect(dry_run=True)
+    assert report.condemned > 0
+    assert report.condemned_bytes > 0
+    assert {info.key for info in site.store.list("")} == before
+
+
+def test_half_of_the_points_gone_the_rest_is_as_small_as_if_they_had_never_been():
+    site, lean = Site(2000), Site(2000)
+    sessions = []
+    for number in range(10):
+        seeds = (number + 1, 50, 60 + number % 3)
+        sessions.append(site.back_up("a", *seeds))
+        if number % 2:
+            lean.back_up("a", *seeds)
+    for session in sessions[::2]:
+        site.delete(session)
+    site.collect()
+    site.collect()
+    site.all_is_there()
+    assert site.stored_bytes() <= lean.stored_bytes() + 2 * 2000
+
+
+def test_chunks_that_moved_are_found(site):
+    site = Site(3000)
+    gone = site.back_up("a", 1, 2, 3, 4, 5, 6)
+    site.back_up("b", 1)
+    site.delete(gone)
+    report = site.collect()
+    assert report.repacked > 0
+    assert report.deleted > 0
+    site.all_is_there()
+    site.back_up("c", 1, 7)
+    site.back_up("b", 1, 8)
+    site.collect()
+    site.all_is_there()
+
+
+def test_a_session_that_does_not_know_the_plan_is_waited_for(site):
+    site.delete(site.back_up("a", 1, 2))
+    site.back_up("b", 3)
+    open_session(site.open(), DEFAULT_TENANT, "slow")
+    before = site.packs()
+    report = site.collect()
+    assert [one.point_key.split("/")[0] for one in report.waiting] == ["points"]
+    assert site.packs() == before
+    assert newest_plan(site.open().sealed).epoch == 1
+    site.clock.step(25 * 3600)
+    report = site.collect()
+    assert report.deleted > 0
+    assert report.waiting == ()
+    assert not site.open().ledger.state.open
+    site.all_is_there()
+
+
+@pytest.mark.parametrize("with_plan", [False, True])
+def test_what_a_killed_backup_left_goes_a_day_later(site, with_plan):
+    """Whether there was a plan that it knows or none: its session is open, and nobody will ever end it."""
+    if with_plan:
+        site.delete(site.back_up("a", 1, 2))
+        site.collect()
+    site.back_up("b", 3)
+    before = site.packs()
+
+    def backed_up(store):
+        back_up(site.small.open(site.surroundings(), store), "killed", volume_of(5, 6, 7), "killed")
+
+    living = FaultyStore(site.small.copied().store, {})
+    backed_up(living)
+    [commit] = [one.number for one in living.requests if one.kind == "create" and one.key.startswith(names.POINTS)]
+    with pytest.raises(SimulatedCrash):
+        backed_up(FaultyStore(site.store, {commit: Fault.CRASH_BEFORE}))
+    assert site.packs() > before
+    site.collect()
+    assert site.packs() > before, "it may be alive"
+    site.clock.step(25 * 3600)
+    site.collect()
+    assert site.packs() == before
+    assert not site.open().ledger.state.open
+    site.all_is_there()
+
+
+class Meanwhile(MemoryTarget):
+    """A target that lets something happen when the restore has begun."""
+
+    def __init__(self, happens):
+        super().__init__()
+        self.happens = happens
+
+    def begin(self, size_bytes):
+        super().begin(size_bytes)
+        self.happens()
+
+
+def test_what_is_read_stays(site):
+    gone = site.back_up("a", 1, 2)
+    content = site.contents[gone]
+    repository = site.open()
+    [point] = list_points(repository)
+    site.back_up("b", 3)
+
+    def it_is_deleted():
+        site.delete(gone)
+        report = site.collect()
+        assert report.condemned == 0
+
+    target = Meanwhile(it_is_deleted)
+    restore_volume(repository, point, target, Silence())
+    assert target.volume is not None
+    assert target.volume.content == content
+    assert site.collect().deleted > 0
+    site.all_is_there()
+
+
+def test_where_a_pack_is_missing_nothing_is_deleted(site):
+    kept = site.back_up("b", 3, 4)
+    site.delete(site.back_up("a", 1, 2))
+    repository = site.open()
+    [point] = list_points(repository)
+    assert point.session == kept
+    lost = next(key for key in sorted(site.packs()) if key in _packs_of(repository, point))
+    site.store.delete(lost)
+    before = site.packs()
+    with pytest.raises(IntegrityError) as raised:
+        site.collect()
+    assert raised.value.objects == (lost,)
+    assert site.packs() == before
+
+
+def _packs_of(repository, point):
+    return {names.pack(pack.pack) for pack in load_manifest(repository, point).packs}
+
+
+class SlowSource(MemorySource):
+    """Two days go by while it is read; near the end something happens."""
+
+    def __init__(self, clock, happens):
+        self.content = volume_of(*range(1, 61)).content
+        super().__init__(MemoryVolume.of(self.content))
+        self._clock = clock
+        self._happens = happens
+
+    def allocated(self):
+        for number, reference in enumerate(super().allocated()):
+            self._clock.step(48 * 60)
+            if number == 58:
+                self._happens()
+            yield reference
+
+
+def test_a_long_backup_says_that_it_is_alive(site):
+    site.delete(site.back_up("a", 1, 2))
+    waiting = []
+    source = SlowSource(site.clock, lambda: waiting.extend(site.collect().waiting))
+    manifest = backup_volume(site.open(), source, BackupOrder("slow"), Silence()).finished.manifest
+    assert [one.session for one in waiting] == [manifest.session]
+    site.contents[manifest.session] = source.content
+    assert site.collect().waiting == ()
+    site.all_is_there()
+
+
+@pytest.mark.parametrize("hour", [10**19, 70_000_000], ids=["no time at all", "centuries ahead"])
+def test_a_sign_of_life_from_the_future_keeps_nobody_alive(site, hour):
+    """Whoever may write in a session's scratch can leave one: it counts for nothing, and its session ends as others."""
+    site.delete(site.back_up("a", 1, 2))
+    session = open_session(site.open(), DEFAULT_TENANT, "worker's").session
+    put(site.store, names.alive(session, hour), b"whatever")
+    assert [one.session for one in site.collect().waiting] == [session]
+    site.clock.step(25 * 3600)
+    assert site.collect().waiting == ()
+    assert session not in site.open().ledger.state.open
+    site.all_is_there()
+
+
+def test_what_moved_before_stays_where_a_worker_has_its_key():
+    """A pack that took over from another is itself worth repacking, and stays while a worker reads from it."""
+    site = Site(3000)
+    first = site.back_up("a", 1, 2, 3, 4, 5, 6)
+    second = site.back_up("b", 2, 3, 4)
+    kept = site.back_up("c", 1)
+    site.delete(first)
+    assert site.collect().repacked > 0
+    repository = site.open()
+    [point] = [point for point in list_points(repository) if point.session == kept]
+    prepared = prepare_restore(repository, point, [VolumeTarget(None, {})], Silence())
+    site.delete(second)
+    report = site.collect()
+    assert report.repacked > 0
+    assert report.kept > 0
+    target = MemoryTarget()
+    run_restore_task(site.store, prepared.task, lambda facts: target, Silence(), site.surroundings())
+    assert target.volume is not None
+    assert target.volume.content == site.contents[kept]
+    finish_reading(site.open(), prepared.session, Silence())
+    assert site.collect().deleted > 0
+    site.all_is_there()

@@ -1,0 +1,220 @@
+"""A renewal beside damage, forgeries and wrong clocks: all else that a point needs is locked until its promise."""
+
+from datetime import timedelta
+
+import pytest
+
+from holdfast.domain.errors import IntegrityError
+from holdfast.repository.format import ledger as ledger_form
+from holdfast.repository.format import names
+from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.repository import open_repository
+from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import read_point
+from holdfast.repository.upkeep.renewal.notice import is_due, is_overdue, last_renewal
+from holdfast.repository.upkeep.renewal.renew import renew_locks, require_locks
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
+from holdfast.testing.memory_volumes import sample
+from holdfast.testing.strict_store import StrictStore
+from tests.faults.immutable_site import Site
+from tests.unit.repository.delegation.delegated import Disks
+from tests.unit.repository.delegation.delegated import back_up as back_up_by_worker
+from tests.unit.repository.health.verification.verified import verify
+
+YEAR = timedelta(days=365)
+
+
+@pytest.fixture
+def site():
+    return Site()
+
+
+def block(seed: int) -> bytes:
+    return bytes([seed]) * 1000
+
+
+def collected_twice(site):
+    """A plan stands; two points live that nobody may retire for days."""
+    gone = site.back_up(block(9), timedelta(0))
+    site.later(11)
+    site.retire(gone)
+    first, second = site.back_up(block(1), timedelta(days=15)), site.back_up(block(2), timedelta(days=15))
+    site.collect()
+    return first, second
+
+
+def keys_of(site):
+    """One object of each kind that a renewal reads."""
+    repository = site.open()
+    [point] = [one.key for one in list_points(repository)][-1:]
+    manifest = read_point(repository, point)
+    assert manifest is not None
+    packs = manifest.packs
+    return {
+        "point": point,
+        "run": max(newest_plan(repository.sealed).index_runs),
+        "map": names.pack(next(pack.pack for pack in packs if pack.holds_maps)),
+        "data": names.pack(next(pack.pack for pack in packs if not pack.holds_maps)),
+        "plan": names.plan(newest_plan(repository.sealed).epoch),
+    }
+
+
+@pytest.mark.parametrize("damage", ["lost", "junk"])
+@pytest.mark.parametrize("kind", ["point", "run", "map", "data", "plan"])
+def test_one_damaged_object_keeps_no_other_from_being_renewed(site, kind, damage):
+    first, _second = collected_twice(site)
+    victim = keys_of(site)[kind]
+    other = site.back_up(block(5), timedelta(days=200))
+    del site.bucket._keys[victim]
+    if damage == "junk":
+        site.bucket.put(victim, b"junk")
+    for _day in range(12):
+        site.later(1)
+        if (kind, damage) == ("data", "junk"):
+            site.renew()  # nobody reads data here
+            continue
+        with pytest.raises(IntegrityError) as told:
+            site.renew()
+        assert victim in told.value.objects
+    site.attack()
+    assert site.restores({other: block(5)})
+    if kind in ("run", "plan"):
+        assert site.restores({first: block(1)})
+
+
+def test_a_renewal_that_met_damage_is_none_in_the_ledger(site):
+    collected_twice(site)
+    site.renew()
+    renewed = last_renewal(site.open())
+    del site.bucket._keys[keys_of(site)["run"]]
+    site.later(1)
+    with pytest.raises(IntegrityError, match="all else was"):
+        site.renew()
+    assert last_renewal(site.open()) == renewed
+
+
+def test_what_was_put_over_an_object_is_not_renewed_in_its_place(site):
+    session = site.back_up(block(1), YEAR)
+    site.later(1)
+    for one in site.bucket.every_version():
+        if one.key.startswith((names.PACKS, names.POINTS, names.LEDGER, names.KEYS)) or one.key == names.CONFIG:
+            site.bucket.put(one.key, b"junk", retain_until=site.clock() + 2 * YEAR)
+    longer = site.back_up(block(1), 2 * YEAR)
+    for _day in range(3):
+        site.renew()
+        site.later(9)
+    site.later(700)
+    site.attack()
+    assert site.restores({longer: block(1)})
+    assert {point.session for point in list_points(site.open())} == {session, longer}
+
+
+def test_a_workers_pack_is_locked_in_every_version(site):
+    site.back_up(block(1), None)
+    packs = sorted(site.locks(names.PACKS))
+    for key in packs:
+        site.bucket.put(key, b"junk", retain_until=site.clock() + 2 * YEAR)
+    until = site.clock() + YEAR
+    require_locks(site.open(), packs, until)
+    assert all(one.locked_until >= until for one in site.bucket.every_version() if one.key in packs)
+
+
+def test_a_forged_checkpoint_is_not_where_the_ledger_begins(site):
+    session = site.back_up(block(1), YEAR)
+    site.bucket.put(names.checkpoint(999_999_000), b"junk")
+    for _day in range(3):
+        site.later(9)
+        site.renew()
+    site.attack()
+    assert site.restores({session: block(1)})
+
+
+@pytest.mark.parametrize("over", [b"junk", None], ids=["junk", "marker"])
+def test_a_checkpoint_is_found_behind_what_was_put_over_it(site, monkeypatch, over):
+    monkeypatch.setattr(ledger_form, "CHECKPOINT_EVERY", 6)
+    site.back_up(block(1), timedelta(days=30))
+    for _day in range(9):
+        site.later(5)
+        site.renew()
+    session = site.back_up(block(1), YEAR)
+    for _day in range(10):
+        site.later(5)
+        site.renew()
+    checkpoints = sorted(site.locks(names.CHECKPOINTS))
+    assert len(checkpoints) > 1
+    if over is None:
+        site.bucket.delete(checkpoints[-1])
+    else:
+        site.bucket.put(checkpoints[-1], over)
+    site.renew()
+    site.later(9)
+    site.attack()
+    assert names.ledger(1) not in site.locks()
+    assert not site.open().ledger.damage
+    assert site.restores({session: block(1)})
+
+
+class ShortStore(StrictStore):
+    """Its lists leave all packs out."""
+
+    def list(self, prefix, start_after=""):
+        return (one for one in super().list(prefix, start_after) if not one.key.startswith(names.PACKS))
+
+    def versions(self, prefix):
+        return (one for one in super().versions(prefix) if not one.key.startswith(names.PACKS))
+
+
+@pytest.mark.parametrize("hidden_by", ["markers", "a short LIST"])
+def test_packs_that_no_list_shows_are_renewed(site, hidden_by):
+    gone = site.back_up(block(9), timedelta(0))
+    site.later(11)
+    site.retire(gone)
+    free = site.back_up(block(1), None)
+    site.collect()
+    in_force = set(site.locks(names.PACKS)) - {names.pack(pack) for pack in newest_plan(site.open().sealed).condemned}
+    site.retire(free)
+    store = site.store if hidden_by == "markers" else ShortStore(site.bucket)
+    if hidden_by == "markers":
+        for key in in_force:
+            site.bucket.delete(key)
+    site.later(9)
+    renew_locks(site.open(store), Silence())
+    assert in_force
+    assert all(site.locks()[key] > site.clock() + timedelta(days=9) for key in in_force)
+
+
+def test_runs_that_are_in_force_by_their_own_epoch_are_renewed(site):
+    collected_twice(site)
+    disks = Disks()
+    point, _result = back_up_by_worker(
+        site.open(), disks, {"root": disks.snapshot("r", sample(4 * 512 * 1024))}, "mine"
+    )
+    before = set(site.locks(names.INDEX))
+    assert verify(site.open(), point.session).opened_packs
+    opening = set(site.locks(names.INDEX)) - before
+    assert opening
+    site.later(9)
+    site.renew()
+    assert all(site.locks()[key] > site.clock() + timedelta(days=9) for key in opening)
+
+
+def test_a_renewal_in_the_future_counts_for_none(site):
+    site.back_up(block(1), YEAR)
+    ahead = SteppableClock(site.clock() + YEAR)
+    renew_locks(open_repository(site.store, site.secret, deterministic_surroundings(99, ahead)), Silence())
+    assert last_renewal(site.open()) is None
+    assert is_due(site.open())
+    site.later(7.1)
+    assert is_overdue(site.open())
+    site.renew()
+    assert not is_due(site.open())
+    assert not is_overdue(site.open())
+
+
+def test_retirements_are_renewed(site):
+    session = site.back_up(block(1), None)
+    site.retire(session)
+    site.later(9)
+    site.renew()
+    assert site.locks()[names.retired(session)] > site.clock() + timedelta(days=9)

@@ -1,0 +1,266 @@
+"""A new key epoch: what was before opens, what comes after is under the new key, and who is left behind."""
+
+import dataclasses
+
+import pytest
+
+from holdfast.domain.errors import (
+    ConflictError,
+    FormatError,
+    IntegrityError,
+    PermissionDeniedError,
+    RollbackError,
+    UnavailableError,
+    WrongKeyError,
+)
+from holdfast.repository.format import epoch, key_slot, names
+from holdfast.repository.format import ledger as ledger_form
+from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.epoch import Epoch
+from holdfast.repository.format.pack import read_header as read_pack_header
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.keys.sealed_store import SealedStore
+from holdfast.repository.keys.slots import KeySlots, Secret
+from holdfast.repository.opening.memory_of_locations import recognise
+from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import find_point, list_points
+from holdfast.repository.sessions.session import retire
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.upkeep.rotation import rotate
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.small_repository import make_small_repository, put, restored
+from tests.faults.test_ledger import OneMemory
+from tests.faults.world import DISK, FIRST, SECOND, back_up, collect, volume_of
+from tests.golden.product import epochs_of
+
+
+@pytest.fixture
+def small():
+    small = make_small_repository(MemoryStore(), deterministic_surroundings(1), 400)
+    back_up(open_(small), DISK, FIRST, "s1")
+    return small
+
+
+def open_(small, seed=50, secret=None):
+    if secret is not None:
+        small = dataclasses.replace(small, secret=secret)
+    return small.open(deterministic_surroundings(seed))
+
+
+def epochs_of_packs(small):
+    return {read_pack_header(small.store.get(info.key), "").kid for info in small.store.list(names.PACKS)}
+
+
+def slots_of(small):
+    return list(KeySlots(small.store, deterministic_surroundings(3)).each())
+
+
+def test_what_was_written_before_opens_and_is_built_upon(small):
+    done = rotate(open_(small), small.secret)
+    assert (done.kid, [slot.kind for slot in done.kept]) == (2, ["recovery", "recovery"])
+    assert done.left_behind == ()
+    after = open_(small, 51)
+    assert after.master.kid == 2
+    again = back_up(after, "other", FIRST, "o").finished.manifest
+    assert [pack for pack in again.packs if not pack.holds_maps] == []  # deduplication goes on
+    changed = back_up(after, DISK, volume_of(1, 7, 2), "s2", {"s1": FIRST}).finished.manifest
+    assert changed.packs
+    assert epochs_of_packs(small) == {1, 2}
+    by_code = open_(small, 52, Secret(done.recovery_code.encode()))
+    contents = [restored(by_code, point) for point in list_points(by_code)]
+    assert contents == [FIRST.content, FIRST.content, volume_of(1, 7, 2).content]
+    assert check_repository(by_code, 100, Silence()).damage == ()
+
+
+def test_three_epochs_and_a_collection_across_them(small):
+    for number in (2, 3):
+        rotate(open_(small, 60 + number), small.secret)
+        back_up(open_(small, 70 + number), f"disk{number}", volume_of(number, 7, 2), "s")
+    repository = open_(small)
+    point = find_point(repository, f"latest:{DISK}", None)
+    retire(repository, point.session, point.key)
+    collect(repository)
+    assert sorted(restored(repository, point) for point in list_points(repository)) == sorted(
+        volume_of(number, 7, 2).content for number in (2, 3)
+    )
+    assert repository.epochs.kids == (1, 2, 3)
+    assert check_repository(open_(small), 100, Silence()).damage == ()
+
+
+def test_a_password_is_kept_where_it_is_at_hand_and_others_are_named(small):
+    repository = open_(small)
+    slots = KeySlots(small.store, deterministic_surroundings(4))
+    left = slots.add_password(repository.master, b"theirs", "theirs")
+    slots.add_password(repository.master, b"mine", "mine")
+    mine = Secret(b"mine")
+    done = rotate(open_(small, 51, mine), mine)
+    assert [(slot.kind, slot.label) for slot in done.kept] == [("password", "mine"), ("recovery", "recovery code")]
+    assert {slot.label for slot in done.left_behind} == {"theirs", "recovery code"}
+    assert open_(small, 52, mine).master.kid == 2
+    for secret in (Secret(b"theirs"), small.secret):
+        with pytest.raises(WrongKeyError) as caught:
+            open_(small, 53, secret)
+        assert "that is past" in caught.value.what
+    slots.remove(left.slot.hex(), open_(small, 54, mine).master)
+    with pytest.raises(WrongKeyError) as caught:
+        open_(small, 53, Secret(b"theirs"))
+    assert "that is past" not in caught.value.what
+
+
+def test_a_new_password_takes_the_place_of_the_one_that_leaked(small):
+    KeySlots(small.store, deterministic_surroundings(4)).add_password(open_(small).master, b"leaked", "first")
+    leaked = Secret(b"leaked")
+    rotate(open_(small, 51, leaked), leaked, b"another")
+    assert open_(small, 52, Secret(b"another")).master.kid == 2
+    with pytest.raises(WrongKeyError):
+        open_(small, 52, leaked)
+
+
+class Wrapper:
+    """A key service that reverses; one of its keys may not be used any more."""
+
+    def wrap(self, key_id, plaintext, context):
+        if key_id == "withdrawn":
+            raise PermissionDeniedError("no", why="the key may not be used", cure="ask")
+        return plaintext[::-1]
+
+    def unwrap(self, blob, context, key_id=None):
+        return blob[::-1]
+
+
+def test_a_kms_key_is_kept_where_it_may_be_used(small):
+    slots = KeySlots(small.store, deterministic_surroundings(4))
+    slots.add_kms(open_(small).master, Wrapper(), "mine", "mine")
+    secret = Secret(small.secret.text, Wrapper())
+    done = rotate(open_(small, 51, secret), secret)
+    assert [slot.label for slot in done.kept if slot.kind == "kms"] == ["mine"]
+    assert open_(small, 52, Secret(wrapper=Wrapper())).master.kid == 2
+    [kept] = [slot for slot in done.kept if slot.kind == "kms"]
+    withdrawn = dataclasses.replace(kept, parameters={**kept.parameters, "key_id": "withdrawn"})
+    assert slots.take_over(withdrawn, open_(small, 53).master, secret) is None
+
+
+def test_of_two_rotations_one_wins_and_the_other_changes_nothing(small):
+    one, other = open_(small, 51), open_(small, 52)
+    done = rotate(one, small.secret)
+    slots = {slot.slot for slot in slots_of(small)}
+    with pytest.raises(ConflictError):
+        rotate(other, small.secret)
+    assert {slot.slot for slot in slots_of(small)} == slots
+    assert open_(small, 53).master.pin() == one.master.pin()
+    assert open_(small, 53, Secret(done.recovery_code.encode())).master.kid == 2
+
+
+def test_slots_of_a_rotation_that_died_count_for_nothing(small):
+    inner = small.copied()
+    rotate(open_(inner, 51), inner.secret)
+    inner.store.delete(names.epoch(2))  # as if it had died just before
+    repository = open_(inner, 52)
+    assert repository.master.kid == 1
+    [unfinished, _more] = [slot for slot in slots_of(inner) if slot.kid == 2]
+    slots = KeySlots(inner.store, deterministic_surroundings(4))
+    with pytest.raises(ConflictError, match="stays"):  # a rotation may be about to begin it
+        slots.remove(unfinished.slot.hex(), repository.master)
+    rotate(repository, inner.secret)
+    again = open_(inner, 53)
+    good = [slot for slot in slots_of(inner) if slot.is_of(again.master)]
+    assert len(good) == 2
+    with pytest.raises(ConflictError):  # the dead one does not count as the second
+        slots.remove(good[0].slot.hex(), again.master)
+    slots.remove(unfinished.slot.hex(), again.master)
+
+
+def test_a_rotation_without_the_slot_that_opens_begins_nothing(small):
+    repository = open_(small)
+    for slot in slots_of(small):
+        small.store.delete(names.slot(slot.slot))
+    with pytest.raises(UnavailableError):
+        rotate(repository, small.secret)
+    assert slots_of(small) == []
+
+
+def test_who_had_it_open_is_led_to_the_new_epoch(small):
+    running = open_(small, 51)
+    rotate(open_(small, 52), small.secret)
+    back_up(open_(small, 53), "other", SECOND, "o")  # the ledger goes on under the new key
+    back_up(running, DISK, SECOND, "s2", {"s1": FIRST})
+    assert running.master.kid == 2
+    assert len(list_points(open_(small, 54))) == 3
+
+
+def test_who_had_it_open_and_is_left_behind_commits_nothing(small):
+    KeySlots(small.store, deterministic_surroundings(4)).add_password(open_(small).master, b"theirs", "theirs")
+    running = open_(small, 51, Secret(b"theirs"))
+    rotate(open_(small, 52), small.secret)
+    back_up(running, "before", SECOND, "b")  # nothing of the new epoch was met yet
+    back_up(open_(small, 53), "other", SECOND, "o")
+    with pytest.raises(WrongKeyError):
+        back_up(running, "after", SECOND, "a")
+    assert {point.workload for point in list_points(open_(small, 54))} == {DISK, "before", "other"}
+
+
+def test_a_batch_under_an_older_key_behind_one_of_a_newer_is_damage(small):
+    """Whoever stole the old master key can continue the chain by its bytes; nobody believes it."""
+    thief = open_(small, 51).master
+    rotate(open_(small, 52), small.secret)
+    back_up(open_(small, 53), "other", SECOND, "o")
+    repository = open_(small, 54)
+    state = repository.ledger.state
+    point = list_points(repository)[0]
+    time = "2026-11-26T00:00:00.000000Z"
+    record = {"type": "retire", "session": point.session, "point": point.key, "time": time}
+    batch = ledger_form.Batch(state.sequence + 1, state.head, time, (record,))
+    forged = SealedStore(small.store, epochs_of(thief), deterministic_surroundings(9))
+    forged.write(Kind.LEDGER_BATCH, names.ledger(state.sequence + 1), ledger_form.encode_batch(batch))
+    ledger = open_(small, 55).ledger
+    assert [error.objects for error in ledger.damage] == [(names.ledger(state.sequence + 1),)]
+    assert point.session in ledger.state.live
+
+
+def test_memory_follows_a_rotation_and_alarms_when_it_is_taken_back(small):
+    memory = OneMemory()
+    recognise(open_(small), memory)
+    before = small.copied()
+    rotate(open_(small, 52), small.secret)
+    recognise(open_(small, 53), memory)
+    with pytest.raises(RollbackError, match="key epoch 1"):
+        recognise(open_(before), memory)
+    recognise(open_(before), memory, accept=True)
+
+
+def test_an_epoch_that_is_lost_or_forged_is_named(small):
+    code = Secret(rotate(open_(small), small.secret).recovery_code.encode())
+    lost, forged = small.copied(), small.copied()
+    lost.store.delete(names.epoch(2))
+    with pytest.raises(IntegrityError) as caught:
+        open_(lost, 51, code)
+    assert caught.value.objects == (names.epoch(2),)
+    data = bytes(forged.store.get(names.CONFIG))
+    put(forged.store, names.epoch(2), data)
+    with pytest.raises(FormatError) as caught:
+        open_(forged, 51, code)
+    assert caught.value.objects == (names.epoch(2),)
+
+
+def test_an_older_program_passes_over_the_new_slots(small):
+    """What it knows is format 1."""
+    rotate(open_(small), small.secret)
+    formats = {slot.kid: slot.raw_head[slot.raw_head.index(b"format") + 6] for slot in slots_of(small)}
+    assert formats == {1: 1, 2: 2}
+    assert {slot.kid for slot in slots_of(small) if key_slot.CHECK in slot.parameters} == {2}
+
+
+def test_headers_say_their_epoch(small):
+    rotate(open_(small), small.secret)
+    back_up(open_(small, 51), "other", SECOND, "o")
+    batches = sorted(info.key for info in small.store.list(names.LEDGER))
+    kids = [read_header(small.store.get(key), key).kid for key in batches]
+    assert kids == sorted(kids)
+    assert {*kids} == {1, 2}
+
+
+def test_an_epoch_that_leaves_one_out_is_refused():
+    key = bytes(32)
+    for kid, older in ((1, {}), (2, {}), (3, {1: key}), (3, {2: key, 3: key}), (2**32 - 1, {1: key})):
+        with pytest.raises(FormatError):
+            epoch.decode(epoch.encode(Epoch(kid, older, "now")))
