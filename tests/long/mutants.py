@@ -23,6 +23,7 @@ MUTATED = (
     "src/holdfast/domain/tiers.py",
     "src/holdfast/repository/packs/chunk_index.py",
     "src/holdfast/repository/opening/ledger.py",
+    "src/holdfast/repository/sessions/pins.py",
     "src/holdfast/repository/sessions/session.py",
     "src/holdfast/repository/upkeep/collection/*",
     "src/holdfast/repository/crypto/*",

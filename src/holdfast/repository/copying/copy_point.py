@@ -22,8 +22,10 @@ from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.sessions.pins import pinned
 from holdfast.repository.sessions.points import PointSummary, load_manifest
-from holdfast.repository.sessions.session import WriterSession, ended_on_failure, living, open_session, pinned
+from holdfast.repository.sessions.session import WriterSession, ended_on_failure, open_session
+from holdfast.repository.sessions.signs_of_life import living
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.commit import Copied, WrittenVolumes, commit_point
 from holdfast.repository.writing.terms import terms_of

@@ -30,8 +30,9 @@ from holdfast.repository.format.origin import Origin
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Progress
+from holdfast.repository.sessions.pins import pin_again
 from holdfast.repository.sessions.points import PointSummary, find_point, load_manifest
-from holdfast.repository.sessions.session import open_session, pin_again
+from holdfast.repository.sessions.session import open_session
 from holdfast.repository.writing.commit import Copied
 
 

@@ -16,8 +16,8 @@ from holdfast.repository.delegation.tasks import VOLUMES_LIMIT, RestoreOrder, Re
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import choose_volume
+from holdfast.repository.sessions.pins import pin_again, unpin
 from holdfast.repository.sessions.points import PointSummary, load_manifest
-from holdfast.repository.sessions.session import pin_again, unpin
 
 
 @dataclass(frozen=True, slots=True)

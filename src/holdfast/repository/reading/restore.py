@@ -10,8 +10,8 @@ from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.volume_reader import VolumeReader
+from holdfast.repository.sessions.pins import pinned
 from holdfast.repository.sessions.points import PointSummary, load_manifest
-from holdfast.repository.sessions.session import pinned
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Sessions: open, commit, retire, pin (ordering rules 2, 3, 6 and 7). The order of the lines here is the promise."""
+"""Sessions: open, commit, retire (ordering rules 2, 3 and 6). The order of the lines here is the promise."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,27 +11,19 @@ from holdfast.domain.errors import (
     FormatError,
     HoldfastError,
     IntegrityError,
-    LeaseHeldError,
-    NotFoundError,
     ObjectExistsError,
     ObjectNotFoundError,
-    OutOfSpaceError,
-    PermissionDeniedError,
-    SecondWriterError,
-    UnavailableError,
     UnsupportedFormatError,
     UsageError,
 )
 from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.format import acknowledgement as acknowledgement_form
-from holdfast.repository.format import alive as alive_form
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import manifest as manifest_form
 from holdfast.repository.format import names
 from holdfast.repository.format import retirement as retirement_form
 from holdfast.repository.format import tombstone as tombstone_form
 from holdfast.repository.format.acknowledgement import Acknowledgement
-from holdfast.repository.format.alive import Alive
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
@@ -43,7 +35,6 @@ from holdfast.repository.opening.ledger import commit_record
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
-from holdfast.repository.sessions.signs_of_life import LivingProgress
 from holdfast.repository.trust.older_versions import open_newest_good
 
 REPACKING = ""  # no workload can be called so
@@ -345,74 +336,3 @@ def require_no_promise(repository: Repository, session: bytes, point_key: str) -
             why="that was promised when it was made, and the repository is immutable",
             cure="delete it then; before, nobody can",
         )
-
-
-def living(repository: Repository, session: bytes, progress: Progress) -> LivingProgress:
-    """Progress that leaves a session's or reader's signs of life, for who holds the master key."""
-
-    def give(alive: Alive) -> None:
-        repository.sealed.write(Kind.ALIVE, names.alive(session, alive.hour), alive_form.encode(alive))
-
-    return LivingProgress(progress, session, give, repository.surroundings.now)
-
-
-@contextmanager
-def pinned(repository: Repository, points: Sequence[bytes], progress: Progress) -> Iterator[Progress]:
-    """Rule 7: pin first, then check that the points are not retired; unpin at the end, whatever happened.
-
-    Who may only read goes on without a pin and says so. What is given is to be told the progress: it keeps the pin.
-    """
-    reader = repository.surroundings.random_bytes(16)
-    held = pin(repository, reader, points, progress)
-    try:
-        require_live(repository, points)
-        yield living(repository, reader, progress) if held else progress
-    finally:
-        if held:
-            unpin(repository, reader, progress)
-
-
-def pin(repository: Repository, reader: bytes, points: Sequence[bytes], progress: Progress) -> bool:
-    """The first half of rule 7: the pin, under the reader's own id; whether it is held. The check comes after."""
-    time = repository.surroundings.timestamp()
-    record = {"type": ledger_form.PIN, "session": reader, "points": list(points), "time": time}
-    try:
-        repository.ledger.append(record)
-    except OutOfSpaceError:
-        progress.note("reading without a pin: the repository's place is full; do not collect garbage meanwhile")
-    except PermissionDeniedError:
-        progress.note("reading without a pin: this key may only read; do not collect garbage meanwhile")
-    except LeaseHeldError as error:
-        progress.note(f"reading without a pin, for {error.what}: what is deleted now stays for seven days")
-    except IntegrityError:
-        progress.note("reading without a pin: the ledger is damaged; run `holdfast repository check`")
-    else:
-        return True
-    return False
-
-
-def pin_again(repository: Repository, reader: bytes, points: Sequence[bytes], progress: Progress) -> bool:
-    """Rule 7 for a reader whose id its caller keeps: running it again finds the pin that stands. Whether it is held.
-
-    Raises NotFoundError where one of the points is retired; the pin stands then, too.
-    """
-    held = reader in repository.ledger.refresh().pins or pin(repository, reader, points, progress)
-    require_live(repository, points)
-    return held
-
-
-def require_live(repository: Repository, points: Sequence[bytes]) -> None:
-    """The second half: none of the points is retired. Raises NotFoundError."""
-    for point in points:
-        if is_retired(repository, point):
-            raise NotFoundError(
-                f"restore point {point.hex()} is no more", why="it was deleted", cure="see `holdfast image list`"
-            )
-
-
-def unpin(repository: Repository, reader: bytes, progress: Progress) -> None:
-    """A pin that cannot be taken back holds up a collection for a day; that spoils no restore that is whole."""
-    try:
-        repository.ledger.append({"type": ledger_form.UNPIN, "session": reader})
-    except (IntegrityError, OutOfSpaceError, PermissionDeniedError, SecondWriterError, UnavailableError) as error:
-        progress.note(f"the pin of this restore stays for a day: {error}")

@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 
 from holdfast.domain.errors import HoldfastError, ObjectExistsError
 from holdfast.domain.time import parse_time
+from holdfast.repository.format import alive as alive_form
 from holdfast.repository.format import names
 from holdfast.repository.format.alive import Alive
+from holdfast.repository.format.envelope import Kind
 from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 
 HOUR_SECONDS = 3600
@@ -79,3 +82,12 @@ class LivingProgress:
             pass  # another attempt of this session gave it
         except HoldfastError as error:
             self._listener.note(f"no sign of life could be left: {error}")
+
+
+def living(repository: Repository, session: bytes, progress: Progress) -> LivingProgress:
+    """Progress that leaves a session's or reader's signs of life, for who holds the master key."""
+
+    def give(alive: Alive) -> None:
+        repository.sealed.write(Kind.ALIVE, names.alive(session, alive.hour), alive_form.encode(alive))
+
+    return LivingProgress(progress, session, give, repository.surroundings.now)

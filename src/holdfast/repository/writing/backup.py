@@ -13,7 +13,8 @@ from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
 from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.points import find_point, load_manifest
-from holdfast.repository.sessions.session import WriterSession, ended_on_failure, living, open_session
+from holdfast.repository.sessions.session import WriterSession, ended_on_failure, open_session
+from holdfast.repository.sessions.signs_of_life import living
 from holdfast.repository.writing.backup_session import BackupSession, Counters
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
 from holdfast.repository.writing.parents import Method, changes_since, fixed_volumes, newest_parent

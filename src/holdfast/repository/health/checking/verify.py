@@ -8,8 +8,8 @@ from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.volume_reader import VolumeReader
+from holdfast.repository.sessions.pins import pinned
 from holdfast.repository.sessions.points import PointSummary, load_manifest
-from holdfast.repository.sessions.session import pinned
 
 
 class _Verification:

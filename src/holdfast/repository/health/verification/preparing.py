@@ -14,8 +14,9 @@ from holdfast.repository.format.places import PackRow
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
+from holdfast.repository.sessions.pins import pin_again
 from holdfast.repository.sessions.points import PointSummary, load_manifest
-from holdfast.repository.sessions.session import pin_again, read_point
+from holdfast.repository.sessions.session import read_point
 
 
 @dataclass(frozen=True, slots=True, repr=False)

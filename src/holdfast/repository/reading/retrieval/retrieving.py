@@ -17,7 +17,7 @@ from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.retrieval.plan import ColdPack, RetrievalPlan
-from holdfast.repository.sessions.session import pinned
+from holdfast.repository.sessions.pins import pinned
 
 # A look at what is under way ends after so many packs that are not there yet: they come back in one go, mostly.
 _SAMPLE_PACKS = 8
