@@ -18,8 +18,10 @@ from holdfast.testing.small_repository import make_small_repository
 from holdfast.testing.virtual_time import BEGINNING
 from holdfast.wiring.open_repositories import KeptOpenRepositories
 from tests.unit.repository.delegation.delegated import Disks, work
+from tests.unit.repository.delegation.delegated_copy import worker as copy_worker
 
 NAME, TENANT, WORKLOAD = "vault", "123456789012", "ec2-instance/eu-central-1/i-1"
+COPIES = "copies"
 
 
 class Memory:
@@ -36,11 +38,14 @@ class Memory:
 
 
 class Vault:
-    """What both can do. `source` says what a worker reads, `work` does its task."""
+    """What both can do, with a second repository, `COPIES`, beside it. `source` says what a worker reads, `work` does
+    its task, `copy` that of a copy into the second one.
+    """
 
     repositories: Any  # implements OpenRepositories
     source: Callable[[int], dict[str, str]]
     work: Callable[[Any, str], None]
+    copy: Callable[[str], None]
 
     def prepare(self, number):
         """Open a backup; its session."""
@@ -84,9 +89,13 @@ class RealVault(Vault):
     def __init__(self, folder):
         around = deterministic_surroundings()
         self.small = make_small_repository(DirectoryStore(folder), around, 1000)
+        self.copies = make_small_repository(DirectoryStore(folder.with_name(COPIES)), around, 1000)
         records, box = memory_records().repositories, OpenBox()
-        assert self.small.secret.text is not None
-        records.put(RepositoryDefinition(NAME, str(folder)), box.seal(self.small.secret.text, PASSWORD_PURPOSE))
+        for name, small in ((NAME, self.small), (COPIES, self.copies)):
+            assert small.secret.text is not None
+            place = str(folder.with_name(name))
+            records.put(RepositoryDefinition(name, place), box.seal(small.secret.text, PASSWORD_PURPOSE))
+        records.put(RepositoryDefinition("again", str(folder)), records.sealed_password(NAME))
         self.repositories = KeptOpenRepositories(records, box, Memory(), around, apart)
         self.disks = Disks()
 
@@ -100,6 +109,16 @@ class RealVault(Vault):
         with repository.turn() as inner:
             ordered = PreparedBackup(inner, ordered_task(inner, bytes.fromhex(session), 1))
             work(inner.store, ordered, self.disks)
+
+    def copy(self, session):
+        with self.repositories.open(COPIES) as repository, repository.turn() as inner:
+            ordered = PreparedBackup(inner, ordered_task(inner, bytes.fromhex(session), 1))
+            copy_worker(self.small.store, inner.store, ordered)
+
+    def pins(self):
+        """Readers whose points are pinned."""
+        with self.repositories.open(NAME) as repository, repository.turn() as inner:
+            return {reader.hex() for reader in inner.ledger.state.pins}
 
     def examine(self, seen):
         """As an appliance does that was never here, with what the server remembers."""
@@ -120,13 +139,24 @@ class SimulatedVault(Vault):
     """Without bytes."""
 
     def __init__(self):
-        self.repositories = SimulatedRepositories({NAME: SimulatedRepository(lambda: BEGINNING, lambda snapshot: True)})
+        vault = SimulatedRepository(lambda: BEGINNING, lambda snapshot: True)
+        copies = SimulatedRepository(lambda: BEGINNING, lambda snapshot: True, "s3://bucket/copies")
+        self.repositories = SimulatedRepositories({NAME: vault, "again": vault, COPIES: copies})
 
     def source(self, number):
         return {"kind": "ebs", "snapshot": f"snap-{number}"}
 
     def work(self, repository, session):
         repository.do_task(session, 1, lambda target: "snap")
+
+    def copy(self, session):
+        with self.repositories.open(COPIES) as repository:
+            self.work(repository, session)
+
+    def pins(self):
+        """The same."""
+        with self.repositories.open(NAME) as repository:
+            return set(repository.pins)
 
     def examine(self, seen):
         """The same."""

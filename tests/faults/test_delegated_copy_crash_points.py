@@ -66,7 +66,7 @@ Step = Callable[[Run, int], None]
 
 def prepare(run: Run, seed: int) -> None:
     prepared = prepare_copy(
-        run.chosen(run.open(SOURCE, seed)), run.open(ARCHIVE, seed + 1), Silence(), session=run.session
+        run.chosen(run.open(SOURCE, seed)), run.open(ARCHIVE, seed + 1), Silence(), session=run.session, keep_until=None
     )
     run.session = prepared.session
     write_task(prepared, run.attempt)
@@ -76,7 +76,11 @@ def do(run: Run, seed: int) -> None:
     """No fault of the worker's reaches the appliance."""
     apart = Run(run.repositories, run.point)
     prepared = prepare_copy(
-        run.chosen(apart.open(SOURCE, seed)), apart.open(ARCHIVE, seed + 1), Silence(), session=run.session
+        run.chosen(apart.open(SOURCE, seed)),
+        apart.open(ARCHIVE, seed + 1),
+        Silence(),
+        session=run.session,
+        keep_until=None,
     )
     worker(run.store(SOURCE), run.store(ARCHIVE), prepared, run.attempt, deterministic_surroundings(seed + 2))
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from holdfast.domain.errors import (
     NotFoundError,
     RollbackError,
     SourceGoneError,
+    UsageError,
     WrongKeyError,
 )
 from holdfast.domain.time import format_time
@@ -42,6 +43,9 @@ class _Session:
     attempts: set[int] = field(default_factory=set)
     results: dict[int, Any] = field(default_factory=dict)
     state: str = "open"
+    # Of a copy: the point that is copied, and what was promised.
+    copies: "SimulatedPoint | None" = None
+    keep_until: datetime | None = None
     # When it was opened, and which plan it knows.
     opened_at: datetime = BEGINNING
     plan: int = 0
@@ -60,6 +64,7 @@ class SimulatedPoint:
     configuration: bytes
     compared: bool
     copy_of: str = ""
+    keep_until: datetime | None = None
 
 
 class SimulatedRepository:
@@ -98,7 +103,7 @@ class SimulatedRepository:
     def new_session(self) -> str:
         self._fail()
         self._number += 1
-        return hashlib.sha256(f"session {self._number}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"session {self._number} in {self.location}".encode()).hexdigest()[:32]
 
     def prepare_backup(
         self,
@@ -113,13 +118,21 @@ class SimulatedRepository:
     ) -> PreparedWork:
         self._fail()
         self.avoided_packs = avoided_packs
-        opened = _Session(tenant, workload, list(volumes), opened_at=self._now(), plan=self.plan)
-        known = self.sessions.setdefault(session, opened)
+        meant = _Session(tenant, workload, list(volumes), opened_at=self._now(), plan=self.plan, keep_until=keep_until)
+        return self._prepare(session, attempt, meant)
+
+    def write_copy(
+        self, session: str, attempt: int, copies: SimulatedPoint, keep_until: datetime | None
+    ) -> PreparedWork:
+        """The half of a copy that is written."""
+        self._fail()
+        meant = _Session(copies.tenant, copies.workload, copies.volumes, opened_at=self._now(), plan=self.plan)
+        return self._prepare(session, attempt, replace(meant, copies=copies, keep_until=keep_until))
+
+    def _prepare(self, session: str, attempt: int, meant: _Session) -> PreparedWork:
+        known = self.sessions.setdefault(session, meant)
         if known.state != "open":
-            other = self.new_session()
-            return self.prepare_backup(
-                other, attempt, tenant, workload, volumes, compression, keep_until, avoided_packs
-            )
+            return self._prepare(self.new_session(), attempt, meant)
         known.attempts.add(attempt)
         return self._work(session)
 
@@ -138,11 +151,13 @@ class SimulatedRepository:
             session,
             known.tenant,
             known.workload,
-            self._now(),
+            self._now() if known.copies is None else known.copies.created_at,
             None if parent is None else parent.id,
             known.volumes,
             configuration,
             compared=known.results[attempt]["compared"],
+            copy_of="" if known.copies is None else known.copies.copy_of or known.copies.id,
+            keep_until=known.keep_until,
         )
         self.points_by_id[session] = point
         known.state = "committed"
@@ -160,19 +175,26 @@ class SimulatedRepository:
         return None
 
     def point_volumes(self, point: str, tenant: str) -> tuple[list[PointVolume], bytes]:
-        found = self._point(point, tenant)
+        found = self.find(point, tenant)
         volumes = [PointVolume(volume.name, GIB, volume.source) for volume in found.volumes]
         return volumes, found.configuration
 
     def prepare_restore(
         self, session: str, attempt: int, point: str, tenant: str, volumes: Sequence[VolumeTarget]
     ) -> PreparedWork:
-        self._fail()
-        self._point(point, tenant)
-        self.pins[session] = point
-        known = self.sessions.setdefault(session, _Session(tenant, point=point, targets=list(volumes)))
+        self.pin(session, point, tenant)
+        known = self.sessions[session]
+        known.targets = list(volumes)
         known.attempts.add(attempt)
         return self._work(session)
+
+    def pin(self, reader: str, point: str, tenant: str) -> SimulatedPoint:
+        """The point, which stays while the reader reads."""
+        self._fail()
+        found = self.find(point, tenant)
+        self.pins[reader] = point
+        self.sessions.setdefault(reader, _Session(tenant, point=point))
+        return found
 
     def restored(self, session: str, attempt: int) -> Mapping[str, Mapping[str, str]] | None:
         self._fail()
@@ -184,7 +206,7 @@ class SimulatedRepository:
 
     def verified(self, session: str, attempt: int, point: str, tenant: str) -> Verified | None:
         self._fail()
-        self._point(point, tenant)
+        self.find(point, tenant)
         if attempt not in self.sessions[session].results:
             return None
         opened = 0 if point in self.opened else 1
@@ -284,12 +306,12 @@ class SimulatedRepository:
                 target.name: {"snapshot_id": make_snapshot(target.target)} for target in known.targets
             }
             return
-        for volume in known.volumes:
+        for volume in known.volumes if known.copies is None else ():
             if not self._snapshot_exists(volume.source["snapshot"]):
                 raise SourceGoneError(
                     f"snapshot {volume.source['snapshot']} is gone", why="EBS has none", cure="run it again"
                 )
-        known.results[attempt] = {"compared": not all(self._snapshot_exists(base) for base in self._bases(known))}
+        known.results[attempt] = {"compared": not all(map(self._snapshot_exists, self._bases(known)))}
 
     def open_scratch(self) -> list[str]:
         """Sessions whose scratch is still there."""
@@ -300,8 +322,10 @@ class SimulatedRepository:
         return PreparedWork(session, self.repository_id, self.location, 1, key, bases)
 
     def _bases(self, known: "_Session") -> tuple[str, ...]:
-        """The snapshots of the newest point of the same workload; a restore has none."""
-        parents = [one for one in self.points_by_id.values() if one.workload == known.workload and not known.point]
+        """The snapshots of the newest point of the same workload; a restore has none, nor has a copy."""
+        if known.point or known.copies is not None:
+            return ()
+        parents = [one for one in self.points_by_id.values() if one.workload == known.workload]
         newest = max(parents, key=lambda one: one.created_at, default=None)
         return () if newest is None else tuple(volume.source["snapshot"] for volume in newest.volumes)
 
@@ -310,7 +334,8 @@ class SimulatedRepository:
         created = format_time(point.created_at)
         return BackedUp(point.id, created, point.parent, size_bytes, size_bytes, GIB, GIB // 2, point.compared, ())
 
-    def _point(self, point: str, tenant: str) -> SimulatedPoint:
+    def find(self, point: str, tenant: str) -> SimulatedPoint:
+        """A point that is there."""
         found = self.points_by_id.get(point)
         if found is None or found.tenant != tenant:
             raise NotFoundError(f"no restore point begins with {point}", why="there is none", cure="look at the list")
@@ -322,6 +347,31 @@ class SimulatedRepository:
 
 
 _SEEN = f"1:{'cd' * 32}:1:{'ef' * 32}:0"
+
+
+class SimulatedCopying:
+    """Implements Copying."""
+
+    def __init__(self, source: SimulatedRepository, target: SimulatedRepository) -> None:
+        self._source = source
+        self._target = target
+
+    def prepare_copy(
+        self, reader: str, session: str, attempt: int, point: str, tenant: str, keep_until: datetime | None
+    ) -> PreparedWork:
+        found = self._source.pin(reader, point, tenant)
+        work = self._target.write_copy(session, attempt, found, keep_until)
+        return replace(work, copied_from=self._source.location)
+
+    def accept_copy(self, session: str, attempt: int) -> BackedUp | None:
+        copies = self._target.sessions[session].copies
+        if session not in self._target.points_by_id and copies is not None:
+            self._source.find(copies.id, copies.tenant)
+        return self._target.accept_backup(session, attempt, b"" if copies is None else copies.configuration)
+
+    def end_copy(self, reader: str, session: str) -> None:
+        self._source.end_reading(reader)
+        self._target.remove_stale_scratch([session])
 
 
 class SimulatedRepositories:
@@ -337,6 +387,13 @@ class SimulatedRepositories:
         if name in self.set_back:
             raise RollbackError(f"{name} was set back", why="its ledger ends earlier", cure="find out who did it")
         yield repository
+
+    @contextmanager
+    def copying(self, source: str, target: str) -> Iterator[SimulatedCopying]:
+        with self.open(source) as read, self.open(target) as written:
+            if read is written:
+                raise UsageError(f"{source} and {target} are one", why="nothing is copied into itself", cure="name two")
+            yield SimulatedCopying(read, written)
 
     def accept(self, name: str) -> None:
         self._named(name)

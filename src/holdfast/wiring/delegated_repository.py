@@ -25,7 +25,7 @@ from holdfast.repository.delegation import backup_side, orders, restore_side
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.results import BackupResult, RestoreResult, VerifyResult
-from holdfast.repository.delegation.tasks import Task
+from holdfast.repository.delegation.tasks import BackupTask, Task
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.health.verification.acceptance import accept_verification
@@ -57,6 +57,11 @@ class DelegatedRepository:
             self._repository.ledger.require_standing()
             self._repository.ledger.refresh()
             yield self._repository
+
+    @property
+    def location(self) -> str:
+        """Where a worker finds it."""
+        return self._location
 
     @property
     def repository_id(self) -> str:
@@ -100,9 +105,7 @@ class DelegatedRepository:
             prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
             parents = [one.parent.source for one in prepared.task.volumes if one.parent is not None]
             bases = tuple(str(source["snapshot"]) for source in parents if "snapshot" in source)
-            task = prepared.task
-            ends = lock_end(task.keep_until, repository.surroundings.now()) if task.locked else None
-            return replace(self._work(prepared), base_snapshots=bases, locks_until=ends)
+            return replace(work_of(prepared, self._location), base_snapshots=bases)
 
     def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
         """Check the worker's result and commit; None while there is none."""
@@ -113,10 +116,10 @@ class DelegatedRepository:
             except ObjectNotFoundError:
                 # The scratch of a session that has its point may be gone already.
                 stored = read_point(repository, backup_side.open_point_key(repository, identifier))
-                return None if stored is None else _backed_up(stored, None)
+                return None if stored is None else backed_up(stored, None)
             if not isinstance(result, BackupResult):
                 return None
-            return _backed_up(accept_backup(repository, identifier, result, configuration), result)
+            return backed_up(accept_backup(repository, identifier, result, configuration), result)
 
     def abandon(self, session: str) -> str | None:
         """End the session without a point, where it has none yet, and remove its scratch."""
@@ -146,7 +149,7 @@ class DelegatedRepository:
             prepared = restore_side.prepare_restore(
                 repository, found, targets, Silence(), session=bytes.fromhex(session)
             )
-            return self._work(replace(prepared, task=restore_side.write_restore_task(prepared, attempt)))
+            return work_of(replace(prepared, task=restore_side.write_restore_task(prepared, attempt)), self._location)
 
     def restored(self, session: str, attempt: int) -> Mapping[str, Mapping[str, str]] | None:
         """What the targets said, by volume; None while there is no result."""
@@ -164,7 +167,7 @@ class DelegatedRepository:
         with self.turn() as repository:
             found = find_point(repository, point, tenant)
             prepared = prepare_verification(repository, found, Silence(), session=bytes.fromhex(session))
-            return self._work(replace(prepared, task=write_verify_task(prepared, attempt)))
+            return work_of(replace(prepared, task=write_verify_task(prepared, attempt)), self._location)
 
     def verified(self, session: str, attempt: int, point: str, tenant: str) -> Verified | None:
         """What the worker's result comes to; None while there is none."""
@@ -209,14 +212,25 @@ class DelegatedRepository:
             for session in sessions:
                 orders.delete_scratch(repository, bytes.fromhex(session))
 
-    def _work(self, prepared: Prepared[Task]) -> PreparedWork:
-        owner = prepared.task.owner
-        return PreparedWork(
-            prepared.session.hex(), owner.repository.hex(), self._location, owner.kid, prepared.scratch_key
-        )
+
+def work_of(prepared: Prepared[Task], location: str) -> PreparedWork:
+    """What a worker is told of it, which finds the repository at `location`."""
+    task, ends = prepared.task, None
+    if isinstance(task, BackupTask) and task.locked:
+        ends = lock_end(task.keep_until, prepared.repository.surroundings.now())
+    owner = task.owner
+    return PreparedWork(
+        prepared.session.hex(),
+        owner.repository.hex(),
+        location,
+        owner.kid,
+        prepared.scratch_key,
+        locks_until=ends,
+    )
 
 
-def _backed_up(manifest: Manifest, result: BackupResult | None) -> BackedUp:
+def backed_up(manifest: Manifest, result: BackupResult | None) -> BackedUp:
+    """What a manifest says of its point, and of how it was made the result, where that is still there."""
     statistics = manifest.statistics
     return BackedUp(
         point=manifest.session.hex(),

@@ -10,7 +10,7 @@ from holdfast.appliance.offices.infrastructure import PASSWORD_PURPOSE
 from holdfast.appliance.ports.records import Repositories
 from holdfast.appliance.ports.repositories import Examined
 from holdfast.domain.collection import Collected, CollectionWish
-from holdfast.domain.errors import HoldfastError
+from holdfast.domain.errors import HoldfastError, UsageError
 from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.secret_box import SecretBox
 from holdfast.repository.keys.slots import Secret
@@ -22,6 +22,7 @@ from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.stores.stoppable import StoppableStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.wiring.collecting import collect
+from holdfast.wiring.delegated_copying import DelegatedCopying
 from holdfast.wiring.delegated_repository import DelegatedRepository
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.local import machine_surroundings
@@ -72,6 +73,18 @@ class KeptOpenRepositories:
                 remember(repository, self._memory)
         finally:
             self._let_go(kept)
+
+    @contextmanager
+    def copying(self, source: str, target: str) -> Iterator[DelegatedCopying]:
+        """Two of them at once."""
+        with self.open(source) as read, self.open(target) as written:
+            if read.repository_id == written.repository_id:
+                raise UsageError(
+                    f"{source} and {target} are one repository",
+                    why="nothing is copied into itself",
+                    cure="name another repository to copy into",
+                )
+            yield DelegatedCopying(read, written)
 
     def examine(self, location: str, password: bytes | None, seen: str) -> Examined:
         """The repository there; the server's memory of it counts as much as this appliance's own."""

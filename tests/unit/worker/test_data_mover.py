@@ -119,7 +119,7 @@ def test_a_copy_reads_one_repository_and_writes_another(world):
     archive = World(5)
     [point] = list_points(world.repository)
     prepared = prepare_copy(
-        CopyFrom(world.repository, "memory:source", point, b"r" * 16), archive.repository, Silence()
+        CopyFrom(world.repository, "memory:source", point, b"r" * 16), archive.repository, Silence(), keep_until=None
     )
     write_task(prepared, 1)
     pointer = archive.pointer(prepared, TaskKind.COPY, 1)

@@ -27,7 +27,8 @@ class SourceVolume:
 class PreparedWork:
     """What was prepared for a worker; session and attempt say where its task lies. `scratch_key` is the one key that it
     gets, and is never stored. `base_snapshots`: what changed since these is asked for, where they still are.
-    `locks_until`: the worker locks what it writes, no longer than that; None where nothing is locked.
+    `locks_until`: the worker locks what it writes, no longer than that; None where nothing is locked. `copied_from`:
+    the location of the repository that a copy reads.
     """
 
     session: str
@@ -37,6 +38,7 @@ class PreparedWork:
     scratch_key: bytes
     base_snapshots: tuple[str, ...] = ()
     locks_until: datetime | None = None
+    copied_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,30 @@ class BackupRepository(Protocol):
         """Remove what these sessions left under `sessions/`."""
 
 
+class Copying(Protocol):
+    """Two open repositories, of which one is copied into the other. A copy is a session there, as a backup is, and is
+    given up like one; `reader` is a session of the repository that is read, under which the point is pinned.
+    """
+
+    def prepare_copy(
+        self, reader: str, session: str, attempt: int, point: str, tenant: str, keep_until: datetime | None
+    ) -> PreparedWork:
+        """Pin the point, and write the sealed task of that attempt. What it builds upon is chosen with the first one.
+        An immutable repository promises to keep the copy until `keep_until`; others promise nothing.
+
+        Use the session of the answer from here on, as of `prepare_backup`. Raises NotFoundError for a point that is no
+        more, UsageError for one that no worker copies (a stream).
+        """
+
+    def accept_copy(self, session: str, attempt: int) -> BackedUp | None:
+        """Check the worker's result and commit; None while there is no result. Again after a commit: the same answer.
+        Raises NotFoundError where the point that was copied is no more.
+        """
+
+    def end_copy(self, reader: str, session: str) -> None:
+        """Unpin the point, and remove the scratch on both sides; again is no error."""
+
+
 class OpenRepositories(Protocol):
     """Opens repositories by name, and keeps them open as long as it pays."""
 
@@ -179,6 +205,9 @@ class OpenRepositories(Protocol):
         """Raises NotFoundError, WrongKeyError, IntegrityError, UnavailableError; KeyPinError for another one than this
         appliance saw there, RollbackError for one that was set back.
         """
+
+    def copying(self, source: str, target: str) -> AbstractContextManager[Copying]:
+        """Two of them at once. Raises as `open`, and UsageError for one repository under two names."""
 
     def examine(self, location: str, password: bytes | None, seen: str) -> Examined:
         """The repository there, if it opens with that password, and is what `seen` says, or has come of that. Raises as

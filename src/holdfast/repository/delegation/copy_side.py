@@ -6,12 +6,12 @@ given up, where it comes to that, by `backup_side.abandon`.
 
 import dataclasses
 from dataclasses import dataclass
+from datetime import datetime
 
 from holdfast.domain.errors import IntegrityError, UsageError
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
 from holdfast.repository.copying.base import Base, base_volumes, choose_base
 from holdfast.repository.copying.copy import require_two
-from holdfast.repository.copying.copy_point import promise_of
 from holdfast.repository.delegation.acceptance import Said, accept
 from holdfast.repository.delegation.backup_side import PreparedBackup, begun_before, first_task
 from holdfast.repository.delegation.needed_packs import data_keys_of, needed_packs
@@ -49,13 +49,21 @@ class CopyFrom:
 
 
 def prepare_copy(
-    origin: CopyFrom, target: Repository, progress: Progress, *, session: bytes | None = None
+    origin: CopyFrom,
+    target: Repository,
+    progress: Progress,
+    *,
+    keep_until: datetime | None,
+    session: bytes | None = None,
 ) -> PreparedBackup:
     """Pin the point, open a session in the target, choose what it builds upon there, and find the keys to what is read.
 
     `session` as for `prepare_backup`: with the same ids it may be run again, after a crash or for a further attempt,
-    and finds chunks of the source where they lie now. `write_task` leaves the task. Raises UsageError for one
-    repository twice and for a point that holds a stream, NotFoundError for one that is no more.
+    and finds chunks of the source where they lie now. `keep_until`: what the copy is promised, whatever its original
+    is (section 10); counts with the first attempt, and in an immutable target alone. `write_task` leaves the task.
+
+    Raises UsageError for one repository twice and for a point that holds a stream, NotFoundError for one that is no
+    more.
     """
     source, point = origin.source, origin.point
     require_two(source, target)
@@ -66,7 +74,8 @@ def prepare_copy(
     if begun is not None:
         fresh = _read_now(origin, manifest, _before(begun.task))
         return dataclasses.replace(begun, task=dataclasses.replace(begun.task, copied_from=fresh))
-    writer = open_session(target, manifest.tenant, manifest.workload, session, promise_of(manifest, target))
+    promise = keep_until if target.config.immutable else None
+    writer = open_session(target, manifest.tenant, manifest.workload, session, promise)
     base = choose_base(writer, source, BackupsHere(source), BackupsHere(target), point, progress)
     task = first_task(writer, _orders(manifest, base), _manifest_of(base), CompressionLevel.DEFAULT)
     copied_from = _read_now(origin, manifest, _Before(_to_copy(manifest, base), base is not None and base.stands))

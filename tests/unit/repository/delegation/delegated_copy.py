@@ -1,5 +1,7 @@
 """A copy as appliance and worker do it together, between two places; the worker has no more rights than it has."""
 
+from datetime import datetime
+
 from holdfast.repository.delegation.backup_side import PreparedBackup, write_task
 from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, prepare_copy
 from holdfast.repository.delegation.copy_work import run_copy_task
@@ -28,11 +30,17 @@ def ordered(source: Place, target: Place, content: bytes) -> PreparedBackup:
 
 
 def prepared(
-    source: Repository, target: Repository, point: bytes, attempt: int = 1, session: bytes | None = None
+    source: Repository,
+    target: Repository,
+    point: bytes,
+    attempt: int = 1,
+    session: bytes | None = None,
+    keep_until: datetime | None = None,
 ) -> PreparedBackup:
     """Pinned, opened, and the task written."""
     found = find_point(source, point.hex(), DEFAULT_TENANT)
-    made = prepare_copy(CopyFrom(source, "memory:", found, READER), target, Silence(), session=session)
+    origin = CopyFrom(source, "memory:", found, READER)
+    made = prepare_copy(origin, target, Silence(), session=session, keep_until=keep_until)
     write_task(made, attempt)
     return made
 

@@ -132,8 +132,8 @@ def test_a_session_that_was_never_ordered_is_ended_and_another_one_begun(places)
     [point] = list_points(source.open())
     order = CopyFrom(source.open(), "memory:", point, READER)
     session = bytes(range(16))
-    assert prepare_copy(order, target.open(), Silence(), session=session).session == session
-    other = prepare_copy(order, target.open(), Silence(), session=session)
+    assert prepare_copy(order, target.open(), Silence(), session=session, keep_until=None).session == session
+    other = prepare_copy(order, target.open(), Silence(), session=session, keep_until=None)
     assert other.session != session
     write_task(other, 1)
     assert reprepare(target.open(), other.session).task.copied_from is not None
@@ -144,9 +144,9 @@ def test_what_workers_do_not_copy_is_refused(places):
     source.dump(DUMP, FIRST)
     [stream] = list_points(source.open())
     with pytest.raises(UsageError, match="does not copy point"):
-        prepare_copy(CopyFrom(source.open(), "memory:", stream, READER), target.open(), Silence())
+        prepare_copy(CopyFrom(source.open(), "memory:", stream, READER), target.open(), Silence(), keep_until=None)
     with pytest.raises(UsageError, match="into itself"):
-        prepare_copy(CopyFrom(source.open(), "memory:", stream, READER), source.open(), Silence())
+        prepare_copy(CopyFrom(source.open(), "memory:", stream, READER), source.open(), Silence(), keep_until=None)
 
 
 def test_a_point_that_is_deleted_before_the_copy_is_accepted_makes_none(places):

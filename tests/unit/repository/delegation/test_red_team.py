@@ -167,7 +167,7 @@ def test_a_copy_task_opens_of_the_source_what_a_restore_opens_and_of_the_target_
     theirs, _result = back_up(target, disks, {"root": disks.snapshot("t", sample(2 * BLOCK))}, "theirs")
     publish_plan(target, target.ledger.state.live)
     point = find_point(repository, "latest:b", DEFAULT_TENANT)
-    prepared = prepare_copy(CopyFrom(repository, "memory:", point, b"r" * 16), target, Silence())
+    prepared = prepare_copy(CopyFrom(repository, "memory:", point, b"r" * 16), target, Silence(), keep_until=None)
     task, source = prepared.task, prepared.task.copied_from
     assert source is not None
     held = [source.scratch_key, *source.data_keys.values(), *keys_of(task, prepared.scratch_key)]

@@ -1,0 +1,79 @@
+"""Implements the appliance's port to two repositories at once: copies of points, around the work of a worker."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime
+
+from holdfast.appliance.ports.repositories import BackedUp, PreparedWork
+from holdfast.domain.errors import ObjectNotFoundError
+from holdfast.repository.delegation import backup_side, copy_side, orders, restore_side
+from holdfast.repository.delegation.results import BackupResult
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.points import find_point
+from holdfast.repository.sessions.session import read_point
+from holdfast.wiring.delegated_repository import DelegatedRepository, backed_up, work_of
+
+
+class DelegatedCopying:
+    """Implements Copying."""
+
+    def __init__(self, source: DelegatedRepository, target: DelegatedRepository) -> None:
+        self._source = source
+        self._target = target
+
+    def prepare_copy(
+        self, reader: str, session: str, attempt: int, point: str, tenant: str, keep_until: datetime | None
+    ) -> PreparedWork:
+        """Pin the point, open the session with its first attempt, and leave the task of this one."""
+        with self._turns() as (source, target):
+            found = find_point(source, point, tenant)
+            origin = copy_side.CopyFrom(source, self._source.location, found, bytes.fromhex(reader))
+            prepared = copy_side.prepare_copy(
+                origin, target, Silence(), keep_until=keep_until, session=bytes.fromhex(session)
+            )
+            prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
+            return replace(work_of(prepared, self._target.location), copied_from=self._source.location)
+
+    def accept_copy(self, session: str, attempt: int) -> BackedUp | None:
+        """Check the worker's result and commit; None while there is none."""
+        identifier = bytes.fromhex(session)
+        with self._turns() as (source, target):
+            try:
+                result = orders.read_result(target, identifier, attempt)
+            except ObjectNotFoundError:
+                stored = read_point(target, backup_side.open_point_key(target, identifier))
+                return None if stored is None else _copied(stored, None)
+            if not isinstance(result, BackupResult):
+                return None
+            return _copied(copy_side.accept_copy(source, target, identifier, result), result)
+
+    def end_copy(self, reader: str, session: str) -> None:
+        """Unpin, and remove the scratch of both."""
+        with self._turns() as (source, target):
+            restore_side.finish_reading(source, bytes.fromhex(reader), Silence())
+            orders.delete_scratch(target, bytes.fromhex(session))
+
+    @contextmanager
+    def _turns(self) -> Iterator[tuple[Repository, Repository]]:
+        """Both, while nobody else here uses either. The turns are taken in the order of ids: two copies that go in
+        opposite directions do not wait for each other.
+        """
+        with ExitStack() as held:
+            taken = {}
+            for one in sorted((self._source, self._target), key=lambda one: one.repository_id):
+                taken[one.repository_id] = held.enter_context(one.turn())
+            yield taken[self._source.repository_id], taken[self._target.repository_id]
+
+
+def _copied(manifest: Manifest, result: BackupResult | None) -> BackedUp:
+    """The manifest's own statistics are those of the backup that it is a copy of."""
+    told = {} if result is None else result.statistics
+    return replace(
+        backed_up(manifest, result),
+        read_bytes=told.get("read_bytes", 0),
+        changed_bytes=told.get("changed_bytes", 0),
+        compared_everything=False,
+    )

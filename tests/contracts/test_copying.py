@@ -1,0 +1,141 @@
+"""The contract of copies by an appliance, over the real repositories and the simulated ones."""
+
+import threading
+
+import pytest
+
+from holdfast.domain.errors import NotFoundError, UsageError
+from tests.contracts.vaults import COPIES, NAME, TENANT, RealVault, SimulatedVault
+
+
+@pytest.fixture(params=["real", "simulated"])
+def vault(request, tmp_path):
+    made = RealVault(tmp_path / "vault") if request.param == "real" else SimulatedVault()
+    yield made
+    made.close()
+
+
+def ordered(vault, point):
+    """Prepared: the reader, and the session of the copy."""
+    with vault.repositories.copying(NAME, COPIES) as copying, vault.repositories.open(NAME) as source:
+        reader, session = source.new_session(), source.new_session()
+        work = copying.prepare_copy(reader, session, 1, point, TENANT, None)
+        with vault.repositories.open(COPIES) as target:
+            assert (work.repository_id, work.session) == (target.repository_id, session)
+        assert work.copied_from
+        assert work.copied_from != work.location
+        return reader, session
+
+
+def accepted(vault, session):
+    with vault.repositories.copying(NAME, COPIES) as copying:
+        return copying.accept_copy(session, 1)
+
+
+def ended(vault, reader, session):
+    with vault.repositories.copying(NAME, COPIES) as copying:
+        copying.end_copy(reader, session)
+
+
+def copies(vault):
+    with vault.repositories.open(COPIES) as target:
+        return target.points(TENANT)
+
+
+def test_a_copy_is_the_backup_again_and_what_came_of_it_is_said_again(vault):
+    point = vault.back_up(1)
+    reader, session = ordered(vault, point)
+    assert vault.pins() == {reader}
+    assert accepted(vault, session) is None
+    vault.copy(session)
+    done = accepted(vault, session)
+    assert done is not None
+    assert (done.point, done.parent) == (session, None)
+    assert accepted(vault, session) == done
+    ended(vault, reader, session)
+    ended(vault, reader, session)
+    assert vault.pins() == set()
+    with vault.repositories.open(NAME) as source:
+        (original,) = source.points(TENANT)
+    (copy,) = copies(vault)
+    assert (copy["id"], copy["copy_of"], original["copy_of"]) == (session, point, "")
+    assert [copy[name] for name in ("workload", "created", "size_bytes")] == [
+        original[name] for name in ("workload", "created", "size_bytes")
+    ]
+    assert done.created == original["created"]
+    again = accepted(vault, session)
+    assert again is not None
+    assert (again.point, again.created) == (done.point, done.created), "also when the scratch is gone"
+    with vault.repositories.open(NAME) as source, vault.repositories.open(COPIES) as target:
+        (told,), configuration = source.point_volumes(point, TENANT)
+        assert target.point_volumes(session, TENANT) == ([told], configuration)
+
+
+def test_a_copy_builds_upon_the_one_before(vault):
+    first = ordered(vault, vault.back_up(1))
+    vault.copy(first[1])
+    accepted(vault, first[1])
+    ended(vault, *first)
+    second = ordered(vault, vault.back_up(2))
+    vault.copy(second[1])
+    done = accepted(vault, second[1])
+    assert done is not None
+    assert done.parent == first[1]
+
+
+def test_a_copy_that_is_given_up_leaves_no_point_and_no_pin(vault):
+    reader, session = ordered(vault, vault.back_up(1))
+    with vault.repositories.open(COPIES) as target:
+        assert target.abandon(session) is None
+        assert target.abandon(session) is None
+    ended(vault, reader, session)
+    assert vault.pins() == set()
+    assert copies(vault) == []
+
+
+def test_where_a_commit_came_first_it_stands(vault):
+    reader, session = ordered(vault, vault.back_up(1))
+    vault.copy(session)
+    accepted(vault, session)
+    with vault.repositories.open(COPIES) as target:
+        assert target.abandon(session) == session
+        done = target.accept_backup(session, 1, b"")
+        assert done is not None
+        assert done.point == session
+    ended(vault, reader, session)
+
+
+def test_a_point_that_is_no_more_is_not_copied(vault):
+    point = vault.back_up(1)
+    _reader, session = ordered(vault, point)
+    vault.copy(session)
+    vault.retire(point)
+    with pytest.raises(NotFoundError):
+        accepted(vault, session)
+    with vault.repositories.copying(NAME, COPIES) as copying, pytest.raises(NotFoundError):
+        copying.prepare_copy("a" * 32, "b" * 32, 1, point, TENANT, None)
+
+
+def test_nothing_is_copied_into_itself(vault):
+    with pytest.raises(UsageError, match="one"), vault.repositories.copying(NAME, "again"):
+        pass
+
+
+def test_copies_in_both_directions_do_not_wait_for_each_other(vault):
+    """Each holds one repository's turn and wants the other's, if the order of turns were the callers'."""
+    point = vault.back_up(1)
+    reader, session = ordered(vault, point)
+    vault.copy(session)
+    accepted(vault, session)
+
+    def end(source, target):
+        for _ in range(30):
+            with vault.repositories.copying(source, target) as copying:
+                copying.end_copy(reader, session)
+
+    threads = [threading.Thread(target=end, args=pair, daemon=True) for pair in ((NAME, COPIES), (COPIES, NAME))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
