@@ -8,7 +8,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants, lock_grants
+from holdfast.aws.policies.appliance import (
+    ApplianceScope,
+    RepositoryPlace,
+    appliance_grants,
+    lock_grants,
+    retrieval_grants,
+)
 from holdfast.aws.policies.grants import CREATIONS, LIST_READS, Grant
 from holdfast.aws.policies.instances import Ec2Names
 from holdfast.aws.policies.local_workers import local_worker_grants
@@ -66,6 +72,12 @@ What the option `repositories=BUCKET/PREFIX?immutable` of the plug-in grants bes
 ([immutability](immutability.md)). DAYS is what the policy promises and a generation of ten days. These calls are not
 among those recorded below.
 """
+ARCHIVE_HEAD = """
+## What restores from archives need besides
+
+What the option `repositories=BUCKET/PREFIX?archive` of the plug-in grants besides ([archives](archive.md)), to the
+appliance alone: it costs money. The call is not among those recorded below.
+"""
 CALLS_HEAD = """
 ## Calls made
 
@@ -115,6 +127,10 @@ def page() -> str:
         _section("Immutable: the appliance", lock_grants("aws", (RepositoryPlace("BUCKET", "PREFIX", True),))),
         _section("Immutable: a worker that backs up", [worker_lock_grant(scope, "DAYS")]),
         _section("Immutable: the boundary of all workers", boundary_lock_grants("aws", ("BUCKET",))),
+        ARCHIVE_HEAD,
+        _section(
+            "Archive: the appliance", retrieval_grants("aws", (RepositoryPlace("BUCKET", "PREFIX", archive=True),))
+        ),
         SERVER_HEAD,
         _section("The server, for its plug-in", plugin_grants(server)),
         _section("The server, for its appliances", deployment_grants(server)),

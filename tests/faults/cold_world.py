@@ -1,11 +1,12 @@
 """An archive in DEEP_ARCHIVE with two points of one workload that share a block, under a clock that a test moves."""
 
 from holdfast.domain.archive import ArchiveClass, Tier
+from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.retrieval.plan import RetrievalPlan, plan_retrieval
-from holdfast.repository.reading.retrieval.retrieving import Retrieval, RetrievalOrder, retrieve
+from holdfast.repository.reading.retrieval.retrieving import Retrieval, retrieve
 from holdfast.repository.sessions.points import PointSummary, list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.surroundings import Surroundings
@@ -41,7 +42,7 @@ class Archive:
         return self.small.open(self.surroundings(seed), store)
 
     def plan(self, number: int) -> RetrievalPlan:
-        return plan_retrieval(self.open(3), self.points[number], None, whole=False)
+        return plan_retrieval(self.open(3), self.points[number], (None,))
 
     def retrieve(
         self,
@@ -56,7 +57,7 @@ class Archive:
         `stride` times as long as it should.
         """
         repository = self.open(4, store)
-        wanted = Retrieval(repository, plan_retrieval(repository, self.points[number], None, whole=False))
+        wanted = Retrieval(repository, plan_retrieval(repository, self.points[number], (None,)))
 
         def pause(seconds: float) -> None:
             self.clock.step(stride * seconds)

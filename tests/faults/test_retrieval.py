@@ -8,10 +8,11 @@ import pytest
 
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.retrieval.plan import plan_retrieval
-from holdfast.repository.reading.retrieval.retrieving import Retrieval, RetrievalOrder, retrieve
+from holdfast.repository.reading.retrieval.retrieving import Retrieval, retrieve
 from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
@@ -33,7 +34,7 @@ def archive() -> Archive:
 
 def run(archive: Archive, store: ObjectStore) -> bytes:
     """As the command does it: plan, ask, wait, restore."""
-    archive.retrieve(0, QUICK, store=store, stride=11)
+    archive.retrieve(0, QUICK, store=store, stride=70)
     return restored(archive.open(5, store), archive.points[0])
 
 
@@ -81,7 +82,7 @@ def test_patience_hides_passing_faults(archive, count_case):
 
 def test_two_who_ask_at_once_pay_once(archive):
     first, second = (
-        Retrieval(repository, plan_retrieval(repository, archive.points[0], None, whole=False))
+        Retrieval(repository, plan_retrieval(repository, archive.points[0], (None,)))
         for repository in (archive.open(6), archive.open(7))
     )
     assert first.ask(STANDARD) == second.ask(STANDARD) > 1
@@ -92,7 +93,7 @@ def test_what_is_waited_for_is_not_collected(archive):
     """Deleted and collected while somebody waits who has paid: the pin holds the packs, whatever their age."""
     archive.clock.step(200 * DAY_SECONDS)
     repository = archive.open(8)
-    wanted = Retrieval(repository, plan_retrieval(repository, archive.points[0], None, whole=False))
+    wanted = Retrieval(repository, plan_retrieval(repository, archive.points[0], (None,)))
     needed = {pack.key for pack in wanted.plan.packs}
     collections: list[CollectionReport] = []
 

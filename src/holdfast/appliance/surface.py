@@ -8,9 +8,10 @@ from holdfast.appliance.ports.engine import Engine
 from holdfast.appliance.ports.local_workers import LocalWorkers
 from holdfast.appliance.ports.records import Records
 from holdfast.appliance.ports.repositories import OpenRepositories
-from holdfast.appliance.ports.surroundings import Surroundings, TravellingBox
+from holdfast.appliance.ports.surroundings import Surroundings
 from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.infrastructure import Account
+from holdfast.domain.secret_box import TravellingBox
 
 # The appliance's own account, where workers run (W03); no name that a person could give.
 OWN_ACCOUNT = Account(name="")
@@ -29,6 +30,8 @@ class Patience:
     quota_pause_seconds: float = 60.0
     quota_patience_seconds: float = 3600.0
     turn_poll_seconds: float = 1.0
+    # A retrieval takes hours; the store may be out of reach for some time meanwhile.
+    cold_silence_seconds: float = 3600.0
     status_poll_seconds: float = 5.0
     # EC2 checks once a minute; a large machine that repairs its file systems at boot answers late.
     status_checks_seconds: float = 900.0

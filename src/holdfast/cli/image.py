@@ -10,13 +10,7 @@ import typer
 
 from holdfast.cli import documents
 from holdfast.cli.command import command
-from holdfast.cli.options import (
-    PasswordFileOption,
-    PointArgument,
-    RepositoryOption,
-    YesOption,
-    confirm,
-)
+from holdfast.cli.options import PasswordFileOption, PointArgument, RepositoryOption, YesOption, confirm
 from holdfast.cli.passwords import given_password
 from holdfast.cli.quantities import parse_keep
 from holdfast.cli.retrieval import (
@@ -32,6 +26,7 @@ from holdfast.cli.single_writer import note_mode
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice
 from holdfast.domain.errors import UsageError
+from holdfast.domain.retrieval import DEFAULT_DAYS
 
 app = typer.Typer(name="image", help="Back up and restore disks, snapshots and streams.", rich_markup_mode=None)
 
@@ -122,7 +117,7 @@ def restore(
     ] = False,
     plan: PlanOption = False,
     retrieval_tier: RetrievalTierOption = None,
-    retrieval_days: RetrievalDaysOption = 3,
+    retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
     wait: WaitOption = True,
     password_file: PasswordFileOption = None,
 ) -> int:
@@ -221,7 +216,7 @@ def verify(
     point: PointArgument,
     repository: RepositoryOption,
     retrieval_tier: RetrievalTierOption = None,
-    retrieval_days: RetrievalDaysOption = 3,
+    retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
     wait: WaitOption = True,
     password_file: PasswordFileOption = None,
 ) -> int:

@@ -11,16 +11,11 @@ from holdfast.cli.command import command
 from holdfast.cli.options import PasswordFileOption
 from holdfast.cli.passwords import TARGET_VARIABLE, given_password
 from holdfast.cli.repository_names import is_name
-from holdfast.cli.retrieval import (
-    RetrievalDaysOption,
-    RetrievalTierOption,
-    RetrievalWish,
-    WaitOption,
-    readable,
-)
+from holdfast.cli.retrieval import RetrievalDaysOption, RetrievalTierOption, RetrievalWish, WaitOption, readable
 from holdfast.cli.voice import Voice, show_error
 from holdfast.domain.errors import IntegrityError, UsageError
 from holdfast.domain.numerals import counted
+from holdfast.domain.retrieval import DEFAULT_DAYS
 
 _URL_HELP = "A directory, file:///path or s3://bucket/prefix[?…]."
 
@@ -39,7 +34,7 @@ def copy(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be copied.")] = False,
     retrieval_tier: RetrievalTierOption = None,
-    retrieval_days: RetrievalDaysOption = 3,
+    retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
     wait: WaitOption = True,
     password_file: PasswordFileOption = None,
     to_password_file: Annotated[

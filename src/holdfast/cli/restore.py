@@ -1,6 +1,7 @@
 """`holdfast restore`: an entire instance, or volumes, from any restore point; `--plan` shows every object first."""
 
 import sys
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -8,11 +9,21 @@ import typer
 from holdfast.cli.command import command
 from holdfast.cli.options import confirm
 from holdfast.cli.point import PointIdArgument
+from holdfast.cli.retrieval import (
+    RetrievalDaysOption,
+    RetrievalTierOption,
+    at_own_prices,
+    is_readable,
+    not_retrieved,
+    retrieval_table,
+)
 from holdfast.cli.server_connection import NoWaitOption, WorkerModeOption, connected
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import rows_table
-from holdfast.cli.voice import Voice, say
+from holdfast.cli.voice import Voice, say, show_error
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ConflictError
+from holdfast.domain.retrieval import DEFAULT_DAYS
 
 app = typer.Typer(name="restore", help="Bring instances and volumes back.", rich_markup_mode=None)
 
@@ -20,6 +31,16 @@ PlanOption = Annotated[bool, typer.Option("--plan", help="Show every object that
 KmsKeyOption = Annotated[
     str | None, typer.Option("--kms-key", metavar="KEY", help="Encrypt the volumes under this KMS key.")
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """How far to go; no `tier`: that no money may be spent on what lies in an archive."""
+
+    plan_only: bool
+    wait: bool
+    tier: Tier | None
+    days: int
 
 
 @command(app, example="holdfast restore instance 3fa91c --new --subnet subnet-0123456789abcdef0 --plan")
@@ -54,6 +75,8 @@ def instance(
     keep_old_volumes: Annotated[
         int, typer.Option("--keep-old-volumes", metavar="HOURS", help="Keep the volumes of the original so long after.")
     ] = 0,
+    retrieval_tier: RetrievalTierOption = None,
+    retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
     worker_mode: WorkerModeOption = "ec2",
     no_wait: NoWaitOption = False,
 ) -> int:
@@ -79,7 +102,7 @@ def instance(
         "worker_mode": worker_mode,
         "keep_old_volumes_hours": keep_old_volumes,
     }
-    return _restore(voice, "instance", order, plan, wait=not no_wait)
+    return _restore(voice, "instance", order, _Wish(plan, not no_wait, retrieval_tier, retrieval_days))
 
 
 @command(app, example="holdfast restore volume 3fa91c --volume /dev/sdf --zone eu-central-1b")
@@ -95,6 +118,8 @@ def volume(
     volume_type: Annotated[str | None, typer.Option("--type", metavar="TYPE", help="Another volume type.")] = None,
     kms_key: KmsKeyOption = None,
     plan: PlanOption = False,
+    retrieval_tier: RetrievalTierOption = None,
+    retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
     worker_mode: WorkerModeOption = "ec2",
     no_wait: NoWaitOption = False,
 ) -> int:
@@ -108,13 +133,18 @@ def volume(
         "kms_key_id": kms_key,
         "worker_mode": worker_mode,
     }
-    return _restore(voice, "volumes", order, plan, wait=not no_wait)
+    return _restore(voice, "volumes", order, _Wish(plan, not no_wait, retrieval_tier, retrieval_days))
 
 
-def _restore(voice: Voice, what: str, order: dict[str, Any], plan_only: bool, *, wait: bool) -> int:
+def _restore(voice: Voice, what: str, order: dict[str, Any], wish: _Wish) -> int:
+    if wish.tier is not None:
+        order["retrieval"] = {"tier": wish.tier, "days": wish.days}
     with connected() as client:
         plan = client.send("POST", f"/restores/{what}/plan", order)
-        if plan_only:
+        retrieval = plan["retrieval"]
+        if retrieval is not None:
+            retrieval = plan["retrieval"] = at_own_prices({**retrieval, "retrieval_days": wish.days})
+        if wish.plan_only:
             for warning in [*plan["warnings"], *plan["problems"]]:
                 voice.warn(warning)
             voice.document(plan, lambda: _plan_table(plan))
@@ -125,6 +155,9 @@ def _restore(voice: Voice, what: str, order: dict[str, Any], plan_only: bool, *,
                 why="; ".join(plan["problems"]),
                 cure="mend what is named, or choose another place; nothing was touched",
             )
+        if retrieval is not None and wish.tier is None and not is_readable(retrieval):
+            voice.document(plan, lambda: retrieval_table(retrieval, {}))
+            return show_error(not_retrieved(f"restore point {order['point']}", retrieval))
         stops = [one for one in plan["objects"] if one["change"] == "stop"]
         if stops and not order["replace"] and sys.stdin.isatty():
             confirm(f"stop and replace {', '.join(one['name'] for one in stops)}", yes=False)
@@ -132,9 +165,10 @@ def _restore(voice: Voice, what: str, order: dict[str, Any], plan_only: bool, *,
         for warning in plan["warnings"]:
             say(f"note: {warning}")
         session = client.send("POST", f"/restores/{what}", order)
-        return finish(client, voice, session, wait=wait)
+        return finish(client, voice, session, wait=wish.wait)
 
 
 def _plan_table(plan: dict[str, Any]) -> str:
     rows = [(one["change"], one["kind"], one["name"], one["detail"]) for one in plan["objects"]]
-    return rows_table(("CHANGE", "OBJECT", "NAME", "DETAIL"), rows)
+    table = rows_table(("CHANGE", "OBJECT", "NAME", "DETAIL"), rows)
+    return table if plan["retrieval"] is None else f"{table}\n{retrieval_table(plan['retrieval'], {})}"

@@ -1,6 +1,7 @@
 """Options, documents and tables of retrievals from an archive, for all commands that read a point's data."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,19 +10,25 @@ from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.retrieval_prices import retrieval_prices
 from holdfast.cli.tables import facts_table, rows_table
 from holdfast.cli.voice import Voice, show_error
-from holdfast.domain.archive import LIST_PRICES, PriceList, Tier
+from holdfast.domain.archive import LIST_PRICES, ArchiveClass, PriceList, Tier
 from holdfast.domain.errors import NeedsRetrievalError
 from holdfast.domain.numerals import counted
+from holdfast.domain.retrieval import (
+    LONGEST_DAYS,
+    ColdData,
+    RetrievalEstimate,
+    RetrievalOrder,
+    estimate,
+    needs_retrieval,
+)
 from holdfast.domain.time import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.repository.reading.retrieval.plan import ColdPack, RetrievalPlan
+    from holdfast.repository.reading.retrieval.plan import RetrievalPlan
     from holdfast.repository.reading.retrieval.retrieving import Retrieval
     from holdfast.wiring.local import LocalRepository
-
-_LONGEST_DAYS = 365
 
 PlanOption = Annotated[
     bool, typer.Option("--plan", help="Only say what has to be retrieved first, how long that takes and what it costs.")
@@ -32,7 +39,7 @@ RetrievalTierOption = Annotated[
 ]
 RetrievalDaysOption = Annotated[
     int,
-    typer.Option("--retrieval-days", metavar="N", min=1, max=_LONGEST_DAYS, help="How long it can be read then."),
+    typer.Option("--retrieval-days", metavar="N", min=1, max=LONGEST_DAYS, help="How long it can be read then."),
 ]
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait for it and go on, or end when it has been asked for.")
@@ -54,7 +61,6 @@ def readable(
     """Make what `plan` says is needed readable, as far as the wish goes. The exit code of a command that has printed
     the plan and ends here, where it cannot be read now.
     """
-    from holdfast.repository.reading.retrieval.retrieving import RetrievalOrder
     from holdfast.wiring import local
 
     wanted = plan()
@@ -62,7 +68,7 @@ def readable(
         return wanted
     if wish.tier is None:
         show_plan(voice, wanted.plan, wish.days)
-        return show_error(_cold(wanted.plan))
+        return show_error(needs_retrieval(_named(wanted.plan), wanted.data))
     with voice.progress("retrieving") as progress:
         local.retrieve(opened, wanted, RetrievalOrder(wish.tier, wish.days), progress, wait=wish.wait)
     if wish.wait:
@@ -75,96 +81,79 @@ def readable(
 
 def show_plan(voice: Voice, plan: "RetrievalPlan", days: int) -> None:
     """Print the plan. Raises UsageError for a price list of one's own that cannot be used."""
-    prices = retrieval_prices()
-    voice.document(plan_document(plan, days, prices), lambda: _plan_table(plan, days, prices))
+    document = plan_document(plan, days, retrieval_prices())
+    count = counted(len(plan.points), "point")
+    voice.document(document, lambda: retrieval_table(document, {"restore points": count}))
 
 
 def plan_document(plan: "RetrievalPlan", days: int, prices: PriceList) -> dict[str, Any]:
-    """Under the stable names of docs/cli.md. Offers are for what has not been asked for yet."""
-    until = plan.readable_until
+    """Under the stable names of docs/cli.md, as a restore plan of an appliance has them, too."""
+    found = estimate(plan.data, days, prices)
+    until = found.readable_until
     return {
         "restore_points": [point.hex() for point in plan.points],
-        "storage_class": plan.archive_class,
-        **_counts("cold", plan.packs),
-        **_counts("readable", plan.readable),
-        **_counts("under_way", plan.under_way),
-        **_counts("archived", plan.archived),
+        **asdict(found),
         "readable_until": None if until is None else format_time(until),
-        "retrieval_days": days,
-        "offers": [
-            {"tier": tier.value, "takes": takes, "longest_seconds": longest_seconds, "usd": usd}
-            for tier, takes, longest_seconds, usd in _offers(plan, days, prices)
-        ],
-        "prices": prices.label,
+        "offers": _offers(found),
     }
 
 
-def _counts(what: str, packs: "tuple[ColdPack, ...]") -> dict[str, int]:
-    return {f"{what}_packs": len(packs), f"{what}_bytes": _bytes(packs)}
+def at_own_prices(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What an appliance estimated, at this person's prices. Raises UsageError for a price list that cannot be used."""
+    again = estimate(_data_of(document), document["retrieval_days"], retrieval_prices())
+    return {**document, "offers": _offers(again), "prices": again.prices}
 
 
-def _bytes(packs: "tuple[ColdPack, ...]") -> int:
-    return sum(pack.size_bytes for pack in packs)
+def is_readable(document: Mapping[str, Any]) -> bool:
+    """Whether a restore would find everything."""
+    return _data_of(document).is_readable
 
 
-def _offers(plan: "RetrievalPlan", days: int, prices: PriceList) -> list[tuple[Tier, str, int, float]]:
-    if plan.archive_class is None or not plan.archived:
-        return []
-    count, size_bytes = len(plan.archived), _bytes(plan.archived)
-    return [
-        (
-            tier,
-            terms.takes,
-            int(terms.longest.total_seconds()),
-            round(float(prices.usd(plan.archive_class, tier, count, size_bytes, days)), 4),
-        )
-        for tier, terms in prices.offers(plan.archive_class).items()
-    ]
+def not_retrieved(what: str, document: Mapping[str, Any]) -> NeedsRetrievalError:
+    """What a person is told who gave no leave to spend money."""
+    return needs_retrieval(what, _data_of(document))
 
 
-def _plan_table(plan: "RetrievalPlan", days: int, prices: PriceList) -> str:
-    if plan.archive_class is None:
+def _data_of(document: Mapping[str, Any]) -> ColdData:
+    """The figures of a document, as far as anything is decided by them."""
+    counted_things = ("cold_packs", "readable_packs", "archived_packs", "archived_bytes")
+    figures = {name: document[name] for name in counted_things}
+    return ColdData(storage_class=ArchiveClass(document["storage_class"]), **figures)
+
+
+def _offers(found: RetrievalEstimate) -> list[dict[str, Any]]:
+    return [asdict(offer) for offer in found.offers]
+
+
+def retrieval_table(document: Mapping[str, Any], first: Mapping[str, str]) -> str:
+    """What has to be retrieved, behind the facts that come `first`, and what each tier takes and costs."""
+    if document["storage_class"] is None:
         return facts_table({"to be retrieved": "nothing: the repository is no archive"})
-    until = plan.readable_until
+    until = document["readable_until"]
     facts = facts_table(
         {
-            "restore points": counted(len(plan.points), "point"),
-            "storage class": plan.archive_class,
-            "needed": _words(plan.packs),
-            "can be read": _words(plan.readable),
-            "until": None if until is None else short_time(format_time(until)),
-            "under way": _words(plan.under_way),
-            "to be retrieved": _words(plan.archived),
+            **first,
+            "storage class": document["storage_class"],
+            "needed": _words(document, "cold"),
+            "can be read": _words(document, "readable"),
+            "until": None if until is None else short_time(until),
+            "under way": _words(document, "under_way"),
+            "to be retrieved": _words(document, "archived"),
         }
     )
-    offers = _offers(plan, days, prices)
-    if not offers:
+    if not document["offers"]:
         return facts
-    rows = [(tier.value, takes, _usd(usd)) for tier, takes, _longest_seconds, usd in offers]
-    table = rows_table(("TIER", "TAKES", f"USD FOR {counted(days, 'DAY').upper()}"), rows)
-    return f"{facts}\n{table}{prices.label}\n"
+    days = counted(document["retrieval_days"], "DAY")
+    rows = [(one["tier"], one["takes"], _usd(one["usd"])) for one in document["offers"]]
+    return f"{facts}\n{rows_table(('TIER', 'TAKES', f'USD FOR {days}'.upper()), rows)}{document['prices']}\n"
 
 
 def _usd(amount: float) -> str:
     return "< 0.01" if 0 < amount < 0.01 else f"{amount:.2f}"
 
 
-def _words(packs: "tuple[ColdPack, ...]") -> str:
-    return f"{counted(len(packs), 'pack')} ({human_size(_bytes(packs))})"
-
-
-def _cold(plan: "RetrievalPlan") -> NeedsRetrievalError:
-    away = len(plan.packs) - len(plan.readable)
-    if not plan.archived:
-        why = f"{counted(away, 'pack')} are on their way from {plan.archive_class}"
-    else:
-        why = f"{counted(away, 'pack')} lie in {plan.archive_class} and are read once they were retrieved"
-    tiers = "|".join(LIST_PRICES.offers(plan.archive_class)) if plan.archive_class else ""
-    return NeedsRetrievalError(
-        f"{_named(plan)} cannot be read yet",
-        why=why,
-        cure=f"run the same command with --retrieval-tier {tiers}: it asks for what is left, waits, and goes on",
-    )
+def _words(document: Mapping[str, Any], what: str) -> str:
+    return f"{counted(document[f'{what}_packs'], 'pack')} ({human_size(document[f'{what}_bytes'])})"
 
 
 def _under_way(plan: "RetrievalPlan", tier: Tier) -> NeedsRetrievalError:

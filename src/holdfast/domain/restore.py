@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from holdfast.domain.retrieval import RetrievalEstimate, RetrievalOrder
+
 # By default sessions are remembered for longer: whoever removes the volumes must still know why they were kept.
 LONGEST_KEEP_HOURS = 30 * 24
 
@@ -34,7 +36,8 @@ class NewPlace:
 @dataclass(frozen=True, slots=True)
 class InstanceRestore:
     """Bring an entire instance back. `replace` is the person's yes to stopping an instance that still stands, whose old
-    volumes are kept for so many hours after the restored ones have proved to run.
+    volumes are kept for so many hours after the restored ones have proved to run. `retrieval` is the yes to spending
+    money on what lies in an archive class.
     """
 
     point: str
@@ -44,11 +47,14 @@ class InstanceRestore:
     power_on: bool = True
     worker_mode: str = "ec2"
     keep_old_volumes_hours: int = 0
+    retrieval: RetrievalOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeRestore:
-    """Bring volumes back, not attached. `volumes` are ids or device names of the point; empty means all."""
+    """Bring volumes back, not attached. `volumes` are ids or device names of the point; empty means all. `retrieval` as
+    of an instance.
+    """
 
     point: str
     volumes: tuple[str, ...] = ()
@@ -58,6 +64,7 @@ class VolumeRestore:
     kms_key_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     worker_mode: str = "ec2"
+    retrieval: RetrievalOrder | None = None
 
 
 class Change(StrEnum):
@@ -82,8 +89,11 @@ class PlannedObject:
 
 @dataclass(frozen=True, slots=True)
 class RestorePlan:
-    """Everything that would happen, in order; `problems` must be mended first, `warnings` a person should know."""
+    """Everything that would happen, in order; `problems` must be mended first, `warnings` a person should know.
+    `retrieval`: what has to be retrieved before, where the point lies in an archive.
+    """
 
     objects: tuple[PlannedObject, ...]
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    retrieval: RetrievalEstimate | None = None

@@ -26,8 +26,11 @@ from holdfast.domain.errors import (
     UsageError,
     WrongKeyError,
 )
+from holdfast.domain.retrieval import ColdData, RetrievalOrder, needs_retrieval, offered
 from holdfast.domain.time import format_time
 from holdfast.domain.verification import DamagedObject
+from holdfast.repository.reading.retrieval.retrieving import asked_for
+from holdfast.testing.simulated_archive import SimulatedArchive
 from holdfast.testing.virtual_time import BEGINNING
 
 GIB = 1024**3
@@ -95,6 +98,8 @@ class SimulatedRepository:
         self.damage: dict[str, tuple[DamagedObject, ...]] = {}
         self.opened: set[str] = set()
         self.avoided_packs: frozenset[str] = frozenset()
+        # Where its points lie, if it is an archive.
+        self.cold = SimulatedArchive(now)
 
     @property
     def repository_id(self) -> str:
@@ -201,6 +206,32 @@ class SimulatedRepository:
         result: Mapping[str, Mapping[str, str]] | None = self.sessions[session].results.get(attempt)
         return result
 
+    def cold_data(self, point: str, tenant: str, volumes: Sequence[str]) -> ColdData:
+        self._fail()
+        self.find(point, tenant)
+        if self.archive_class is None:
+            return ColdData(storage_class=None)
+        return self.cold.data(self.archive_class, _packs(point, volumes))
+
+    def retrieve(
+        self,
+        session: str,
+        point: str,
+        tenant: str,
+        volumes: Sequence[str],
+        order: RetrievalOrder,
+        tell: Callable[[str], None],
+    ) -> ColdData:
+        self._fail()
+        self.find(point, tenant)
+        self.pins[session] = point
+        offered(order, self.archive_class, f"restore point {point}")
+        if self.archive_class is not None:
+            asked = self.cold.go_on(self.archive_class, _packs(point, volumes), order)
+            if asked:
+                tell(asked_for(asked, order))
+        return self.cold_data(point, tenant, volumes)
+
     def prepare_verification(self, session: str, attempt: int, point: str, tenant: str) -> PreparedWork:
         return self.prepare_restore(session, attempt, point, tenant, ())
 
@@ -302,6 +333,7 @@ class SimulatedRepository:
         """What a worker does: read the sources, or make a snapshot for each target, and leave the result."""
         known = self.sessions[session]
         if known.point:
+            self._read(known)
             known.results[attempt] = {
                 target.name: {"snapshot_id": make_snapshot(target.target)} for target in known.targets
             }
@@ -312,6 +344,11 @@ class SimulatedRepository:
                     f"snapshot {volume.source['snapshot']} is gone", why="EBS has none", cure="run it again"
                 )
         known.results[attempt] = {"compared": not all(map(self._snapshot_exists, self._bases(known)))}
+
+    def _read(self, known: "_Session") -> None:
+        data = self.cold_data(known.point, known.tenant, [target.name for target in known.targets])
+        if not data.is_readable:
+            raise needs_retrieval(f"restore point {known.point}", data)
 
     def open_scratch(self) -> list[str]:
         """Sessions whose scratch is still there."""
@@ -344,6 +381,11 @@ class SimulatedRepository:
     def _fail(self) -> None:
         if self.fail_next:
             raise self.fail_next.pop(0)
+
+
+def _packs(point: str, volumes: Sequence[str]) -> list[str]:
+    """One for each volume."""
+    return [f"{point}/{volume}" for volume in volumes]
 
 
 _SEEN = f"1:{'cd' * 32}:1:{'ef' * 32}:0"

@@ -5,7 +5,7 @@ commits), so its callers take turns.
 """
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from holdfast.appliance.ports.repositories import (
 )
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import NotFoundError, ObjectNotFoundError
+from holdfast.domain.retrieval import ColdData, RetrievalOrder
 from holdfast.domain.verification import DamagedObject
 from holdfast.repository.delegation import backup_side, orders, restore_side
 from holdfast.repository.delegation.acceptance import accept_backup
@@ -38,15 +39,17 @@ from holdfast.repository.sessions.session import read_point, retire
 from holdfast.repository.trust.lock_terms import lock_end
 from holdfast.repository.trust.presence import is_there
 from holdfast.repository.writing.parents import Method
+from holdfast.wiring.delegated_retrieval import DelegatedRetrievals
 
 
 class DelegatedRepository:
-    """Implements BackupRepository. `location` is where a worker finds it."""
+    """Implements BackupRepository. `location` is where a worker finds it; so many packs are asked back in one call."""
 
-    def __init__(self, repository: Repository, location: str) -> None:
+    def __init__(self, repository: Repository, location: str, *, retrieved_at_once: int = 1000) -> None:
         self._repository = repository
         self._location = location
         self._turn = threading.RLock()
+        self._retrievals = DelegatedRetrievals(self.turn, retrieved_at_once)
 
     @contextmanager
     def turn(self) -> Iterator[Repository]:
@@ -162,6 +165,22 @@ class DelegatedRepository:
             return None
         return {volume.name: {key: str(value) for key, value in volume.facts.items()} for volume in result.volumes}
 
+    def cold_data(self, point: str, tenant: str, volumes: Sequence[str]) -> ColdData:
+        """What a restore of these volumes reads that lies in an archive class."""
+        return self._retrievals.look(point, tenant, volumes)
+
+    def retrieve(
+        self,
+        session: str,
+        point: str,
+        tenant: str,
+        volumes: Sequence[str],
+        order: RetrievalOrder,
+        tell: Callable[[str], None],
+    ) -> ColdData:
+        """Pin the point, and ask for what is cold, look for it, keep it; how far it is."""
+        return self._retrievals.go_on(session, point, tenant, volumes, order, tell)
+
     def prepare_verification(self, session: str, attempt: int, point: str, tenant: str) -> PreparedWork:
         """Pin the point and leave the task of that attempt."""
         with self.turn() as repository:
@@ -189,6 +208,7 @@ class DelegatedRepository:
 
     def end_reading(self, session: str) -> None:
         """Unpin, and remove the scratch."""
+        self._retrievals.forget(session)
         with self.turn() as repository:
             restore_side.finish_reading(repository, bytes.fromhex(session), Silence())
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import HoldfastError, SecondWriterError, UsageError, WrongKeyError
+from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.images.changed_blocks import parse_changed_blocks
 from holdfast.images.file_errors import translated
 from holdfast.repository.block_source import BlockReference, BlockTarget
@@ -41,7 +42,7 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import RestoreReport, restore_volume
 from holdfast.repository.reading.retrieval import retrieving
 from holdfast.repository.reading.retrieval.plan import RetrievalPlan, plan_for_packs, plan_retrieval
-from holdfast.repository.reading.retrieval.retrieving import KeepingProgress, Retrieval, RetrievalOrder
+from holdfast.repository.reading.retrieval.retrieving import KeepingProgress, Retrieval
 from holdfast.repository.sessions.points import PointSummary, find_point, list_points, load_manifest
 from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.counting import RequestCounts
@@ -257,7 +258,7 @@ def restore(
 
 def retrieval(opened: LocalRepository, point: PointSummary, volume: str | None, *, whole: bool) -> Retrieval:
     """What has to be retrieved before that volume, or with `whole` all of the point, can be read. Asks for nothing."""
-    return Retrieval(opened.repository, plan_retrieval(opened.repository, point, volume, whole=whole))
+    return Retrieval(opened.repository, plan_retrieval(opened.repository, point, None if whole else (volume,)))
 
 
 def retrieval_for_copy(there: LocalRepository, here: LocalRepository, order: CopyOrder) -> Retrieval:

@@ -7,23 +7,23 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 
 from holdfast.appliance.offices.infrastructure import PASSWORD_PURPOSE
-from holdfast.appliance.ports.records import Repositories
 from holdfast.appliance.ports.repositories import Examined
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import HoldfastError, UsageError
 from holdfast.domain.infrastructure import RepositoryDefinition
+from holdfast.domain.records import Repositories
 from holdfast.domain.secret_box import SecretBox
 from holdfast.repository.keys.slots import Secret
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening.memory_of_locations import LocationMemory, Remembered, recognise, remember
 from holdfast.repository.opening.repository import Repository, open_repository, require_class, require_many_writers
-from holdfast.repository.progress import Silence
 from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.stores.stoppable import StoppableStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.wiring.collecting import collect
 from holdfast.wiring.delegated_copying import DelegatedCopying
 from holdfast.wiring.delegated_repository import DelegatedRepository
+from holdfast.wiring.delegated_retrieval import Notes
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.local import machine_surroundings
 
@@ -117,7 +117,7 @@ class KeptOpenRepositories:
             closing(StoppableStore(open_store(definition.location), is_over)) as store,
         ):
             repository = self._unlocked(store, sealed, surroundings)
-            collected = collect(repository, wish, _Notes(tell), time.sleep)
+            collected = collect(repository, wish, Notes(tell), time.sleep)
             repository.ledger.refresh()  # not to forget what others here have remembered meanwhile
             remember(repository, self._memory, plan_epoch=collected.plan)
             return collected
@@ -179,14 +179,3 @@ class KeptOpenRepositories:
         require_many_writers(repository)
         recognise(repository, self._memory, accept=accept)
         return repository
-
-
-class _Notes(Silence):
-    """Hands on what is said in words."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-
-    def note(self, text: str) -> None:
-        """A line."""
-        self._tell(text)

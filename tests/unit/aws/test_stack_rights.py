@@ -46,6 +46,14 @@ def test_each_option_gives_what_it_says():
     assert given["ReadBlocks"]["Condition"] == {"Null": {"aws:ResourceTag/holdfast:appliance": "false"}}
 
 
+def test_a_repository_says_by_its_options_what_else_is_done_in_it():
+    given = statements(repositories="plain,cold/deep?archive,kept?immutable,both?archive&immutable")
+    retrieved, locked = given["RetrieveArchives"]["Resource"], given["LockRepositories"]["Resource"]
+    assert [one.rpartition(":")[2] for one in retrieved] == ["cold/deep/packs/*", "both/packs/*"]
+    assert [one.rpartition(":")[2] for one in locked] == ["kept/*", "both/*"]
+    assert "RetrieveArchives" not in statements(repositories="plain")
+
+
 def test_more_than_iam_takes_is_refused_before_anything_is_made():
     many = ",".join(f"{ROLE}-{number}" for number in range(60))
     with pytest.raises(UsageError, match="too long") as error:

@@ -6,9 +6,11 @@ from holdfast.appliance.care.verify_task import VERIFICATION
 from holdfast.appliance.points.configurations import Configurations
 from holdfast.appliance.points.deletion import DELETE_POINT
 from holdfast.appliance.ports.engine import Lane
+from holdfast.appliance.restores.order import RestoreOrder
+from holdfast.appliance.restores.retrieval import RETRIEVAL
 from holdfast.appliance.restores.task import RESTORE
 from holdfast.appliance.sessions.book import SessionBook
-from holdfast.appliance.sessions.lanes import collection_lane, restore_lane, verification_lane
+from holdfast.appliance.sessions.lanes import collection_lane, restore_lane, retrieval_lane, verification_lane
 from holdfast.appliance.surface import Surface
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.session import Session, SessionKind
@@ -16,7 +18,6 @@ from holdfast.domain.session import Session, SessionKind
 _WORKFLOWS = {
     SessionKind.POLICY: POLICY_RUN,
     SessionKind.MANUAL_SNAPSHOT: POLICY_RUN,
-    SessionKind.RESTORE: RESTORE,
     SessionKind.DELETE_POINT: DELETE_POINT,
     SessionKind.VERIFY: VERIFICATION,
     SessionKind.COLLECT_GARBAGE: COLLECTION,
@@ -37,12 +38,20 @@ class Recovery:
         arguments: tuple[str, ...] = (session.id,)
         if session.kind not in _WITHOUT_TASK:
             arguments = (session.id, self._surface.records.sessions.tasks(session.id)[0].id)
-        self._surface.engine().start(_WORKFLOWS[session.kind], session.id, arguments, self._lane(session))
+        workflow, lane = self._place(session)
+        self._surface.engine().start(workflow, session.id, arguments, lane)
+
+    def _place(self, session: Session) -> tuple[str, Lane | None]:
+        """The workflow that works on it, and where that waits."""
+        if session.kind == SessionKind.RESTORE:
+            order = RestoreOrder.of(self._surface.records.sessions.details(session.id))
+            if order.wish.retrieval is not None:
+                return RETRIEVAL, retrieval_lane()
+            return RESTORE, restore_lane(order.region)
+        return _WORKFLOWS[session.kind], self._lane(session)
 
     def _lane(self, session: Session) -> Lane | None:
         match session.kind:
-            case SessionKind.RESTORE:
-                return restore_lane(str(self._surface.records.sessions.details(session.id)["region"]))
             case SessionKind.COLLECT_GARBAGE | SessionKind.LOOK_FOR_GARBAGE:
                 return collection_lane(session.subject)
             case SessionKind.VERIFY:

@@ -17,6 +17,7 @@ from holdfast.appliance.points.deletion import DELETE_POINT, PointDeletion
 from holdfast.appliance.points.retention_work import RetentionWork
 from holdfast.appliance.ports.engine import Workflow
 from holdfast.appliance.restores.plan import RestorePlanner
+from holdfast.appliance.restores.retrieval import RETRIEVAL, RetrievalTask
 from holdfast.appliance.restores.task import RESTORE, RestoreTask
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.surface import Surface
@@ -54,6 +55,7 @@ def make_workflows(surface: Surface) -> Workflows:
         SNAPSHOT_COPY: SnapshotCopy(surface, book, backup).run,
         DELETE_POINT: PointDeletion(surface, book, retention).run,
         COLLECTION: CollectionWork(surface, book).run,
+        RETRIEVAL: RetrievalTask(surface, book, planner).run,
         RESTORE: RestoreTask(surface, book, fleet, planner).run,
         VERIFICATION: VerifyTask(surface, book, fleet, retention).run,
     }

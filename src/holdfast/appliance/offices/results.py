@@ -13,6 +13,7 @@ from holdfast.domain.errors import UsageError
 from holdfast.domain.policy import WorkerMode
 from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
 from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.retrieval import needs_retrieval
 from holdfast.domain.session import LogLine, Session, SessionKind
 from holdfast.protocol.appliance_answers import ChangePage, PointDetail, SessionDetail
 from holdfast.protocol.encoding import to_document
@@ -67,11 +68,14 @@ class Results(Desk):
 
     def start_restore(self, order: InstanceRestore | VolumeRestore) -> Session:
         """Bring it back, when nothing stands in the way. Raises UsageError with what does, ConflictError where an
-        instance still stands and nobody said that it may be touched.
+        instance still stands and nobody said that it may be touched, NeedsRetrievalError where the point lies in an
+        archive and nobody said that it may be retrieved.
         """
         planner = self._workflows.planner
         source = planner.source(order.point)
         plan = self.plan_restore(order)
+        if plan.retrieval is not None and order.retrieval is None and not plan.retrieval.is_readable:
+            raise needs_retrieval(f"restore point {source.point.id}", plan.retrieval)
         if isinstance(order, InstanceRestore) and not order.replace:
             standing = planner.standing(order, source)
             if standing is not None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.collection import Collected, CollectionWish
+from holdfast.domain.retrieval import ColdData, RetrievalOrder
 from holdfast.domain.verification import DamagedObject
 
 
@@ -144,6 +145,26 @@ class BackupRepository(Protocol):
 
     def restored(self, session: str, attempt: int) -> Mapping[str, Mapping[str, str]] | None:
         """What the targets said, by volume: {"snapshot_id": …}; None while there is no result."""
+
+    def cold_data(self, point: str, tenant: str, volumes: Sequence[str]) -> ColdData:
+        """What a restore of these volumes reads that lies in an archive class, as it lies now; asks for nothing."""
+
+    def retrieve(
+        self,
+        session: str,
+        point: str,
+        tenant: str,
+        volumes: Sequence[str],
+        order: RetrievalOrder,
+        tell: Callable[[str], None],
+    ) -> ColdData:
+        """Pin the point (ordering rule 7), ask for some of what is cold, each pack once, look at what is under way, and
+        keep what would go within hours; how far it is. Call it again, from another process, too: at once while there is
+        something archived, then now and then until all is readable, and as long as somebody reads it; `end_reading`
+        ends it. `tell` hears what was asked for, and what could not be done now.
+
+        Raises UsageError where nothing is cold, or not retrieved so; NotFoundError for a point that is no more.
+        """
 
     def prepare_verification(self, session: str, attempt: int, point: str, tenant: str) -> PreparedWork:
         """Pin the point and write the sealed task of that attempt: the packs that a worker is to read whole.

@@ -22,6 +22,7 @@ from holdfast.domain.restore import (
     VolumeRestore,
 )
 from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.retrieval import DEFAULT_DAYS, ColdData, RetrievalEstimate, estimate, offered
 from holdfast.domain.workload import InstanceConfiguration, VolumeConfiguration
 
 GIB = 1024**3
@@ -115,7 +116,8 @@ class RestorePlanner:
             problems.append("the root volume is not in this restore point: restore its volumes instead")
         problems += [*_keep_problem(order), *self._key_problems(source, wanted.volumes)]
         problems += self._problems(source, order, wanted, standing)
-        return RestorePlan(tuple(objects), tuple(warnings), tuple(problems))
+        retrieval = self._retrieval(source, order, wanted.volumes)
+        return RestorePlan(tuple(objects), tuple(warnings), tuple(problems), retrieval)
 
     def plan_volumes(self, order: VolumeRestore) -> RestorePlan:
         """What bringing volumes back would do."""
@@ -128,7 +130,8 @@ class RestorePlanner:
         ]
         warnings = _other_keys(source, wanted)
         problems = [*_region_problem(source, order.region), *self._key_problems(source, wanted)]
-        return RestorePlan(tuple(objects), tuple(warnings), tuple(problems))
+        retrieval = self._retrieval(source, order, wanted)
+        return RestorePlan(tuple(objects), tuple(warnings), tuple(problems), retrieval)
 
     def volumes(self, order: InstanceRestore | VolumeRestore, source: Source) -> Mapping[str, VolumeOrder]:
         """The volumes that are made, by device."""
@@ -181,6 +184,22 @@ class RestorePlanner:
                 made = replace(made, volume_type=order.volume_type, iops=None, throughput=None)
             wanted[device] = replace(made, tags={**made.tags, **order.tags})
         return wanted
+
+    def _retrieval(
+        self, source: Source, order: InstanceRestore | VolumeRestore, devices: Iterable[str]
+    ) -> RetrievalEstimate | None:
+        """What has to be retrieved first, where there is anything cold. Raises UsageError for an order of a retrieval
+        that there is not.
+        """
+        point, data = source.point, ColdData(storage_class=None)
+        if point.repository is not None:
+            with self._surface.repositories.open(point.repository) as repository:
+                data = repository.cold_data(point.id, self._surface.tenant(point.workload.account), tuple(devices))
+        if order.retrieval is not None:
+            offered(order.retrieval, data.storage_class, f"restore point {point.id}")
+        elif data.storage_class is None:
+            return None
+        return estimate(data, DEFAULT_DAYS if order.retrieval is None else order.retrieval.days)
 
     def _problems(
         self, source: Source, order: InstanceRestore, wanted: InstanceOrder, standing: str | None

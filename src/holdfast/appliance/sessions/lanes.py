@@ -11,7 +11,7 @@ from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.policy import WorkerMode
 
 _WORKERS, _SNAPSHOTS, _RESTORES, _LOCAL, _COLLECTIONS = "workers", "snapshots", "restores", "local", "collections"
-_VERIFICATIONS = "verifications"
+_VERIFICATIONS, _RETRIEVALS = "verifications", "retrievals"
 # One after the other: a second one at once would only meet the plans of the first.
 _COLLECTIONS_IN_REPOSITORY = 1
 
@@ -29,6 +29,7 @@ class Limits:
     local_workers: int = 2
     collections: int = 2
     verifications: int = 4
+    retrievals: int = 64
 
 
 def set_limits(engine: Engine, limits: Limits) -> None:
@@ -39,6 +40,7 @@ def set_limits(engine: Engine, limits: Limits) -> None:
     engine.limit(_LOCAL, limits.local_workers)
     engine.limit(_COLLECTIONS, limits.collections, _COLLECTIONS_IN_REPOSITORY)
     engine.limit(_VERIFICATIONS, limits.verifications)
+    engine.limit(_RETRIEVALS, limits.retrievals)
 
 
 def set_repository_limit(engine: Engine, repository: RepositoryDefinition) -> None:
@@ -74,6 +76,11 @@ def collection_lane(repository: str) -> Lane:
 def verification_lane() -> Lane:
     """For verifications, each with one worker at a time; neither a backup nor a restore waits for them."""
     return Lane(_VERIFICATIONS)
+
+
+def retrieval_lane() -> Lane:
+    """For restores from an archive as long as they wait for what is cold, and around their turn as a restore."""
+    return Lane(_RETRIEVALS)
 
 
 def _queue_of(repository: str) -> str:

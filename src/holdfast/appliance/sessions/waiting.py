@@ -8,10 +8,13 @@ from holdfast.appliance.surface import Surface
 
 
 async def pause(surface: Surface, book: SessionBook, session_id: str, seconds: float) -> float:
-    """Let so many seconds pass, a second at a time. Raises CancelledError when the session is cancelled meanwhile."""
-    for _ in range(max(int(seconds), 1)):
+    """Let so many seconds pass, a second at a time, or a sixtieth of them. Raises CancelledError when the session is
+    cancelled meanwhile.
+    """
+    nap_seconds = max(min(1.0, seconds), seconds / 60)
+    for _ in range(max(int(seconds / nap_seconds), 1)):
         book.check_cancelled(session_id)
-        await surface.surroundings.sleep(min(1.0, seconds))
+        await surface.surroundings.sleep(nap_seconds)
     return seconds
 
 

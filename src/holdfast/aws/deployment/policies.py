@@ -26,8 +26,8 @@ _SPELLED_OUT = {
 }
 # The role's other policy, which lets it boot.
 _BOOT_CHARACTERS = 600
-# What a repository's place bears whose bucket has Object Lock.
-_IMMUTABLE = "immutable"
+# What a repository's place bears whose bucket has Object Lock, or whose packs lie in an archive class.
+_IMMUTABLE, _ARCHIVE = "immutable", "archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +98,18 @@ def _listed(options: Mapping[str, str], name: str) -> tuple[str, ...]:
 
 
 def _place(text: str) -> RepositoryPlace:
-    place, _, option = text.removeprefix("s3://").partition("?")
-    if option not in ("", _IMMUTABLE):
+    place, _, words = text.removeprefix("s3://").partition("?")
+    options = set(words.split("&")) - {""}
+    if options - {_IMMUTABLE, _ARCHIVE}:
         raise UsageError(
-            f"{text!r} has an unknown option", why=f"`?{_IMMUTABLE}` is the only one", cure="leave the others out"
+            f"{text!r} has an unknown option",
+            why=f"there are `?{_IMMUTABLE}`, `?{_ARCHIVE}`, and both as `?{_ARCHIVE}&{_IMMUTABLE}`",
+            cure="leave the others out",
         )
     bucket, _, prefix = place.partition("/")
     if not bucket or any(character in bucket for character in "*?${}"):
         raise UsageError(f"{text!r} names no bucket", why="BUCKET or BUCKET/PREFIX is meant", cure="name one bucket")
-    return RepositoryPlace(bucket, prefix.strip("/"), option == _IMMUTABLE)
+    return RepositoryPlace(bucket, prefix.strip("/"), immutable=_IMMUTABLE in options, archive=_ARCHIVE in options)
 
 
 def _role(text: str) -> str:

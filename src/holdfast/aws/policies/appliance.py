@@ -21,11 +21,14 @@ _EC2 = {"iam:PassedToService": "ec2.amazonaws.com"}
 
 @dataclass(frozen=True, slots=True)
 class RepositoryPlace:
-    """A repository's bucket and prefix, without slashes at its ends. `immutable`: its bucket has Object Lock."""
+    """A repository's bucket and prefix, without slashes at its ends. `immutable`: its bucket has Object Lock;
+    `archive`: its packs lie in an archive class.
+    """
 
     bucket: str
     prefix: str = ""
     immutable: bool = False
+    archive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> li
     within = {one: _keys_of(one) for one in places}
     return [
         *lock_grants(partition, tuple(one for one in places if one.immutable)),
+        *retrieval_grants(partition, tuple(one for one in places if one.archive)),
         Grant(
             "Repositories",
             "sessions, points, retention, collections of garbage",
@@ -119,6 +123,16 @@ def lock_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Gra
             {"StringLikeIfExists": {"s3:prefix": tuple(within.values())}},
         ),
     ]
+
+
+def retrieval_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Grant]:
+    """What restores from archives need besides. It costs money, and no worker has it."""
+    if not places:
+        return []
+    packs = tuple(
+        f"arn:{partition}:s3:::{one.bucket}/{one.prefix + '/' if one.prefix else ''}packs/*" for one in places
+    )
+    return [Grant("RetrieveArchives", "what a restore reads is asked back, and kept", ("s3:RestoreObject",), packs)]
 
 
 def _worker_instances(names: Ec2Names) -> list[Grant]:

@@ -49,7 +49,7 @@ s3 | bucket | CreateBucket DeleteBucket DeleteBucketPolicy GetBucketPolicy ListB
 s3 | bucket | PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging
 s3 | bucket | PutBucketVersioning PutEncryptionConfiguration PutLifecycleConfiguration
 s3 | object | DeleteObject DeleteObjectVersion GetObject GetObjectRetention GetObjectVersion PutObject
-s3 | object | PutObjectRetention
+s3 | object | PutObjectRetention RestoreObject
 sqs | - | ListQueues
 sqs | queue | CreateQueue DeleteMessage DeleteQueue GetQueueAttributes ListQueueTags ReceiveMessage SendMessage
 sqs | queue | GetQueueUrl SetQueueAttributes TagQueue UntagQueue

@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants, repository_grants
+from holdfast.aws.policies.appliance import (
+    ApplianceScope,
+    RepositoryPlace,
+    appliance_grants,
+    repository_grants,
+    retrieval_grants,
+)
 from holdfast.aws.policies.grants import CREATIONS, LIST_READS, actions_of, as_text, document, trusts_role
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
@@ -32,7 +38,7 @@ APPLIANCE = ApplianceScope(
     KEY,
     EVENTS,
     f"arn:aws:iam::{ACCOUNT}:policy/boundary",
-    (RepositoryPlace("shop", "holdfast", immutable=True),),
+    (RepositoryPlace("shop", "holdfast", immutable=True, archive=True),),
     restored_role_arns=(f"arn:aws:iam::{ACCOUNT}:role/shop",),
     production_role_arns=("arn:aws:iam::210987654321:role/backup",),
     volume_key_arns=(KEY,),
@@ -186,7 +192,20 @@ def test_a_copy_worker_writes_nothing_into_what_it_reads_but_signs_of_life():
     writes = [grant for grant in POLICIES["copy worker"] if "s3:PutObject" in grant.actions]
     assert all("s3:if-none-match" in grant.conditions["Null"] for grant in writes)
     assert not [action for action in actions_of(POLICIES["copy worker"]) if action.startswith(("ebs:", "ec2:"))]
-    assert "s3:RestoreObject" not in actions_of(POLICIES["copy worker"])
+
+
+def test_the_appliance_alone_retrieves_and_only_packs_of_archives():
+    asking = {name for name, grants in POLICIES.items() if "s3:RestoreObject" in actions_of(grants)}
+    assert asking == {"appliance"}
+    (grant,) = (one for one in POLICIES["appliance"] if "s3:RestoreObject" in one.actions)
+    assert grant.resources == ("arn:aws:s3:::shop/holdfast/packs/*",)
+    assert retrieval_grants("aws", (RepositoryPlace("cold", archive=True),))[0].resources == (
+        "arn:aws:s3:::cold/packs/*",
+    )
+    standard = repository_grants("aws", (RepositoryPlace("warm"), RepositoryPlace("cold", archive=True)))
+    assert not [
+        one for grant in standard for one in grant.resources if "warm" in one and "s3:RestoreObject" in grant.actions
+    ]
 
 
 def test_repositories_at_the_top_of_a_bucket():

@@ -1,12 +1,11 @@
 """What has to be retrieved before points can be read: exactly the cold packs that their maps lead to."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from holdfast.domain.archive import ArchiveClass
+from holdfast.domain.retrieval import ColdData
 from holdfast.repository.format import names
-from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.object_store import Coldness
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.reading.reachability import Reachability
@@ -65,22 +64,55 @@ class RetrievalPlan:
         return all(pack.is_readable for pack in self.packs)
 
     @property
-    def readable_until(self) -> datetime | None:
-        """When the first of the copies that are there goes."""
-        return min((pack.coldness.readable_until for pack in self.packs if pack.coldness.readable_until), default=None)
+    def data(self) -> ColdData:
+        """How much is where, for a person."""
+        ends = [pack.coldness.readable_until for pack in self.packs if pack.coldness.readable_until is not None]
+        return ColdData(
+            storage_class=self.archive_class,
+            cold_packs=len(self.packs),
+            cold_bytes=_bytes(self.packs),
+            readable_packs=len(self.readable),
+            readable_bytes=_bytes(self.readable),
+            under_way_packs=len(self.under_way),
+            under_way_bytes=_bytes(self.under_way),
+            archived_packs=len(self.archived),
+            archived_bytes=_bytes(self.archived),
+            readable_until=min(ends, default=None),
+        )
 
 
-def plan_retrieval(repository: Repository, point: PointSummary, volume: str | None, *, whole: bool) -> RetrievalPlan:
-    """For the volume of that name (or the only one), or with `whole` for all of the point. Asks for nothing.
+def _bytes(packs: Iterable[ColdPack]) -> int:
+    return sum(pack.size_bytes for pack in packs)
 
-    Raises IntegrityError for a map that cannot be walked to its end, ObjectNotFoundError for a pack that is gone,
-    UsageError and NotFoundError where the volume cannot be told.
+
+def plan_retrieval(repository: Repository, point: PointSummary, volumes: Sequence[str | None] | None) -> RetrievalPlan:
+    """For the volumes of these names (None: the only one), or for all of the point. Asks for nothing.
+
+    Raises as `packs_of_volumes`, and ObjectNotFoundError for a pack that is gone.
+    """
+    return plan_for_packs(repository, (point.session,), packs_of_volumes(repository, point, volumes))
+
+
+def packs_of_volumes(
+    repository: Repository, point: PointSummary, volumes: Sequence[str | None] | None
+) -> frozenset[bytes]:
+    """The packs that their maps lead to; none in a standard repository, where nothing is walked.
+
+    Raises IntegrityError for a map that cannot be walked to its end, UsageError and NotFoundError where a volume cannot
+    be told.
     """
     manifest = load_manifest(repository, point)
-    volumes = manifest.volumes if whole else (choose_volume(manifest, volume),)
+    chosen = manifest.volumes if volumes is None else [choose_volume(manifest, name) for name in volumes]
     if repository.config.archive_class is None:
-        return RetrievalPlan((point.session,), None)
-    return plan_for_packs(repository, (point.session,), _packs_of(repository, manifest, volumes))
+        return frozenset()
+    walk = Reachability(repository, StandingPacks(repository.store))
+    packs: set[bytes] = set()
+    for volume in chosen:
+        found = walk.of_volume(manifest, volume)
+        if found.damage:
+            raise found.damage[0]
+        packs |= found.packs
+    return frozenset(packs)
 
 
 def plan_for_packs(repository: Repository, points: tuple[bytes, ...], packs: Iterable[bytes]) -> RetrievalPlan:
@@ -91,14 +123,3 @@ def plan_for_packs(repository: Repository, points: tuple[bytes, ...], packs: Ite
     infos = repository.surroundings.transfer.map(repository.store.head, sorted(map(names.pack, packs)))
     cold = tuple(ColdPack(info.key, info.size_bytes, info.coldness) for info in infos if info.coldness is not None)
     return RetrievalPlan(points, archive_class, cold)
-
-
-def _packs_of(repository: Repository, manifest: Manifest, volumes: Iterable[VolumeMap]) -> frozenset[bytes]:
-    walk = Reachability(repository, StandingPacks(repository.store))
-    packs: set[bytes] = set()
-    for volume in volumes:
-        found = walk.of_volume(manifest, volume)
-        if found.damage:
-            raise found.damage[0]
-        packs |= found.packs
-    return frozenset(packs)

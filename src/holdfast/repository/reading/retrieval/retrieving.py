@@ -7,13 +7,15 @@ under way, and asks for nothing twice.
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 
-from holdfast.domain.archive import LIST_PRICES, Tier
-from holdfast.domain.errors import HoldfastError, UsageError
+from holdfast.domain.archive import Tier
+from holdfast.domain.errors import HoldfastError
 from holdfast.domain.numerals import counted
-from holdfast.repository.object_store import ObjectStore
+from holdfast.domain.retrieval import ColdData, RetrievalOrder, offered, pause_before_next_look
+from holdfast.repository.object_store import Coldness, ObjectStore
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.retrieval.plan import ColdPack, RetrievalPlan
@@ -21,24 +23,16 @@ from holdfast.repository.sessions.pins import pinned
 
 # A look at what is under way ends after so many packs that are not there yet: they come back in one go, mostly.
 _SAMPLE_PACKS = 8
-_EXPEDITED_POLL_SECONDS = 30.0
-_POLL_SECONDS = 300.0
 # S3 counts an extension from now and rounds up to midnight, so a day more is asked for when so much is left.
 EXTENSION_MARGIN = timedelta(hours=6)
 _EXTENSION_DAYS = 1
 _TRY_AGAIN = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
-class RetrievalOrder:
-    """Somebody said that money may be spent: how fast, and for how many days a pack stays readable."""
-
-    tier: Tier
-    days: int
-
-
 class Retrieval:
-    """The packs of one plan on their way from cold to readable. `keep` may be called from any thread."""
+    """The packs of one plan on their way from cold to readable. `keep` may be called from any thread, the rest from one
+    at a time.
+    """
 
     def __init__(self, repository: Repository, plan: RetrievalPlan) -> None:
         self.plan = plan
@@ -46,34 +40,39 @@ class Retrieval:
         self._now = repository.surroundings.now
         self._transfer = repository.surroundings.transfer
         self._lock = threading.Lock()
-        self._until = {
-            pack.key: pack.coldness.readable_until for pack in plan.packs if pack.coldness.readable_until is not None
-        }
+        self._packs = {pack.key: pack for pack in plan.packs}
+        self._waiting = deque(pack.key for pack in plan.packs if not pack.is_readable)
         self._look_again = self._next_look()
 
-    def ask(self, order: RetrievalOrder) -> int:
-        """Ask for every pack that is neither there nor under way, once; how many that were. Running it again with a new
-        plan asks for what is left.
+    @property
+    def data(self) -> ColdData:
+        """How far it is, as it was seen last."""
+        return replace(self.plan, packs=tuple(self._packs.values())).data
+
+    def ask(self, order: RetrievalOrder, at_most: int | None = None) -> int:
+        """Ask for packs that are neither there nor under way, each once; how many that were. Running it again goes on,
+        with a new plan, too.
         """
-        archived = [pack.key for pack in self.plan.archived]
-        for _done in self._transfer.map(lambda key: self._store.retrieve(key, order.days, order.tier), archived):
+        archived = (pack for pack in self._packs.values() if pack.is_archived)
+        portion = list(islice(archived, at_most))
+        for _done in self._transfer.map(lambda pack: self._store.retrieve(pack.key, order.days, order.tier), portion):
             pass
-        return len(archived)
+        for pack in portion:
+            self._packs[pack.key] = replace(pack, coldness=Coldness(under_way=True))
+        return len(portion)
 
     def wait(self, order: RetrievalOrder, progress: Progress, pause: Callable[[float], None]) -> None:
-        """Until every pack can be read; all were asked for. What came first is kept until the last is there. A copy
-        that has gone meanwhile is asked for again.
-        """
-        waiting = deque(pack for pack in self.plan.packs if not pack.is_readable)
-        progress.total(sum(pack.size_bytes for pack in waiting))
+        """Until every pack can be read; all were asked for. What came first is kept until the last is there."""
+        progress.total(sum(self._packs[key].size_bytes for key in self._waiting))
+        began = self._now()
         while True:
-            for pack in self._look(waiting, order):
+            for pack in self.look(order):
                 progress.advance(pack.size_bytes)
-            if not waiting:
+            if not self._waiting:
                 return
             progress.advance(0)  # the pin's sign of life
             self.keep(progress)
-            pause(_EXPEDITED_POLL_SECONDS if order.tier is Tier.EXPEDITED else _POLL_SECONDS)
+            pause(pause_before_next_look(self._now() - began).total_seconds())
 
     def keep(self, progress: Progress) -> None:
         """Extend by a day what goes within hours. One that cannot be extended now is tried again soon."""
@@ -83,10 +82,10 @@ class Retrieval:
             now = self._now()
             if self._look_again is None or now < self._look_again:
                 return
-            short = [key for key, until in self._until.items() if until - now <= EXTENSION_MARGIN]
+            ends = [(pack, pack.coldness.readable_until) for pack in self._packs.values()]
             try:
-                for key in short:
-                    self._extend(key)
+                for pack in [pack for pack, until in ends if until is not None and until - now <= EXTENSION_MARGIN]:
+                    self._extend(pack)
                 soonest = self._next_look()
                 self._look_again = None if soonest is None else max(soonest, now + _TRY_AGAIN)
             except HoldfastError as error:
@@ -95,40 +94,48 @@ class Retrieval:
         finally:
             self._lock.release()
 
-    def _look(self, waiting: "deque[ColdPack]", order: RetrievalOrder) -> list[ColdPack]:
-        """Take those that are there from `waiting`; not all are looked at while none are."""
+    def look(self, order: RetrievalOrder) -> list[ColdPack]:
+        """Those that can be read since the last look; not all are looked at while none are. A copy that has gone
+        meanwhile is asked for again.
+        """
         came: list[ColdPack] = []
         missed = 0
-        for _each in range(len(waiting)):
-            pack = waiting.popleft()
+        for _each in range(len(self._waiting)):
+            pack = self._packs[self._waiting.popleft()]
             coldness = self._store.head(pack.key).coldness
             if coldness is None or coldness.readable_until is not None:
-                if coldness is not None and coldness.readable_until is not None:
-                    self._note(pack.key, coldness.readable_until)
+                self._note(pack, coldness)
                 came.append(pack)
                 continue
             if not coldness.under_way:
                 self._store.retrieve(pack.key, order.days, order.tier)
-            waiting.append(pack)
+            self._note(pack, Coldness(under_way=True))
+            self._waiting.append(pack.key)
             missed += 1
             if missed == _SAMPLE_PACKS:
                 break
+        if came:
+            with self._lock:
+                self._look_again = self._next_look()
         return came
 
-    def _note(self, key: str, until: datetime) -> None:
+    def _note(self, pack: ColdPack, coldness: Coldness | None) -> None:
         with self._lock:
-            self._until[key] = until
-            self._look_again = self._next_look()
+            if coldness is None:
+                del self._packs[pack.key]  # cold no more: it is read as any other
+            else:
+                self._packs[pack.key] = replace(pack, coldness=coldness)
 
-    def _extend(self, key: str) -> None:
+    def _extend(self, pack: ColdPack) -> None:
         # Nothing is retrieved for it, so the tier with the cheapest request does.
-        self._store.retrieve(key, _EXTENSION_DAYS, Tier.BULK)
-        coldness = self._store.head(key).coldness
+        self._store.retrieve(pack.key, _EXTENSION_DAYS, Tier.BULK)
+        coldness = self._store.head(pack.key).coldness
         if coldness is not None and coldness.readable_until is not None:
-            self._until[key] = coldness.readable_until
+            self._packs[pack.key] = replace(pack, coldness=coldness)
 
     def _next_look(self) -> datetime | None:
-        return min(self._until.values()) - EXTENSION_MARGIN if self._until else None
+        ends = [pack.coldness.readable_until for pack in self._packs.values() if pack.coldness.readable_until]
+        return min(ends) - EXTENSION_MARGIN if ends else None
 
 
 def retrieve(
@@ -143,23 +150,22 @@ def retrieve(
 
     Raises UsageError for a tier that the archive's class has not, NotFoundError for a point that is no more.
     """
-    offers = {} if retrieval.plan.archive_class is None else LIST_PRICES.offers(retrieval.plan.archive_class)
-    if order.tier not in offers:
-        raise UsageError(
-            f"there is no {order.tier} retrieval from {retrieval.plan.archive_class}",
-            why=f"S3 has {' and '.join(offers)} there",
-            cure=f"write --retrieval-tier {' or '.join(offers)}",
-        )
+    terms = offered(order, retrieval.plan.archive_class, "this point")
     with pinned(repository, retrieval.plan.points, progress) as living:
         asked = retrieval.ask(order)
         if asked:
-            progress.note(f"asked for {counted(asked, 'pack')} ({order.tier}, kept for {counted(order.days, 'day')})")
+            progress.note(asked_for(asked, order))
         if pause is not None:
             away = counted(len(retrieval.plan.packs) - len(retrieval.plan.readable), "pack")
-            takes = f"a {order.tier} retrieval takes {offers[order.tier].takes}"
+            takes = f"a {order.tier} retrieval takes {terms.takes}"
             progress.note(f"waiting for {away}; {takes}. To end this and run it again later costs nothing more")
             retrieval.wait(order, living, pause)
     return asked
+
+
+def asked_for(pack_count: int, order: RetrievalOrder) -> str:
+    """What whoever asked is told."""
+    return f"asked for {counted(pack_count, 'pack')} ({order.tier}, kept for {counted(order.days, 'day')})"
 
 
 class KeepingProgress:

@@ -1,0 +1,118 @@
+"""Bringing back what lies in an archive class: what somebody ordered, how much is needed, what each tier would cost."""
+
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+
+from holdfast.domain.archive import LIST_PRICES, ArchiveClass, PriceList, Tier, TierTerms
+from holdfast.domain.errors import NeedsRetrievalError, UsageError
+from holdfast.domain.numerals import counted
+
+DEFAULT_DAYS = 3
+LONGEST_DAYS = 365
+_SHORTEST_PAUSE = timedelta(seconds=5)
+_LONGEST_PAUSE = timedelta(minutes=5)
+_PART_OF_THE_WAIT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalOrder:
+    """Somebody said that money may be spent: how fast, and for how many days a pack stays readable."""
+
+    tier: Tier
+    days: int = DEFAULT_DAYS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdData:
+    """The cold packs that are needed, as the store says it: each is readable, under way, or archived. There are none,
+    and no class, in a standard repository. `readable_until`: when the first of the copies that are there goes.
+    """
+
+    storage_class: ArchiveClass | None
+    cold_packs: int = 0
+    cold_bytes: int = 0
+    readable_packs: int = 0
+    readable_bytes: int = 0
+    under_way_packs: int = 0
+    under_way_bytes: int = 0
+    archived_packs: int = 0
+    archived_bytes: int = 0
+    readable_until: datetime | None = None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether a restore would find everything."""
+        return self.readable_packs == self.cold_packs
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One tier, for what nobody has asked for yet. `longest_seconds`: what AWS calls typical at most, no promise."""
+
+    tier: Tier
+    takes: str
+    longest_seconds: int
+    usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrievalEstimate(ColdData):
+    """The same, and what it takes and costs to have what is archived for `retrieval_days`, at the prices named."""
+
+    retrieval_days: int
+    offers: tuple[Offer, ...]
+    prices: str
+
+
+def estimate(data: ColdData, days: int, prices: PriceList = LIST_PRICES) -> RetrievalEstimate:
+    """The fastest offer first; there are none where nothing is archived."""
+    offers = []
+    if data.storage_class is not None and data.archived_packs:
+        for tier, terms in prices.offers(data.storage_class).items():
+            usd = prices.usd(data.storage_class, tier, data.archived_packs, data.archived_bytes, days)
+            offers.append(Offer(tier, terms.takes, int(terms.longest.total_seconds()), round(float(usd), 4)))
+    facts = {field.name: getattr(data, field.name) for field in fields(ColdData)}
+    return RetrievalEstimate(**facts, retrieval_days=days, offers=tuple(offers), prices=prices.label)
+
+
+def offered(order: RetrievalOrder, storage_class: ArchiveClass | None, what: str) -> TierTerms:
+    """On which terms `what` is retrieved so. Raises UsageError where it is not: nothing of it lies in an archive class,
+    that class has no such tier, or copies are not kept for so long.
+    """
+    if storage_class is None:
+        raise UsageError(
+            f"{what} needs no retrieval",
+            why="nothing of it lies in an archive class: it is read at once",
+            cure="leave --retrieval-tier out",
+        )
+    offers = LIST_PRICES.offers(storage_class)
+    if order.tier not in offers:
+        raise UsageError(
+            f"there is no {order.tier} retrieval from {storage_class}",
+            why=f"S3 has {' and '.join(offers)} there",
+            cure=f"write --retrieval-tier {' or '.join(offers)}",
+        )
+    if not 1 <= order.days <= LONGEST_DAYS:
+        raise UsageError(
+            f"a retrieval for {order.days} days",
+            why=f"copies are kept for 1 to {LONGEST_DAYS} days",
+            cure="choose another --retrieval-days; copies that a restore still reads are kept longer by themselves",
+        )
+    return offers[order.tier]
+
+
+def needs_retrieval(what: str, data: ColdData) -> NeedsRetrievalError:
+    """What a person is told who asked for `what` and gave no leave to spend money."""
+    away, storage_class = counted(data.cold_packs - data.readable_packs, "pack"), data.storage_class
+    lies = f"{away} lie in {storage_class} and are read once they were retrieved"
+    tiers = "|".join(LIST_PRICES.offers(storage_class)) if storage_class else ""
+    return NeedsRetrievalError(
+        f"{what} cannot be read yet",
+        why=lies if data.archived_packs else f"{away} are on their way from {storage_class}",
+        cure=f"run the same command with --retrieval-tier {tiers}: it asks for what is left, waits, and goes on",
+    )
+
+
+def pause_before_next_look(waited: timedelta) -> timedelta:
+    """How long not to look for what was asked for so long ago: seldom, the longer it takes. Looks cost money."""
+    return min(max(waited / _PART_OF_THE_WAIT, _SHORTEST_PAUSE), _LONGEST_PAUSE)
