@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tests.model.collector_state import NOTHING, STUCK, Collector
+from tests.model.hiding import over_a_point
 from tests.model.rules import Rules
 from tests.model.run_merging import after_sweep, tidy
 from tests.model.world import END, Place, Plan, Point, World
@@ -75,6 +76,9 @@ def _with_ledger(world: World, me: Collector) -> Collector:
 
 def _wait(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, Collector]]:
     """Until every session that was open has ended or knows the plan; one that gives no sign of life may be ended."""
+    for session in me.waiting & world.opened & world.hidden:
+        if world.point(session) is not None:
+            yield over_a_point(world, session, rules), me._replace(waiting=me.waiting - {session})
     waiting = frozenset(
         session
         for session in me.waiting

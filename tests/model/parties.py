@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tests.model.collector import collect
 from tests.model.collector_state import Collector
+from tests.model.hiding import LEDGER, NOBODY, over_a_record, over_a_tombstone
 from tests.model.repairer import Repairer, mend
 from tests.model.rules import Rules
 from tests.model.world import END, Place, Point, Run, World
@@ -79,7 +80,14 @@ class Renewer(NamedTuple):
     listed: frozenset[str] = frozenset()
 
 
-Party = Writer | Deleter | Reader | Verifier | Unlocker | Usurper | Renewer | Collector | Repairer
+class Hider(NamedTuple):
+    """Puts a delete marker over what stands under a name: a session's point or tombstone, or the newest record."""
+
+    name: str
+    step: str = "hide"
+
+
+Party = Hider | Writer | Deleter | Reader | Verifier | Unlocker | Usurper | Renewer | Collector | Repairer
 
 
 def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Party]]:
@@ -103,6 +111,8 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
             yield world._replace(locked=world.locked - {party.name}), party._replace(step=END)
         case Usurper() if party.name not in world.pack_names():
             yield _usurp(world, party)
+        case Hider() if party.name == LEDGER or world.ended(party.name):
+            yield world._replace(hidden=world.hidden | {party.name}), party._replace(step=END)
         case Renewer():
             yield from _renew_locks(world, party)
 
@@ -136,7 +146,11 @@ def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Part
             yield world, me._replace(seen=frozenset(_adoptable(world, me, rules)) or frozenset({("", "")}))
         case "open":
             following = "plan" if rules.open_before_plan else "acknowledge"
-            yield world._replace(opened=world.opened | {me.name}), me._replace(step=following)
+            last = me.name if world.last_opened else ""
+            yield world._replace(opened=world.opened | {me.name}, last_opened=last), me._replace(step=following)
+            if LEDGER in world.hidden and world.last_opened in world.opened:
+                over, believes = over_a_record(world, me.name, rules)
+                yield over, me._replace(step=following if believes else "open")
         case "plan":
             following = "acknowledge" if rules.open_before_plan else "open"
             yield world, me._replace(step=following, epoch=world.epoch)
@@ -161,8 +175,11 @@ def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Part
         case "commit":
             yield _commit(world, me, rules)
         case "record":
+            last = NOBODY if world.last_opened else ""
             yield (
-                world._replace(opened=world.opened - {me.name}, committed=world.committed | {me.name}),
+                world._replace(
+                    opened=world.opened - {me.name}, committed=world.committed | {me.name}, last_opened=last
+                ),
                 me._replace(step="end the other" if me.adopts else END),
             )
         case "end the other":
@@ -247,7 +264,10 @@ def _renew(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Part
 
 def _commit(world: World, me: Writer, rules: Rules) -> tuple[World, Party]:
     if me.name in world.tombstones and rules.one_winner:
-        return world, me._replace(step=END)
+        if me.name not in world.hidden:
+            return world, me._replace(step=END)
+        over, believes = over_a_tombstone(world, Point(me.name, me.epoch, me.places), rules)
+        return over, me._replace(step="record" if believes else END)
     tombstones = world.tombstones - {me.name}
     if not rules.packs_before_point:
         missing = me.wants - {chunk for chunk, _pack in me.places}
@@ -298,3 +318,8 @@ def lost_while_read(world: World, party: Party) -> bool:
         return False
     point = world.point(party.point)
     return point is not None and not all(world.found(place) for place in point.places)
+
+
+def believes_in_nothing(world: World, party: Party) -> bool:
+    """Whether a writer takes for a restore point what is none."""
+    return isinstance(party, Writer) and party.step in ("record", "end the other") and world.point(party.name) is None

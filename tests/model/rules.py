@@ -45,6 +45,8 @@ class Rules:
     pinned_before_checked: bool = True  # 7
     pins_are_roots: bool = True  # 7
     verified_under_newest_plan: bool = True  # 7: the plan of a run is read before its packs are found
+    first_counts: bool = True  # 9: of two objects of one name, a delete marker between them
+    looked_after_writing: bool = True  # 9: whoever has written a name looks whether it was the first
 
 
 def names() -> list[str]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from tests.model.collector_state import Collector
-from tests.model.parties import Deleter, Party, Reader, Renewer, Unlocker, Usurper, Verifier, Writer
+from tests.model.hiding import LEDGER, NOBODY
+from tests.model.parties import Deleter, Hider, Party, Reader, Renewer, Unlocker, Usurper, Verifier, Writer
 from tests.model.repairer import Repairer
 from tests.model.world import Plan, Point, Run, World
 
@@ -193,6 +194,11 @@ SCENARIOS: dict[str, Scenario] = {
     "runs are merged while garbage goes": (
         CONDEMNED._replace(packs=frozenset({("keep.1", chunks("B"), "keep")})),
         (ABOUT_TO_MERGE, Collector("d"), _writer("w", "A")),
+    ),
+    "a point or a tombstone is hidden": (LEFT, (Collector("c"), Hider("w"), _writer("w", "A"))),
+    "the newest record is hidden": (
+        LEFT._replace(last_opened=NOBODY),
+        (Collector("c"), Hider(LEDGER), _writer("w", "A"), _writer("v", "")),
     ),
     "two that go over": (FAMILY, (Collector("c", 2), Deleter("p"), _writer("w", "AB", "p", renews=True))),
 }

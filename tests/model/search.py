@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tests.model.collector_state import STUCK
-from tests.model.parties import Party, lost_while_read, steps
+from tests.model.parties import Party, believes_in_nothing, lost_while_read, steps
 from tests.model.rules import Rules
 from tests.model.world import World
 
@@ -28,6 +28,7 @@ def search(world: World, parties: tuple[Party, ...], rules: Rules) -> Searched:
         state = todo.pop()
         world, parties = state
         losses = [*world.losses(), *(f"{one.name} cannot read" for one in parties if lost_while_read(world, one))]
+        losses += [f"{one.name} has no point" for one in parties if believes_in_nothing(world, one)]
         losses += [f"{one.name} is stuck" for one in parties if one.step == STUCK]
         if losses:
             return Searched(len(came_from), losses[0], _path(came_from, state))

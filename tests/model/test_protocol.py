@@ -58,6 +58,8 @@ LOSES_IN = {
     "pinned_before_checked": READING,
     "pins_are_roots": READING,
     "verified_under_newest_plan": "packs are opened to others while they go",
+    "first_counts": "a point or a tombstone is hidden",
+    "looked_after_writing": "the newest record is hidden",
 }
 
 

@@ -39,7 +39,8 @@ class Run(NamedTuple):
 
 class World(NamedTuple):
     """Objects of a store. `opened`, `committed` and `pins` are what the ledger's records come to. `damaged`: what does
-    not open where it lies, though its pack says that it has it; `owed`: what of that a repair has healed.
+    not open where it lies, though its pack says that it has it; `owed`: what of that a repair has healed. `hidden`:
+    names under a delete marker; `last_opened`: whose `open` is the newest record, "" where that is not followed.
     """
 
     opened: frozenset[str] = frozenset()
@@ -55,6 +56,8 @@ class World(NamedTuple):
     acknowledged: frozenset[tuple[str, int]] = frozenset()
     damaged: frozenset[Place] = frozenset()
     owed: frozenset[Place] = frozenset()
+    hidden: frozenset[str] = frozenset()
+    last_opened: str = ""
     checkpoints: frozenset[tuple[str, Place]] = frozenset()  # what a session says of itself, whatever became of it
 
     @property

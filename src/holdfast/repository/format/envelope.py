@@ -147,9 +147,14 @@ def open_object(
     """Kind and body of an object that must be of `kinds` and of this repository; `kind_key` gives K_kind of the key
     epoch that the header names, and raises where it has none.
 
-    Raises IntegrityError (naming the object) for damage, FormatError for something else in its place.
+    Raises IntegrityError (naming the object) for damage, FormatError for something else in its place, and for what says
+    that it is of a newer structure: nothing vouches for that, and the repository's `config` is not.
     """
-    header = read_header(data, object_key)
+    try:
+        header = read_header(data, object_key)
+    except UnsupportedFormatError as error:
+        cure = "use a newer Holdfast; where none has ever written here, somebody else put it there"
+        raise FormatError(error.what, why=error.why, cure=cure, key=object_key) from error
     if header.repository != repository:
         raise FormatError(
             f"{object_key} belongs to another repository", why="its header names another id", key=object_key

@@ -1,18 +1,28 @@
 """The master keys that a party holds, one for each key epoch (section 19), and how it comes by them."""
 
+import dataclasses
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError, IntegrityError, ObjectNotFoundError, WrongKeyError
+from holdfast.domain.errors import (
+    FormatError,
+    IntegrityError,
+    ObjectNotFoundError,
+    UnsupportedFormatError,
+    WrongKeyError,
+)
 from holdfast.repository.crypto.keys import EpochKeys, KeyRing, MasterKey
+from holdfast.repository.format import config as config_form
 from holdfast.repository.format import envelope, names
 from holdfast.repository.format import epoch as form
-from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.config import Config
+from holdfast.repository.format.envelope import Header, Kind
 from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.keys.slots import KeySlots, Secret
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.trust.older_versions import open_first_good, open_newest_good
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -28,7 +38,7 @@ class KeyEpochs:
     gives all keys, or none where no newer epoch has begun. Any thread may use it.
     """
 
-    def __init__(self, unlocked: Unlocked, newer: Callable[[int], Unlocked | None]) -> None:
+    def __init__(self, unlocked: Unlocked, newer: Callable[[MasterKey], Unlocked | None]) -> None:
         self.slot = unlocked.slot
         self._keys = dict(unlocked.keys)
         self._newer = newer
@@ -50,7 +60,7 @@ class KeyEpochs:
         """
         with self._lock:
             if kid > max(self._keys):
-                further = self._newer(max(self._keys))
+                further = self._newer(self.newest)
                 self._keys.update({} if further is None else further.keys)
             found = self._keys.get(kid)
         if found is None:
@@ -80,60 +90,108 @@ class KeyEpochs:
 
 
 def first_epoch(
-    store: ObjectStore, surroundings: Surroundings, master: MasterKey, slot: KeySlot, secret: Secret
+    store: ObjectStore, surroundings: Surroundings, master: MasterKey, slot: KeySlot, secret: Secret, *, marked: bool
 ) -> KeyEpochs:
-    """Of a repository that is made now; `secret` opens it again where another party has begun a newer epoch."""
-    unlocked = Unlocked(slot, {master.kid: master})
-    return KeyEpochs(unlocked, _led_by(store, surroundings, master.repository, secret))
+    """Of a repository that is made now; `secret` opens it again where another party has begun a newer epoch. `marked`:
+    the repository is immutable, and an epoch counts by its mark alone.
+    """
+    return _led(_Door(store, surroundings, master.repository, secret), Unlocked(slot, {master.kid: master}), marked)
 
 
-def unlock(store: ObjectStore, surroundings: Surroundings, repository: bytes, secret: Secret) -> KeyEpochs:
-    """All keys, by a slot of the newest epoch that `secret` opens.
+def unlock(store: ObjectStore, surroundings: Surroundings, config: Buffer, secret: Secret) -> tuple[KeyEpochs, Config]:
+    """All keys, by a slot of the newest epoch that `secret` opens, and what they open `config` to.
 
     Raises WrongKeyError, also for a secret whose slots are all of past epochs; IntegrityError names what is damaged.
     """
-    return KeyEpochs(
-        _unlocked(store, surroundings, repository, secret), _led_by(store, surroundings, repository, secret)
-    )
+    door = _Door(store, surroundings, envelope.read_header(config, names.CONFIG).repository, secret)
+
+    def opened(keys: Mapping[int, MasterKey]) -> Config:
+        return _config(config, keys, door.repository)
+
+    unlocked = _unlocked(door, lambda keys: opened(keys).immutable)
+    found = opened(unlocked.keys)
+    return _led(door, unlocked, found.immutable), found
 
 
-def _led_by(
-    store: ObjectStore, surroundings: Surroundings, repository: bytes, secret: Secret
-) -> Callable[[int], Unlocked | None]:
-    def newer(newest: int) -> Unlocked | None:
-        if _begun(store, repository, newest + 1) is None:
-            return None
-        return _unlocked(store, surroundings, repository, secret)
+@dataclass(frozen=True, slots=True, repr=False)
+class _Door:
+    """Where a party stands with its secret."""
 
-    return newer
+    store: ObjectStore
+    surroundings: Surroundings
+    repository: bytes
+    secret: Secret
 
 
-def _unlocked(store: ObjectStore, surroundings: Surroundings, repository: bytes, secret: Secret) -> Unlocked:
-    unlocked = _by_slots(store, surroundings, repository, secret)
+# Whether these keys, which are the repository's, count epochs by their marks alone. Raises IntegrityError for others.
+_Proof = Callable[[Mapping[int, MasterKey]], bool]
+
+
+def _led(door: _Door, unlocked: Unlocked, marked: bool) -> KeyEpochs:
+    """Keys that find newer ones: a repository's are those that lead to the keys which are known."""
+
+    def proven(keys: Mapping[int, MasterKey]) -> bool:
+        if any(keys.get(kid) != known for kid, known in unlocked.keys.items()):
+            raise FormatError(
+                f"a key slot of {door.store.location} leads to other keys than are known here",
+                why="it is not the repository's",
+                cure="remove that slot",
+            )
+        return marked
+
+    def newer(newest: MasterKey) -> Unlocked | None:
+        return _unlocked(door, proven) if _has_successor(door.store, newest, marked=marked) else None
+
+    return KeyEpochs(unlocked, newer)
+
+
+def _config(data: Buffer, keys: Mapping[int, MasterKey], repository: bytes) -> Config:
+    def key_of(kid: int) -> bytes:
+        if kid not in keys:
+            raise FormatError(f"{names.CONFIG} is of key epoch {kid}", why="no slot leads there", key=names.CONFIG)
+        return keys[kid].sub("config")
+
+    body = envelope.open_object(
+        data, kinds=(Kind.CONFIG,), kind_key=key_of, object_key=names.CONFIG, repository=repository
+    )[1]
+    return config_form.decode(body)
+
+
+def _unlocked(door: _Door, proof: _Proof) -> Unlocked:
+    unlocked = _by_slots(door, proof)
     if unlocked is None:  # an epoch may have begun after the slots were listed; its own stood before it
-        unlocked = _by_slots(store, surroundings, repository, secret)
+        unlocked = _by_slots(door, proof)
     if unlocked is None:
         raise WrongKeyError(
-            f"what was given opens a key epoch of {store.location} that is past",
+            f"what was given opens a key epoch of {door.store.location} that is past",
             why="the master key was rotated since, and no slot of the newest epoch opens with this",
             cure="use a password, code or KMS key of the newest epoch: `holdfast repository key list` shows its slots",
         )
     return unlocked
 
 
-def _by_slots(store: ObjectStore, surroundings: Surroundings, repository: bytes, secret: Secret) -> Unlocked | None:
+def _by_slots(door: _Door, proof: _Proof) -> Unlocked | None:
     """None where the slots that open are all of past epochs."""
     is_past, nowhere = False, 0
-    for slot, master in KeySlots(store, surroundings).opened(repository, secret):
-        keys = _chain(store, master)
-        if keys is None:
-            nowhere = max(nowhere, master.kid)
-        elif _begun(store, repository, master.kid + 1) is not None:
+    foreign: IntegrityError | None = None
+    for slot, master in KeySlots(door.store, door.surroundings).opened(door.repository, door.secret):
+        try:
+            keys = _chain(door.store, master)
+            if keys is None:
+                nowhere = max(nowhere, master.kid)
+                continue
+            marked = proof(keys)
+            if marked:
+                _require_first(door.store, keys)
+            if not _has_successor(door.store, master, marked=marked):
+                return Unlocked(slot, keys)
             is_past = True
-        else:
-            return Unlocked(slot, keys)
+        except IntegrityError as error:  # a slot that somebody else has made keeps no other from opening
+            foreign = foreign or error
     if is_past:
         return None
+    if foreign is not None:
+        raise foreign
     raise IntegrityError(
         f"{names.epoch(nowhere)} is not there, or is another one's",
         why=f"a key slot of epoch {nowhere} opens, and nothing says that this epoch has begun",
@@ -146,40 +204,87 @@ def _chain(store: ObjectStore, master: MasterKey) -> Mapping[int, MasterKey] | N
     """All keys up to this one; None where it is of a rotation that did not come to its end, or lost its race."""
     if master.kid == form.FIRST_EPOCH:
         return {master.kid: master}
-    data = _begun(store, master.repository, master.kid)
-    if data is None:
-        return None
     key = names.epoch(master.kid)
-    if not envelope.is_sealed_under(data, master.sub("epoch"), key):
+
+    def opened(data: Buffer) -> Mapping[int, MasterKey] | None:
+        _require_epoch(data, key, master.repository, master.kid)
+        if not envelope.is_sealed_under(data, master.sub("epoch"), key):
+            raise FormatError(f"{key} is of another rotation", why="it is not sealed under this key", key=key)
+        body = envelope.open_object(
+            data,
+            kinds=(Kind.EPOCH,),
+            kind_key=lambda _kid: master.sub("epoch"),
+            object_key=key,
+            repository=master.repository,
+        )[1]
+        older = form.decode(body).older
+        return {
+            **{kid: dataclasses.replace(master, key=one, kid=kid) for kid, one in older.items()},
+            master.kid: master,
+        }
+
+    try:
+        return open_newest_good(store, key, opened)
+    except ObjectNotFoundError:
         return None
-    body = envelope.open_object(
-        data,
-        kinds=(Kind.EPOCH,),
-        kind_key=lambda _kid: master.sub("epoch"),
-        object_key=key,
-        repository=master.repository,
-    )[1]
-    older = form.decode(body).older
-    keys = {kid: MasterKey(one, master.repository, kid, master.suite) for kid, one in older.items()}
-    return {**keys, master.kid: master}
 
 
 def newest_begun(store: ObjectStore, repository: bytes) -> int:
-    """The kid of the newest epoch, which needs no key to tell. Raises IntegrityError for what says no such thing."""
+    """The kid of the newest epoch as far as can be told without a key, which vouches for nothing. Raises IntegrityError
+    for what says no such thing.
+    """
     kid = form.FIRST_EPOCH
-    while _begun(store, repository, kid + 1) is not None:
+    while _says_it_began(store, repository, kid + 1):
         kid += 1
     return kid
 
 
-def _begun(store: ObjectStore, repository: bytes, kid: int) -> Buffer | None:
-    """What says that an epoch has begun; None where it has not. Raises IntegrityError for what says no such thing."""
+def _has_successor(store: ObjectStore, master: MasterKey, *, marked: bool) -> bool:
+    """Whether the epoch after that of `master` has begun. Raises IntegrityError for what says no such thing."""
+    if marked:
+        return first_marked(store, master) is not None
+    return _says_it_began(store, master.repository, master.kid + 1)
+
+
+def first_marked(store: ObjectStore, previous: MasterKey) -> Buffer | None:
+    """The object by which who held `previous` has begun the epoch after it: of several the first (rule 9.7)."""
+    kid = previous.kid + 1
     key = names.epoch(kid)
+
+    def opened(data: Buffer) -> Buffer:
+        salt = _require_epoch(data, key, previous.repository, kid).salt
+        if not form.is_marked(salt, previous, key):
+            raise FormatError(f"{key} bears no mark", why=f"who has put it did not hold epoch {previous.kid}", key=key)
+        return data
+
     try:
-        data = store.get(key)
+        return open_first_good(store, key, opened)
+    except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError):
+        return None  # whoever may put objects can take the name; nothing has begun by that
+
+
+def _require_first(store: ObjectStore, keys: Mapping[int, MasterKey]) -> None:
+    """Raises FormatError where another rotation came before the one that these keys are of."""
+    newest = keys[max(keys)]
+    if newest.kid == form.FIRST_EPOCH:
+        return
+    key = names.epoch(newest.kid)
+    first = first_marked(store, keys[newest.kid - 1])
+    if first is None or not envelope.is_sealed_under(first, newest.sub("epoch"), key):
+        raise FormatError(f"{key} is of another rotation", why="the one of this key slot came later", key=key)
+
+
+def _says_it_began(store: ObjectStore, repository: bytes, kid: int) -> bool:
+    try:
+        data = store.get(names.epoch(kid))
     except ObjectNotFoundError:
-        return None
+        return False
+    _require_epoch(data, names.epoch(kid), repository, kid)
+    return True
+
+
+def _require_epoch(data: Buffer, key: str, repository: bytes, kid: int) -> Header:
     header = envelope.read_header(data, key)
     if (header.kind, header.kid, header.repository) != (Kind.EPOCH, kid, repository):
         raise FormatError(f"{key} is no key epoch of this repository", why="its header says so", key=key)
-    return data
+    return header

@@ -3,17 +3,18 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from holdfast.domain.errors import (
     ConflictError,
     FormatError,
+    HoldfastError,
     IntegrityError,
     NotFoundError,
     PermissionDeniedError,
-    UnsupportedFormatError,
+    UnavailableError,
     UsageError,
     WrongKeyError,
 )
@@ -28,7 +29,7 @@ from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import all_keys, open_newest_good
+from holdfast.repository.trust.older_versions import NOT_IT, all_keys, open_newest_good
 
 
 class KeyWrapper(Protocol):
@@ -127,14 +128,17 @@ class KeySlots:
             self._store.delete(names.slot(slot.slot))
 
     def each(self) -> Iterator[KeySlot]:
-        """All slots; raises IntegrityError at a damaged one."""
-        for key in self._slot_keys():
+        """All slots, hidden ones too; raises IntegrityError at a damaged one."""
+        for key in [*self._listed_keys(), *self._hidden_keys()]:
             yield open_newest_good(self._store, key, partial(_decode, key))
 
-    def _slot_keys(self) -> list[str]:
-        """As a LIST shows them; where it shows none, as the versions do (rule 9.5)."""
-        listed = [info.key for info in objects_under(self._store, names.KEYS)]
-        return listed or [key for key in all_keys(self._store, names.KEYS) if names.is_object(key)]
+    def _listed_keys(self) -> list[str]:
+        return [info.key for info in objects_under(self._store, names.KEYS)]
+
+    def _hidden_keys(self) -> list[str]:
+        """What no LIST shows, and the versions do (rule 9.5)."""
+        listed = set(self._listed_keys())
+        return [key for key in all_keys(self._store, names.KEYS) if names.is_object(key) and key not in listed]
 
     def remove(self, slot_prefix: str, master: MasterKey) -> KeySlot:
         """Take a slot away; of those that lead to `master`, the last two and the last recovery slot stay."""
@@ -170,55 +174,49 @@ class KeySlots:
         return chosen[0]
 
     def opened(self, repository: bytes, secret: Secret) -> Iterator[tuple[KeySlot, MasterKey]]:
-        """The slots of that repository which `secret` opens, with what they lead to, of the newest key epoch first.
+        """The slots of that repository which `secret` opens, with what they lead to, of the newest key epoch first;
+        what a LIST shows comes before what is hidden (rule 9.5).
 
         A damaged slot is not taken for a wrong password: when no intact one opens, IntegrityError names it.
         """
-        slots, damage, newer = self._readable()
-        own = sorted((slot for slot in slots if slot.repository == repository), key=lambda slot: -slot.kid)
+        met = _Met()
         opened = False
+        for find in (self._listed_keys, self._hidden_keys):
+            for slot, master in self._opened_of(find(), repository, secret, met):
+                opened = True
+                yield slot, master
+        if opened and not any(isinstance(error, NOT_IT) for error in met.errors):
+            return  # to nothing that counts; who asked says why
+        raise met.worst(self._store.location, repository) or WrongKeyError(
+            f"no key slot of {self._store.location} opens",
+            why=_why_none(met.slots, secret),
+            cure="check the password file; the recovery code opens the repository too",
+        )
+
+    def _opened_of(
+        self, keys: list[str], repository: bytes, secret: Secret, met: "_Met"
+    ) -> Iterator[tuple[KeySlot, MasterKey]]:
+        slots = []
+        for key in keys:
+            try:
+                slots.append(open_newest_good(self._store, key, partial(_decode, key)))
+            except NOT_IT as error:
+                met.errors.append(error)
+        met.slots += slots
+        own = sorted((slot for slot in slots if slot.repository == repository), key=lambda slot: -slot.kid)
         for slot in own:
             try:
                 kek = self._key_for(slot, secret)
             except FormatError as error:  # a slot that asks for the impossible keeps no other from opening
                 error.objects = (names.slot(slot.slot),)
-                damage = damage or error
+                met.errors.append(error)
+                continue
+            except (NotFoundError, PermissionDeniedError, UnavailableError, UsageError) as error:
+                met.errors.append(error)  # nor does one whose KMS key is another one's
                 continue
             master = None if kek is None else form.unwrap(slot, kek)
             if master is not None:
-                opened = True
                 yield slot, master
-        if opened and damage is None and newer is None:
-            return  # to nothing that counts; who asked says why
-        if damage is None and slots and not own:
-            damage = FormatError(
-                f"{names.CONFIG} and the key slots of {self._store.location} are of different repositories",
-                why="their headers name different ids: one of them was replaced",
-                cure="bring both back from one copy of the store",
-                key=names.CONFIG,
-            )
-        if damage is not None:
-            raise damage
-        if newer is not None:
-            raise newer
-        raise WrongKeyError(
-            f"no key slot of {self._store.location} opens",
-            why=_why_none(slots, secret),
-            cure="check the password file; the recovery code opens the repository too",
-        )
-
-    def _readable(self) -> tuple[list[KeySlot], IntegrityError | None, UnsupportedFormatError | None]:
-        slots: list[KeySlot] = []
-        damage: IntegrityError | None = None
-        newer: UnsupportedFormatError | None = None
-        for key in self._slot_keys():
-            try:
-                slots.append(open_newest_good(self._store, key, partial(_decode, key)))
-            except IntegrityError as error:
-                damage = damage or error
-            except UnsupportedFormatError as error:
-                newer = newer or error
-        return slots, damage, newer
 
     def _key_for(self, slot: KeySlot, secret: Secret) -> bytes | None:
         """The slot's KEK where `secret` may have it."""
@@ -283,6 +281,26 @@ def _decode(key: str, data: Buffer) -> KeySlot:
 
 def _context(repository: bytes, slot: bytes) -> dict[str, str]:
     return {"holdfast:repository": repository.hex(), "holdfast:slot": slot.hex()}
+
+
+@dataclass(slots=True)
+class _Met:
+    """The slots that were looked at, and what kept some of them from opening."""
+
+    slots: list[KeySlot] = field(default_factory=list)
+    errors: list[HoldfastError] = field(default_factory=list)
+
+    def worst(self, location: str, repository: bytes) -> HoldfastError | None:
+        """What to report where no slot opens: damage before all else."""
+        damage = [error for error in self.errors if isinstance(error, IntegrityError)]
+        if not damage and self.slots and all(slot.repository != repository for slot in self.slots):
+            return FormatError(
+                f"{names.CONFIG} and the key slots of {location} are of different repositories",
+                why="their headers name different ids: one of them was replaced",
+                cure="bring both back from one copy of the store",
+                key=names.CONFIG,
+            )
+        return next(iter([*damage, *self.errors]), None)
 
 
 def _why_none(slots: list[KeySlot], secret: Secret) -> str:

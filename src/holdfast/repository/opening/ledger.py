@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from holdfast.domain.errors import (
@@ -22,7 +22,7 @@ from holdfast.repository.format.ledger import Batch, LedgerState, Record
 from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import all_keys, older_versions, open_newest_good
+from holdfast.repository.trust.older_versions import all_keys, older_versions, open_newest_good, several_versions
 
 _FIRST_WINDOW = 2
 _LAST_WINDOW = 32
@@ -106,10 +106,11 @@ class Ledger:
         """Add the objects that follow the state's sequence, each checked in itself and against the one before."""
         batches: list[tuple[Batch, bytes]] = []
         sequence, head = self.state.sequence, self.state.head
+        several = self._several(sequence + 1, sequence + len(found)) if self._sealed.first_counts and found else {}
         for data in found:
             sequence += 1
             try:
-                batch, sha256 = self._newest_good(sequence, data, head)
+                batch, sha256 = self._good(sequence, data, head, several.get(names.ledger(sequence), ()))
             except IntegrityError as error:
                 self.damage.append(error)
                 batch, sha256 = Batch(sequence, head, "", ()), b""
@@ -162,21 +163,36 @@ class Ledger:
 
     def _require(self, sequence: int, head: bytes) -> None:
         data = self._fetch(sequence)
-        if data is not None and self.damage:
+        if data is not None and (self.damage or self._stands(sequence, data, head)):
             return  # damage is reported as damage, not as another ledger
-        if data is None or hashlib.sha256(data).digest() != head:
-            raise RollbackError(
-                f"the ledger of {self._sealed.store.location} is not the one seen here before",
-                why=f"record {sequence}, remembered from an earlier use, is "
-                f"{'gone' if data is None else 'another one'}: the store was set back, or replaced",
-                cure=HOW_TO_ACCEPT,
-            )
+        raise RollbackError(
+            f"the ledger of {self._sealed.store.location} is not the one seen here before",
+            why=f"record {sequence}, remembered from an earlier use, is "
+            f"{'gone' if data is None else 'another one'}: the store was set back, or replaced",
+            cure=HOW_TO_ACCEPT,
+        )
+
+    def _stands(self, sequence: int, data: Buffer, head: bytes) -> bool:
+        """Whether the batch is that object, or was before something else was put over it (rule 9.5)."""
+        candidates = self._candidates(sequence, data, ())
+        return any(hashlib.sha256(candidate).digest() == head for candidate in candidates)
 
     def _fetch(self, sequence: int) -> Buffer | None:
+        """What stands there, whole or not; None also for what a delete marker hides and nobody can open (rule 9.7)."""
+        key, sealed = names.ledger(sequence), self._sealed
         try:
-            return self._sealed.store.get(names.ledger(sequence))
+            data = sealed.store.get(key)
         except ObjectNotFoundError:
             return None
+        is_ours = not sealed.first_counts or any(self._opens(key, one) for one in self._candidates(sequence, data, ()))
+        return data if is_ours or not sealed.is_hidden(key) else None
+
+    def _opens(self, key: str, data: Buffer) -> bool:
+        try:
+            self._sealed.open(key, data, Kind.LEDGER_BATCH)
+        except IntegrityError:
+            return False
+        return True
 
     def _decode(self, sequence: int, data: Buffer, head: bytes) -> Batch:
         key = names.ledger(sequence)
@@ -189,27 +205,37 @@ class Ledger:
                 cure="find out who has the older master key and may write here",
                 key=key,
             )
-        self._kid = kid
         if batch.sequence != sequence or (head and batch.previous != head):
             raise FormatError(
                 f"the ledger's chain breaks at {key}", why="it does not follow the object before it", key=key
             )
+        self._kid = kid
         return batch
 
-    def _newest_good(self, sequence: int, data: Buffer, head: bytes) -> tuple[Batch, bytes]:
-        """The batch, with the SHA-256 of its object: of these bytes, or else of an older version (rule 9.5)."""
-        try:
-            return self._decode(sequence, data, head), hashlib.sha256(data).digest()
-        except IntegrityError as error:
-            damage = error
-        key, store = names.ledger(sequence), self._sealed.store
-        for version in older_versions(store, key):
-            older = store.get(key, version=version)
+    def _several(self, first: int, last: int) -> dict[str, tuple[str, ...]]:
+        """Which of these batches have several versions, by one LIST of what their names have in common (rule 9.7)."""
+        begin, end = names.ledger(first), names.ledger(last)
+        same = next((at for at, (one, other) in enumerate(zip(begin, end, strict=True)) if one != other), len(begin))
+        return several_versions(self._sealed.store, begin[:same])
+
+    def _good(self, sequence: int, data: Buffer, head: bytes, versions: tuple[str, ...]) -> tuple[Batch, bytes]:
+        """The batch that counts, with the SHA-256 of its object: the first of several `versions` that follows `head`
+        (rule 9.7); else these bytes, or what they were put over (rule 9.5).
+        """
+        damage: IntegrityError | None = None
+        for candidate in self._candidates(sequence, data, versions):
             try:
-                return self._decode(sequence, older, head), hashlib.sha256(older).digest()
-            except IntegrityError:
-                continue  # the newest one's damage is reported
-        raise damage
+                return self._decode(sequence, candidate, head), hashlib.sha256(candidate).digest()
+            except IntegrityError as error:
+                damage = damage or error  # the first one's is reported
+        raise damage or ObjectNotFoundError(names.ledger(sequence))
+
+    def _candidates(self, sequence: int, data: Buffer, versions: tuple[str, ...]) -> Iterator[Buffer]:
+        key, store = names.ledger(sequence), self._sealed.store
+        if not versions:
+            yield data
+        for version in reversed(versions) if versions else older_versions(store, key):
+            yield store.get(key, version=version)
 
     def _checkpoint(self) -> None:
         try:

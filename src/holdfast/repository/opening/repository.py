@@ -112,7 +112,7 @@ class Repository:
         if not self.config.immutable or until is None:
             return self
         store = LockingStore(self.store, locking_from(self.surroundings.now, until))
-        return replace(self, store=store, sealed=SealedStore(store, self.epochs, self.surroundings))
+        return replace(self, store=store, sealed=SealedStore(store, self.epochs, self.surroundings, first_counts=True))
 
     def access(self, name: str = DEFAULT_TENANT) -> TenantAccess:
         """The way to a tenant's packs and index runs, with all keys. Raises ObjectNotFoundError for no tenant."""
@@ -181,7 +181,7 @@ def create_repository(
     if immutable:
         require_lockable(store)
     for prefix in (names.CONFIG, names.LEDGER, names.POINTS, names.PACKS):
-        taken = next(iter(store.list(prefix)), None)
+        taken = next(store.list(prefix), None) or (next(store.versions(prefix), None) if immutable else None)
         if taken is not None:
             raise ConflictError(
                 f"there is something at {store.location} already",
@@ -202,7 +202,7 @@ def create_repository(
         made.append(slots.add_kms(master, wrapper, kms_key, kms_key))
     recovery_slot, recovery_code = slots.add_recovery(master, "recovery code")
     secret = Secret(recovery_code.encode() if password is None else password)
-    epochs = first_epoch(store, surroundings, master, recovery_slot, secret)
+    epochs = first_epoch(store, surroundings, master, recovery_slot, secret, marked=immutable)
     sealed = SealedStore(store, epochs, surroundings)
     guarded = GuardedStore(store, Lease(sealed)) if single_writer else None
     config = Config(
@@ -267,9 +267,7 @@ def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundin
     """
 
     def unlocked(data: Buffer) -> tuple[KeyEpochs, Config]:
-        epochs = unlock(store, surroundings, read_header(data, names.CONFIG).repository, secret)
-        sealed = SealedStore(store, epochs, surroundings)
-        config = config_form.decode(sealed.open(names.CONFIG, data, Kind.CONFIG)[1])
+        epochs, config = unlock(store, surroundings, data, secret)
         if config.suite != epochs.newest.suite:
             raise FormatError(
                 f"{names.CONFIG} is of suite {config.suite}",
@@ -296,7 +294,7 @@ def _opened(store: ObjectStore, surroundings: Surroundings, config: Config, epoc
     guarded = None
     if config.single_writer:
         store = guarded = GuardedStore(store, Lease(SealedStore(store, epochs, surroundings)))
-    sealed = SealedStore(store, epochs, surroundings)
+    sealed = SealedStore(store, epochs, surroundings, first_counts=config.immutable)
     ledger = Ledger(sealed)
     ledger.open(hidden=config.immutable)
     return Repository(store, surroundings, config, sealed, ledger, _guarded=guarded)

@@ -200,7 +200,10 @@ def _read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes
         return *repository.sealed.open(point_key, data, Kind.MANIFEST, Kind.TOMBSTONE), sha256
 
     try:
-        kind, body, sha256 = open_newest_good(repository.sealed.store, point_key, opened)
+        if expected is None:
+            kind, body, sha256 = repository.sealed.counting(Kind.MANIFEST, point_key, opened)
+        else:
+            kind, body, sha256 = open_newest_good(repository.store, point_key, opened)
     except ObjectNotFoundError:
         return None
     if kind == Kind.TOMBSTONE:

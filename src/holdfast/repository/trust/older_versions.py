@@ -1,30 +1,48 @@
-"""Rule 9.5: what was put over an object hides it from nobody who can tell the two apart."""
+"""Rules 9.5 and 9.7: what was put over an object hides it from nobody who can tell the two apart, and of two that both
+open the one that was there first counts.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import TypeVar
 
-from holdfast.domain.errors import IntegrityError, PermissionDeniedError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, PermissionDeniedError, UnsupportedFormatError
 from holdfast.repository.object_store import Buffer, ObjectStore
 
 Opened = TypeVar("Opened")
+
+# What says that these bytes are not the object: whoever may put objects can write a newer format's beginning, too.
+NOT_IT = (IntegrityError, UnsupportedFormatError)
 
 
 def open_newest_good(store: ObjectStore, key: str, opened: Callable[[Buffer], Opened]) -> Opened:
     """What `opened` makes of the object, or else of its newest older version that it takes.
 
-    Raises what it raised for the newest (IntegrityError) where it takes none; ObjectNotFoundError.
+    Raises what it raised for the newest (IntegrityError, UnsupportedFormatError) where it takes none;
+    ObjectNotFoundError.
     """
     try:
         return opened(store.get(key))
-    except IntegrityError as error:
+    except NOT_IT as error:
         damage = error
     for version in older_versions(store, key):
         try:
             return opened(store.get(key, version=version))
-        except IntegrityError:
-            continue  # that one was not written by us either, or is damaged; the newest one's damage is reported
+        except (*NOT_IT, ObjectNotFoundError):
+            continue  # that one was not written by us either, is damaged, or went; the newest one's damage is reported
     raise damage
+
+
+def open_first_good(store: ObjectStore, key: str, opened: Callable[[Buffer], Opened]) -> Opened:
+    """The same of the oldest version that `opened` takes: for names that several parties may write (rule 9.7)."""
+    newest = store.get(key)
+    versions = tuple(older_versions(store, key))
+    for version in reversed(versions if len(versions) > 1 else ()):
+        try:
+            return opened(store.get(key, version=version))
+        except (*NOT_IT, ObjectNotFoundError):
+            continue
+    return opened(newest)
 
 
 def all_keys(store: ObjectStore, prefix: str) -> list[str]:
@@ -35,11 +53,11 @@ def all_keys(store: ObjectStore, prefix: str) -> list[str]:
         return [found.key for found in store.list(prefix)]
 
 
-def several_versions(store: ObjectStore) -> dict[str, tuple[str, ...]]:
+def several_versions(store: ObjectStore, prefix: str = "") -> dict[str, tuple[str, ...]]:
     """The versions of each key that has more than one, the newest first; of none where we may not ask."""
     found: dict[str, tuple[str, ...]] = {}
     try:
-        for key, group in groupby(store.versions(""), key=lambda one: one.key):
+        for key, group in groupby(store.versions(prefix), key=lambda one: one.key):
             versions = tuple(one.version for one in group if one.version is not None)
             if len(versions) > 1:
                 found[key] = versions

@@ -10,6 +10,7 @@ from holdfast.repository.format import epoch as form
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.epoch import Epoch
 from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
+from holdfast.repository.keys.epochs import first_marked
 from holdfast.repository.keys.slots import KeySlots, PasswordCost, Secret
 from holdfast.repository.opening.repository import Repository
 
@@ -71,6 +72,7 @@ def rotate(
 
 def _begin(repository: Repository, master: MasterKey) -> None:
     """The write that makes it so; sealed under the new key, with all older ones inside."""
+    before = repository.master
     older = {kid: repository.epochs.of(kid).key for kid in repository.epochs.kids}
     key = names.epoch(master.kid)
     data = envelope.seal(
@@ -80,7 +82,7 @@ def _begin(repository: Repository, master: MasterKey) -> None:
         object_key=key,
         repository=master.repository,
         kid=master.kid,
-        salt=repository.surroundings.random_bytes(envelope.SALT_BYTES),
+        salt=form.marked_salt(before, key, repository.surroundings.random_bytes(form.NONCE_BYTES)),
         suite=master.suite,
     )
     try:
@@ -89,3 +91,5 @@ def _begin(repository: Repository, master: MasterKey) -> None:
         if not envelope.is_sealed_under(repository.store.get(key), master.sub("epoch"), key):
             raise
         # Rule 1: our own lost answer, so the slots are those of an epoch that has begun.
+    if repository.config.immutable and first_marked(repository.store, before) != data:
+        raise ObjectExistsError(key)

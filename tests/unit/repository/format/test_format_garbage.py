@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.domain.errors import IntegrityError, UnsupportedFormatError
+from holdfast.domain.errors import FormatError, IntegrityError, UnsupportedFormatError
 from holdfast.repository.crypto.keys import AeadKey
 from holdfast.repository.format import (
     acknowledgement,
@@ -258,4 +258,7 @@ def test_newer_structures_are_told_from_damage():
         config.decode(cbor.encode({**FIELDS["config"], "suite": 3}))
     data = b"HFOBJT\x00\x02" + bytes(200)
     with pytest.raises(UnsupportedFormatError):
+        envelope.read_header(data + hashlib.sha256(data).digest(), "config")
+    with pytest.raises(FormatError) as told:  # within a repository that is not newer
         OBJECTS["envelope"](data + hashlib.sha256(data).digest())
+    assert "newer Holdfast" in told.value.cure

@@ -1,0 +1,147 @@
+"""Rule 9.7: a delete marker frees no name. Of two objects under it the first counts, and who came second is told."""
+
+from typing import Any
+
+import pytest
+
+from holdfast.domain.errors import ConflictError, PermissionDeniedError
+from holdfast.repository.format import names
+from holdfast.repository.format import tombstone as tombstone_form
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.format.tombstone import Tombstone
+from holdfast.repository.opening.plans import newest_plan, publish
+from holdfast.repository.opening.repository import create_repository
+from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import commit, end_without_point, open_session, read_point
+from holdfast.testing.strict_store import StrictStore
+from tests.faults.immutable_site import Site
+
+JUNK = b"junk, put there before anybody else"
+
+
+class Dying(StrictStore):
+    """Its party dies before it can look at versions."""
+
+    is_dead = False
+
+    def versions(self, prefix):
+        if self.is_dead:
+            raise PermissionDeniedError("dead", why="it was killed", cure="")
+        return super().versions(prefix)
+
+
+@pytest.fixture
+def site():
+    return Site()
+
+
+def block(seed: int) -> bytes:
+    return bytes([seed]) * 1000
+
+
+def open_one(repository, seed: int):
+    return open_session(repository, "default", f"disk{seed}")
+
+
+def hide(site, key: str) -> None:
+    assert site.bucket.current(key) is not None
+    site.bucket.delete(key)
+
+
+def test_a_ledger_batch_is_never_appended_where_one_stood(site):
+    """Each of two that open a session takes the next number; a marker over the first one lets both PUTs succeed."""
+    stale, quick = site.open(), site.open()
+    first = open_one(quick, 1)
+    hide(site, names.ledger(quick.ledger.state.sequence))
+    second = open_one(stale, 2)
+    assert stale.ledger.state.sequence == quick.ledger.state.sequence + 1
+    after = site.open().ledger
+    assert after.damage == []
+    assert {first.session, second.session} <= after.state.open.keys()
+
+
+def test_who_died_before_it_looked_has_written_nothing(site):
+    dying = Dying(site.bucket)
+    stale, quick = site.open(dying), site.open()
+    first = open_one(quick, 1)
+    key = names.ledger(quick.ledger.state.sequence)
+    hide(site, key)
+    dying.is_dead = True
+    with pytest.raises(PermissionDeniedError):
+        open_one(stale, 2)
+    assert len([one for one in site.bucket.every_version() if one.key == key and one.body]) == 2
+    third = open_one(quick, 3)
+    after = site.open().ledger
+    assert after.damage == []
+    assert after.state.open.keys() == {first.session, third.session}
+
+
+def test_what_was_put_over_the_newest_batch_is_no_other_ledger(site):
+    """Neither for who opens it, nor for who remembers its head (rule 10)."""
+    session = site.back_up(block(1))
+    state = site.open().ledger.state
+    hide(site, names.ledger(state.sequence))
+    site.bucket.put(names.ledger(state.sequence), JUNK)
+    ledger = site.open().ledger
+    assert ledger.state.head == state.head
+    ledger.require_standing()
+    assert site.restores({session: block(1)})
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "before its record"])
+def test_no_tombstone_takes_the_place_of_a_point(site, recorded):
+    session = site.back_up(block(1))
+    repository = site.open()
+    [point] = list_points(repository)
+    if not recorded:
+        repository.ledger.state.open[session] = repository.ledger.state.live.pop(session)
+    hide(site, point.key)
+    stands = end_without_point(repository, session, point.key)
+    assert stands is not None
+    assert stands.session == session
+    assert read_point(repository, point.key) == stands
+    assert site.restores({session: block(1)})
+
+
+def test_no_point_takes_the_place_of_a_tombstone(site):
+    session = site.back_up(block(1))
+    repository = site.open()
+    [point] = list_points(repository)
+    manifest = read_point(repository, point.key)
+    assert manifest is not None
+    late = open_one(repository, 2)
+    tombstone = tombstone_form.encode(Tombstone(late.session, repository.surroundings.timestamp()))
+    site.open().sealed.write(Kind.TOMBSTONE, late.point_key, tombstone)
+    hide(site, late.point_key)
+    with pytest.raises(ConflictError, match="ended by somebody else"):
+        commit(late, manifest)
+    assert read_point(site.open(), late.point_key) is None
+    assert [one.session for one in list_points(site.open())] == [session]
+
+
+def test_two_plans_of_one_epoch_are_one(site):
+    site.back_up(block(1))
+    one, other = site.open(), site.open()
+    nothing: frozenset[Any] = frozenset()
+    assert publish(one.sealed, Plan(1, nothing, frozenset({bytes(16)}), nothing))
+    hide(site, names.plan(1))
+    assert not publish(other.sealed, Plan(1, nothing, nothing, nothing))
+    assert newest_plan(site.open().sealed).condemned == {bytes(16)}
+
+
+def test_what_does_not_open_takes_no_name(site):
+    """Junk that was there first, under a marker: the name is free for who holds the keys, and stays theirs."""
+    repository = site.open()
+    key = names.ledger(repository.ledger.state.sequence + 1)
+    site.bucket.put(key, JUNK)
+    site.bucket.delete(key)
+    session = site.back_up(block(1))
+    assert site.open().ledger.damage == []
+    assert site.restores({session: block(1)})
+
+
+def test_no_repository_is_made_over_a_hidden_one(site):
+    site.attack()
+    with pytest.raises(ConflictError, match="something at"):
+        create_repository(site.store, site.surroundings(), immutable=True)
