@@ -79,21 +79,8 @@ class Surface:
         self, owner: Ownership, kind: str, account: str, region: str, token: str, object_id: str = ""
     ) -> LedgerRow:
         """A row of the ledger, as it is written before anything is done."""
-        return LedgerRow(
-            id=derived_id(token),
-            kind=kind,
-            account=account,
-            region=region,
-            session_id=owner.session_id,
-            task_id=owner.task_id,
-            attempt=owner.attempt,
-            purpose=owner.purpose,
-            token=token,
-            object_id=object_id,
-            intended_at=self.surroundings.now(),
-            created_at=None,
-            gone_at=None,
-        )
+        now = self.surroundings.now()
+        return owner.intent(derived_id(token), kind, account, region, token, now, object_id)
 
     def tenant(self, account_name: str) -> str:
         """What an account is called in repositories: its AWS id."""

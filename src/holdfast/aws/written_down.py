@@ -32,23 +32,7 @@ class Book:
         return row
 
     def _intend(self, kind: str, owner: Ownership, token: str) -> LedgerRow:
-        return self.ledger.intend(
-            LedgerRow(
-                id=token,
-                kind=kind,
-                account=self.account,
-                region=self.region,
-                session_id=owner.session_id,
-                task_id=owner.task_id,
-                attempt=owner.attempt,
-                purpose=owner.purpose,
-                token=token,
-                object_id="",
-                intended_at=self.now(),
-                created_at=None,
-                gone_at=None,
-            )
-        )
+        return self.ledger.intend(owner.intent(token, kind, self.account, self.region, token, self.now()))
 
     def create(self, kind: str, owner: Ownership, name: str, make: Callable[[str], str]) -> str:
         """The id of what `make` creates with the client token it is handed, or of what it created before.

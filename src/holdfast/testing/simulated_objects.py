@@ -9,7 +9,7 @@ from typing import Any
 
 from holdfast.appliance.ports.cloud import KeptVolume, Ownership
 from holdfast.domain import ownership
-from holdfast.domain.cloud_ledger import CloudLedger, LedgerRow
+from holdfast.domain.cloud_ledger import CloudLedger
 from holdfast.domain.errors import PermissionDeniedError
 from holdfast.domain.workload import InstanceConfiguration
 
@@ -48,23 +48,8 @@ class CloudObjects:
         self, kind: str, account: str, region: str, owner: Ownership, token: str, facts: Mapping[str, str] | None = None
     ) -> CloudObject:
         """Intent, then the object; what was made for that token comes back."""
-        row = self.ledger.intend(
-            LedgerRow(
-                id=hashlib.sha256(f"{kind}{token}".encode()).hexdigest()[:32],
-                kind=kind,
-                account=account,
-                region=region,
-                session_id=owner.session_id,
-                task_id=owner.task_id,
-                attempt=owner.attempt,
-                purpose=owner.purpose,
-                token=token,
-                object_id="",
-                intended_at=self.now(),
-                created_at=None,
-                gone_at=None,
-            )
-        )
+        row_id = hashlib.sha256(f"{kind}{token}".encode()).hexdigest()[:32]
+        row = self.ledger.intend(owner.intent(row_id, kind, account, region, token, self.now()))
         known = next(
             (one for one in list(self.objects.values()) if (one.kind, one.facts["token"]) == (kind, token)), None
         )

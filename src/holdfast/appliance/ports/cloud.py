@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.workload import FoundInstance, InstanceConfiguration
 
@@ -25,6 +26,26 @@ class Ownership:
     task_id: str
     attempt: int
     purpose: str
+
+    def intent(
+        self, row_id: str, kind: str, account: str, region: str, token: str, now: datetime, object_id: str = ""
+    ) -> LedgerRow:
+        """The row of the ledger as it is written before anything is done."""
+        return LedgerRow(
+            id=row_id,
+            kind=kind,
+            account=account,
+            region=region,
+            session_id=self.session_id,
+            task_id=self.task_id,
+            attempt=self.attempt,
+            purpose=self.purpose,
+            token=token,
+            object_id=object_id,
+            intended_at=now,
+            created_at=None,
+            gone_at=None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Protocol
 from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
 from holdfast.appliance.ports.repositories import PreparedWork
 from holdfast.domain.policy import WorkerMode
-from holdfast.protocol.worker_messages import TaskKind
+from holdfast.protocol.worker_messages import TaskKind, TaskPointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,18 @@ class ErrandFacts:
     work: str
     region: str
     mode: WorkerMode
+
+    def pointer(self, attempt: int, work: PreparedWork) -> TaskPointer:
+        """Where a worker finds what was prepared for that attempt."""
+        return TaskPointer(
+            session=work.session,
+            attempt=attempt,
+            kind=self.kind,
+            location=work.location,
+            repository=work.repository_id,
+            kid=work.kid,
+            region=self.region,
+        )
 
 
 class Errand(Protocol):

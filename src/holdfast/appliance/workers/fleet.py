@@ -20,13 +20,7 @@ from holdfast.domain import ownership
 from holdfast.domain.errors import HoldfastError, QuotaReachedError, WorkerLostError
 from holdfast.domain.policy import WorkerMode
 from holdfast.domain.session import LogLevel, WorkerFacts
-from holdfast.protocol.worker_messages import (
-    CONTEXT_ATTEMPT,
-    CONTEXT_SESSION,
-    CONTEXT_USER_ID,
-    TaskPointer,
-    encode_pointer,
-)
+from holdfast.protocol.worker_messages import CONTEXT_ATTEMPT, CONTEXT_SESSION, CONTEXT_USER_ID, encode_pointer
 
 ATTEMPTS = 3
 
@@ -119,14 +113,8 @@ class WorkerFleet:
         work = errand.prepare(attempt)
         context = {CONTEXT_SESSION: work.session, CONTEXT_ATTEMPT: str(attempt), CONTEXT_USER_ID: worker.user_id}
         kms_key_id, wrapped = workers.wrap_key(worker, work.scratch_key, context)
-        pointer = TaskPointer(
-            session=work.session,
-            attempt=attempt,
-            kind=facts.kind,
-            location=work.location,
-            repository=work.repository_id,
-            kid=work.kid,
-            region=facts.region,
+        pointer = replace(
+            facts.pointer(attempt, work),
             kms_key_id=kms_key_id,
             wrapped_key=wrapped,
             encryption_context=context,

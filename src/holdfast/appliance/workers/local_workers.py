@@ -11,7 +11,7 @@ from holdfast.appliance.workers.watch import worker_of
 from holdfast.domain.errors import WorkerLostError
 from holdfast.domain.policy import WorkerMode
 from holdfast.domain.session import Task, WorkerFacts
-from holdfast.protocol.worker_messages import EventType, TaskPointer, encode_pointer
+from holdfast.protocol.worker_messages import EventType, encode_pointer
 
 
 class LocalAttempts:
@@ -36,19 +36,10 @@ class LocalAttempts:
         told = WorkerFacts(mode=WorkerMode.LOCAL, attempt=attempt, started_at=now, work=facts.work)
         self._book.stage(facts.task_id, "a local worker moves the data")
         self._book.change(facts.task_id, lambda task: replace(task, workers=(*task.workers, told)))
-        pointer = TaskPointer(
-            session=work.session,
-            attempt=attempt,
-            kind=facts.kind,
-            location=work.location,
-            repository=work.repository_id,
-            kid=work.kid,
-            region=facts.region,
-        )
         sessions, why = surface.records.sessions, "it ended without a last word"
         try:
             await surface.local_workers.run(
-                encode_pointer(pointer),
+                encode_pointer(facts.pointer(attempt, work)),
                 work.scratch_key,
                 self._pump.reporter(),
                 lambda: sessions.cancel_requested(facts.session_id),

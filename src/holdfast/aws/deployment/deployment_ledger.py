@@ -30,24 +30,9 @@ class DeploymentLedger:
 
     def create(self, kind: str, name: str, make: Callable[[str], str]) -> str:
         """The id of what `make` creates with the client token that it is handed; written down before and after."""
-        token = token_of(Ownership(self._server_id, self._session_id, name, 1, DEPLOYMENT), kind, name)
-        row = self._ledger.intend(
-            LedgerRow(
-                id=token,
-                kind=kind,
-                account=OWN_ACCOUNT,
-                region=self._region,
-                session_id=self._session_id,
-                task_id=name,
-                attempt=1,
-                purpose=DEPLOYMENT,
-                token=token,
-                object_id="",
-                intended_at=self._now(),
-                created_at=None,
-                gone_at=None,
-            )
-        )
+        owner = Ownership(self._server_id, self._session_id, name, 1, DEPLOYMENT)
+        token = token_of(owner, kind, name)
+        row = self._ledger.intend(owner.intent(token, kind, OWN_ACCOUNT, self._region, token, self._now()))
         object_id = make(token)
         self._ledger.created(row.id, object_id, self._now())
         return object_id

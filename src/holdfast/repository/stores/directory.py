@@ -16,14 +16,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.directory_errors import no_hard_links, translate_os_error
 from holdfast.repository.stores.directory_walk import walk_keys
 from holdfast.repository.stores.object_keys import INCOMING_FOLDER, check_key
-from holdfast.repository.stores.without_versions import no_locks, refuse_lock, require_no_version
+from holdfast.repository.stores.without_versions import StoreWithoutVersions, refuse_lock, require_no_version
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -33,7 +32,7 @@ LEFTOVER_AGE_SECONDS = 24 * 3600
 _NO_HARD_LINK_ERRORS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 
 
-class DirectoryStore:
+class DirectoryStore(StoreWithoutVersions):
     """An ObjectStore under one folder. `clock` gives seconds since 1970 and decides only which leftovers are old."""
 
     def __init__(self, root: str | Path, *, clock: Callable[[], float] = time.time) -> None:
@@ -117,14 +116,6 @@ class DirectoryStore:
         except OSError as error:
             raise translate_os_error(error, "list", error.filename or self._root) from error
 
-    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects: there is one version of each."""
-        return self.list(prefix)
-
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
-        """Nothing in a directory is cold."""
-        self.head(key)
-
     def delete(self, key: str) -> bool:
         """Remove the object, if it is there, durably; its folders stay."""
         check_key(key)
@@ -137,14 +128,6 @@ class DirectoryStore:
         except OSError as error:
             raise translate_os_error(error, "delete", path) from error
         return True
-
-    def extend(self, key: str, version: str | None, until: datetime) -> None:
-        """Refused: nothing is locked here."""
-        raise no_locks(self.location)
-
-    def protection(self) -> Protection:
-        """None: who may write into the folder may delete in it."""
-        return Protection()
 
     def close(self) -> None:
         """Nothing stays open between calls."""

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from holdfast.domain.archive import Tier
 from holdfast.domain.errors import IntegrityError, ObjectExistsError, ObjectNotFoundError
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.object_keys import check_key
-from holdfast.repository.stores.without_versions import no_locks, refuse_lock, require_no_version
+from holdfast.repository.stores.without_versions import StoreWithoutVersions, refuse_lock, require_no_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ def _wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
-class MemoryStore:
+class MemoryStore(StoreWithoutVersions):
     """An ObjectStore over one dictionary; checks the given SHA-256 of each body as a strict S3 does."""
 
     def __init__(self, clock: Callable[[], datetime] = _wall_clock) -> None:
@@ -74,28 +73,12 @@ class MemoryStore:
             found = [_describe(key, self._objects[key]) for key in keys]
         return iter(found)
 
-    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
-        """The objects: there is one version of each."""
-        return self.list(prefix)
-
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
-        """Nothing here is cold."""
-        self._stored(key)
-
     def delete(self, key: str) -> bool:
         """Forget the object, if it is there."""
         check_key(key)
         with self._lock:
             self._objects.pop(key, None)
         return True
-
-    def extend(self, key: str, version: str | None, until: datetime) -> None:
-        """Refused: nothing is locked here."""
-        raise no_locks(self.location)
-
-    def protection(self) -> Protection:
-        """None."""
-        return Protection()
 
     def close(self) -> None:
         """Nothing is held; the objects stay readable by who still has the store."""

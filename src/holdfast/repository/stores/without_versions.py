@@ -1,7 +1,12 @@
 """What stores without versions and locks say to who asks for them."""
 
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Protocol
+
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectNotFoundError, UsageError
-from holdfast.repository.object_store import StorageTerms
+from holdfast.repository.object_store import ObjectInfo, ObjectStore, Protection, StorageTerms
 
 
 def no_locks(location: str) -> UsageError:
@@ -23,3 +28,23 @@ def require_no_version(key: str, version: str | None) -> None:
     """Raises ObjectNotFoundError for a version: there are none."""
     if version is not None:
         raise ObjectNotFoundError(key, why=f"no version {version} is kept here")
+
+
+class StoreWithoutVersions(ObjectStore, Protocol):
+    """An ObjectStore in which each object has one version, none is cold, and nothing can be locked."""
+
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """The objects: there is one version of each."""
+        return self.list(prefix)
+
+    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+        """Nothing here is cold."""
+        self.head(key)
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """Refused: nothing is locked here."""
+        raise no_locks(self.location)
+
+    def protection(self) -> Protection:
+        """None: who may write here may delete."""
+        return Protection()
