@@ -3,12 +3,12 @@
 import dataclasses
 
 import pytest
-from holdfast.repository.sessions.pins import pinned
 
 from holdfast.domain.errors import ConflictError, LeaseHeldError, SecondWriterError, UnavailableError, UsageError
 from holdfast.repository.format import names
 from holdfast.repository.opening.repository import create_repository, require_many_writers
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.pins import pinned
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.sessions.session import open_session
 from holdfast.repository.stores.memory import MemoryStore
