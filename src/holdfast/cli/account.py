@@ -7,7 +7,7 @@ import typer
 
 from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
-from holdfast.cli.passwords import read_password_file
+from holdfast.cli.passwords import read_secret_file
 from holdfast.cli.server_connection import ApplianceOption, connected, query
 from holdfast.cli.tables import as_facts, facts_table, rows_table
 from holdfast.cli.voice import Voice
@@ -44,7 +44,7 @@ def add(
             raise UsageError(
                 "two external ids", why="one is given as an argument, one in a file", cure="leave one of them out"
             )
-        external_id = read_password_file(external_id_file).decode()
+        external_id = read_secret_file(external_id_file, "--external-id-file").decode()
     account = {"name": name, "role_arn": role, "external_id": external_id, "description": description}
     with connected() as client:
         added = client.send("PUT", f"/accounts/{name}", account, query(appliance=appliance))

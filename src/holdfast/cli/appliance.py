@@ -100,9 +100,9 @@ def connect(
     ],
 ) -> int:
     """Take on an appliance that runs already; each side remembers the other's certificate."""
-    from holdfast.cli.passwords import read_password_file
+    from holdfast.cli.passwords import read_secret_file
 
-    code = read_password_file(code_file).decode("ascii", errors="replace").strip()
+    code = read_secret_file(code_file, "--code-file").decode("ascii", errors="replace").strip()
     order = {"name": name, "url": url, "fingerprint": fingerprint, "code": code}
     with connected() as client:
         appliance = client.send("POST", "/appliances/connect", order)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.made_of import made_of, made_of_table
 from holdfast.cli.quantities import human_size, short_time, to_the_minute
-from holdfast.cli.tables import facts_table, rows_table
+from holdfast.cli.tables import facts_table, listed_id, rows_table
 from holdfast.domain.numerals import counted
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _hex(identifier: bytes | None) -> str | None:
 
 
 def _short(point: bytes | None) -> str | None:
-    return None if point is None else point.hex()[:12]
+    return None if point is None else listed_id(point.hex())
 
 
 def _copy_of(backup: "Backup | None") -> dict[str, str] | None:

@@ -106,7 +106,7 @@ def run(arguments: Sequence[str]) -> int:
         return error.exit_status
     except typer.TyperException as error:
         usage = UsageError(
-            error.format_message().rstrip("."),
+            _in_words(error),
             why="the words of the call do not fit",
             cure=f"see `{_path(error)} --help`",
         )
@@ -131,6 +131,20 @@ def prepared(command: object, arguments: Sequence[str]) -> list[str]:
         end = words.index("--") if "--" in words else len(words)
         words[:end] = ["--read-data=100" if word == "--read-data" else word for word in words[:end]]
     return words
+
+
+def _in_words(error: typer.TyperException) -> str:
+    """What the toolkit says; of a value that it had pydantic read, what is wrong with it in our words."""
+    refusals = getattr(error.__cause__, "errors", None)
+    parameter = getattr(error, "param", None)
+    if refusals is None or parameter is None:
+        return error.format_message().rstrip(".")
+    from holdfast.protocol.complaints import complaint
+
+    first, name = refusals()[0], " / ".join(parameter.opts)
+    if first["type"] == "value_error":  # of a choice: the toolkit's own sentence, with the value in it
+        return f"{name}: {first['ctx']['error']}".rstrip(".")
+    return f"{name}: {str(first['input'])[:80]!r} {complaint(first)}"
 
 
 def _path(error: typer.TyperException) -> str:

@@ -9,6 +9,7 @@ import typer
 from holdfast.cli.printable import printable
 from holdfast.cli.voice import Output
 from holdfast.domain.errors import UsageError
+from holdfast.wiring.password_words import PASSWORD
 
 
 class Invocation:
@@ -35,9 +36,9 @@ DebugOption = Annotated[
 PasswordFileOption = Annotated[
     Path | None,
     typer.Option(
-        "--password-file",
+        PASSWORD.option,
         metavar="FILE",
-        help="File with the password or recovery code; else HOLDFAST_PASSWORD_FILE, else a prompt on a terminal.",
+        help=f"File with the password or recovery code; else {PASSWORD.variable}, else a prompt on a terminal.",
     ),
 ]
 RepositoryOption = Annotated[
@@ -51,10 +52,6 @@ RepositoryArgument = Annotated[
 ]
 PointArgument = Annotated[
     str, typer.Argument(metavar="POINT", help="An id, a unique prefix, or latest:WORKLOAD[@TIME].", show_default=False)
-]
-KdfMemoryOption = Annotated[
-    str,
-    typer.Option("--kdf-memory", metavar="SIZE", help="Memory that each try of the new password costs, 64MiB to 1GiB."),
 ]
 ListenOption = Annotated[
     str, typer.Option("--listen", metavar="HOST:PORT", help="Where to answer; port 0 takes a free one.")

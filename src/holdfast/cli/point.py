@@ -9,7 +9,7 @@ from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import human_size, short_time, to_the_minute
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, WorkerModeOption, connected, every, query
 from holdfast.cli.session_display import finish
-from holdfast.cli.tables import Cell, as_facts, facts_table, rows_table
+from holdfast.cli.tables import Cell, as_facts, facts_table, listed_id, rows_table
 from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="point", help="Restore points: snapshots and image-level backups.", rich_markup_mode=None)
@@ -33,7 +33,7 @@ def list_(
         found = every(client, "/points", query(appliance=appliance, workload=workload), most=last)
     rows = [
         (
-            one["id"][:12],
+            listed_id(one["id"]),
             f"{one['kind']}, incomplete" if one["missing"] else one["kind"],
             one["workload"]["id"],
             one["workload"]["name"],

@@ -45,6 +45,9 @@ class NotesOnly:
     def advance(self, size_bytes: int) -> None:
         """Not shown."""
 
+    def skip(self, size_bytes: int) -> None:
+        """Not shown."""
+
     def note(self, text: str) -> None:
         """One line."""
         self._say(f"note: {text}")
@@ -59,14 +62,14 @@ class LineDisplay:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._total_bytes: int | None = None
-        self._done_bytes = 0
+        self._done_bytes = self._skipped_bytes = 0
         self._began_seconds = self._last_seconds = monotonic()
 
     def total(self, size_bytes: int | None) -> None:
         """Amount and rate count from here."""
         with self._lock:
             self._total_bytes = size_bytes
-            self._done_bytes = 0
+            self._done_bytes = self._skipped_bytes = 0
             self._began_seconds = self._monotonic()
 
     def advance(self, size_bytes: int) -> None:
@@ -80,12 +83,18 @@ class LineDisplay:
             line = self._line(now_seconds - self._began_seconds)
         self._say(line)
 
+    def skip(self, size_bytes: int) -> None:
+        """Counts for the amount, and not for the rate; shown with the next line."""
+        with self._lock:
+            self._done_bytes += size_bytes
+            self._skipped_bytes += size_bytes
+
     def note(self, text: str) -> None:
         """One line, at once."""
         self._say(f"note: {text}")
 
     def _line(self, elapsed_seconds: float) -> str:
-        rate = self._done_bytes / elapsed_seconds if elapsed_seconds > 0 else 0.0
+        rate = (self._done_bytes - self._skipped_bytes) / elapsed_seconds if elapsed_seconds > 0 else 0.0
         parts = [human_size(self._done_bytes)]
         if self._total_bytes:
             percent = 100 * self._done_bytes // self._total_bytes
@@ -110,6 +119,12 @@ class BarDisplay:
     def advance(self, size_bytes: int) -> None:
         """Moves the bar."""
         self._bar.advance(self._task, size_bytes)
+
+    def skip(self, size_bytes: int) -> None:
+        """So much less is to do: whatever moves the bar counts for its rate."""
+        total = self._bar.tasks[self._task].total
+        if total is not None:
+            self._bar.update(self._task, total=max(total - size_bytes, 0))
 
     def note(self, text: str) -> None:
         """A line above the bar."""

@@ -12,13 +12,13 @@ from holdfast.cli import repository_names as names
 from holdfast.cli import repository_rekey as rekeying
 from holdfast.cli import single_writer
 from holdfast.cli.command import command
+from holdfast.cli.kdf_memory import KdfMemoryOption, memory_bytes, note_unused
 from holdfast.cli.options import (
-    KdfMemoryOption,
     PasswordFileOption,
     RepositoryArgument,
 )
 from holdfast.cli.passwords import given_password
-from holdfast.cli.quantities import parse_size, short_time
+from holdfast.cli.quantities import short_time
 from holdfast.cli.repository_key import app as key_app
 from holdfast.cli.server_connection import ApplianceOption
 from holdfast.cli.tables import as_facts, facts_table
@@ -45,7 +45,7 @@ def init(
     url: RepositoryArgument,
     password_file: PasswordFileOption = None,
     kms_key: KmsKeyOption = None,
-    kdf_memory: KdfMemoryOption = "64MiB",
+    kdf_memory: KdfMemoryOption = None,
     encryption_suite: Annotated[
         int,
         typer.Option(
@@ -60,14 +60,15 @@ def init(
     """Make a repository, and print its recovery code once."""
     from holdfast.wiring import local
 
-    memory_bytes = parse_size(kdf_memory, "--kdf-memory")
+    each_try_bytes = memory_bytes(kdf_memory)
     password = given_password(password_file, twice=True)
     with local.initialised(
-        url, voice.warn, password, kms_key, memory_bytes, suite=encryption_suite, immutable=immutable
+        url, voice.warn, password, kms_key, each_try_bytes, suite=encryption_suite, immutable=immutable
     ) as new:
         document = documents.new_repository(new)
         voice.document(document, lambda: facts_table(as_facts(document)))
         single_writer.note_mode(new.repository)
+        note_unused(kdf_memory, new.repository)
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
     return voice.status
 

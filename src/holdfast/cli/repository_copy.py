@@ -9,13 +9,14 @@ import typer
 from holdfast.cli import copy_documents as documents
 from holdfast.cli.command import command
 from holdfast.cli.options import PasswordFileOption
-from holdfast.cli.passwords import TARGET_VARIABLE, given_password
+from holdfast.cli.passwords import given_password
 from holdfast.cli.repository_names import is_name
 from holdfast.cli.retrieval import RetrievalDaysOption, RetrievalTierOption, RetrievalWish, WaitOption, readable
 from holdfast.cli.voice import Voice, show_error
 from holdfast.domain.errors import IntegrityError, UsageError
 from holdfast.domain.numerals import counted
 from holdfast.domain.retrieval import DEFAULT_DAYS
+from holdfast.wiring.password_words import TO_PASSWORD
 
 _URL_HELP = "A directory, file:///path or s3://bucket/prefix[?…]."
 
@@ -40,9 +41,9 @@ def copy(
     to_password_file: Annotated[
         Path | None,
         typer.Option(
-            "--to-password-file",
+            TO_PASSWORD.option,
             metavar="FILE",
-            help=f"File with the password or recovery code of DST; else {TARGET_VARIABLE}, else a prompt.",
+            help=f"File with the password or recovery code of DST; else {TO_PASSWORD.variable}, else a prompt.",
         ),
     ] = None,
 ) -> int:
@@ -54,12 +55,12 @@ def copy(
 
     _require_locations(source, target)
     order = CopyOrder(tuple(restore_point or ()), tuple(workload or ()))
-    password = given_password(password_file, words=f"Password of {source}")
-    to_password = given_password(to_password_file, variable=TARGET_VARIABLE, words=f"Password of {target}")
+    password = given_password(password_file, prompt=f"Password of {source}")
+    to_password = given_password(to_password_file, words=TO_PASSWORD, prompt=f"Password of {target}")
     began_seconds = time.monotonic()
     with (
         local.opened(source, password, voice.warn) as there,
-        local.opened(target, to_password, voice.warn) as here,
+        local.opened(target, to_password, voice.warn, words=TO_PASSWORD) as here,
     ):
         if dry_run:
             plan = plan_copy(there.repository, here.repository, order)

@@ -8,11 +8,12 @@ import typer
 from holdfast.cli import repository_documents as documents
 from holdfast.cli.command import command
 from holdfast.cli.options import PasswordFileOption, RepositoryArgument
-from holdfast.cli.passwords import given_password, read_password_file
+from holdfast.cli.passwords import given_password, read_secret_file
 from holdfast.cli.quantities import parse_percent
 from holdfast.cli.voice import Voice, say, show_error
 from holdfast.domain.errors import IntegrityError
 from holdfast.domain.numerals import counted
+from holdfast.wiring.password_words import FROM_PASSWORD
 
 
 def check(
@@ -49,7 +50,10 @@ def check(
         )
         return show_error(found)
     for damage in report.damage:
-        voice.warn(f"{damage.object} is damaged ({damage.why}), and nobody needs it any more")
+        voice.warn(
+            f"{damage.object} is damaged ({damage.why}), and nobody needs it any more: "
+            "`holdfast repository collect-garbage` takes it away"
+        )
     return voice.status
 
 
@@ -74,7 +78,8 @@ def scrub(
         found = IntegrityError(
             f"{counted(len(report.damage), 'damaged or missing object')} in {url}",
             why="they are not as they were written; standard output names each",
-            cure="run `holdfast repository repair`; `holdfast repository check --read-data` says whom it hurts",
+            cure="`holdfast repository check --read-data` says whom it hurts: run `holdfast repository repair`, or "
+            "where one has been, `holdfast repository collect-garbage`, which takes away what it healed",
         )
         return show_error(found)
     return voice.status
@@ -91,7 +96,7 @@ def repair(
     ] = None,
     from_password_file: Annotated[
         Path | None,
-        typer.Option("--from-password-file", metavar="FILE", help="Opens that one; else what opens this one."),
+        typer.Option(FROM_PASSWORD.option, metavar="FILE", help="Opens that one; else what opens this one."),
     ] = None,
     source: Annotated[
         str | None,
@@ -108,7 +113,7 @@ def repair(
     from holdfast.wiring import local, repairing
 
     password = given_password(password_file)
-    other = password if from_password_file is None else read_password_file(from_password_file)
+    other = password if from_password_file is None else read_secret_file(from_password_file, FROM_PASSWORD.option)
     elsewhere = repairing.Elsewhere(from_url, other, source, restore_point, volume)
     with local.opened(url, password, voice.warn) as opened:
         with voice.progress("reading all packs") as progress:

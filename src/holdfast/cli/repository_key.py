@@ -7,15 +7,14 @@ import typer
 
 from holdfast.cli import repository_documents as documents
 from holdfast.cli.command import command
+from holdfast.cli.kdf_memory import KdfMemoryOption, memory_bytes, note_unused
 from holdfast.cli.options import (
-    KdfMemoryOption,
     PasswordFileOption,
     RepositoryArgument,
     YesOption,
     confirm,
 )
-from holdfast.cli.passwords import ask_new_password, given_password, read_password_file, read_recovery_code_file
-from holdfast.cli.quantities import parse_size
+from holdfast.cli.passwords import ask_new_password, given_password, read_recovery_code_file, read_secret_file
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice, say
 from holdfast.domain.errors import UsageError
@@ -57,7 +56,7 @@ def add(
         str | None, typer.Option("--kms-key", metavar="KEY", help="Whoever may use this AWS KMS key.")
     ] = None,
     label: Annotated[str, typer.Option("--label", metavar="TEXT", help="What `key list` says of it.")] = "",
-    kdf_memory: KdfMemoryOption = "64MiB",
+    kdf_memory: KdfMemoryOption = None,
     password_file: PasswordFileOption = None,
 ) -> int:
     """Add a way to open the repository. `--password-file` opens it now, the other options say what is added."""
@@ -65,8 +64,8 @@ def add(
 
     if sum((new_password_file is not None, recovery, kms_key is not None)) > 1:
         raise UsageError("one way at a time", why=f"more than one of {_WAYS} was given", cure="call it once for each")
-    memory_bytes = parse_size(kdf_memory, "--kdf-memory")
-    new_password = None if new_password_file is None else read_password_file(new_password_file)
+    each_try_bytes = memory_bytes(kdf_memory)
+    new_password = None if new_password_file is None else read_secret_file(new_password_file, "--new-password-file")
     with local.opened(url, given_password(password_file), voice.warn) as opened:
         if recovery:
             slot, code = local_keys.add_recovery(opened, label or "recovery code")
@@ -76,7 +75,8 @@ def add(
             new_password = new_password or ask_new_password()
             if new_password is None:
                 raise UsageError("nothing to add", why="no new key was given", cure=f"add {_WAYS}")
-            slot, code = local_keys.add_password(opened, new_password, label or "password", memory_bytes), None
+            slot, code = local_keys.add_password(opened, new_password, label or "password", each_try_bytes), None
+        note_unused(kdf_memory, opened.repository)
     document = documents.key_slot(slot)
     if code is not None:
         document["recovery_code"] = code
@@ -117,7 +117,7 @@ def rotate(
         Path | None,
         typer.Option("--new-password-file", metavar="FILE", help="In place of the password that opens it now."),
     ] = None,
-    kdf_memory: KdfMemoryOption = "64MiB",
+    kdf_memory: KdfMemoryOption = None,
     password_file: PasswordFileOption = None,
 ) -> int:
     """Begin a new master key for all that is written from now on, and print a new recovery code once.
@@ -126,11 +126,12 @@ def rotate(
     """
     from holdfast.wiring import local, local_keys
 
-    memory_bytes = parse_size(kdf_memory, "--kdf-memory")
-    new_password = None if new_password_file is None else read_password_file(new_password_file)
+    each_try_bytes = memory_bytes(kdf_memory)
+    new_password = None if new_password_file is None else read_secret_file(new_password_file, "--new-password-file")
     password = given_password(password_file)
     with local.opened(url, password, voice.warn) as opened:
-        done = local_keys.rotate(opened, password, new_password, memory_bytes)
+        done = local_keys.rotate(opened, password, new_password, each_try_bytes)
+        note_unused(kdf_memory, opened.repository)
         document = documents.rotation(done)
         voice.document(document, lambda: documents.rotation_table(done))
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
@@ -160,7 +161,7 @@ def drill(
     if kms:
         secret = local_keys.kms_alone()
     elif recovery_code_file is not None:
-        secret = Secret(read_recovery_code_file(recovery_code_file))
+        secret = Secret(read_recovery_code_file(recovery_code_file, "--recovery-code-file"))
     else:
         secret = Secret(given_password(password_file))
         if secret.text is None:

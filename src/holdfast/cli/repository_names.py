@@ -3,7 +3,7 @@
 import dataclasses
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,11 @@ from holdfast.cli.session_display import detail_table, follow, status_of
 from holdfast.cli.tables import as_facts, facts_table, rows_table
 from holdfast.cli.voice import Voice, say
 from holdfast.domain.collection import CollectionWish
+from holdfast.domain.errors import NotFoundError
 from holdfast.domain.session import SessionKind
+
+if TYPE_CHECKING:
+    from holdfast.rest.client.server import HoldfastClient
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -24,8 +28,17 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="What it is ca
 
 
 def is_name(text: str) -> bool:
-    """Whether a person means a repository that the server knows, not a location: no URL, no path, no folder here."""
-    return _NAME.fullmatch(text) is not None and not Path(text).exists()
+    """Whether a person means a repository that the server knows, not a location: no URL, no path, no folder here, and
+    there is a server to ask.
+    """
+    from holdfast.wiring.server_client import knows_a_server
+
+    if not _NAME.fullmatch(text) or Path(text).exists():
+        return False
+    if not knows_a_server():
+        say(f"note: {text} is taken for a folder: HOLDFAST_SERVER is not set, and no server was started here")
+        return False
+    return True
 
 
 def add(
@@ -62,10 +75,23 @@ def list_(voice: Voice) -> int:
     return voice.status
 
 
+def _known(client: "HoldfastClient", name: str) -> dict[str, Any]:
+    """What the server knows of it. Raises NotFoundError, also for who meant a folder and mistyped it."""
+    try:
+        found: dict[str, Any] = client.send("GET", f"/repositories/{name}")
+    except NotFoundError as error:
+        raise NotFoundError(
+            f"there is no repository {name}",
+            why=f"the management server has none of this name, and there is no folder {Path(name).absolute()}",
+            cure="see `holdfast repository list`, or check the location",
+        ) from error
+    return found
+
+
 def show(name: str, voice: Voice) -> int:
     """What `repository show NAME` says."""
     with connected() as client:
-        found = client.send("GET", f"/repositories/{name}")
+        found = _known(client, name)
         newest = query(kind=SessionKind.COLLECT_GARBAGE, subject=name, limit=1)
         sessions = client.send("GET", "/sessions", query=newest)["items"]
         details = [client.send("GET", f"/sessions/{session['id']}") for session in sessions]
@@ -78,6 +104,7 @@ def show(name: str, voice: Voice) -> int:
 def collect_garbage(name: str, wish: CollectionWish, voice: Voice, appliance: str | None) -> int:
     """What `repository collect-garbage NAME` does: the appliance's session, to its end."""
     with connected() as client:
+        _known(client, name)
         path, order = f"/repositories/{name}/collect-garbage", dataclasses.asdict(wish)
         session = client.send("POST", path, order, query(appliance=appliance))
         detail = follow(client, voice, session["id"])

@@ -10,7 +10,7 @@ from holdfast.cli.quantities import human_size, short_time
 from holdfast.cli.retrieval_prices import retrieval_prices
 from holdfast.cli.tables import facts_table, rows_table
 from holdfast.cli.voice import Voice, show_error
-from holdfast.domain.archive import LIST_PRICES, ArchiveClass, PriceList, Tier
+from holdfast.domain.archive import ArchiveClass, PriceList, Tier
 from holdfast.domain.errors import NeedsRetrievalError
 from holdfast.domain.numerals import counted
 from holdfast.domain.retrieval import (
@@ -19,6 +19,7 @@ from holdfast.domain.retrieval import (
     RetrievalEstimate,
     RetrievalOrder,
     estimate,
+    how_long,
     needs_retrieval,
 )
 from holdfast.domain.time import format_time
@@ -76,7 +77,7 @@ def readable(
     # Asked once more, so that what is printed is what the store says.
     now = plan().plan
     show_plan(voice, now, wish.days)
-    return show_error(_under_way(now, wish.tier))
+    return show_error(_under_way(now, how_long(wanted.plan.data, wish.tier)))
 
 
 def show_plan(voice: Voice, plan: "RetrievalPlan", days: int) -> None:
@@ -156,12 +157,10 @@ def _words(document: Mapping[str, Any], what: str) -> str:
     return f"{counted(document[f'{what}_packs'], 'pack')} ({human_size(document[f'{what}_bytes'])})"
 
 
-def _under_way(plan: "RetrievalPlan", tier: Tier) -> NeedsRetrievalError:
-    terms = LIST_PRICES.offers(plan.archive_class)[tier] if plan.archive_class else None
-    takes = "" if terms is None else f"; a {tier} retrieval takes {terms.takes}"
+def _under_way(plan: "RetrievalPlan", takes: str) -> NeedsRetrievalError:
     return NeedsRetrievalError(
         f"{_named(plan)} cannot be read yet",
-        why=f"{counted(len(plan.under_way), 'pack')} are on their way{takes}",
+        why=f"{counted(len(plan.under_way), 'pack is', 'packs are')} on the way; {takes}",
         cure="run the same command again: what is under way is not asked for twice; with --wait it goes on by itself",
     )
 

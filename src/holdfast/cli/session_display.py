@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.quantities import human_size, short_time, to_the_minute
-from holdfast.cli.tables import Cell, facts_table, rows_table
+from holdfast.cli.tables import SHORT_ID, Cell, facts_table, listed_id, rows_table
 from holdfast.cli.voice import DONE, DONE_WITH_WARNINGS, Voice, say
 from holdfast.domain.errors import UnavailableError
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from holdfast.rest.client.server import HoldfastClient
 
 FAILED = 1
-SHORT_ID = 12
 _ID = re.compile("[0-9a-f]{32}")
 FINAL = frozenset({"succeeded", "warning", "failed", "cancelled"})
 
@@ -160,9 +159,9 @@ def sessions_table(sessions: list[Mapping[str, Any]]) -> str:
     """A line a session."""
     rows = [
         (
-            one["id"][:SHORT_ID],
+            listed_id(one["id"]),
             one["kind"],
-            one["subject"][:SHORT_ID] if _ID.fullmatch(one["subject"]) else one["subject"],
+            listed_id(one["subject"]) if _ID.fullmatch(one["subject"]) else one["subject"],
             one["state"],
             one["trigger"],
             to_the_minute(one["created_at"]),

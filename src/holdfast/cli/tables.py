@@ -13,6 +13,8 @@ from holdfast.cli.printable import printable
 from holdfast.cli.quantities import human_duration, human_size, short_time
 
 Cell = str | int | float | None
+# An id's beginning, as every command takes it.
+SHORT_ID = 12
 # A terminal that is narrower is treated as if it were not.
 NARROWEST_PAGE = 60
 
@@ -20,6 +22,11 @@ NARROWEST_PAGE = 60
 def page_width() -> int | None:
     """How many characters a line of standard output may have; None where that is no terminal."""
     return max(NARROWEST_PAGE, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+
+
+def listed_id(identifier: str) -> str:
+    """An id in a list: its beginning on a terminal, all of it for other programs."""
+    return identifier if page_width() is None else identifier[:SHORT_ID]
 
 
 def facts_table(facts: Mapping[str, Cell]) -> str:

@@ -103,14 +103,28 @@ def offered(order: RetrievalOrder, storage_class: ArchiveClass | None, what: str
 
 def needs_retrieval(what: str, data: ColdData) -> NeedsRetrievalError:
     """What a person is told who asked for `what` and gave no leave to spend money."""
-    away, storage_class = counted(data.cold_packs - data.readable_packs, "pack"), data.storage_class
-    lies = f"{away} lie in {storage_class} and are read once they were retrieved"
+    away, storage_class = data.cold_packs - data.readable_packs, data.storage_class
+    lies = f"{counted(away, 'pack lies', 'packs lie')} in {storage_class}, to be retrieved first"
+    comes = f"{counted(away, 'pack is', 'packs are')} on the way from {storage_class}"
     tiers = "|".join(LIST_PRICES.offers(storage_class)) if storage_class else ""
     return NeedsRetrievalError(
         f"{what} cannot be read yet",
-        why=lies if data.archived_packs else f"{away} are on their way from {storage_class}",
+        why=lies if data.archived_packs else comes,
         cure=f"run the same command with --retrieval-tier {tiers}: it asks for what is left, waits, and goes on",
     )
+
+
+def how_long(data: ColdData, tier: Tier) -> str:
+    """What a person is told who has asked at that tier for what was archived; what was under way before was asked for
+    at a tier that S3 does not tell.
+    """
+    said = []
+    if data.archived_packs and data.storage_class is not None:
+        said.append(f"a {tier} retrieval takes {LIST_PRICES.offers(data.storage_class)[tier].takes}")
+    if data.under_way_packs:
+        before = counted(data.under_way_packs, "pack was", "packs were")
+        said.append(f"{before} asked for before, and S3 does not tell at which tier")
+    return "; ".join(said)
 
 
 def pause_before_next_look(waited: timedelta) -> timedelta:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from holdfast.domain.errors import UsageError
+from holdfast.protocol.complaints import complaint
 
 T = TypeVar("T")
 
@@ -91,5 +92,5 @@ def _complaint(error: Any) -> str:
     beside = error["input"]
     if error["type"] == "missing" and isinstance(beside, Mapping) and beside:
         # A word mistyped is mostly one of these.
-        return f"{path}: Field required, and there are only {', '.join(str(name) for name in beside)}"
-    return f"{path}: {error['msg']}"
+        return f"{path} is missing, and there are only {', '.join(str(name) for name in beside)}"
+    return f"{path} {complaint(error)}"

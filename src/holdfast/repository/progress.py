@@ -12,6 +12,9 @@ class Progress(Protocol):
     def advance(self, size_bytes: int) -> None:
         """So much more is done."""
 
+    def skip(self, size_bytes: int) -> None:
+        """So much was done before, by work that was gone on with: it is not done now, and says nothing of the rate."""
+
     def note(self, text: str) -> None:
         """Something a person should know, one line."""
 
@@ -23,6 +26,9 @@ class Silence:
         """Nothing."""
 
     def advance(self, size_bytes: int) -> None:
+        """Nothing."""
+
+    def skip(self, size_bytes: int) -> None:
         """Nothing."""
 
     def note(self, text: str) -> None:

@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from holdfast.domain.errors import HoldfastError, UsageError
+from holdfast.protocol.complaints import complaint
 from holdfast.protocol.encoding import from_document
 from holdfast.rest.authentication import App, Authenticator, DefaultDeny, Permission, Requirement, refuse_undeclared
 from holdfast.rest.body_limit import BodyLimit
@@ -183,7 +184,7 @@ def _of_ours(_request: Request, error: Exception) -> Response:
 
 def _not_valid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
-    complaints = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+    complaints = [f"{'.'.join(map(str, one['loc']))} {complaint(one)}" for one in error.errors()]
     return _answer(
         UsageError("the request cannot be meant", why="; ".join(complaints[:3]), cure="compare it with docs/rest.md")
     )

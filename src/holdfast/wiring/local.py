@@ -51,8 +51,10 @@ from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.upkeep.renewal.renew import RenewalReport
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
 from holdfast.wiring import collecting
+from holdfast.wiring.existing_store import open_existing
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.location_memory import FileLocationMemory, ReadOnlyMemory, home_folder
+from holdfast.wiring.password_words import PASSWORD, PasswordWords
 from holdfast.wiring.process_vigil import ProcessVigil
 from holdfast.wiring.sources import STREAM, open_source
 from holdfast.wiring.targets import open_target
@@ -103,19 +105,26 @@ def machine_surroundings() -> Iterator[Surroundings]:
 
 @contextmanager
 def opened(
-    location: str, password: bytes | None, warn: Warn, *, accept_ledger: bool = False, remembering: bool = True
+    location: str,
+    password: bytes | None,
+    warn: Warn,
+    *,
+    accept_ledger: bool = False,
+    remembering: bool = True,
+    words: PasswordWords = PASSWORD,
 ) -> Iterator[LocalRepository]:
     """Open the repository at `location` and, when the work in it succeeded, remember it as it was left.
 
     `password`: a password or recovery code; None tries the slots of a key service. `accept_ledger`: a person said that
-    what is there now is right. Without `remembering` what is remembered is compared and left as it is.
+    what is there now is right. Without `remembering` what is remembered is compared and left as it is. `words`: how a
+    person would have given the password.
     """
     counts = RequestCounts()
     memory: LocationMemory = FileLocationMemory(home_folder(), warn)
     if not remembering:
         memory = ReadOnlyMemory(memory)
-    with machine_surroundings() as surroundings, closing(open_store(location, counts=counts)) as store:
-        repository = _unlocked(store, password, surroundings)
+    with machine_surroundings() as surroundings, closing(open_existing(location, counts)) as store:
+        repository = _unlocked(store, password, surroundings, words)
         require_class(repository, asked_class(location))
         recognise(repository, memory, accept=accept_ledger)
         with _given_back(repository, warn):
@@ -156,7 +165,9 @@ def renew_locks(opened: LocalRepository, progress: Progress, *, dry_run: bool) -
     return collecting.renew(opened.repository, progress, dry_run=dry_run)
 
 
-def _unlocked(store: ObjectStore, password: bytes | None, surroundings: Surroundings) -> Repository:
+def _unlocked(
+    store: ObjectStore, password: bytes | None, surroundings: Surroundings, words: PasswordWords
+) -> Repository:
     try:
         return open_repository(store, Secret(password, LazyKeyService()), surroundings)
     except WrongKeyError as error:
@@ -165,7 +176,7 @@ def _unlocked(store: ObjectStore, password: bytes | None, surroundings: Surround
         raise WrongKeyError(
             f"{store.location} does not open without a password",
             why="none was given, there is nobody to ask, and it has no slot of a key service that opens",
-            cure="add --password-file FILE, or set HOLDFAST_PASSWORD_FILE; the recovery code opens it too",
+            cure=f"{words.cure}; the recovery code opens it too",
         ) from error
 
 
@@ -185,7 +196,7 @@ def initialised(
         raise UsageError(
             "a repository needs a key",
             why="no password was given, there is nobody to ask, and no --kms-key",
-            cure="add --password-file FILE, set HOLDFAST_PASSWORD_FILE, or add --kms-key KEY",
+            cure=f"{PASSWORD.cure}, or add --kms-key KEY",
         )
     with machine_surroundings() as surroundings, closing(open_store(location)) as store:
         new = create_repository(
@@ -305,7 +316,7 @@ def verify(opened: LocalRepository, point: PointSummary, retrieved: Retrieval, p
 
 def scrubbed(location: str, percent: int, progress: Progress) -> ScrubReport:
     """Read a repository that need not be opened, and so much of its packs."""
-    with machine_surroundings() as surroundings, closing(open_store(location)) as store:
+    with machine_surroundings() as surroundings, closing(open_existing(location)) as store:
         return scrub(store, surroundings, percent, progress)
 
 

@@ -12,13 +12,13 @@ from holdfast.repository.keys.slots import KeySlots, Secret
 from holdfast.repository.opening.memory_of_locations import recognise, remember
 from holdfast.repository.opening.repository import open_repository
 from holdfast.repository.progress import Progress
-from holdfast.repository.stores.location import open_store
 from holdfast.repository.upkeep import rekeying, rotation
 from holdfast.repository.upkeep.collection.collect import CollectionOrder
 from holdfast.repository.upkeep.drill import Drill, drill
 from holdfast.repository.upkeep.rekeying import Rekeyed
 from holdfast.repository.upkeep.rotation import Rotation
 from holdfast.wiring.drills import DRILL_AFTER, Drills
+from holdfast.wiring.existing_store import open_existing
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.local import LocalRepository, Warn, machine_surroundings, password_cost
 from holdfast.wiring.location_memory import FileLocationMemory, home_folder
@@ -38,7 +38,7 @@ class ListedSlot:
 
 def key_slots(location: str) -> list[ListedSlot]:
     """The key slots of a repository that need not be opened. Raises NotFoundError where there is none."""
-    with machine_surroundings() as surroundings, closing(open_store(location)) as store:
+    with machine_surroundings() as surroundings, closing(open_existing(location)) as store:
         slots = list(KeySlots(store, surroundings).each())
         if not slots:
             raise NotFoundError(
@@ -57,7 +57,7 @@ def key_slots(location: str) -> list[ListedSlot]:
 
 def tried(location: str, secret: Secret, warn: Warn) -> Drill:
     """Open the repository with that secret alone, read a block back, and remember when that was."""
-    with machine_surroundings() as surroundings, closing(open_store(location)) as store:
+    with machine_surroundings() as surroundings, closing(open_existing(location)) as store:
         repository = open_repository(store, secret, surroundings)
         recognise(repository, FileLocationMemory(home_folder(), warn))
         done = drill(repository)

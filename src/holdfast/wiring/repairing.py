@@ -12,6 +12,7 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import choose_volume
 from holdfast.repository.sessions.points import find_point, load_manifest
 from holdfast.wiring.local import LocalRepository, Warn, opened
+from holdfast.wiring.password_words import FROM_PASSWORD
 from holdfast.wiring.sources import STREAM, open_source
 
 
@@ -62,6 +63,7 @@ def _quarries(local: LocalRepository, elsewhere: Elsewhere, warn: Warn) -> Itera
                 cure="add --source SOURCE",
             )
         if elsewhere.repository is not None:
-            other = stack.enter_context(opened(elsewhere.repository, elsewhere.password, warn, remembering=False))
+            there = opened(elsewhere.repository, elsewhere.password, warn, remembering=False, words=FROM_PASSWORD)
+            other = stack.enter_context(there)
             found = together(found, of_another_repository(other.repository, local.repository.config.repository))
         yield found

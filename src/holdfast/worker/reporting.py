@@ -78,6 +78,10 @@ class EventReporter:
         if gave_up:
             raise self._unheard()
 
+    def skip(self, size_bytes: int) -> None:
+        """The same: an event tells how much is done, and not how fast."""
+        self.advance(size_bytes)
+
     def note(self, text: str) -> None:
         """A line for the session's log."""
         if len(self._outbox) < _WAITING_NOTES:

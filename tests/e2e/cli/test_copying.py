@@ -83,6 +83,9 @@ def test_what_is_no_target(filled, second):
     copy(filled, filled).failed(2)
     copy(filled, second, "--workload", "nobody").failed(4)
     copy(filled, second, "--workload", "w", "--restore-point", "latest:w").failed(2)
-    assert "management server" in filled.run("repository", "copy", "main", second.repository).failed(2)
+    server = {"HOLDFAST_SERVER": "https://127.0.0.1:9"}
+    named = filled.run("repository", "copy", "main", second.repository, environment=server)
+    assert "management server" in named.failed(2)
+    filled.run("repository", "copy", "main", second.repository).failed(4)
     shutil.rmtree(second.repository)
     copy(filled, second).failed(4)

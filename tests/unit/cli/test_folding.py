@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.cli.folding import LEAST_WIDTH, fitted, folded
-from holdfast.cli.tables import NARROWEST_PAGE, facts_table, page_width, rows_table
+from holdfast.cli.tables import NARROWEST_PAGE, facts_table, listed_id, page_width, rows_table
 
 LINES = [
     ("POINT", "KIND", "NAME", "SIZE"),
@@ -105,3 +105,10 @@ def test_tables_on_a_terminal(terminal):
     assert facts.splitlines()[1].startswith("reason       it cannot be reached")
     assert facts.splitlines()[2].startswith("             ")
     assert "f" * 64 in facts, "facts are never cut"
+
+
+def test_other_programs_are_given_whole_ids(terminal, monkeypatch):
+    terminal(100)
+    assert listed_id("3fa91c0123ab4567") == "3fa91c0123ab"
+    monkeypatch.undo()
+    assert listed_id("3fa91c0123ab4567") == "3fa91c0123ab4567"

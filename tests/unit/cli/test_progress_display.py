@@ -1,6 +1,6 @@
 """Progress where there is no terminal: few lines, each with amount, rate and remaining time."""
 
-from holdfast.cli.progress_display import LineDisplay, NotesOnly
+from holdfast.cli.progress_display import BarDisplay, LineDisplay, NotesOnly, _bar
 
 
 class Clock:
@@ -25,6 +25,28 @@ def test_a_line_every_few_seconds():
         "backing up: 46.0 MiB of 100.0 MiB (46 %), 9.1 MiB/s, 5.9 s left",
         "backing up: 92.0 MiB of 100.0 MiB (92 %), 9.1 MiB/s, 0.9 s left",
     ]
+
+
+def test_what_was_done_before_counts_for_the_amount_and_not_for_the_rate():
+    clock = Clock()
+    lines: list[str] = []
+    display = LineDisplay("backing up", lines.append, clock)
+    display.total(100 * 1024**2)
+    display.skip(60 * 1024**2)
+    clock.seconds += 10
+    display.advance(20 * 1024**2)
+    assert lines == ["backing up: 80.0 MiB of 100.0 MiB (80 %), 2.0 MiB/s, 10.0 s left"]
+
+
+def test_a_bar_has_what_is_left_to_do():
+    with _bar() as bar:
+        display = BarDisplay(bar, "backing up")
+        display.skip(5)
+        assert not bar.tasks[0].total
+        display.total(100)
+        display.skip(60)
+        display.advance(20)
+        assert (bar.tasks[0].completed, bar.tasks[0].total) == (20, 40)
 
 
 def test_no_end_known():

@@ -9,6 +9,7 @@ from holdfast.cli.retrieval_prices import VARIABLE, retrieval_prices
 from holdfast.cli.voice import Output, Voice
 from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier
 from holdfast.domain.errors import UsageError
+from holdfast.domain.numerals import counted
 from holdfast.repository.reading.retrieval.retrieving import Retrieval
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.wiring.local import LocalRepository
@@ -59,6 +60,20 @@ def test_a_person_is_told_what_to_do_and_nothing_is_asked_for(archive, capsys, t
     assert LIST_PRICES.label in said.out
     assert "--retrieval-tier standard|bulk" in said.err
     assert archive.store.billed == []
+
+
+def test_of_what_is_under_way_no_tier_is_told(archive, capsys, tmp_path):
+    """S3 does not say at which tier it was asked for: the tier of a second call says nothing of the first."""
+    opened = LocalRepository(archive.repository, RequestCounts(), FileLocationMemory(tmp_path, lambda text: None))
+    count = len(archive.plan(0).packs)
+    for tier, told in ((Tier.BULK, "a bulk retrieval takes within 48 hours"), (Tier.STANDARD, "asked for before")):
+        wish = RetrievalWish(tier, 3, wait=False)
+        assert readable(voice(Output.TABLE), opened, lambda: Retrieval(archive.repository, archive.plan(0)), wish) == 8
+        said = capsys.readouterr().err
+        assert f"{counted(count, 'pack is', 'packs are')} on the way; " in said
+        assert told in said
+        assert ("retrieval takes" in said) == (tier is Tier.BULK)
+    assert len(archive.store.billed) == count
 
 
 def test_prices_of_ones_own(archive, tmp_path, monkeypatch, capsys):

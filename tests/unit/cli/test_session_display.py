@@ -47,8 +47,8 @@ def session(**changed):
     } | changed
 
 
-def test_ids_are_short_in_lists():
-    assert "restore  bf26e9567b54  succeeded" in sessions_table([session()])
+def test_a_list_for_other_programs_has_whole_ids():
+    assert f"restore  {session()['subject']}  succeeded" in sessions_table([session()])
 
 
 def test_a_result_is_told_by_name_and_sizes_once():

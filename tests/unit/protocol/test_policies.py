@@ -122,7 +122,7 @@ def with_tiers(without="", **retention):
         (with_tiers(days=None, keep=1001), "spec.backup.retention.keep: 1001"),
         (with_tiers(without="schedule"), "spec.backup.retention.weekly: there is no schedule"),
         (with_tiers(weekly={"day": "sunday", "at": "01:30"}), "spec.backup.retention.weekly: none of keep"),
-        (with_tiers(weekly={"weeks": 5, "at": "01:30"}), "weekly.day: Field required"),
+        (with_tiers(weekly={"weeks": 5, "at": "01:30"}), "weekly.day is missing"),
         (with_tiers(weekly={"weeks": 5, "day": "sonntag", "at": "01:30"}), "weekly.day"),
         (with_tiers(weekly={"weeks": 5, "day": "sunday"}), "weekly.at: a time of day is needed"),
         (with_tiers(weekly={"weeks": 5, "day": "sunday", "at": "1:30"}), "weekly.at: '1:30' is no time of day"),
@@ -144,7 +144,7 @@ def with_tiers(without="", **retention):
             with_tiers(monthly={"months": 12, "week": "last", "day": "sunday", "at": "02:30"}),
             "monthly.at: 02:30 is not the time of the tier below it: write 01:30, or on_day",
         ),
-        (with_tiers(yearly={"years": 7, "on_day": 31, "at": "22:00"}), "yearly.month: Field required"),
+        (with_tiers(yearly={"years": 7, "on_day": 31, "at": "22:00"}), "yearly.month is missing"),
         (with_tiers(hourly={"keep": 3}), "spec.backup.retention.hourly: nothing has this name"),
     ],
 )
@@ -199,7 +199,7 @@ def test_a_mistyped_field_is_named_with_the_one_that_is_missing():
     document["spec"]["selcet"] = document["spec"].pop("select")
     with pytest.raises(UsageError) as refused:
         read_policy(document)
-    assert "spec.select: Field required" in refused.value.why
+    assert "spec.select is missing" in refused.value.why
     assert "selcet" in refused.value.why
 
 

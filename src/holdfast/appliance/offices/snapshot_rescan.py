@@ -22,6 +22,7 @@ from holdfast.domain.errors import (
     UsageError,
 )
 from holdfast.domain.identifiers import is_region
+from holdfast.domain.numerals import counted
 from holdfast.domain.restore_point import RestorePoint
 from holdfast.protocol.appliance_answers import SnapshotsRescanned
 
@@ -170,7 +171,7 @@ def _sets(
         except HoldfastError as error:
             warnings.append(f"snapshot {one.id} is left out: {error.what}: {error.why}")
     warnings += [
-        f"{count} snapshots are of appliance {maker or 'of no name'}, which may be at work: "
+        f"{counted(count, 'snapshot is', 'snapshots are')} of appliance {maker or 'of no name'}, which may be at work: "
         f"name it as lost when it is no more"
         for maker, count in sorted(others.items())
     ]

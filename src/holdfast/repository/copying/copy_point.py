@@ -22,6 +22,7 @@ from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.passed_over import warnings_in
 from holdfast.repository.sessions.pins import pinned
 from holdfast.repository.sessions.points import PointSummary, load_manifest
 from holdfast.repository.sessions.session import WriterSession, ended_on_failure, open_session
@@ -57,7 +58,7 @@ class Copying:
     vigil: Vigil = NO_VIGIL
     known: KnownChunks = field(default_factory=KnownChunks)
     _readers: dict[str, Readers] = field(default_factory=dict)
-    _warned: dict[str, None] = field(default_factory=dict)
+    _passed_over: dict[str, str] = field(default_factory=dict)
 
     def copy(self, point: PointSummary, progress: Progress) -> CopiedPoint:
         """Copy a point that the target does not have; what an earlier run had stored of it is taken over. Raises what
@@ -92,13 +93,16 @@ class Copying:
 
     def forget_readers(self) -> None:
         """What they know of moved chunks may have passed."""
-        self._warned.update(dict.fromkeys(self.warnings()))
+        for readers in self._readers.values():
+            self._passed_over.update(readers.passed_over())
         self._readers.clear()
 
     def warnings(self) -> tuple[str, ...]:
         """A line for every damaged object of the source for which another copy was read."""
-        lines = (line for readers in self._readers.values() for line in readers.warnings())
-        return tuple({**self._warned, **dict.fromkeys(lines)})
+        found = dict(self._passed_over)
+        for readers in self._readers.values():
+            found |= readers.passed_over()
+        return warnings_in(self.source, found)
 
     def _copy(
         self,

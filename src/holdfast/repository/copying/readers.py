@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.keys.access import TenantAccess
-from holdfast.repository.reading.chunk_reader import ChunkReader, warnings_of
+from holdfast.repository.reading.chunk_reader import ChunkReader, passed_over_by
 from holdfast.repository.reading.index_search import IndexSearch
 
 
@@ -22,6 +22,6 @@ class Readers:
         """Maps of a point that still stands, or of one that does not."""
         return self.maps if stands else self.leftover_maps
 
-    def warnings(self) -> tuple[str, ...]:
-        """A line for every damaged object for which another copy was read."""
-        return warnings_of(self.maps, self.data)
+    def passed_over(self) -> dict[str, str]:
+        """Damaged objects, and why, for which another copy was read."""
+        return passed_over_by(self.maps, self.data)

@@ -27,12 +27,19 @@ class RunProgress:
 
     def advance(self, size_bytes: int) -> None:
         """Passed on, up to the point's size."""
-        step = min(size_bytes, self._left_bytes)
-        self._left_bytes -= step
-        self._listener.advance(step)
+        self._listener.advance(self._step(size_bytes))
+
+    def skip(self, size_bytes: int) -> None:
+        """The same."""
+        self._listener.skip(self._step(size_bytes))
 
     def note(self, text: str) -> None:
         """Passed on, unless it was before."""
         if text not in self._noted:
             self._noted.add(text)
             self._listener.note(text)
+
+    def _step(self, size_bytes: int) -> int:
+        step = min(size_bytes, self._left_bytes)
+        self._left_bytes -= step
+        return step

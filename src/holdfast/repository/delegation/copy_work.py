@@ -15,6 +15,7 @@ from holdfast.repository.delegation.tasks import BackupTask, CopySource
 from holdfast.repository.delegation.worker_side import AllVolumes, Written, write_volumes
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Progress
+from holdfast.repository.reading.passed_over import warnings_of_worker
 from holdfast.repository.sessions.signs_of_life import LivingProgress
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.writing.backup_session import BackupSession
@@ -50,7 +51,7 @@ def run_copy_task(
         result = write_volumes(scratch, task, write, surroundings)
     except ObjectNotFoundError as error:
         raise ChunksMovedError(error.what, why=error.why, cure="prepare the task again") from error
-    return replace(result, warnings=readers.warnings())
+    return replace(result, warnings=warnings_of_worker(readers.passed_over()))
 
 
 def _living(copied: CopySource, source: ObjectStore, progress: Progress, surroundings: Surroundings) -> LivingProgress:

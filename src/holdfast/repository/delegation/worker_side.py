@@ -12,6 +12,7 @@ from holdfast.repository.delegation.tasks import BackupTask, RestoreTask, Volume
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Progress
+from holdfast.repository.reading.passed_over import warnings_of_worker
 from holdfast.repository.reading.restore import restore_to
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.surroundings import Surroundings
@@ -118,11 +119,11 @@ def run_restore_task(
     warnings: list[str] = []
     for order in task.volumes:
         try:
-            facts, said = restore_to(access, order.volume, open_target(order.target), together)
+            facts, passed_over = restore_to(access, order.volume, open_target(order.target), together)
         except ObjectNotFoundError as error:
             raise ChunksMovedError(error.what, why=error.why, cure="prepare the task again") from error
         restored.append(RestoredVolume(order.volume.name, order.volume.size_bytes, facts))
-        warnings += [f"{order.volume.name}: {line}" for line in said]
+        warnings += [f"{order.volume.name}: {line}" for line in warnings_of_worker(passed_over)]
     return RestoreResult(task.session, task.attempt, tuple(restored), counts.snapshot(), tuple(warnings))
 
 
@@ -141,6 +142,10 @@ class AllVolumes:
     def advance(self, size_bytes: int) -> None:
         """So much more of all."""
         self._listener.advance(size_bytes)
+
+    def skip(self, size_bytes: int) -> None:
+        """So much of all was done before."""
+        self._listener.skip(size_bytes)
 
     def note(self, text: str) -> None:
         """Said as it is."""

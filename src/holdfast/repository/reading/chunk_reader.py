@@ -194,10 +194,6 @@ class ChunkReader:
         return ChunkCipher(key, self._keys.repository, pack.pack)
 
 
-def warnings_of(*readers: ChunkReader) -> tuple[str, ...]:
-    """A line for every damaged object that these readers passed over."""
-    passed_over = {key: why for reader in readers for key, why in reader.passed_over.items()}
-    return tuple(
-        f"{key} is damaged ({why}): another copy was read; run `holdfast repository repair`"
-        for key, why in sorted(passed_over.items())
-    )
+def passed_over_by(*readers: ChunkReader) -> dict[str, str]:
+    """Damaged objects, and why, for which any of these readers read another copy."""
+    return {key: why for reader in readers for key, why in reader.passed_over.items()}

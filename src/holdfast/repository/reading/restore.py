@@ -9,6 +9,7 @@ from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
+from holdfast.repository.reading.passed_over import warnings_in
 from holdfast.repository.reading.volume_reader import VolumeReader
 from holdfast.repository.sessions.pins import pinned
 from holdfast.repository.sessions.points import PointSummary, load_manifest
@@ -31,14 +32,16 @@ def restore_volume(
     with pinned(repository, [point.session], progress) as living:
         manifest = load_manifest(repository, point)
         chosen = choose_volume(manifest, volume)
-        facts, warnings = restore_to(repository.access(manifest.tenant), chosen, target, living)
-    return RestoreReport(manifest, chosen, facts, warnings)
+        facts, passed_over = restore_to(repository.access(manifest.tenant), chosen, target, living)
+    return RestoreReport(manifest, chosen, facts, warnings_in(repository, passed_over))
 
 
 def restore_to(
     access: TenantAccess, volume: VolumeMap, target: BlockTarget, progress: Progress
-) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """One volume into a target: its word at the end, and warnings; aborted where anything fails. The caller pins."""
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """One volume into a target: its word at the end, and damaged objects, with why, for which another copy was read;
+    aborted where anything fails. The caller pins.
+    """
     reader = VolumeReader(access, volume)
     finished = False
     try:
@@ -49,7 +52,7 @@ def restore_to(
     finally:
         if not finished:
             target.abort()
-    return facts, reader.warnings()
+    return facts, reader.passed_over()
 
 
 def choose_volume(manifest: Manifest, name: str | None) -> VolumeMap:

@@ -19,7 +19,7 @@ from holdfast.repository.format.places import Located
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.progress import Progress
-from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, plan_ranges, warnings_of
+from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, passed_over_by, plan_ranges
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
 
@@ -48,9 +48,9 @@ class VolumeReader:
         self._maps = ChunkReader(access, CHUNK_TYPE_MAP, search)
         self._data = ChunkReader(access, CHUNK_TYPE_DATA, search)
 
-    def warnings(self) -> tuple[str, ...]:
-        """A line for every damaged object that was passed over so far: another copy was read."""
-        return warnings_of(self._maps, self._data)
+    def passed_over(self) -> dict[str, str]:
+        """Damaged objects, and why, for which another copy was read so far."""
+        return passed_over_by(self._maps, self._data)
 
     def pieces(self) -> Iterator[Piece]:
         """Every stretch that is not zeros, ascending. Raises IntegrityError where the map is damaged."""

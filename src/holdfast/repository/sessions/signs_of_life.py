@@ -64,16 +64,24 @@ class LivingProgress:
     def advance(self, size_bytes: int) -> None:
         """Passed on, with a sign of life where one is due."""
         self._listener.advance(size_bytes)
+        self._sign_if_due()
+
+    def skip(self, size_bytes: int) -> None:
+        """The same."""
+        self._listener.skip(size_bytes)
+        self._sign_if_due()
+
+    def note(self, text: str) -> None:
+        """Passed on."""
+        self._listener.note(text)
+
+    def _sign_if_due(self) -> None:
         hour = hour_of(self._now())
         with self._lock:
             due = hour > self._hour
             self._hour = max(hour, self._hour)
         if due:
             self._say_so(hour)
-
-    def note(self, text: str) -> None:
-        """Passed on."""
-        self._listener.note(text)
 
     def _say_so(self, hour: int) -> None:
         try:

@@ -10,7 +10,7 @@ A place is written in one of these ways:
 import os
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.object_store import ObjectStore
@@ -24,6 +24,8 @@ from holdfast.repository.stores.s3.location import S3Location, parse_s3_location
 from holdfast.signed_http.patience import DEFAULT_POLICY, RetryPolicy
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+# Behind a bucket these are options; behind a folder somebody took it for a bucket.
+_OPTIONS = re.compile(r"\?[a-z_]+=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class DirectoryLocation:
 
     @property
     def canonical(self) -> str:
-        """The one spelling of this place: its absolute path."""
-        return self.path
+        """The one spelling of this place: its absolute path, as a URL where that looks like one with options."""
+        return f"file://{quote(self.path)}" if _OPTIONS.search(self.path) else self.path
 
 
 Location = MemoryLocation | DirectoryLocation | S3Location
@@ -55,7 +57,7 @@ def parse_location(text: str) -> Location:
     """The place that `text` names; raises UsageError. Touches nothing: a directory with a colon is written ./a:b."""
     scheme = _SCHEME.match(text)
     if scheme is None:
-        return _parse_directory(text)
+        return _parse_plain_path(text)
     match scheme.group(1).lower():
         case "memory":
             if text != "memory:":
@@ -107,6 +109,16 @@ def _open_raw(place: Location) -> ObjectStore:
             from holdfast.repository.stores.s3.store import open_s3_store
 
             return open_s3_store(place)
+
+
+def _parse_plain_path(text: str) -> DirectoryLocation:
+    if _OPTIONS.search(text):
+        raise refuse(
+            text,
+            "a directory takes no options; classes, regions and endpoints are of S3",
+            f"leave them out, or write s3://bucket/prefix?…; a folder of that very name is file://{quote(os.path.abspath(text))}",
+        )
+    return _parse_directory(text)
 
 
 def _parse_directory(text: str) -> DirectoryLocation:

@@ -88,7 +88,9 @@ def write_volume(
         if (located and located.id) != (task.before and task.before.id):
             backup.counters.changed_bytes += length
         end = min((task.reference.number + 1) * BLOCK_SIZE_BYTES, source.size_bytes)
-        progress.advance(end - position)
+        resumed_bytes = length if task.resumed is not None else 0
+        progress.skip(resumed_bytes)
+        progress.advance(end - position - resumed_bytes)
         position = end
     progress.advance(source.size_bytes - position)
     root = builder.finish(base_count)

@@ -299,7 +299,7 @@ def test_a_dry_run_says_about_how_much_and_writes_nothing():
         assert estimate.stored_bytes == pytest.approx(copied.stored_bytes, rel=0.1, abs=20_000)
 
 
-class Listener:
+class Listener(Silence):
     """Hears everything; with a clock, an hour goes by with everything that is done."""
 
     def __init__(self, clock: SteppableClock | None = None) -> None:

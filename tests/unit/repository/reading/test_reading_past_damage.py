@@ -8,7 +8,9 @@ from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as pack_form
 from holdfast.repository.format.plan import NO_PLAN
-from holdfast.repository.health.checking.verify import verify_point
+from holdfast.repository.health.checking.verify import VerifyReport, verify_point
+from holdfast.repository.health.repair.quarries import none
+from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import RestoreReport, restore_volume
@@ -46,6 +48,10 @@ class Twice:
         assert target.volume is not None
         return report, target.volume.content
 
+    def verify(self) -> VerifyReport:
+        repository = self.small.open(deterministic_surroundings(9))
+        return verify_point(repository, list_points(repository)[0], Silence())
+
     def damage(self, keys: list[str]) -> None:
         """A bit in every chunk's bytes."""
         for key in keys:
@@ -74,7 +80,16 @@ def test_every_damaged_pack_is_read_past_and_named_once(twice):
     report, content = twice.restore()
     assert content == VOLUME.content
     assert [line.split()[0] for line in report.warnings] == sorted(twice.first)
-    assert all("holdfast repository repair" in line for line in report.warnings)
+    assert all(line.endswith("; run `holdfast repository repair`") for line in report.warnings)
+
+
+def test_after_a_repair_a_collection_is_the_next_step(twice):
+    twice.damage(twice.first)
+    repair(twice.small.open(deterministic_surroundings(4)), none, Silence())
+    for report in (twice.restore()[0], twice.verify()):
+        assert [line.split()[0] for line in report.warnings] == sorted(twice.first)
+        assert all("run `holdfast repository collect-garbage`" in line for line in report.warnings)
+        assert not any("repository repair" in line for line in report.warnings)
 
 
 def test_packs_that_are_cut_short_or_empty_are_read_past(twice):

@@ -37,6 +37,11 @@ from holdfast.testing.object_store_contract import put
         ("s3://bucket?endpoint=http://127.0.0.1:9000/", S3Location("bucket", endpoint="http://127.0.0.1:9000")),
         ("s3://bucket?path_style=true", S3Location("bucket", path_style=True)),
         ("s3://bucket?path_style=false&class=standard", S3Location("bucket", path_style=False)),
+        ("file:///srv/a%3Fclass=archive", DirectoryLocation("/srv/a?class=archive")),
+        ("s3://Old_Bucket/p?path_style=true", S3Location("Old_Bucket", "p", path_style=True)),
+        ("s3://My_bucket?endpoint=http://h:1", S3Location("My_bucket", endpoint="http://h:1")),
+        ("s3://my.bucket-1-s3alias", S3Location("my.bucket-1-s3alias")),
+        ("/srv/what?", DirectoryLocation("/srv/what?")),
         ("s3://bucket/p?storage_class=STANDARD_IA", S3Location("bucket", "p", storage_class="STANDARD_IA")),
     ],
 )
@@ -66,6 +71,9 @@ def test_the_canonical_form_has_one_order():
         "s3://bucket?endpoint=http://169.254.169.254", "s3://bucket?endpoint=http://[fd00:ec2::254]:80",
         "s3://bucket?endpoint=http://2852039166", "s3://bucket?endpoint=http://0xa9fea9fe:80",
         "s3://bucket?endpoint=http://169.254.170.2:80", "s3://bucket?endpoint=http://[fe80::1]",
+        "s3://Bucket/p", "s3://buck_et", "s3://bu..cket", "s3://192.168.5.4", "s3://-bucket", "s3://bucket-", "s3://bu",
+        "s3://" + "b" * 64, "s3://BUCKET?path_style=false", "dir?class=archive&storage_class=GLACIER",
+        "/srv/a?region=x",
         "s3://bucket?endpoint=http://host:99999", "s3://bucket?endpoint=http://[broken",
     ],
 )  # fmt: skip

@@ -104,6 +104,14 @@ def test_what_was_read_is_not_read_again(site):
     assert dead in site.open().ledger.state.open, "nothing says that it is dead"
 
 
+def test_progress_tells_what_was_read_before_from_what_is_read_now(site):
+    site.die()
+    listener = Listener()
+    finished = site.back_up(MemorySource(VOLUME), gone=True, progress=listener)
+    assert listener.skipped_bytes == finished.counters.resumed_bytes > 0
+    assert listener.done_bytes == VOLUME.size_bytes - listener.skipped_bytes
+
+
 def test_a_session_that_is_known_to_be_gone_is_ended(site):
     dead = site.die()
     finished = site.back_up(MemorySource(VOLUME), gone=True)
@@ -246,6 +254,14 @@ def test_a_checkpoint_that_does_not_open_costs_reading_again(what, site):
 class Listener(Silence):
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.done_bytes = 0
+        self.skipped_bytes = 0
+
+    def advance(self, size_bytes: int) -> None:
+        self.done_bytes += size_bytes
+
+    def skip(self, size_bytes: int) -> None:
+        self.skipped_bytes += size_bytes
 
     def note(self, text: str) -> None:
         self.notes.append(text)

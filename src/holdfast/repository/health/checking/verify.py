@@ -7,6 +7,7 @@ from holdfast.domain.errors import IntegrityError
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
+from holdfast.repository.reading.passed_over import warnings_in
 from holdfast.repository.reading.volume_reader import VolumeReader
 from holdfast.repository.sessions.pins import pinned
 from holdfast.repository.sessions.points import PointSummary, load_manifest
@@ -60,12 +61,12 @@ def verify_point(repository: Repository, point: PointSummary, progress: Progress
         manifest = load_manifest(repository, point)
         access = repository.access(manifest.tenant)
         read_bytes = 0
-        warnings: list[str] = []
+        passed_over: dict[str, str] = {}
         for volume in manifest.volumes:
             target = _Verification()
             reader = VolumeReader(access, volume)
             reader.restore(target, living)
-            warnings += reader.warnings()
+            passed_over |= reader.passed_over()
             if target.read_bytes + target.zero_bytes != volume.size_bytes:
                 raise IntegrityError(
                     f"volume {volume.name} of {point.id} was not read to its end",
@@ -74,4 +75,4 @@ def verify_point(repository: Repository, point: PointSummary, progress: Progress
                     objects=(point.key,),
                 )
             read_bytes += target.read_bytes
-    return VerifyReport(len(manifest.volumes), manifest.size_bytes, read_bytes, tuple(dict.fromkeys(warnings)))
+    return VerifyReport(len(manifest.volumes), manifest.size_bytes, read_bytes, warnings_in(repository, passed_over))

@@ -14,7 +14,7 @@ from itertools import islice
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.numerals import counted
-from holdfast.domain.retrieval import ColdData, RetrievalOrder, offered, pause_before_next_look
+from holdfast.domain.retrieval import ColdData, RetrievalOrder, how_long, offered, pause_before_next_look
 from holdfast.repository.object_store import Coldness, ObjectStore
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
@@ -150,14 +150,14 @@ def retrieve(
 
     Raises UsageError for a tier that the archive's class has not, NotFoundError for a point that is no more.
     """
-    terms = offered(order, retrieval.plan.archive_class, "this point")
+    offered(order, retrieval.plan.archive_class, "this point")
     with pinned(repository, retrieval.plan.points, progress) as living:
         asked = retrieval.ask(order)
         if asked:
             progress.note(asked_for(asked, order))
         if pause is not None:
             away = counted(len(retrieval.plan.packs) - len(retrieval.plan.readable), "pack")
-            takes = f"a {order.tier} retrieval takes {terms.takes}"
+            takes = how_long(retrieval.plan.data, order.tier)
             progress.note(f"waiting for {away}; {takes}. To end this and run it again later costs nothing more")
             retrieval.wait(order, living, pause)
     return asked
@@ -183,6 +183,10 @@ class KeepingProgress:
         """Passed on; what goes within hours is kept for a day more."""
         self._listener.advance(size_bytes)
         self._retrieval.keep(self._listener)
+
+    def skip(self, size_bytes: int) -> None:
+        """Passed on."""
+        self._listener.skip(size_bytes)
 
     def note(self, text: str) -> None:
         """Passed on."""

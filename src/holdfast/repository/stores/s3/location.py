@@ -9,8 +9,12 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.stores.location_errors import refuse
 
-# S3's own rule for the names of general-purpose buckets, with the underscore and capitals of other makers' stores.
-_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+# Amazon S3 User Guide, "General purpose bucket naming rules". Beginnings and ends that it reserves are allowed:
+# older buckets have them, and aliases of access points, which stand in a bucket's place.
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_LIKE_AN_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+# The capitals and underscores of other makers' stores, and of buckets made in us-east-1 before 2018: no host name.
+_FOREIGN_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 # Of instances whose network is IPv6 (EC2 User Guide, "Access instance metadata"); the other one is link-local.
 _METADATA_SERVICE = ip_address("fd00:ec2::254")
 _S3_OPTIONS = ("class", "endpoint", "path_style", "region", "storage_class")
@@ -64,7 +68,7 @@ def parse_s3_location(text: str) -> S3Location:
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError as error:
         raise refuse(text, str(error), "write s3://bucket/prefix?name=value&name=value") from error
-    if parts.fragment or not _BUCKET.fullmatch(parts.netloc):
+    if parts.fragment or not _FOREIGN_BUCKET.fullmatch(parts.netloc):
         raise refuse(
             text,
             "no bucket name: 3 to 63 letters, digits, dots and hyphens",
@@ -97,6 +101,8 @@ def _s3_location(text: str, bucket: str, prefix: str, options: dict[str, str]) -
     endpoint = options.get("endpoint")
     if endpoint is not None:
         endpoint = _check_endpoint(endpoint, text)
+    elif not path_style:
+        _check_bucket(bucket, text)
     return S3Location(bucket, prefix, options.get("region"), endpoint, path_style, storage_class, archive_class)
 
 
@@ -117,6 +123,21 @@ def _storage(text: str, options: dict[str, str]) -> tuple[str | None, ArchiveCla
             f"use one of {', '.join(_INSTANT_STORAGE_CLASSES)}; with class=archive {' or '.join(ArchiveClass)}",
         )
     return storage_class, None
+
+
+def _check_bucket(bucket: str, text: str) -> None:
+    """Raises UsageError for a name that no bucket of S3 has whose name is a part of the host's."""
+    why = None
+    if not _BUCKET.fullmatch(bucket):
+        why = "S3 names its buckets with small letters, digits, dots and hyphens"
+    elif ".." in bucket or _LIKE_AN_ADDRESS.fullmatch(bucket):
+        why = "S3 has no bucket with two dots side by side, or named like an IP address"
+    if why is not None:
+        raise refuse(
+            text,
+            why,
+            "check the bucket's name; where another maker's store has such names, add endpoint=… or path_style=true",
+        )
 
 
 def _check_endpoint(endpoint: str, text: str) -> str:
