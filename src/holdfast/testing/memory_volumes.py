@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from holdfast.domain.errors import ConflictError, SourceGoneError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference
@@ -24,9 +25,11 @@ def sample(size_bytes: int) -> bytes:
     return b"".join(blocks)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MemoryVolume:
-    """What a volume holds: whole blocks by number, the last one as long as the volume leaves it; the rest is zeros."""
+    """What a volume holds: whole blocks by number, the last one as long as the volume leaves it; the rest is zeros.
+    Nobody changes `blocks` later.
+    """
 
     size_bytes: int
     blocks: Mapping[int, bytes] = field(default_factory=dict)
@@ -37,12 +40,12 @@ class MemoryVolume:
         pieces = {at // BLOCK_SIZE_BYTES: content[at : at + BLOCK_SIZE_BYTES] for at in _starts(len(content))}
         return cls(len(content), {number: piece for number, piece in pieces.items() if any(piece)})
 
-    @property
+    @cached_property
     def content(self) -> bytes:
         """All bytes; for volumes that fit into memory."""
         return b"".join(self.block(at // BLOCK_SIZE_BYTES) for at in _starts(self.size_bytes))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of its blocks with their numbers, in hex."""
         blocks = sorted(self.blocks.items())

@@ -1,5 +1,6 @@
 """Which object keys are valid: one rule for every store, so that a repository can move from any store to any other."""
 
+import functools
 import re
 
 from holdfast.domain.errors import UsageError
@@ -33,6 +34,7 @@ def is_key(key: str) -> bool:
     return not _fault_of(key)
 
 
+@functools.lru_cache(maxsize=4096)  # the same keys are asked about again and again
 def _fault_of(key: str) -> str:
     if not _PRINTABLE_ASCII.fullmatch(key):
         return "it is empty or holds characters that are not printable ASCII"
