@@ -1,6 +1,7 @@
 """Repositories that are not what they should be: foreign, newer, hostile, half gone. One clear error, nothing lost."""
 
 import dataclasses
+import functools
 import hashlib
 import struct
 import subprocess
@@ -223,27 +224,28 @@ def test_deep_cbor_does_not_take_the_process_down():
     assert done.returncode == 0, done.stderr
 
 
+@functools.cache
 def zstd_frame(size_bytes: int) -> bytes:
-    return zstandard.ZstdCompressor(level=19).compress(bytes(size_bytes))
+    return zstandard.ZstdCompressor().compress(bytes(size_bytes))
 
 
 @pytest.mark.parametrize(
-    ("frame", "plain_length"),
+    ("made", "plain_length"),
     [
-        (zstd_frame(1 << 30), 1000),
-        (zstd_frame(1 << 30), 1 << 30),
-        (zstd_frame(1 << 30), PLAIN_LIMIT_BYTES),
-        (zstd_frame(5000), 4999),
-        (zstd_frame(5000), 5001),
-        (zstd_frame(5000)[:-1], 5000),
-        (zstandard.ZstdCompressor().compressobj().compress(bytes(5000)) + b"", 5000),
-        (b"", 0),
-        (b"garbage", 7),
-        (zstd_frame(PLAIN_LIMIT_BYTES + 1), PLAIN_LIMIT_BYTES + 1),
+        (lambda: zstd_frame(1 << 30), 1000),
+        (lambda: zstd_frame(1 << 30), 1 << 30),
+        (lambda: zstd_frame(1 << 30), PLAIN_LIMIT_BYTES),
+        (lambda: zstd_frame(5000), 4999),
+        (lambda: zstd_frame(5000), 5001),
+        (lambda: zstd_frame(5000)[:-1], 5000),
+        (lambda: zstandard.ZstdCompressor().compressobj().compress(bytes(5000)), 5000),
+        (lambda: b"", 0),
+        (lambda: b"garbage", 7),
+        (lambda: zstd_frame(PLAIN_LIMIT_BYTES + 1), PLAIN_LIMIT_BYTES + 1),
     ],
-    ids=str,
 )
-def test_a_bomb_does_not_go_off(frame, plain_length):
+def test_a_bomb_does_not_go_off(made, plain_length):
+    frame = made()
     tracemalloc.start()
     try:
         assert decompress(ZSTD, frame, plain_length) is None

@@ -18,6 +18,7 @@ from holdfast.repository.sessions.points import list_points
 from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore, Request
 from holdfast.testing.small_repository import restored
+from tests.faults.judged import Judged
 from tests.faults.operations import Attempt, run
 from tests.faults.world import World, world
 
@@ -60,7 +61,7 @@ ROTATING = [
 
 @pytest.mark.parametrize(("first", "second", "with_plan"), [*PAIRS, *UNDER_A_PLAN, *ROTATING])
 def test_two_processes(first, second, with_plan, count_case):
-    world_ = world(with_plan=with_plan)
+    world_, judged = world(with_plan=with_plan), Judged()
     for request in requests_of(first, world_):
         inner = world_.small.copied().store
         one, other, clock = Attempt(), Attempt(), SteppableClock(LATER)
@@ -74,7 +75,8 @@ def test_two_processes(first, second, with_plan, count_case):
             if gave_up:  # only who wants the very point that the other deletes
                 assert second == "delete"
                 assert first in ("restore", "delete")
-            inspect(inner, world_, one, other)
+            if judged.is_new(one.adds, one.removes, other.adds, other.removes, stores=(inner,)):
+                inspect(inner, world_, one, other)
         except BaseException as error:
             error.add_note(f"{second} before {request} of {first}")
             raise

@@ -5,7 +5,6 @@ index runs that say the truth, and another workload that builds upon these resto
 """
 
 import contextlib
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,8 +18,8 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.session import retire
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
-from holdfast.testing.faulty_store import Fault, FaultyStore, Request
-from holdfast.testing.misleading_store import Lie
+from holdfast.testing.faulty_store import FaultyStore
+from tests.faults.judged import Judged
 from tests.faults.test_delegated_crash_points import (
     OLD,
     OLD_CONTENTS,
@@ -55,30 +54,24 @@ def step(run: Run, store: ObjectStore, seed: int) -> None:
     verification(run, store, seed)
 
 
-def told_apart(start: Run, standing: ObjectStore) -> Iterator[tuple[Request, Fault | Lie]]:
-    """Of a request that only reads, a process that dies there leaves what an error leaves."""
-    for request, fault in faults(step, start, standing):
-        if request.kind == "create" or fault not in (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.LOST_ANSWER):
-            yield request, fault
-
-
 def test_verification(count_case):
     scene = instance(with_plan=True)
     start, standing = Run(scene), scene.small.copied().store
     wanted = verification(Run(scene), copy(start, standing), 20)
     assert wanted.opened_packs == wanted.packs > 0
-    for request, fault in told_apart(start, standing):
+    judged = Judged()
+    for request, fault in faults(step, start, standing):
         store, run = copy(start, standing), Run(scene)
         try:
             succeeded = hit(step, run, store, request, fault)
-            if request.kind == "create":
+            if judged.is_new(succeeded, run.session, stores=(store,)):
                 assert points(run, store) == 0
                 other, _result = back_up(scene.open(70, store), scene.disks, OTHER, "another")
                 assert contents(scene.open(71, store), point_of(scene.open(71, store), other.session)) == OLD_CONTENTS
-            again = verification(Run(scene, run.session, 1 if succeeded else 2), store, 80)
-            assert (again.packs, again.chunks, again.damage) == (wanted.packs, wanted.chunks, ())
-            assert scene.open(82, store).ledger.state.pins == {}
-            assert not list(store.list(names.scratch(run.session)))
+                again = verification(Run(scene, run.session, 1 if succeeded else 2), store, 80)
+                assert (again.packs, again.chunks, again.damage) == (wanted.packs, wanted.chunks, ())
+                assert scene.open(82, store).ledger.state.pins == {}
+                assert not list(store.list(names.scratch(run.session)))
         except BaseException as error:
             error.add_note(f"{fault.name} at {request}")
             raise
@@ -110,9 +103,8 @@ def test_somebody_else_works_meanwhile(name, count_case):
     start, standing = Run(scene), scene.small.copied().store
     plain = FaultyStore(copy(start, standing), {})
     step(Run(scene), plain, 20)
+    judged = Judged()
     for request in plain.requests:
-        if request.kind != "create" and request.number % 3:
-            continue
         inner, run = copy(start, standing), Run(scene)
 
         def meanwhile(store: ObjectStore = inner, run: Run = run) -> None:
@@ -121,12 +113,13 @@ def test_somebody_else_works_meanwhile(name, count_case):
         try:
             with contextlib.suppress(NotFoundError) if name == "a deletion" else contextlib.nullcontext():
                 assert verification(run, MeanwhileStore(inner, request.number, meanwhile), 20).damage == ()
-            repository = scene.open(61, inner)
-            finish_reading(repository, run.session, Silence())
-            later, _result = back_up(repository, scene.disks, OTHER, "later")
-            _collections(repository, run)
-            assert contents(repository, point_of(repository, later.session)) == OLD_CONTENTS
-            assert check_repository(repository, 100, Silence()).damage == ()
+            if judged.is_new(run.session, stores=(inner,)):
+                repository = scene.open(61, inner)
+                finish_reading(repository, run.session, Silence())
+                later, _result = back_up(repository, scene.disks, OTHER, "later")
+                _collections(repository, run)
+                assert contents(repository, point_of(repository, later.session)) == OLD_CONTENTS
+                assert check_repository(repository, 100, Silence()).damage == ()
         except BaseException as error:
             error.add_note(f"{name} before {request}")
             raise
