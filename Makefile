@@ -10,6 +10,8 @@ MINUTES   ?= 60
 
 # mkfs and its kin live in sbin, which is not on everyone's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+# Python keeps what it has compiled, or each of the many processes of the tests would compile it again.
+export PYTHONDONTWRITEBYTECODE :=
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -1,76 +1,34 @@
-"""The program as a person runs it: a process, its exit code, what it printed."""
+"""Somebody who runs the program in a folder, with a password and a home of its own."""
 
-import json
 import os
+import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.program import PROGRAM, Outcome, run_here
+
 collect_ignore = [] if os.environ.get("PRODUCT") == "whole" else ["test_demo_stopped.py"]
-
-PROGRAM = [sys.executable, "-m", "holdfast.cli.main"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one run."""
-
-    status: int
-    out: bytes
-    err: str
-
-    @property
-    def text(self) -> str:
-        return self.out.decode()
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-    def failed(self, status: int) -> str:
-        """The standard error of a run that ended with `status`, three lines and nothing on standard output."""
-        assert self.status == status, (self.status, self.err)
-        assert "Traceback" not in self.err
-        assert self.out == b""
-        lines = [line for line in self.err.splitlines() if not line.startswith(("warning:", "note:"))]
-        assert [line.partition(":")[0].strip() for line in lines[-3:]] == ["error", "why", "cure"], self.err
-        assert all(line.partition(":")[2].strip() for line in lines[-3:]), self.err
-        return self.err
 
 
 class Holdfast:
-    """Runs commands in one folder, with a password file and a home of its own."""
+    """Runs commands in one folder, with a password file and a home of its own; `start` makes them processes."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.folder = folder
         self.password_file = folder / "password"
         self.password_file.write_bytes(b"correct horse battery staple\n")
+        # What opens the repository.
+        self.key_file = self.password_file
         self.repository = str(folder / "repository")
         self.environment = {**environment, "HOLDFAST_HOME": str(folder / "home")}
 
-    def run(
-        self,
-        *words: object,
-        data: bytes = b"",
-        environment: Mapping[str, str] | None = None,
-        timeout_seconds: float = 120,
-    ) -> Outcome:
-        done = subprocess.run(
-            [*PROGRAM, *map(str, words)],
-            input=data,
-            check=False,
-            capture_output=True,
-            timeout=timeout_seconds,
-            cwd=self.folder,
-            env={**self.environment, **(environment or {})},
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr.decode())
+    def run(self, *words: object, data: bytes = b"", environment: Mapping[str, str] | None = None) -> Outcome:
+        return run_here(list(map(str, words)), {**self.environment, **(environment or {})}, self.folder, data)
 
     def start(self, *words: object, **more: Any) -> "subprocess.Popen[bytes]":
         """A run that the test watches or interrupts; it must end it."""
@@ -85,16 +43,22 @@ class Holdfast:
 
     @property
     def opening(self) -> list[str]:
-        return ["--repository", self.repository, "--password-file", str(self.password_file)]
+        return ["--repository", self.repository, "--password-file", str(self.key_file)]
 
     def init(self, *words: object) -> Outcome:
+        """Make the repository with the password; what follows opens it with the recovery code: a password takes a
+        quarter of a second each time.
+        """
         done = self.run("repository", "init", self.repository, "--password-file", self.password_file, *words)
         assert done.status == 0, done.err
+        [code] = re.findall(r"HF1-[-A-Z0-9]+", done.text)
+        self.key_file = self.password_file.with_suffix(".recovery")
+        self.key_file.write_text(f"{code}\n")
         return done
 
     def repo(self, verb: str, *words: object) -> Outcome:
         """`repository VERB` on this repository."""
-        return self.run("repository", verb, self.repository, "--password-file", self.password_file, *words)
+        return self.run("repository", verb, self.repository, "--password-file", self.key_file, *words)
 
     def image(self, verb: str, *words: object, data: bytes = b"") -> Outcome:
         """`image VERB` on this repository."""
@@ -133,7 +97,6 @@ def demo_folder(holdfast: Holdfast) -> Path:
 
 @pytest.fixture(scope="session")
 def _template(tmp_path_factory: pytest.TempPathFactory) -> Holdfast:
-    """Made once: Argon2 and a dozen imports are a second each time."""
     made = Holdfast(tmp_path_factory.mktemp("template"), dict(os.environ))
     made.init()
     (made.folder / "disk").write_bytes(patterned([1, 2, 3, 4]))
@@ -146,6 +109,8 @@ def filled(_template: Holdfast, holdfast: Holdfast) -> Holdfast:
     """A repository with one point of workload `w`, whose source is the file `disk`."""
     shutil.copytree(_template.repository, holdfast.repository)
     shutil.copy(_template.folder / "disk", holdfast.folder / "disk")
+    holdfast.key_file = holdfast.folder / _template.key_file.name
+    shutil.copy(_template.key_file, holdfast.key_file)
     return holdfast
 
 

@@ -118,5 +118,5 @@ def test_points_go_into_an_archive_and_out_of_it(cloud, endpoint):
     advance(endpoint, 48 * 3600)
     done = cloud.run(*out)
     assert (done.status, len(done.document["copied"])) == (0, 1), done.err
-    cloud.repository = folder
+    cloud.repository, cloud.key_file = folder, cloud.password_file
     assert cloud.done("restore", "latest:w", "--to", "out")["sha256"] == hashlib.sha256(content).hexdigest()

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from tests.e2e.cli.conftest import Holdfast, Outcome, patterned
+from tests.e2e.cli.conftest import Holdfast, patterned
+from tests.e2e.program import Outcome
 
 KEPT = ("workload", "kind", "tenant", "created", "keep_until", "statistics", "configuration", "size_bytes", "volumes")
 COPIED = {
@@ -25,7 +26,7 @@ def second(holdfast: Holdfast) -> Holdfast:
 
 
 def copy(source: Holdfast, target: Holdfast, *words: object) -> Outcome:
-    files = ("--password-file", source.password_file, "--to-password-file", target.password_file)
+    files = ("--password-file", source.key_file, "--to-password-file", target.key_file)
     return source.run("repository", "copy", source.repository, target.repository, *files, *words)
 
 

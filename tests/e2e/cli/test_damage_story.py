@@ -72,7 +72,7 @@ def test_from_the_first_word_to_the_last(filled):
 
 
 def test_another_repository_heals_a_pack_that_is_gone(filled):
-    other = str(filled.folder / "other")
+    other, filled.key_file = str(filled.folder / "other"), filled.password_file
     keys = ("--to-password-file", filled.password_file)
     assert filled.run("repository", "init", other, "--password-file", filled.password_file).status == 0
     copied = filled.repo("copy", other, *keys)

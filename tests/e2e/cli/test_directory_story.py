@@ -118,6 +118,7 @@ def test_progress_stays_on_standard_error(holdfast):
 
 def test_keys(holdfast):
     code = holdfast.init("--output", "json").document["recovery_code"]
+    holdfast.key_file = holdfast.password_file
     other, recovery = holdfast.folder / "other", holdfast.folder / "code"
     other.write_text("another password\n")
     recovery.write_text(code.lower() + "\n")
@@ -214,6 +215,7 @@ def test_what_is_remembered_is_private_and_replaced_by_init(holdfast):
     os.rename(holdfast.repository, holdfast.folder / "moved")
     holdfast.init()
     assert holdfast.repo("show").status == 0
+    holdfast.key_file = holdfast.password_file
     os.rename(holdfast.repository, holdfast.folder / "second")
     os.rename(holdfast.folder / "moved", holdfast.repository)
     holdfast.repo("show").failed(7)
@@ -246,7 +248,7 @@ def test_read_data_takes_an_optional_share(holdfast, words):
         *words,
         holdfast.repository,
         "--password-file",
-        holdfast.password_file,
+        holdfast.key_file,
         "--output",
         "json",
     )

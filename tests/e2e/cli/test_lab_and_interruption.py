@@ -14,7 +14,8 @@ import boto3
 import pytest
 
 from holdfast.images.file_source import UNSETTLED_SECONDS
-from tests.e2e.cli.conftest import PROGRAM, Holdfast
+from tests.e2e.cli.conftest import Holdfast
+from tests.e2e.program import PROGRAM
 
 BLOCK_BYTES = 512 * 1024
 MIB = 1024 * 1024

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.e2e.cli.conftest import PROGRAM
+from tests.e2e.program import PROGRAM
 
 MIB = 1024 * 1024
 
@@ -31,7 +31,7 @@ def limited(holdfast, file_size_bytes, *words):
 
 
 def test_wrong_password(filled):
-    filled.password_file.write_text("wrong")
+    filled.key_file.write_text("wrong")
     assert "wrong-key" in filled.image("list").failed(5)
 
 
@@ -47,14 +47,14 @@ def test_no_key_for_a_new_repository(holdfast):
 
 @pytest.mark.parametrize(("content", "status"), [(None, 4), (b"", 2), (b"\n", 2), (b"x" * 70_000, 2)])
 def test_password_file_that_is_none(filled, content, status):
-    filled.password_file.unlink()
+    filled.key_file.unlink()
     if content is not None:
-        filled.password_file.write_bytes(content)
+        filled.key_file.write_bytes(content)
     filled.image("list").failed(status)
 
 
 def test_mistyped_recovery_code(filled):
-    filled.password_file.write_text("HF1-" + "-".join(["ABCDE"] * 11))
+    filled.key_file.write_text("HF1-" + "-".join(["ABCDE"] * 11))
     filled.image("list").failed(2)
 
 
@@ -245,7 +245,7 @@ def test_missing_extra_is_named(holdfast):
 
 
 def test_debug_shows_where(filled):
-    filled.password_file.write_text("wrong")
+    filled.key_file.write_text("wrong")
     done = filled.image("list", "--debug")
     assert done.status == 5
     assert "Traceback" in done.err

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from holdfast import __version__
-from tests.e2e.cli.conftest import PROGRAM
+from tests.e2e.program import PROGRAM
 
 HEAVY = ["boto3", "botocore", "cryptography", "moto", "numpy", "pycurl", "pydantic", "rich", "zstandard"]
 HELP_CPU_SECONDS = 0.3

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from tests.e2e.cli.conftest import PROGRAM
+from tests.e2e.program import PROGRAM
 
 
 class Terminal:

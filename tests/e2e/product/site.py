@@ -2,7 +2,6 @@
 
 import ctypes
 import hashlib
-import io
 import json
 import os
 import signal
@@ -12,18 +11,17 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
-from contextlib import chdir, closing, redirect_stderr, redirect_stdout
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 
-from holdfast.cli.main import run
 from holdfast.lab.actors import REGION, Administrator, credentials
 from holdfast.lab.process import start_lab
 from holdfast.rest.client.server import HoldfastClient
-from tests.e2e.cli.conftest import PROGRAM, Outcome
+from tests.e2e.program import PROGRAM, Outcome, run_here
 
 HURRIED = [sys.executable, "-m", "tests.e2e.product.hurried_appliance"]
 ROOT = Path(__file__).resolve().parents[3]
@@ -255,14 +253,13 @@ class Site:
         return content_of(Path(self.lab_route("GET", f"volumes/{volume}")["path"]))
 
     def census(self) -> dict[str, list[str]]:
-        """What exists now, by kind; buckets are left out."""
-        accounts = self.lab_route("GET", "census")
-        return {
-            kind: found
-            for account in accounts.values()
-            for kind, found in account.items()
-            if found and kind != "buckets"
-        }
+        """What exists now in all accounts, by kind; buckets are left out."""
+        found: dict[str, list[str]] = {}
+        for account in self.lab_route("GET", "census").values():
+            for kind, ids in account.items():
+                if ids and kind != "buckets":
+                    found.setdefault(kind, []).extend(ids)
+        return {kind: sorted(ids) for kind, ids in found.items()}
 
     def lab_states(self) -> set[str]:
         """The states that instances are in."""
@@ -286,23 +283,6 @@ class Site:
         request = urllib.request.Request(f"{self.lab.endpoint}/_lab/{path}", data, method=method)
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
-
-
-def run_here(arguments: list[str], environment: Mapping[str, str], folder: Path) -> Outcome:
-    """A command in this process: to start Python for each would be half of the time that these tests take."""
-    raw, err = io.BytesIO(), io.StringIO()
-    out = io.TextIOWrapper(raw, "utf-8", write_through=True)
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(environment)
-    try:
-        with chdir(folder), redirect_stdout(out), redirect_stderr(err):
-            status = run(arguments)
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-    out.flush()
-    return Outcome(status, raw.getvalue(), err.getvalue())
 
 
 def content_of(path: Path) -> str:
