@@ -35,10 +35,10 @@ def assert_nothing_left(site: SimulatedSite) -> None:
     """No worker, no scratch, no snapshot that nothing names, no point without its snapshots, no open ledger row."""
     assert site.cloud.count("instance", "role", "queue", "volume", "image") == 0
     assert snapshots(site) == named_snapshots(site)
-    assert site.repository.open_scratch() == []
-    assert site.repository.pins == {}
-    images = {point.id for point in points(site, "image-backup")}
-    assert images == set(site.repository.points_by_id)
+    for name, repository in site.repositories.items():
+        assert (repository.open_scratch(), repository.pins) == ([], {}), name
+        listed = {point.id for point in points(site) if point.repository == name}
+        assert listed == set(repository.points_by_id), name
     assert {row.object_id for row in site.records.ledger.open_rows()} == snapshots(site)
     assert site.records.open_backups.all() == []
     assert site.records.sessions.unfinished() == []

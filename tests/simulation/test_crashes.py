@@ -7,6 +7,7 @@ import pytest
 from holdfast.appliance.upkeep.expiry import Expiry
 from holdfast.appliance.upkeep.scheduler import Scheduler
 from holdfast.domain.policy import (
+    ArchiveTarget,
     BackupTarget,
     MonthlyTier,
     Retention,
@@ -123,6 +124,41 @@ def test_letting_a_point_go_survives_death_at_any_boundary(number):
     let_go(site, None)
     assert_consistent(site)
     assert [point.flags for point in points(site)] == [("M",)]
+
+
+def to_be_archived(site: SimulatedSite) -> None:
+    """One of two instances has an archive already."""
+    quickly(site)
+    site.add_archive()
+    target = ArchiveTarget("cold", monthly=MonthlyTier(months=12, on_day=2, at="12:00"))
+    site.policy(snapshot=None, backup=BackupTarget("vault", Retention(2), Schedule("0 12 * * *")), archive=target)
+    site.cloud.add_instance("web-1")
+    site.run_policy("web", "backup")
+    archive_it(site, None)
+    site.cloud.add_instance("web-2")
+    site.run_policy("web", "backup")
+
+
+def archive_it(site: SimulatedSite, boundary: Callable[[int, str], None] | None) -> object:
+    return site.run(lambda appliance: appliance.service.run_policy("web", ("archive",)), boundary)
+
+
+ARCHIVE_BOUNDARIES = boundaries_of(to_be_archived, archive_it)
+
+
+@pytest.mark.parametrize("number", range(1, ARCHIVE_BOUNDARIES + 1))
+def test_an_archive_survives_death_at_any_boundary(number):
+    site = SimulatedSite()
+    to_be_archived(site)
+    before = len(points(site, "archive"))
+    archive_it(site, dying_at(number))
+    assert site.last.engine.dead
+    recover(site)
+    assert_consistent(site)
+    newest = {one.workload.id: one.id for one in points(site, "image-backup")}
+    copied = {one.workload.id: one.copy_of for one in points(site, "archive")}
+    assert copied == newest
+    assert len(points(site, "archive")) == before + len(newest)
 
 
 BACKUP_BOUNDARIES = boundaries_of(backed_up_before, run_policy)

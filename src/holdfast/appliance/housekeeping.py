@@ -11,6 +11,7 @@ from holdfast.appliance.desk.workflows import Workflows
 from holdfast.appliance.service import ApplianceService
 from holdfast.appliance.sessions.lanes import Limits, set_limits, set_repository_limit
 from holdfast.appliance.surface import Surface
+from holdfast.appliance.upkeep.archive_clock import ArchiveClock
 from holdfast.appliance.upkeep.collection_clock import CollectionClock, CollectionRhythm
 from holdfast.appliance.upkeep.expiry import Expiry
 from holdfast.appliance.upkeep.health_checks import HealthChecks
@@ -42,8 +43,8 @@ class Rhythm:
 
 
 class Housekeeping:
-    """Scheduler, health checks, event pump, recovery of sessions, settlement of backups, reaper, expiry of points,
-    pruning, collections of garbage.
+    """Scheduler, health checks, archives, event pump, recovery of sessions, settlement of backups, reaper, expiry of
+    points, pruning, collections of garbage.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Housekeeping:
         self._rhythm = rhythm if rhythm is not None else Rhythm()
         self._scheduler = Scheduler(surface, workflows.book, partial(service.start_run, trigger=TRIGGER))
         self._health_checks = HealthChecks(surface, workflows.book, service.start_health_check)
+        self._archives = ArchiveClock(surface, workflows.book, service.start_archive, self._scheduler.owes)
         self._expiry = Expiry(surface, workflows)
         self._collections = CollectionClock(surface, service.start_collection, self._rhythm.collections)
         self._stop = threading.Event()
@@ -76,6 +78,7 @@ class Housekeeping:
             set_repository_limit(engine, repository)
         self._begin("scheduler", self._scheduler.tick, rhythm.schedule_seconds)
         self._begin("health checks", self._health_checks.tick, rhythm.schedule_seconds)
+        self._begin("archives", self._archives.tick, rhythm.schedule_seconds)
         self._begin("recovery", self._recovery.sweep, rhythm.recovery_seconds)
         self._begin("settlement", self._settle, rhythm.settle_seconds)
         self._begin("reaper", self._reap, rhythm.reaper_seconds)

@@ -9,7 +9,7 @@ import typer
 from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import short_time
-from holdfast.cli.retention_words import flag_words, kept_words, short_words
+from holdfast.cli.retention_words import archive_words, flag_words, kept_words, short_archive_words, short_words
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, query
 from holdfast.cli.session_display import finish
 from holdfast.cli.tables import facts_table, rows_table
@@ -80,10 +80,11 @@ def list_(
             ", ".join(one["policy"]["regions"]),
             _target(one["policy"]["snapshot"]),
             _target(one["policy"]["backup"]),
+            None if one["policy"]["archive"] is None else short_archive_words(one["policy"]["archive"]),
         )
         for one in found
     ]
-    headings = ("POLICY", "STATE", "ACCOUNT", "REGIONS", "SNAPSHOTS", "BACKUPS")
+    headings = ("POLICY", "STATE", "ACCOUNT", "REGIONS", "SNAPSHOTS", "BACKUPS", "ARCHIVES")
     voice.document({"policies": found}, lambda: rows_table(headings, rows))
     return voice.status
 
@@ -115,11 +116,14 @@ def show(
         "changed": changed,
         "snapshots": _target(policy["snapshot"]),
         "backups": _target(policy["backup"]),
+        "archives": None if policy["archive"] is None else short_archive_words(policy["archive"]),
         "health checks": None if policy["health_check"] is None else _when(policy["health_check"]["schedule"]),
     }
     flags = {} if policy["backup"] is None else flag_words(policy["backup"])
+    archive_flags = {} if policy["archive"] is None else archive_words(policy["archive"])
     facts |= {f"flag {flag}": words for flag, words in flags.items()}
-    voice.document({**stored, "flags": flags}, lambda: facts_table(facts))
+    facts |= {f"archives {flag}": words for flag, words in archive_flags.items()}
+    voice.document({**stored, "flags": flags, "archive_flags": archive_flags}, lambda: facts_table(facts))
     return voice.status
 
 
@@ -157,7 +161,9 @@ def run(
     name: NameArgument,
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", metavar="TARGET", help="snapshot or backup; may be given twice. Else all it has."),
+        typer.Option(
+            "--target", metavar="TARGET", help="snapshot, backup (both may be given) or archive. Else all but that."
+        ),
     ] = None,
     no_wait: NoWaitOption = False,
     appliance: ApplianceOption = None,

@@ -162,6 +162,17 @@ class BackupTarget:
     compression: str = "default"
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveTarget:
+    """Copies of the newest image backups into a repository of class archive, once a month, once a year, or both: each
+    stays there as the tiers say that it was made for (E16).
+    """
+
+    repository: str
+    monthly: MonthlyTier | None = None
+    yearly: YearlyTier | None = None
+
+
 class WorkerMode(StrEnum):
     """Where data is moved: on a temporary instance, or in a process beside the appliance."""
 
@@ -202,8 +213,14 @@ class Ec2Policy:
     priority: int = 100
     snapshot: SnapshotTarget | None = None
     backup: BackupTarget | None = None
+    archive: ArchiveTarget | None = None
     health_check: HealthCheck | None = None
     worker: WorkerChoice = WorkerChoice()
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """Those that it names."""
+        return tuple(target.repository for target in (self.backup, self.archive) if target is not None)
 
     def choose(self, found: Iterable[FoundInstance]) -> list[FoundInstance]:
         """The instances of `found` that this policy means, by region and id; exclusions win."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from holdfast.domain.errors import UsageError
 from holdfast.domain.identifiers import checked_name, is_instance_id, is_region, is_volume_id
 from holdfast.domain.policy import CUSTOM_TAG_LIMIT, Ec2Policy
-from holdfast.domain.retention_rules import LARGEST_KEEP, retention_complaints
+from holdfast.domain.retention_rules import LARGEST_KEEP, archive_complaints, retention_complaints
 
 LARGEST_PRIORITY = 10_000
 DESCRIPTION_LIMIT = 255
@@ -73,6 +73,8 @@ def _targets(policy: Ec2Policy) -> Iterator[str]:
             yield f"spec.backup.compression: {backup.compression!r} is none of {', '.join(COMPRESSIONS)}"
         if not backup.repository:
             yield "spec.backup.repository: a name is needed"
+    if policy.archive is not None:
+        yield from archive_complaints(policy.archive, backup)
     if policy.health_check is not None and backup is None:
         yield "spec.health_check: there is no spec.backup whose points it could read"
 

@@ -71,8 +71,17 @@ def flags_at(latest: Mapping[Flag, datetime | None], since: datetime, *, beside:
     when the run of the point before began: the first point after a tier's moment bears its flag, so that none is lost
     where a run failed or was left out. A point that is made `beside` the schedule does not bear the schedule's own.
     """
-    owed = tuple(flag for flag, moment in latest.items() if moment is not None and moment > since)
+    owed = _owed(latest, since)
     return owed if beside and owed else (Flag.DAILY, *owed)
+
+
+def archive_flags_at(latest: Mapping[Flag, datetime | None], since: datetime) -> tuple[Flag, ...]:
+    """The same of an archive. One that no tier owes was asked for by a person: it stays as the most frequent tier's."""
+    return _owed(latest, since) or tuple(latest)[:1]
+
+
+def _owed(latest: Mapping[Flag, datetime | None], since: datetime) -> tuple[Flag, ...]:
+    return tuple(flag for flag, moment in latest.items() if moment is not None and moment > since)
 
 
 def expires_at(limit: Limit, moment: datetime, zone: tzinfo) -> datetime | None:

@@ -20,6 +20,7 @@ class SessionKind(StrEnum):
     RESTORE = "restore"
     DELETE_POINT = "delete-point"
     VERIFY = "verify"
+    ARCHIVE = "archive"
     COLLECT_GARBAGE = "collect-garbage"
     LOOK_FOR_GARBAGE = "look-for-garbage"
     INSTALL = "install"

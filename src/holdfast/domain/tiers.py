@@ -1,14 +1,16 @@
 """The tiers of a retention: which moments of a schedule have a use beyond the schedule's own (E15).
 
 A harmonized tier makes nothing: it re-uses the point that the schedule makes at its moment. A tier `on_day` has moments
-of its own, and a point is made for it.
+of its own, and a point is made for it. Of an archive each tier has moments at which the newest backup is copied (E16).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.policy import (
+    ArchiveTarget,
     BackupTarget,
+    Ec2Policy,
     Limit,
     Month,
     MonthlyTier,
@@ -24,6 +26,7 @@ from holdfast.domain.restore_point import Flag
 _DAYS_OF_FEBRUARY, _SHORT_MONTHS = 29, (4, 6, 9, 11)
 _WEEKDAYS = {day: number for number, day in enumerate(Weekday, 1)}
 _MONTHS = {month: number for number, month in enumerate(Month, 1)}
+Tiers = Mapping[Flag, WeeklyTier | MonthlyTier]
 _WEEKS = {week: "L" if week == Week.LAST else f"#{number}" for number, week in enumerate(Week, 1)}
 
 
@@ -47,16 +50,22 @@ def tiers_of(retention: Retention) -> dict[Flag, WeeklyTier | MonthlyTier]:
     return {flag: tier for flag, tier in named if tier is not None}
 
 
+def archive_tiers(target: ArchiveTarget) -> dict[Flag, MonthlyTier]:
+    """Those of an archive, which are all its limits."""
+    named = ((Flag.MONTHLY, target.monthly), (Flag.YEARLY, target.yearly))
+    return {flag: tier for flag, tier in named if tier is not None}
+
+
 def is_harmonized(tier: WeeklyTier | MonthlyTier) -> bool:
     """Whether it re-uses what the schedule makes."""
     return isinstance(tier, WeeklyTier) or tier.on_day is None
 
 
-def times_of(retention: Retention) -> dict[Flag, str | None]:
+def times_of(tiers: Tiers) -> dict[Flag, str | None]:
     """The time of day of each tier: its own, else that of the next lower one that is harmonized."""
     times: dict[Flag, str | None] = {}
     inherited: str | None = None
-    for flag, tier in tiers_of(retention).items():
+    for flag, tier in tiers.items():
         times[flag] = tier.at or (inherited if is_harmonized(tier) else None)
         if is_harmonized(tier):
             inherited = times[flag]
@@ -65,13 +74,23 @@ def times_of(retention: Retention) -> dict[Flag, str | None]:
 
 def moments_of(target: BackupTarget) -> tuple[TierMoments, ...]:
     """When the tiers of a target fall due, in the time zone of its schedule; none without a schedule."""
-    if target.schedule is None:
+    return _moments(tiers_of(target.retention), target.schedule)
+
+
+def archive_moments(policy: Ec2Policy) -> tuple[TierMoments, ...]:
+    """The same of a policy's archive, in the time zone of the backups that are copied."""
+    if policy.archive is None or policy.backup is None:
         return ()
-    times: Mapping[Flag, str | None] = times_of(target.retention)
-    found = []
-    for flag, tier in tiers_of(target.retention).items():
+    return _moments(archive_tiers(policy.archive), policy.backup.schedule)
+
+
+def _moments(tiers: Tiers, schedule: Schedule | None) -> tuple[TierMoments, ...]:
+    if schedule is None:
+        return ()
+    times, found = times_of(tiers), list[TierMoments]()
+    for flag, tier in tiers.items():
         hour, minute = (int(part) for part in (times[flag] or "00:00").split(":"))
-        schedules = tuple(Schedule(f"{minute} {hour} {days}", target.schedule.time_zone) for days in _days(tier))
+        schedules = tuple(Schedule(f"{minute} {hour} {days}", schedule.time_zone) for days in _days(tier))
         found.append(TierMoments(flag, schedules, is_harmonized(tier)))
     return tuple(found)
 

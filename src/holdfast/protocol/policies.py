@@ -14,6 +14,7 @@ import yaml
 
 from holdfast.domain.errors import UsageError
 from holdfast.domain.policy import (
+    ArchiveTarget,
     BackupTarget,
     Ec2Policy,
     Exclusion,
@@ -51,6 +52,7 @@ class Spec:
     exclude: Exclusion = _NOTHING
     snapshot: SnapshotTarget | None = None
     backup: BackupTarget | None = None
+    archive: ArchiveTarget | None = None
     health_check: HealthCheck | None = None
     worker: WorkerChoice = _ANY_WORKER
 
@@ -113,6 +115,7 @@ def read_policy(document: Mapping[str, Any]) -> Ec2Policy:
         priority=spec.priority,
         snapshot=spec.snapshot,
         backup=spec.backup,
+        archive=spec.archive,
         health_check=spec.health_check,
         worker=spec.worker,
     )
@@ -127,7 +130,7 @@ def policy_document(policy: Ec2Policy) -> dict[str, Any]:
     if description := fields.pop("description"):
         metadata["description"] = description
     spec = {"account": policy.account, "regions": list(policy.regions)}
-    for name in ("priority", "select", "exclude", "snapshot", "backup", "health_check", "worker"):
+    for name in ("priority", "select", "exclude", "snapshot", "backup", "archive", "health_check", "worker"):
         kept = _without_defaults(fields[name], _DEFAULTS.get(name))
         if kept is not None:
             spec[name] = kept
@@ -173,6 +176,7 @@ _DEFAULTS: dict[str, Any] = {
     "worker": to_document(WorkerChoice()),
     "snapshot": {"copy_tags": True, "tags": {}, "schedule": None},
     "backup": {"compression": "default", "schedule": None},
+    "archive": {"monthly": None, "yearly": None},
     "health_check": {},
 }
 
@@ -183,8 +187,9 @@ def _without_defaults(value: Any, default: Any) -> Any:
     if not isinstance(value, dict) or not isinstance(default, dict):
         return value
     kept = {name: part for name, part in value.items() if name not in default or part != default[name]}
-    if "retention" in kept:
-        kept["retention"] = _given(kept["retention"])
+    for name in ("retention", "monthly", "yearly"):
+        if name in kept:
+            kept[name] = _given(kept[name])
     if isinstance(kept.get("schedule"), dict) and kept["schedule"].get("time_zone") == Schedule("").time_zone:
         kept["schedule"] = {"cron": kept["schedule"]["cron"]}
     return kept

@@ -47,7 +47,9 @@ class Replay:
         self.points: dict[str, RestorePoint] = {}
 
     def run(self, *, beside: bool = False) -> None:
-        flags = flags_at(latest_tiers(self.target, self.run_before, self.now), self.run_before, beside=beside)
+        flags = flags_at(
+            latest_tiers(moments_of(self.target), self.run_before, self.now), self.run_before, beside=beside
+        )
         name = self.now.astimezone(zone_of(self.target)).strftime("%a %d %b %H:%M")
         self.points[name] = RestorePoint(
             name, PointKind.IMAGE_BACKUP, WORKLOAD, "web", self.now, 1, flags=flags, as_of=self.now
@@ -272,6 +274,6 @@ def with_backup(target: BackupTarget) -> Ec2Policy:
 
 def test_without_a_schedule_there_are_no_moments():
     target = BackupTarget("vault", Retention(days=3, weekly=MONDAY_AT_7))
-    assert latest_tiers(target, at("2026-01-01 00:00"), at("2027-01-01 00:00")) == {}
+    assert latest_tiers(moments_of(target), at("2026-01-01 00:00"), at("2027-01-01 00:00")) == {}
     assert limits_of(target.retention) == {"D": target.retention, "W": MONDAY_AT_7}
     assert zone_of(target).key == "UTC"

@@ -1,7 +1,17 @@
 """How long restore points stay, in words."""
 
-from holdfast.cli.retention_words import flag_words, kept_words, short_words
-from holdfast.domain.policy import BackupTarget, Month, MonthlyTier, Retention, Week, Weekday, WeeklyTier, YearlyTier
+from holdfast.cli.retention_words import archive_words, flag_words, kept_words, short_archive_words, short_words
+from holdfast.domain.policy import (
+    ArchiveTarget,
+    BackupTarget,
+    Month,
+    MonthlyTier,
+    Retention,
+    Week,
+    Weekday,
+    WeeklyTier,
+    YearlyTier,
+)
 from holdfast.protocol.encoding import to_document
 
 
@@ -33,3 +43,15 @@ def test_days_of_their_own_and_of_one_month():
     words = flag_words(to_document(BackupTarget("vault", Retention(keep=2, monthly=monthly, yearly=yearly))))
     assert words["M"] == "a point of its own on day 31 of each month at 22:00, 3 months"
     assert words["Y"] == "first monday of may at 03:00, 3 years"
+
+
+def test_an_archive_says_where_when_and_how_long():
+    monthly = MonthlyTier(months=12, week=Week.LAST, day=Weekday.SUNDAY, at="23:00")
+    archive = to_document(
+        ArchiveTarget("cold", monthly, YearlyTier(years=7, on_day=31, month=Month.DECEMBER, at="23:30"))
+    )
+    assert short_archive_words(archive) == "into cold, M 12 months, Y 7 years"
+    assert archive_words(archive) == {
+        "M": "last sunday at 23:00, 12 months",
+        "Y": "a copy on day 31 of december at 23:30, 7 years",
+    }

@@ -154,6 +154,69 @@ def test_a_retention_that_contradicts_itself_is_refused(document, told):
     assert told in refused.value.why
 
 
+ARCHIVE = """
+repository: cold
+monthly: {months: 12, week: last, day: sunday, at: "23:00"}
+yearly: {years: 7, month: december, on_day: 31, at: "23:30"}
+"""
+
+
+def archived(backup=None, without="", **archive):
+    document = yaml.safe_load(ARCHIVE) | archive
+    standard = {"repository": "vault", "schedule": {"cron": "30 1 * * *"}, "retention": {"keep": 30}}
+    parts = {name: part for name, part in document.items() if name not in without.split()}
+    return changed(backup=standard if backup is None else backup, archive=parts)
+
+
+def test_an_archive_arrives_and_comes_back():
+    for document in (archived(), archived(without="monthly")):
+        policy = read_policy(document)
+        assert policy.archive is not None
+        assert isinstance(policy.archive.yearly, YearlyTier)
+        assert policy.repositories == ("vault", "cold")
+        assert policy_document(policy) == document
+        assert read_policy(yaml.safe_load(policy_text(policy))) == policy
+
+
+BY_HAND = {"repository": "vault", "retention": {"keep": 30}}
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        (changed(archive=yaml.safe_load(ARCHIVE)), "spec.archive: there is no spec.backup whose points it could copy"),
+        (archived(backup=BY_HAND), "spec.archive: nothing is made that it could copy by itself"),
+        (archived(repository="vault"), "spec.archive.repository: vault is where the backups are"),
+        (archived(repository=""), "spec.archive.repository: a name is needed"),
+        (archived(without="monthly yearly"), "spec.archive: how often is not said: write monthly, yearly, or both"),
+        (
+            archived(backup=yaml.safe_load(TIERS)),
+            "spec.archive.monthly: spec.backup.retention.monthly keeps the same in the other repository",
+        ),
+        (
+            archived(backup=yaml.safe_load(TIERS), without="monthly"),
+            "spec.archive.yearly: spec.backup.retention.yearly",
+        ),
+        (archived(weekly={"weeks": 5, "day": "sunday"}), "spec.archive.weekly: nothing has this name"),
+        (archived(monthly={"week": "last", "day": "sunday", "at": "23:00"}), "spec.archive.monthly: none of keep"),
+        (archived(monthly={"months": 12, "at": "23:00"}), "spec.archive.monthly: which day is meant is not said"),
+        (archived(monthly={"months": 12, "on_day": 2}), "spec.archive.monthly.at: a time of day is needed"),
+        (
+            archived(yearly={"days": 300, "month": "may", "on_day": 2, "at": "23:00"}),
+            "spec.archive.yearly.days: 300 is no longer than monthly keeps",
+        ),
+        (
+            archived(yearly={"years": 7, "month": "may", "week": "first", "day": "monday", "at": "01:00"}),
+            "spec.archive.yearly.at: 01:00 is not the time of the tier below it: write 23:00, or on_day",
+        ),
+    ],
+)
+def test_an_archive_that_does_not_fit_is_refused(document, told):
+    with pytest.raises(UsageError) as refused:
+        read_policy(document)
+    assert told in refused.value.why
+
+
 def test_the_least_document_is_canonical():
     assert policy_document(read_policy(LEAST)) == LEAST
     assert read_policy(parse_policy(json.dumps(LEAST))) == read_policy(LEAST)

@@ -9,6 +9,7 @@ from holdfast.appliance.policies.task_order import TaskOrder, order_of
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.sessions.lanes import repository_lane, snapshot_lane, worker_lane
+from holdfast.appliance.sessions.rounds import Rounds, turn_of
 from holdfast.appliance.surface import Surface, derived_id
 from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.numerals import counted
@@ -17,8 +18,6 @@ from holdfast.domain.workload import FoundInstance, Workload, WorkloadKind
 
 POLICY_RUN, INSTANCE_TASK, REPOSITORY_TURN = "policy-run", "instance-task", "repository-turn"
 SNAPSHOT_COPY = "snapshot-copy"
-# Records say when a task has ended; that its workflow broke off, only the engine can say.
-_ENGINE_ASKED_EVERY = 30
 
 
 class PolicyRun:
@@ -30,23 +29,24 @@ class PolicyRun:
         self._retention = retention
         self._settlement = settlement
         self._discovery = Discovery(surface)
+        self._rounds = Rounds(surface, book)
 
     async def run(self, step: Step, session_id: str) -> None:
         """The session, to its end."""
         try:
             tasks = await step(self.select, session_id)
             await step(self.start_tasks, session_id, tasks)
-            await step(self.until_ended, tasks)
+            await step(self._rounds.until_ended, tasks)
             await step(self.retain, session_id)
         except HoldfastError as error:
-            await step(self.end, session_id, error)
+            await step(self._rounds.end, session_id, error)
             return
-        await step(self.end, session_id, None)
+        await step(self._rounds.end, session_id, None)
 
     async def take_turn(self, step: Step, task_id: str) -> None:
         """Hold a turn of the repository as long as the task lasts; within it the task waits for a worker's place."""
         await step(self.start_within_turn, task_id)
-        await step(self.until_ended, [task_id], True)
+        await step(self._rounds.until_ended, [task_id], True)
 
     def select(self, session_id: str) -> list[str]:
         """Open the session's tasks; the ids of those that are to be done."""
@@ -75,7 +75,7 @@ class PolicyRun:
                 continue
             if order.backs_up and order.policy.backup is not None:
                 lane = repository_lane(order.policy.backup.repository)
-                engine.start(REPOSITORY_TURN, _turn_of(task_id), (task_id,), lane)
+                engine.start(REPOSITORY_TURN, turn_of(task_id), (task_id,), lane)
             else:
                 lane = snapshot_lane(task.workload.account, task.workload.region)
                 workflow = INSTANCE_TASK if order.destination is None else SNAPSHOT_COPY
@@ -89,17 +89,6 @@ class PolicyRun:
             lane = worker_lane(mode, task.workload.region)
             self._surface.engine().start(INSTANCE_TASK, task_id, (task_id,), lane)
 
-    async def until_ended(self, tasks: list[str], in_turn: bool = False) -> None:
-        """Until each task has ended; one whose workflow is no more is not waited for. `in_turn`: the turn of the task
-        asks, and must not wait for itself.
-        """
-        surroundings, polls, left = self._surface.surroundings, 0, list(tasks)
-        while left:
-            polls += 1
-            left = await surroundings.aside(self._unended, left, polls % _ENGINE_ASKED_EVERY == 0, in_turn)
-            if left:
-                await surroundings.sleep(self._surface.patience.turn_poll_seconds)
-
     def retain(self, session_id: str) -> None:
         """Keep as many points as the policy says now: it may have been changed since the run began, or be gone."""
         order = self._order(session_id)
@@ -110,26 +99,6 @@ class PolicyRun:
         except NotFoundError:
             return
         self._retention.apply(stored, session_id)
-
-    def end(self, session_id: str, error: HoldfastError | None) -> None:
-        """The session has ended."""
-        for task in self._surface.records.sessions.tasks(session_id):
-            if not task.state.final:
-                self._book.end_task(task.id, error or _defect(task))
-        self._book.end(session_id, error)
-
-    def _unended(self, left: list[str], asks_engine: bool, in_turn: bool) -> list[str]:
-        sessions, engine = self._surface.records.sessions, self._surface.engine()
-        first = sessions.task(left[0])
-        states = {first.id: first.state}
-        if len(left) > 1:
-            states |= {task.id: task.state for task in sessions.tasks(first.session_id)}
-        return [
-            task_id
-            for task_id in left
-            if not states[task_id].final
-            and (not asks_engine or engine.running(task_id) or (not in_turn and engine.running(_turn_of(task_id))))
-        ]
 
     def _order(self, session_id: str) -> TaskOrder:
         return order_of(self._surface.records.sessions.details(session_id))
@@ -164,10 +133,6 @@ class PolicyRun:
         return tasks
 
 
-def _turn_of(task_id: str) -> str:
-    return f"{task_id}-turn"
-
-
 def _nothing(order: TaskOrder) -> ItemError:
     policy = order.policy
     where = f"in {', '.join(policy.regions)} of account {policy.account}"
@@ -185,12 +150,4 @@ def _nothing(order: TaskOrder) -> ItemError:
             why=f"no instance {where} is selected and not excluded",
             cure="look at spec.select and spec.exclude, or at the tags of the instances",
         )
-    )
-
-
-def _defect(task: Task) -> HoldfastError:
-    return HoldfastError(
-        f"the task of {task.workload.id} was broken off",
-        why="the appliance met a defect of its own; its log has the details",
-        cure="report it, and run the policy again",
     )

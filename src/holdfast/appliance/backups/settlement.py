@@ -84,7 +84,9 @@ class Settlement:
             return None
         tenant = self._surface.tenant(backup.workload.account)
         with self._surface.repositories.open(backup.repository) as repository:
-            if repository.abandon(backup.work) is None:
+            stands = repository.abandon(backup.work) is not None
+            self._unpin(backup)
+            if not stands:
                 return None
             done = repository.accept_backup(backup.work, _FIRST_ATTEMPT, b"")
             if done is None:
@@ -95,12 +97,19 @@ class Settlement:
                 return None  # deleted in the repository itself
         return done, Configurations(self._surface).seal(configuration_in(text, done.point))
 
+    def _unpin(self, backup: OpenBackup) -> None:
+        """What a copy had pinned is read no more, where its repository is still known here."""
+        copies = backup.copies
+        if copies is not None:
+            with suppress(NotFoundError), self._surface.repositories.open(copies.repository) as source:
+                source.end_reading(copies.reader)
 
-def record_point(surface: Surface, backup: OpenBackup, done: BackedUp, sealed_configuration: bytes) -> None:
+
+def record_point(surface: Surface, backup: OpenBackup, done: BackedUp, sealed_configuration: bytes) -> RestorePoint:
     """The appliance knows the point and the base snapshots that the next backup needs; nothing of it is open."""
     point = RestorePoint(
         id=done.point,
-        kind=PointKind.IMAGE_BACKUP,
+        kind=PointKind.IMAGE_BACKUP if backup.copies is None else PointKind.ARCHIVE,
         workload=backup.workload,
         policy=backup.policy,
         created_at=parse_time(done.created),
@@ -113,6 +122,8 @@ def record_point(surface: Surface, backup: OpenBackup, done: BackedUp, sealed_co
         session_id=backup.session_id,
         flags=backup.flags,
         as_of=backup.as_of,
+        copy_of=None if backup.copies is None else backup.copies.backup,
     )
     surface.records.points.add(point, sealed_configuration)
     surface.records.open_backups.remove(backup.work)
+    return point

@@ -1,5 +1,6 @@
 """Sessions that nobody works on: started if they never were, ended as broken off if their workflow is no more."""
 
+from holdfast.appliance.backups.archive_run import ARCHIVE_RUN
 from holdfast.appliance.backups.policy_run import POLICY_RUN
 from holdfast.appliance.care.collection_work import COLLECTION
 from holdfast.appliance.care.verify_task import VERIFICATION
@@ -20,10 +21,11 @@ _WORKFLOWS = {
     SessionKind.MANUAL_SNAPSHOT: POLICY_RUN,
     SessionKind.DELETE_POINT: DELETE_POINT,
     SessionKind.VERIFY: VERIFICATION,
+    SessionKind.ARCHIVE: ARCHIVE_RUN,
     SessionKind.COLLECT_GARBAGE: COLLECTION,
     SessionKind.LOOK_FOR_GARBAGE: COLLECTION,
 }
-_WITHOUT_TASK = (SessionKind.POLICY, SessionKind.MANUAL_SNAPSHOT, SessionKind.VERIFY)
+_WITHOUT_TASK = (SessionKind.POLICY, SessionKind.MANUAL_SNAPSHOT, SessionKind.VERIFY, SessionKind.ARCHIVE)
 
 
 class Recovery:

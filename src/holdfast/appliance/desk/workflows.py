@@ -6,8 +6,11 @@ A name is for ever: work that was cut short is found by it, also by the next ver
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from holdfast.appliance.backups.archive_run import ARCHIVE_RUN, ARCHIVE_TASK, ArchiveRun
+from holdfast.appliance.backups.archive_task import ArchiveTask
 from holdfast.appliance.backups.backup_task import BackupTask
 from holdfast.appliance.backups.image_backup import ImageBackup
+from holdfast.appliance.backups.point_making import PointMaking
 from holdfast.appliance.backups.policy_run import INSTANCE_TASK, POLICY_RUN, REPOSITORY_TURN, SNAPSHOT_COPY, PolicyRun
 from holdfast.appliance.backups.settlement import Settlement
 from holdfast.appliance.backups.snapshot_copy import SnapshotCopy
@@ -46,7 +49,8 @@ def make_workflows(surface: Surface) -> Workflows:
     settlement = Settlement(surface, book, retention)
     fleet = WorkerFleet(surface, book, LocalAttempts(surface, book, pump))
     policy_run = PolicyRun(surface, book, retention, settlement)
-    backup = BackupTask(surface, book, ImageBackup(surface, book, fleet, retention), retention)
+    making = PointMaking(surface, book, fleet, retention)
+    backup = BackupTask(surface, book, ImageBackup(surface, book, making), retention)
     planner = RestorePlanner(surface)
     named: dict[str, Workflow] = {
         POLICY_RUN: policy_run.run,
@@ -57,6 +61,8 @@ def make_workflows(surface: Surface) -> Workflows:
         COLLECTION: CollectionWork(surface, book).run,
         RETRIEVAL: RetrievalTask(surface, book, planner).run,
         RESTORE: RestoreTask(surface, book, fleet, planner).run,
+        ARCHIVE_RUN: ArchiveRun(surface, book, retention, settlement).run,
+        ARCHIVE_TASK: ArchiveTask(surface, book, making, retention).run,
         VERIFICATION: VerifyTask(surface, book, fleet, retention).run,
     }
     return Workflows(book, pump, retention, settlement, planner, named)

@@ -143,11 +143,7 @@ class Infrastructure(Desk):
         """
         self._records.repositories.get(name)
         what = f"repository {name}"
-        users = [
-            one.policy.name
-            for one in self._records.policies.all()
-            if one.policy.backup is not None and one.policy.backup.repository == name
-        ]
+        users = [one.policy.name for one in self._records.policies.all() if name in one.policy.repositories]
         _check_unnamed(what, users)
         self._check_nothing_works_in(name)
         points = self._records.points.count_naming(repository=name)
@@ -173,7 +169,7 @@ class Infrastructure(Desk):
 
     def _check_nothing_works_in(self, repository: str) -> None:
         """Neither a backup that may still become a point there, nor a session about it or one of its points."""
-        ids = [one.session_id for one in self._records.open_backups.all() if one.repository == repository]
+        ids = [one.session_id for one in self._records.open_backups.all() if repository in one.repositories]
         for session in self._records.sessions.unfinished():
             if session.kind in (SessionKind.RESTORE, SessionKind.DELETE_POINT):
                 with suppress(NotFoundError):

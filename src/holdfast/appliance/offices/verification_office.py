@@ -2,6 +2,7 @@
 
 from holdfast.appliance.care.verify_task import VerifyOrder, verify_tasks
 from holdfast.appliance.desk.desk import PERSON, Desk
+from holdfast.appliance.points.newest import newest_backups
 from holdfast.domain.errors import UsageError
 from holdfast.domain.policy import Ec2Policy, WorkerChoice, WorkerMode
 from holdfast.domain.restore_point import PointKind, RestorePoint
@@ -35,13 +36,8 @@ class VerificationOffice(Desk):
         """Read back the newest image backup of each workload of a policy; None where there is none. One that is there
         already goes on.
         """
-        newest: dict[tuple[str, str, str], RestorePoint] = {}
-        for point in self._records.points.of_policy(policy.name):
-            if point.kind == PointKind.IMAGE_BACKUP and policy.backup and point.repository == policy.backup.repository:
-                newest[point.workload.account, point.workload.region, point.workload.id] = point
-        if not newest:
-            return None
-        return self._start(session_id, policy.name, list(newest.values()), policy.worker, trigger)
+        newest = newest_backups(self._records.points.of_policy(policy.name), policy)
+        return self._start(session_id, policy.name, newest, policy.worker, trigger) if newest else None
 
     def _start(
         self, session_id: str, subject: str, points: list[RestorePoint], choice: WorkerChoice, trigger: str

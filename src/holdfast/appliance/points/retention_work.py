@@ -19,7 +19,7 @@ from holdfast.domain.policy import Limit
 from holdfast.domain.restore_point import Flag, PointKind, RestorePoint, SnapshotPlace
 from holdfast.domain.retention import Verdict, base_snapshots_to_release, decide
 from holdfast.domain.session import LogLevel
-from holdfast.domain.tiers import limits_of
+from holdfast.domain.tiers import archive_tiers, limits_of
 from holdfast.domain.workload import Workload
 from holdfast.protocol.appliance_answers import StoredPolicy
 
@@ -55,17 +55,21 @@ class RetentionWork:
     def verdicts(self, stored: StoredPolicy) -> list[Verdict]:
         """What would become of each point of the policy. Points are older than their policy where an earlier one of
         its name was removed: these stay until a person removes them. So do those that lack a snapshot: they are no
-        reason to remove whole ones.
+        reason to remove whole ones. What is being copied is not judged before that has ended.
         """
         policy, every = stored.policy, self._surface.records.points.of_policy(stored.policy.name)
         known = [point for point in every if (point.found_at or point.created_at) >= stored.created_at]
-        points = [point for point in known if not point.missing]
+        copied = {one.copies.point for one in self._surface.records.open_backups.all() if one.copies is not None}
+        points = [point for point in known if not point.missing and point.id not in copied]
         now, verdicts = self._surface.surroundings.now(), list[Verdict]()
         snapshots = {} if policy.snapshot is None else {Flag.DAILY: Limit(keep=policy.snapshot.keep)}
         verdicts += decide(points, policy.name, PointKind.SNAPSHOT, snapshots, now)
         if policy.backup is not None:
             limits, zone = limits_of(policy.backup.retention), zone_of(policy.backup)
             verdicts += decide(points, policy.name, PointKind.IMAGE_BACKUP, limits, now, zone)
+            if policy.archive is not None:
+                archived = archive_tiers(policy.archive)
+                verdicts += decide(points, policy.name, PointKind.ARCHIVE, archived, now, zone)
         return verdicts
 
     def write_down(self, verdict: Verdict) -> None:

@@ -40,9 +40,9 @@ def zone_of(target: BackupTarget) -> ZoneInfo:
     return _zone((target.schedule or Schedule("")).time_zone)
 
 
-def latest_tiers(target: BackupTarget, after: datetime, until: datetime) -> dict[Flag, datetime | None]:
-    """When each tier of a target fell due last, later than `after` and not later than `until`; None for not at all."""
-    return {one.flag: latest_due(one.schedules, after, until) for one in moments_of(target)}
+def latest_tiers(tiers: Iterable[TierMoments], after: datetime, until: datetime) -> dict[Flag, datetime | None]:
+    """When each tier fell due last, later than `after` and not later than `until`; None for not at all."""
+    return {one.flag: latest_due(one.schedules, after, until) for one in tiers}
 
 
 def latest_due(schedules: Iterable[Schedule], after: datetime, until: datetime) -> datetime | None:

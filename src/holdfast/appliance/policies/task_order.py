@@ -10,7 +10,7 @@ from holdfast.domain.restore_point import Flag, PointKind, SnapshotPlace
 from holdfast.domain.time import format_time, parse_time
 from holdfast.protocol.encoding import from_document, to_document
 
-SNAPSHOT, BACKUP = "snapshot", "backup"
+SNAPSHOT, BACKUP, ARCHIVE = "snapshot", "backup", "archive"
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,12 +111,24 @@ class Points(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenCopy:
+    """What an open backup copies: the restore point of that id, pinned in its repository under the id `reader`; and the
+    backup that the copy will be of.
+    """
+
+    repository: str
+    point: str
+    reader: str
+    backup: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenBackup:
-    """An image backup whose end in its repository was not seen yet: there may be a point, or become one.
+    """An image backup or archive whose end in its repository was not seen yet: there may be a point, or become one.
 
     `work` is its session there, and would be the point's id; task and session are the appliance's own. `snapshots`,
     volume id -> snapshot id, are what it reads, and the base of the next backup where there is a point. `flags` and
-    `as_of` are what the point would bear.
+    `as_of` are what the point would bear. `copies`: of an archive, what it is a copy of; it reads no snapshots.
     """
 
     work: str
@@ -128,6 +140,12 @@ class OpenBackup:
     snapshots: Mapping[str, str]
     flags: tuple[Flag, ...] = ()
     as_of: datetime | None = None
+    copies: OpenCopy | None = None
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """Those that it reads or writes."""
+        return (self.repository,) if self.copies is None else (self.repository, self.copies.repository)
 
 
 class OpenBackups(Protocol):

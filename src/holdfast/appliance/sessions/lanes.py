@@ -11,7 +11,7 @@ from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.policy import WorkerMode
 
 _WORKERS, _SNAPSHOTS, _RESTORES, _LOCAL, _COLLECTIONS = "workers", "snapshots", "restores", "local", "collections"
-_VERIFICATIONS, _RETRIEVALS = "verifications", "retrievals"
+_VERIFICATIONS, _RETRIEVALS, _ARCHIVES = "verifications", "retrievals", "archives"
 # One after the other: a second one at once would only meet the plans of the first.
 _COLLECTIONS_IN_REPOSITORY = 1
 
@@ -30,6 +30,7 @@ class Limits:
     collections: int = 2
     verifications: int = 4
     retrievals: int = 64
+    archives: int = 8
 
 
 def set_limits(engine: Engine, limits: Limits) -> None:
@@ -41,6 +42,7 @@ def set_limits(engine: Engine, limits: Limits) -> None:
     engine.limit(_COLLECTIONS, limits.collections, _COLLECTIONS_IN_REPOSITORY)
     engine.limit(_VERIFICATIONS, limits.verifications)
     engine.limit(_RETRIEVALS, limits.retrievals)
+    engine.limit(_ARCHIVES, limits.archives)
 
 
 def set_repository_limit(engine: Engine, repository: RepositoryDefinition) -> None:
@@ -81,6 +83,11 @@ def verification_lane() -> Lane:
 def retrieval_lane() -> Lane:
     """For restores from an archive as long as they wait for what is cold, and around their turn as a restore."""
     return Lane(_RETRIEVALS)
+
+
+def archive_lane() -> Lane:
+    """For copies into archives, each with a worker; neither a backup nor a restore waits for them."""
+    return Lane(_ARCHIVES)
 
 
 def _queue_of(repository: str) -> str:

@@ -62,6 +62,10 @@ class Scheduler:
                     started.append(session_id)
         return started
 
+    def owes(self, stored: StoredPolicy) -> bool:
+        """Whether something of the policy has fallen due and was not started yet."""
+        return bool(self._due(stored, self._surface.surroundings.now()))
+
     def _due(self, stored: StoredPolicy, now: datetime) -> dict[datetime, list[_Due]]:
         """By moment; what falls due at one moment is one run."""
         due: dict[datetime, list[_Due]] = {}

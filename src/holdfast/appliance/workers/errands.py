@@ -1,6 +1,7 @@
-"""What a worker is sent out for: a backup or a restore, as the fleet of workers sees it."""
+"""What a worker is sent out for, as the fleet of workers sees it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
@@ -48,3 +49,10 @@ class Errand(Protocol):
 
     def finished(self, attempt: int) -> bool:
         """Whether the result of that attempt lies in the repository: the truth, whatever was reported."""
+
+
+def lock_days(work: PreparedWork, now: datetime) -> int | None:
+    """For how long its worker locks what it writes: whole days, rounded up, with one more, for clocks differ, and the
+    worker locks from its own now on. None where it locks nothing.
+    """
+    return None if work.locks_until is None else (work.locks_until - now).days + 2

@@ -1,0 +1,374 @@
+"""A policy's archive: newest backups are copied by workers, and live by a retention of their own (E16)."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from holdfast.appliance.upkeep.archive_clock import ArchiveClock
+from holdfast.appliance.upkeep.scheduler import Scheduler
+from holdfast.domain.archive import ArchiveClass
+from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
+from holdfast.domain.policy import (
+    ArchiveTarget,
+    BackupTarget,
+    Month,
+    MonthlyTier,
+    Retention,
+    Schedule,
+    WorkerChoice,
+    WorkerMode,
+    YearlyTier,
+)
+from holdfast.domain.restore_point import PointKind
+from holdfast.domain.session import SessionKind, State
+from holdfast.protocol.policies import policy_document
+from tests.simulation.reading import assert_nothing_left, log, points, tasks
+
+DAY_SECONDS = 24 * 3600.0
+# It is Monday, 2 March 2026, 09:00 in UTC.
+NOON, MONTHLY = Schedule("0 12 * * *"), MonthlyTier(months=3, on_day=2, at="12:00")
+YEARLY = YearlyTier(years=7, month=Month.MARCH, on_day=2, at="12:00")
+AWAY = UnavailableError("it does not answer", why="no route", cure="later")
+
+
+@pytest.fixture
+def archiving(site):
+    """Two instances, backed up once, and an archive that has nothing yet."""
+    site.archive = site.add_archive()
+    for name in ("web-1", "web-2"):
+        site.cloud.add_instance(name)
+    archived(site)
+    assert site.run_policy("web", "backup").state == State.SUCCEEDED
+    return site
+
+
+def archived(site, *, yearly=None, monthly=MONTHLY, keep=2, **changed):
+    """The policy."""
+    target = ArchiveTarget("cold", monthly=monthly, yearly=yearly)
+    return site.policy(snapshot=None, backup=BackupTarget("vault", Retention(keep), NOON), archive=target, **changed)
+
+
+def archive(site, act=None):
+    return site.run_policy("web", "archive") if act is None else site.run(act)
+
+
+def copies(site):
+    return points(site, "archive")
+
+
+def configuration(site, point):
+    return site.run(lambda appliance: appliance.service.get_point(point.id)).configuration
+
+
+def look(site):
+    """The clocks are looked at once; the sessions that were started for archives."""
+
+    def act(appliance):
+        scheduler = Scheduler(appliance.surface, appliance.workflows.book, appliance.service.start_run)
+        clock = ArchiveClock(
+            appliance.surface, appliance.workflows.book, appliance.service.start_archive, scheduler.owes
+        )
+        first = clock.tick()
+        scheduler.tick()
+        return first + clock.tick()
+
+    return [site.records.sessions.get(one) for one in site.run(act)]
+
+
+@pytest.mark.parametrize("mode", WorkerMode)
+def test_the_newest_backups_are_copied_and_listed(archiving, mode):
+    site = archiving
+    archived(site, worker=WorkerChoice(mode=mode))
+    originals = points(site, "image-backup")
+    session = archive(site)
+    assert (session.kind, session.state, session.subject) == (SessionKind.ARCHIVE, State.SUCCEEDED, "web")
+    assert [one.copy_of for one in copies(site)] == [one.id for one in originals]
+    for copy, original in zip(copies(site), originals, strict=True):
+        assert (copy.kind, copy.repository, copy.policy) == (PointKind.ARCHIVE, "cold", "web")
+        assert (copy.workload, copy.created_at) == (original.workload, original.created_at)
+        assert (copy.snapshots, copy.flags, copy.parent) == ({}, ("M",), None)
+        kept = site.archive.points_by_id[copy.id]
+        assert copy.keep_until == kept.keep_until == copy.created_at.replace(month=6)
+        assert configuration(site, copy) == configuration(site, original)
+    results = {task.result["restore_point"] for task in tasks(site, session)}
+    assert results == {one.id for one in copies(site)}
+    assert points(site, "image-backup") == originals
+    assert_nothing_left(site)
+
+
+def test_the_next_archive_builds_upon_the_one_before(archiving):
+    site = archiving
+    archive(site)
+    first = {one.workload.id: one.id for one in copies(site)}
+    site.wait(DAY_SECONDS)
+    site.run_policy("web", "backup")
+    assert archive(site).state == State.SUCCEEDED
+    assert [one.parent for one in copies(site)[2:]] == [first[one.workload.id] for one in copies(site)[2:]]
+    assert_nothing_left(site)
+
+
+def test_what_is_archived_already_is_not_copied_again(archiving):
+    site = archiving
+    archive(site)
+    before, launches = copies(site), site.cloud.worker_world.launches
+    session = archive(site)
+    assert session.state == State.SUCCEEDED
+    assert copies(site) == before
+    assert site.cloud.worker_world.launches == launches
+    assert any("archived already" in line for line in log(site, session))
+
+
+def test_a_policy_without_backups_has_nothing_to_archive(site):
+    site.archive = site.add_archive()
+    archived(site)
+    session = archive(site)
+    assert session.state == State.FAILED
+    assert session.error is not None
+    assert (session.error.code, session.error.cure) == ("not-found", "run it first: holdfast policy run web")
+
+
+def test_an_archive_waits_for_the_run_that_is_due_and_copies_what_it_makes(archiving):
+    site = archiving
+    before = {one.id for one in points(site, "image-backup")}
+    assert look(site) == [], "it is nine o'clock"
+    site.wait(3.5 * 3600)
+    assert look(site) == [], "the backup of noon is made first"
+    made = [one for one in points(site, "image-backup") if one.id not in before]
+    assert len(made) == 2
+    (session,) = look(site)
+    assert session.trigger == "schedule"
+    assert {one.copy_of for one in copies(site)} == {one.id for one in made}
+    assert look(site) == [], "once for each moment"
+    site.wait(20 * DAY_SECONDS)
+    look(site)
+    assert len(copies(site)) == 2, "not before the next month"
+    assert_nothing_left(site)
+
+
+def test_a_moment_is_made_up_for_however_long_ago_it_was(archiving):
+    site = archiving
+    site.wait(20 * DAY_SECONDS)
+    look(site)
+    (session,) = look(site)
+    assert session.state == State.SUCCEEDED
+    assert {one.flags for one in copies(site)} == {("M",)}
+
+
+def test_a_disabled_policy_archives_nothing(archiving):
+    site = archiving
+    site.records.policies.enable("web", False, site.loop.now())
+    site.wait(4 * 3600)
+    assert look(site) == []
+    assert look(site) == []
+
+
+def test_one_archive_serves_a_month_and_a_year(archiving):
+    site = archiving
+    archived(site, yearly=YEARLY)
+    site.wait(4 * 3600)
+    look(site)
+    look(site)
+    assert {one.flags for one in copies(site)} == {("M", "Y")}
+    assert {one.keep_until for one in copies(site)} == {one.created_at.replace(year=2033) for one in copies(site)}
+
+
+def test_what_is_there_already_stays_for_the_tier_that_falls_due_later(archiving):
+    site = archiving
+    archived(site, yearly=replace(YEARLY, at="15:00"))
+    site.wait(4 * 3600)
+    look(site)
+    look(site)
+    assert {one.flags for one in copies(site)} == {("M",)}
+    site.wait(3 * 3600)
+    (session,) = look(site)
+    assert session.state == State.SUCCEEDED
+    assert {one.flags for one in copies(site)} == {("M", "Y")}
+    assert len(copies(site)) == 2
+
+
+def test_archives_go_by_their_own_limits_and_backups_by_theirs(archiving):
+    site = archiving
+    for _ in range(5):
+        assert archive(site).state == State.SUCCEEDED
+        site.wait(31 * DAY_SECONDS)
+        site.run_policy("web", "backup")
+    assert len(points(site, "image-backup")) == 4
+    assert len(copies(site)) == 2 * 2, "those that are younger than three months"
+    assert set(site.archive.retired).isdisjoint(site.archive.points_by_id)
+    assert site.archive.retired
+    assert all(one.keep_until > site.loop.now() for one in copies(site))
+    assert_nothing_left(site)
+
+
+def test_no_retention_removes_what_is_being_copied(archiving):
+    site = archiving
+    archived(site, keep=1)
+    site.cloud.worker_world.work_seconds = 6 * 3600.0
+    oldest = {one.id for one in points(site, "image-backup")}
+
+    async def act(appliance):
+        appliance.service.run_policy("web", ("archive",))
+        await appliance.surface.surroundings.sleep(600)
+        site.cloud.worker_world.work_seconds = 10.0
+        appliance.service.run_policy("web", ("backup",))
+        await appliance.surface.surroundings.sleep(1200)
+        assert site.records.sessions.unfinished() == [], "both have ended"
+
+    site.run(act)
+    assert {one.copy_of for one in copies(site)} == oldest
+    assert_nothing_left(site)
+
+
+def test_a_lost_worker_is_replaced(archiving):
+    site = archiving
+    site.cloud.worker_world.fate = lambda owner: "dies" if owner.attempt == 1 else "works"
+    session = archive(site)
+    assert session.state == State.SUCCEEDED
+    assert [[one.attempt for one in task.workers] for task in tasks(site, session)] == [[1, 2], [1, 2]]
+    assert_nothing_left(site)
+
+
+def test_where_every_worker_is_lost_the_next_archive_bears_what_is_owed(archiving):
+    site = archiving
+    archived(site, yearly=YEARLY)
+    site.cloud.worker_world.fate = lambda owner: "dies"
+    site.wait(4 * 3600)
+    site.cloud.worker_world.fate = lambda owner: "works" if "archive" not in kinds(site) else "dies"
+    look(site)
+    (session,) = look(site)
+    assert session.state == State.FAILED
+    assert copies(site) == []
+    assert_nothing_left(site)
+    site.cloud.worker_world.fate = lambda owner: "works"
+    assert archive(site).state == State.SUCCEEDED
+    assert {one.flags for one in copies(site)} == {("M", "Y")}
+
+
+def kinds(site):
+    return {one.kind for one in site.records.sessions.unfinished()}
+
+
+def test_a_cancelled_archive_leaves_nothing(archiving):
+    site = archiving
+
+    async def act(appliance):
+        opened = appliance.service.run_policy("web", ("archive",))
+        await appliance.surface.surroundings.sleep(60)
+        assert site.repository.pins
+        assert appliance.service.stop_policy("web") == [site.records.sessions.get(opened.id)]
+        return opened
+
+    session = site.records.sessions.get(archive(site, act).id)
+    assert session.state == State.CANCELLED
+    assert copies(site) == []
+    assert_nothing_left(site)
+
+
+def test_a_copy_that_was_not_recorded_is_listed_in_the_end(archiving):
+    site = archiving
+    add, left = site.records.points.add, [AWAY]
+
+    def failing(point, sealed):
+        if left:
+            raise left.pop()
+        add(point, sealed)
+
+    site.records.points.add = failing
+    session = archive(site)
+    assert session.state == State.FAILED
+    assert (len(copies(site)), len(site.archive.points_by_id)) == (1, 2)
+    assert site.run(lambda appliance: appliance.workflows.settlement.settle()) == []
+    assert {one.copy_of for one in copies(site)} == {one.id for one in points(site, "image-backup")}
+    assert {(one.kind, one.flags) for one in copies(site)} == {("archive", ("M",))}
+    assert_nothing_left(site)
+
+
+def test_what_could_not_be_given_up_is_given_up_later(archiving):
+    site = archiving
+    site.cloud.worker_world.fate = lambda owner: "dies"
+    abandon, left = site.archive.abandon, [AWAY, AWAY]
+
+    def failing(session):
+        if left:
+            raise left.pop()
+        return abandon(session)
+
+    site.archive.abandon = failing
+    assert archive(site).state == State.FAILED
+    assert site.repository.pins
+    assert site.run(lambda appliance: appliance.workflows.settlement.settle()) == []
+    assert copies(site) == []
+    assert_nothing_left(site)
+
+
+def test_a_repository_that_an_archive_is_of_is_not_removed(archiving):
+    site = archiving
+    with pytest.raises(ConflictError, match="cold is in use"):
+        site.run(lambda appliance: appliance.service.check_repository_removal("cold", True))
+
+    async def act(appliance):
+        appliance.service.run_policy("web", ("archive",))
+        await appliance.surface.surroundings.sleep(60)
+        site.policy(snapshot=None, backup=None)
+        for name in ("vault", "cold"):
+            with pytest.raises(ConflictError, match="not seen the end"):
+                appliance.service.check_repository_removal(name, True)
+        with pytest.raises(ConflictError, match="runs"):
+            appliance.service.remove_policy("web")
+
+    site.run(act)
+
+
+def test_a_person_deletes_an_archive(archiving):
+    site = archiving
+    archive(site)
+    gone, left = copies(site)
+    opened = site.run(lambda appliance: appliance.service.delete_point(gone.id))
+    assert site.records.sessions.get(opened.id).state == State.SUCCEEDED
+    assert (copies(site), site.archive.retired) == ([left], [gone.id])
+    assert_nothing_left(site)
+
+
+def test_two_archive_runs_of_a_policy_do_not_go_on_at_once(archiving):
+    site = archiving
+
+    async def act(appliance):
+        appliance.service.run_policy("web", ("archive",))
+        await appliance.surface.surroundings.sleep(60)
+        with pytest.raises(ConflictError):
+            appliance.service.run_policy("web", ("archive",))
+        appliance.service.run_policy("web", ("backup",))
+
+    site.run(act)
+    with pytest.raises(UsageError, match="nothing else"):
+        site.run(lambda appliance: appliance.service.run_policy("web", ("backup", "archive")))
+
+
+def test_what_is_applied_fits_the_classes_of_its_repositories(archiving):
+    site = archiving
+    policy = site.records.policies.get("web").policy
+
+    def applied(**changed):
+        document = policy_document(replace(policy, **changed))
+        return site.run(lambda appliance: appliance.service.apply_policy(document, True))
+
+    (warning,) = applied().warnings
+    assert "spec.archive.monthly.months" in warning
+    assert "180 days" in warning
+    assert applied(archive=replace(policy.archive, monthly=replace(MONTHLY, months=7))).warnings == ()
+    site.archive.archive_class = None
+    with pytest.raises(UsageError, match="is no archive"):
+        applied()
+    site.archive.archive_class = site.repository.archive_class = ArchiveClass.GLACIER
+    with pytest.raises(UsageError, match="is an archive"):
+        applied()
+
+
+def test_an_archive_that_no_limit_by_time_keeps_is_promised_nothing(archiving):
+    site = archiving
+    archived(site, monthly=MonthlyTier(keep=2, on_day=2, at="12:00"))
+    archive(site)
+    assert {one.keep_until for one in site.archive.points_by_id.values()} == {None}
+    assert {one.keep_until for one in copies(site)} == {None}
+    assert site.loop.now() - copies(site)[0].created_at < timedelta(hours=1)
