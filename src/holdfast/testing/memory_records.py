@@ -1,59 +1,24 @@
 """The appliance's records in memory: the same promises as the database, but that it ends with the process."""
 
 import copy
-import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from holdfast.appliance.ports.records import OpenBackup, Records
 from holdfast.domain.cloud_ledger import LedgerRow
-from holdfast.domain.errors import NotFoundError, UsageError
+from holdfast.domain.errors import UsageError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.restore_point import RestorePoint
-from holdfast.domain.session import LogLine, Session, State, Task
-from holdfast.protocol.appliance_answers import ChangeRecord, StoredPolicy
-from holdfast.protocol.encoding import to_document
-
-
-def _missing(kind: str, name: str) -> NotFoundError:
-    return NotFoundError(
-        f"no {kind} {name}", why=f"the appliance knows no {kind} of that name", cure="list what it has"
-    )
-
-
-class _Changes:
-    """The counter, and what each number was given for."""
-
-    def __init__(self) -> None:
-        self._usn = 0
-        self._lock = threading.Lock()
-        self._latest: dict[tuple[str, str], ChangeRecord] = {}
-
-    def note(self, kind: str, name: str, value: object | None) -> None:
-        document = None if value is None else to_document(value)
-        with self._lock:
-            self._usn += 1
-            self._latest.pop((kind, name), None)
-            self._latest[kind, name] = ChangeRecord(self._usn, kind, name, document)
-
-    def newest(self) -> int:
-        return self._usn
-
-    def after(self, usn: int, limit: int) -> list[ChangeRecord]:
-        with self._lock:
-            return [record for record in self._latest.values() if record.usn > usn][:limit]
-
-    def forget_removals(self, upto: int) -> None:
-        with self._lock:
-            told = {key: one for key, one in self._latest.items() if one.document is not None or one.usn > upto}
-            self._latest = told
+from holdfast.protocol.appliance_answers import StoredPolicy
+from holdfast.testing.memory_changes import MemoryChanges, missing
+from holdfast.testing.memory_sessions import MemorySessions
 
 
 class _Accounts:
-    def __init__(self, changes: _Changes) -> None:
+    def __init__(self, changes: MemoryChanges) -> None:
         self._changes = changes
         self._rows: dict[str, Account] = {}
 
@@ -63,7 +28,7 @@ class _Accounts:
 
     def get(self, name: str) -> Account:
         if name not in self._rows:
-            raise _missing("account", name)
+            raise missing("account", name)
         return self._rows[name]
 
     def all(self) -> list[Account]:
@@ -76,7 +41,7 @@ class _Accounts:
 
 
 class _Repositories:
-    def __init__(self, changes: _Changes) -> None:
+    def __init__(self, changes: MemoryChanges) -> None:
         self._changes = changes
         self._rows: dict[str, tuple[RepositoryDefinition, bytes | None]] = {}
 
@@ -89,7 +54,7 @@ class _Repositories:
 
     def get(self, name: str) -> RepositoryDefinition:
         if name not in self._rows:
-            raise _missing("repository", name)
+            raise missing("repository", name)
         return self._rows[name][0]
 
     def sealed_password(self, name: str) -> bytes | None:
@@ -106,7 +71,7 @@ class _Repositories:
 
 
 class _Policies:
-    def __init__(self, changes: _Changes) -> None:
+    def __init__(self, changes: MemoryChanges) -> None:
         self._changes = changes
         self._rows: dict[str, StoredPolicy] = {}
         self._due: dict[tuple[str, str], datetime] = {}
@@ -120,7 +85,7 @@ class _Policies:
 
     def get(self, name: str) -> StoredPolicy:
         if name not in self._rows:
-            raise _missing("policy", name)
+            raise missing("policy", name)
         return self._rows[name]
 
     def all(self) -> list[StoredPolicy]:
@@ -149,138 +114,8 @@ class _Policies:
         self._changes.note("policy", stored.policy.name, stored)
 
 
-class _Sessions:
-    def __init__(self, changes: _Changes) -> None:
-        self._changes = changes
-        self._lock = threading.RLock()
-        self._sessions: dict[str, Session] = {}
-        self._details: dict[str, Mapping[str, Any]] = {}
-        self._tasks: dict[str, dict[str, Task]] = {}
-        self._session_of: dict[str, str] = {}
-        self._running: dict[str, None] = {}
-        self._cancel: set[str] = set()
-        self._lines: dict[str, list[LogLine]] = {}
-
-    def open(self, session: Session, tasks: Iterable[Task], details: Mapping[str, Any]) -> None:
-        with self._lock:
-            if session.id in self._sessions:
-                return
-            self._sessions[session.id] = session
-            self._details[session.id] = copy.deepcopy(dict(details))
-            self._tasks[session.id] = {}
-            self._lines[session.id] = []
-            self._changes.note("session", session.id, session)
-            self.add_tasks(session.id, tasks)
-
-    def details(self, session_id: str) -> Mapping[str, Any]:
-        self.get(session_id)
-        return self._details[session_id]
-
-    def get(self, session_id: str) -> Session:
-        if session_id not in self._sessions:
-            raise _missing("session", session_id)
-        return self._sessions[session_id]
-
-    def put(self, session: Session) -> None:
-        with self._lock:
-            if self.get(session.id).state.final:
-                return
-            if session.id in self._cancel and not session.state.final:
-                session = replace(session, state=State.CANCELLING)
-            self._sessions[session.id] = session
-            self._changes.note("session", session.id, session)
-
-    def page(
-        self, *, before: str | None, limit: int, kind: str | None = None, subject: str | None = None
-    ) -> list[Session]:
-        newest_first = sorted(self._sessions.values(), key=lambda one: (one.created_at, one.id), reverse=True)
-        if before is not None:
-            limit_key = (self.get(before).created_at, before)
-            newest_first = [one for one in newest_first if (one.created_at, one.id) < limit_key]
-        chosen = [one for one in newest_first if kind in (None, one.kind) and subject in (None, one.subject)]
-        return chosen[:limit]
-
-    def unfinished(self) -> list[Session]:
-        open_ones = [session for session in self._sessions.values() if not session.state.final]
-        return sorted(open_ones, key=lambda one: (one.created_at, one.id))
-
-    def add_tasks(self, session_id: str, tasks: Iterable[Task]) -> None:
-        with self._lock:
-            for task in tasks:
-                if task.id not in self._tasks[session_id]:
-                    self._session_of[task.id] = session_id
-                    self._keep(task)
-
-    def task(self, task_id: str) -> Task:
-        if task_id not in self._session_of:
-            raise _missing("task", task_id)
-        return self._tasks[self._session_of[task_id]][task_id]
-
-    def put_task(self, task: Task) -> None:
-        with self._lock:
-            if not self.task(task.id).state.final:
-                self._keep(task)
-
-    def tasks(self, session_id: str) -> list[Task]:
-        self.get(session_id)
-        return list(self._tasks[session_id].values())
-
-    def running_tasks(self) -> list[Task]:
-        return [self.task(task_id) for task_id in list(self._running)]
-
-    def cancel_requested(self, session_id: str) -> bool:
-        return session_id in self._cancel
-
-    def request_cancel(self, session_id: str) -> State:
-        session = self.get(session_id)
-        if not session.state.final:
-            self._cancel.add(session_id)
-            self.put(session)
-        return self.get(session_id).state
-
-    def forget(self, opened_before: datetime, spared: Collection[str], limit: int) -> int:
-        with self._lock:
-            ended = [
-                one
-                for one in self._sessions.values()
-                if one.created_at < opened_before
-                and one.state.final
-                and one.id not in spared
-                and all(task.state.final for task in self._tasks[one.id].values())
-            ]
-            oldest = sorted(ended, key=lambda one: one.created_at)[:limit]
-            for session in oldest:
-                self._forget(session.id)
-            return len(oldest)
-
-    def log(self, line: LogLine) -> None:
-        with self._lock:
-            lines = self._lines[self.get(line.session_id).id]
-            lines.append(replace(line, sequence=len(lines) + 1))
-
-    def lines(self, session_id: str, after: int, limit: int) -> list[LogLine]:
-        self.get(session_id)
-        return self._lines[session_id][after : after + limit]
-
-    def _forget(self, session_id: str) -> None:
-        for kept in (self._sessions, self._details, self._lines):
-            del kept[session_id]
-        for task_id in self._tasks.pop(session_id):
-            del self._session_of[task_id]
-            self._changes.note("task", task_id, None)
-        self._changes.note("session", session_id, None)
-
-    def _keep(self, task: Task) -> None:
-        self._tasks[task.session_id][task.id] = task
-        if task.state.final:
-            self._running.pop(task.id, None)
-        else:
-            self._running[task.id] = None
-        self._changes.note("task", task.id, task)
-
-
 class _Points:
-    def __init__(self, changes: _Changes) -> None:
+    def __init__(self, changes: MemoryChanges) -> None:
         self._changes = changes
         self._rows: dict[str, tuple[RestorePoint, bytes]] = {}
 
@@ -296,7 +131,7 @@ class _Points:
     def get(self, point_id: str) -> RestorePoint:
         found = [key for key in self._rows if key.startswith(point_id)]
         if not found or not point_id:
-            raise _missing("restore point", point_id)
+            raise missing("restore point", point_id)
         if len(found) > 1:
             raise UsageError(f"{point_id} begins several ids", why=", ".join(sorted(found)), cure="write more of it")
         return self._rows[found[0]][0]
@@ -374,7 +209,7 @@ class MemoryLedger:
 
     def created(self, row_id: str, object_id: str, now: datetime) -> None:
         if row_id not in self.rows:
-            raise _missing("ledger row", row_id)
+            raise missing("ledger row", row_id)
         self.rows[row_id] = replace(self.rows[row_id], object_id=object_id, created_at=now)
 
     def gone(self, kind: str, object_id: str, now: datetime) -> None:
@@ -420,8 +255,8 @@ class _Settings:
 
 def memory_records() -> Records:
     """A set of records that is empty."""
-    changes = _Changes()
-    sessions = _Sessions(changes)
+    changes = MemoryChanges()
+    sessions = MemorySessions(changes)
     return Records(
         accounts=_Accounts(changes),
         repositories=_Repositories(changes),
