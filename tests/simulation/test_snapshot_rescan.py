@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from holdfast.appliance.ports.records import OpenBackup
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.restore import InstanceRestore, Place, VolumeRestore
@@ -241,6 +242,22 @@ def test_a_deleted_point_does_not_come_back_with_the_snapshots_that_serve_a_back
 
     found = rescan(site)
     assert (found.points, found.added, found.warnings) == (0, 0, ())
+
+
+def test_nor_with_those_that_only_a_backup_names_whose_end_was_not_seen(site):
+    site.cloud.add_instance("web-1")
+    site.policy()
+    session = site.run_policy("web", "snapshot", "backup")
+    snapshot, backup = sorted(points(site), key=lambda point: point.kind == PointKind.IMAGE_BACKUP)
+    [task, *_] = tasks(site, session)
+    unsettled = OpenBackup(backup.id, "vault", session.id, task.id, backup.workload, "web", dict(backup.snapshots))
+    site.records.points.remove(backup.id)
+    site.records.open_backups.put(unsettled)
+    site.run(lambda appliance: appliance.service.delete_point(snapshot.id))
+    assert site.records.open_backups.all() == [unsettled]
+    assert {tag(site, one) for one in snapshot.snapshots.values()} == {"gone"}
+    lose_records(site)
+    assert rescan(site).points == 0
 
 
 def test_an_account_that_is_not_registered_or_no_region_is_refused(site):

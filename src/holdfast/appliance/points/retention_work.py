@@ -102,8 +102,7 @@ class RetentionWork:
 
     def _forget_description(self, point: RestorePoint) -> None:
         """What stays of its snapshots serves another point, and says no more that it is this one's."""
-        others = [one for one in self._of(point.workload) if one.id != point.id]
-        staying = set(point.snapshots.values()) & {one for other in others for one in other.snapshots.values()}
+        staying = set(point.snapshots.values()) & self._needed(point.workload, but=point.id)
         if staying and point.session_id is not None:
             with suppress(NotFoundError):  # whoever deleted it has taken the description with it
                 self._compute(point.lies_in).tag_snapshots(tuple(sorted(staying)), GONE)
@@ -114,12 +113,15 @@ class RetentionWork:
         """Delete those of the snapshots that no point names, other than the point `but`, nor what may become one.
         `place` says where they lie, if not beside their volumes.
         """
-        named = {one for point in self._of(workload) if point.id != but for one in point.snapshots.values()}
-        named |= {one for backup in self._surface.records.open_backups.all() for one in backup.snapshots.values()}
         where = place or SnapshotPlace(workload.account, workload.region)
-        free = tuple(sorted(set(snapshot_ids) - named))
+        free = tuple(sorted(set(snapshot_ids) - self._needed(workload, but)))
         if free:
             self._compute(where).delete_snapshots(free)
+
+    def _needed(self, workload: Workload, but: str) -> set[str]:
+        """Snapshots that a point names, other than the point `but`, or a backup that may become one."""
+        named = {one for point in self._of(workload) if point.id != but for one in point.snapshots.values()}
+        return named | {one for backup in self._surface.records.open_backups.all() for one in backup.snapshots.values()}
 
     def _compute(self, where: SnapshotPlace) -> Compute:
         return self._surface.cloud.compute(self._surface.account(where.account), where.region)

@@ -18,6 +18,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.reachability import Reachability, Reachable
 from holdfast.repository.sessions.session import is_retired, read_point, retired_of
+from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.presence import is_there
 from holdfast.repository.trust.standing_packs import StandingPacks
@@ -221,17 +222,23 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
     for kid in repository.epochs.kids[1:]:
         if not is_there(repository.store, names.epoch(kid)):
             findings.add_object(names.epoch(kid), "it is missing: whoever has a slot of that epoch opens nothing")
-    for prefix in _SMALL:
-        for info in objects_under(repository.store, prefix):
-            count += 1
-            try:
-                check_small_object(repository, info.key)
-            except ObjectNotFoundError as error:
-                if prefix not in _MAY_GO:
-                    findings.add(error, info.key)
-            except (IntegrityError, UnsupportedFormatError) as error:
-                findings.add(error, info.key)
+    keys = (info.key for prefix in _SMALL for info in objects_under(repository.store, prefix))
+    for key, trouble in few_at_once(repository.surroundings, lambda key: _trouble_with(repository, key), keys):
+        count += 1
+        if trouble is not None:
+            findings.add(trouble, key)
     return count
+
+
+def _trouble_with(repository: Repository, key: str) -> HoldfastError | None:
+    """What is wrong with a small object that was listed."""
+    try:
+        check_small_object(repository, key)
+    except ObjectNotFoundError as error:
+        return None if key.startswith(_MAY_GO) else error
+    except (IntegrityError, UnsupportedFormatError) as error:
+        return error
+    return None
 
 
 def _manifests(repository: Repository, findings: _Findings) -> list[Manifest]:
@@ -242,26 +249,31 @@ def _manifests(repository: Repository, findings: _Findings) -> list[Manifest]:
     every = list(dict.fromkeys([*keys, *listed]))
     retired = retired_of(repository, map(names.session_of_point, every))
     manifests = []
-    for key in every:
+    for key, found in few_at_once(repository.surroundings, lambda key: _opened(repository, key), every):
         gone = names.session_of_point(key) in retired
         record = None if gone else keys.get(key)
         label = str(record["workload"]) if record else "unknown"
-        try:
-            manifest = read_point(repository, key)
-        except (IntegrityError, UnsupportedFormatError) as error:
-            findings.add(error, key)
+        if isinstance(found, HoldfastError):
+            findings.add(found, key)
             if not gone:
                 findings.hurt.setdefault(key, {})[key.rsplit("/", 1)[1]] = (label, {"all"})
-            continue
-        if manifest is not None and not gone:
-            manifests.append(manifest)
-            if not (_is_known(repository, manifest.session) or is_retired(repository, manifest.session)):
+        elif found is not None and not gone:
+            manifests.append(found)
+            if not (_is_known(repository, found.session) or is_retired(repository, found.session)):
                 why = f"it is missing, or the ledger lost a record: it does not know the point {key}"
-                findings.add_object(names.retired(manifest.session), why)
+                findings.add_object(names.retired(found.session), why)
         elif record is not None:
             findings.add_object(key, "the ledger says that it is a restore point, but it is not there")
             findings.hurt.setdefault(key, {})[key.rsplit("/", 1)[1]] = (label, {"all"})
     return manifests
+
+
+def _opened(repository: Repository, key: str) -> Manifest | HoldfastError | None:
+    """The manifest at that key, None where there is none, or what is wrong with it."""
+    try:
+        return read_point(repository, key)
+    except (IntegrityError, UnsupportedFormatError) as error:
+        return error
 
 
 def _is_known(repository: Repository, session: bytes) -> bool:
