@@ -119,7 +119,7 @@ def page() -> str:
         _section("A worker that restores", worker_restore_grants(scope, "SESSION-OF-THE-APPLIANCE", keys)),
         _section("A worker that verifies", worker_verify_grants(scope)),
         _section(
-            "A worker that copies, whose calls are not among those recorded below",
+            "A worker that copies",
             worker_copy_grants(scope, CopiedFrom("aws", "SOURCE-BUCKET", "SOURCE-PREFIX", "READER")),
         ),
         _section("The boundary of all workers", worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS)),

@@ -55,7 +55,7 @@ REGION = "us-east-1"
 SERVER_ID = "5e" * 16
 APPLIANCE_ID = "a9" * 16
 BUCKET = "kept-backups"
-LOCATION = f"s3://{BUCKET}/main"
+LOCATION, ARCHIVE = f"s3://{BUCKET}/main", f"s3://{BUCKET}/cold"
 PRODUCTION = "210987654321"
 PRODUCTION_ROLE = f"arn:aws:iam::{PRODUCTION}:role/backup"
 EXTERNAL_ID = "agreed with nobody else"
@@ -117,7 +117,7 @@ class AccountInLab:
         # What a person names: a key of the customer's, and the roles that restored instances may have.
         self.volume_key = str(self.hand.client("kms").create_key()["KeyMetadata"]["Arn"])
         self.options = {
-            "repositories": f"{BUCKET}/main",
+            "repositories": f"{BUCKET}/main,{BUCKET}/cold",
             "roles": PRODUCTION_ROLE,
             "instance-roles": ",".join(f"arn:aws:iam::{ACCOUNT_ID}:role/{name}" for name in ("shop", "other")),
             "volume-keys": self.volume_key,

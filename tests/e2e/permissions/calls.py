@@ -8,7 +8,7 @@ from tests.e2e.permissions.account_in_lab import ACCOUNT_ID, BUCKET, REGION, Acc
 
 APPLIANCE, SERVER, OTHER = "appliance", "server", "role of another account"
 BACKUP_WORKER, RESTORE_WORKER = "worker that backs up", "worker that restores"
-VERIFY_WORKER = "worker that verifies"
+VERIFY_WORKER, COPY_WORKER = "worker that verifies", "worker that copies"
 # Names that a run draws, in the order in which they are replaced.
 _NAMES = (
     (rf"holdfast-5e5e5e5e5e5e-{ACCOUNT_ID}-{REGION}", "BUNDLE-BUCKET"),
@@ -24,6 +24,9 @@ _NAMES = (
     (REGION, "REGION"),
     (r"\beu-west-1\b", "OTHER-REGION"),
 )
+
+# By a word of the way that sent them out.
+_WORKERS = {"read": VERIFY_WORKER, "restore": RESTORE_WORKER, "archive": COPY_WORKER}
 
 Call = tuple[str, str, str]
 
@@ -70,7 +73,7 @@ def _who(principal: str, way: str) -> str | None:
     if "ApplianceRole" in principal:
         return APPLIANCE
     if principal.startswith("role/holdfast-worker-"):
-        return VERIFY_WORKER if way.split()[-1] == "back" else RESTORE_WORKER if "restore" in way else BACKUP_WORKER
+        return next((who for word, who in _WORKERS.items() if word in way), BACKUP_WORKER)
     return None
 
 

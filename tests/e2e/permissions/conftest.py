@@ -7,17 +7,18 @@ import pytest
 
 from holdfast.lab.process import start_lab
 from holdfast.wiring import local
-from tests.e2e.permissions.account_in_lab import LOCATION, PASSWORD, AccountInLab
+from tests.e2e.permissions.account_in_lab import ARCHIVE, LOCATION, PASSWORD, AccountInLab
 
 KDF_BYTES = 64 * 1024**2
 
 
 @pytest.fixture
 def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountInLab]:
-    """Before anything is installed; with an empty repository in a bucket of the customer's."""
+    """Before anything is installed; with an empty repository in a bucket of the customer's, and an empty archive."""
     with start_lab(faults="quota=off,pending=50ms,iam=0ms") as lab:
         monkeypatch.setenv("AWS_ENDPOINT_URL", lab.endpoint)
         made = AccountInLab(lab.endpoint, tmp_path)
-        with local.initialised(LOCATION, lambda _line: None, PASSWORD.encode(), None, KDF_BYTES):
-            pass
+        for location in (LOCATION, f"{ARCHIVE}?class=archive&storage_class=DEEP_ARCHIVE"):
+            with local.initialised(location, lambda _line: None, PASSWORD.encode(), None, KDF_BYTES):
+                pass
         yield made

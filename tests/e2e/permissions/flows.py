@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,7 +21,15 @@ from holdfast.aws.ownership import as_list, tags_of
 from holdfast.aws.policies.grants import Grant
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
-from holdfast.domain.policy import BackupTarget, Ec2Policy, Retention, Selection, SnapshotTarget
+from holdfast.domain.policy import (
+    ArchiveTarget,
+    BackupTarget,
+    Ec2Policy,
+    MonthlyTier,
+    Retention,
+    Selection,
+    SnapshotTarget,
+)
 from holdfast.domain.restore import InstanceRestore, NewPlace, Place, VolumeRestore
 from holdfast.domain.restore_point import SnapshotPlace
 from holdfast.domain.session import ItemError, Session
@@ -29,6 +38,7 @@ from tests.e2e.aws.cloud_in_lab import CloudInLab
 from tests.e2e.lab.account import until
 from tests.e2e.permissions.account_in_lab import (
     APPLIANCE_ID,
+    ARCHIVE,
     EXTERNAL_ID,
     LOCATION,
     PASSWORD,
@@ -77,7 +87,7 @@ def workers_without(statement: str, action: str) -> Iterator[None]:
         return less
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("worker_backup_grants", "worker_restore_grants", "worker_verify_grants"):
+        for name in ("worker_backup_grants", "worker_copy_grants", "worker_restore_grants", "worker_verify_grants"):
             patch.setattr(worker_rights, name, narrowed(getattr(worker_rights, name)))
         yield
 
@@ -96,7 +106,8 @@ class Scene:
         """Registered things and points that ways begin with; without rights removed."""
         appliance = self.appliance
         appliance.act(lambda service: service.put_account(Account("own")))
-        appliance.act(lambda service: service.put_repository(RepositoryDefinition("vault", LOCATION), PASSWORD))
+        for name, location in (("vault", LOCATION), ("cold", ARCHIVE)):
+            appliance.act(partial(_registered, RepositoryDefinition(name, location)))
         policy = Ec2Policy(
             "shop",
             "own",
@@ -104,6 +115,7 @@ class Scene:
             Selection(ids=(self.rich,)),
             snapshot=SnapshotTarget(keep=1, tags={"why": "daily"}),
             backup=BackupTarget("vault", Retention(20)),
+            archive=ArchiveTarget("cold", MonthlyTier(keep=20, on_day=1, at="00:00")),
         )
         appliance.records.policies.put(policy, datetime.now(UTC))
         self.snapshot_point = self._point(
@@ -233,6 +245,13 @@ class Scene:
     def read_back(self) -> Outcome:
         """By a worker that writes nothing but its result."""
         return self._done(lambda service: service.verify_point(self.image_point))
+
+    def archive(self) -> Outcome:
+        """By a worker that copies, and the removal of what it made."""
+        outcome, detail = self._session(lambda service: service.run_policy("shop", ("archive",)))
+        if outcome.fine and detail is not None:
+            outcome = self._done(lambda service: service.delete_point(self._point(detail)))
+        return outcome
 
     def reaping(self) -> Outcome:
         """One of each kind that a dead appliance may have left."""
@@ -427,6 +446,10 @@ class Scene:
             )  # fmt: skip
 
 
+def _registered(repository: RepositoryDefinition, service: Any) -> Any:
+    return service.put_repository(repository, PASSWORD)
+
+
 # What a scene is made of.
 FIRST = "first image backups"
 # In this order they are asked for: the first one that needs an action is the one that is denied it.
@@ -448,6 +471,7 @@ WAYS: Mapping[str, Callable[[Scene], Outcome]] = {
     "image backup by a worker that cannot start": Scene.backup_by_a_worker_that_cannot_start,
     "restore volumes from an image backup": Scene.volumes_from_image,
     "read an image backup back": Scene.read_back,
+    "archive an image backup": Scene.archive,
     "image backup in another account": Scene.other_account_is_backed_up,
     "restore volumes into another account": Scene.volumes_of_other_account,
     "check an account": Scene.account_is_checked,

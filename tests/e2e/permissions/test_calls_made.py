@@ -15,9 +15,11 @@ from holdfast.aws.policies.grants import actions_of
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.aws.policies.worker import (
+    CopiedFrom,
     SnapshotsToRead,
     WorkerScope,
     worker_backup_grants,
+    worker_copy_grants,
     worker_restore_grants,
     worker_verify_grants,
 )
@@ -25,7 +27,16 @@ from holdfast.domain.errors import WorkerLostError
 from holdfast.plugin_api import DeployOrder
 from tests.e2e.lab.account import until
 from tests.e2e.permissions.account_in_lab import REGION, AccountInLab, acting
-from tests.e2e.permissions.calls import APPLIANCE, BACKUP_WORKER, OTHER, RESTORE_WORKER, SERVER, VERIFY_WORKER, Calls
+from tests.e2e.permissions.calls import (
+    APPLIANCE,
+    BACKUP_WORKER,
+    COPY_WORKER,
+    OTHER,
+    RESTORE_WORKER,
+    SERVER,
+    VERIFY_WORKER,
+    Calls,
+)
 from tests.e2e.permissions.flows import FIRST, WAYS, Scene
 from tests.e2e.server.conftest import FakeDoors
 
@@ -66,6 +77,7 @@ def granted() -> dict[str, set[str]]:
         APPLIANCE: set(actions_of(appliance_grants(scope))),
         OTHER: set(actions_of(production_account_grants("aws", "1", ("i",)))),
         BACKUP_WORKER: set(actions_of(worker_backup_grants(worker, SnapshotsToRead(ids=("s",)), ("k",)))),
+        COPY_WORKER: set(actions_of(worker_copy_grants(worker, CopiedFrom("aws", "b", "q", "r")))),
         VERIFY_WORKER: set(actions_of(worker_verify_grants(worker))),
         RESTORE_WORKER: set(actions_of(worker_restore_grants(worker, "s", ("k",)))),
         SERVER: set(actions_of([*plugin_grants(server), *deployment_grants(server)])),
