@@ -1,6 +1,7 @@
 """What a person holds: a password (Argon2id) or a printed recovery code (section 5)."""
 
 import hashlib
+import threading
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
@@ -16,6 +17,9 @@ MEMORY_KIB = (64 * 1024, 1024 * 1024)
 ITERATIONS = (3, 10)
 LANES = (1, 16)
 APPROVED_ITERATIONS = (600_000, 10_000_000)
+# OpenSSL gives the lanes of all derivations of a process threads of one pool, and who ends empties it: another one that
+# is under way then waits for ever. So one derives at a time, which also bounds the memory.
+_ONE_DERIVATION = threading.Lock()
 
 
 def password_key(password: bytes, salt: bytes, *, memory_kib: int, iterations: int, lanes: int) -> bytes:
@@ -28,9 +32,9 @@ def password_key(password: bytes, salt: bytes, *, memory_kib: int, iterations: i
         if not low <= value <= high:
             raise FormatError(f"key slot asks for {name} {value}", why=f"allowed are {low} to {high}")
     _check_salt(salt)
-    return Argon2id(salt=salt, length=KEY_BYTES, iterations=iterations, lanes=lanes, memory_cost=memory_kib).derive(
-        password
-    )
+    derivation = Argon2id(salt=salt, length=KEY_BYTES, iterations=iterations, lanes=lanes, memory_cost=memory_kib)
+    with _ONE_DERIVATION:
+        return derivation.derive(password)
 
 
 def approved_password_key(password: bytes, salt: bytes, *, iterations: int) -> bytes:

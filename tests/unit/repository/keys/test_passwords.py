@@ -1,5 +1,7 @@
 """Recovery codes as people type them, and the bounds of what a password slot may cost."""
 
+import threading
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from holdfast.domain.errors import FormatError, UsageError
 from holdfast.repository.crypto.password import (
     ALPHABET,
+    MEMORY_KIB,
     approved_password_key,
     looks_like_recovery_code,
     password_key,
@@ -86,3 +89,18 @@ def test_a_salt_of_another_length_is_refused():
 def test_suite_1_refuses_what_is_out_of_bounds_before_it_is_paid(iterations, salt_bytes):
     with pytest.raises(FormatError):
         approved_password_key(b"password", bytes(salt_bytes), iterations=iterations)
+
+
+def test_several_threads_derive_at_once():
+    """An appliance opens one repository in a step while its server adds another one."""
+    made: list[bytes] = []
+
+    def derive() -> None:
+        made.append(password_key(b"password", bytes(16), memory_kib=MEMORY_KIB[0], iterations=3, lanes=4))
+
+    threads = [threading.Thread(target=derive, daemon=True) for _each in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert (len(made), len(set(made))) == (6, 1), "one waits for ever"
