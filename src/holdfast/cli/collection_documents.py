@@ -1,7 +1,7 @@
 """The documents of collections of garbage, under the stable names of docs/cli.md."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.quantities import human_size, short_time, to_the_minute
@@ -46,6 +46,7 @@ def collection_table(document: Mapping[str, Any]) -> str:
         held = document["locked_packs"]
         facts["kept for now"] = f"{document['kept_packs']} ({held} locked)" if held else document["kept_packs"]
         facts["locks renewed"] = document["renewed_locks"] or None
+        facts["not renewed"] = ", ".join(document.get("not_renewed", ())) or None
     if document.get("young_packs"):
         facts["too young to go"] = _packs(document["young_packs"], document["young_bytes"], " in an archive class")
     return facts_table(facts)
@@ -89,4 +90,14 @@ def what_waits(found: "Collected") -> str:
     return (
         f"nothing more is deleted while {counted(len(found.waiting), 'session')} may build upon it: {since}; "
         "run this again when it has ended, or a day after its last sign of life"
+    )
+
+
+def what_was_not_renewed(objects: Sequence[str]) -> str:
+    """What a renewal of locks met, and what to do about it."""
+    first = ", ".join(objects[:3])
+    more = f" and {len(objects) - 3} more" if len(objects) > 3 else ""
+    return (
+        f"all else is locked, but {first}{more} {'is' if len(objects) == 1 else 'are'} damaged or missing: run "
+        "`holdfast repository check` to see whom that hurts, and `holdfast repository repair`"
     )

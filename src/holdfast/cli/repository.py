@@ -147,6 +147,8 @@ def collect_garbage(
         voice.document(document, lambda: collections.collection_table(document))
     if found.waiting:
         voice.warn(collections.what_waits(found))
+    if found.not_renewed:
+        voice.warn(collections.what_was_not_renewed(found.not_renewed))
     return voice.status
 
 
@@ -164,6 +166,9 @@ def renew_locks(
 
     with local.opened(url, given_password(password_file), voice.warn) as opened:
         with voice.progress("renewing locks") as progress:
-            document = documents.renewal(local.renew_locks(opened, progress, dry_run=dry_run))
-        voice.document(document, lambda: facts_table(as_facts(document)))
+            report = local.renew_locks(opened, progress, dry_run=dry_run)
+        document = documents.renewal(report)
+        voice.document(document, lambda: documents.renewal_table(report))
+    if report.not_renewed:
+        voice.warn(collections.what_was_not_renewed(tuple(one.object for one in report.not_renewed)))
     return voice.status

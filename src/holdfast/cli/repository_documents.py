@@ -77,7 +77,16 @@ def renewal(report: "RenewalReport") -> Document:
         "extended": report.extended,
         "latest_promise": None if latest is None else format_time(latest),
         "locks_hold_until": format_time(report.holds_until),
+        "not_renewed": [{"object": one.object, "why": one.why} for one in report.not_renewed],
     }
+
+
+def renewal_table(report: "RenewalReport") -> str:
+    """The same for people."""
+    document = renewal(report)
+    lost = rows_table(("damaged or missing", "why"), [(one.object, one.why) for one in report.not_renewed])
+    facts = facts_table(as_facts({name: value for name, value in document.items() if name != "not_renewed"}))
+    return facts + lost if report.not_renewed else facts
 
 
 def repository_table(document: Document) -> str:

@@ -32,7 +32,8 @@ class CollectionWish:
 class Collected:
     """What was found and done: `packs` and `stored_bytes` before, `kept_packs` are condemned and still there,
     `locked_packs` of them by Object Lock alone, `young_packs` lie in an archive class, are needed by nothing and cost
-    as much deleted as kept; `renewed_locks` objects were locked longer.
+    as much deleted as kept; `renewed_locks` objects were locked longer,
+    `not_renewed` are damaged or missing and could not be.
     `waiting`: sessions of the repository that hold the rest up, each with the time since when it is open.
     """
 
@@ -53,3 +54,4 @@ class Collected:
     young_bytes: int = 0
     locked_packs: int = 0
     renewed_locks: int = 0
+    not_renewed: tuple[str, ...] = ()

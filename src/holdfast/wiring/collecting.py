@@ -28,7 +28,7 @@ def collect(
             renew(repository, progress)
         raise
     # After it, so that what it has condemned is not locked again.
-    renewed = renew(repository, progress).extended if renews else 0
+    renewal = renew(repository, progress) if renews else None
     return Collected(
         plan=report.epoch,
         restore_points=report.points,
@@ -45,7 +45,8 @@ def collect(
         young_packs=report.young,
         young_bytes=report.young_bytes,
         locked_packs=report.locked,
-        renewed_locks=renewed,
+        renewed_locks=0 if renewal is None else renewal.extended,
+        not_renewed=() if renewal is None else tuple(one.object for one in renewal.not_renewed),
         waiting={one.session.hex(): one.since for one in report.waiting},
     )
 

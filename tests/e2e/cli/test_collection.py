@@ -9,6 +9,7 @@ COLLECTION_FIELDS = {
     "repacked_packs", "written_bytes", "deleted_packs", "freed_bytes", "kept_packs", "merged_index_runs", "young_packs",
     "young_bytes", "waiting", "locked_packs",
     "renewed_locks",
+    "not_renewed",
 }  # fmt: skip
 MIB = 1 << 20
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.domain.collection import CollectionWish
-from holdfast.domain.errors import ConflictError, IntegrityError, LocksEndingError, UsageError
+from holdfast.domain.errors import ConflictError, IntegrityError, LocksEndingError, PermissionDeniedError, UsageError
 from holdfast.domain.time import parse_time
 from holdfast.repository.keys.slots import KeySlots
 from holdfast.repository.opening.repository import create_repository
@@ -162,14 +162,18 @@ def test_a_collection_renews_once_a_day_whatever_becomes_of_it(site, monkeypatch
     assert last_renewal(site.open()) > site.clock() - timedelta(seconds=1)
 
 
-def test_where_nobody_could_renew_for_a_week_the_error_is_the_alarm(site):
+def test_where_nobody_could_renew_for_a_week_the_error_is_the_alarm(site, monkeypatch):
     site.back_up(block(1))
-    site.later(41)
-    for version in [one for one in site.bucket.every_version() if one.key.startswith(("points/", "packs/"))]:
-        site.bucket.delete_version(version.key, version.id)
+    site.later(8)
+    repository = site.open()
+
+    def refused(key, version=None):
+        raise PermissionDeniedError("locks may not be read", why="no right to", cure="give it")
+
+    monkeypatch.setattr(site.store, "head", refused)
     with pytest.raises(LocksEndingError, match="begin to end on 2026-01-11") as alarm:
-        renew(site.open(), Silence())
-    assert "missing" in alarm.value.why
+        renew(repository, Silence())
+    assert "no right to" in alarm.value.why
 
 
 def test_who_opens_it_hears_that_nobody_renews(site):

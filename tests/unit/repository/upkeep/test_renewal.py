@@ -7,15 +7,17 @@ import pytest
 from holdfast.domain.errors import IntegrityError
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
+from holdfast.repository.health.repair.quarries import of_the_source
+from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import open_repository
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.sessions.session import read_point
 from holdfast.repository.upkeep.renewal.notice import is_due, is_overdue, last_renewal
 from holdfast.repository.upkeep.renewal.renew import renew_locks, require_locks
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
-from holdfast.testing.memory_volumes import sample
+from holdfast.testing.memory_volumes import MemorySource, MemoryVolume, sample
 from holdfast.testing.strict_store import StrictStore
 from tests.faults.immutable_site import Site
 from tests.unit.repository.delegation.delegated import Disks
@@ -74,24 +76,46 @@ def test_one_damaged_object_keeps_no_other_from_being_renewed(site, kind, damage
         if (kind, damage) == ("data", "junk"):
             site.renew()  # nobody reads data here
             continue
-        with pytest.raises(IntegrityError) as told:
-            site.renew()
-        assert victim in told.value.objects
+        assert victim in {one.object for one in site.renew().not_renewed}
     site.attack()
     assert site.restores({other: block(5)})
     if kind in ("run", "plan"):
         assert site.restores({first: block(1)})
 
 
-def test_a_renewal_that_met_damage_is_none_in_the_ledger(site):
+def test_what_is_lost_keeps_no_renewal_from_being_one(site):
+    """All else is locked, so nobody need be told that the locks end; what was met is named each time."""
     collected_twice(site)
-    site.renew()
-    renewed = last_renewal(site.open())
-    del site.bucket._keys[keys_of(site)["run"]]
-    site.later(1)
-    with pytest.raises(IntegrityError, match="all else was"):
+    lost = keys_of(site)["data"]
+    del site.bucket._keys[lost]
+    for _day in range(9):
+        site.later(1)
+        assert [one.object for one in site.renew().not_renewed] == [lost]
+        assert last_renewal(site.open()) >= site.clock() - timedelta(minutes=1)
+    assert not is_overdue(site.open())
+
+
+def test_a_repair_ends_what_renewals_say_of_a_lost_pack(site):
+    _first, second = collected_twice(site)
+    lost = keys_of(site)["data"]
+    del site.bucket._keys[lost]
+    assert [one.object for one in site.renew().not_renewed] == [lost]
+    repository = site.open()
+    manifest = next(point for point in list_points(repository) if point.session == second)
+    volume = MemorySource(MemoryVolume.of(block(2)))
+    [named] = [one.name for one in load_manifest(repository, manifest).volumes]
+    assert repair(repository, of_the_source(volume, second, named), Silence()).left == ()
+    assert site.renew().not_renewed == ()
+    assert site.restores({second: block(2)})
+
+
+def test_a_damaged_ledger_is_told_of_no_renewal(site):
+    site.back_up(block(1))
+    key = names.ledger(site.open().ledger.state.sequence + 1)
+    site.bucket.put(key, b"junk")
+    with pytest.raises(IntegrityError) as told:
         site.renew()
-    assert last_renewal(site.open()) == renewed
+    assert key in told.value.objects
 
 
 def test_what_was_put_over_an_object_is_not_renewed_in_its_place(site):

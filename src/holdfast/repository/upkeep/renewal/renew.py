@@ -23,6 +23,14 @@ _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
+class NotRenewed:
+    """An object that is damaged or missing, so that it, or what it leads to, could not be locked longer."""
+
+    object: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class RenewalReport:
     """`looked_at` objects were asked for their locks, `extended` of them were locked longer, or would be."""
 
@@ -32,12 +40,13 @@ class RenewalReport:
     latest_promise: datetime | None
     holds_until: datetime
     dry_run: bool
+    not_renewed: tuple[NotRenewed, ...] = ()
 
 
 def renew_locks(repository: Repository, progress: Progress, *, dry_run: bool = False) -> RenewalReport:
-    """Killed anywhere, another run does the rest. What is damaged or missing keeps nothing else from being renewed: it
-    is raised at the end as IntegrityError, and the ledger is told of no renewal. Raises UsageError where nothing is
-    locked.
+    """Killed anywhere, another run does the rest. What is damaged or missing keeps nothing else from being renewed, and
+    is named at the end. Raises UsageError where nothing is locked, the IntegrityError of a damaged ledger, which cannot
+    be told of a renewal.
     """
     if not repository.config.immutable:
         raise UsageError(
@@ -47,19 +56,26 @@ def renew_locks(repository: Repository, progress: Progress, *, dry_run: bool = F
         )
     manifests: dict[str, Manifest] = {}
     for _try in range(_TRIES):
+        now = repository.surroundings.now()
         damage: list[HoldfastError] = []
         plan = _plan(repository, damage)
-        report = _renew(repository, plan, manifests, progress, damage, dry_run=dry_run)
-        if not damage:
-            return report
+        report = _renew(repository, plan, manifests, progress, damage, now, dry_run=dry_run)
         # What is missed may have been moved by a collection, which its plan tells.
-        if _plan(repository, []).epoch == plan.epoch:
-            raise _sum_of(damage)
+        if not damage or _plan(repository, []).epoch == plan.epoch:
+            if not dry_run:
+                _record(repository, now)
+            return report
     raise UnavailableError(
         f"locks of {repository.store.location} were not renewed",
         why=f"{_TRIES} collections were quicker",
         cure="run it again",
     )
+
+
+def _record(repository: Repository, now: datetime) -> None:
+    """Tell the ledger: what there is is locked. What is lost is no reason to say that nobody renews."""
+    session = repository.surroundings.random_bytes(16)
+    repository.ledger.append({"type": ledger_form.RENEW, "session": session, "time": format_time(now)})
 
 
 def _plan(repository: Repository, damage: list[HoldfastError]) -> Plan:
@@ -77,23 +93,16 @@ def _renew(
     manifests: dict[str, Manifest],
     progress: Progress,
     damage: list[HoldfastError],
+    now: datetime,
     *,
     dry_run: bool,
 ) -> RenewalReport:
     """What all points need first, then what each one needs, past all that is added to `damage`."""
-    now = repository.surroundings.now()
     points = read_live_points(repository, manifests, damage)
     progress.note(f"looking for locks that end too early for {counted(len(points), 'restore point')}")
     extend = partial(_extend_or_note, repository, several_versions(repository.store), damage, dry_run=dry_run)
     changed = list(_each(repository, needs_of_all(repository, points, now), extend))
     changed += _each(repository, needs_of_points(repository, plan, points, now, damage), extend)
-    if not dry_run and not damage:
-        record = {
-            "type": ledger_form.RENEW,
-            "session": repository.surroundings.random_bytes(16),
-            "time": format_time(now),
-        }
-        repository.ledger.append(record)
     return RenewalReport(
         points=len(points),
         looked_at=len(changed),
@@ -101,20 +110,17 @@ def _renew(
         latest_promise=latest_promise(points),
         holds_until=now + GENERATION,
         dry_run=dry_run,
+        not_renewed=tuple(_named(damage)),
     )
 
 
-def _sum_of(damage: list[HoldfastError]) -> IntegrityError:
-    """One error for all that was met."""
-    hurt = dict.fromkeys(key for error in damage for key in _objects(error))
-    first = damage[0]
-    more = "" if len(damage) == 1 else f", and {len(damage) - 1} more like it"
-    return IntegrityError(
-        "what is damaged or missing could not be locked longer; all else was",
-        why=f"{first.what}: {first.why}{more}",
-        cure=first.cure,
-        objects=tuple(hurt),
-    )
+def _named(damage: Iterable[HoldfastError]) -> Iterator[NotRenewed]:
+    """Each object once, with the first reason."""
+    whys: dict[str, str] = {}
+    for error in damage:
+        for key in _objects(error) or (error.what,):
+            whys.setdefault(key, error.why)
+    return (NotRenewed(key, why) for key, why in whys.items())
 
 
 def _objects(error: HoldfastError) -> tuple[str, ...]:
