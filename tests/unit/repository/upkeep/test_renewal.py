@@ -14,6 +14,8 @@ from holdfast.repository.opening.repository import open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.sessions.session import read_point
+from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
+from holdfast.repository.upkeep.collection.run_merging import Tidiness
 from holdfast.repository.upkeep.renewal.notice import is_due, is_overdue, last_renewal
 from holdfast.repository.upkeep.renewal.renew import renew_locks, require_locks
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
@@ -242,3 +244,25 @@ def test_retirements_are_renewed(site):
     site.later(9)
     site.renew()
     assert site.locks()[names.retired(session)] > site.clock() + timedelta(days=9)
+
+
+def test_runs_out_of_force_go_when_their_locks_have_ended(site):
+    """Though a live point's manifest names them: no plan does, and none will."""
+    contents = {site.back_up(block(seed), timedelta(0)): block(seed) for seed in (1, 2, 3, 4)}
+    gone = next(iter(contents))
+    tidy = CollectionOrder(timedelta(0), tidiness=Tidiness(runs=2, gone=0))
+    for merged_runs in (0, 4):
+        assert Collection(site.open(), tidy, Silence(), lambda seconds: None).run().merged_runs == merged_runs
+        if gone in contents:
+            site.retire(gone)
+            del contents[gone]
+    merged = newest_plan(site.open().sealed).index_runs
+    assert len(merged) == 1
+    assert len(site.locks(names.INDEX)) == 5  # what was left out is locked
+    for _day in range(12):
+        site.later(1)
+        site.collect()
+        site.renew()
+    assert site.locks(names.INDEX).keys() == merged
+    site.attack()
+    assert site.restores(contents)

@@ -115,8 +115,9 @@ def _promised_packs(
 def _index_runs(
     repository: Repository, plan: Plan, points: tuple[LivePoint, ...], damage: list[HoldfastError]
 ) -> Iterator[tuple[str, frozenset[bytes], bool]]:
-    """Those in force, by the plan's word or by their own epoch, with the packs that they name; and those that points
-    name, which may be gone: their packs may be, too. Of one that does not open nobody knows: it is kept.
+    """Those in force, by the plan's word or by their own epoch, with the packs that they name; points may name what a
+    LIST leaves out. What is out of force is let go: it never returns, and a collection deletes it when its lock has
+    ended. Of one that does not open nobody knows: it is kept.
     """
     by_points = {key for point in points if point.manifest is not None for key in point.manifest.index_runs}
     for key in sorted({*_standing(repository.store, names.INDEX), *plan.index_runs, *by_points}):
@@ -130,8 +131,6 @@ def _index_runs(
             continue
         if key in plan.index_runs or run.plan_epoch >= plan.epoch:
             yield key, frozenset(row.pack for row in run.packs), may_be_gone
-        elif key in by_points:
-            yield key, frozenset(), may_be_gone
 
 
 def _standing(store: ObjectStore, prefix: str) -> list[str]:
