@@ -372,3 +372,15 @@ def test_an_archive_that_no_limit_by_time_keeps_is_promised_nothing(archiving):
     assert {one.keep_until for one in site.archive.points_by_id.values()} == {None}
     assert {one.keep_until for one in copies(site)} == {None}
     assert site.loop.now() - copies(site)[0].created_at < timedelta(hours=1)
+
+
+@pytest.mark.parametrize(("immutable", "days"), [(False, None), (True, 92 + 10 + 1)])
+def test_a_worker_that_copies_reads_one_repository_and_locks_in_the_other(archiving, immutable, days):
+    site = archiving
+    site.archive.immutable = immutable
+    archive(site)
+    for order in site.cloud.worker_world.orders[-2:]:
+        assert (order.repository_location, order.reads_snapshots) == (site.archive.location, ())
+        assert order.copies_from is not None
+        assert order.copies_from.location == site.repository.location
+        assert order.lock_days == days, "what is promised and a generation, rounded up"

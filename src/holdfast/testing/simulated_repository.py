@@ -30,6 +30,7 @@ from holdfast.domain.retrieval import ColdData, RetrievalOrder, needs_retrieval,
 from holdfast.domain.time import format_time
 from holdfast.domain.verification import DamagedObject
 from holdfast.repository.reading.retrieval.retrieving import asked_for
+from holdfast.repository.trust.lock_terms import GENERATION
 from holdfast.testing.simulated_archive import SimulatedArchive
 from holdfast.testing.virtual_time import BEGINNING
 
@@ -81,6 +82,7 @@ class SimulatedRepository:
     ) -> None:
         self.location = location
         self.archive_class: ArchiveClass | None = None
+        self.immutable = False
         self._now = now
         self._snapshot_exists = snapshot_exists
         self._number = 0
@@ -139,7 +141,8 @@ class SimulatedRepository:
         if known.state != "open":
             return self._prepare(self.new_session(), attempt, meant)
         known.attempts.add(attempt)
-        return self._work(session)
+        ends = max(known.keep_until or self._now(), self._now()) + GENERATION if self.immutable else None
+        return replace(self._work(session), locks_until=ends)
 
     def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
         self._fail()

@@ -63,6 +63,7 @@ class WorkerWorld:
     receipts: int = 0
     peak: int = 0
     launches: int = 0
+    orders: list[WorkerOrder] = field(default_factory=list)
     turn: threading.RLock = field(default_factory=threading.RLock)
 
     def living(self, region: str | None = None) -> int:
@@ -154,6 +155,7 @@ class SimulatedWorkers:
         instance = self.cloud.create("instance", "", self.region, owner, token, facts)
         if instance.id not in world.lives:
             world.launches += 1
+            world.orders.append(order)
             fate = world.fate(owner)
             world.lives[instance.id] = _Life(owner, self.region, self.cloud.now(), fate)
             world.peak = max(world.peak, world.living())
