@@ -134,7 +134,7 @@ def restore(
         if plan or to is None:
             show_plan(voice, local.retrieval(opened, found, volume, whole=False).plan, retrieval_days)
             return voice.status
-        target = local.target(to, found, force=force)
+        target = local.target(to, found, voice.note, force=force)
         wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
         retrieved = readable(voice, opened, lambda: local.retrieval(opened, found, volume, whole=False), wish)
         if isinstance(retrieved, int):

@@ -60,6 +60,10 @@ class Voice:
         self._warned = True
         say(f"warning: {text}")
 
+    def note(self, text: str) -> None:
+        """Something a person should know, and nothing is wrong."""
+        say(f"note: {text}")
+
     def progress(self, doing: str) -> "AbstractContextManager[Progress]":
         """A bar on a terminal, a line now and then elsewhere, nothing with `--no-progress` (notes are always shown)."""
         return progress_display(doing, say, quiet=self._no_progress)

@@ -60,7 +60,7 @@ def build(folder: Path, plan: FaultPlan, endpoint: str, *, keep_s3: bool) -> Lab
         application.faults = replacement
 
     retrievals = Retrievals(clock.now)
-    moto: WSGIApplication = ArchivingS3(LockingS3(MotoApplication()), retrievals)
+    moto: WSGIApplication = ArchivingS3(LockingS3(MotoApplication(), clock.now), retrievals)
     # moto remembers every key it ever made, for a dashboard; a lab may run for long.
     FakeKey.instances_tracked = deque(maxlen=0)  # type: ignore[attr-defined]
     if keep_s3:

@@ -4,7 +4,9 @@ Full jitter is the variant that AWS's Architecture Blog ("Exponential Backoff An
 total work under contention.
 """
 
+import math
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,15 +28,25 @@ class RetryPolicy:
     total_seconds: float = 300.0
 
 
+def _say_nothing(text: str) -> None:
+    """Nobody sits there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waiting needs of the world: `sleep` takes seconds, `uniform` gives [0, 1), `monotonic` gives seconds."""
+    """What waiting needs of the world: `sleep` takes seconds, `uniform` gives [0, 1), `monotonic` gives seconds; `tell`
+    takes a line for a person, once of each request that has failed for a while.
+    """
 
     sleep: Callable[[float], None] = time.sleep
     uniform: Callable[[], float] = random.random
     monotonic: Callable[[], float] = time.monotonic
+    tell: Callable[[str], None] = _say_nothing
 
 
+# A person who waits for longer wants to know for what.
+TOLD_AFTER_SECONDS = 2.0
+SECONDS_BETWEEN_LINES = 60.0
 DEFAULT_POLICY = RetryPolicy()
 REAL_WAITING = Waiting()
 
@@ -46,6 +58,7 @@ class Patience:
         self._policy = policy
         self._waiting = waiting
         self._failures = 0
+        self._is_told = False
         self._started_seconds = waiting.monotonic()
 
     def wait_or_raise(self, error: UnavailableError) -> None:
@@ -57,4 +70,26 @@ class Patience:
         elapsed_seconds = waiting.monotonic() - self._started_seconds
         if self._failures >= policy.attempts or elapsed_seconds + delay_seconds > policy.total_seconds:
             raise error
+        if elapsed_seconds + delay_seconds > TOLD_AFTER_SECONDS and not self._is_told:
+            self._is_told = True
+            waiting.tell(f"{error.what}, which is tried again: {error.why}")
         waiting.sleep(delay_seconds)
+
+
+class SeldomTold:
+    """Passes one line a minute on, however many requests wait. Any thread may call it."""
+
+    def __init__(self, tell: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._tell = tell
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._next_seconds = -math.inf
+
+    def __call__(self, text: str) -> None:
+        """Tell it, or leave it."""
+        with self._lock:
+            now_seconds = self._monotonic()
+            if now_seconds < self._next_seconds:
+                return
+            self._next_seconds = now_seconds + SECONDS_BETWEEN_LINES
+        self._tell(text)

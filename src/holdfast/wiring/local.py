@@ -245,14 +245,16 @@ def back_up(
                 "standard input is a terminal", why="nothing is piped into it", cure="pipe something, or name a file"
             )
         return backup_stream(opened.repository, sys.stdin.buffer, order, progress)
-    with closing(open_source(source)) as volume:
+    with closing(open_source(source, progress.note)) as volume:
         listed = None if changed_blocks is None else partial(_listed_blocks, changed_blocks)
         return backup_volume(opened.repository, volume, order, progress, listed, ProcessVigil(home_folder()))
 
 
-def target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
-    """What `text` names for a volume of the point: a file, a device, `-` or `ebs:`. Nothing is written yet."""
-    return open_target(text, point, force=force)
+def target(text: str, point: PointSummary, tell: Callable[[str], None], *, force: bool) -> BlockTarget:
+    """What `text` names for a volume of the point: a file, a device, `-` or `ebs:`. Nothing is written yet;
+    `tell` is given a line where AWS is waited for.
+    """
+    return open_target(text, point, tell, force=force)
 
 
 def restore(

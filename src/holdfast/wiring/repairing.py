@@ -31,12 +31,12 @@ def mend(
     local: LocalRepository, elsewhere: Elsewhere, warn: Warn, progress: Progress, *, rehearsal: bool
 ) -> RepairReport:
     """Heal what can be healed. Raises UsageError for words that do not fit."""
-    with _quarries(local, elsewhere, warn) as quarries:
+    with _quarries(local, elsewhere, warn, progress) as quarries:
         return repair(local.repository, quarries, progress, rehearsal=rehearsal)
 
 
 @contextmanager
-def _quarries(local: LocalRepository, elsewhere: Elsewhere, warn: Warn) -> Iterator[Quarries]:
+def _quarries(local: LocalRepository, elsewhere: Elsewhere, warn: Warn, progress: Progress) -> Iterator[Quarries]:
     found: Quarries = none
     with ExitStack() as stack:
         if elsewhere.source is not None:
@@ -54,7 +54,7 @@ def _quarries(local: LocalRepository, elsewhere: Elsewhere, warn: Warn) -> Itera
                 )
             manifest = load_manifest(local.repository, find_point(local.repository, elsewhere.point, None))
             volume = choose_volume(manifest, elsewhere.volume)
-            source = stack.enter_context(closing(open_source(elsewhere.source)))
+            source = stack.enter_context(closing(open_source(elsewhere.source, progress.note)))
             found = together(found, of_the_source(source, manifest.session, volume.name))
         elif elsewhere.point is not None or elsewhere.volume is not None:
             raise UsageError(

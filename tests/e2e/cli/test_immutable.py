@@ -1,7 +1,10 @@
 """An immutable repository as a person has it, in the lab's S3: made, kept, refused, attacked, restored."""
 
+import json
 import random
+import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
@@ -100,3 +103,20 @@ def test_the_lab_shortens_no_lock(s3):
         s3.put_object(
             Bucket="short", Key="old", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate="2001-01-01T00:00:00Z"
         )
+
+
+def test_locks_end_on_the_labs_clock(s3, endpoint):
+    s3.create_bucket(Bucket="ends", ObjectLockEnabledForBucket=True)
+    until = datetime.now(UTC) + timedelta(days=3)
+    made = s3.put_object(
+        Bucket="ends", Key="k", Body=b"1", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until
+    )
+    version = {"Bucket": "ends", "Key": "k", "VersionId": made["VersionId"]}
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.delete_object(**version)
+    body = json.dumps({"advance_seconds": 4 * 86400}).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/_lab/clock", body), timeout=30).close()
+    with pytest.raises(ClientError, match="future"):
+        s3.put_object(Bucket="ends", Key="l", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)
+    s3.delete_object(**version)
+    assert "Versions" not in s3.list_object_versions(Bucket="ends")

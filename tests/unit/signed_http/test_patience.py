@@ -1,0 +1,42 @@
+"""Who waits for a fault to pass is told for what, once, and seldom where many wait."""
+
+import pytest
+
+from holdfast.domain.errors import UnavailableError
+from holdfast.signed_http.patience import Patience, RetryPolicy, SeldomTold, Waiting
+
+AWAY = UnavailableError("ebs:ListSnapshotBlocks failed", why="no route", cure="look at the network")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def now(self) -> float:
+        return self.seconds
+
+
+def test_a_request_that_fails_for_a_while_is_told_once():
+    clock, lines = Clock(), list[str]()
+    waiting = Waiting(clock.sleep, lambda: 1.0, clock.now, lines.append)
+    patience = Patience(RetryPolicy(attempts=6, first_delay_seconds=0.5), waiting)
+    told = []
+    for _ in range(5):
+        patience.wait_or_raise(AWAY)
+        told.append(len(lines))
+    assert told == [0, 0, 1, 1, 1], "0.5 s, 1.5 s, 3.5 s, …"
+    assert lines == ["ebs:ListSnapshotBlocks failed, which is tried again: no route"]
+    with pytest.raises(UnavailableError):
+        patience.wait_or_raise(AWAY)
+
+
+def test_of_many_that_wait_a_line_a_minute_is_told():
+    clock, lines = Clock(), list[str]()
+    tell = SeldomTold(lines.append, clock.now)
+    for seconds in (0, 1, 59, 1, 1):
+        clock.sleep(seconds)
+        tell(f"at {clock.seconds:.0f}")
+    assert lines == ["at 0", "at 60"]
