@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import botocore.session
 import pytest
 
-from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.object_store import ObjectStore, StorageTerms
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
@@ -62,3 +63,24 @@ def test_what_a_delete_marker_hides_is_read_and_deleted(store, plain_client):
     left = plain_client.list_object_versions(Bucket=bucket)
     assert not left.get("Versions")
     assert not left.get("DeleteMarkers")
+
+
+def test_what_was_put_over_an_object_is_brought_under_it(store, plain_client):
+    """Two markers are taken away; over another version comes a copy, locked as it is asked for."""
+    put(store, "packs/aa/1", b"some bytes")
+    bucket, until = store.location.split("/")[2], ObjectStoreContract().now() + timedelta(days=2)
+    [good] = store.versions("packs/aa/1")
+    assert good.version is not None
+    for _twice in range(2):
+        plain_client.delete_object(Bucket=bucket, Key="p/packs/aa/1")
+    assert [one.shown for one in store.versions("")] == [False]
+    store.reinstate("packs/aa/1", good.version)
+    assert list(store.versions("")) == [good]
+    assert "DeleteMarkers" not in plain_client.list_object_versions(Bucket=bucket)
+    plain_client.put_object(Bucket=bucket, Key="p/packs/aa/1", Body=b"junk")
+    for _twice in range(2):
+        store.reinstate("packs/aa/1", good.version, StorageTerms(retain_until=until))
+    assert bytes(store.get("packs/aa/1")) == b"some bytes"
+    assert store.head("packs/aa/1").locked_until is not None
+    assert [one.size_bytes for one in store.versions("")] == [10, 4, 10]
+    assert keys(store) == ["packs/aa/1"]

@@ -24,6 +24,7 @@ from holdfast.cli.server_connection import ApplianceOption
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice, say
 from holdfast.domain.collection import CollectionWish
+from holdfast.domain.numerals import counted
 
 app = typer.Typer(name="repository", help="Make, show and check repositories.", rich_markup_mode=None)
 app.add_typer(key_app)
@@ -84,6 +85,7 @@ def show(
     ] = False,
 ) -> int:
     """Show what the repository is; a name instead of a URL asks the server."""
+    from holdfast.repository.trust.coverings import hidden
     from holdfast.repository.upkeep.rekeying import stored_by_epoch
     from holdfast.repository.upkeep.renewal.notice import is_overdue
     from holdfast.wiring import local
@@ -94,12 +96,22 @@ def show(
         document = documents.repository(opened.repository, stored_by_epoch(opened.repository))
         voice.document(document, lambda: documents.repository_table(document))
         single_writer.note_mode(opened.repository)
+        if opened.repository.config.immutable:
+            _warn_of_hidden(voice, len(hidden(opened.repository.store)))
         if is_overdue(opened.repository):
             voice.warn(
                 f"locks begin to end on {short_time(document['locks_hold_until'])} and nobody renews them: "
                 f"run `holdfast repository renew-locks {opened.repository.store.location}`, once a day"
             )
     return voice.status
+
+
+def _warn_of_hidden(voice: Voice, count: int) -> None:
+    if count:
+        voice.warn(
+            f"delete markers stand over {counted(count, 'object')}: somebody has put them there. Restores look behind "
+            "them; find out who it was, then run `holdfast repository repair`"
+        )
 
 
 @command(app, example="holdfast repository stats /backup/holdfast --password-file password --output json")
@@ -116,6 +128,7 @@ def stats(
         found = measure(opened.repository)
         document = documents.statistics(opened.repository, found)
         voice.document(document, lambda: documents.statistics_table(found))
+        _warn_of_hidden(voice, found.hidden)
         single_writer.note_mode(opened.repository)
     return voice.status
 

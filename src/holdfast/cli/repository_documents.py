@@ -106,6 +106,7 @@ def statistics(measured: "Repository", found: "RepositoryStatistics") -> Documen
         "points_bytes": found.points_bytes,
         "stored_bytes": found.stored_bytes,
         "packs": found.packs,
+        "hidden_objects": found.hidden,
         "objects": {
             kind: {"objects": count, "size_bytes": found.object_bytes[kind]} for kind, count in found.objects.items()
         },
@@ -236,6 +237,7 @@ def repair(report: "RepairReport") -> Document:
             {"object": run.object, "why": run.why, "replaced": run.replaced} for run in report.runs
         ],
         "damage": [{"object": one.object, "why": one.why, "restore_points": _hurt(one.hurt)} for one in report.others],
+        "reinstated": [{"object": one.object, "why": one.why} for one in report.reinstated],
     }
 
 
@@ -246,6 +248,7 @@ def repair_table(report: "RepairReport") -> str:
             "packs read": f"{report.packs_read} ({human_size(report.read_bytes)})",
             "packs written": f"{report.written_packs} ({human_size(report.written_bytes)})",
             "damaged objects": len(report.packs) + len(report.runs) + len(report.others),
+            "brought back on top": len(report.reinstated) or None,
             "left as they are": len(report.left),
         }
     )
@@ -259,6 +262,7 @@ def repair_table(report: "RepairReport") -> str:
         ]
     rows += [(run.object, run.why, "replaced" if run.replaced else "in force still", None, None) for run in report.runs]
     rows += [(one.object, one.why, "see docs/recovery.md", None, None) for one in report.others]
+    rows += [(one.object, one.why, "brought back on top", None, None) for one in report.reinstated]
     return facts + ("\n" + rows_table(("OBJECT", "WHY", "OUTCOME", "HURTS", "VOLUMES"), rows) if rows else "")
 
 

@@ -33,7 +33,8 @@ class ObjectInfo:
     `sha256` is the store's own checksum of the whole object where it keeps one, `version` its version id where it has
     versions; both may be None. `modified` is the store's clock, which decides liveness and never safety.
     `locked_until`: nobody may delete that version before; None where no lock is on it, or the store does not say.
-    `coldness` is None for what is read at once; only `head` tells it.
+    `coldness` is None for what is read at once; only `head` tells it. `shown` is False, of a version, where it is the
+    newest of its key and no LIST shows it: a delete marker stands over it.
     """
 
     key: str
@@ -43,6 +44,7 @@ class ObjectInfo:
     modified: datetime | None
     locked_until: datetime | None = None
     coldness: Coldness | None = None
+    shown: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,12 @@ class ObjectStore(Protocol):
         """Lock that version of an object until then, a whole second rounded up. A lock is never shortened: one that
         lasts longer makes it a PermissionDeniedError. Raises UsageError where nothing can be locked,
         ObjectNotFoundError.
+        """
+
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """Make that version what is found under the key: delete markers over it are taken away; where other versions
+        stand over it, a copy of it, kept by `terms`, comes on top. Raises ObjectNotFoundError, ObjectExistsError where
+        somebody else was quicker. Running it again is safe.
         """
 
     def protection(self) -> Protection:

@@ -1,7 +1,7 @@
 """A store that fails exactly when it is told to: for tests of everything that must survive faults.
 
 A plan names requests by their number (0 is the first) and says what befalls each. Requests are `create`, `get`, `head`,
-`retrieve`, `delete`, `extend` and each `list` and `versions`, in the order in which they arrive.
+`retrieve`, `delete`, `extend`, `reinstate` and each `list` and `versions`, in the order in which they arrive.
 """
 
 import threading
@@ -138,6 +138,13 @@ class FaultyStore:
         request, fault = self._arrive("extend", key)
         self._before(request, fault)
         self._inner.extend(key, version, until)
+        self._after(request, Fault.LOST_ANSWER if fault is Fault.TORN else fault)
+
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """As the store inside, or as planned; a torn answer is a lost one."""
+        request, fault = self._arrive("reinstate", key)
+        self._before(request, fault)
+        self._inner.reinstate(key, version, terms)
         self._after(request, Fault.LOST_ANSWER if fault is Fault.TORN else fault)
 
     def protection(self) -> Protection:

@@ -297,6 +297,17 @@ class ObjectStoreContract:
         if store.protection().versions:
             assert store.head("config", found.version) == store.head("config")
 
+    def test_what_is_on_top_is_reinstated_as_it_is(self, store: ObjectStore) -> None:
+        put(store, "config", b"some bytes")
+        [found] = store.versions("config")
+        assert found.shown
+        if store.protection().versions:
+            assert found.version is not None
+            store.reinstate("config", found.version)
+        with pytest.raises(ObjectNotFoundError):
+            store.reinstate("config", "no-such-version")
+        assert list(store.versions("config")) == [found]
+
     def test_a_lock_is_kept_or_refused(self, store: ObjectStore) -> None:
         now = self.now()
         day, terms = timedelta(days=1), StorageTerms(retain_until=now + timedelta(days=2))

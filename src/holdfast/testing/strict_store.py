@@ -56,8 +56,13 @@ class StrictStore:
 
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every version, no markers."""
-        found = [one for one in self.bucket.every_version() if one.key.startswith(prefix) and one.body is not None]
-        return iter([ObjectInfo(one.key, len(one.body or b""), None, one.id, one.modified) for one in found])
+        found, before = [], ""
+        for one in self.bucket.every_version():
+            if one.key.startswith(prefix) and one.body is not None:
+                shown = one.key == before or self.bucket.current(one.key) == one
+                found.append(ObjectInfo(one.key, len(one.body), None, one.id, one.modified, shown=shown))
+                before = one.key
+        return iter(found)
 
     def retrieve(self, key: str, days: int, tier: Tier) -> None:
         """Nothing here is cold."""
@@ -83,6 +88,21 @@ class StrictStore:
         if not self.bucket.can_lock:
             raise no_locks(self.location)
         self.bucket.retain(key, self._found(key, version).id, whole_second(until))
+
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """Markers go by their ids; over another version a marker, then a conditional PUT."""
+        body = self.bucket.version(key, version).body or b""
+        of_key = [one for one in self.bucket.every_version() if one.key == key]
+        above = of_key[: [one.id for one in of_key].index(version)]
+        if all(one.body is None for one in above):
+            for marker in above:
+                self.bucket.delete_version(key, marker.id)
+            return
+        if above[0].body == body:
+            return
+        if above[0].body is not None:
+            self.bucket.delete(key)
+        self.create(key, body, hashlib.sha256(body).digest(), terms)
 
     def protection(self) -> Protection:
         """As the bucket was made."""

@@ -76,6 +76,10 @@ class NarrowStore:
         """Refused."""
         self._refuse("lock", key)
 
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """Refused."""
+        self._refuse("reinstate", key)
+
     def protection(self) -> Protection:
         """Refused."""
         self._refuse("look into", "the bucket's settings")

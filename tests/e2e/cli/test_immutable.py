@@ -72,8 +72,13 @@ def test_what_is_promised_cannot_be_taken_away(cloud, s3):
     assert "Contents" not in s3.list_objects_v2(Bucket="locked")
     cloud.done("restore", point["restore_point"], "--to", "back")
     assert (cloud.folder / "back").read_bytes() == content
-    shown = cloud.repo("show", "--output", "json").document
-    assert shown["locks_renewed"] is not None
+    told = cloud.repo("show", "--output", "json")
+    assert told.document["locks_renewed"] is not None
+    assert (told.status, cloud.repo("check").status) == (3, 6)
+    assert f"delete markers stand over {hidden} objects" in told.err
+    repaired = cloud.repo("repair", "--output", "json")
+    assert (repaired.status, len(repaired.document["reinstated"])) == (0, hidden)
+    assert (cloud.repo("show").status, cloud.repo("check").status) == (0, 0)
 
 
 @pytest.mark.parametrize("default_retention", [False, True])

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.sessions.points import list_points
+from holdfast.repository.trust.coverings import hidden
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryStatistics:
     """`stored_bytes` is what the store holds, `points_bytes` the sum of the points' sizes; by kind of object: count
-    and bytes.
+    and bytes. `hidden`: objects over which a delete marker stands, so that no LIST shows them; they are counted nowhere
+    else.
     """
 
     points: int
@@ -21,6 +23,7 @@ class RepositoryStatistics:
     stored_bytes: int
     objects: Mapping[str, int]
     object_bytes: Mapping[str, int]
+    hidden: int
 
 
 def measure(repository: Repository) -> RepositoryStatistics:
@@ -40,4 +43,5 @@ def measure(repository: Repository) -> RepositoryStatistics:
         stored_bytes=sum(size.values()),
         objects=dict(sorted(count.items())),
         object_bytes=dict(sorted(size.items())),
+        hidden=len(hidden(repository.store)),
     )

@@ -52,6 +52,10 @@ class PassingStore:
         """As the store inside."""
         self._inner.extend(key, version, until)
 
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """As the store inside."""
+        self._inner.reinstate(key, version, terms)
+
     def protection(self) -> Protection:
         """As the store inside."""
         return self._inner.protection()

@@ -95,6 +95,10 @@ class RetryingStore:
         """As the store inside, with patience: to lock until the same moment again changes nothing."""
         self._repeat(lambda: self._inner.extend(key, version, until))
 
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """As the store inside, with patience: what was done of it is not done again."""
+        self._repeat(lambda: self._inner.reinstate(key, version, terms))
+
     def protection(self) -> Protection:
         """As the store inside, with patience."""
         return self._repeat(self._inner.protection)

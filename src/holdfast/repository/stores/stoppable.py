@@ -62,6 +62,11 @@ class StoppableStore:
         self._go_on()
         self._inner.extend(key, version, until)
 
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """As the store inside."""
+        self._go_on()
+        self._inner.reinstate(key, version, terms)
+
     def protection(self) -> Protection:
         """As the store inside."""
         self._go_on()

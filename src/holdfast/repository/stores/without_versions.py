@@ -6,7 +6,7 @@ from typing import Protocol
 
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectNotFoundError, UsageError
-from holdfast.repository.object_store import ObjectInfo, ObjectStore, Protection, StorageTerms
+from holdfast.repository.object_store import ORDINARY, ObjectInfo, ObjectStore, Protection, StorageTerms
 
 
 def no_locks(location: str) -> UsageError:
@@ -44,6 +44,10 @@ class StoreWithoutVersions(ObjectStore, Protocol):
     def extend(self, key: str, version: str | None, until: datetime) -> None:
         """Refused: nothing is locked here."""
         raise no_locks(self.location)
+
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """Raises ObjectNotFoundError: there are no versions."""
+        require_no_version(key, version)
 
     def protection(self) -> Protection:
         """None: who may write here may delete."""

@@ -20,7 +20,14 @@ class LockingStore(PassingStore):
 
     def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """As the store inside, with a lock."""
-        if is_lockable(key):
-            until = self._until() if terms.retain_until is None else max(self._until(), terms.retain_until)
-            terms = dataclasses.replace(terms, retain_until=until)
-        self._inner.create(key, body, sha256, terms)
+        self._inner.create(key, body, sha256, self._locked(key, terms))
+
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """As the store inside, with a lock on what comes on top."""
+        self._inner.reinstate(key, version, self._locked(key, terms))
+
+    def _locked(self, key: str, terms: StorageTerms) -> StorageTerms:
+        if not is_lockable(key):
+            return terms
+        until = self._until() if terms.retain_until is None else max(self._until(), terms.retain_until)
+        return dataclasses.replace(terms, retain_until=until)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
+from holdfast.repository.health.checking.misplaced import misplaced
 from holdfast.repository.health.checking.object_check import check_small_object
 from holdfast.repository.health.checking.pack_check import read_packs
 from holdfast.repository.opening.plans import newest_plan
@@ -186,6 +187,8 @@ def _checked(repository: Repository, read_percent: int | None, progress: Progres
     progress.total(sum(sizes[key] for key in chosen))
     read_bytes, cold_bytes, packs_cold = 0, 0, 0
     written = {names.pack(pack.pack): pack for manifest in manifests for pack in manifest.packs}
+    for one in misplaced(repository, written):
+        findings.add_object(one.object, f"{one.why}: restores look behind it, and a repair puts it right")
     for key, finding in read_packs(repository, chosen, written):
         progress.advance(sizes[key])
         if finding.cold:

@@ -19,10 +19,16 @@ from holdfast.repository.format import (
     tenant,
 )
 from holdfast.repository.format.envelope import Kind
+from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.repository import Repository
 
 
 def check_small_object(repository: Repository, key: str) -> None:
+    """The same as `check_small_data`, of what is found under the key. Raises ObjectNotFoundError."""
+    check_small_data(repository, key, repository.store.get(key))
+
+
+def check_small_data(repository: Repository, key: str, data: Buffer) -> None:
     """Raises IntegrityError or UnsupportedFormatError naming the object unless it is whole, of this repository and
     well-formed.
 
@@ -33,7 +39,6 @@ def check_small_object(repository: Repository, key: str) -> None:
         prefix = next((part for part in _SCRATCH if f"/{part}" in key), None)
     if prefix is None:
         return
-    data = repository.store.get(key)
     if prefix == names.KEYS:
         slot = key_slot.decode(data, key)
         if slot.repository != repository.master.repository or names.slot(slot.slot) != key:

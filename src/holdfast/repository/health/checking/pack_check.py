@@ -40,7 +40,7 @@ def read_pack(repository: Repository, key: str, written: StoredPack | None) -> P
     """Everything that a pack can prove of itself, and that it is the one its manifest recorded, where one did."""
     try:
         data = repository.store.get(key)
-        return _examine(repository, key, data, written)
+        return examine_pack(repository, key, data, written)
     except NeedsRetrievalError:
         return _from_without(repository, key, written)
     except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError) as error:
@@ -56,7 +56,8 @@ def _from_without(repository: Repository, key: str, written: StoredPack | None) 
     return PackFinding("it is not the pack that its manifest recorded", size_bytes=size_bytes, cold=True)
 
 
-def _examine(repository: Repository, key: str, data: Buffer, written: StoredPack | None) -> PackFinding:
+def examine_pack(repository: Repository, key: str, data: Buffer, written: StoredPack | None) -> PackFinding:
+    """The same of bytes that are at hand. Raises IntegrityError, UnsupportedFormatError."""
     trailer, sha256 = form.digest(memoryview(data)[:-32])  # one pass tells both
     broken = "" if trailer == memoryview(data)[-32:] else "its SHA-256 does not match its bytes"
     header = form.read_header(data, key)

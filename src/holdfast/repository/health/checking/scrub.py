@@ -21,9 +21,11 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.object_store import ObjectInfo, ObjectStore
 from holdfast.repository.progress import Progress
 from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.trust.coverings import hidden
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.presence import is_there
 
+_HIDDEN = "a delete marker stands over it: restores look behind it, and `holdfast repository repair` puts it right"
 _FOREIGN_NAMED = 100
 # What a collection or the end of a session may remove between the list and the look.
 _MAY_GO = (names.PACKS, names.INDEX, names.SESSIONS, names.LEASES, names.KEYS)
@@ -89,6 +91,8 @@ def scrub(store: ObjectStore, surroundings: Surroundings, percent: int, progress
     progress.total(sum(info.size_bytes for info in chosen))
     repository = _identity(store)
     damage = dict(_missing(store, own))
+    shown = {info.key for info in own}
+    damage |= {one.key: _HIDDEN for one in hidden(store) if one.key not in shown}
     read_bytes, packs_cold, cold_bytes = 0, 0, 0
     examined = few_at_once(surroundings, lambda info: _examine(store, info, repository), chosen)
     for info, found in examined:

@@ -3,6 +3,7 @@
 Killed anywhere, another one is safe: what this one wrote is then garbage that a collection finds.
 """
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.health.checking.check import Hurt, check_repository
+from holdfast.repository.health.checking.misplaced import Misplaced, misplaced
 from holdfast.repository.health.repair.agreement import Outcome, agree, replaced_runs
 from holdfast.repository.health.repair.mending import Mender
 from holdfast.repository.health.repair.pack_health import read_health
@@ -37,15 +39,29 @@ def repair(repository: Repository, quarries: Quarries, progress: Progress, *, re
     """
     if not rehearsal:
         require_conditional_writes(repository.store, repository.surroundings, repository.config)
+    reinstated = _reinstate(repository, progress, rehearsal=rehearsal)
     for _try in range(_TRIES):
         plan = newest_plan(repository.sealed)
         try:
-            return _Repair(repository, plan, quarries, progress, rehearsal=rehearsal).run()
+            report = _Repair(repository, plan, quarries, progress, rehearsal=rehearsal).run()
+            return dataclasses.replace(report, reinstated=reinstated)
         except (ConflictError, IntegrityError, ObjectNotFoundError):
             if newest_plan(repository.sealed).epoch == plan.epoch:
                 raise
         progress.note("a collection was quicker: the repair begins again")
     raise overtaken()
+
+
+def _reinstate(repository: Repository, progress: Progress, *, rehearsal: bool) -> tuple[Misplaced, ...]:
+    """First of all what others have hidden comes to light, so that all else is looked for in vain no more."""
+    progress.note("looking behind delete markers and other versions")
+    written = {names.pack(pack.pack): pack for manifest in _readable_points(repository) for pack in manifest.packs}
+    found = tuple(misplaced(repository, written))
+    if not rehearsal:
+        store = repository.store
+        for _done in repository.surroundings.transfer.map(lambda one: store.reinstate(one.object, one.version), found):
+            pass
+    return found
 
 
 class _Repair:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from holdfast.repository.health.checking.check import Damage, Hurt
+from holdfast.repository.health.checking.misplaced import Misplaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class MendedRun:
 @dataclass(frozen=True, slots=True)
 class RepairReport:
     """What was read, what was written, and every damaged object. `epoch`: of the plan that was published, 0 for none.
-    `others`: damage that no repair can mend, as a check names it.
+    `others`: damage that no repair can mend, as a check names it. `reinstated`: what stood behind delete markers
+    or other versions.
     """
 
     packs_read: int
@@ -43,6 +45,7 @@ class RepairReport:
     runs: tuple[MendedRun, ...]
     others: tuple[Damage, ...]
     rehearsal: bool
+    reinstated: tuple[Misplaced, ...] = ()
 
     @property
     def left(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ write carries If-None-Match:* and the body's SHA-256, which the store checks on 
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -210,9 +211,13 @@ class S3Store:
 
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """One LIST for each 1,000 versions and delete markers."""
+        before = ""
         for key, version in self._every_version(prefix):
             if "Size" in version and is_key(key):
-                yield ObjectInfo(key, int(version["Size"]), None, version["VersionId"], version.get("LastModified"))
+                shown = key == before or bool(version["IsLatest"])
+                modified = version.get("LastModified")
+                yield ObjectInfo(key, int(version["Size"]), None, version["VersionId"], modified, shown=shown)
+                before = key
 
     def retrieve(self, key: str, days: int, tier: Tier) -> None:
         """One RestoreObject, behind a delete marker a HEAD and another one. S3 counts the days from when the copy is
@@ -320,6 +325,32 @@ class S3Store:
             raise self._explain(refusal, "s3:PutObjectRetention", self._name(key)) from error
         except BotoCoreError as error:
             raise translate_botocore_error(error, "s3:PutObjectRetention", self._name(key)) from error
+
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """A LIST, a DELETE for each marker on top; where other versions stand over it, a GET, a DELETE that leaves a
+        marker, and a PUT: markers are no objects, no lock holds them ("Working with delete markers").
+        """
+        check_key(key)
+        above, is_known = [], False
+        for listed, entry in self._every_version(key):
+            if listed != key:
+                continue
+            is_known = entry["VersionId"] == version
+            if is_known:
+                break
+            above.append(entry)
+        if not is_known:
+            raise ObjectNotFoundError(key, why=f"no version {version} is kept there")
+        if not any("Size" in entry for entry in above):
+            for marker in above:
+                self._delete_version(key, marker["VersionId"])
+            return
+        body = self.get(key, version=version)
+        if "Size" in above[0]:
+            if int(above[0]["Size"]) == len(body) and self.get(key, version=above[0]["VersionId"]) == body:
+                return  # the copy is there: an answer was lost
+            self._delete_version(key, None)
+        self.create(key, body, hashlib.sha256(body).digest(), terms)
 
     def protection(self) -> Protection:
         """GetBucketVersioning and GetObjectLockConfiguration."""

@@ -1,0 +1,103 @@
+"""Objects of which another version should be on top than is: what a check names, and a repair puts right (rule 9.5)."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from holdfast.domain.errors import (
+    FormatError,
+    IntegrityError,
+    NeedsRetrievalError,
+    ObjectNotFoundError,
+    UnsupportedFormatError,
+)
+from holdfast.repository.format import config, names
+from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.health.checking.object_check import check_small_data
+from holdfast.repository.health.checking.pack_check import examine_pack
+from holdfast.repository.object_store import Buffer, ObjectInfo
+from holdfast.repository.opening.repository import Repository
+from holdfast.repository.trust.coverings import Covered, covered
+from holdfast.repository.trust.few_at_once import few_at_once
+
+# Names that several parties may write: of two versions that open the first counts (rule 9.7).
+_CONTESTED = (names.TENANTS, names.POINTS, names.LEDGER, names.PLANS, names.EPOCHS)
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """The `version` of the object that counts, and why a reader who cannot look at versions does not find it."""
+
+    object: str
+    version: str
+    why: str
+
+
+def misplaced(repository: Repository, written: Mapping[str, StoredPack]) -> Iterator[Misplaced]:
+    """Of all objects; `written`: what manifests recorded of packs. Of what no version opens nothing is said: that is
+    damage, or junk that somebody was right to hide.
+    """
+    found = few_at_once(
+        repository.surroundings, lambda one: _misplaced(repository, one, written), covered(repository.store)
+    )
+    return (one for _covered, one in found if one is not None)
+
+
+def _misplaced(repository: Repository, one: Covered, written: Mapping[str, StoredPack]) -> Misplaced | None:
+    is_good = _proof_of(repository, one.key, written)
+    order: Iterable[ObjectInfo] = one.versions
+    if one.key.startswith(_CONTESTED):
+        order = reversed(one.versions)
+    for info in order:
+        if info.version is not None and is_good(info.version):
+            if one.hidden:
+                return Misplaced(one.key, info.version, "a delete marker stands over it")
+            if _is_on_top(repository, one, info):
+                return None
+            return Misplaced(one.key, info.version, "another version was put over it")
+    return None
+
+
+def _is_on_top(repository: Repository, one: Covered, good: ObjectInfo) -> bool:
+    """Whether that version, or a copy of it that a repair has put there, is the newest."""
+    newest = one.versions[0]
+    if good is newest:
+        return True
+    get = repository.store.get
+    same_size = newest.size_bytes == good.size_bytes
+    return same_size and get(one.key, version=newest.version) == get(one.key, version=good.version)
+
+
+def _proof_of(repository: Repository, key: str, written: Mapping[str, StoredPack]) -> Callable[[str], bool]:
+    def of_pack(version: str) -> bool:
+        pack = written.get(key)
+        stored = repository.store.head(key, version)
+        if pack is not None and stored.sha256 is not None:
+            return (stored.size_bytes, stored.sha256) == (pack.size_bytes, pack.sha256)
+        return not examine_pack(repository, key, repository.store.get(key, version=version), pack).why
+
+    def of_small(version: str) -> bool:
+        _open(repository, key, repository.store.get(key, version=version))
+        return True
+
+    def proof(version: str) -> bool:
+        try:
+            return of_pack(version) if key.startswith(names.PACKS) else of_small(version)
+        except (IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError):
+            return False
+
+    return proof
+
+
+def _open(repository: Repository, key: str, data: Buffer) -> None:
+    """Raises IntegrityError, UnsupportedFormatError for what is not that object."""
+    if key == names.CONFIG:
+        config.decode(repository.sealed.open(key, data, Kind.CONFIG)[1])
+    elif key.startswith(names.POINTS):
+        repository.sealed.open(key, data, Kind.MANIFEST, Kind.TOMBSTONE)
+        record = repository.ledger.state.live.get(names.session_of_point(key), {})
+        if record.get("manifest") not in (None, hashlib.sha256(data).digest()):
+            raise FormatError(f"{key} is another one", why="the ledger says so", key=key)
+    else:
+        check_small_data(repository, key, data)
