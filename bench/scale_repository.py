@@ -18,7 +18,7 @@ from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.manifest import IMAGE, Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.pack import HEADER_BYTES, ZSTD
-from holdfast.repository.format.places import ENTRY_COLUMNS, Entries, Located, PackRow
+from holdfast.repository.format.places import ENTRY_COLUMNS, Entries, Located, PackRow, PackTable
 from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
 from holdfast.repository.packs.chunk_index import merged_rows
 from holdfast.repository.packs.compression import CompressionLevel
@@ -148,7 +148,7 @@ def _write_runs(session: WriterSession, ids: npt.NDArray[np.void], rows: list[Pa
         columns["type"] = CHUNK_TYPE_DATA
         columns["pack"] = chunks // CHUNKS_IN_PACK - chunks[0] // CHUNKS_IN_PACK
         _place(columns, chunks)
-        packs = tuple(rows[chunks[0] // CHUNKS_IN_PACK : chunks[-1] // CHUNKS_IN_PACK + 1])
+        packs = PackTable.of(rows[chunks[0] // CHUNKS_IN_PACK : chunks[-1] // CHUNKS_IN_PACK + 1])
         ascending, named = merged_rows([(columns, packs)])
         run = IndexRun(session.session, session.workload_id, True, session.plan.epoch, named, ascending)
         key = names.index_run(session.tenant_id, session.session, part)

@@ -15,7 +15,7 @@ from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.format.ledger import Batch, LedgerState
 from holdfast.repository.format.manifest import IMAGE, Manifest, StoredPack, VolumeMap
 from holdfast.repository.format.origin import Backup, Origin
-from holdfast.repository.format.places import Located, PackRow, Place
+from holdfast.repository.format.places import Located, PackRow, PackTable, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.session_checkpoint import SessionCheckpoint, VolumeBlocks
@@ -162,7 +162,7 @@ INDEX_RUN = IndexRun(
     workload=made.WORKLOAD,
     verified=True,
     plan_epoch=0,
-    packs=(ROW_OF_PACK, ROW_OF_OTHER),
+    packs=PackTable.of([ROW_OF_PACK, ROW_OF_OTHER]),
     rows=np.array(
         [
             (NAME_KEY, 1, 0, 0, 96, 524304, 524288, 0),

@@ -75,8 +75,10 @@ def seal(
     name = object_key.encode()
     keys = AeadKey.derive(kind_key, name + salt)
     header = HEADER.pack(MAGIC, suite, kind, kid, repository, salt, keys.commitment)
-    sealed = header + AESGCM(keys.key).encrypt(NONCE, body, header + name)
-    return sealed + hashlib.sha256(sealed).digest()
+    sealed = AESGCM(keys.key).encrypt(NONCE, body, header + name)
+    digest = hashlib.sha256(header)
+    digest.update(sealed)
+    return b"".join((header, sealed, digest.digest()))
 
 
 def check_digest(data: Buffer, object_key: str) -> None:

@@ -8,8 +8,7 @@ import numpy.typing as npt
 
 from holdfast.domain.errors import FormatError
 from holdfast.repository.format import cbor
-from holdfast.repository.format.cbor import split_rows
-from holdfast.repository.format.places import PACK_ROW, PackRow
+from holdfast.repository.format.places import PackTable
 
 ROW = np.dtype(
     [
@@ -35,7 +34,7 @@ class IndexRun:
     workload: bytes
     verified: bool
     plan_epoch: int
-    packs: tuple[PackRow, ...]
+    packs: PackTable
     rows: Rows
 
 
@@ -48,10 +47,11 @@ def encode(run: IndexRun) -> bytes:
             "verified": run.verified,
             "plan_epoch": run.plan_epoch,
             "count": len(run.rows),
-            "packs": b"".join(pack.encode() for pack in run.packs),
+            "packs": run.packs.encode(),
         }
     )
-    return struct.pack(">I", len(header)) + header + run.rows.astype(ROW, copy=False).tobytes()
+    rows = np.ascontiguousarray(run.rows, ROW).view(np.uint8)
+    return b"".join((struct.pack(">I", len(header)), header, rows.data))
 
 
 def decode(body: bytes) -> IndexRun:
@@ -66,7 +66,7 @@ def decode(body: bytes) -> IndexRun:
     if len(body) - end != count * ROW.itemsize:
         raise FormatError("index run has a wrong length", why=f"its header says {count} rows")
     rows = np.frombuffer(body, ROW, count, end)
-    packs = tuple(PackRow.decode(row) for row in split_rows(fields.get("packs", bytes), PACK_ROW.size, "index run"))
+    packs = PackTable(fields.get("packs", bytes))
     if count and int(rows["pack"].max()) >= len(packs):
         raise FormatError("index run names a pack row that it does not have", why=f"it has {len(packs)}")
     return IndexRun(

@@ -1,8 +1,9 @@
 """Where a chunk lies: the rows that maps, manifests and index runs share (section 9)."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from holdfast.domain.errors import FormatError
 
 ID_BYTES = 32
+PACK_ID_BYTES = 16
 PACK_ROW = struct.Struct(">I16s16s")
 ENTRY = struct.Struct(">32sHIIIIB")
 ENTRY_BYTES = ENTRY.size
@@ -46,6 +48,57 @@ class PackRow:
     def decode(cls, row: bytes) -> "PackRow":
         """From 36 bytes."""
         return cls(*PACK_ROW.unpack(row))
+
+
+class PackTable(Sequence[PackRow]):
+    """Pack rows as they are stored, 36 bytes each: one becomes an object when it is asked for. Index runs have
+    thousands, of which few are asked for.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) % PACK_ROW.size:
+            raise FormatError("a pack table is cut off", why=f"{len(data)} bytes are no whole number of rows")
+        self._data = data
+
+    @classmethod
+    def of(cls, rows: Iterable[PackRow]) -> "PackTable":
+        """These rows, in their order."""
+        return cls(b"".join(row.encode() for row in rows))
+
+    def __len__(self) -> int:
+        return len(self._data) // PACK_ROW.size
+
+    @overload
+    def __getitem__(self, at: int) -> PackRow: ...
+    @overload
+    def __getitem__(self, at: slice) -> "PackTable": ...
+    def __getitem__(self, at: int | slice) -> "PackRow | PackTable":
+        numbers = range(len(self))[at]
+        if isinstance(numbers, range):
+            return PackTable(b"".join(self._row(number) for number in numbers))
+        return PackRow.decode(self._row(numbers))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PackTable) and self._data == other._data
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def rows(self) -> list[bytes]:
+        """Each row as it is stored."""
+        return [self._row(number) for number in range(len(self))]
+
+    def ids(self) -> list[bytes]:
+        """The packs themselves, in order."""
+        return [row[-PACK_ID_BYTES:] for row in self.rows()]
+
+    def encode(self) -> bytes:
+        """All rows joined."""
+        return self._data
+
+    def _row(self, number: int) -> bytes:
+        return self._data[number * PACK_ROW.size : (number + 1) * PACK_ROW.size]
 
 
 @dataclass(frozen=True, slots=True)

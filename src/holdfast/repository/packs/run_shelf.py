@@ -1,8 +1,9 @@
-"""Many index runs to ask for a chunk's places, at 8 bytes a row: the rest of a run is read again for a hit."""
+"""Many index runs to ask for places of chunks of one type, at 12 bytes a row of it: a run is read again for a hit."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,71 +11,93 @@ import numpy.typing as npt
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.places import Place
-from holdfast.repository.packs.chunk_index import SortedRun
+from holdfast.repository.packs.chunk_index import SortedRun, rows_where, with_own_table
 
 _KEPT_ROWS = 1 << 18
+_JOINED_ROWS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Begins:
+    """The first 8 bytes of ids, ascending, each with the number of the run that has it."""
+
+    prefixes: npt.NDArray[np.uint64]
+    runs: npt.NDArray[np.uint32]
+
+    def runs_with(self, prefix: np.uint64) -> list[int]:
+        at = int(self.prefixes.searchsorted(prefix))
+        if at == len(self.prefixes) or self.prefixes[at] != prefix:
+            return []
+        found: list[int] = self.runs[at : int(self.prefixes.searchsorted(prefix, "right"))].tolist()
+        return found
 
 
 class RunShelf:
-    """Runs by key, in the order in which they were taken. Any thread may ask. `read` raises ObjectNotFoundError,
-    IntegrityError; a run that cannot be read knows nothing.
+    """Runs in the order in which they were taken; of each the rows of one type. Any thread may ask. `read` raises
+    ObjectNotFoundError, IntegrityError; a run that cannot be read again knows nothing.
     """
 
-    def __init__(self, read: Callable[[str], IndexRun]) -> None:
+    def __init__(self, read: Callable[[str], IndexRun], chunk_type: int) -> None:
         self._read = read
-        self._prefixes: dict[str, npt.NDArray[np.uint64]] = {}
-        self._kept: OrderedDict[str, SortedRun] = OrderedDict()
+        self._type = chunk_type
+        self._keys: list[str] = []
+        self._begins: tuple[_Begins, ...] = ()
+        self._kept: OrderedDict[int, SortedRun] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, key: str) -> bool:
-        """Know the chunks of a run from now on; False where it is not there."""
-        try:
-            run = self._read(key)
-        except ObjectNotFoundError:
-            return False
-        except IntegrityError:
-            return True  # the others may know the place; check names a damaged run
-        if len(run.rows):
-            taken = SortedRun.of(run.rows, run.packs)
+    def __len__(self) -> int:
+        """How many runs know anything."""
+        return len(self._keys)
+
+    def take(self, key: str, run: IndexRun) -> None:
+        """Know its chunks from now on."""
+        taken = self._of_type(run)
+        if len(taken.rows):
             with self._lock:
-                self._prefixes[key] = taken.prefixes
-                self._keep(key, taken)
-        return True
+                number = len(self._keys)
+                self._begins = _joined(
+                    self._begins, _Begins(taken.prefixes, np.full(len(taken.rows), number, np.uint32))
+                )
+                self._keep(number, taken)
+                self._keys.append(key)
 
-    @property
-    def keys(self) -> list[str]:
-        """Of the runs that know anything."""
-        return list(self._prefixes)
-
-    def places(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
-        """Every place of a chunk that these runs know."""
-        for key in self.keys:
-            yield from self.places_in(key, chunk, chunk_type)
-
-    def places_in(self, key: str, chunk: bytes, chunk_type: int) -> Iterator[Place]:
-        """Those that this run knows."""
+    def places(self, chunk: bytes, first: int = 0, end: int | None = None) -> Iterator[Place]:
+        """Every place of a chunk that these runs know, or those of numbers `first` to `end`."""
         prefix = np.uint64(int.from_bytes(chunk[:8], "big"))
-        prefixes = self._prefixes[key]
-        at = int(np.searchsorted(prefixes, prefix))
-        if at < len(prefixes) and prefixes[at] == prefix:
-            run = self._run(key)
+        numbers = {number for begins in self._begins for number in begins.runs_with(prefix)}
+        for number in sorted(numbers.intersection(range(first, len(self) if end is None else end))):
+            run = self._run(number)
             if run is not None:
-                yield from run.places(chunk, chunk_type)
+                yield from run.places(chunk, self._type)
 
-    def _run(self, key: str) -> SortedRun | None:
+    def _of_type(self, run: IndexRun) -> SortedRun:
+        return SortedRun.of(*with_own_table(rows_where(run.rows, run.rows["type"] == self._type), run.packs))
+
+    def _run(self, number: int) -> SortedRun | None:
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if number in self._kept:
+                self._kept.move_to_end(number)
+                return self._kept[number]
             try:
-                run = self._read(key)
+                run = self._of_type(self._read(self._keys[number]))
             except (IntegrityError, ObjectNotFoundError):
                 return None
-            self._keep(key, SortedRun(self._prefixes[key], run.rows, run.packs))
-            return self._kept[key]
+            self._keep(number, run)
+            return run
 
-    def _keep(self, key: str, run: SortedRun) -> None:
+    def _keep(self, number: int, run: SortedRun) -> None:
         """The last ones asked for stay, as many as together have _KEPT_ROWS rows, and one at least."""
-        self._kept[key] = run
+        self._kept[number] = run
         while len(self._kept) > 1 and sum(len(one.rows) for one in self._kept.values()) > _KEPT_ROWS:
             self._kept.popitem(last=False)
+
+
+def _joined(known: tuple[_Begins, ...], new: _Begins) -> tuple[_Begins, ...]:
+    """Few of them, so that a chunk is looked for in few; none so large that joining it would need much memory."""
+    found = [*known, new]
+    while len(found) > 1 and len(found[-2].runs) <= len(found[-1].runs) < _JOINED_ROWS:
+        prefixes = np.concatenate([found[-2].prefixes, found[-1].prefixes])
+        runs = np.concatenate([found[-2].runs, found[-1].runs])
+        order = np.argsort(prefixes, kind="stable")
+        found[-2:] = [_Begins(prefixes[order], runs[order])]
+    return tuple(found)

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterator
 
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.places import Place
 from holdfast.repository.keys.access import TenantAccess
@@ -18,7 +20,7 @@ class IndexSearch:
     def __init__(self, access: TenantAccess) -> None:
         self._access = access
         self._lock = threading.Lock()
-        self._runs = RunShelf(access.read_index_run)
+        self._shelves = {kind: RunShelf(access.read_index_run, kind) for kind in (CHUNK_TYPE_DATA, CHUNK_TYPE_MAP)}
         self._asked: set[str] = set()
         self._left: list[str] = []
         self._complete = False
@@ -34,30 +36,35 @@ class IndexSearch:
 
     def places(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
         """Every place that any run knows, whether or not its pack is there."""
-        at = 0
+        shelf, at = self._shelves[chunk_type], 0
         while True:
-            keys = self._runs.keys
-            for key in keys[at:]:
-                yield from self._runs.places_in(key, chunk, chunk_type)
-            at = len(keys)
+            first, at = at, len(shelf)
+            yield from shelf.places(chunk, first, at)
             with self._lock:
-                if at == len(self._runs.keys) and not self._take_one():
-                    return
+                while at == len(shelf):
+                    if not self._take_one():
+                        return
 
     def _take_one(self) -> bool:
         """One run more; False when all are known. One that is gone was merged meanwhile: the newest plan names another
         (rule 4.6).
         """
-        while True:
+        if not self._left:
+            if self._complete:
+                return False
+            self._left = [key for key in self._access.index_runs() if key not in self._asked][::-1]
+            self._asked.update(self._left)
+            self._complete = True
             if not self._left:
-                if self._complete:
-                    return False
-                self._left = [key for key in self._access.index_runs() if key not in self._asked][::-1]
-                self._asked.update(self._left)
-                self._complete = True
-                if not self._left:
-                    return False
-            before = len(self._runs.keys)
-            self._complete = self._runs.take(self._left.pop()) and self._complete
-            if len(self._runs.keys) > before:
-                return True
+                return False
+        key = self._left.pop()
+        try:
+            run = self._access.read_index_run(key)
+        except ObjectNotFoundError:
+            self._complete = False
+        except IntegrityError:
+            pass  # the others may know the place; check names a damaged run
+        else:
+            for shelf in self._shelves.values():
+                shelf.take(key, run)
+        return True

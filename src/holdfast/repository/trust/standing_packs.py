@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from holdfast.repository.format import names
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.presence import size_of
 
@@ -30,8 +31,7 @@ class StandingPacks:
     def ask(self, packs: Iterable[bytes], surroundings: Surroundings) -> None:
         """Look for those of these packs that the LIST did not show, several at once."""
         unknown = [pack for pack in packs if pack not in self.listed and pack not in self._asked]
-        sizes = surroundings.transfer.map(lambda pack: size_of(self._store, names.pack(pack)), unknown)
-        self._asked.update(zip(unknown, sizes, strict=True))
+        self._asked.update(few_at_once(surroundings, lambda pack: size_of(self._store, names.pack(pack)), unknown))
 
     def stands(self, pack: bytes) -> bool:
         """Whether it is there."""

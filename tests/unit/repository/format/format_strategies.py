@@ -12,7 +12,7 @@ from holdfast.repository.format.epoch import Epoch
 from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.ledger import Batch, LedgerState
 from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest, StoredPack, VolumeMap
-from holdfast.repository.format.places import HOLE, Located, PackRow, Place
+from holdfast.repository.format.places import HOLE, Located, PackRow, PackTable, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.tenant import Tenant
@@ -115,7 +115,7 @@ checkpoints = st.builds(LedgerState, naturals, digests, by_session("commit"), by
 @st.composite
 def index_runs(draw: st.DrawFn) -> IndexRun:
     """Runs whose rows ascend and name pack rows that are there."""
-    packs = tuple(draw(st.lists(pack_rows, min_size=1, max_size=4, unique=True)))
+    packs = PackTable.of(draw(st.lists(pack_rows, min_size=1, max_size=4, unique=True)))
     numbers = st.tuples(
         digests,
         st.sampled_from([1, 2]),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from holdfast.repository.format import index_run
 from holdfast.repository.format.index_run import ROW, IndexRun
-from holdfast.repository.format.places import PackRow, Place
+from holdfast.repository.format.places import PackRow, PackTable, Place
 from holdfast.repository.packs import chunk_index
 from holdfast.repository.packs.chunk_index import ChunkIndex, SortedRun, rows_of
 
@@ -36,7 +36,7 @@ def run_of(model: Model, *, session: bytes = b"s" * 16) -> IndexRun:
     """The model as a stored run."""
     table: dict[PackRow, int] = {}
     rows = rows_of(((chunk, kind, place) for (chunk, kind), place in model.items()), table)
-    run = IndexRun(session, b"w" * 16, True, 0, tuple(table), rows)
+    run = IndexRun(session, b"w" * 16, True, 0, PackTable.of(table), rows)
     return index_run.decode(index_run.encode(run)) if model else run
 
 
@@ -53,7 +53,7 @@ everything = st.sets(st.tuples(chunk_ids, st.sampled_from([1, 2])), max_size=20)
 def small_limits(patch: pytest.MonkeyPatch) -> None:
     """Frozen after four chunks, stored in parts of seven rows."""
     patch.setattr(chunk_index, "_RECENT_LIMIT", 4)
-    patch.setattr(chunk_index, "ROWS_LIMIT", 7)
+    patch.setattr(chunk_index, "_PART_ROWS", 7)
 
 
 def add_all(index: ChunkIndex, model: Model) -> None:
@@ -146,7 +146,7 @@ def test_rows_ascend_and_hold_every_place(model):
     rows = rows_of(((chunk, kind, place) for (chunk, kind), place in model.items()), table)
     ids = [row["id"].tobytes() for row in rows]
     assert ids == sorted(ids)
-    run = SortedRun.of(rows, tuple(table))
+    run = SortedRun.of(rows, PackTable.of(table))
     assert {key: run.find(*key) for key in model} == model
 
 

@@ -9,7 +9,7 @@ from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format import index_run, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.index_run import IndexRun
-from holdfast.repository.format.places import PackRow, Place
+from holdfast.repository.format.places import PackRow, PackTable, Place
 from holdfast.repository.format.plan import NO_PLAN, SERVES_ALL, Plan
 from holdfast.repository.opening.plans import newest_plan, publish
 from holdfast.repository.opening.repository import DEFAULT_TENANT
@@ -168,7 +168,9 @@ def test_rows_are_sorted_and_count_in_one_table():
     parts, packs = [], [PackRow(1, bytes([n]) * 16, bytes([n]) * 16) for n in range(3)]
     for numbers, there in (((3, 1), packs[:2]), ((2, 4), packs[1:])):
         numbered: dict[PackRow, int] = {}
-        parts.append((rows_of([chunk(number, there[number % 2]) for number in numbers], numbered), tuple(numbered)))
+        parts.append(
+            (rows_of([chunk(number, there[number % 2]) for number in numbers], numbered), PackTable.of(numbered))
+        )
     merged, table = merged_rows(parts, frozenset({packs[2].pack}))
     index = ChunkIndex()
     index.load(IndexRun(bytes(16), bytes(16), True, 0, table, merged))
@@ -180,7 +182,7 @@ def test_rows_are_sorted_and_count_in_one_table():
 def write_run(repository, session, verified, workload_id, epoch=0):
     key = names.index_run(repository.tenant_id(DEFAULT_TENANT), session, 0)
     rows = rows_of([chunk(1, PackRow(1, session, session))], {})
-    run = IndexRun(session, workload_id, verified, epoch, (PackRow(1, session, session),), rows)
+    run = IndexRun(session, workload_id, verified, epoch, PackTable.of([PackRow(1, session, session)]), rows)
     repository.sealed.write(Kind.INDEX_RUN, key, index_run.encode(run))
     return key
 

@@ -94,5 +94,5 @@ def _verified_packs(repository: Repository, access: TenantAccess, tenant_id: byt
         except (IntegrityError, ObjectNotFoundError):
             continue  # `check` names it
         if run.verified:
-            found.update(row.pack for row in run.packs)
+            found.update(run.packs.ids())
     return found

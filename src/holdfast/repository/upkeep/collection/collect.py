@@ -1,7 +1,7 @@
 """One collection, from the newest plan to deleted packs (rule 4). The order of the lines is the promise."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Container, Set
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,6 +18,7 @@ from holdfast.repository.format.plan import Plan
 from holdfast.repository.opening.plans import condemned_before, newest_plan, publish
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
+from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.probe import require_conditional_writes
 from holdfast.repository.trust.standing_packs import StandingPacks
@@ -140,7 +141,7 @@ class Collection:
         clean = frozenset(point.session for point in roots.points if marking.add(point))
         read = self._read_in_place(plan, packs, roots)
         found = Findings(plan, marking.uses, read, packs, roots.opened, clean, marking.left)
-        needed = found.uses.keys() | found.read
+        needed = _condemned_in(plan, found.uses, found.read)
         if self._order.dry_run:
             return self._foreseen(report, found, needed)
         report = self._sweep(report, plan, needed, packs)
@@ -176,8 +177,8 @@ class Collection:
         again = Marking(repository, proposal.plan, packs, walked=marking)
         for point in roots.points:
             again.add(point)
-        needed = again.uses.keys() | self._read_in_place(proposal.plan, packs, roots)
-        needed |= _after_repacking(found.uses, moved)
+        read = self._read_in_place(proposal.plan, packs, roots)
+        needed = _condemned_in(proposal.plan, again.uses, read) | _after_repacking(proposal.plan, found.uses, moved)
         report = self._sweep(report, proposal.plan, needed, packs)
         delete_runs(repository, proposal.plan, proposal.left_out)
         return dataclasses.replace(report, merged_runs=len(merging.replaced))
@@ -232,8 +233,8 @@ class Collection:
         doomed = [pack for pack in standing if pack not in needed and pack in rested]
         sizes = {pack: packs.size_bytes(pack) or 0 for pack in doomed}
         delete = self._repository.store.delete
-        answers = self._repository.surroundings.transfer.map(lambda pack: delete(names.pack(pack)), doomed)
-        gone = [pack for pack, is_gone in zip(doomed, answers, strict=True) if is_gone]
+        answers = few_at_once(self._repository.surroundings, lambda pack: delete(names.pack(pack)), doomed)
+        gone = [pack for pack, is_gone in answers if is_gone]
         packs.forget(gone)
         return dataclasses.replace(
             report,
@@ -259,9 +260,7 @@ class Collection:
         return dataclasses.replace(
             report,
             condemned=len(dead) + len(sparse),
-            condemned_bytes=sum(
-                found.packs.size_bytes(pack) or 0 for pack in [*dead, *(use.row.pack for use in sparse)]
-            ),
+            condemned_bytes=sum(found.packs.size_bytes(pack) or 0 for pack in [*dead, *(use.pack for use in sparse)]),
             repacked=len(sparse),
             written_bytes=sum(use.live_bytes for use in sparse),
         )
@@ -278,10 +277,16 @@ class Collection:
                 repository.store.delete(info.key)
 
 
-def _after_repacking(uses: Iterable[bytes], moved: list[Repacked]) -> frozenset[bytes]:
-    """What was needed before is needed still, where it lies now."""
+def _condemned_in(plan: Plan, *needed: Container[bytes]) -> frozenset[bytes]:
+    """What the plan condemns though it is needed: most that is needed is not condemned."""
+    return frozenset(pack for pack in plan.condemned if any(pack in some for some in needed))
+
+
+def _after_repacking(plan: Plan, uses: Container[bytes], moved: list[Repacked]) -> frozenset[bytes]:
+    """The same of what was needed before: it is needed still, where it lies now."""
     survivors = {pack: others for one in moved for pack, others in one.survivors.items()}
-    return frozenset(there for pack in uses for there in survivors.get(pack, {pack}))
+    here = frozenset[bytes]().union(*survivors.values())
+    return frozenset(pack for pack in _condemned_in(plan, uses, here) if pack in here or pack not in survivors)
 
 
 def _with_young(report: CollectionReport, dead: DeadPacks, packs: StandingPacks) -> CollectionReport:

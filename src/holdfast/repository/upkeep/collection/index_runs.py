@@ -82,8 +82,7 @@ def read_run(repository: Repository, key: str) -> IndexRun:
 def _facts(repository: Repository, run: IndexRun) -> RunFacts:
     """In an archive chunks are shared within one workload alone (section 17)."""
     for_all = run.verified and repository.config.archive_class is None
-    packs = frozenset(row.pack for row in run.packs)
-    return RunFacts(packs, len(run.rows), run.verified, SERVES_ALL if for_all else run.workload)
+    return RunFacts(frozenset(run.packs.ids()), len(run.rows), run.verified, SERVES_ALL if for_all else run.workload)
 
 
 def delete_runs(repository: Repository, plan: Plan, keys: Iterable[str]) -> None:

@@ -6,8 +6,6 @@ A walk only ever adds. So marking again after a plan stands is walking the point
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
@@ -29,11 +27,18 @@ _NODES_AT_ONCE = 512
 class PackUse:
     """The live chunks of one pack, as bits by their number in it, and their sealed bytes."""
 
-    row: PackRow
+    kid: int
+    session: bytes
+    pack: bytes
     tenant: str
     chunk_type: int
     numbers: int = 0
     live_bytes: int = 0
+
+    @property
+    def row(self) -> PackRow:
+        """The pack as maps name it."""
+        return PackRow(self.kid, self.session, self.pack)
 
     def add(self, number: int, length: int) -> None:
         """One chunk; the same one again changes nothing."""
@@ -53,6 +58,22 @@ class _Ground:
     in_place: bool
     uses: dict[bytes, PackUse]
     left: set[bytes]
+    sessions: dict[bytes, bytes]
+
+    def use(self, row: PackRow, tenant: str, chunk_type: int) -> PackUse:
+        """Where the chunks of that pack are counted. There are many packs, so those of a session share its id."""
+        use = self.uses.get(row.pack)
+        if use is None:
+            session = self.sessions.setdefault(row.session, row.session)
+            use = self.uses[row.pack] = PackUse(row.kid, session, row.pack, tenant, chunk_type)
+        return use
+
+    def is_good(self, row: PackRow) -> bool:
+        """Whether what is said to lie there is counted there, without a further question."""
+        good = (self.in_place or row.pack not in self.plan.condemned) and self.packs.stands(row.pack)
+        if not good:
+            self.left.add(row.pack)
+        return good
 
 
 class Marking:
@@ -72,7 +93,7 @@ class Marking:
         in_place: bool = False,
         walked: "Marking | None" = None,
     ) -> None:
-        self._ground = _Ground(repository, plan, packs, in_place, {}, set())
+        self._ground = _Ground(repository, plan, packs, in_place, {}, set(), {})
         self._tenants: dict[str, _TenantMarking] = {}
         self._walked: dict[bytes, bool] = {} if walked is None else dict(walked._walked)
         self._before = {} if walked is None else walked._tenants
@@ -122,10 +143,17 @@ class _TenantMarking:
         unknown = list({item.id: item for item in items if item.id not in self.seen}.values())
         for first in range(0, len(unknown), _NODES_AT_ONCE):
             part = unknown[first : first + _NODES_AT_ONCE]
-            clean = {item.id: self._take(item, CHUNK_TYPE_MAP) for item in part}
-            for identifier, node in self._fetch(part, level, cut).items():
-                self.seen[identifier] = self._below(node, cut) and clean[identifier]
+            taken = {item.id: self._take(item, CHUNK_TYPE_MAP) for item in part}
+            where = [self._where(item, taken[item.id][0]) for item in part]
+            for identifier, node in self._fetch(where, level, cut).items():
+                self.seen[identifier] = self._below(node, cut) and taken[identifier][1]
         return all(self.seen.get(item.id, False) for item in items)
+
+    def _where(self, item: Located, counted: list[Place]) -> Located:
+        """A node as it is read: of those that have moved many lie together, where they are counted now."""
+        if self._ground.packs.stands(item.place.pack.pack) or not counted:
+            return item
+        return Located(item.id, counted[0])
 
     def _fetch(self, items: list[Located], level: int, cut: int) -> dict[bytes, MapNode]:
         try:
@@ -142,30 +170,30 @@ class _TenantMarking:
         return self.roots(children, node.level - 1, cut)
 
     def _leaf(self, node: MapNode) -> bool:
-        """Entries in packs that are in order are counted column by column; the few others one by one."""
-        clean = True
-        for at, row in enumerate(node.packs):
-            here = np.flatnonzero((node.entries["pack"] == at) & (node.entries["length"] > 0))
-            if self._is_good(row):
-                use = self._use(row, CHUNK_TYPE_DATA)
-                chosen = node.entries[here]
-                for number, length in zip(chosen["number"].tolist(), chosen["length"].tolist(), strict=True):
-                    use.add(number, length)
-            else:
-                for number in here.tolist():
-                    chunk = node.located(number)
-                    if chunk is not None:
-                        clean = self._take(chunk, CHUNK_TYPE_DATA) and clean
+        """Entries in packs that are in order are counted without making objects of them; the few others one by one."""
+        ground, clean = self._ground, True
+        uses = [ground.use(row, self._tenant, CHUNK_TYPE_DATA) if ground.is_good(row) else None for row in node.packs]
+        columns = (node.entries[name].tolist() for name in ("pack", "number", "length"))
+        for at, (pack, number, length) in enumerate(zip(*columns, strict=True)):
+            if not length:
+                continue  # a hole
+            use = uses[pack]
+            if use is not None:
+                use.add(number, length)
+                continue
+            chunk = node.located(at)
+            if chunk is not None:
+                clean = self._take(chunk, CHUNK_TYPE_DATA)[1] and clean
         return clean
 
-    def _take(self, chunk: Located, chunk_type: int) -> bool:
-        """Count the chunk where it is to stay; whether that is no condemned pack."""
+    def _take(self, chunk: Located, chunk_type: int) -> tuple[list[Place], bool]:
+        """Count the chunk where it is to stay; the places, and whether that is no condemned pack."""
         places, clean = [chunk.place], True
-        if not self._is_good(chunk.place.pack):
+        if not self._ground.is_good(chunk.place.pack):
             places, clean = self._places(chunk, chunk_type)
         for place in places:
-            self._use(place.pack, chunk_type).add(place.number, place.length)
-        return clean
+            self._ground.use(place.pack, self._tenant, chunk_type).add(place.number, place.length)
+        return places, clean
 
     def _places(self, chunk: Located, chunk_type: int) -> tuple[list[Place], bool]:
         """Of a chunk whose own pack is condemned or gone: one place that is not condemned, or else every one that there
@@ -182,20 +210,6 @@ class _TenantMarking:
         if not copies and not ground.in_place:
             raise _missing(names.pack(chunk.place.pack.pack))
         return copies, clean
-
-    def _is_good(self, row: PackRow) -> bool:
-        """Whether what is said to lie there is counted there, without a further question."""
-        ground = self._ground
-        good = (ground.in_place or row.pack not in ground.plan.condemned) and ground.packs.stands(row.pack)
-        if not good:
-            ground.left.add(row.pack)
-        return good
-
-    def _use(self, row: PackRow, chunk_type: int) -> PackUse:
-        uses = self._ground.uses
-        if row.pack not in uses:
-            uses[row.pack] = PackUse(row, self._tenant, chunk_type)
-        return uses[row.pack]
 
 
 def _missing(key: str) -> IntegrityError:

@@ -1,5 +1,6 @@
 """Where chunks lie whose place is condemned or gone (rule 4.3)."""
 
+import contextlib
 from collections.abc import Iterable, Iterator
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
@@ -20,7 +21,7 @@ class MovedChunks:
         self._plan = plan
         self._packs = packs
         self._directories: dict[bytes, dict[tuple[bytes, int], Place]] = {}
-        self._runs: RunShelf | None = None
+        self._runs: dict[int, RunShelf] = {}
 
     def copies_of(self, chunk: Located, chunk_type: int) -> list[Place]:
         """Where else the chunk lies in packs that stand, those first that are not condemned. For a condemned pack only
@@ -63,12 +64,13 @@ class MovedChunks:
         return {(entry.id, entry.type): located.place for entry, located in chunks}
 
     def _in_runs(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
-        """By the runs that the plan names, which are asked for by name and never by LIST. Where one does not open the
-        others may know the place, and where none does it is missed.
+        """By the runs that the plan names, which are asked for by name and never by LIST. Where one is gone or does not
+        open the others may know the place, and where none does it is missed.
         """
-        if self._runs is None:
-            self._runs = RunShelf(self._access.read_index_run)
+        if chunk_type not in self._runs:
+            runs = self._runs[chunk_type] = RunShelf(self._access.read_index_run, chunk_type)
             prefix = names.index_runs(self._access.keys.tenant)
             for key in sorted(key for key in self._plan.index_runs if key.startswith(prefix)):
-                self._runs.take(key)
-        yield from self._runs.places(chunk, chunk_type)
+                with contextlib.suppress(IntegrityError, ObjectNotFoundError):
+                    runs.take(key, self._access.read_index_run(key))
+        yield from self._runs[chunk_type].places(chunk)

@@ -9,6 +9,7 @@ from holdfast.repository.format.pack import DIRECTORY_ENTRY, FOOTER, HEADER_BYTE
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.pack_directory import read_header
+from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.collection.index_runs import IndexRuns
 from holdfast.repository.upkeep.collection.marking import PackUse
@@ -55,12 +56,11 @@ def dead_packs(repository: Repository, found: Findings) -> DeadPacks:
     """Packs that stand and that nothing needs, of sessions that are not open. One whose header is damaged says not
     whose it is: it is left alone, and `check` names it. Nor does one that is cold: it may be anybody's who is at work.
     """
-    spared = found.uses.keys() | found.read | found.plan.condemned
-    unneeded = [pack for pack in found.packs.listed if pack not in spared]
-    headers = repository.surroundings.transfer.map(lambda pack: _header_of(repository, pack), unneeded)
+    spared = (found.uses, found.read, found.plan.condemned)
+    unneeded = [pack for pack in found.packs.listed if not any(pack in some for some in spared)]
     dead: set[bytes] = set()
     young: set[bytes] = set()
-    for pack, header in zip(unneeded, headers, strict=True):
+    for pack, header in few_at_once(repository.surroundings, lambda pack: _header_of(repository, pack), unneeded):
         if isinstance(header, PackHeader):
             ended, holds_data = header.session not in found.opened, not header.holds_maps
         else:
@@ -106,7 +106,7 @@ def worth_repacking(repository: Repository, found: Findings) -> dict[str, list[P
     pack_size = repository.config.pack_size_bytes
     for pack, use in found.uses.items():
         size = found.packs.size_bytes(pack)
-        if size is None or use.row.session in found.opened:
+        if size is None or use.session in found.opened:
             continue
         if pack in found.plan.condemned or _is_sparse(use, size):
             chosen.setdefault(use.tenant, []).append(use)
@@ -122,7 +122,7 @@ def under_older_keys(repository: Repository, found: Findings) -> dict[str, list[
     """By tenant, packs under key epochs before the newest, whose live chunks are to be sealed anew."""
     chosen: dict[str, list[PackUse]] = {}
     for pack, use in found.uses.items():
-        is_old = use.row.kid < repository.master.kid and use.row.session not in found.opened
+        is_old = use.kid < repository.master.kid and use.session not in found.opened
         if is_old and found.packs.stands(pack):
             chosen.setdefault(use.tenant, []).append(use)
     return chosen

@@ -52,7 +52,7 @@ def repack(
     The session ends with a tombstone: from then on its packs are looked after by the plan that names them.
     """
     access = repository.access(tenant)
-    in_order = sorted(uses, key=lambda use: (use.chunk_type, use.row.pack))
+    in_order = sorted(uses, key=lambda use: (use.chunk_type, use.pack))
     loads = _until(at_most_bytes, _loads(access, in_order, progress))
     first = next(loads, None)
     if first is None:
@@ -65,7 +65,7 @@ def repack(
         writer = PackWriter(access, session.session, holds_maps=chunk_type == CHUNK_TYPE_MAP)
         try:
             for use, chunks in of_type:
-                survivors[use.row.pack] = frozenset(_copy(use, chunks, writer, index))
+                survivors[use.pack] = frozenset(_copy(use, chunks, writer, index))
                 progress.advance(use.live_bytes)
             stored = writer.finish()
         finally:
@@ -113,12 +113,12 @@ def _copy(
 
 def _live_chunks(access: TenantAccess, use: PackUse) -> Iterator[tuple[Located, bytes]]:
     """As they were sealed, neighbours read together. Raises IntegrityError naming the pack of a damaged one."""
-    key = names.pack(use.row.pack)
-    directory = read_directory(access, use.row.pack, use.row.session)
+    key = names.pack(use.pack)
+    directory = read_directory(access, use.pack, use.session)
     entries, chunks = directory.entries, directory.located()
-    session_keys = access.keys.session(use.row.kid, use.row.session)
-    pack_key = session_keys.of_pack(use.row.pack, holds_maps=use.chunk_type == CHUNK_TYPE_MAP)
-    cipher = ChunkCipher(pack_key, access.keys.repository, use.row.pack)
+    session_keys = access.keys.session(use.kid, use.session)
+    pack_key = session_keys.of_pack(use.pack, holds_maps=use.chunk_type == CHUNK_TYPE_MAP)
+    cipher = ChunkCipher(pack_key, access.keys.repository, use.pack)
     type_key = access.keys.chunk_key(use.chunk_type)
     for wanted in plan_ranges(chunks[number] for number in iter_numbers(use)):
         data = memoryview(access.store.get(key, wanted.offset, wanted.end - wanted.offset))

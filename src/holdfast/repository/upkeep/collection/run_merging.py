@@ -22,8 +22,8 @@ from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.collection.index_runs import IndexRuns, RunFacts, read_run
 
-SMALL_ROWS = 1 << 18
-MERGED_ROWS = 1 << 19
+SMALL_ROWS = 1 << 17
+MERGED_ROWS = 1 << 18
 RUNS_LIMIT = 256
 GONE_LIMIT = 1000
 _GONE_SHARE = 16
@@ -144,12 +144,14 @@ def merge_runs(repository: Repository, plan: Plan, runs: IndexRuns, gone: frozen
         for part, keys in enumerate(of_kin):
             # What does not open any more stays in force: the next collection says what becomes of it.
             with contextlib.suppress(IntegrityError, ObjectNotFoundError):
-                parts = [(run.rows, run.packs) for run in (read_run(repository, key) for key in keys)]
-                rows, packs = merged_rows(parts, gone)
+                runs_of_batch = (read_run(repository, key) for key in keys)
+                rows, packs = merged_rows(((run.rows, run.packs) for run in runs_of_batch), gone)
                 if len(rows):
-                    run = IndexRun(session.session, workload, verified, 0, packs, rows)
+                    facts = RunFacts(frozenset(packs.ids()), len(rows), verified, serves)
+                    body = index_run.encode(IndexRun(session.session, workload, verified, 0, packs, rows))
+                    del rows  # what is sealed now is in memory once less
                     key = names.index_run(tenant, session.session, part)
-                    repository.sealed.write(Kind.INDEX_RUN, key, index_run.encode(run))
-                    written[key] = RunFacts(frozenset(row.pack for row in packs), len(rows), verified, serves)
+                    repository.sealed.write(Kind.INDEX_RUN, key, body)
+                    written[key] = facts
                 replaced.update(keys)
     return Merging(frozenset(replaced), written, tuple(sessions), worth_a_plan=bool(replaced))

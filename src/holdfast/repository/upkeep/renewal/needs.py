@@ -130,7 +130,7 @@ def _index_runs(
             yield key, frozenset(), may_be_gone
             continue
         if key in plan.index_runs or run.plan_epoch >= plan.epoch:
-            yield key, frozenset(row.pack for row in run.packs), may_be_gone
+            yield key, frozenset(run.packs.ids()), may_be_gone
 
 
 def _standing(store: ObjectStore, prefix: str) -> list[str]:
