@@ -43,10 +43,10 @@ def archiving(site):
     return site
 
 
-def archived(site, *, yearly=None, monthly=MONTHLY, keep=2, **changed):
+def archived(site, *, yearly=None, monthly=MONTHLY, keep=2, schedule=NOON, **changed):
     """The policy."""
-    target = ArchiveTarget("cold", monthly=monthly, yearly=yearly)
-    return site.policy(snapshot=None, backup=BackupTarget("vault", Retention(keep), NOON), archive=target, **changed)
+    backup, target = BackupTarget("vault", Retention(keep), schedule), ArchiveTarget("cold", monthly, yearly)
+    return site.policy(snapshot=None, backup=backup, archive=target, **changed)
 
 
 def archive(site, act=None):
@@ -155,6 +155,27 @@ def test_a_moment_is_made_up_for_however_long_ago_it_was(archiving):
     assert {one.flags for one in copies(site)} == {("M",)}
 
 
+def test_a_run_that_goes_on_until_the_next_moment_is_not_begun_a_second_time(archiving):
+    site = archiving
+    soon = site.loop.now() + timedelta(minutes=2)
+    archived(site, monthly=replace(MONTHLY, at=f"{soon:%H:%M}"), schedule=Schedule("0 0 1 1 *"))
+
+    async def act(appliance):
+        opened = appliance.service.run_policy("web", ("archive",))
+        await appliance.surface.surroundings.sleep(125)
+        book, start = appliance.workflows.book, appliance.service.start_archive
+        clock = ArchiveClock(appliance.surface, book, start, lambda stored: False)
+        assert (clock.tick(), clock.tick()) == ([], [])
+        return opened
+
+    session = site.records.sessions.get(archive(site, act).id)
+    assert session.state == State.SUCCEEDED
+    assert [line for line in log(site, session) if "left out" in line] == [
+        f"an archive run that fell due at {soon:%Y-%m-%dT%H:%M}:00.000000Z was left out: this one still runs"
+    ]
+    assert len(copies(site)) == 2
+
+
 def test_a_disabled_policy_archives_nothing(archiving):
     site = archiving
     site.records.policies.enable("web", False, site.loop.now())
@@ -202,22 +223,28 @@ def test_archives_go_by_their_own_limits_and_backups_by_theirs(archiving):
 
 
 def test_no_retention_removes_what_is_being_copied(archiving):
+    """Two workers are lost, and meanwhile a backup is made where one is kept."""
     site = archiving
     archived(site, keep=1)
-    site.cloud.worker_world.work_seconds = 6 * 3600.0
     oldest = {one.id for one in points(site, "image-backup")}
 
     async def act(appliance):
-        appliance.service.run_policy("web", ("archive",))
-        await appliance.surface.surroundings.sleep(600)
-        site.cloud.worker_world.work_seconds = 10.0
-        appliance.service.run_policy("web", ("backup",))
-        await appliance.surface.surroundings.sleep(1200)
-        assert site.records.sessions.unfinished() == [], "both have ended"
+        opened = appliance.service.run_policy("web", ("archive",))
+        dying = {(opened.id, 1), (opened.id, 2)}
+        fate = {True: "dies", False: "works"}
+        site.cloud.worker_world.fate = lambda owner: fate[(owner.session_id, owner.attempt) in dying]
+        await appliance.surface.surroundings.sleep(10)
+        backup = appliance.service.run_policy("web", ("backup",))
+        while not site.records.sessions.get(backup.id).state.final:
+            await appliance.surface.surroundings.sleep(1)
+        assert not site.records.sessions.get(opened.id).state.final
+        assert oldest < {one.id for one in points(site, "image-backup")}
 
     site.run(act)
     assert {one.copy_of for one in copies(site)} == oldest
     assert_nothing_left(site)
+    site.run_policy("web", "backup")
+    assert oldest.isdisjoint(one.id for one in points(site, "image-backup"))
 
 
 def test_a_lost_worker_is_replaced(archiving):

@@ -1,6 +1,5 @@
 """Restores from an archive on the simulated cloud: retrieved first, for hours, and kept until they were read."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from holdfast.appliance.sessions.lanes import Limits
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import NeedsRetrievalError, UnavailableError, UsageError
+from holdfast.domain.policy import ArchiveTarget, MonthlyTier
 from holdfast.domain.restore import InstanceRestore, VolumeRestore
 from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.domain.session import State
@@ -20,15 +20,12 @@ HOUR_SECONDS = 3600.0
 
 
 def archived(site):
-    """An instance with a point in the archive `cold`, which the appliance knows."""
+    """An instance with a point in the archive `cold`, which its policy made there."""
     site.instance = site.cloud.add_instance("web-1")
-    site.policy()
-    assert site.run_policy().state == State.SUCCEEDED
-    (original,) = points(site, "image-backup")
-    copy = replace(site.repository.points_by_id[original.id], id="c" * 32, parent=None, copy_of=original.id)
     site.archive = site.add_archive()
-    site.archive.points_by_id[copy.id] = copy
-    site.run(lambda appliance: appliance.service.rescan_repository("cold"))
+    site.policy(archive=ArchiveTarget("cold", MonthlyTier(keep=2, on_day=1, at="12:00")))
+    for targets in ((), ("archive",)):
+        assert site.run_policy("web", *targets).state == State.SUCCEEDED
     (site.point,) = (one.id for one in points(site, "archive"))
     site.cold = site.archive.cold
     site.launches_before = site.cloud.worker_world.launches
