@@ -26,7 +26,10 @@ def rekey(
         int, typer.Option("--wait", metavar="MINUTES", min=0, help="How long to wait for running backups, each time.")
     ] = 10,
 ) -> int:
-    """Seal what packs hold under the newest key, and let the old packs go. May be killed and run again."""
+    """Seal what packs hold under the newest key, and let the old packs go. May be killed and run again.
+
+    Not in an archive, whose packs would have to be retrieved first: copy its points into a new one.
+    """
     from holdfast.wiring import local, local_keys
 
     with local.opened(url, given_password(password_file), voice.warn) as opened:

@@ -65,5 +65,7 @@ def _quarries(local: LocalRepository, elsewhere: Elsewhere, warn: Warn, progress
         if elsewhere.repository is not None:
             there = opened(elsewhere.repository, elsewhere.password, warn, remembering=False, words=FROM_PASSWORD)
             other = stack.enter_context(there)
+            if other.repository.config.archive_class is not None:
+                progress.note(f"{elsewhere.repository} is an archive: of it only what was retrieved can be read")
             found = together(found, of_another_repository(other.repository, local.repository.config.repository))
         yield found

@@ -106,6 +106,16 @@ def test_snapshot_written_by_plain_boto3_goes_in_and_comes_back(cloud, moto_url)
     tags = {tag["Key"]: tag["Value"] for tag in described["Tags"]}
     assert tags == {"holdfast:restore-point": stored["restore_point"], "holdfast:workload": "web"}
 
+    s3, bucket = client("s3", moto_url), cloud.repository.split("/")[2]
+    packs = [pack["pack"] for pack in cloud.done("show", "latest:web")["packs"] if pack["holds"] == "data"]
+    for pack in packs:
+        s3.delete_object(Bucket=bucket, Key=f"some/prefix/packs/{pack[:2]}/{pack}")
+    repairing = ("repair", "--source", f"ebs:{snapshot}", "--restore-point", "latest:web", "--output", "json")
+    healed = cloud.repo(*repairing)
+    assert healed.status == 0, healed.err
+    assert sum(pack["healed_chunks"] for pack in healed.document["packs"]) == len(blocks)
+    assert cloud.done("restore", "latest:web", "--to", "disk", "--force")["sha256"] == raw_sha256(blocks)
+
 
 def test_missing_bucket(holdfast, moto_url):
     holdfast.environment["AWS_ENDPOINT_URL"] = moto_url

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from holdfast.domain.errors import IntegrityError, NotFoundError
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, NotFoundError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format.manifest import VolumeMap
@@ -56,8 +56,8 @@ class Quarry:
                 data = memoryview(stretch.fetch())
                 start, end = max(offset, stretch.offset), min(offset + length, stretch.offset + stretch.length)
                 found[start - offset : end - offset] = data[start - stretch.offset : end - stretch.offset]
-        except (IntegrityError, NotFoundError):
-            return None  # it is hurt too, or has gone: nothing to be had here
+        except (IntegrityError, NeedsRetrievalError, NotFoundError):
+            return None  # it is hurt too, cold, or has gone: nothing to be had here
         return bytes(found)
 
     def _covering(self, offset: int, end: int) -> Iterator[Stretch]:
