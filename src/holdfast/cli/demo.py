@@ -1,10 +1,12 @@
 """`holdfast demo`: the whole story in an AWS of its own, with proof."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from holdfast.cli.quantities import parse_size
+from holdfast.cli.tables import rows_table
 from holdfast.cli.voice import Voice, say
 
 EXAMPLE = "holdfast demo --size 256MiB"
@@ -21,5 +23,10 @@ def demo(
 
     document = demo.run(parse_size(size_text, "--size"), keep, say)
     proved = document.get("proved") is True
-    voice.document(document, lambda: "PROVED\n" if proved else "NOT PROVED\n")
+    voice.document(document, lambda: f"{_proofs(document)}{'PROVED' if proved else 'NOT PROVED'}\n")
     return voice.status if proved else NOT_PROVED
+
+
+def _proofs(document: Mapping[str, Any]) -> str:
+    rows = [(one["workload"], "yes" if one["equal"] else "no") for one in document.get("proofs", ())]
+    return rows_table(("PROOF", "EQUAL"), rows)

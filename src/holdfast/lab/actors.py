@@ -128,7 +128,7 @@ class Administrator:
 
     def disks(self, instance_id: str) -> dict[str, Path]:
         """Device name -> where the lab keeps that volume's raw content."""
-        return {device: self._path(volume_id) for device, volume_id in self._volumes(instance_id).items()}
+        return {device: self.volume_path(volume_id) for device, volume_id in self._volumes(instance_id).items()}
 
     def hashes(self, instance_id: str) -> dict[str, str]:
         """Device name -> SHA-256 of the whole disk as it lies there."""
@@ -140,6 +140,18 @@ class Administrator:
         """e2fsck finds nothing to mend. Raises HoldfastError otherwise."""
         self._tool("e2fsck", "-f", "-n", str(disk))
 
+    def volume_path(self, volume_id: str) -> Path:
+        """Where the lab keeps that volume's raw content."""
+        return Path(self._ask(f"/_lab/volumes/{volume_id}")["path"])
+
+    def let_pass(self, seconds: float) -> None:
+        """So much of the lab's time, at once."""
+        self._ask("/_lab/clock", {"advance_seconds": seconds})
+
+    def reboot(self, instance_id: str) -> None:
+        """Its machine begins anew."""
+        self._ec2.reboot_instances(InstanceIds=[instance_id])
+
     def blocks_read(self) -> int:
         """How many blocks anybody has read from snapshots in this lab so far."""
         count: int = self._ask("/_lab/requests").get("ebs", {}).get("GetSnapshotBlock", 0)
@@ -149,11 +161,9 @@ class Administrator:
         mappings = self.instance(instance_id)["BlockDeviceMappings"]
         return {one["DeviceName"]: one["Ebs"]["VolumeId"] for one in mappings}
 
-    def _path(self, volume_id: str) -> Path:
-        return Path(self._ask(f"/_lab/volumes/{volume_id}")["path"])
-
-    def _ask(self, path: str) -> dict[str, Any]:
-        with urllib.request.urlopen(self._endpoint + path) as answer:  # noqa: S310 - the lab's own loopback address
+    def _ask(self, path: str, order: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        body = None if order is None else json.dumps(order).encode()
+        with urllib.request.urlopen(self._endpoint + path, body) as answer:  # noqa: S310 - the lab's own loopback address
             document: dict[str, Any] = json.load(answer)
         return document
 

@@ -16,6 +16,7 @@ from typing import Any
 from holdfast.domain.errors import UsageError
 from holdfast.lab.actors import DATA_DEVICE, GIB, REGION, Administrator, credentials, disk_sha256
 from holdfast.lab.process import start_lab
+from holdfast.wiring.demo_archive import ArchiveStory
 from holdfast.wiring.demo_processes import STOP_SECONDS, Commands, RunningServer, Say, environment_of
 
 MIB = 1024**2
@@ -23,6 +24,7 @@ BLOCK_BYTES = 512 * 1024
 LEAST_BYTES = 64 * MIB
 CHANGED_FILES = 3
 HURRY_SECONDS = 1.0
+LOCATION = "s3://holdfast-demo/backups"
 POLICY = """\
 apiVersion: holdfast/v1
 kind: EC2Policy
@@ -37,6 +39,9 @@ spec:
     repository: main
     schedule: {{cron: "0 2 * * *", time_zone: Europe/Berlin}}
     retention: {{keep: 7}}
+  archive:
+    repository: archive
+    monthly: {{months: 12, week: last, day: sunday, at: "23:30"}}
 """
 
 
@@ -88,6 +93,7 @@ class _Story:
         password = folder / "password"
         password.write_text("the demo's password\n", encoding="utf-8")
         self._commands = Commands(environment, password, say)
+        self._archive = ArchiveStory(self._people, self._commands, say)
 
     def tell(self, size_bytes: int) -> dict[str, Any]:
         """Every step; the document says whether what came back is what was lost."""
@@ -105,9 +111,11 @@ class _Story:
         blocks = people.blocks_read() - before
         say(f"{CHANGED_FILES} files were written and one removed: the incremental asked AWS for {blocks} blocks")
 
+        point = incremental["result"]["restore_point"]
+        archived = self._archive.fill()
+        self._tell_workers(archived)
         people.destroy(instance)
         say(f"{instance}, its volumes and every snapshot of the account are destroyed")
-        point = incremental["result"]["restore_point"]
         self._commands.run("restore", "instance", point, "--plan")
         restored = self._restore(point)
         again = restored["result"]["instance_id"]
@@ -123,6 +131,7 @@ class _Story:
         proofs = [
             _proof("ec2-instance", expected, actual, point, workers, equal=same_place and not alive),
             self._without_server(point, expected[DATA_DEVICE]),
+            self._archive.prove(archived, expected[DATA_DEVICE]),
         ]
         frugal = int(incremental["progress"]["read_bytes"]) < int(full["progress"]["read_bytes"])
         return {
@@ -136,8 +145,7 @@ class _Story:
     def _prepare(self) -> None:
         """Repository, plug-in, appliance."""
         self._people.make_bucket("holdfast-demo")
-        location = "s3://holdfast-demo/backups"
-        self._commands.run("repository", "init", location)
+        self._commands.run("repository", "init", LOCATION)
         self._commands.run(
             "plugin",
             "install",
@@ -147,11 +155,12 @@ class _Story:
             "--set",
             "reach-at=127.0.0.1",
             "--set",
-            "repositories=holdfast-demo/backups",
+            "repositories=holdfast-demo/backups,holdfast-demo/archive?archive",
         )
         self._commands.run("plugin", "list")
         self._commands.run("appliance", "deploy", "demo", "--allow", "127.0.0.1/32", "--port", str(_free_port()))
-        self._commands.run("repository", "add", "main", location)
+        self._commands.run("repository", "add", "main", LOCATION)
+        self._archive.prepare()
         self._commands.run("account", "add", "own")
 
     def _protect(self) -> None:
@@ -185,7 +194,7 @@ class _Story:
     def _without_server(self, point: str, expected: str) -> dict[str, Any]:
         """The same data disk, with nothing but this program, the location and the password."""
         target = self._folder / "rescued.raw"
-        words = ("--repository", "s3://holdfast-demo/backups", "--volume", DATA_DEVICE, "--to", str(target))
+        words = ("--repository", LOCATION, "--volume", DATA_DEVICE, "--to", str(target))
         done = self._commands.run("image", "restore", point, *words)
         actual = disk_sha256(target)
         target.unlink()

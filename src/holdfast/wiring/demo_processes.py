@@ -25,8 +25,12 @@ class Commands:
         self._say = say
 
     def run(self, *words: str) -> dict[str, Any]:
-        """Run one command and return its document. Raises HoldfastError with what it said when it failed."""
+        """Show and run one command, and return its document. Raises HoldfastError with what it said when it failed."""
         self._say(f"$ holdfast {' '.join(words)}")
+        return self.ask(*words)
+
+    def ask(self, *words: str) -> dict[str, Any]:
+        """The same of what nobody need see."""
         process = subprocess.Popen(
             [*_PROGRAM, *words, "--output", "json"],
             env=self.environment,

@@ -17,7 +17,13 @@ def test_it_ends_proved(holdfast, demo_folder):
     assert [(proof["workload"], proof["equal"]) for proof in document["proofs"]] == [
         ("ec2-instance", True),
         ("ec2-volume", True),
+        ("archive", True),
     ]
+    archive = document["proofs"][2]["evidence"]
+    assert archive["retrieval"]["storage_class"] == "DEEP_ARCHIVE"
+    assert archive["retrieval"]["archived_packs"] >= 1
+    assert archive["while_waiting"].startswith("retrieving: 0 of")
+    assert len(archive["workers"]) == 2
     evidence = document["proofs"][0]["evidence"]
     assert evidence["expected"] == evidence["actual"]
     assert set(evidence["actual"]) == {"/dev/xvda", "/dev/sdf"}
