@@ -97,6 +97,7 @@ def _table(detail: dict[str, Any]) -> str:
         "flags": ", ".join(point["flags"]) or None,
         "kept until": None if point["keep_until"] is None else short_time(point["keep_until"]),
         "repository": point["repository"],
+        "copy of": point["copy_of"],
         "size": human_size(point["size_bytes"]),
         "stored": None if point["stored_bytes"] is None else human_size(point["stored_bytes"]),
         "snapshots": ", ".join(point["snapshots"].values()) or None,

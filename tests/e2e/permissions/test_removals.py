@@ -39,7 +39,7 @@ BETTER = {
     "ec2:GetConsoleOutput": "image backup by a worker that cannot start",
 }
 # What a worker is denied, by statement of its policy; and the way that needs it.
-BACKUP, RESTORE = "image backup", "restore volumes from an image backup"
+BACKUP, RESTORE, ARCHIVE = "image backup", "restore volumes from an image backup", "archive an image backup"
 OF_WORKERS = [
     ("TakeTask", "sqs:ReceiveMessage", BACKUP),
     ("TakeTask", "sqs:DeleteMessage", BACKUP),
@@ -56,6 +56,8 @@ OF_WORKERS = [
     ("WriteSnapshots", "ebs:PutSnapshotBlock", RESTORE),
     ("WriteSnapshots", "ebs:CompleteSnapshot", RESTORE),
     ("SeeSnapshots", "ec2:DescribeSnapshots", RESTORE),
+    ("ReadSource", "s3:GetObject", ARCHIVE),
+    ("WritePacks", "s3:PutObject", ARCHIVE),
 ]
 
 
