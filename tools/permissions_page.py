@@ -31,6 +31,7 @@ from holdfast.aws.policies.worker import (
     worker_lock_grant,
     worker_restore_grants,
     worker_verify_grants,
+    worker_versions_grant,
 )
 
 ACCOUNT, KEY, EVENTS = "ACCOUNT", "KEY-OF-THE-STACK", "QUEUE-OF-EVENTS"
@@ -126,6 +127,7 @@ def page() -> str:
         IMMUTABLE_HEAD,
         _section("Immutable: the appliance", lock_grants("aws", (RepositoryPlace("BUCKET", "PREFIX", True),))),
         _section("Immutable: a worker that backs up", [worker_lock_grant(scope, "DAYS")]),
+        _section("Immutable: a worker that restores what somebody has hidden", [worker_versions_grant(scope)]),
         _section("Immutable: the boundary of all workers", boundary_lock_grants("aws", ("BUCKET",))),
         ARCHIVE_HEAD,
         _section(

@@ -15,6 +15,7 @@ from holdfast.aws.policies.worker import (
     worker_copy_grants,
     worker_restore_grants,
     worker_verify_grants,
+    worker_versions_grant,
 )
 from holdfast.domain.errors import UsageError
 from holdfast.protocol.appliance_answers import AwsSettings
@@ -70,7 +71,8 @@ def grants_of(
         source = CopiedFrom(scope.partition, there.bucket, there.prefix, order.copies_from.reader)
         return worker_copy_grants(scope, source, order.lock_days)
     if order.writes_snapshots:
-        return worker_restore_grants(scope, order.owner.session_id, order.kms_key_arns)
+        grants = worker_restore_grants(scope, order.owner.session_id, order.kms_key_arns)
+        return [*grants, worker_versions_grant(scope)] if order.reads_versions else grants
     if not order.reads_snapshots:
         return worker_verify_grants(scope)
     snapshots = _described(ec2, order.reads_snapshots)

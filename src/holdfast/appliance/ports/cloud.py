@@ -275,6 +275,7 @@ class WorkerOrder:
     of `kms_key_arns` where there are any; the keys of snapshots that it reads are found out. One that neither makes nor
     reads any reads a repository, and writes nothing but its result. `lock_days`: it locks what it writes in an
     immutable repository, for at most so many days. `copies_from`: it reads that repository, and no snapshots.
+    `reads_versions`: a restore reads versions of objects that others have put something over.
     """
 
     owner: Ownership
@@ -291,6 +292,7 @@ class WorkerOrder:
     lifetime_seconds: int = 24 * 3600
     lock_days: int | None = None
     copies_from: CopiedRepository | None = None
+    reads_versions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

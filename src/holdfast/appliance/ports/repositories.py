@@ -29,7 +29,8 @@ class PreparedWork:
     """What was prepared for a worker; session and attempt say where its task lies. `scratch_key` is the one key that it
     gets, and is never stored. `base_snapshots`: what changed since these is asked for, where they still are.
     `locks_until`: the worker locks what it writes, no longer than that; None where nothing is locked. `copied_from`:
-    the location of the repository that a copy reads.
+    the location of the repository that a copy reads. `reads_versions`: some of what is read lies under what others have
+    put over it.
     """
 
     session: str
@@ -40,6 +41,7 @@ class PreparedWork:
     base_snapshots: tuple[str, ...] = ()
     locks_until: datetime | None = None
     copied_from: str = ""
+    reads_versions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

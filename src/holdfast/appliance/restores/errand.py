@@ -54,6 +54,7 @@ class RestoreErrand:
             repository_location=work.location,
             repository_session=work.session,
             writes_snapshots=True,
+            reads_versions=work.reads_versions,
             kms_key_arns=tuple(sorted({one.kms_key_id for one in volumes.values() if one.kms_key_id})),
             volume_bytes=sum(source.sizes_bytes[device] for device in volumes),
         )

@@ -132,6 +132,16 @@ def worker_lock_grant(scope: WorkerScope, lock_days: str) -> Grant:
     )
 
 
+def worker_versions_grant(scope: WorkerScope) -> Grant:
+    """What a worker needs besides that restores from an immutable repository in which somebody has hidden objects."""
+    return Grant(
+        "LookBehind",
+        "versions of packs and index runs that its task names, for a marker or another version stands over them",
+        ("s3:GetObjectVersion",),
+        (scope.objects("packs/*"), scope.objects("index/*")),
+    )
+
+
 def worker_restore_grants(
     scope: WorkerScope, owner_session: str, snapshot_key_arns: tuple[str, ...] = ()
 ) -> list[Grant]:
@@ -274,11 +284,14 @@ def worker_boundary_grants(
 
 
 def boundary_lock_grants(partition: str, immutable_buckets: tuple[str, ...]) -> list[Grant]:
-    """What the boundary lets workers do in immutable repositories besides; how long they lock, their roles say."""
+    """What the boundary lets workers do in immutable repositories besides; how long and what, their roles say."""
     if not immutable_buckets:
         return []
     objects = tuple(f"arn:{partition}:s3:::{bucket}/*" for bucket in immutable_buckets)
-    return [Grant("Lock", "packs of immutable repositories", ("s3:PutObjectRetention",), objects)]
+    return [
+        Grant("Lock", "packs of immutable repositories", ("s3:PutObjectRetention",), objects),
+        Grant("LookBehind", "what somebody has hidden there", ("s3:GetObjectVersion",), objects),
+    ]
 
 
 def _of_every_worker(scope: WorkerScope) -> list[Grant]:

@@ -13,11 +13,13 @@ from holdfast.repository.delegation.needed_packs import data_keys_of, needed_pac
 from holdfast.repository.delegation.orders import delete_scratch, order
 from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.tasks import VOLUMES_LIMIT, RestoreOrder, RestoreTask, TenantPart
+from holdfast.repository.format import names
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import choose_volume
 from holdfast.repository.sessions.pins import pin_again, unpin
 from holdfast.repository.sessions.points import PointSummary, load_manifest
+from holdfast.repository.trust.coverings import covered
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,20 @@ def prepare_restore(
         index_runs=tuple(access.index_runs()),
         volumes=chosen,
         limits=dict(limits or {}),
+        versions=_covered_versions(repository),
     )
     return PreparedRestore(repository, task, pinned)
+
+
+def _covered_versions(repository: Repository) -> dict[str, tuple[str, ...]]:
+    """Of packs and index runs that others have hidden or put something over: a worker may list nothing (rule 9.5)."""
+    if not repository.config.immutable:
+        return {}
+    return {
+        one.key: tuple(info.version for info in one.versions if info.version is not None)
+        for one in covered(repository.store)
+        if one.key.startswith((names.PACKS, names.INDEX))
+    }
 
 
 def write_restore_task(prepared: PreparedRestore, attempt: int) -> RestoreTask:

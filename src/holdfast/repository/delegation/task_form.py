@@ -63,6 +63,7 @@ def encode_task(task: Task) -> bytes:
                     {"volume": manifest.volume_fields(order.volume), "target": dict(order.target)}
                     for order in task.volumes
                 ],
+                **({"versions": {key: list(ids) for key, ids in task.versions.items()}} if task.versions else {}),
             }
         )
     if isinstance(task, VerifyTask):
@@ -287,8 +288,17 @@ def _restore_task(fields: Fields) -> RestoreTask:
             for item in _volumes(fields)
         ),
         limits=_limits(fields),
+        versions=_versions(fields),
         proof=fields.sized("proof", 32),
     )
+
+
+def _versions(fields: Fields) -> dict[str, tuple[str, ...]]:
+    named = Fields(fields.optional("versions", dict) or {}, "task: versions")
+    for key in named.values:
+        if not (key.startswith((names.PACKS, names.INDEX)) and names.is_object(key)):
+            raise FormatError("task: versions of what is neither pack nor index run", why=f"{key!r}")
+    return {key: tuple(named.texts(key)) for key in named.values}
 
 
 def _verify_task(fields: Fields) -> VerifyTask:

@@ -23,6 +23,7 @@ from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.lock_terms import locking_from
 from holdfast.repository.trust.locking_store import LockingStore
+from holdfast.repository.trust.named_versions import NamedVersions
 from holdfast.repository.writing.terms import WritingTerms
 
 VOLUMES_LIMIT = 1024
@@ -173,7 +174,8 @@ class RestoreOrder:
 @dataclass(frozen=True, slots=True, repr=False)
 class RestoreTask:
     """Volumes of one point to be restored by a worker; `session` is the reader's own id, under which the point is
-    pinned; `data_keys` are SD by session; `index_runs` say where chunks that moved lie now.
+    pinned; `data_keys` are SD by session; `index_runs` say where chunks that moved lie now. `versions`: by key those of
+    packs and index runs that others have hidden or put something over, the newest first.
     """
 
     owner: TenantPart
@@ -183,10 +185,13 @@ class RestoreTask:
     index_runs: tuple[str, ...]
     volumes: tuple[RestoreOrder, ...]
     limits: Mapping[str, int] = field(default_factory=dict)
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     proof: bytes = bytes(32)
 
     def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
         """What this worker may open."""
+        if self.versions:
+            store = NamedVersions(store, self.versions)
         return self.owner.access(store, surroundings, self.data_keys, self.index_runs)
 
 

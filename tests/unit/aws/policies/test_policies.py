@@ -23,6 +23,7 @@ from holdfast.aws.policies.worker import (
     worker_copy_grants,
     worker_restore_grants,
     worker_verify_grants,
+    worker_versions_grant,
 )
 from tests.unit.aws.policies.resource_kinds import KINDS, kind_of
 
@@ -52,7 +53,7 @@ POLICIES = {
         WORKER, SnapshotsToRead("a" * 32, ("7" * 32, "6" * 32), ("snap-1",)), (KEY,), 40
     ),
     "copy worker": worker_copy_grants(WORKER, CopiedFrom("aws", "source", "standard", "5" * 32), 40),
-    "restore worker": worker_restore_grants(WORKER, "s" * 32, (KEY,)),
+    "restore worker": [*worker_restore_grants(WORKER, "s" * 32, (KEY,)), worker_versions_grant(WORKER)],
     "verify worker": worker_verify_grants(WORKER),
     "boundary": worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS, ("shop",)),
     "server, plug-in": plugin_grants(SERVER),

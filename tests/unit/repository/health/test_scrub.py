@@ -47,7 +47,7 @@ def test_a_whole_repository_is_read_whole_and_nothing_is_named(store):
 def test_it_asks_for_reading_alone(store):
     watched = FaultyStore(store, {})
     scrubbed(watched)
-    assert {request.kind for request in watched.requests} <= {"get", "head", "list"}
+    assert {request.kind for request in watched.requests} <= {"get", "head", "list", "versions"}
 
 
 def test_a_flipped_bit_in_any_object_is_named(store):
