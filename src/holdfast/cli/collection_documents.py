@@ -29,7 +29,7 @@ def collection_of(detail: Mapping[str, Any]) -> Document | None:
 
 def _figures(found: Mapping[str, Any], *, dry_run: bool) -> Document:
     waiting = [{"session": session, "opened": since} for session, since in sorted(found["waiting"].items())]
-    return {"dry_run": dry_run, **found, "waiting": waiting}
+    return {"dry_run": dry_run, **found, "waiting": waiting, "not_renewed": list(found.get("not_renewed", ()))}
 
 
 def collection_table(document: Mapping[str, Any]) -> str:

@@ -43,11 +43,7 @@ FAILED = 1
 # What an interrupted command may take to let go of what it holds; then it is ended as it stands, which is as safe.
 UNWINDING_SECONDS = 5.0
 
-app = typer.Typer(
-    name="holdfast",
-    rich_markup_mode=None,
-    add_completion=False,
-)
+app = typer.Typer(name="holdfast", rich_markup_mode=None)
 
 
 def _print_version(asked: bool) -> None:

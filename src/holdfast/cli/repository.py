@@ -26,13 +26,7 @@ from holdfast.cli.voice import Voice, say
 from holdfast.domain.collection import CollectionWish
 from holdfast.domain.numerals import counted
 
-app = typer.Typer(name="repository", help="Make, show and check repositories.", rich_markup_mode=None)
-app.add_typer(key_app)
-copying.add_to(app)
-names.add_to(app)
-rekeying.add_to(app)
-health.add_to(app)
-single_writer.add_to(app)
+app = typer.Typer(name="repository", help="Make, check, repair and copy repositories.", rich_markup_mode=None)
 
 KmsKeyOption = Annotated[
     str | None,
@@ -50,7 +44,11 @@ def init(
     encryption_suite: Annotated[
         int,
         typer.Option(
-            "--encryption-suite", metavar="1|2", min=1, max=2, help="1: algorithms that FIPS 140-3 approves; for ever."
+            "--encryption-suite",
+            metavar="1|2",
+            min=1,
+            max=2,
+            help="2: BLAKE3 and Argon2id. 1: only what FIPS 140-3 approves. For ever.",
         ),
     ] = 2,
     immutable: Annotated[
@@ -81,7 +79,9 @@ def show(
     password_file: PasswordFileOption = None,
     accept_ledger: Annotated[
         bool,
-        typer.Option("--accept-ledger", help="Accept the key and ledger found there in place of those remembered."),
+        typer.Option(
+            "--accept-ledger", help="Take what is there for right: you set the storage back, or made it anew."
+        ),
     ] = False,
 ) -> int:
     """Show what the repository is; a name instead of a URL asks the server."""
@@ -185,3 +185,12 @@ def renew_locks(
     if report.not_renewed:
         voice.warn(collections.what_was_not_renewed(tuple(one.object for one in report.not_renewed)))
     return voice.status
+
+
+# Help lists verbs in the order in which they are added: what begins a repository's life stands first.
+health.add_to(app)
+copying.add_to(app)
+app.add_typer(key_app)
+rekeying.add_to(app)
+single_writer.add_to(app)
+names.add_to(app)

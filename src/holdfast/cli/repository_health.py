@@ -92,11 +92,17 @@ def repair(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what could be healed; write nothing.")] = False,
     from_url: Annotated[
         str | None,
-        typer.Option("--from", metavar="URL", help="Another repository that has the same points, or the workloads."),
+        typer.Option(
+            "--from",
+            metavar="URL",
+            help="Take bytes from this repository: a copy, or one with points of the same workloads.",
+        ),
     ] = None,
     from_password_file: Annotated[
         Path | None,
-        typer.Option(FROM_PASSWORD.option, metavar="FILE", help="Opens that one; else what opens this one."),
+        typer.Option(
+            FROM_PASSWORD.option, metavar="FILE", help="Opens the one of --from; else what opens this one is tried."
+        ),
     ] = None,
     source: Annotated[
         str | None,

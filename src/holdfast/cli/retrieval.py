@@ -40,7 +40,9 @@ RetrievalTierOption = Annotated[
 ]
 RetrievalDaysOption = Annotated[
     int,
-    typer.Option("--retrieval-days", metavar="N", min=1, max=LONGEST_DAYS, help="How long it can be read then."),
+    typer.Option(
+        "--retrieval-days", metavar="N", min=1, max=LONGEST_DAYS, help="For how many days it can be read then."
+    ),
 ]
 WaitOption = Annotated[
     bool, typer.Option("--wait/--no-wait", help="Wait for it and go on, or end when it has been asked for.")

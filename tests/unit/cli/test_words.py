@@ -88,3 +88,23 @@ def test_only_a_check_takes_read_data_without_a_value():
     assert prepared == ["repository", "check", "x", "--read-data=100", "--", "--read-data"]
     words = ["image", "list", "--repository", "--read-data"]
     assert main.prepared(command, words) == words
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("holdfast repository s", ["show", "stats", "scrub"]), ("holdfast repository check --read-d", ["--read-data"])],
+)
+def test_a_shell_completes_verbs_and_options(typed, offered, monkeypatch, capsys):
+    monkeypatch.setenv("_HOLDFAST_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
+    with pytest.raises(SystemExit) as ended:
+        main.run([])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.split() == offered
+
+
+def test_a_new_user_reads_first_how_a_repository_begins(capsys):
+    assert main.run(["repository"]) == 0
+    verbs = capsys.readouterr().out.partition("Commands:")[2].split("\n")
+    assert verbs[1].split()[0] == "init"

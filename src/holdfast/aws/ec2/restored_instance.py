@@ -9,15 +9,13 @@ from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownershi
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.discovery import mappings_of, standing_instances
 from holdfast.aws.ec2.launch_request import deletes_with_instance, image_request, launch_request
-from holdfast.aws.ec2.states import stop_instance, wait_for_instance, wait_until
+from holdfast.aws.ec2.states import stop_instance, wait_for_image, wait_for_instance
 from holdfast.aws.ownership import as_list, owned_by, people_tags
 from holdfast.aws.written_down import Book, token_of
 from holdfast.domain.errors import ConflictError, HoldfastError
 from holdfast.domain.ownership import PURPOSE, RESTORE, RESTORED
 from holdfast.signed_http.aws_answers import Refusal
 from holdfast.signed_http.patience import Waiting
-
-IMAGE_TIMEOUT_SECONDS = 30 * 60.0
 
 
 class InstanceMaker:
@@ -68,27 +66,13 @@ class InstanceMaker:
                 "root",
                 lambda token: str(self._ec2.call("RegisterImage", f"image {name}", **request)["ImageId"]),
             )
-        image_id = found
-        wait_until(self._waiting, f"image {image_id}", IMAGE_TIMEOUT_SECONDS, lambda: self._image_available(image_id))
-        return image_id
+        wait_for_image(self._ec2, self._waiting, found)
+        return found
 
     def _find_image(self, name: str) -> str | None:
         filters = [{"Name": "name", "Values": [name]}]
         images = self._ec2.call("DescribeImages", f"image {name}", Owners=["self"], Filters=filters)["Images"]
         return str(images[0]["ImageId"]) if images else None
-
-    def _image_available(self, image_id: str) -> bool:
-        answer = self._ec2.try_call("DescribeImages", image_id, ImageIds=[image_id])
-        if isinstance(answer, Refusal) or not answer["Images"]:
-            return False
-        image = answer["Images"][0]
-        if image["State"] not in ("available", "pending"):
-            raise ConflictError(
-                f"image {image_id} could not be registered",
-                why=str(image.get("StateReason", {}).get("Message") or image["State"]),
-                cure="check the snapshot of the root volume, and restore again",
-            )
-        return bool(image["State"] == "available")
 
     def _launch(self, order: InstanceOrder, image_id: str) -> str:
         """The image's id is part of the token: a launch that was cleared away is not handed back as terminated."""

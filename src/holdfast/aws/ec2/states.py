@@ -12,6 +12,7 @@ FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 10.0
 # A large instance with much memory takes minutes to stop, and EC2 helps after some more.
 INSTANCE_TIMEOUT_SECONDS = 20 * 60.0
 VOLUME_TIMEOUT_SECONDS = 10 * 60.0
+IMAGE_TIMEOUT_SECONDS = 30 * 60.0
 RUNNING_STATES = ("pending", "running")
 
 
@@ -97,6 +98,30 @@ def wait_for_volume(ec2: PatientClient, waiting: Waiting, volume_id: str, state:
         return volume["State"] == state and all(one == "attached" for one in attached)
 
     wait_until(waiting, f"volume {volume_id}, which is to be {state},", VOLUME_TIMEOUT_SECONDS, reached)
+
+
+def wait_for_image(ec2: PatientClient, waiting: Waiting, image_id: str) -> None:
+    """Until the image is `available`; ConflictError when EC2 could not register it, and what a refusal means."""
+
+    def reached() -> bool:
+        answer = ec2.try_call("DescribeImages", image_id, ImageIds=[image_id])
+        if isinstance(answer, Refusal):
+            if answer.code.startswith("InvalidAMIID"):
+                # It was registered a moment ago: EC2 does not know it everywhere.
+                return False
+            raise ec2.meaning(answer, "DescribeImages", image_id)
+        if not answer["Images"]:
+            return False
+        image = answer["Images"][0]
+        if image["State"] not in ("available", "pending"):
+            raise ConflictError(
+                f"image {image_id} could not be registered",
+                why=str(image.get("StateReason", {}).get("Message") or image["State"]),
+                cure="check the snapshot of the root volume, and restore again",
+            )
+        return bool(image["State"] == "available")
+
+    wait_until(waiting, f"image {image_id}", IMAGE_TIMEOUT_SECONDS, reached)
 
 
 def stop_instance(ec2: PatientClient, waiting: Waiting, instance_id: str) -> None:

@@ -172,14 +172,19 @@ class Power:
             self.folder.note("a fault of the lab: this boot ends here")
             return
         self._booted_before = True
+        try:
+            self._machine = Machine(
+                self.folder.path,
+                self.folder.write_programs(programs),
+                self.folder.environment(self._world.endpoint, metadata_endpoint),
+                self._on_wish,
+                self._on_machine_off,
+            )
+        except OSError as error:  # this machine has no room for another process: a boot that ends before it began
+            self.folder.note(f"[{self._id}] does not start: {error}")
+            return
+        # Whose end sets it waits for the lock that is held here.
         self._off.clear()
-        self._machine = Machine(
-            self.folder.path,
-            self.folder.write_programs(programs),
-            self.folder.environment(self._world.endpoint, metadata_endpoint),
-            self._on_wish,
-            self._on_machine_off,
-        )
 
     def _on_wish(self, words: str) -> None:
         """The supervisor ends its processes already; what is left is to say so."""
