@@ -1,13 +1,17 @@
 """Every interleaving of a few parties, each of which may stop for ever at any step."""
 
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import Generic, TypeVar
 
 from tests.model.collector_state import STUCK
 from tests.model.parties import Party, believes_in_nothing, lost_while_read, steps
 from tests.model.rules import Rules
 from tests.model.world import World
 
-State = tuple[World, tuple[Party, ...]]
+State = tuple[int, ...]  # the world's number, and each party's
+Thing = TypeVar("Thing", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,32 +24,72 @@ class Searched:
 
 
 def search(world: World, parties: tuple[Party, ...], rules: Rules) -> Searched:
-    """Look at every state that can be reached, or up to the first in which something is lost."""
-    begun: State = (world, parties)
-    came_from: dict[State, tuple[State, str] | None] = {begun: None}
+    """Look at every state that can be reached, or up to the first in which something is lost.
+
+    States share their worlds and parties: each of these is a number, and what one party makes of one world is worked
+    out once.
+    """
+    worlds: _Numbered[World] = _Numbered()
+    people: _Numbered[Party] = _Numbered()
+
+    @cache
+    def lost(at: int) -> list[str]:
+        return worlds.of(at).losses()
+
+    @cache
+    def suffered(at: int, who: int) -> list[str]:
+        world, one = worlds.of(at), people.of(who)
+        suffering = {
+            "cannot read": lost_while_read(world, one),
+            "has no point": believes_in_nothing(world, one),
+            "is stuck": one.step == STUCK,
+        }
+        return [f"{one.name} {what}" for what, true in suffering.items() if true]
+
+    @cache
+    def moves(at: int, who: int) -> list[tuple[int, int]]:
+        taken = steps(worlds.of(at), people.of(who), rules)
+        return [(worlds.number(after), people.number(moved)) for after, moved in taken]
+
+    begun: State = (worlds.number(world), *map(people.number, parties))
+    came_from: dict[State, tuple[State, int] | None] = {begun: None}
     todo = [begun]
     while todo:
         state = todo.pop()
-        world, parties = state
-        losses = [*world.losses(), *(f"{one.name} cannot read" for one in parties if lost_while_read(world, one))]
-        losses += [f"{one.name} has no point" for one in parties if believes_in_nothing(world, one)]
-        losses += [f"{one.name} is stuck" for one in parties if one.step == STUCK]
+        at, *all_of_them = state
+        losses = lost(at) or [loss for who in all_of_them for loss in suffered(at, who)]
         if losses:
-            return Searched(len(came_from), losses[0], _path(came_from, state))
-        for at, party in enumerate(parties):
-            for after, moved in steps(world, party, rules):
-                following = (after, (*parties[:at], moved, *parties[at + 1 :]))
+            movers = [people.of(before[place]) for before, place in _back(came_from, state)]
+            path = tuple(f"{one.name}: {one.step}" for one in reversed(movers))
+            return Searched(len(came_from), losses[0], path)
+        for place, who in enumerate(all_of_them, 1):
+            for after, moved in moves(at, who):
+                following = (after, *state[1:place], moved, *state[place + 1 :])
                 if following not in came_from:
-                    came_from[following] = (state, f"{party.name}: {party.step}")
+                    came_from[following] = (state, place)
                     todo.append(following)
     return Searched(len(came_from))
 
 
-def _path(came_from: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:
-    steps_taken: list[str] = []
-    before = came_from[state]
-    while before is not None:
-        state, step = before
-        steps_taken.append(step)
-        before = came_from[state]
-    return tuple(reversed(steps_taken))
+def _back(came_from: dict[State, tuple[State, int] | None], state: State) -> Iterator[tuple[State, int]]:
+    """Each state before, and the place of the party that took the step from it."""
+    while (before := came_from[state]) is not None:
+        yield before
+        state = before[0]
+
+
+class _Numbered(Generic[Thing]):
+    """Things and their numbers, from 0."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Thing, int] = {}
+        self._things: list[Thing] = []
+
+    def number(self, thing: Thing) -> int:
+        known = self._numbers.setdefault(thing, len(self._things))
+        if known == len(self._things):
+            self._things.append(thing)
+        return known
+
+    def of(self, number: int) -> Thing:
+        return self._things[number]

@@ -2,12 +2,13 @@
 
 import os
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 
 from botocore.config import Config
 from botocore.credentials import Credentials as BotocoreCredentials
 from botocore.exceptions import BotoCoreError, ConnectionClosedError
+from botocore.loaders import Loader, create_loader
 from botocore.session import Session
 
 from holdfast.domain.errors import PermissionDeniedError, UsageError
@@ -61,6 +62,7 @@ class AwsSession:
             s3=cast(Any, s3_options),
         )
         try:
+            self._session.register_component("data_loader", _loader(self._session.get_config_variable("data_path")))
             client: Any = self._session.create_client(cast(Any, service), endpoint_url=endpoint, config=config)
         except BotoCoreError as error:
             raise translate_botocore_error(error, f"{service} client", endpoint or "AWS") from error
@@ -85,6 +87,13 @@ class AwsSession:
         except BotoCoreError as error:
             raise translate_botocore_error(error, "renewing credentials", "this machine") from error
         return Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token)
+
+
+@cache
+def _loader(data_path: str | None) -> Loader:
+    """What reads botocore's descriptions of services: each once a process, for EC2's alone are megabytes of JSON."""
+    loader: Loader = create_loader(data_path)
+    return loader
 
 
 def _refuse_cut_answer(endpoint: str, operation_model: Any, response_dict: dict[str, Any], **unused: object) -> None:
