@@ -139,5 +139,8 @@ class ObjectStore(Protocol):
     def protection(self) -> Protection:
         """What the place does for what is in it."""
 
+    def time(self) -> datetime | None:
+        """What time it is by the store's own clock, as its latest answer told it; None where it tells none."""
+
     def close(self) -> None:
         """Release connections; the store is not used afterwards."""

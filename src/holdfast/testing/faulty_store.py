@@ -151,6 +151,10 @@ class FaultyStore:
         """As the store inside."""
         return self._inner.protection()
 
+    def time(self) -> datetime | None:
+        """As the store inside: no request."""
+        return self._inner.time()
+
     def close(self) -> None:
         """Close the store inside."""
         self._inner.close()

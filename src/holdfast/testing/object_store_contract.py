@@ -297,6 +297,11 @@ class ObjectStoreContract:
         if store.protection().versions:
             assert store.head("config", found.version) == store.head("config")
 
+    def test_its_time_is_told_by_its_answers_or_never(self, store: ObjectStore) -> None:
+        put(store, "config", b"some bytes")
+        told = store.time()
+        assert told is None or abs(told - self.now()) < timedelta(seconds=10)
+
     def test_what_is_on_top_is_reinstated_as_it_is(self, store: ObjectStore) -> None:
         put(store, "config", b"some bytes")
         [found] = store.versions("config")

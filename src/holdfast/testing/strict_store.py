@@ -109,6 +109,10 @@ class StrictStore:
         bucket = self.bucket
         return Protection(bucket.keeps_versions, bucket.can_lock, bucket.default_lock is not None)
 
+    def time(self) -> datetime | None:
+        """The bucket's."""
+        return self.bucket.now()
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -62,6 +62,8 @@ from holdfast.wiring.targets import open_target
 TRANSFER_WIDTH = 4
 
 Warn = Callable[[str], None]
+# A store's Date is to the second, and on its way for some.
+_CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +128,21 @@ def opened(
     with machine_surroundings() as surroundings, closing(open_existing(location, counts)) as store:
         repository = _unlocked(store, password, surroundings, words)
         require_class(repository, asked_class(location))
+        _tell_of_clock(repository, warn)
         recognise(repository, memory, accept=accept_ledger)
         with _given_back(repository, warn):
             yield LocalRepository(repository, counts, memory)
         remember(repository, memory)
+
+
+def _tell_of_clock(repository: Repository, warn: Warn) -> None:
+    ahead = repository.clock_ahead()
+    if abs(ahead) > _CLOCK_TOLERANCE:
+        seconds = round(abs(ahead).total_seconds())
+        warn(
+            f"this machine's clock is {seconds} s {'ahead of' if ahead > timedelta(0) else 'behind'} that of "
+            f"{repository.store.location}: promises are judged by the latter; set this one right"
+        )
 
 
 @contextmanager

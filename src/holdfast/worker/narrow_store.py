@@ -84,6 +84,10 @@ class NarrowStore:
         """Refused."""
         self._refuse("look into", "the bucket's settings")
 
+    def time(self) -> datetime | None:
+        """As the store inside."""
+        return self.inner.time()
+
     def close(self) -> None:
         """As the store inside."""
         self.inner.close()

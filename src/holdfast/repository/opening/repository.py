@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import (
@@ -36,7 +36,7 @@ from holdfast.repository.opening.single_writer.guarded_store import GuardedStore
 from holdfast.repository.opening.single_writer.lease import Holder, Lease
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.lock_terms import locking_from, require_lockable
+from holdfast.repository.trust.lock_terms import locking_from, require_lockable, time_by
 from holdfast.repository.trust.locking_store import LockingStore
 from holdfast.repository.trust.older_versions import open_newest_good
 from holdfast.repository.trust.probe import winners_of_one_name
@@ -85,6 +85,15 @@ class Repository:
         """The master key of the newest key epoch that is known: what is written now is sealed under it."""
         return self.epochs.newest
 
+    def now(self) -> datetime:
+        """By what promises are judged: the store's clock where it tells the time, else this machine's (rule 9.4)."""
+        return time_by(self.store, self.surroundings.now)
+
+    def clock_ahead(self) -> timedelta:
+        """How far this machine's clock is ahead of the store's; nothing where that has none."""
+        there = self.store.time()
+        return timedelta(0) if there is None else self.surroundings.now() - there
+
     def tenant(self, name: str = DEFAULT_TENANT) -> Tenant:
         """The tenant's keys. Raises ObjectNotFoundError where it was never made."""
         tenant = self.tenant_by_id(self.tenant_id(name))
@@ -111,7 +120,7 @@ class Repository:
         """
         if not self.config.immutable or until is None:
             return self
-        store = LockingStore(self.store, locking_from(self.surroundings.now, until))
+        store = LockingStore(self.store, locking_from(self.now, until))
         return replace(self, store=store, sealed=SealedStore(store, self.epochs, self.surroundings, first_counts=True))
 
     def access(self, name: str = DEFAULT_TENANT) -> TenantAccess:
@@ -290,7 +299,8 @@ def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundin
 
 def _opened(store: ObjectStore, surroundings: Surroundings, config: Config, epochs: KeyEpochs) -> Repository:
     if config.immutable:
-        store = LockingStore(store, locking_from(surroundings.now))
+        plain = store
+        store = LockingStore(store, locking_from(lambda: time_by(plain, surroundings.now)))
     guarded = None
     if config.single_writer:
         store = guarded = GuardedStore(store, Lease(SealedStore(store, epochs, surroundings)))

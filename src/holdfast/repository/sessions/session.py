@@ -236,7 +236,7 @@ def is_retired(repository: Repository, session: bytes) -> bool:
 
 def _is_promised(repository: Repository, record: ledger_form.Record) -> bool:
     until = record.get("keep_until")
-    return repository.config.immutable and until is not None and parse_time(until) > repository.surroundings.now()
+    return repository.config.immutable and until is not None and parse_time(until) > repository.now()
 
 
 def retired_of(repository: Repository, sessions: Iterable[bytes]) -> frozenset[bytes]:
@@ -333,7 +333,7 @@ def require_no_promise(repository: Repository, session: bytes, point_key: str) -
     """Raises ConflictError with the date while an immutable repository has promised to keep the point."""
     manifest = read_point(repository, point_key) if repository.config.immutable else None
     promise = None if manifest is None or manifest.keep_until is None else parse_time(manifest.keep_until)
-    if promise is not None and promise > repository.surroundings.now():
+    if promise is not None and promise > repository.now():
         raise ConflictError(
             f"restore point {session.hex()} is kept until {format_time(promise)}",
             why="that was promised when it was made, and the repository is immutable",

@@ -119,6 +119,10 @@ class CountingStore:
         self.counts.add("get")
         return self._inner.protection()
 
+    def time(self) -> datetime | None:
+        """As the store inside."""
+        return self._inner.time()
+
     def close(self) -> None:
         """Close the store inside; the counts stay readable."""
         self._inner.close()

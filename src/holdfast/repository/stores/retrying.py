@@ -103,6 +103,10 @@ class RetryingStore:
         """As the store inside, with patience."""
         return self._repeat(self._inner.protection)
 
+    def time(self) -> datetime | None:
+        """As the store inside."""
+        return self._inner.time()
+
     def close(self) -> None:
         """Close the store inside."""
         self._inner.close()

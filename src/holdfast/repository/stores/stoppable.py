@@ -72,6 +72,10 @@ class StoppableStore:
         self._go_on()
         return self._inner.protection()
 
+    def time(self) -> datetime | None:
+        """As the store inside: nothing is asked for."""
+        return self._inner.time()
+
     def close(self) -> None:
         """Close the store inside."""
         self._inner.close()

@@ -49,6 +49,10 @@ class StoreWithoutVersions(ObjectStore, Protocol):
         """Raises ObjectNotFoundError: there are no versions."""
         require_no_version(key, version)
 
+    def time(self) -> datetime | None:
+        """It has no clock of its own."""
+        return None
+
     def protection(self) -> Protection:
         """None: who may write here may delete."""
         return Protection()

@@ -32,6 +32,11 @@ def locking_from(now: Callable[[], datetime], promise: datetime | None = None) -
     return lambda: lock_end(promise, now())
 
 
+def time_by(store: ObjectStore, clock: Callable[[], datetime]) -> datetime:
+    """By what promises and locks are judged: the store's own clock where it tells the time, else the machine's."""
+    return store.time() or clock()
+
+
 def require_lockable(store: ObjectStore) -> None:
     """Raises UsageError where an immutable repository cannot be."""
     place = store.protection()

@@ -8,9 +8,10 @@ from holdfast.domain.collection import CollectionWish
 from holdfast.domain.errors import ConflictError, IntegrityError, LocksEndingError, PermissionDeniedError, UsageError
 from holdfast.domain.time import parse_time
 from holdfast.repository.keys.slots import KeySlots
-from holdfast.repository.opening.repository import create_repository
+from holdfast.repository.opening.repository import create_repository, open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.trust.lock_terms import GENERATION
@@ -105,6 +106,27 @@ def test_a_point_is_not_deleted_before_its_promise(site):
     site.later(30)
     site.retire(session)
     assert list_points(site.open()) == []
+
+
+@pytest.mark.parametrize("days", [-40, 40])
+def test_a_promise_is_judged_by_the_clock_of_the_store(site, days):
+    """A machine whose clock is wrong neither ends a promise nor keeps it up, nor locks for too short."""
+    session = site.back_up(block(1))
+
+    def opened():
+        wrong = SteppableClock(site.clock() + days * DAY)
+        return open_repository(site.store, site.secret, deterministic_surroundings(77 - days, wrong))
+
+    repository = opened()
+    assert repository.clock_ahead() == days * DAY
+    [point] = list_points(repository)
+    with pytest.raises(ConflictError, match="is kept until"):
+        retire(repository, session, point.key)
+    backup_volume(repository, MemorySource(MemoryVolume.of(block(2))), BackupOrder("other"), Silence())
+    assert all(until >= site.clock() + GENERATION - timedelta(minutes=1) for until in site.locks("packs/").values())
+    site.later(31)
+    retire(opened(), session, point.key)
+    assert session not in {one.session for one in list_points(opened())}
 
 
 def test_what_is_condemned_and_locked_stays_condemned_until_it_may_go(site):

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from holdfast.domain.errors import IntegrityError
+from holdfast.domain.time import format_time
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
 from holdfast.repository.health.repair.quarries import of_the_source
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.opening.plans import newest_plan
-from holdfast.repository.opening.repository import open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.sessions.session import read_point
@@ -18,7 +18,6 @@ from holdfast.repository.upkeep.collection.collect import Collection, Collection
 from holdfast.repository.upkeep.collection.run_merging import Tidiness
 from holdfast.repository.upkeep.renewal.notice import is_due, is_overdue, last_renewal
 from holdfast.repository.upkeep.renewal.renew import renew_locks, require_locks
-from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume, sample
 from holdfast.testing.strict_store import StrictStore
 from tests.faults.immutable_site import Site
@@ -227,8 +226,8 @@ def test_runs_that_are_in_force_by_their_own_epoch_are_renewed(site):
 
 def test_a_renewal_in_the_future_counts_for_none(site):
     site.back_up(block(1), YEAR)
-    ahead = SteppableClock(site.clock() + YEAR)
-    renew_locks(open_repository(site.store, site.secret, deterministic_surroundings(99, ahead)), Silence())
+    record = {"type": ledger_form.RENEW, "session": bytes(16), "time": format_time(site.clock() + YEAR)}
+    site.open().ledger.append(record)
     assert last_renewal(site.open()) is None
     assert is_due(site.open())
     site.later(7.1)

@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -29,6 +29,7 @@ from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.locks import LOCK_MODE, whole_second
 from holdfast.repository.stores.object_keys import check_key, is_key
 from holdfast.repository.stores.s3.coldness import coldness_of, is_done_already
+from holdfast.repository.stores.s3.dates import date_of
 from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_error
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.ranges import exact_range, range_header
@@ -73,6 +74,7 @@ class S3Store:
         self._session = session
         self._transport = transport
         self._clock = clock
+        self._ahead: timedelta | None = None
         self._root = f"{place.prefix}/" if place.prefix else ""
         self._client, base_url = _aim(place, session)
         parts = urlsplit(base_url)
@@ -371,6 +373,10 @@ class S3Store:
             versioning, lock.get("ObjectLockEnabled") == "Enabled", "DefaultRetention" in lock.get("Rule", {})
         )
 
+    def time(self) -> datetime | None:
+        """This machine's clock, set right by the Date of the latest small answer to a GET or PUT."""
+        return None if self._ahead is None else self._clock() + self._ahead
+
     def close(self) -> None:
         """Close all connections."""
         self._transport.close()
@@ -399,7 +405,11 @@ class S3Store:
             max_response_bytes=MAX_OBJECT_BYTES if body is None else _SMALLEST_ANSWER_BOUND_BYTES,
             expect_continue=body is not None and memoryview(body).nbytes >= _EXPECT_CONTINUE_BYTES,
         )
-        return self._transport.submit(request).result()
+        response = self._transport.submit(request).result()
+        told = date_of(response)
+        if told is not None:
+            self._ahead = told - self._clock()
+        return response
 
     def _refused(self, response: HttpResponse, action: str, key: str) -> HoldfastError:
         refusal = read_refusal(response)

@@ -18,7 +18,7 @@ def last_renewal(repository: Repository) -> datetime | None:
     if renewed is None:
         return None
     last = parse_time(renewed["time"])
-    return last if last <= repository.surroundings.now() + CLOCK_TOLERANCE else None
+    return last if last <= repository.now() + CLOCK_TOLERANCE else None
 
 
 def holds_until(repository: Repository) -> datetime:
@@ -31,7 +31,7 @@ def holds_until(repository: Repository) -> datetime:
 def is_due(repository: Repository) -> bool:
     """Whether nobody has renewed the locks of an immutable repository today."""
     last = last_renewal(repository)
-    return repository.config.immutable and (last is None or last + RHYTHM <= repository.surroundings.now())
+    return repository.config.immutable and (last is None or last + RHYTHM <= repository.now())
 
 
 def is_overdue(repository: Repository) -> bool:
@@ -39,4 +39,4 @@ def is_overdue(repository: Repository) -> bool:
     state = repository.ledger.state
     if not repository.config.immutable or not (state.live or state.open):
         return False
-    return holds_until(repository) - NOTICE <= repository.surroundings.now()
+    return holds_until(repository) - NOTICE <= repository.now()

@@ -56,7 +56,7 @@ def renew_locks(repository: Repository, progress: Progress, *, dry_run: bool = F
         )
     manifests: dict[str, Manifest] = {}
     for _try in range(_TRIES):
-        now = repository.surroundings.now()
+        now = repository.now()
         damage: list[HoldfastError] = []
         plan = _plan(repository, damage)
         report = _renew(repository, plan, manifests, progress, damage, now, dry_run=dry_run)
@@ -131,7 +131,7 @@ def _objects(error: HoldfastError) -> tuple[str, ...]:
 
 def require_locks(repository: Repository, keys: Iterable[str], promise: datetime | None) -> None:
     """Rule 9.6: objects that somebody else has written are locked as if we had; what is short is extended."""
-    needed = lock_end(promise, repository.surroundings.now())
+    needed = lock_end(promise, repository.now())
     needs = [Need(key, needed - A_LONG_SESSION) for key in keys]
 
     def extend(need: Need) -> bool:
