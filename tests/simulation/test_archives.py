@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from holdfast.appliance.upkeep.archive_clock import ArchiveClock
+from holdfast.appliance.upkeep.expiry import Expiry
 from holdfast.appliance.upkeep.scheduler import Scheduler
-from holdfast.domain.archive import ArchiveClass
+from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
 from holdfast.domain.policy import (
     ArchiveTarget,
@@ -20,7 +21,9 @@ from holdfast.domain.policy import (
     WorkerMode,
     YearlyTier,
 )
-from holdfast.domain.restore_point import PointKind
+from holdfast.domain.restore import VolumeRestore
+from holdfast.domain.restore_point import Flag, PointKind
+from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.domain.session import SessionKind, State
 from holdfast.protocol.policies import policy_document
 from tests.simulation.reading import assert_nothing_left, log, points, tasks
@@ -114,7 +117,7 @@ def test_what_is_archived_already_is_not_copied_again(archiving):
     before, launches = copies(site), site.cloud.worker_world.launches
     session = archive(site)
     assert session.state == State.SUCCEEDED
-    assert copies(site) == before
+    assert copies(site) == [replace(one, as_of=session.created_at) for one in before]
     assert site.cloud.worker_world.launches == launches
     assert any("archived already" in line for line in log(site, session))
 
@@ -206,6 +209,64 @@ def test_what_is_there_already_stays_for_the_tier_that_falls_due_later(archiving
     assert session.state == State.SUCCEEDED
     assert {one.flags for one in copies(site)} == {("M", "Y")}
     assert len(copies(site)) == 2
+
+
+def test_a_moment_that_an_archive_was_found_for_is_owed_by_none(archiving):
+    site = archiving
+    archived(site, yearly=replace(YEARLY, years=None, keep=1, at="15:00"))
+    site.wait(4 * 3600)
+    look(site)
+    look(site)
+    site.wait(3 * 3600)
+    look(site)
+    first = copies(site)
+    assert {one.flags for one in first} == {("M", "Y")}
+    site.wait(20 * DAY_SECONDS)
+    site.run_policy("web", "backup")
+    archive(site)
+    assert copies(site)[:2] == first, "one archive for each year"
+    assert [one.flags for one in copies(site)[2:]] == [("M",)] * 2
+
+
+def test_a_flag_that_comes_while_points_are_judged_is_not_lost(archiving):
+    site = archiving
+    archive(site)
+
+    def act(appliance):
+        retention = appliance.workflows.retention
+        verdicts = retention.verdicts(site.records.policies.get("web"))
+        for point in copies(site):
+            retention.change(point, lambda one: replace(one, flags=(Flag.MONTHLY, Flag.YEARLY)))
+        for verdict in verdicts:
+            retention.write_down(verdict)
+
+    site.run(act)
+    assert {one.flags for one in copies(site)} == {("M", "Y")}
+
+
+def test_no_retention_removes_what_is_being_restored(archiving):
+    site = archiving
+    archive(site)
+    site.archive.cold.takes = timedelta(hours=48)
+    oldest = copies(site)[0]
+    site.wait(31 * DAY_SECONDS)
+    site.run_policy("web", "backup")
+    archive(site)
+    site.wait((oldest.keep_until - site.loop.now()).total_seconds() - 3600)
+
+    async def act(appliance):
+        wish = VolumeRestore(oldest.id, retrieval=RetrievalOrder(Tier.BULK))
+        opened = appliance.service.start_restore(wish)
+        await appliance.surface.surroundings.sleep(2 * 3600)
+        Expiry(appliance.surface, appliance.workflows).sweep()
+        return opened
+
+    assert archive(site, act).state != State.FAILED
+    (session,) = (one for one in site.records.sessions.page(before=None, limit=9) if one.kind == SessionKind.RESTORE)
+    assert session.state == State.SUCCEEDED
+    assert oldest.id in {one.id for one in copies(site)}
+    site.run(lambda appliance: Expiry(appliance.surface, appliance.workflows).sweep())
+    assert oldest.id not in {one.id for one in copies(site)}, "now it goes"
 
 
 def test_archives_go_by_their_own_limits_and_backups_by_theirs(archiving):

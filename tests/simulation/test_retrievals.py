@@ -269,3 +269,13 @@ def test_it_survives_death_at_any_boundary_and_pays_once(number):
     assert len(site.cold.billed) == len(volumes(site)) == 2
     assert launched(site) == 1
     assert_clean(site)
+
+
+def test_a_point_that_a_person_deletes_meanwhile_is_unpinned(site):
+    async def meanwhile(appliance, opened):
+        await appliance.surface.surroundings.sleep(60)
+        assert site.archive.pins
+        appliance.service.delete_point(site.point)
+
+    assert restore(site, VolumeRestore(site.point, retrieval=BULK), meanwhile).state == State.FAILED
+    assert site.archive.pins == {}

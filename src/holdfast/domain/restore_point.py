@@ -54,7 +54,8 @@ class RestorePoint:
     there any more. `place` is None where the snapshots lie beside their volumes.
 
     `flags` are those that still hold, none where no policy made the point. `keep_until` is until when a time keeps it
-    at least; None where only a number does. `as_of` is when the run that made it began: its flags follow from that.
+    at least; None where only a number does. `as_of` is when the run that made it began, or the last that found it to be
+    its archive already: its flags follow from that.
     `verification`: what came of reading it back last, None where nobody has.
     """
 

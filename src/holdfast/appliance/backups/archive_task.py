@@ -2,6 +2,8 @@
 more.
 """
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from holdfast.appliance.backups.archive_errand import Archived, ArchiveErrand, backup_of
@@ -70,7 +72,7 @@ class ArchiveTask:
         flags = flags_of_archive(self._surface, order, task.workload, as_of)
         for point in points:
             if point.repository == archive.repository and point.copy_of == backup_of(newest):
-                self._is_there(task, point, newest, flags)
+                self._is_there(task, point, newest, flags, as_of)
                 return None
         with self._surface.repositories.open(backup.repository) as repository:
             reader = repository.new_session()
@@ -96,11 +98,17 @@ class ArchiveTask:
         """It has ended."""
         self._book.end_task(task_id, error)
 
-    def _is_there(self, task: Task, archived: RestorePoint, newest: RestorePoint, flags: tuple[Flag, ...]) -> None:
-        """Nothing was backed up since: the archive stays for what this run was for, too."""
+    def _is_there(
+        self, task: Task, archived: RestorePoint, newest: RestorePoint, flags: tuple[Flag, ...], as_of: datetime
+    ) -> None:
+        """Nothing was backed up since: the archive stays for what this run was for, too, and no later one owes it."""
+
+        def kept(point: RestorePoint) -> RestorePoint:
+            every = tuple(flag for flag in Flag if flag in (*point.flags, *flags))
+            return replace(point, flags=every, as_of=as_of)
+
         if archived.policy == newest.policy:
-            every = [flag for flag in Flag if flag in (*archived.flags, *flags)]
-            self._retention.change(archived, flags=tuple(every))
+            self._retention.change(archived, kept)
         message = f"{task.workload.id}: its newest backup {newest.id} is archived already, as {archived.id}"
         self._book.say(task.session_id, message, LogLevel.INFO, task.id)
         self._book.result(task.id, {"restore_point": archived.id, "stored_bytes": 0})

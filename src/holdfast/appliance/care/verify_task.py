@@ -5,7 +5,7 @@ that only has damage beside whole copies ends with a warning. The others go on.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from holdfast.appliance.care.verify_errand import ReadBack, VerifyErrand
@@ -187,7 +187,7 @@ class VerifyTask:
             damage=tuple(sorted(found.damage, key=lambda one: (not one.volumes, one.object))[:NAMED_LIMIT]),
         )
         point = self._surface.records.points.get(point_id)
-        self._retention.change(point, verification=verification)
+        self._retention.change(point, lambda one: replace(one, verification=verification))
         return point
 
     def _order(self, session_id: str) -> VerifyOrder:

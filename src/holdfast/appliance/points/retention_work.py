@@ -4,10 +4,9 @@ A snapshot goes before the record that names it: cut short in between, the recor
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from holdfast.appliance.points.snapshot_tags import GONE
 from holdfast.appliance.policies.schedules import zone_of
@@ -18,7 +17,7 @@ from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.policy import Limit
 from holdfast.domain.restore_point import Flag, PointKind, RestorePoint, SnapshotPlace
 from holdfast.domain.retention import Verdict, base_snapshots_to_release, decide
-from holdfast.domain.session import LogLevel
+from holdfast.domain.session import LogLevel, SessionKind
 from holdfast.domain.tiers import archive_tiers, limits_of
 from holdfast.domain.workload import Workload
 from holdfast.protocol.appliance_answers import StoredPolicy
@@ -55,12 +54,12 @@ class RetentionWork:
     def verdicts(self, stored: StoredPolicy) -> list[Verdict]:
         """What would become of each point of the policy. Points are older than their policy where an earlier one of
         its name was removed: these stay until a person removes them. So do those that lack a snapshot: they are no
-        reason to remove whole ones. What is being copied is not judged before that has ended.
+        reason to remove whole ones. What is being copied or restored is not judged before that has ended.
         """
         policy, every = stored.policy, self._surface.records.points.of_policy(stored.policy.name)
         known = [point for point in every if (point.found_at or point.created_at) >= stored.created_at]
-        copied = {one.copies.point for one in self._surface.records.open_backups.all() if one.copies is not None}
-        points = [point for point in known if not point.missing and point.id not in copied]
+        being_read = self._being_read()
+        points = [point for point in known if not point.missing and point.id not in being_read]
         now, verdicts = self._surface.surroundings.now(), list[Verdict]()
         snapshots = {} if policy.snapshot is None else {Flag.DAILY: Limit(keep=policy.snapshot.keep)}
         verdicts += decide(points, policy.name, PointKind.SNAPSHOT, snapshots, now)
@@ -72,9 +71,23 @@ class RetentionWork:
                 verdicts += decide(points, policy.name, PointKind.ARCHIVE, archived, now, zone)
         return verdicts
 
+    def _being_read(self) -> set[str]:
+        """Points that somebody copies or restores: that may take days, and they would be missed in the middle of it."""
+        records = self._surface.records
+        copied = {one.copies.point for one in records.open_backups.all() if one.copies is not None}
+        return copied | {one.subject for one in records.sessions.unfinished() if one.kind == SessionKind.RESTORE}
+
     def write_down(self, verdict: Verdict) -> None:
-        """The flags of a point that stays, and until when; nothing where they are what they were."""
-        self.change(verdict.point, flags=verdict.flags, keep_until=verdict.keep_until)
+        """The flags of a point that stays, and until when; nothing where they are what they were, or where it was given
+        others since they were judged.
+        """
+
+        def written(point: RestorePoint) -> RestorePoint:
+            if point.flags != verdict.point.flags:
+                return point
+            return replace(point, flags=verdict.flags, keep_until=verdict.keep_until)
+
+        self.change(verdict.point, written)
 
     def remove(self, point: RestorePoint) -> None:
         """Remove one point for good; asked again it goes on where it stopped."""
@@ -94,7 +107,7 @@ class RetentionWork:
             chain = [point for point in points if point.repository == repository]
             for point in base_snapshots_to_release(chain):
                 self._free_of(point)
-                self.change(point, snapshots={})
+                self.change(point, lambda one: replace(one, snapshots={}))
 
     def _free_of(self, point: RestorePoint) -> None:
         if point.session_id is not None:
@@ -126,14 +139,14 @@ class RetentionWork:
     def _compute(self, where: SnapshotPlace) -> Compute:
         return self._surface.cloud.compute(self._surface.account(where.account), where.region)
 
-    def change(self, known: RestorePoint, **changes: Any) -> None:
+    def change(self, known: RestorePoint, changed: Callable[[RestorePoint], RestorePoint]) -> None:
         """Of the point as it is now: who changes something else of it at the same time must not lose that."""
         points = self._surface.records.points
         with self._turn, suppress(NotFoundError):  # removed meanwhile
-            point = points.get(known.id)
-            changed = replace(point, **changes)
-            if changed != point:
-                points.put(changed)
+            before = points.get(known.id)
+            after = changed(before)
+            if after != before:
+                points.put(after)
 
     def _of(self, workload: Workload) -> list[RestorePoint]:
         return self._surface.records.points.of_workload(workload.account, workload.region, workload.id)

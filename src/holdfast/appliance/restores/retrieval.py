@@ -18,7 +18,6 @@ from holdfast.appliance.sessions.waiting import pause
 from holdfast.appliance.surface import Surface, derived_id
 from holdfast.domain.errors import CancelledError, HoldfastError, UnavailableError
 from holdfast.domain.numerals import counted
-from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.retrieval import ColdData, RetrievalOrder, pause_before_next_look
 from holdfast.domain.session import LogLevel, TaskProgress
 from holdfast.domain.time import format_time
@@ -51,14 +50,18 @@ class RetrievalTask:
         """The session, to its end, which is the restore's."""
         try:
             source: dict[str, Any] = await step(self.begin, session_id, task_id)
+        except HoldfastError as error:
+            await step(self.end, session_id, task_id, error)
+            return
+        try:
             await step(self.until_readable, session_id, task_id, source)
             await step(self.start_restore, session_id, task_id)
         except HoldfastError as error:
-            await undone(step, self._book, session_id, self.end_reading, session_id)
+            await undone(step, self._book, session_id, self.end_reading, session_id, source)
             await step(self.end, session_id, task_id, error)
             return
         await step(self.keep_while_restored, session_id, task_id, source)
-        await undone(step, self._book, session_id, self.end_reading, session_id)
+        await undone(step, self._book, session_id, self.end_reading, session_id, source)
 
     def begin(self, session_id: str, task_id: str) -> dict[str, Any]:
         """What is to be read, as it is decided once."""
@@ -125,9 +128,9 @@ class RetrievalTask:
                         self._book.say(session_id, f"cannot look after what was retrieved: {error}", LogLevel.WARNING)
             await surroundings.sleep(self._surface.patience.turn_poll_seconds)
 
-    def end_reading(self, session_id: str) -> None:
-        """Unpin the point; its copies go by themselves."""
-        with self._surface.repositories.open(self._point(session_id).repository or "") as repository:
+    def end_reading(self, session_id: str, source: dict[str, Any]) -> None:
+        """Unpin the point, which may be deleted by now; its copies go by themselves."""
+        with self._surface.repositories.open(ColdSource(**source).repository) as repository:
             repository.end_reading(_reader_of(session_id))
 
     def end(self, session_id: str, task_id: str, error: HoldfastError) -> None:
@@ -163,9 +166,6 @@ class RetrievalTask:
         if order is None:
             raise TypeError("a session that retrieves was ordered with a tier")
         return order
-
-    def _point(self, session_id: str) -> RestorePoint:
-        return self._surface.records.points.get(self._orders.of(session_id).wish.point)
 
 
 def _reader_of(session_id: str) -> str:
