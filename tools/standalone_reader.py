@@ -3,7 +3,7 @@
     python tools/standalone_reader.py REPOSITORY_DIR POINT OUT --password-file FILE [--volume NAME] [--tenant NAME]
 
 POINT is an id, the unique beginning of one, or latest:WORKLOAD. FILE holds the password or the recovery code. OUT must
-not exist yet; its SHA-256 is printed. Written from docs/format/repository.md alone: § numbers are that page's sections.
+not exist yet; its SHA-256 is printed. Written from docs/format/repository.md (§) alone, but for §21: no ledger is read.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 MIB, DATA, NODE = 2**20, 1, 2  # the last two are types of chunks, §3
-KINDS = {"config": 1, "tenant": 2, "index": 3, "point": 4, "epoch": 15}  # §4  labels of keys, and kinds
+KINDS = {"config": 1, "tenant": 2, "index": 3, "point": 4, "retired": 6, "epoch": 15}  # §4  labels of keys, and kinds
 ENVELOPE = struct.Struct(">8sHHI16s32s32s")  # §4  magic, suite, kind, kid, repository, salt, commitment
 PACK = struct.Struct(">8sHHI16s16s16s32s")  # §8  magic, suite, flags, kid, repository, session, pack, commitment
 CHUNK = struct.Struct(">4s16s16sQI32sIBBI")  # §8  what a chunk is bound to: "chnk", repository, pack, i, offset, ...
@@ -151,8 +151,7 @@ class Repository:
         return hmac.digest(key, data, "sha256") if self.suite == 1 else blake3(data, key=key).digest()  # KH of §1
 
     def header(self, name: str) -> tuple[Any, ...]:
-        with (self.root / name).open("rb") as file:
-            return ENVELOPE.unpack(file.read(ENVELOPE.size).ljust(ENVELOPE.size, b"\0"))
+        return ENVELOPE.unpack((self.root / name).read_bytes()[: ENVELOPE.size].ljust(ENVELOPE.size, b"\0"))
 
     def key(self, label: str, kid: int) -> bytes:
         key = expand(self.masters.get(kid, b"none"), b"hf1/" + label.encode() + self.id + kid.to_bytes(4, "big"))
@@ -167,16 +166,18 @@ class Repository:
         key, said, head = self.key(label, kid), name.encode(), data[: ENVELOPE.size]
         return unseal(key, said + salt, commitment, bytes(12), data[ENVELOPE.size :], head + said, name)
 
-    def workload(self, name: str) -> bytes:
-        return self.hash(expand(self.id_key, b"hf1/workload"), name.encode())[:16]
+    def is_retired(self, point: str) -> bool:
+        """Whether a retirement opens that names the point, §14; the object's name alone says nothing."""
+        with contextlib.suppress(ReadError):
+            return fields(self.open("retired", f"retired/{point[-32:]}"), point, point=str) == [point]
+        return False
 
     def find(self, wanted: str) -> str:
         """The key of the point that is meant: a manifest, no tombstone, and not retired."""
-        latest = wanted.startswith("latest:")
-        folder, start = (self.workload(wanted[7:]).hex(), "") if latest else ("*", wanted)
-        paths = self.root.glob(f"points/{self.tenant.hex()}/{folder}/{glob.escape(start)}*")
-        names = [f"{path.relative_to(self.root)}" for path in paths if not (self.root / "retired" / path.name).exists()]
-        found = [name for name in names if self.header(name)[2] == KINDS["point"]]
+        latest, key = wanted.startswith("latest:"), expand(self.id_key, b"hf1/workload")
+        place = f"{self.hash(key, wanted[7:].encode())[:16].hex()}/*" if latest else f"*/{glob.escape(wanted)}*"
+        names = [f"{path.relative_to(self.root)}" for path in self.root.glob(f"points/{self.tenant.hex()}/{place}")]
+        found = [name for name in names if self.header(name)[2] == KINDS["point"] and not self.is_retired(name)]
         if not found or (len(found) > 1 and not latest):
             raise ReadError(f"{len(found) or 'No'} restore points are named by {wanted!r}.")
         return max(found, key=lambda name: (fields(self.open("point", name), name, created=str), name))
@@ -187,11 +188,11 @@ class Volume:
 
     def __init__(self, repository: Repository, point: str, wanted: str | None) -> None:
         self.repository = repository
-        workload, rows = fields(repository.open("point", point), point, workload=str, volumes=list)
+        (rows,) = fields(repository.open("point", point), point, volumes=list)
         volumes = {fields(row, point, name=str)[0]: row for row in rows}
         if wanted not in volumes and (wanted or len(volumes) != 1):
             raise ReadError(f"Name a volume of the point with --volume: {', '.join(volumes)}.")
-        row, self.workload = volumes[wanted] if wanted else rows[0], repository.workload(workload)
+        row = volumes[wanted] if wanted else rows[0]
         self.size, self.block, self.cut, self.depth = fields(row, point, size=int, block_size=int, cut=int, depth=int)
         self.root = row.get("root") and fields(row, point, root=PACK_ROW.size + ENTRY.size)[0]
         if self.size > 2**60 or self.block > 8 * MIB or self.cut > 1 or not 1 <= self.depth <= 8:
@@ -271,10 +272,9 @@ class Volume:
             with contextlib.suppress(ReadError):
                 body = self.repository.open("index", f"{folder}/{path.name}")
                 start = 4 + int.from_bytes(body[:4], "big")
-                workload, verified, packs = fields(body[4:start], path.name, workload=16, verified=bool, packs=bytes)
+                (packs,) = fields(body[4:start], path.name, packs=bytes)
                 for identity, kind, row, *numbers in INDEX_ROW.iter_unpack(body[start:]):
-                    if verified or workload == self.workload:
-                        places[identity, kind].append(Place(*PACK_ROW.unpack_from(packs, 36 * row), *numbers))
+                    places[identity, kind].append(Place(*PACK_ROW.unpack_from(packs, 36 * row), *numbers))
         return places
 
 

@@ -95,6 +95,14 @@ def test_retired_point_is_none(read, point):
     refused(read(GOLDEN, f"latest:{point['workload']}"), "No restore points")
 
 
+@pytest.mark.parametrize("forged", [b"anything", (GOLDEN / "retired" / RETIRED[0]["id"]).read_bytes()])
+def test_retirement_that_does_not_open_or_is_of_another_point_retires_nothing(read, copied, forged):
+    """Whoever may put objects can take the name."""
+    (copied / "retired" / WEB["id"]).write_bytes(forged)
+    answer = read(copied, "latest:web", "--volume", "volume")
+    assert answer.digest == WEB["sha256"], answer.words
+
+
 @pytest.mark.parametrize("secret", ["wrong", RECORD["recovery_code"][:-1] + "0", ""])
 def test_other_secret_opens_nothing(read, secret):
     refused(read(GOLDEN, "latest:web", secret=secret), "No key slot opens")

@@ -41,7 +41,7 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
         case "sweep":
             gone = me.doomed - world.locked
             packs = frozenset(pack for pack in world.packs if pack[0] not in gone)
-            for following in after_sweep(me):
+            for following in after_sweep(world, me):
                 yield world._replace(packs=packs), me._replace(step=following, doomed=NOTHING)
         case "again":
             yield world, _again(me)
@@ -242,7 +242,7 @@ def runs_in_force(
         run.session
         for run in world.runs
         if run.session not in opened
-        and (run.session in plan.runs or run.epoch >= epoch or not rules.runs_never_return)
+        and (run.session in plan.runs or run.epoch >= world.since(epoch) or not rules.runs_never_return)
         and any(pack in world.pack_names() or pack not in condemned for _chunk, pack in run.places)
     )
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tests.model.collector import collect
 from tests.model.collector_state import Collector
+from tests.model.handing_over import Successor, hand_over
 from tests.model.hiding import LEDGER, NOBODY, over_a_record, over_a_tombstone
 from tests.model.repairer import Repairer, mend
 from tests.model.rules import Rules
@@ -87,7 +88,7 @@ class Hider(NamedTuple):
     step: str = "hide"
 
 
-Party = Hider | Writer | Deleter | Reader | Verifier | Unlocker | Usurper | Renewer | Collector | Repairer
+Party = Hider | Successor | Writer | Deleter | Reader | Verifier | Unlocker | Usurper | Renewer | Collector | Repairer
 
 
 def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Party]]:
@@ -99,6 +100,8 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
             yield from collect(world, party, rules)
         case Repairer():
             yield from mend(world, party, rules)
+        case Successor():
+            yield from hand_over(world, party, rules)
         case Writer():
             yield from _write(world, party, rules)
         case Deleter() if world.point(party.name):
@@ -199,7 +202,7 @@ def _build_upon(world: World, me: Writer, rules: Rules) -> Writer:
         adopted = {place for place in adopted if place[1] not in plan.condemned}
     offered: set[Place] = set()
     for run in world.runs:
-        if run.session in plan.runs or run.epoch >= me.epoch or not rules.only_runs_in_force:
+        if run.session in plan.runs or run.epoch >= world.since(me.epoch) or not rules.only_runs_in_force:
             offered.update(run.places)
     if rules.never_condemned:
         offered = {place for place in offered if place[1] not in plan.condemned}
@@ -218,7 +221,7 @@ def _inheritable(world: World, me: Writer, rules: Rules) -> frozenset[Place]:
     plan = world.plans[me.epoch]
     if parent is None or me.parent in world.retired:
         return frozenset()
-    fit = parent.session in plan.live or parent.epoch >= me.epoch
+    fit = parent.session in plan.live or parent.epoch >= world.since(me.epoch)
     return parent.places if fit or not rules.only_fit_parents else frozenset()
 
 

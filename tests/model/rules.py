@@ -34,6 +34,7 @@ class Rules:
     merged_from_runs_in_force: bool = True  # 4
     unnamed_run_in_open_session: bool = True  # 4: until the plan that names it stands
     runs_go_by_newest_plan: bool = True  # 4: which is looked for after the ledger, that after the list
+    handed_over_as_the_next: bool = True  # 4: to a key epoch, right behind the plan that is said once more
     undeleted_stays_condemned: bool = True  # 4: what a lock holds
     marked_again: bool = True  # 4
     live_means_clean: bool = True  # 4: a point that still needs a condemned pack is no parent

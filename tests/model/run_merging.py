@@ -5,11 +5,11 @@ from tests.model.rules import Rules
 from tests.model.world import Run, World
 
 
-def after_sweep(me: Collector) -> tuple[str, ...]:
+def after_sweep(world: World, me: Collector) -> tuple[str, ...]:
     """What may follow a sweep, or the deletion of runs."""
     if not me.merges:
         return ("publish" if me.proposal else "again",)
-    following = "again" if me.proposal is None else "open a merging" if me.epoch else "publish"
+    following = "again" if me.proposal is None else "open a merging" if world.since(me.epoch) else "publish"
     return (following,) if me.step == "delete runs" else ("list runs", following)
 
 
@@ -19,7 +19,7 @@ def tidy(world: World, me: Collector, rules: Rules) -> tuple[World, Collector]:
         case "list runs":
             plan = world.plans[me.epoch]
             doomed = frozenset(
-                run.session for run in world.runs if run.session not in plan.runs and run.epoch < me.epoch
+                run.session for run in world.runs if run.session not in plan.runs and run.epoch < world.since(me.epoch)
             )
             return world, me._replace(step="whose runs", doomed_runs=doomed)
         case "whose runs":
@@ -29,7 +29,7 @@ def tidy(world: World, me: Collector, rules: Rules) -> tuple[World, Collector]:
             return world, me._replace(step="delete runs", doomed_runs=NOTHING if kept else me.doomed_runs)
         case "delete runs":
             left = frozenset(run for run in world.runs if run.session not in me.doomed_runs)
-            return world._replace(runs=left), me._replace(step=after_sweep(me)[0], doomed_runs=NOTHING)
+            return world._replace(runs=left), me._replace(step=after_sweep(world, me)[0], doomed_runs=NOTHING)
         case "open a merging":
             session = _session(me)
             opened = world.opened | {session} if rules.unnamed_run_in_open_session else world.opened
@@ -62,7 +62,7 @@ def _merged(world: World, me: Collector, rules: Rules) -> Run:
         place
         for run in world.runs
         if run.session not in me.opened
-        and (run.session in plan.runs or run.epoch >= me.epoch or not rules.merged_from_runs_in_force)
+        and (run.session in plan.runs or run.epoch >= world.since(me.epoch) or not rules.merged_from_runs_in_force)
         for place in run.places
         if place[1] in me.listed or place[1] not in plan.condemned
     }

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from tests.model.collector_state import Collector
+from tests.model.handing_over import Successor
 from tests.model.hiding import LEDGER, NOBODY
 from tests.model.parties import Deleter, Hider, Party, Reader, Renewer, Unlocker, Usurper, Verifier, Writer
 from tests.model.repairer import Repairer
@@ -199,6 +200,15 @@ SCENARIOS: dict[str, Scenario] = {
     "the newest record is hidden": (
         LEFT._replace(last_opened=NOBODY),
         (Collector("c"), Hider(LEDGER), _writer("w", "A"), _writer("v", "")),
+    ),
+    "a plan is handed over while garbage goes": (LEFT, (Collector("c", 2), Successor("h"), _writer("w", "A"))),
+    "a plan is handed over beside an incremental": (
+        FAMILY,
+        (Collector("c"), Successor("h"), Deleter("p"), _writer("w", "AB", "p")),
+    ),
+    "a plan is handed over while runs are merged": (
+        GONE_AND_MOVED,
+        (Collector("c", 2, merges=True), Successor("h"), _writer("w", "AB")),
     ),
     "two that go over": (FAMILY, (Collector("c", 2), Deleter("p"), _writer("w", "AB", "p", renews=True))),
 }

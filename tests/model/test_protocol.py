@@ -47,6 +47,7 @@ LOSES_IN = {
     "merged_from_runs_in_force": MERGED,
     "unnamed_run_in_open_session": "two merge runs",
     "runs_go_by_newest_plan": "two merge runs",
+    "handed_over_as_the_next": "a plan is handed over while garbage goes",
     "undeleted_stays_condemned": "garbage that is locked",
     "marked_again": GARBAGE,
     "live_means_clean": LATE,

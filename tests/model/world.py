@@ -13,12 +13,15 @@ Place = tuple[str, str]  # a chunk, and the pack that it is believed to lie in
 
 
 class Plan(NamedTuple):
-    """A published plan; its epoch is its place in the list. `survivors` has (condemned pack, pack with copies)."""
+    """A published plan; its epoch is its place in the list. `survivors` has (condemned pack, pack with copies);
+    `since`, of one that was handed over to a key epoch, is the epoch since which plans say the same.
+    """
 
     live: frozenset[str] = frozenset()
     condemned: frozenset[str] = frozenset()
     runs: frozenset[str] = frozenset()
     survivors: frozenset[tuple[str, str]] = frozenset()
+    since: int | None = None
 
 
 class Point(NamedTuple):
@@ -64,6 +67,11 @@ class World(NamedTuple):
     def epoch(self) -> int:
         """The newest plan's; 0 is before there was any."""
         return len(self.plans) - 1
+
+    def since(self, epoch: int) -> int:
+        """Points and runs of this epoch and of later ones are as good as of that plan itself."""
+        said = self.plans[epoch].since
+        return epoch if said is None else said
 
     def point(self, session: str) -> Point | None:
         """The manifest at that session's name."""

@@ -137,6 +137,8 @@ def rotate(
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
     for slot in done.left_behind:
         voice.warn(f"key slot {slot.slot.hex()} ({slot.kind}, {slot.label}) opens past key epochs only from now on")
+    if done.not_handed_over is not None:
+        voice.warn(f"older objects are not vouched for yet, which the next backup does: {done.not_handed_over}")
     return voice.status
 
 

@@ -16,6 +16,7 @@ from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
 from holdfast.repository.trust.presence import is_there
+from holdfast.repository.trust.vouching import vouching_of
 
 
 def data_keys_of(repository: Repository, rows: Iterable[PackRow]) -> dict[bytes, bytes]:
@@ -28,15 +29,14 @@ def needed_packs(repository: Repository, access: TenantAccess, volumes: Iterable
 
     Raises IntegrityError where a map does not open.
     """
-    search = IndexSearch(access)
-    maps = ChunkReader(access, CHUNK_TYPE_MAP, search)
+    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
     fetched = list(volumes)
     rows = {row for volume in fetched for _number, leaf in leaves(volume, maps) for row in leaf.packs}
     plan = newest_plan(repository.sealed)
     gone = _gone(repository, rows) if plan.epoch else frozenset()
     packs = rows - gone
     if gone:
-        packs |= _moved_to(search, maps, fetched, gone)
+        packs |= _moved_to(IndexSearch(access, vouching_of(plan)), maps, fetched, gone)
     return packs | _survivors(access, plan, rows)
 
 

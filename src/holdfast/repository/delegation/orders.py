@@ -14,8 +14,10 @@ from holdfast.repository.delegation.scratch import SessionScratch
 from holdfast.repository.delegation.task_form import encode_task
 from holdfast.repository.delegation.tasks import Task
 from holdfast.repository.format import names
+from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.vouching import unvouched
 
 _UNMARKED = bytes(32)
 
@@ -56,6 +58,9 @@ def order(repository: Repository, task: Task) -> Task:
 def ordered(repository: Repository, session: bytes, attempt: int) -> Task:
     """The task of that attempt, as the appliance left it. Raises ObjectNotFoundError, IntegrityError."""
     task = scratch_of(repository, session, repository.master.kid).read_task(attempt)
+    opened = repository.ledger.state.open.get(session, {})
+    if task.owner.kid < opened.get("kid", FIRST_EPOCH):
+        raise unvouched(names.task(session, attempt), task.owner.kid, opened["kid"])
     if not hmac.compare_digest(task.proof, marked(task, repository.epochs.of(task.owner.kid)).proof):
         key = names.task(session, attempt)
         raise IntegrityError(

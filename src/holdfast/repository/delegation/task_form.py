@@ -171,7 +171,13 @@ def _terms_fields(terms: WritingTerms) -> dict[str, Any]:
         "plan_epoch": terms.plan_epoch,
         "condemned": b"".join(sorted(terms.condemned)),
         "index_runs": [
-            {"key": offer.key, "size": offer.size_bytes, "in_force": offer.in_force} for offer in terms.index_runs
+            {
+                "key": offer.key,
+                "size": offer.size_bytes,
+                "in_force": offer.in_force,
+                **({} if offer.digest is None else {"digest": offer.digest}),
+            }
+            for offer in terms.index_runs
         ],
         "level": int(terms.level),
     }
@@ -234,6 +240,11 @@ def _archive_class(fields: Fields) -> ArchiveClass | None:
     return None if text is None else ArchiveClass(text)
 
 
+def _offer(fields: Fields) -> IndexRunOffer:
+    digest = None if fields.optional("digest", bytes) is None else fields.sized("digest", 32)
+    return IndexRunOffer(fields.get("key", str), fields.natural("size"), fields.get("in_force", bool), digest)
+
+
 def _backup_task(fields: Fields) -> BackupTask:
     session = fields.sized("session", 16)
     level = fields.natural("level")
@@ -251,10 +262,7 @@ def _backup_task(fields: Fields) -> BackupTask:
             workload_id=fields.sized("workload_id", 16),
             plan_epoch=fields.natural("plan_epoch"),
             condemned=frozenset(fields.rows("condemned", 16)),
-            index_runs=tuple(
-                IndexRunOffer(item.get("key", str), item.natural("size"), item.get("in_force", bool))
-                for item in fields.maps("index_runs")
-            ),
+            index_runs=tuple(_offer(item) for item in fields.maps("index_runs")),
             level=CompressionLevel(level),
         ),
         volumes=tuple(_order(item) for item in _volumes(fields)),

@@ -61,6 +61,15 @@ class Fields:
             )
         return value
 
+    def digests(self, key: str) -> dict[str, bytes]:
+        """A map from texts to 32 bytes each."""
+        value: dict[Any, Any] = self.get(key, dict)
+        if not all(
+            isinstance(name, str) and isinstance(digest, bytes) and len(digest) == 32 for name, digest in value.items()
+        ):
+            raise FormatError(f"{self.structure}: field {key} holds something else", why="expected texts with 32 bytes")
+        return value
+
     def maps(self, key: str) -> list["Fields"]:
         """A list of maps."""
         value: list[Any] = self.get(key, list)

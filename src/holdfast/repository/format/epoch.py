@@ -19,17 +19,21 @@ _ROW = struct.Struct(f">I{KEY_BYTES}s")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Epoch:
-    """Where a key epoch began; `older` are the master keys of every epoch before it, by kid."""
+    """Where a key epoch began; `older` are the master keys of every epoch before it, by kid; `vouched` what counts of
+    `config` and tenants under these, by key and digest (section 21), None where an earlier version wrote it.
+    """
 
     kid: int
     older: Mapping[int, bytes]
     time: str
+    vouched: Mapping[str, bytes] | None = None
 
 
 def encode(epoch: Epoch) -> bytes:
     """Object to bytes."""
     rows = b"".join(_ROW.pack(kid, key) for kid, key in sorted(epoch.older.items()))
-    return cbor.encode({"kid": epoch.kid, "older": rows, "time": epoch.time})
+    vouched = {} if epoch.vouched is None else {"vouched": dict(epoch.vouched)}
+    return cbor.encode({"kid": epoch.kid, "older": rows, "time": epoch.time, **vouched})
 
 
 def decode(body: bytes) -> Epoch:
@@ -39,7 +43,8 @@ def decode(body: bytes) -> Epoch:
     older = dict(_ROW.unpack(row) for row in fields.rows("older", _ROW.size))
     if not older or list(older) != list(range(FIRST_EPOCH, FIRST_EPOCH + len(older))) or kid != max(older) + 1:
         raise FormatError(f"epoch {kid} does not hold the keys of all before it", why=f"it holds {len(older)}")
-    return Epoch(kid=kid, older=older, time=fields.get("time", str))
+    vouched = fields.digests("vouched") if "vouched" in fields.values else None
+    return Epoch(kid=kid, older=older, time=fields.get("time", str), vouched=vouched)
 
 
 def marked_salt(previous: MasterKey, object_key: str, nonce: bytes) -> bytes:

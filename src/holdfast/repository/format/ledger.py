@@ -6,6 +6,7 @@ from typing import Any
 
 from holdfast.domain.errors import FormatError
 from holdfast.repository.format import cbor
+from holdfast.repository.format.epoch import KID_LIMIT
 
 CHECKPOINT_EVERY = 1000
 FIRST_PREVIOUS = bytes(32)
@@ -69,6 +70,8 @@ def _record(fields: cbor.Fields) -> Record:
     fields.sized("session", 16)
     if kind in (OPEN, COMMIT, RETIRE):
         fields.get("point", str)
+    if kind == OPEN and fields.optional("kid", int) is not None:
+        fields.natural("kid", KID_LIMIT)
     if kind == COMMIT:
         for key in ("time", "tenant", "workload", "kind", "created"):
             fields.get(key, str)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from holdfast.repository.format import cbor
+from holdfast.repository.format.epoch import FIRST_EPOCH
 
 SERVES_ALL = bytes(16)
 
@@ -13,7 +14,10 @@ class Plan:
     """What a collector promised: the points that may be built upon, the packs it condemned, the index runs in force.
 
     `survivors`: for condemned packs, those that hold copies of all their live chunks. `merged`: sessions of merged
-    runs, and the one workload that these serve, SERVES_ALL where they serve every one.
+    runs, and the one workload that these serve, SERVES_ALL where they serve every one. `kid`: the key epoch under which
+    it is sealed; `vouched`: the index runs under older ones that count, by key and digest, None under the first epoch
+    and of earlier versions; `said_since`: of one that was handed over, the epoch since which plans say the same
+    (section 21).
     """
 
     epoch: int
@@ -22,6 +26,14 @@ class Plan:
     index_runs: frozenset[str]
     survivors: Mapping[bytes, frozenset[bytes]] = field(default_factory=dict)
     merged: Mapping[bytes, bytes] = field(default_factory=dict)
+    kid: int = FIRST_EPOCH
+    vouched: Mapping[str, bytes] | None = None
+    said_since: int | None = None
+
+    @property
+    def since(self) -> int:
+        """A point or a run under this epoch or a later one is as good as under the plan itself; 0: every run is."""
+        return self.epoch if self.said_since is None else self.said_since
 
 
 NO_PLAN = Plan(0, frozenset(), frozenset(), frozenset())
@@ -37,6 +49,8 @@ def decode(body: bytes) -> Plan:
         index_runs=frozenset(fields.texts("index_runs")),
         survivors=_survivors(fields),
         merged={row[:16]: row[16:] for row in _rows_if_any(fields, "merged")},
+        vouched=fields.digests("vouched") if "vouched" in fields.values else None,
+        said_since=fields.natural("since") if "since" in fields.values else None,
     )
 
 
@@ -61,9 +75,13 @@ def encode(plan: Plan, time: str) -> bytes:
     survivors = sorted(pack + other for pack, others in plan.survivors.items() for other in others)
     merged = sorted(session + workload for session, workload in plan.merged.items())
     some = {key: b"".join(rows) for key, rows in (("survivors", survivors), ("merged", merged)) if rows}
+    vouched = {} if plan.vouched is None else {"vouched": dict(plan.vouched)}
+    since = {} if plan.said_since is None else {"since": plan.said_since}
     return cbor.encode(
         {
             **some,
+            **vouched,
+            **since,
             "epoch": plan.epoch,
             "live": b"".join(sorted(plan.live)),
             "condemned": b"".join(sorted(plan.condemned)),

@@ -16,6 +16,7 @@ from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.older_versions import open_newest_good
+from holdfast.repository.trust.vouching import ALL_COUNT, Vouching
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -31,11 +32,13 @@ class TenantAccess:
     index_runs: Callable[[], Iterable[str]]
     archive_class: ArchiveClass | None = None
 
-    def read_index_run(self, key: str) -> IndexRun:
-        """An index run of the tenant. Raises ObjectNotFoundError, IntegrityError."""
-        return open_newest_good(self.store, key, lambda data: self._index_run(key, data))
+    def read_index_run(self, key: str, vouching: Vouching = ALL_COUNT) -> IndexRun:
+        """An index run of the tenant. To find a chunk whose id is verified all runs count; who builds upon one, or
+        deletes by it, says which do. Raises ObjectNotFoundError, IntegrityError.
+        """
+        return open_newest_good(self.store, key, lambda data: self._index_run(key, data, vouching))
 
-    def _index_run(self, key: str, data: Buffer) -> IndexRun:
+    def _index_run(self, key: str, data: Buffer, vouching: Vouching) -> IndexRun:
         body = envelope.open_object(
             data,
             kinds=(Kind.INDEX_RUN,),
@@ -43,4 +46,5 @@ class TenantAccess:
             object_key=key,
             repository=self.keys.repository,
         )[1]
+        vouching.require(key, data)
         return index_run.decode(body)

@@ -23,14 +23,16 @@ from holdfast.repository.keys.slots import KeySlots, Secret
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.older_versions import open_first_good, open_newest_good
+from holdfast.repository.trust.vouching import ALL_COUNT, Vouching
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Unlocked:
-    """The master key of every epoch, and the slot that led to the newest."""
+    """The master key of every epoch, the slot that led to the newest, and what that one vouches for."""
 
     slot: KeySlot
     keys: Mapping[int, MasterKey]
+    vouching: Vouching = ALL_COUNT
 
 
 class KeyEpochs:
@@ -40,6 +42,7 @@ class KeyEpochs:
 
     def __init__(self, unlocked: Unlocked, newer: Callable[[MasterKey], Unlocked | None]) -> None:
         self.slot = unlocked.slot
+        self.vouching = unlocked.vouching
         self._keys = dict(unlocked.keys)
         self._newer = newer
         self._lock = threading.Lock()
@@ -61,7 +64,9 @@ class KeyEpochs:
         with self._lock:
             if kid > max(self._keys):
                 further = self._newer(self.newest)
-                self._keys.update({} if further is None else further.keys)
+                if further is not None:
+                    self._keys.update(further.keys)
+                    self.vouching = further.vouching
             found = self._keys.get(kid)
         if found is None:
             raise FormatError(
@@ -71,10 +76,11 @@ class KeyEpochs:
             )
         return found
 
-    def add(self, master: MasterKey) -> None:
-        """The key of an epoch that was begun here."""
+    def add(self, master: MasterKey, vouching: Vouching) -> None:
+        """The key of an epoch that was begun here, and what of `config` and tenants that vouches for."""
         with self._lock:
             self._keys[master.kid] = master
+            self.vouching = vouching
 
     def key_ring(self, tenant: bytes, id_key: bytes) -> KeyRing:
         """Everything that a tenant's packs and index runs open with; `id_key` is kept in the tenant's object."""
@@ -105,11 +111,11 @@ def unlock(store: ObjectStore, surroundings: Surroundings, config: Buffer, secre
     """
     door = _Door(store, surroundings, envelope.read_header(config, names.CONFIG).repository, secret)
 
-    def opened(keys: Mapping[int, MasterKey]) -> Config:
-        return _config(config, keys, door.repository)
+    def opened(unlocked: Unlocked) -> Config:
+        return _config(config, unlocked, door.repository)
 
-    unlocked = _unlocked(door, lambda keys: opened(keys).immutable)
-    found = opened(unlocked.keys)
+    unlocked = _unlocked(door, lambda one: opened(one).immutable)
+    found = opened(unlocked)
     return _led(door, unlocked, found.immutable), found
 
 
@@ -124,14 +130,14 @@ class _Door:
 
 
 # Whether these keys, which are the repository's, count epochs by their marks alone. Raises IntegrityError for others.
-_Proof = Callable[[Mapping[int, MasterKey]], bool]
+_Proof = Callable[[Unlocked], bool]
 
 
 def _led(door: _Door, unlocked: Unlocked, marked: bool) -> KeyEpochs:
     """Keys that find newer ones: a repository's are those that lead to the keys which are known."""
 
-    def proven(keys: Mapping[int, MasterKey]) -> bool:
-        if any(keys.get(kid) != known for kid, known in unlocked.keys.items()):
+    def proven(other: Unlocked) -> bool:
+        if any(other.keys.get(kid) != known for kid, known in unlocked.keys.items()):
             raise FormatError(
                 f"a key slot of {door.store.location} leads to other keys than are known here",
                 why="it is not the repository's",
@@ -145,15 +151,16 @@ def _led(door: _Door, unlocked: Unlocked, marked: bool) -> KeyEpochs:
     return KeyEpochs(unlocked, newer)
 
 
-def _config(data: Buffer, keys: Mapping[int, MasterKey], repository: bytes) -> Config:
+def _config(data: Buffer, unlocked: Unlocked, repository: bytes) -> Config:
     def key_of(kid: int) -> bytes:
-        if kid not in keys:
+        if kid not in unlocked.keys:
             raise FormatError(f"{names.CONFIG} is of key epoch {kid}", why="no slot leads there", key=names.CONFIG)
-        return keys[kid].sub("config")
+        return unlocked.keys[kid].sub("config")
 
     body = envelope.open_object(
         data, kinds=(Kind.CONFIG,), kind_key=key_of, object_key=names.CONFIG, repository=repository
     )[1]
+    unlocked.vouching.require(names.CONFIG, data)
     return config_form.decode(body)
 
 
@@ -176,22 +183,22 @@ def _by_slots(door: _Door, proof: _Proof) -> Unlocked | None:
     foreign: IntegrityError | None = None
     for slot, master in KeySlots(door.store, door.surroundings).opened(door.repository, door.secret):
         try:
-            keys = _chain(door.store, master)
-            if keys is None:
+            chain = _chain(door.store, slot, master)
+            if chain is None:
                 nowhere = max(nowhere, master.kid)
                 continue
-            marked = proof(keys)
+            marked = proof(chain)
             if marked:
-                _require_first(door.store, keys)
+                _require_first(door.store, chain.keys)
             if not _has_successor(door.store, master, marked=marked):
-                return Unlocked(slot, keys)
+                return chain
             is_past = True
         except IntegrityError as error:  # a slot that somebody else has made keeps no other from opening
             foreign = foreign or error
-    if is_past:
-        return None
     if foreign is not None:
         raise foreign
+    if is_past:
+        return None
     raise IntegrityError(
         f"{names.epoch(nowhere)} is not there, or is another one's",
         why=f"a key slot of epoch {nowhere} opens, and nothing says that this epoch has begun",
@@ -200,13 +207,15 @@ def _by_slots(door: _Door, proof: _Proof) -> Unlocked | None:
     )
 
 
-def _chain(store: ObjectStore, master: MasterKey) -> Mapping[int, MasterKey] | None:
-    """All keys up to this one; None where it is of a rotation that did not come to its end, or lost its race."""
+def _chain(store: ObjectStore, slot: KeySlot, master: MasterKey) -> Unlocked | None:
+    """All keys up to the slot's, which is this one; None where it is of a rotation that did not come to its end, or
+    lost its race.
+    """
     if master.kid == form.FIRST_EPOCH:
-        return {master.kid: master}
+        return Unlocked(slot, {master.kid: master})
     key = names.epoch(master.kid)
 
-    def opened(data: Buffer) -> Mapping[int, MasterKey] | None:
+    def opened(data: Buffer) -> Unlocked:
         _require_epoch(data, key, master.repository, master.kid)
         if not envelope.is_sealed_under(data, master.sub("epoch"), key):
             raise FormatError(f"{key} is of another rotation", why="it is not sealed under this key", key=key)
@@ -217,11 +226,10 @@ def _chain(store: ObjectStore, master: MasterKey) -> Mapping[int, MasterKey] | N
             object_key=key,
             repository=master.repository,
         )[1]
-        older = form.decode(body).older
-        return {
-            **{kid: dataclasses.replace(master, key=one, kid=kid) for kid, one in older.items()},
-            master.kid: master,
-        }
+        epoch = form.decode(body)
+        older = {kid: dataclasses.replace(master, key=one, kid=kid) for kid, one in epoch.older.items()}
+        vouching = ALL_COUNT if epoch.vouched is None else Vouching(master.kid, epoch.vouched)
+        return Unlocked(slot, {**older, master.kid: master}, vouching)
 
     try:
         return open_newest_good(store, key, opened)

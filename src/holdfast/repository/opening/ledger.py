@@ -23,6 +23,7 @@ from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import all_keys, older_versions, open_newest_good, several_versions
+from holdfast.repository.trust.vouching import unvouched
 
 _FIRST_WINDOW = 2
 _LAST_WINDOW = 32
@@ -46,6 +47,7 @@ class Ledger:
         self._sealed = sealed
         self.state = LedgerState()
         self._kid = FIRST_EPOCH
+        self._summed_kid = FIRST_EPOCH
         self.damage: list[IntegrityError] = []
 
     def open(self, *, hidden: bool = False) -> LedgerState:
@@ -57,6 +59,7 @@ class Ledger:
         summed = newest_checkpoint(self._sealed, hints)
         if summed is not None:
             self.state, self._kid = summed
+            self._summed_kid = self._kid
         self.refresh()
         while self._cross_gap():
             self.refresh()
@@ -118,11 +121,12 @@ class Ledger:
             head = sha256
         self.state = form.apply(self.state, batches)
 
-    def append(self, *records: Record, opening: bytes | None = None) -> None:
+    def append(self, *records: Record, opening: bytes | None = None, ending: bytes | None = None) -> None:
         """Add records after whatever others have added meanwhile, and see them acknowledged.
 
-        `opening`: a session that must not be known yet, so that of two who open it one does. Raises ConflictError where
-        it is, the IntegrityError of a damaged ledger, whose chain cannot be continued.
+        `opening`: a session that must not be known yet, so that of two who open it one does. `ending`: one that nobody
+        may have ended without a point. Raises ConflictError where it is so, the IntegrityError of a damaged ledger,
+        whose chain cannot be continued.
         """
         while True:
             if self.damage:
@@ -132,6 +136,12 @@ class Ledger:
                     f"session {opening.hex()} was opened already",
                     why="somebody else did, or an answer was lost",
                     cure="run it again",
+                )
+            if ending is not None and ending not in self.state.open and ending not in self.state.live:
+                raise ConflictError(
+                    f"session {ending.hex()} was ended by somebody else",
+                    why="the ledger counts it as open no more: it gave no sign of life for a day, or was given up",
+                    cure="run the backup again",
                 )
             sequence = self.state.sequence + 1
             batch = Batch(sequence, self.state.head, self._sealed.surroundings.timestamp(), tuple(records))
@@ -146,7 +156,8 @@ class Ledger:
                     ) from error
                 continue
             self.state = form.apply(self.state, [(batch, sha256)])
-            if sequence % form.CHECKPOINT_EVERY == 0:
+            self._kid = self._sealed.epochs.newest.kid
+            if sequence % form.CHECKPOINT_EVERY == 0 or self._summed_kid < self._kid:
                 self._checkpoint()
             return
 
@@ -241,18 +252,24 @@ class Ledger:
         try:
             body = form.encode_checkpoint(self.state)
             self._sealed.write(Kind.LEDGER_CHECKPOINT, names.checkpoint(self.state.sequence), body)
+            self._summed_kid = self._kid
         except ObjectExistsError:
             return  # another process reached the same sequence and wrote the same sum
 
 
 def newest_checkpoint(sealed: SealedStore, keys: Iterable[str]) -> tuple[LedgerState, int] | None:
-    """Of checkpoints the newest that opens, or of which an older version does, with its key epoch."""
+    """Of checkpoints under the newest key epoch, the only ones that count (section 21), the newest that opens, or of
+    which an older version does, with that epoch.
+    """
 
     def opened(key: str, data: Buffer) -> tuple[LedgerState, int]:
         state = form.decode_checkpoint(sealed.open(key, data, Kind.LEDGER_CHECKPOINT)[1])
         if key != names.checkpoint(state.sequence):
             raise FormatError(f"{key} is of another sequence", why=f"it says {state.sequence}", key=key)
-        return state, read_header(data, key).kid
+        kid, newest = read_header(data, key).kid, sealed.epochs.newest.kid
+        if kid < newest:
+            raise unvouched(key, kid, newest)
+        return state, kid
 
     for key in sorted(keys, reverse=True):
         try:

@@ -1,19 +1,29 @@
 """Plans: what a collection has promised, and what every writer must know (rules 3, 4 and 10)."""
 
+import dataclasses
 from datetime import datetime
 
-from holdfast.domain.errors import IntegrityError, ObjectExistsError, ObjectNotFoundError
+from holdfast.domain.errors import FormatError, IntegrityError, ObjectExistsError, ObjectNotFoundError
 from holdfast.domain.time import parse_time
 from holdfast.repository.format import names
 from holdfast.repository.format import plan as plan_form
-from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.plan import NO_PLAN, Plan
 from holdfast.repository.keys.sealed_store import SealedStore
+from holdfast.repository.object_store import Buffer
+from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.older_versions import open_newest_good
+from holdfast.repository.trust.vouching import digest_of, unvouched
 
 
 def publish(sealed: SealedStore, plan: Plan) -> bool:
-    """Whether this plan is the one of its epoch now: of two that are published one is."""
+    """Whether this plan is the one of its epoch now: of two that are published one is. One that was made before a
+    newer key epoch was met is none: what that plan is to follow must be handed over first (section 21).
+    """
+    if plan.kid != sealed.epochs.newest.kid:
+        return False
     body = plan_form.encode(plan, sealed.surroundings.timestamp())
     try:
         sealed.write(Kind.PLAN, names.plan(plan.epoch), body)
@@ -26,14 +36,15 @@ def newest_plan(sealed: SealedStore, at_least: int = 0) -> Plan:
     """The plan with the highest epoch; a LIST hints where it is, GET until 404 says which is the last (rule 5).
 
     `at_least`: what the ledger's `plan_epoch` says, for who writes or deletes under the plan. Raises IntegrityError
-    where the newest is older: one is lost, and who went on would build upon what that one condemns (rule 10).
+    where the newest is older: one is lost, and who went on would build upon what that one condemns (rule 10); and for
+    one under an older key epoch than a plan before it.
     """
-    listed = [info.key for info in objects_under(sealed.store, names.PLANS)]
-    epoch = int(listed[-1].removeprefix(names.PLANS)) if listed else 0
+    listed = [int(info.key.removeprefix(names.PLANS)) for info in objects_under(sealed.store, names.PLANS)]
+    epoch = listed[-1] if listed else 0
     newest = NO_PLAN
     while True:
         try:
-            body = sealed.read(names.plan(max(epoch, 1)), Kind.PLAN)[1]
+            newest = _read(sealed, max(epoch, 1))[0]
         except ObjectNotFoundError as error:
             if newest.epoch < at_least:
                 raise IntegrityError(
@@ -42,17 +53,105 @@ def newest_plan(sealed: SealedStore, at_least: int = 0) -> Plan:
                     cure="bring it back from the bucket's older versions or a copy; until then only restores go on",
                     objects=(names.plan(at_least),),
                 ) from error
-            return newest
-        newest = plan_form.decode(body)
+            break
         epoch = newest.epoch + 1
+    if newest.kid < sealed.epochs.newest.kid:
+        _require_first_of_its_kind(sealed, newest, listed)
+    return newest
+
+
+def plan_to_write_under(sealed: SealedStore, at_least: int = 0) -> Plan:
+    """The newest plan, for who builds upon what it says or publishes the next: handed over to the newest key epoch
+    where that was not done yet (section 21). Raises IntegrityError as `newest_plan` does.
+    """
+    while True:
+        plan = newest_plan(sealed, at_least)
+        newest = sealed.epochs.newest.kid
+        if newest == FIRST_EPOCH or (plan.kid == newest and plan.vouched is not None):
+            return plan
+        vouched = _still_counted(sealed, plan, newest)
+        publish(
+            sealed,
+            dataclasses.replace(plan, epoch=plan.epoch + 1, kid=newest, vouched=vouched, said_since=plan.since),
+        )
 
 
 def condemned_before(sealed: SealedStore, plan: Plan, moment: datetime) -> frozenset[bytes]:
     """What this plan condemns and one condemned that was published no later than `moment`: plans are cumulative, so
-    the plans between them do, too. Raises IntegrityError.
+    the plans between them do, too. What a plan under an older key epoch says of its time does not count. Raises
+    IntegrityError.
     """
     for epoch in range(plan.epoch, 0, -1):
-        body = sealed.read(names.plan(epoch), Kind.PLAN)[1]
-        if parse_time(plan_form.time_of(body)) <= moment:
-            return plan.condemned & plan_form.decode(body).condemned
+        older, time = _read(sealed, epoch)
+        if older.kid < plan.kid:
+            break
+        if parse_time(time) <= moment:
+            return plan.condemned & older.condemned
     return frozenset()
+
+
+def _read(sealed: SealedStore, epoch: int) -> tuple[Plan, str]:
+    """The plan of that epoch, and its time. Of several versions one under the newest key epoch, where there is such a
+    one. Raises ObjectNotFoundError, IntegrityError.
+    """
+    key, older = names.plan(epoch), list[tuple[Plan, str]]()
+
+    def opened(data: Buffer) -> tuple[Plan, str]:
+        body = sealed.open(key, data, Kind.PLAN)[1]
+        kid, plan = read_header(data, key).kid, plan_form.decode(body)
+        if plan.epoch != epoch:
+            raise FormatError(f"{key} is another plan", why=f"it says epoch {plan.epoch}", key=key)
+        read, newest = (dataclasses.replace(plan, kid=kid), plan_form.time_of(body)), sealed.epochs.newest.kid
+        if kid < newest:
+            older.append(read)
+            raise unvouched(key, kid, newest)
+        return read
+
+    try:
+        return sealed.counting(Kind.PLAN, key, opened)
+    except (IntegrityError, ObjectNotFoundError):
+        if older:
+            return older[0]
+        raise
+
+
+def _require_first_of_its_kind(sealed: SealedStore, newest: Plan, listed: list[int]) -> None:
+    """A plan under an older key epoch counts while none under the newest stands before it."""
+    for epoch in reversed([one for one in listed if one < newest.epoch]):
+        try:
+            before = _read(sealed, epoch)[0]
+        except (IntegrityError, ObjectNotFoundError):
+            continue
+        if before.kid > newest.kid:
+            key = names.plan(newest.epoch)
+            raise FormatError(
+                f"{key} is of key epoch {newest.kid}",
+                why=f"{names.plan(epoch)} before it is of epoch {before.kid}: who has only an older key cannot have "
+                "read that",
+                cure="find out who has the older master key and may write here; then remove that one object",
+                key=key,
+            )
+
+
+def _still_counted(sealed: SealedStore, plan: Plan, newest: int) -> dict[str, bytes]:
+    """The index runs under key epochs before the newest that count under the plan: those that stand, of which that plan
+    has vouched for those that were older than itself.
+    """
+    vouched = plan.vouched or {}
+
+    def counted(key: str) -> bytes | None:
+        def opened(data: Buffer) -> tuple[int, bytes]:
+            sealed.open(key, data, Kind.INDEX_RUN)
+            return read_header(data, key).kid, digest_of(data)
+
+        try:
+            kid, digest = open_newest_good(sealed.store, key, opened)
+        except (IntegrityError, ObjectNotFoundError):
+            return None  # `check` names it
+        is_older = plan.vouched is not None and kid < plan.kid
+        return None if is_older or kid >= newest else digest
+
+    standing = {info.key for info in objects_under(sealed.store, names.INDEX)}
+    unknown = sorted((standing | plan.index_runs) - vouched.keys())
+    found = few_at_once(sealed.surroundings, counted, unknown)
+    return {**vouched, **{key: digest for key, digest in found if digest is not None}}

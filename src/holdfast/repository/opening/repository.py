@@ -110,9 +110,26 @@ class Repository:
     def tenant_by_id(self, identifier: bytes) -> Tenant:
         """The same, from the id in a key."""
         if identifier not in self._tenants:
-            body = self.sealed.read(names.tenant(identifier), Kind.TENANT)[1]
+            key = names.tenant(identifier)
+            body = self.sealed.counting(Kind.TENANT, key, lambda data: self._tenant_body(key, data))
             self._tenants[identifier] = tenant_form.decode(body, self.config.suite)
         return self._tenants[identifier]
+
+    def _tenant_body(self, key: str, data: Buffer) -> bytes:
+        body = self.sealed.open(key, data, Kind.TENANT)[1]
+        self.require_counted(key, data)
+        return body
+
+    def require_counted(self, key: str, data: Buffer) -> None:
+        """Raises FormatError for a tenant of who has a past key alone (section 21). Where the newest epoch knows
+        nothing of it, because it was made just then, the ledger tells by sessions of it.
+        """
+        state, points = self.ledger.state, names.POINTS + key.removeprefix(names.TENANTS)
+        known = key in self.epochs.vouching.digests
+        if known or not any(
+            str(one["point"]).startswith(points) for one in [*state.live.values(), *state.open.values()]
+        ):
+            self.epochs.vouching.require(key, data)
 
     def promising(self, until: datetime | None) -> "Repository":
         """The same repository for a session with that promise: what it writes is locked as long (rule 9.1). The ledger

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
@@ -10,17 +11,20 @@ from holdfast.repository.format.places import Place
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.packs.run_shelf import RunShelf
 from holdfast.repository.trust.presence import is_there
+from holdfast.repository.trust.vouching import ALL_COUNT, Vouching
 
 
 class IndexSearch:
     """Finds chunks by id in the runs of a tenant; loads one after the other when asked for what those before it do not
-    know, which a healthy repository in which nothing has moved never does.
+    know, which a healthy repository in which nothing has moved never does. Who goes by what is found, and not by the
+    chunk itself, says in `vouching` which runs count.
     """
 
-    def __init__(self, access: TenantAccess) -> None:
+    def __init__(self, access: TenantAccess, vouching: Vouching = ALL_COUNT) -> None:
         self._access = access
+        self._read = partial(access.read_index_run, vouching=vouching)
         self._lock = threading.Lock()
-        self._shelves = {kind: RunShelf(access.read_index_run, kind) for kind in (CHUNK_TYPE_DATA, CHUNK_TYPE_MAP)}
+        self._shelves = {kind: RunShelf(self._read, kind) for kind in (CHUNK_TYPE_DATA, CHUNK_TYPE_MAP)}
         self._asked: set[str] = set()
         self._left: list[str] = []
         self._complete = False
@@ -59,7 +63,7 @@ class IndexSearch:
                 return False
         key = self._left.pop()
         try:
-            run = self._access.read_index_run(key)
+            run = self._read(key)
         except ObjectNotFoundError:
             self._complete = False
         except IntegrityError:

@@ -24,7 +24,8 @@ from holdfast.repository.format import names
 from holdfast.repository.format import retirement as retirement_form
 from holdfast.repository.format import tombstone as tombstone_form
 from holdfast.repository.format.acknowledgement import Acknowledgement
-from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
@@ -32,10 +33,11 @@ from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.format.tombstone import Tombstone
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.ledger import commit_record
-from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.plans import plan_to_write_under
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.trust.older_versions import open_newest_good
+from holdfast.repository.trust.vouching import unvouched
 
 REPACKING = ""  # no workload can be called so
 
@@ -63,7 +65,7 @@ class WriterSession:
 
     def may_inherit(self, parent: Manifest) -> bool:
         """Rule 3: whether subtrees of that point may be taken over."""
-        return parent.session in self.plan.live or parent.plan_epoch >= self.plan.epoch
+        return parent.session in self.plan.live or parent.plan_epoch >= self.plan.since
 
 
 def open_session(
@@ -108,15 +110,20 @@ def _open_session(
     drawn, session = session, repository.surroundings.random_bytes(16) if session is None else session
     started = repository.surroundings.timestamp()
     point = names.point(tenant_id, workload_id, session)
-    opening = {"type": ledger_form.OPEN, "session": session, "point": point, "time": started}
+    opening = {"type": ledger_form.OPEN, "session": session, "point": point, "time": started, **_epoch(repository)}
     repository.ledger.append(opening, opening=drawn)
-    plan = newest_plan(repository.sealed, repository.ledger.state.plan_epoch)
+    plan = plan_to_write_under(repository.sealed, repository.ledger.state.plan_epoch)
     if plan.epoch:
         acknowledgement = Acknowledgement(session, plan.epoch)
         key = names.acknowledgement(session, plan.epoch)
         repository.sealed.write(Kind.ACKNOWLEDGEMENT, key, acknowledgement_form.encode(acknowledgement))
     locking = repository.promising(keep_until)
     return WriterSession(locking, tenant, tenant_id, workload, workload_id, session, plan, started, keep_until)
+
+
+def _epoch(repository: Repository) -> ledger_form.Record:
+    kid = repository.master.kid
+    return {} if kid == FIRST_EPOCH else {"kid": kid}
 
 
 def _check_workload(name: str) -> None:
@@ -138,7 +145,7 @@ def commit(session: WriterSession, manifest: Manifest) -> Manifest:
     try:
         sha256 = repository.sealed.write(Kind.MANIFEST, session.point_key, manifest_form.encode(manifest))
     except ObjectExistsError as error:
-        stored, sha256 = _read_whole(repository, session.point_key) or (None, b"")
+        stored, sha256, _kid = read_whole(repository, session.point_key) or (None, b"", 0)
         if stored is None or stored.session != manifest.session or stored.volumes != manifest.volumes:
             raise ConflictError(
                 "the session was ended by somebody else",
@@ -149,7 +156,8 @@ def commit(session: WriterSession, manifest: Manifest) -> Manifest:
             ) from error
         manifest = stored  # rule 1: our own lost answer
     time = repository.surroundings.timestamp()
-    repository.ledger.append({**ledger_record(session.point_key, manifest, time), "manifest": sha256})
+    record = {**ledger_record(session.point_key, manifest, time), "manifest": sha256}
+    repository.ledger.append(record, ending=manifest.session)
     return manifest
 
 
@@ -176,19 +184,29 @@ def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.
 
 
 def read_point(repository: Repository, point_key: str) -> Manifest | None:
-    """The manifest at that key; None when there is none or a tombstone. Raises IntegrityError for damage, and for
-    another object than the ledger's `commit` says.
+    """The manifest at that key; None when there is none or a tombstone. Raises IntegrityError for damage, for another
+    object than the ledger's `commit` says, and where there is none yet for one under a past key epoch (section 21).
     """
-    found = _read_whole(repository, point_key)
-    return None if found is None else found[0]
+    found = read_whole(repository, point_key)
+    if found is None:
+        return None
+    if not _counts(repository, found):
+        raise unvouched(point_key, found[2], repository.master.kid)
+    return found[0]
 
 
-def _read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes] | None:
-    """The same with the SHA-256 of the whole object."""
+def _counts(repository: Repository, found: tuple[Manifest, bytes, int]) -> bool:
+    """Whether it is a point, though the ledger does not say its SHA-256 yet: who has an older key can make one."""
+    manifest, _sha256, kid = found
+    return kid >= repository.master.kid or manifest.session not in repository.ledger.state.open
+
+
+def read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes, int] | None:
+    """The same with the SHA-256 of the whole object and its key epoch, whatever that is: for who vouches for it."""
     record = repository.ledger.state.live.get(names.session_of_point(point_key), {})
     expected = record.get("manifest")
 
-    def opened(data: Buffer) -> tuple[Kind, bytes, bytes]:
+    def opened(data: Buffer) -> tuple[Kind, bytes, bytes, int]:
         sha256 = hashlib.sha256(data).digest()
         if expected is not None and sha256 != expected:
             raise FormatError(
@@ -197,13 +215,14 @@ def _read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes
                 cure="bring it back from the bucket's older versions or a copy",
                 key=point_key,
             )
-        return *repository.sealed.open(point_key, data, Kind.MANIFEST, Kind.TOMBSTONE), sha256
+        kind, body = repository.sealed.open(point_key, data, Kind.MANIFEST, Kind.TOMBSTONE)
+        return kind, body, sha256, read_header(data, point_key).kid
 
     try:
         if expected is None:
-            kind, body, sha256 = repository.sealed.counting(Kind.MANIFEST, point_key, opened)
+            kind, body, sha256, kid = repository.sealed.counting(Kind.MANIFEST, point_key, opened)
         else:
-            kind, body, sha256 = open_newest_good(repository.store, point_key, opened)
+            kind, body, sha256, kid = open_newest_good(repository.store, point_key, opened)
     except ObjectNotFoundError:
         return None
     if kind == Kind.TOMBSTONE:
@@ -216,22 +235,37 @@ def _read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes
             cure="run check",
             objects=(point_key,),
         )
-    return manifest, sha256
+    return manifest, sha256, kid
 
 
 def is_retired(repository: Repository, session: bytes) -> bool:
     """Whether a retirement of that point counts (rule 2): by GET, never by LIST, and never by its name alone, which
-    whoever may put objects can take. What does not open there is damage, which `check` names.
+    whoever may put objects can take. What does not open there is damage, which `check` names. One under a past key
+    epoch counts for points alone that the ledger counts no more (section 21).
     """
-    try:
-        body = repository.sealed.read(names.retired(session), Kind.RETIREMENT)[1]
-        retirement = retirement_form.decode(body)
-    except (ObjectNotFoundError, IntegrityError, UnsupportedFormatError):
+    kid, state = _epoch_of_retirement(repository, session), repository.ledger.state
+    if kid is None or (kid < repository.master.kid and (session in state.live or session in state.open)):
         return False
+    record = state.live.get(session)
+    return record is None or not _is_promised(repository, record)
+
+
+def _epoch_of_retirement(repository: Repository, session: bytes) -> int | None:
+    """Under which key epoch a retirement of that point stands; None where none does."""
+    key = names.retired(session)
+
+    def opened(data: Buffer) -> tuple[Retirement, int]:
+        body = repository.sealed.open(key, data, Kind.RETIREMENT)[1]
+        return retirement_form.decode(body), read_header(data, key).kid
+
+    try:
+        retirement, kid = open_newest_good(repository.sealed.store, key, opened)
+    except (ObjectNotFoundError, IntegrityError, UnsupportedFormatError):
+        return None
     record = repository.ledger.state.live.get(session)
     if retirement.session != session or (record is not None and record["point"] != retirement.point):
-        return False
-    return record is None or not _is_promised(repository, record)
+        return None
+    return kid
 
 
 def _is_promised(repository: Repository, record: ledger_form.Record) -> bool:
@@ -255,24 +289,24 @@ def record_commit(repository: Repository, point_key: str) -> None:
     session = names.session_of_point(point_key)
     if session in state.live or session not in state.open:
         return
-    found = _read_whole(repository, point_key)
-    if found is not None:
+    found = read_whole(repository, point_key)
+    if found is not None and _counts(repository, found):
         record = ledger_record(point_key, found[0], repository.surroundings.timestamp())
         repository.ledger.append({**record, "manifest": found[1]})
 
 
 def end_without_point(repository: Repository, session: bytes, point_key: str) -> Manifest | None:
     """A tombstone in the place of the session's point, so that it can make none any more. Of commit and tombstone
-    exactly one wins (rule 4): where the commit did, its manifest is given back.
+    exactly one wins (rule 4): where the commit did, its manifest is given back. A manifest that does not count is none.
     """
     tombstone = Tombstone(session, repository.surroundings.timestamp())
     try:
         repository.sealed.write(Kind.TOMBSTONE, point_key, tombstone_form.encode(tombstone))
     except ObjectExistsError:
-        stored = read_point(repository, point_key)
-        if stored is not None:
+        found = read_whole(repository, point_key)
+        if found is not None and _counts(repository, found):
             record_commit(repository, point_key)
-        return stored
+            return found[0]
     return None
 
 
@@ -318,7 +352,7 @@ def retire(repository: Repository, session: bytes, point_key: str) -> None:
         repository.sealed.write(Kind.RETIREMENT, names.retired(session), body)
     except ObjectExistsError as error:
         # Retired before, perhaps by a run that died before its ledger record; or somebody took the name.
-        if not is_retired(repository, session):
+        if _epoch_of_retirement(repository, session) is None:
             raise IntegrityError(
                 f"{names.retired(session)} is damaged, so restore point {session.hex()} cannot be deleted",
                 why="what stands there is no retirement of that point: somebody put it there, or it has suffered",

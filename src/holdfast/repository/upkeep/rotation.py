@@ -1,9 +1,10 @@
-"""A new master key for all that is written from now on (section 19). The order of the lines is the promise."""
+"""A new master key for all that is written from now on (sections 19 and 21). The order of the lines is the promise."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import ConflictError, ObjectExistsError, UnavailableError
+from holdfast.domain.errors import ConflictError, HoldfastError, ObjectExistsError, UnavailableError
 from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey
 from holdfast.repository.format import envelope, names
 from holdfast.repository.format import epoch as form
@@ -13,18 +14,22 @@ from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
 from holdfast.repository.keys.epochs import first_marked
 from holdfast.repository.keys.slots import KeySlots, PasswordCost, Secret
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.trust.vouching import Vouching
+from holdfast.repository.upkeep.handing_over import hand_over, unrecorded_retirements, vouched_for
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Rotation:
     """What a rotation did: `kept` are the new slots, `left_behind` those of the epoch before to which no new one
-    answers. The recovery code is shown once and kept nowhere.
+    answers. The recovery code is shown once and kept nowhere. `not_handed_over`: why what stands
+    under the older keys was not handed over to the new epoch, where it was not; who writes next does it.
     """
 
     kid: int
     recovery_code: str
     kept: tuple[KeySlot, ...]
     left_behind: tuple[KeySlot, ...]
+    not_handed_over: HoldfastError | None
 
 
 def rotate(
@@ -33,9 +38,12 @@ def rotate(
     """Begin the next key epoch. KMS keys are kept where they may be used, and so is the password or code in `secret`,
     unless `new_password` takes its place.
 
-    Raises ConflictError where another rotation was quicker: then nothing has changed.
+    Raises ConflictError where another rotation was quicker, IntegrityError where `config` or a tenant is damaged: then
+    nothing has changed.
     """
     before = repository.master
+    vouched = vouched_for(repository)
+    retired = unrecorded_retirements(repository)
     slots = KeySlots(repository.store, repository.surroundings)
     old = [slot for slot in slots.each() if slot.is_of(before)]
     master = MasterKey(repository.surroundings.random_bytes(KEY_BYTES), before.repository, before.kid + 1, before.suite)
@@ -58,7 +66,7 @@ def rotate(
     recovery, code = slots.add_recovery(master, "recovery code")
     kept.append(recovery)
     try:
-        _begin(repository, master)
+        _begin(repository, master, vouched)
     except ObjectExistsError as error:
         slots.withdraw(kept)
         raise ConflictError(
@@ -66,18 +74,23 @@ def rotate(
             why="another rotation was quicker",
             cure="nothing was changed here; look who rotates, and rotate again if it is still wanted",
         ) from error
-    repository.epochs.add(master)
-    return Rotation(master.kid, code, tuple(kept), tuple(left_behind))
+    repository.epochs.add(master, Vouching(master.kid, vouched))
+    failure = None
+    try:
+        hand_over(repository, retired)
+    except HoldfastError as error:  # the epoch has begun: its recovery code must be shown
+        failure = error
+    return Rotation(master.kid, code, tuple(kept), tuple(left_behind), failure)
 
 
-def _begin(repository: Repository, master: MasterKey) -> None:
+def _begin(repository: Repository, master: MasterKey, vouched: Mapping[str, bytes]) -> None:
     """The write that makes it so; sealed under the new key, with all older ones inside."""
     before = repository.master
     older = {kid: repository.epochs.of(kid).key for kid in repository.epochs.kids}
     key = names.epoch(master.kid)
     data = envelope.seal(
         Kind.EPOCH,
-        form.encode(Epoch(master.kid, older, repository.surroundings.timestamp())),
+        form.encode(Epoch(master.kid, older, repository.surroundings.timestamp(), vouched)),
         kind_key=master.sub("epoch"),
         object_key=key,
         repository=master.repository,

@@ -45,7 +45,12 @@ class WrittenVolumes:
 
 
 def commit_point(session: WriterSession, written: WrittenVolumes) -> Manifest:
-    """Make it a restore point. All packs are acknowledged and were found again already; running it again is safe."""
+    """Make it a restore point. All packs are acknowledged and were found again already; running it again is safe.
+
+    The ledger is read first: where a key epoch has begun since, what follows is sealed under that one and needs nobody
+    to vouch for it (section 21).
+    """
+    session.repository.ledger.refresh()
     runs = write_index_runs(session, written.index, verified=written.verified)
     manifest = Manifest(
         kind=written.kind,

@@ -13,17 +13,25 @@ from holdfast.repository.packs.chunk_index import ChunkIndex
 from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.sessions.session import WriterSession
 from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.vouching import Vouching
 
 _NO_RECORD: ledger_form.Record = {}
 
 
 @dataclass(frozen=True, slots=True)
 class IndexRunOffer:
-    """An index run that may be loaded. `in_force`: the plan says so; if not, only the run's own epoch can."""
+    """An index run that may be loaded. `in_force`: the plan says so; if not, only the run's own epoch can. `digest`:
+    of one under a past key epoch, which counts by that alone.
+    """
 
     key: str
     size_bytes: int
     in_force: bool
+    digest: bytes | None = None
+
+    def vouching(self, kid: int) -> Vouching:
+        """For who writes under the key epoch `kid`."""
+        return Vouching(kid, {} if self.digest is None else {self.key: self.digest})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ class WritingTerms:
         own workload (section 11). One that is gone or damaged costs storage; `check` names it.
         """
         try:
-            run = access.read_index_run(offer.key)
+            run = access.read_index_run(offer.key, offer.vouching(access.keys.kid))
         except (IntegrityError, ObjectNotFoundError):
             return False
         if not (offer.in_force or run.plan_epoch >= self.plan_epoch):
@@ -57,13 +65,15 @@ class WritingTerms:
 
 def terms_of(session: WriterSession, level: CompressionLevel) -> WritingTerms:
     """The terms of a session that was opened just now."""
+    plan = session.plan
+    digests = plan.vouched or {}
     return WritingTerms(
         session=session.session,
         workload_id=session.workload_id,
-        plan_epoch=session.plan.epoch,
-        condemned=session.plan.condemned,
+        plan_epoch=plan.since,
+        condemned=plan.condemned,
         index_runs=tuple(
-            IndexRunOffer(info.key, info.size_bytes, info.key in session.plan.index_runs)
+            IndexRunOffer(info.key, info.size_bytes, info.key in plan.index_runs, digests.get(info.key))
             for info in _ranked_runs(session)
         ),
         level=level,

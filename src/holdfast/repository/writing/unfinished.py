@@ -25,6 +25,7 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.session import WriterSession, end_session
 from holdfast.repository.sessions.signs_of_life import last_sign
 from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.vouching import unvouched
 from holdfast.repository.writing.resuming import NOTHING_TAKEN, TakenOver, checkpoints_of, take_over
 from holdfast.repository.writing.trail import TrailOwner
 
@@ -84,7 +85,7 @@ def inherit(session: WriterSession, sources: Iterable[tuple[str, int, Mapping[st
     found: list[SessionCheckpoint] = []
     sessions: dict[bytes, int] = {}
     for other in _candidates(session):
-        trail = checkpoints_of(partial(_read, repository, other), ONLY_ATTEMPT)
+        trail = checkpoints_of(partial(read_checkpoint, repository, other), ONLY_ATTEMPT)
         first = next(trail, None)
         if first is None or first.workload_id != session.workload_id:
             continue
@@ -135,12 +136,16 @@ def _leave(repository: Repository, checkpoint: SessionCheckpoint) -> None:
     repository.sealed.write(Kind.SESSION_CHECKPOINT, key, body)
 
 
-def _read(repository: Repository, session: bytes, attempt: int, number: int) -> SessionCheckpoint:
-    """Raises ObjectNotFoundError, IntegrityError: also for one that is not of who holds the master key."""
+def read_checkpoint(repository: Repository, session: bytes, attempt: int, number: int) -> SessionCheckpoint:
+    """What a session has left. Raises ObjectNotFoundError, IntegrityError: also for one that is not of who holds the
+    newest master key.
+    """
     key = names.session_checkpoint(session, attempt, number)
     data = repository.store.get(key)
     checkpoint = form.of_key(key, repository.sealed.open(key, data, Kind.SESSION_CHECKPOINT)[1])
-    master = repository.epochs.of(read_header(data, key).kid)
+    kid, master = read_header(data, key).kid, repository.master
+    if kid < master.kid:
+        raise unvouched(key, kid, master.kid)
     if not hmac.compare_digest(checkpoint.proof, marked(checkpoint, master).proof):
         raise IntegrityError(f"{key} bears no mark", why="a worker wrote it", cure="nothing", objects=(key,))
     return checkpoint

@@ -48,14 +48,14 @@ def grown():
 
 
 def test_many_runs_become_one_that_says_the_same(grown):
-    before = [read_run(grown.open(), key) for key in sorted(newest_plan(grown.open().sealed).index_runs)]
+    before = [read_run(grown.open(), key, NO_PLAN) for key in sorted(newest_plan(grown.open().sealed).index_runs)]
     report = grown.collect(tidiness=FEW)
     [left] = runs_in(grown)
     plan = newest_plan(grown.open().sealed)
     assert report.merged_runs == len(before)
     assert plan.index_runs == {left}
     assert plan.merged == {names.session_of_run(left): SERVES_ALL}
-    after = read_run(grown.open(), left)
+    after = read_run(grown.open(), left, NO_PLAN)
     assert (after.plan_epoch, after.verified) == (0, True)
     assert sorted(row["id"].tobytes() for row in after.rows) == sorted(
         row["id"].tobytes()
@@ -119,7 +119,7 @@ def test_rows_of_what_is_gone_go_with_the_next_reading(grown):
     gone = {pack for pack in plan.condemned if names.pack(pack) not in grown.packs()}
     assert gone <= marking.left
     assert before - grown.packs() > {names.pack(pack) for pack in gone}
-    named = {row.pack for key in plan.index_runs for row in read_run(grown.open(), key).packs}
+    named = {row.pack for key in plan.index_runs for row in read_run(grown.open(), key, NO_PLAN).packs}
     assert named
     assert all(names.pack(pack) in grown.packs() for pack in named)
     grown.all_is_there()
@@ -236,7 +236,7 @@ def test_a_reader_whose_runs_were_merged_asks_for_the_new_one(grown):
     [left] = runs_in(grown)
     answers = iter([["index/" + "0" * 32 + "/" + "0" * 32 + "-0000"], [left], [left]])
     access = dataclasses.replace(repository.access(), index_runs=lambda: next(answers))
-    row = read_run(repository, left).rows[0]
+    row = read_run(repository, left, NO_PLAN).rows[0]
     assert list(IndexSearch(access).places(row["id"].tobytes(), int(row["type"])))
 
 

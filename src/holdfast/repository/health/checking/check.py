@@ -12,7 +12,7 @@ from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFound
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
 from holdfast.repository.health.checking.misplaced import misplaced
-from holdfast.repository.health.checking.object_check import check_small_object
+from holdfast.repository.health.checking.object_check import check_small_object, runs_that_count
 from holdfast.repository.health.checking.pack_check import read_packs
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
@@ -23,6 +23,7 @@ from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.presence import is_there
 from holdfast.repository.trust.standing_packs import StandingPacks
+from holdfast.repository.trust.vouching import Vouching
 
 _SMALL = (
     names.KEYS,
@@ -225,18 +226,23 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
     for kid in repository.epochs.kids[1:]:
         if not is_there(repository.store, names.epoch(kid)):
             findings.add_object(names.epoch(kid), "it is missing: whoever has a slot of that epoch opens nothing")
+    try:
+        newest_plan(repository.sealed)
+    except IntegrityError as error:
+        findings.add(error)
+    runs = runs_that_count(repository)
     keys = (info.key for prefix in _SMALL for info in objects_under(repository.store, prefix))
-    for key, trouble in few_at_once(repository.surroundings, lambda key: _trouble_with(repository, key), keys):
+    for key, trouble in few_at_once(repository.surroundings, lambda key: _trouble_with(repository, key, runs), keys):
         count += 1
         if trouble is not None:
             findings.add(trouble, key)
     return count
 
 
-def _trouble_with(repository: Repository, key: str) -> HoldfastError | None:
+def _trouble_with(repository: Repository, key: str, runs: Vouching) -> HoldfastError | None:
     """What is wrong with a small object that was listed."""
     try:
-        check_small_object(repository, key)
+        check_small_object(repository, key, runs)
     except ObjectNotFoundError as error:
         return None if key.startswith(_MAY_GO) else error
     except (IntegrityError, UnsupportedFormatError) as error:
@@ -295,12 +301,12 @@ def _check_index_runs(repository: Repository, manifests: list[Manifest], finding
     except IntegrityError:
         return  # named already; which runs are in force cannot be told
     listed = {info.key for info in objects_under(repository.store, names.INDEX)}
-    expected = {key for manifest in manifests if manifest.plan_epoch >= plan.epoch for key in manifest.index_runs}
+    expected = {key for manifest in manifests if manifest.plan_epoch >= plan.since for key in manifest.index_runs}
     in_force = expected | plan.index_runs
     for key in sorted(in_force - listed):
         if not is_there(repository.store, key):
             findings.add_object(key, "it is missing")
-    if plan.epoch:
+    if plan.since:
         findings.passed |= listed - in_force
 
 

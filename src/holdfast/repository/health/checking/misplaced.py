@@ -14,12 +14,13 @@ from holdfast.domain.errors import (
 from holdfast.repository.format import config, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import StoredPack
-from holdfast.repository.health.checking.object_check import check_small_data
+from holdfast.repository.health.checking.object_check import check_small_data, runs_that_count
 from holdfast.repository.health.checking.pack_check import examine_pack
 from holdfast.repository.object_store import Buffer, ObjectInfo
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.coverings import Covered, covered
 from holdfast.repository.trust.few_at_once import few_at_once
+from holdfast.repository.trust.vouching import Vouching
 
 # Names that several parties may write: of two versions that open the first counts (rule 9.7).
 _CONTESTED = (names.TENANTS, names.POINTS, names.LEDGER, names.PLANS, names.EPOCHS)
@@ -38,14 +39,17 @@ def misplaced(repository: Repository, written: Mapping[str, StoredPack]) -> Iter
     """Of all objects; `written`: what manifests recorded of packs. Of what no version opens nothing is said: that is
     damage, or junk that somebody was right to hide.
     """
+    runs = runs_that_count(repository)
     found = few_at_once(
-        repository.surroundings, lambda one: _misplaced(repository, one, written), covered(repository.store)
+        repository.surroundings, lambda one: _misplaced(repository, one, written, runs), covered(repository.store)
     )
     return (one for _covered, one in found if one is not None)
 
 
-def _misplaced(repository: Repository, one: Covered, written: Mapping[str, StoredPack]) -> Misplaced | None:
-    is_good = _proof_of(repository, one.key, written)
+def _misplaced(
+    repository: Repository, one: Covered, written: Mapping[str, StoredPack], runs: Vouching
+) -> Misplaced | None:
+    is_good = _proof_of(repository, one.key, written, runs)
     order: Iterable[ObjectInfo] = one.versions
     if one.key.startswith(_CONTESTED):
         order = reversed(one.versions)
@@ -69,7 +73,9 @@ def _is_on_top(repository: Repository, one: Covered, good: ObjectInfo) -> bool:
     return same_size and get(one.key, version=newest.version) == get(one.key, version=good.version)
 
 
-def _proof_of(repository: Repository, key: str, written: Mapping[str, StoredPack]) -> Callable[[str], bool]:
+def _proof_of(
+    repository: Repository, key: str, written: Mapping[str, StoredPack], runs: Vouching
+) -> Callable[[str], bool]:
     def of_pack(version: str) -> bool:
         pack = written.get(key)
         stored = repository.store.head(key, version)
@@ -78,7 +84,7 @@ def _proof_of(repository: Repository, key: str, written: Mapping[str, StoredPack
         return not examine_pack(repository, key, repository.store.get(key, version=version), pack).why
 
     def of_small(version: str) -> bool:
-        _open(repository, key, repository.store.get(key, version=version))
+        _open(repository, key, repository.store.get(key, version=version), runs)
         return True
 
     def proof(version: str) -> bool:
@@ -90,14 +96,15 @@ def _proof_of(repository: Repository, key: str, written: Mapping[str, StoredPack
     return proof
 
 
-def _open(repository: Repository, key: str, data: Buffer) -> None:
+def _open(repository: Repository, key: str, data: Buffer, runs: Vouching) -> None:
     """Raises IntegrityError, UnsupportedFormatError for what is not that object."""
     if key == names.CONFIG:
         config.decode(repository.sealed.open(key, data, Kind.CONFIG)[1])
+        repository.epochs.vouching.require(key, data)
     elif key.startswith(names.POINTS):
         repository.sealed.open(key, data, Kind.MANIFEST, Kind.TOMBSTONE)
         record = repository.ledger.state.live.get(names.session_of_point(key), {})
         if record.get("manifest") not in (None, hashlib.sha256(data).digest()):
             raise FormatError(f"{key} is another one", why="the ledger says so", key=key)
     else:
-        check_small_data(repository, key, data)
+        check_small_data(repository, key, data, runs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from holdfast.domain.errors import FormatError
+from holdfast.domain.errors import FormatError, IntegrityError
 from holdfast.repository.delegation.results import decode_result
 from holdfast.repository.delegation.task_form import decode_task
 from holdfast.repository.format import (
@@ -20,17 +20,27 @@ from holdfast.repository.format import (
 )
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.object_store import Buffer
+from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.trust.vouching import ALL_COUNT, Vouching, vouching_of
 
 
-def check_small_object(repository: Repository, key: str) -> None:
+def runs_that_count(repository: Repository) -> Vouching:
+    """Of index runs under past keys those for which the newest plan vouches; all where it does not open itself."""
+    try:
+        return vouching_of(newest_plan(repository.sealed))
+    except IntegrityError:
+        return ALL_COUNT
+
+
+def check_small_object(repository: Repository, key: str, runs: Vouching) -> None:
     """The same as `check_small_data`, of what is found under the key. Raises ObjectNotFoundError."""
-    check_small_data(repository, key, repository.store.get(key))
+    check_small_data(repository, key, repository.store.get(key), runs)
 
 
-def check_small_data(repository: Repository, key: str, data: Buffer) -> None:
-    """Raises IntegrityError or UnsupportedFormatError naming the object unless it is whole, of this repository and
-    well-formed.
+def check_small_data(repository: Repository, key: str, data: Buffer, runs: Vouching) -> None:
+    """Raises IntegrityError or UnsupportedFormatError naming the object unless it is whole, of this repository,
+    well-formed, and nobody's who has a past key alone; `runs` says which index runs count.
 
     Names that the format does not know are left alone: another program's, or an unfinished probe.
     """
@@ -51,6 +61,17 @@ def check_small_data(repository: Repository, key: str, data: Buffer) -> None:
     except FormatError as error:
         error.objects = (key,)
         raise
+    _require_counted(repository, key, data, runs)
+
+
+def _require_counted(repository: Repository, key: str, data: Buffer, runs: Vouching) -> None:
+    """Where such a one is believed of nothing (section 21)."""
+    if key in runs.digests:  # others under past keys are left-overs, as packs are that nothing needs
+        runs.require(key, data)
+    elif key.startswith(names.TENANTS):
+        repository.require_counted(key, data)
+    elif key.startswith(names.RETIRED) and names.session_of_point(key) in repository.ledger.state.live:
+        Vouching(repository.master.kid).require(key, data)
 
 
 _Decoders = dict[str, tuple[Kind, Callable[[bytes], object]]]

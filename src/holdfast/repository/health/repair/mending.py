@@ -25,6 +25,7 @@ from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import fetch_nodes
+from holdfast.repository.trust.vouching import vouching_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Mender:
         access = repository.access(workshop.tenant)
         prefix = names.index_runs(access.keys.tenant)
         own = tuple(key for key in sorted(in_force) if key.startswith(prefix))
-        self._in_force = IndexSearch(dataclasses.replace(access, index_runs=lambda: own))
+        self._in_force = IndexSearch(dataclasses.replace(access, index_runs=lambda: own), vouching_of(health.plan))
         self._keys = access.keys
         self._health = health
         self._workshop = workshop

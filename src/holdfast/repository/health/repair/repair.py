@@ -21,7 +21,7 @@ from holdfast.repository.health.repair.pack_health import read_health
 from holdfast.repository.health.repair.quarries import Quarries
 from holdfast.repository.health.repair.report import MendedPack, MendedRun, RepairReport
 from holdfast.repository.health.repair.workshop import Workshop, overtaken
-from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.plans import newest_plan, plan_to_write_under
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.progress import Progress, Silence
@@ -41,7 +41,7 @@ def repair(repository: Repository, quarries: Quarries, progress: Progress, *, re
         require_conditional_writes(repository.store, repository.surroundings, repository.config)
     reinstated = _reinstate(repository, progress, rehearsal=rehearsal)
     for _try in range(_TRIES):
-        plan = newest_plan(repository.sealed)
+        plan = (newest_plan if rehearsal else plan_to_write_under)(repository.sealed)
         try:
             report = _Repair(repository, plan, quarries, progress, rehearsal=rehearsal).run()
             return dataclasses.replace(report, reinstated=reinstated)
@@ -77,7 +77,7 @@ class _Repair:
         self._rehearsal = rehearsal
         self._opened = frozenset(require_whole_ledger(repository).open)
         self._points = list(_readable_points(repository))
-        newer = {key for point in self._points if point.plan_epoch >= plan.epoch for key in point.index_runs}
+        newer = {key for point in self._points if point.plan_epoch >= plan.since for key in point.index_runs}
         self._runs = read_runs(repository, plan, self._opened, frozenset(newer))
         written = {names.pack(pack.pack): pack for manifest in self._points for pack in manifest.packs}
         self._health = read_health(repository, plan, self._runs, written, progress)
@@ -160,7 +160,7 @@ class _Repair:
     def _replaced(self, plan: Plan) -> frozenset[str]:
         """Unreadable runs that are in force no more; in a rehearsal, those that would not be."""
         if not self._rehearsal:
-            in_force = plan.index_runs if plan.epoch else self._runs.lost
+            in_force = plan.index_runs if plan.since else self._runs.lost
             return self._runs.unreadable - in_force
         known = self._runs.named.union(self._health.unnamed, self._health.damaged, self._plan.condemned)
         merged = frozenset(self._plan.merged)

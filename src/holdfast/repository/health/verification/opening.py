@@ -13,15 +13,17 @@ from holdfast.repository.delegation.results import ReadPack
 from holdfast.repository.delegation.tasks import PackOrder
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.plan import Plan
 from holdfast.repository.health.verification.preparing import manifests_of
 from holdfast.repository.keys.access import TenantAccess
-from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.plans import plan_to_write_under
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.chunk_index import ChunkIndex
 from holdfast.repository.packs.pack_directory import PackDirectory, read_directory
 from holdfast.repository.sessions.session import WriterSession
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.vouching import vouching_of
 from holdfast.repository.writing.commit import write_index_runs
 
 
@@ -29,7 +31,7 @@ def open_to_others(
     repository: Repository, point: Manifest, orders: Iterable[PackOrder], good: Mapping[bytes, ReadPack]
 ) -> int:
     """Write index runs of what was read and serves its own workload alone until now; how many packs."""
-    plan = newest_plan(repository.sealed)
+    plan = plan_to_write_under(repository.sealed)
     tenant_id, tenant = repository.tenant_id(point.tenant), repository.tenant(point.tenant)
     access = repository.access_with(tenant_id, tenant.keys)
     by_session: dict[bytes, list[PackOrder]] = defaultdict(list)
@@ -38,7 +40,7 @@ def open_to_others(
             by_session[one.row.session].append(one)
     manifests, opened = manifests_of(repository, [one.row for packs in by_session.values() for one in packs]), 0
     for session, manifest in sorted(manifests.items()):
-        known = _verified_packs(repository, access, tenant_id, session)
+        known = _verified_packs(repository, access, tenant_id, session, plan)
         new = [one for one in by_session[session] if one.row.pack not in known]
         index, found = ChunkIndex(plan.condemned), 0
         for one, directory in few_at_once(repository.surroundings, lambda one: _directory(access, one), new):
@@ -85,12 +87,14 @@ def _directory(access: TenantAccess, order: PackOrder) -> PackDirectory | None:
     return read if same and read.header.kid == order.row.kid and not read.header.holds_maps else None
 
 
-def _verified_packs(repository: Repository, access: TenantAccess, tenant_id: bytes, session: bytes) -> set[bytes]:
+def _verified_packs(
+    repository: Repository, access: TenantAccess, tenant_id: bytes, session: bytes, plan: Plan
+) -> set[bytes]:
     """Packs that runs of the session open to others already; one that a LIST leaves out costs another such run."""
     found: set[bytes] = set()
     for info in list(objects_under(repository.store, f"{names.index_runs(tenant_id)}{session.hex()}-")):
         try:
-            run = access.read_index_run(info.key)
+            run = access.read_index_run(info.key, vouching_of(plan))
         except (IntegrityError, ObjectNotFoundError):
             continue  # `check` names it
         if run.verified:

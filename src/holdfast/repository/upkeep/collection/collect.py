@@ -15,7 +15,7 @@ from holdfast.domain.numerals import counted
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
-from holdfast.repository.opening.plans import condemned_before, newest_plan, publish
+from holdfast.repository.opening.plans import condemned_before, newest_plan, plan_to_write_under, publish
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.trust.few_at_once import few_at_once
@@ -106,7 +106,7 @@ class Collection:
         if not self._order.dry_run:
             require_conditional_writes(repository.store, repository.surroundings, repository.config)
         for _try in range(_TRIES):
-            plan = newest_plan(repository.sealed, repository.ledger.state.plan_epoch)
+            plan = self._plan()
             try:
                 report = self._round(plan)
             except (IntegrityError, ObjectNotFoundError, UnavailableError):
@@ -194,10 +194,14 @@ class Collection:
         gone = frozenset(pack for pack in plan.condemned if not unread and not packs.stands(pack))
         return merge_runs(repository, plan, runs, gone, tidiness.runs), runs
 
+    def _plan(self) -> Plan:
+        read = newest_plan if self._order.dry_run else plan_to_write_under
+        return read(self._repository.sealed, self._repository.ledger.state.plan_epoch)
+
     def _wait(self, plan: Plan) -> tuple[OpenSession, ...]:
-        if not plan.epoch:
+        if not plan.since:
             return ()
-        return wait_for_sessions(self._repository, plan.epoch, self._order.patience, self._pause)
+        return wait_for_sessions(self._repository, plan, self._order.patience, self._pause)
 
     def _roots(self) -> Roots:
         return read_roots(self._repository, self._manifests)

@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from holdfast.domain.errors import ObjectNotFoundError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.repository.format import acknowledgement as form
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
-from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.acknowledgement import Acknowledgement
+from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.plan import Plan
+from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.sessions.session import (
     close_ended,
@@ -19,6 +23,7 @@ from holdfast.repository.sessions.session import (
 )
 from holdfast.repository.sessions.signs_of_life import last_sign
 from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.older_versions import open_newest_good
 from holdfast.repository.trust.presence import is_there
 from holdfast.repository.upkeep.collection.roots import require_whole_ledger
 
@@ -36,9 +41,9 @@ class OpenSession:
 
 
 def wait_for_sessions(
-    repository: Repository, epoch: int, patience: timedelta, pause: Callable[[float], None]
+    repository: Repository, plan: Plan, patience: timedelta, pause: Callable[[float], None]
 ) -> tuple[OpenSession, ...]:
-    """Wait until every session that is open now has ended or knows the plan of `epoch`; those left when patience is
+    """Wait until every session that is open now has ended or knows the plan; those left when patience is
     over. Sessions without a sign of life are ended, and so are repacking ones.
     """
     now = repository.surroundings.now
@@ -48,15 +53,15 @@ def wait_for_sessions(
         OpenSession(session, str(record["point"]), str(record["time"])) for session, record in state.open.items()
     ]
     while True:
-        waiting = [one for one in waiting if not _is_past(repository, one, epoch)]
+        waiting = [one for one in waiting if not _is_past(repository, one, plan)]
         if not waiting or now() >= until:
             return tuple(waiting)
         pause(POLL_SECONDS)
 
 
-def _is_past(repository: Repository, one: OpenSession, epoch: int) -> bool:
+def _is_past(repository: Repository, one: OpenSession, plan: Plan) -> bool:
     """Whether this session is in nobody's way any more."""
-    if is_there(repository.store, one.point_key) or knows(repository, one.session, epoch):
+    if is_there(repository.store, one.point_key) or knows(repository, one.session, plan):
         return True
     if one.session not in require_whole_ledger(repository).open:
         return True
@@ -66,12 +71,29 @@ def _is_past(repository: Repository, one: OpenSession, epoch: int) -> bool:
     return False
 
 
-def knows(repository: Repository, session: bytes, epoch: int) -> bool:
-    """Whether the session has acknowledged the plan of that epoch or a later one. A LIST may only confirm it."""
-    if is_there(repository.store, names.acknowledgement(session, epoch)):
+def knows(repository: Repository, session: bytes, plan: Plan) -> bool:
+    """Whether the session has acknowledged the plan or a later one. A LIST may only confirm it."""
+    if _is_acknowledged(repository, session, plan.epoch, plan.kid):
         return True
     prefix = names.scratch(session) + names.ACKNOWLEDGEMENT
-    return any(int(info.key.removeprefix(prefix)) >= epoch for info in objects_under(repository.store, prefix))
+    listed = (int(info.key.removeprefix(prefix)) for info in objects_under(repository.store, prefix))
+    return any(_is_acknowledged(repository, session, epoch, plan.kid) for epoch in listed if epoch > plan.epoch)
+
+
+def _is_acknowledged(repository: Repository, session: bytes, epoch: int, least_kid: int) -> bool:
+    """By what opens there, and is of the plan's key epoch or a later one: who has read the plan has that key. A name
+    alone says nothing, for whoever may put objects can take it.
+    """
+    key = names.acknowledgement(session, epoch)
+
+    def opened(data: Buffer) -> bool:
+        body = repository.sealed.open(key, data, Kind.ACKNOWLEDGEMENT)[1]
+        return read_header(data, key).kid >= least_kid and form.decode(body) == Acknowledgement(session, epoch)
+
+    try:
+        return open_newest_good(repository.store, key, opened)
+    except (IntegrityError, ObjectNotFoundError):
+        return False
 
 
 def _is_silent(repository: Repository, session: bytes, since: str) -> bool:

@@ -10,6 +10,7 @@ from holdfast.repository.format.plan import SERVES_ALL, Plan
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.vouching import vouching_of
 from holdfast.repository.upkeep.collection.roots import require_whole_ledger
 
 
@@ -61,22 +62,23 @@ def read_runs(
         if names.session_of_run(key) in opened:
             continue
         try:
-            run = read_run(repository, key)
+            run = read_run(repository, key, plan)
         except (IntegrityError, ObjectNotFoundError):
             unreadable.add(key)
             continue
-        if key in plan.index_runs or run.plan_epoch >= plan.epoch:
+        if key in plan.index_runs or run.plan_epoch >= plan.since:
             usable[key] = _facts(repository, run)
         else:
             obsolete.add(key)
-    lost = {key for key in unreadable if key in plan.index_runs | newer or not plan.epoch}
+    lost = {key for key in unreadable if key in plan.index_runs | newer or not plan.since}
     return IndexRuns(usable, frozenset(unreadable), frozenset(lost), unread, frozenset(obsolete))
 
 
-def read_run(repository: Repository, key: str) -> IndexRun:
-    """An index run of any tenant. Raises ObjectNotFoundError, IntegrityError."""
+def read_run(repository: Repository, key: str, plan: Plan) -> IndexRun:
+    """An index run of any tenant that counts under the plan. Raises ObjectNotFoundError, IntegrityError."""
     identifier = names.tenant_of_run(key)
-    return repository.access_with(identifier, repository.tenant_by_id(identifier).keys).read_index_run(key)
+    access = repository.access_with(identifier, repository.tenant_by_id(identifier).keys)
+    return access.read_index_run(key, vouching_of(plan))
 
 
 def _facts(repository: Repository, run: IndexRun) -> RunFacts:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.format import names
@@ -11,6 +12,7 @@ from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.packs.run_shelf import RunShelf
 from holdfast.repository.trust.standing_packs import StandingPacks
+from holdfast.repository.trust.vouching import vouching_of
 
 
 class MovedChunks:
@@ -68,9 +70,10 @@ class MovedChunks:
         open the others may know the place, and where none does it is missed.
         """
         if chunk_type not in self._runs:
-            runs = self._runs[chunk_type] = RunShelf(self._access.read_index_run, chunk_type)
+            read = partial(self._access.read_index_run, vouching=vouching_of(self._plan))
+            runs = self._runs[chunk_type] = RunShelf(read, chunk_type)
             prefix = names.index_runs(self._access.keys.tenant)
             for key in sorted(key for key in self._plan.index_runs if key.startswith(prefix)):
                 with contextlib.suppress(IntegrityError, ObjectNotFoundError):
-                    runs.take(key, self._access.read_index_run(key))
+                    runs.take(key, read(key))
         yield from self._runs[chunk_type].places(chunk)

@@ -1,6 +1,6 @@
 """The plan that follows another one: what it condemns, what it leaves in force (rule 4.4). Nothing is written here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from holdfast.domain.errors import FormatError, NeedsRetrievalError, ObjectNotFoundError
@@ -173,5 +173,14 @@ def next_plan(
         index_runs=frozenset(keys),
         survivors={pack: others for pack, others in survivors.items() if pack in kept},
         merged={session: serves for session, serves in merged.items() if session in sessions},
+        kid=found.plan.kid,
+        vouched=_vouched(found.plan, keys),
     )
     return Proposal(plan, new, left_out)
+
+
+def _vouched(plan: Plan, keys: Set[str]) -> Mapping[str, bytes] | None:
+    """Of these runs, those under older key epochs that the plan before has vouched for (section 21)."""
+    if plan.vouched is None:
+        return None
+    return {key: digest for key, digest in plan.vouched.items() if key in keys}

@@ -132,7 +132,7 @@ def merge_runs(repository: Repository, plan: Plan, runs: IndexRuns, gone: frozen
     Without a plan nothing is merged: then every run is in force, one of a merging that died too.
     """
     chosen = batches(plan, runs, gone, most_runs)
-    if not plan.epoch:
+    if not plan.since:
         return dataclasses.replace(NOTHING_MERGED, worth_a_plan=bool(chosen))
     replaced: set[str] = set()
     written: dict[str, RunFacts] = {}
@@ -144,7 +144,7 @@ def merge_runs(repository: Repository, plan: Plan, runs: IndexRuns, gone: frozen
         for part, keys in enumerate(of_kin):
             # What does not open any more stays in force: the next collection says what becomes of it.
             with contextlib.suppress(IntegrityError, ObjectNotFoundError):
-                runs_of_batch = (read_run(repository, key) for key in keys)
+                runs_of_batch = (read_run(repository, key, plan) for key in keys)
                 rows, packs = merged_rows(((run.rows, run.packs) for run in runs_of_batch), gone)
                 if len(rows):
                     facts = RunFacts(frozenset(packs.ids()), len(rows), verified, serves)

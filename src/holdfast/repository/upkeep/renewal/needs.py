@@ -123,13 +123,13 @@ def _index_runs(
     for key in sorted({*_standing(repository.store, names.INDEX), *plan.index_runs, *by_points}):
         may_be_gone = key not in plan.index_runs
         try:
-            run = read_run(repository, key)
+            run = read_run(repository, key, plan)
         except HURT as error:
             if not may_be_gone:
                 damage.append(error)
             yield key, frozenset(), may_be_gone
             continue
-        if key in plan.index_runs or run.plan_epoch >= plan.epoch:
+        if key in plan.index_runs or run.plan_epoch >= plan.since:
             yield key, frozenset(run.packs.ids()), may_be_gone
 
 
