@@ -77,7 +77,7 @@ ARCHIVE_HEAD = """
 ## What restores from archives need besides
 
 What the option `repositories=BUCKET/PREFIX?archive` of the plug-in grants besides ([archives](archive.md)), to the
-appliance alone: it costs money. The call is not among those recorded below.
+appliance alone: it costs money.
 """
 CALLS_HEAD = """
 ## Calls made

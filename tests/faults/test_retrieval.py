@@ -13,6 +13,7 @@ from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.retrieval.plan import plan_retrieval
 from holdfast.repository.reading.retrieval.retrieving import Retrieval, retrieve
+from holdfast.repository.sessions.points import load_manifest
 from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
@@ -20,6 +21,7 @@ from holdfast.repository.upkeep.collection.collect import CollectionReport
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import copy_to, restored
+from holdfast.wiring.delegated_repository import DelegatedRepository
 from tests.faults.cold_world import DAY_SECONDS, STANDARD, Archive
 from tests.faults.world import FIRST, collect
 
@@ -77,6 +79,40 @@ def test_patience_hides_passing_faults(archive, count_case):
         patient = RetryingStore(FaultyStore(cold, {request.number: fault}), sleep=lambda seconds: None)
         assert run(archive, patient) == FIRST.content, f"{fault.name} at {request}"
         assert sorted(asked.key for asked in cold.billed) == needed
+        count_case()
+
+
+def run_by_an_appliance(archive: Archive, store: ObjectStore) -> bytes:
+    """As its workflow does it, a call at a time: ask, look, keep; a restore; unpin."""
+    point, reader = archive.points[0], "12" * 16
+    repository = DelegatedRepository(archive.open(5, store), "memory:", retrieved_at_once=2)
+    volumes = [one.name for one in load_manifest(archive.repository, point).volumes]
+    while not (data := repository.retrieve(reader, point.id, "default", volumes, QUICK, lambda text: None)).is_readable:
+        archive.clock.step(0 if data.archived_packs else 330)
+    content = restored(archive.open(6, store), point)
+    repository.end_reading(reader)
+    return content
+
+
+def test_faults_and_lies_while_an_appliance_retrieves(archive, count_case):
+    needed = sorted(pack.key for pack in archive.plan(0).packs)
+    plain = FaultyStore(copied(archive), {})
+    assert run_by_an_appliance(archive, plain) == FIRST.content
+    for request, fault in itertools.product(plain.requests, [*Fault, *Lie]):
+        if isinstance(fault, Lie) and request.kind not in FITTING[fault]:
+            continue
+        cold = copied(archive)
+        plan = {request.number: fault}
+        store = FaultyStore(cold, plan) if isinstance(fault, Fault) else MisleadingStore(cold, plan)
+        try:
+            try:
+                assert run_by_an_appliance(archive, store) == FIRST.content
+            except (HoldfastError, SimulatedCrash):
+                assert run_by_an_appliance(archive, cold) == FIRST.content
+            assert sorted(asked.key for asked in cold.billed) == needed
+        except BaseException as error:
+            error.add_note(f"{fault.name} at {request}")
+            raise
         count_case()
 
 

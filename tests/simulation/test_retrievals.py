@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.appliance.sessions.lanes import Limits
 from holdfast.domain.archive import Tier
-from holdfast.domain.errors import NeedsRetrievalError, UnavailableError, UsageError
+from holdfast.domain.errors import NeedsRetrievalError, PermissionDeniedError, UnavailableError, UsageError
 from holdfast.domain.policy import ArchiveTarget, MonthlyTier
 from holdfast.domain.restore import InstanceRestore, VolumeRestore
 from holdfast.domain.retrieval import RetrievalOrder
@@ -196,6 +196,23 @@ def test_copies_are_kept_as_long_as_the_restore_lasts(site):
     assert [order.days for _, order in site.cold.billed] == [3, 3, 1, 1]
 
 
+def test_copies_that_nobody_kept_fail_the_restore_which_is_ordered_again(site):
+    """As when the appliance was down for days."""
+    site.cloud.worker_world.work_seconds = 600.0
+
+    async def lose(appliance, opened):
+        while not launched(site):
+            await appliance.surface.surroundings.sleep(1)
+        site.cold.let_pass(timedelta(days=5))
+
+    session = restore(site, VolumeRestore(site.point, retrieval=BULK), lose)
+    assert session.state == State.FAILED
+    assert [task.error.code for task in tasks(site, session) if task.error] == ["needs-retrieval"]
+    assert volumes(site) == []
+    assert_clean(site)
+    assert restore(site, VolumeRestore(site.point, retrieval=BULK)).state == State.SUCCEEDED
+
+
 def test_a_store_that_is_out_of_reach_for_a_while_is_waited_for(site):
     away = UnavailableError("S3 does not answer", why="the network is down", cure="wait")
 
@@ -215,6 +232,17 @@ def test_a_store_that_is_out_of_reach_for_a_while_is_waited_for(site):
     session = restore(site, VolumeRestore(site.point, retrieval=BULK), cut_off_for_good)
     assert session.state == State.FAILED
     assert [task.error.code for task in tasks(site, session) if task.error] == ["unavailable"]
+
+
+def test_who_may_not_ask_is_told_which_option_lets_him(site):
+    async def deny(appliance, opened):
+        site.archive.fail_next = [PermissionDeniedError("s3:RestoreObject was refused", why="AccessDenied", cure="ask")]
+
+    session = restore(site, VolumeRestore(site.point, retrieval=BULK), deny)
+    assert session.state == State.FAILED
+    (error,) = [task.error for task in tasks(site, session) if task.error]
+    assert (error.code, "?archive" in error.cure) == ("permission-denied", True)
+    assert_clean(site)
 
 
 def test_a_point_that_is_deleted_meanwhile_is_not_waited_for(site):

@@ -117,7 +117,7 @@ class AccountInLab:
         # What a person names: a key of the customer's, and the roles that restored instances may have.
         self.volume_key = str(self.hand.client("kms").create_key()["KeyMetadata"]["Arn"])
         self.options = {
-            "repositories": f"{BUCKET}/main,{BUCKET}/cold",
+            "repositories": f"{BUCKET}/main,{BUCKET}/cold?archive",
             "roles": PRODUCTION_ROLE,
             "instance-roles": ",".join(f"arn:aws:iam::{ACCOUNT_ID}:role/{name}" for name in ("shop", "other")),
             "volume-keys": self.volume_key,

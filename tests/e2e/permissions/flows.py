@@ -19,6 +19,7 @@ from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws import worker_rights
 from holdfast.aws.ownership import as_list, tags_of
 from holdfast.aws.policies.grants import Grant
+from holdfast.domain.archive import Tier
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.policy import (
@@ -32,6 +33,7 @@ from holdfast.domain.policy import (
 )
 from holdfast.domain.restore import InstanceRestore, NewPlace, Place, VolumeRestore
 from holdfast.domain.restore_point import SnapshotPlace
+from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.domain.session import ItemError, Session
 from holdfast.protocol.appliance_answers import AccountCheck, PolicyApplied, SessionDetail
 from tests.e2e.aws.cloud_in_lab import CloudInLab
@@ -247,11 +249,29 @@ class Scene:
         return self._done(lambda service: service.verify_point(self.image_point))
 
     def archive(self) -> Outcome:
-        """By a worker that copies, and the removal of what it made."""
+        """By a worker that copies; what it made is asked back, and removed."""
         outcome, detail = self._session(lambda service: service.run_policy("shop", ("archive",)))
         if outcome.fine and detail is not None:
-            outcome = self._done(lambda service: service.delete_point(self._point(detail)))
+            point = self._point(detail)
+            outcome = self._asked_back(point)
+            removed = self._done(lambda service: service.delete_point(point))
+            outcome = removed if outcome.fine else outcome
         return outcome
+
+    def _asked_back(self, point: str) -> Outcome:
+        """A restore that nobody waits for: it is cancelled when it has asked."""
+        order = VolumeRestore(point, retrieval=RetrievalOrder(Tier.BULK, 1))
+        sessions = self.appliance.records.sessions
+
+        def cancelled(service: Any) -> Session:
+            session: Session = service.start_restore(order)
+            until(lambda: "can be read" in sessions.tasks(session.id)[0].stage or sessions.get(session.id).state.final)
+            service.cancel_session(session.id)
+            return session
+
+        outcome, _ = self._session(cancelled)
+        said = tuple(line for line in outcome.said if line != "cancelling")
+        return Outcome(outcome.errors, said, bool(said))
 
     def reaping(self) -> Outcome:
         """One of each kind that a dead appliance may have left."""
@@ -471,7 +491,7 @@ WAYS: Mapping[str, Callable[[Scene], Outcome]] = {
     "image backup by a worker that cannot start": Scene.backup_by_a_worker_that_cannot_start,
     "restore volumes from an image backup": Scene.volumes_from_image,
     "read an image backup back": Scene.read_back,
-    "archive an image backup": Scene.archive,
+    "archive an image backup, and ask it back": Scene.archive,
     "image backup in another account": Scene.other_account_is_backed_up,
     "restore volumes into another account": Scene.volumes_of_other_account,
     "check an account": Scene.account_is_checked,

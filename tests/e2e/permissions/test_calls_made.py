@@ -70,7 +70,7 @@ WORKERS_DENIED = {(BACKUP_WORKER, "sqs:ReceiveMessage")}
 
 
 def granted() -> dict[str, set[str]]:
-    scope = ApplianceScope("aws", "1", "k", "q", "b", (RepositoryPlace("b"),), ("i",), ("r",), ("k",))
+    scope = ApplianceScope("aws", "1", "k", "q", "b", (RepositoryPlace("b", archive=True),), ("i",), ("r",), ("k",))
     worker = WorkerScope("aws", REGION, "b", "p", "s", "q", "e", "k", "b", "k")
     server = ServerScope("aws", "1", REGION)
     return {

@@ -12,7 +12,7 @@ from holdfast.aws.ownership import as_list, tags_of
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.policy import Ec2Policy, Selection, SnapshotTarget
 from tests.e2e.lab.people import Person
-from tests.e2e.permissions.account_in_lab import ACCOUNT_ID, APPLIANCE_ID, REGION
+from tests.e2e.permissions.account_in_lab import ACCOUNT_ID, APPLIANCE_ID, BUCKET, REGION
 from tests.e2e.permissions.flows import Scene
 
 ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/shop"
@@ -68,6 +68,25 @@ def test_blocks_are_an_appliance_s_when_local_workers_are_named(scene):
     (block,) = ebs.list_snapshot_blocks(SnapshotId=written)["Blocks"]
     read = ebs.get_snapshot_block(SnapshotId=written, BlockIndex=0, BlockToken=block["BlockToken"])
     assert read["BlockData"].read() == BLOCK
+
+
+def test_packs_of_an_archive_are_asked_back_where_it_is_named_as_one(scene):
+    account = scene.account
+    role, cold = Person(account.hand.endpoint, *account.role_keys).client("s3"), {"StorageClass": "DEEP_ARCHIVE"}
+    keys = {place: f"{place}/aa/{'a' * 32}" for place in ("cold/packs", "cold/index", "main/packs")}
+    for key in keys.values():
+        account.hand.s3.put_object(Bucket=BUCKET, Key=key, Body=BLOCK, **cold)
+
+    def ask(place):
+        role.restore_object(Bucket=BUCKET, Key=keys[place], RestoreRequest={"Days": 1})
+
+    ask("cold/packs")
+    for place in ("cold/index", "main/packs"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            ask(place)
+    account.bring_up_to_date(repositories=f"{BUCKET}/main,{BUCKET}/cold")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        ask("cold/packs")
 
 
 def _started(ebs, **more):

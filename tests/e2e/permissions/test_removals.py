@@ -39,7 +39,11 @@ BETTER = {
     "ec2:GetConsoleOutput": "image backup by a worker that cannot start",
 }
 # What a worker is denied, by statement of its policy; and the way that needs it.
-BACKUP, RESTORE, ARCHIVE = "image backup", "restore volumes from an image backup", "archive an image backup"
+BACKUP, RESTORE, ARCHIVE = (
+    "image backup",
+    "restore volumes from an image backup",
+    "archive an image backup, and ask it back",
+)
 OF_WORKERS = [
     ("TakeTask", "sqs:ReceiveMessage", BACKUP),
     ("TakeTask", "sqs:DeleteMessage", BACKUP),
@@ -133,6 +137,8 @@ def test_without_an_action_of_the_appliance(scene):
             if who == APPLIANCE and name in WAYS:
                 needs.setdefault(action, name)
     needs |= BETTER
+    # What was asked back is under way, so the second time nobody asks: `test_named_rights` denies it.
+    del needs["s3:RestoreObject"]
     assert len(needs) > 50
     for action in share(needs):
         scene.appliance.reap()

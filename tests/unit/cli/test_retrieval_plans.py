@@ -4,12 +4,23 @@ import json
 
 import pytest
 
-from holdfast.cli.retrieval import RetrievalWish, plan_document, readable, show_plan
+from holdfast.cli.retrieval import (
+    RetrievalWish,
+    at_own_prices,
+    is_readable,
+    not_retrieved,
+    plan_document,
+    readable,
+    retrieval_table,
+    show_plan,
+)
 from holdfast.cli.retrieval_prices import VARIABLE, retrieval_prices
 from holdfast.cli.voice import Output, Voice
 from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier
 from holdfast.domain.errors import UsageError
 from holdfast.domain.numerals import counted
+from holdfast.domain.retrieval import estimate
+from holdfast.protocol.encoding import to_document
 from holdfast.repository.reading.retrieval.retrieving import Retrieval
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.wiring.local import LocalRepository
@@ -85,6 +96,22 @@ def test_prices_of_ones_own(archive, tmp_path, monkeypatch, capsys):
     assert prices.offers(ArchiveClass.GLACIER) == LIST_PRICES.offers(ArchiveClass.GLACIER)
     show_plan(voice(Output.JSON), archive.plan(0), 3)
     assert json.loads(capsys.readouterr().out)["prices"] == "ours"
+
+
+def test_what_an_appliance_plans_is_shown_at_ones_own_prices(archive, tmp_path, monkeypatch):
+    document = to_document(estimate(archive.plan(0).data, 5))
+    assert at_own_prices(document)["offers"] == document["offers"]
+    (tmp_path / "prices.json").write_text(json.dumps({"label": "ours", "prices": [PRICE]}))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "prices.json"))
+    ours = at_own_prices(document)
+    assert ours["prices"] == "ours"
+    assert ours["offers"][0] == document["offers"][0]
+    assert ours["offers"][1]["usd"] > document["offers"][1]["usd"]
+    table = retrieval_table(ours, {})
+    assert "USD FOR 5 DAYS" in table
+    assert "DEEP_ARCHIVE" in table
+    assert not is_readable(ours)
+    assert "--retrieval-tier standard|bulk" in not_retrieved("restore point 3fa9", ours).cure
 
 
 @pytest.mark.parametrize(

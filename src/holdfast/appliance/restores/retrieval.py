@@ -16,7 +16,7 @@ from holdfast.appliance.sessions.cleaning import undone
 from holdfast.appliance.sessions.lanes import restore_lane
 from holdfast.appliance.sessions.waiting import pause
 from holdfast.appliance.surface import Surface, derived_id
-from holdfast.domain.errors import CancelledError, HoldfastError, UnavailableError
+from holdfast.domain.errors import CancelledError, HoldfastError, PermissionDeniedError, UnavailableError
 from holdfast.domain.numerals import counted
 from holdfast.domain.retrieval import ColdData, RetrievalOrder, pause_before_next_look
 from holdfast.domain.session import LogLevel, TaskProgress
@@ -146,7 +146,13 @@ class RetrievalTask:
 
         with self._surface.repositories.open(cold.repository) as repository:
             reader = _reader_of(session_id)
-            return repository.retrieve(reader, cold.point, cold.tenant, cold.volumes, order, tell)
+            try:
+                return repository.retrieve(reader, cold.point, cold.tenant, cold.volumes, order, tell)
+            except PermissionDeniedError as error:
+                cure = "holdfast plugin install aws --set repositories=BUCKET/PREFIX?archive,…"
+                raise PermissionDeniedError(
+                    error.what, why=error.why, cure=f"say to the plug-in that the repository is an archive: {cure}"
+                ) from error
 
     def _progress(self, task_id: str, progress: TaskProgress) -> None:
         self._book.change(task_id, lambda task: replace(task, progress=progress))
