@@ -11,7 +11,7 @@ from holdfast.database.appliance_records import appliance_records
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.restore_point import SnapshotPlace
-from holdfast.domain.session import State
+from holdfast.domain.session import State, TaskResult
 from holdfast.protocol.encoding import to_document
 from holdfast.testing.sample_records import (
     hex_id,
@@ -284,3 +284,14 @@ def test_settings(records):
     assert records.settings.sealed("a") == b"\x00"
     records.settings.put_sealed("a", None)
     assert records.settings.sealed("a") is None
+
+
+def test_what_came_of_a_task_comes_back(records):
+    result: TaskResult = {
+        "restore_point": hex_id(7),
+        "packs": 3,
+        "volumes": {"/dev/xvda": "vol-1"},
+        "not_renewed": ("a", "b"),
+    }
+    records.sessions.open(session(1), [replace(task(2, 1), result=result)], {})
+    assert records.sessions.task(hex_id(2)).result == result

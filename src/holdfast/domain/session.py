@@ -110,8 +110,8 @@ class TaskProgress:
     stored_bytes: int = 0
 
 
-# What came of a task: ids and figures by their stable names, and maps of ids (`volumes`: device -> volume).
-TaskResult = Mapping[str, str | int | Mapping[str, str]]
+# What came of a task: ids and figures by their stable names, maps of ids (`volumes`: device -> volume), lists of names.
+TaskResult = Mapping[str, str | int | Mapping[str, str] | tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ class CollectionWork:
         wish = from_document(CollectionWish, details[WISH], "the collection")
         collected = await self._until_done(session_id, task_id, repository, wish)
         self._book.say(session_id, _told(collected, wish), task_id=task_id)
-        self._book.result(task_id, to_document(collected), [_what_waits(collected)] if collected.waiting else [])
+        result = {**to_document(collected), "not_renewed": collected.not_renewed}
+        self._book.result(task_id, result, [_what_waits(collected)] if collected.waiting else [])
 
     def end(self, session_id: str, task_id: str, error: HoldfastError | None) -> None:
         """Task and session."""
