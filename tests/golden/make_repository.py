@@ -1,6 +1,6 @@
 """Makes the golden repository of this version's format: seeded randomness, a planned clock, every kind of point.
 
-    python -m tests.golden.make_repository FOLDER [rotated|suite-1]
+    python -m tests.golden.make_repository FOLDER [rotated|suite-1|archive|immutable]
 
 writes FOLDER (which must not exist) and FOLDER.json, the record of what it holds. README.md says when.
 """
@@ -9,10 +9,12 @@ import hashlib
 import io
 import json
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from holdfast.domain.archive import ArchiveClass
+from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.crypto.keyed_hash import FIPS_SUITE
 from holdfast.repository.keys.slots import Secret
@@ -22,8 +24,10 @@ from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
-from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+from holdfast.testing.strict_bucket import StrictBucket, Version
+from holdfast.testing.strict_store import StrictStore
 
 PASSWORD = "correct horse battery staple"
 SEED = 1
@@ -139,6 +143,51 @@ def make_archive(folder: Path) -> dict[str, Any]:
     return {"password": PASSWORD, "recovery_code": new.recovery_code, "points": points}
 
 
+def make_immutable(folder: Path) -> dict[str, Any]:
+    """A bucket with Object Lock, version by version: two key epochs, and what somebody who may write has done to it."""
+    around = deterministic_surroundings(SEED + 4)
+    bucket = StrictBucket(around.now)
+    new = create_repository(StrictStore(bucket), around, password=PASSWORD.encode(), immutable=True)
+    order = BackupOrder("small", keep_until=around.now() + timedelta(days=30))
+    first = backup_volume(new.repository, MemorySource(small_image(), "monday", {}), order, Silence())
+    done = rotate(new.repository, Secret(PASSWORD.encode()))
+    again = _image(new.repository, "tiny", MemoryVolume(3, {0: b"abc"}), "once", {})
+    for number, one in enumerate(bucket.listed()):
+        if number % 3:
+            bucket.put(one.key, b"junk") if number % 3 == 1 else bucket.delete(one.key)
+    return {
+        "password": PASSWORD,
+        "recovery_code": done.recovery_code,
+        "time": format_time(around.now()),
+        "points": [_made("small", first, small_image().content), again],
+        "versions": [_kept(folder, number, one) for number, one in enumerate(bucket.every_version())],
+    }
+
+
+def _kept(folder: Path, number: int, one: Version) -> dict[str, Any]:
+    """A version's bytes in a file of its own, but for a delete marker."""
+    if one.body is not None:
+        (folder / f"{number:03}").write_bytes(one.body)
+    until = None if one.locked_until is None else format_time(one.locked_until)
+    return {
+        "key": one.key,
+        "id": f"kept-{number:03}",
+        "file": None if one.body is None else f"{number:03}",
+        "locked_until": until,
+    }
+
+
+def read_bucket(folder: Path, record: dict[str, Any]) -> StrictBucket:
+    """The bucket as it was kept, at that time."""
+    now = parse_time(record["time"])
+    bucket = StrictBucket(SteppableClock(now))
+    for one in reversed(record["versions"]):  # of each key the newest comes first
+        body = None if one["file"] is None else (folder / one["file"]).read_bytes()
+        until = None if one["locked_until"] is None else parse_time(one["locked_until"])
+        bucket.add(Version(one["key"], one["id"], body, now, until))
+    return bucket
+
+
 def _image(
     repository: Repository, workload: str, volume: MemoryVolume, name: str, earlier: dict[str, MemoryVolume]
 ) -> dict[str, Any]:
@@ -164,6 +213,12 @@ def _retire(new: NewRepository, made: list[dict[str, Any]]) -> None:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True)
-    kinds = {"": make, "rotated": make_rotated, "suite-1": make_of_suite_1, "archive": make_archive}
+    kinds = {
+        "": make,
+        "rotated": make_rotated,
+        "suite-1": make_of_suite_1,
+        "archive": make_archive,
+        "immutable": make_immutable,
+    }
     record = kinds[sys.argv[2] if len(sys.argv) > 2 else ""](target)
     target.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")

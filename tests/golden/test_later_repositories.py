@@ -9,16 +9,22 @@ import pytest
 from holdfast.domain.errors import WrongKeyError
 from holdfast.repository.format.pack import read_header
 from holdfast.repository.health.checking.check import check_repository
-from holdfast.repository.opening.repository import DEFAULT_TENANT
+from holdfast.repository.health.repair.quarries import none
+from holdfast.repository.health.repair.repair import repair
+from holdfast.repository.keys.slots import Secret
+from holdfast.repository.opening.repository import DEFAULT_TENANT, open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.sessions.points import find_point, list_points
 from holdfast.repository.sessions.session import read_point
-from tests.golden.make_repository import make_archive, make_of_suite_1, make_rotated
+from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.strict_store import StrictStore
+from tests.golden.make_repository import make_archive, make_immutable, make_of_suite_1, make_rotated, read_bucket
 from tests.golden.test_repository import GOLDEN, DigestTarget, opened
 from tests.golden.test_standalone_reader import Reader, refused
 
 ROTATED, SUITE_1, ARCHIVE = (GOLDEN.with_name(name) for name in ("two-epochs", "suite-1", "archive"))
+IMMUTABLE = GOLDEN.with_name("immutable")
 RECORDS = {folder: json.loads(folder.with_suffix(".json").read_text()) for folder in (ROTATED, SUITE_1, ARCHIVE)}
 
 
@@ -70,3 +76,31 @@ def test_what_the_product_writes_today_is_read(tmp_path, folder, make):
     assert [point["sha256"] for point in record["points"]] == [point["sha256"] for point in RECORDS[folder]["points"]]
     answer = Reader(tmp_path)(tmp_path / "today", record["points"][1]["id"])
     assert (answer.status, answer.digest) == (0, record["points"][1]["sha256"]), answer.words
+
+
+@pytest.mark.parametrize("secret", ["password", "recovery_code"])
+def test_an_immutable_bucket_is_read_behind_what_was_put_over_it(secret):
+    """As it was kept version by version, under two key epochs; a repair brings all back on top."""
+    record = json.loads(IMMUTABLE.with_suffix(".json").read_text())
+    store = StrictStore(read_bucket(IMMUTABLE, record))
+    repository = open_repository(store, Secret(record[secret].encode()), deterministic_surroundings(1000))
+    assert (repository.master.kid, repository.config.immutable) == (2, True)
+    for point in record["points"]:
+        target = DigestTarget()
+        restore_volume(repository, find_point(repository, point["id"], DEFAULT_TENANT), target, Silence())
+        assert (target.size_bytes, target.digest.hexdigest()) == (point["size"], point["sha256"])
+    assert check_repository(repository, 100, Silence()).damage
+    assert repair(repository, none, Silence()).reinstated
+    assert check_repository(repository, 100, Silence()).damage == ()
+
+
+def test_such_a_bucket_is_made_again(tmp_path):
+    record = make_immutable(tmp_path)
+    assert {one["key"].partition("/")[0] for one in record["versions"]} >= {
+        "config",
+        "epochs",
+        "keys",
+        "packs",
+        "points",
+    }
+    assert {one["file"] is None for one in record["versions"]} == {True, False}

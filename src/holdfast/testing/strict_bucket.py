@@ -74,7 +74,7 @@ class StrictBucket:
             if if_none_match and self.current(key) is not None:
                 raise ObjectExistsError(key)
             made = Version(key, self._new_id(), body, now, retain_until)
-            self._add(made)
+            self.add(made)
             return made.id
 
     def current(self, key: str) -> Version | None:
@@ -95,7 +95,7 @@ class StrictBucket:
         """DeleteObject without a version: a marker on top where versions are kept, whatever is locked below."""
         with self._turn:
             if self.keeps_versions:
-                self._add(Version(key, self._new_id(), None, self._clock()))
+                self.add(Version(key, self._new_id(), None, self._clock()))
             else:
                 self._keys.pop(key, None)
 
@@ -129,6 +129,14 @@ class StrictBucket:
             versions = self._keys[key]
             versions[versions.index(known)] = replace(known, locked_until=until)
 
+    def add(self, made: Version) -> None:
+        """A version as it is, on top: one that was kept elsewhere comes back."""
+        with self._turn:
+            if self.keeps_versions:
+                self._keys.setdefault(made.key, []).append(made)
+            else:
+                self._keys[made.key] = [made]
+
     def now(self) -> datetime:
         """Its time."""
         return self._clock()
@@ -157,12 +165,6 @@ class StrictBucket:
             raise UsageError("InvalidRequest", why="the bucket has no Object Lock", cure="make another bucket")
         if until <= now:
             raise UsageError("InvalidArgument", why="the retain-until date must be in the future", cure="wait less")
-
-    def _add(self, made: Version) -> None:
-        if self.keeps_versions:
-            self._keys.setdefault(made.key, []).append(made)
-        else:
-            self._keys[made.key] = [made]
 
     def _new_id(self) -> str:
         return f"v{next(self._numbers):08}" if self.keeps_versions else "null"

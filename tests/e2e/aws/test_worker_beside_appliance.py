@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 
 from holdfast.lab.process import start_lab
@@ -13,7 +15,10 @@ from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup, write_task
 from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.results import BackupResult
+from holdfast.repository.progress import Silence
+from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.sessions.points import list_points
+from holdfast.testing.memory_volumes import MemoryTarget
 from holdfast.wiring import local
 from holdfast.wiring.own_program import own_command
 from tests.e2e.lab.account import Account, block
@@ -49,9 +54,25 @@ def snapshot_id(lab):
     return Account(lab.endpoint).snapshot_of(BLOCKS)
 
 
-def ordered(opened, snapshot_id):
+@pytest.fixture
+def locked(lab, monkeypatch):
+    """An immutable repository in a bucket of the lab, and a plain client."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", lab.endpoint)
+    s3 = boto3.client("s3", endpoint_url=lab.endpoint, region_name=REGION)
+    s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
+    location, told = "s3://locked/p", list[str]()
+    with local.initialised(location, told.append, PASSWORD, None, 64 * 1024**2, immutable=True):
+        pass
+    with local.opened(location, PASSWORD, told.append) as opened:
+        yield opened, s3
+    assert told == []
+
+
+def ordered(opened, snapshot_id, keep_until=None):
     source = {"kind": "ebs", "snapshot": snapshot_id, "region": REGION}
-    backup = prepare_backup(opened.repository, "default", "machine", [VolumeSource("/dev/xvda", source)])
+    backup = prepare_backup(
+        opened.repository, "default", "machine", [VolumeSource("/dev/xvda", source)], keep_until=keep_until
+    )
     write_task(backup, 1)
     master = opened.repository.master
     pointer = TaskPointer(
@@ -88,6 +109,33 @@ def test_task_in_events_out_result_in_the_repository(opened, snapshot_id):
     accept_backup(opened.repository, backup.session, result)
     (point,) = list_points(opened.repository, "default", "machine")
     assert point.session == backup.session
+
+
+def test_what_a_worker_writes_is_locked_as_its_task_says(locked, snapshot_id):
+    """Each pack by its own PUT; what is put over them all afterwards keeps no restore from what was promised."""
+    opened, s3 = locked
+    promise = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+    backup, line = ordered(opened, snapshot_id, promise)
+    with started() as worker:
+        worker.stdin.write(line)
+        worker.stdin.flush()
+        assert decode_event(worker.stdout.read().splitlines()[-1]).type == "done"
+    packs = [one["Key"] for one in s3.list_objects_v2(Bucket="locked", Prefix="p/packs/")["Contents"]]
+    assert packs
+    for key in packs:
+        lock = s3.head_object(Bucket="locked", Key=key)
+        assert lock["ObjectLockMode"] == "COMPLIANCE"
+        assert lock["ObjectLockRetainUntilDate"] >= promise + timedelta(days=10)
+    result = read_result(opened.repository, backup.session, 1)
+    assert isinstance(result, BackupResult)
+    accept_backup(opened.repository, backup.session, result)
+    for key in packs:
+        s3.put_object(Bucket="locked", Key=key, Body=b"junk")
+    (point,) = list_points(opened.repository, "default", "machine")
+    target = MemoryTarget()
+    restore_volume(opened.repository, point, target, Silence())
+    assert target.volume is not None
+    assert {number: target.volume.blocks[number] for number in BLOCKS} == BLOCKS
 
 
 def test_memory_is_bounded(opened, snapshot_id):
