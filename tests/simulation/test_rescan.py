@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.domain.errors import UsageError
+from holdfast.domain.errors import UnavailableError, UsageError
+from holdfast.domain.policy import ArchiveTarget, BackupTarget, MonthlyTier, Retention, Schedule
 from holdfast.domain.restore import VolumeRestore
 from holdfast.domain.session import State
 from holdfast.testing.simulated_site import REGION
@@ -93,3 +94,27 @@ def test_what_lies_in_an_archive_is_taken_on_as_archives(site):
     assert archived.snapshots == {}, "no backup builds upon an archive"
     with pytest.raises(UsageError, match="retrieved"):
         site.run(lambda appliance: appliance.service.verify_point(copy))
+
+
+def test_what_is_not_recorded_yet_is_no_stranger(site):
+    site.add_archive()
+    monthly = MonthlyTier(months=12, on_day=2, at="12:00")
+    target = BackupTarget("vault", Retention(keep=2), Schedule("0 12 * * *"))
+    site.policy(snapshot=None, backup=target, archive=ArchiveTarget("cold", monthly=monthly))
+    site.cloud.add_instance("web-1")
+    site.run_policy("web", "backup")
+    add, end_reading = site.records.points.add, site.repository.end_reading
+
+    def away(*_given):
+        raise UnavailableError("it does not answer", why="no route", cure="later")
+
+    site.records.points.add = away
+    site.run_policy("web", "archive")
+    site.records.points.add, site.repository.end_reading = add, away
+
+    found = site.run(lambda appliance: appliance.service.rescan_repository("cold"))
+    assert (found.added, len(found.warnings)) == (0, 1)
+    assert points(site, "archive") == []
+    site.repository.end_reading = end_reading
+    assert site.run(lambda appliance: appliance.workflows.settlement.settle()) == []
+    assert [(one.policy, one.flags) for one in points(site, "archive")] == [("web", ("M",))]

@@ -26,7 +26,8 @@ class RepositoryRescan(Desk):
         """
         definition = self._records.repositories.get(name)
         known = added = 0
-        # Its own that it does not know yet are no strangers.
+        # Its own that it does not know yet are no strangers, and those that are made now, or not settled, are recorded
+        # as what they are later.
         warnings = self._workflows.settlement.settle()
         with self._surface.repositories.open(name) as repository:
             for account in self._records.accounts.all():
@@ -57,7 +58,8 @@ class RepositoryRescan(Desk):
         try:
             self._records.points.get(identifier)
         except NotFoundError:
-            pass
+            if identifier in {one.work for one in self._records.open_backups.all()}:
+                return False
         else:
             return False
         kind = PointKind.IMAGE_BACKUP if repository.archive_class is None else PointKind.ARCHIVE
