@@ -7,6 +7,9 @@ EXTRAS    := lab,testing,server,appliance,postgresql,dev
 WORKERS   ?= 3
 SEED      ?= 1
 MINUTES   ?= 60
+# What is told to bench/run.py and to bench/collecting.py: --rounds 1 --size 64 --no-docs is a try.
+BENCH      ?=
+COLLECTING ?= --docs
 
 # mkfs and its kin live in sbin, which is not on everyone's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -33,12 +36,11 @@ check: lint types imports house  ## the quick part of `test`: style, types, impo
 
 bench: $(INSTALLED)  ## measure against restic and borg on one image, side by side
 	@.ci/system-tools mkfs.ext4:e2fsprogs restic:restic borg:borgbackup
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/run.py $(BENCH)
+	$(BIN)/python bench/collecting.py $(COLLECTING)
 
-bench-scale: $(INSTALLED)  ## measure what has grown: 10,000 points, 10 million chunks; and a collection beside restic and borg
-	@.ci/system-tools mkfs.ext4:e2fsprogs restic:restic borg:borgbackup
+bench-scale: $(INSTALLED)  ## measure what has grown: 10,000 points, 10 million chunks
 	$(BIN)/python bench/scale.py
-	$(BIN)/python bench/collecting.py
 
 test-long: $(INSTALLED)  ## campaigns of any length from one number: SEED=1 MINUTES=60; writes docs/long-run.md
 	@.ci/system-tools mkfs.ext4:e2fsprogs debugfs:e2fsprogs

@@ -17,7 +17,7 @@ from typing import Protocol
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import page  # noqa: E402 - found through the line above
+from bench import page, plot  # noqa: E402 - found through the line above
 from bench.contestants import VOLUME, Borg, Contestant, Holdfast, Place, Restic  # noqa: E402
 from bench.measured_process import measure  # noqa: E402
 from bench.rounds import folder_bytes  # noqa: E402
@@ -158,7 +158,10 @@ def main() -> None:
     sections = {"collecting: setting": _setting(options.rounds, options.size), "collecting: figures": table(found)}
     print(*sections.values(), sep="\n\n")
     if options.docs:
-        page.write_sections(ROOT / "docs" / "performance.md", sections)
+        docs = ROOT / "docs"
+        bars = {name: [one.cpu_seconds for one in rounds] for name, rounds in found.items()}
+        plot.draw_panels({"collection": bars}, "", docs / "collecting.svg")
+        page.write_sections(docs / "performance.md", sections)
 
 
 def _round(folder: Path, image: Path, number: int) -> dict[str, Freed]:

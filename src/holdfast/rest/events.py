@@ -17,12 +17,11 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 
 from holdfast.domain.errors import HoldfastError, ThrottledError
+from holdfast.rest.event_names import PROBLEM, STILL_HERE
 from holdfast.rest.problems import problem_of
 
 MEDIA_TYPE = "text/event-stream"
 STREAM_LIMIT = 64
-PROBLEM = "problem"
-STILL_HERE = "still-here"
 _STILL_HERE_SECONDS = 10.0
 _STILL_HERE_TEXT = ": still here\n\n"
 _END = ("", None)

@@ -23,6 +23,23 @@ print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
     assert done.stderr.strip() == "[]"
 
 
+def test_the_command_that_collects_in_a_folder_loads_neither_a_client_nor_a_web_framework(tmp_path):
+    script = f"""
+import sys
+from holdfast.cli import main
+assert main.run(["repository", "collect-garbage", {str(tmp_path)!r}]) != 0  # there is no repository
+print([name for name in ("fastapi", "httpx", "holdfast.rest") if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_a_client_of_the_server_loads_no_web_framework():
+    script = "import sys; import holdfast.wiring.server_client; print('fastapi' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout == "False\n"
+
+
 def test_help_costs_little():
     """The least of some runs: what the machine does beside it is no part of the program."""
     costs = []

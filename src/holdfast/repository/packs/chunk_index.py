@@ -3,6 +3,7 @@
 An entry costs the row as stored (54 B) and an 8-byte prefix; a hit by prefix is confirmed against the whole id.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from holdfast.repository.format.index_run import ROW, IndexRun, Rows
 from holdfast.repository.format.places import PACK_ID_BYTES, PackRow, PackTable, Place
 
 _RECENT_LIMIT = 1 << 16
+# Loaded runs of so many rows are not joined any more: that would need as much memory again.
+_JOINED_ROWS = 1 << 18
 # Of a stored run: whoever reads or merges it has it in memory two or three times. The format allows four times as many.
 _PART_ROWS = 1 << 18
 # A row as bytes alone: numpy copies these ten times as fast as rows of columns.
@@ -40,7 +43,7 @@ class SortedRun:
     def places(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
         """Every place of a chunk that this run knows."""
         prefix = np.uint64(int.from_bytes(chunk[:8], "big"))
-        at = int(np.searchsorted(self.prefixes, prefix))
+        at = int(self.prefixes.searchsorted(prefix))
         while at < len(self.prefixes) and self.prefixes[at] == prefix:
             row = self.rows[at]
             if row["id"].tobytes() == chunk and row["type"] == chunk_type:
@@ -69,7 +72,7 @@ class ChunkIndex:
         doomed = [number for number, pack in enumerate(run.packs.ids()) if pack in self._condemned]
         rows = rows_where(run.rows, ~np.isin(run.rows["pack"], doomed)) if doomed else run.rows
         if len(rows):
-            self._loaded.append(SortedRun.of(rows, run.packs))
+            self._loaded = _joined([*self._loaded, SortedRun.of(rows, run.packs)], _JOINED_ROWS)
 
     def find(self, chunk: bytes, chunk_type: int) -> Place | None:
         """Where the chunk lies, None for one that is not known (it costs storage, never correctness)."""
@@ -97,10 +100,7 @@ class ChunkIndex:
             self._freeze_recent()
 
     def _freeze_recent(self) -> None:
-        frozen = [*self._frozen, _freeze(self._recent)]
-        while len(frozen) > 1 and len(frozen[-2].rows) <= len(frozen[-1].rows):
-            frozen[-2:] = [_merge(frozen[-2], frozen[-1])]
-        self._frozen, self._recent = frozen, {}
+        self._frozen, self._recent = _joined([*self._frozen, _freeze(self._recent)]), {}
 
     def own_rows(self) -> Iterator[tuple[Rows, PackTable]]:
         """What this session stored, as parts of an index run: each sorted, at most _PART_ROWS rows."""
@@ -158,6 +158,13 @@ def _freeze(recent: dict[tuple[bytes, int], Place]) -> SortedRun:
     table: dict[PackRow, int] = {}
     rows = rows_of(((chunk, kind, place) for (chunk, kind), place in recent.items()), table)
     return SortedRun.of(rows, PackTable.of(table))
+
+
+def _joined(runs: list[SortedRun], most_rows: float = math.inf) -> list[SortedRun]:
+    """Few runs, for a chunk is looked for in each: the last one goes into the one before while that is no larger."""
+    while len(runs) > 1 and len(runs[-2].rows) <= len(runs[-1].rows) < most_rows:
+        runs[-2:] = [_merge(runs[-2], runs[-1])]
+    return runs
 
 
 def _merge(first: SortedRun, second: SortedRun) -> SortedRun:

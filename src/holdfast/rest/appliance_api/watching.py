@@ -6,7 +6,7 @@ from typing import Any
 
 from holdfast.protocol.encoding import to_document
 from holdfast.rest.appliance_api.use_cases import Results
-from holdfast.rest.events import STILL_HERE
+from holdfast.rest.event_names import STILL_HERE
 
 _LINES = 1000
 

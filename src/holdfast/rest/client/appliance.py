@@ -11,7 +11,7 @@ from holdfast.protocol.appliance_answers import ApplianceFacts
 from holdfast.protocol.encoding import from_json, to_json
 from holdfast.rest.client.failures import broke_off, not_taken, offered_at
 from holdfast.rest.client.requests import Requests
-from holdfast.rest.events import STILL_HERE
+from holdfast.rest.event_names import STILL_HERE
 from holdfast.rest.tls import client_context, fingerprint_of, same_fingerprint
 
 

@@ -11,7 +11,7 @@ import httpx
 
 from holdfast.domain.errors import HoldfastError, UnavailableError, UsageError
 from holdfast.rest.client.failures import failure
-from holdfast.rest.events import PROBLEM
+from holdfast.rest.event_names import PROBLEM
 from holdfast.rest.problems import error_of
 
 BASE = "/api/v1"
