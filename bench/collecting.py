@@ -161,6 +161,7 @@ def main() -> None:
         docs = ROOT / "docs"
         bars = {name: [one.cpu_seconds for one in rounds] for name, rounds in found.items()}
         plot.draw_panels({"collection": bars}, "", docs / "collecting.svg")
+        sections["collecting: figures"] += "\n\n![CPU seconds of a collection](collecting.svg)"
         page.write_sections(docs / "performance.md", sections)
 
 
