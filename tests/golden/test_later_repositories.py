@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.errors import WrongKeyError
+from holdfast.repository.format.envelope import read_header as envelope_of
 from holdfast.repository.format.pack import read_header
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.health.repair.quarries import none
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.keys.slots import Secret
+from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import DEFAULT_TENANT, open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
@@ -19,13 +21,17 @@ from holdfast.repository.sessions.points import find_point, list_points
 from holdfast.repository.sessions.session import read_point
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.strict_store import StrictStore
+from tests.faults.world import back_up, volume_of
 from tests.golden.make_repository import make_archive, make_immutable, make_of_suite_1, make_rotated, read_bucket
 from tests.golden.test_repository import GOLDEN, DigestTarget, opened
 from tests.golden.test_standalone_reader import Reader, refused
 
-ROTATED, SUITE_1, ARCHIVE = (GOLDEN.with_name(name) for name in ("two-epochs", "suite-1", "archive"))
+KINDS = ("two-epochs", "handed-over", "suite-1", "archive")
+ROTATED, HANDED_OVER, SUITE_1, ARCHIVE = (GOLDEN.with_name(name) for name in KINDS)
 IMMUTABLE = GOLDEN.with_name("immutable")
-RECORDS = {folder: json.loads(folder.with_suffix(".json").read_text()) for folder in (ROTATED, SUITE_1, ARCHIVE)}
+RECORDS = {
+    folder: json.loads(folder.with_suffix(".json").read_text()) for folder in (ROTATED, HANDED_OVER, SUITE_1, ARCHIVE)
+}
 
 
 @pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
@@ -57,6 +63,25 @@ def test_a_slot_that_was_left_behind_opens_nothing(tmp_path):
 def test_the_golden_repository_has_packs_of_both_epochs():
     packs = [path.read_bytes() for path in (ROTATED / "packs").glob("*/*")]
     assert {(read_header(data, "").kid, read_header(data, "").suite) for data in packs} == {(1, 2), (2, 2)}
+
+
+@pytest.mark.parametrize("folder", [ROTATED, HANDED_OVER], ids=lambda folder: folder.name)
+def test_what_an_earlier_version_rotated_is_handed_over_by_its_next_backup(tmp_path, folder):
+    """And once: today's versions do it when they rotate."""
+    copied = Path(shutil.copytree(folder, tmp_path / "it"))
+    password = RECORDS[folder]["password"]
+    first = newest_plan(opened(copied, password).sealed)
+    assert (first.epoch, first.kid) == ((0, 1) if folder == ROTATED else (1, 2))
+    back_up(opened(copied, password), "more", volume_of(3), "s")
+    repository = opened(copied, password)
+    plan = newest_plan(repository.sealed)
+    assert (plan.epoch, plan.kid, plan.since) == (1, 2, 0)
+    runs = [path for path in (copied / "index").glob("*/*") if envelope_of(path.read_bytes(), "").kid == 1]
+    assert plan.vouched is not None
+    assert sorted(plan.vouched) == sorted(f"{path.relative_to(copied)}" for path in runs) != []
+    assert len(list((copied / "ledger" / "checkpoints").glob("*"))) == 1
+    assert len(list_points(repository)) == len(RECORDS[folder]["points"]) + 1
+    assert check_repository(repository, 100, Silence()).damage == ()
 
 
 def test_the_golden_archive_is_one_and_its_workloads_share_no_chunk(tmp_path):
