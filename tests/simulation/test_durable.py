@@ -67,9 +67,10 @@ class Appliance:
             Reaper(self.surface),
             Rhythm(schedule_seconds=0.2, pump_wait_seconds=0.1, pump_pause_seconds=0.05, recovery_seconds=1.0),
         )
-        self.engine.open()
         self.surface.engine.put(self.engine)
-        self.housekeeping.start(Limits())
+        self.housekeeping.prepare(Limits())
+        self.engine.open()
+        self.housekeeping.start()
 
     def stop(self) -> None:
         self.housekeeping.stop()

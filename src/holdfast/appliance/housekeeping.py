@@ -70,12 +70,16 @@ class Housekeeping:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def start(self, limits: Limits) -> None:
-        """Set the limits, start what was left, and go on by oneself until `stop`."""
-        engine, rhythm = self._surface.engine(), self._rhythm
+    def prepare(self, limits: Limits) -> None:
+        """Set the limits: before the engine goes on with what was cut short, for that starts further work at once."""
+        engine = self._surface.engine()
         set_limits(engine, limits)
         for repository in self._surface.records.repositories.all():
             set_repository_limit(engine, repository)
+
+    def start(self) -> None:
+        """Start what was left, and go on by oneself until `stop`."""
+        rhythm = self._rhythm
         self._begin("scheduler", self._scheduler.tick, rhythm.schedule_seconds)
         self._begin("health checks", self._health_checks.tick, rhythm.schedule_seconds)
         self._begin("archives", self._archives.tick, rhythm.schedule_seconds)

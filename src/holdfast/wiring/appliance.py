@@ -164,11 +164,12 @@ def _working(
 ) -> Iterator[None]:
     """The engine goes on with what was cut short, and what the appliance does by itself is done."""
     engine = DbosEngine(home.engine, workflows.named)
+    surface.engine.put(engine)
+    housekeeping = Housekeeping(surface, workflows, service, Reaper(surface), rhythm)
+    housekeeping.prepare(Limits())
     engine.open()
     try:
-        surface.engine.put(engine)
-        housekeeping = Housekeeping(surface, workflows, service, Reaper(surface), rhythm)
-        housekeeping.start(Limits())
+        housekeeping.start()
         try:
             yield
         finally:

@@ -46,7 +46,8 @@ def test_a_backup_whose_end_was_not_seen_is_settled(monkeypatch):
     def act(appliance):
         reaping = cast(Any, Reaping(UnavailableError("away", why="x", cure="y")))
         keeping = Housekeeping(appliance.surface, appliance.workflows, appliance.service, reaping)
-        keeping.start(Limits())
+        keeping.prepare(Limits())
+        keeping.start()
         try:
             assert recorded.wait(10), "nobody settles anything"
         finally:
@@ -64,7 +65,8 @@ def test_a_round_that_fails_is_not_the_last(failure):
     def act(appliance):
         rhythm = Rhythm(reaper_seconds=0.01, after_trouble_seconds=0.01)
         keeping = Housekeeping(appliance.surface, appliance.workflows, appliance.service, cast(Any, reaping), rhythm)
-        keeping.start(Limits())
+        keeping.prepare(Limits())
+        keeping.start()
         try:
             assert reaping.went_on.wait(10), "nobody reaps any more"
         finally:
