@@ -1,18 +1,26 @@
 """`holdfast demo`: proves what it says, and leaves nothing behind."""
 
 import json
+import subprocess
 
 import pytest
 
 from tests.e2e.cli.processes import processes_naming
+from tests.e2e.program import PROGRAM
 
 
 @pytest.mark.timeout(600)
 def test_it_ends_proved(holdfast, demo_folder):
-    process = holdfast.start("demo", "--size", "64MiB", "--output", "json")
-    out, err = process.communicate(timeout=540)
-    assert process.returncode == 0, err.decode()
-    document = json.loads(out)
+    done = subprocess.run(
+        [*PROGRAM, "demo", "--size", "64MiB", "--output", "json"],
+        check=False,
+        capture_output=True,
+        timeout=540,
+        cwd=holdfast.folder,
+        env=holdfast.environment,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    document = json.loads(done.stdout)
     assert document["proved"] is True
     assert [(proof["workload"], proof["equal"]) for proof in document["proofs"]] == [
         ("ec2-instance", True),
