@@ -100,6 +100,17 @@ def test_the_newest_backups_are_copied_and_listed(archiving, mode):
     assert_nothing_left(site)
 
 
+def test_this_machine_bears_as_few_local_copies_as_local_backups(archiving):
+    site = archiving
+    for number in range(3):
+        site.cloud.add_instance(f"more-{number}")
+    archived(site, worker=WorkerChoice(mode=WorkerMode.LOCAL))
+    site.run_policy("web", "backup")
+    assert archive(site).state == State.SUCCEEDED
+    assert len(copies(site)) == 5
+    assert site.last.engine.peak == {("local archives", ""): 2}
+
+
 def test_the_next_archive_builds_upon_the_one_before(archiving):
     site = archiving
     archive(site)

@@ -30,7 +30,7 @@ class ArchiveRun:
         """The session, to its end."""
         try:
             tasks = await step(self.select, session_id)
-            await step(self.start_tasks, tasks)
+            await step(self.start_tasks, session_id, tasks)
             await step(self._rounds.until_ended, tasks)
             await step(self.retain, session_id)
         except HoldfastError as error:
@@ -66,11 +66,12 @@ class ArchiveRun:
         self._book.say(session_id, f"{counted(len(tasks), 'instance')} to archive")
         return [task.id for task in tasks]
 
-    def start_tasks(self, tasks: list[str]) -> None:
+    def start_tasks(self, session_id: str, tasks: list[str]) -> None:
         """Each waits in the lane of archives."""
+        lane = archive_lane(order_of(self._surface.records.sessions.details(session_id)).policy.worker.mode)
         for task_id in tasks:
             if not self._surface.records.sessions.task(task_id).state.final:
-                self._surface.engine().start(ARCHIVE_TASK, task_id, (task_id,), archive_lane())
+                self._surface.engine().start(ARCHIVE_TASK, task_id, (task_id,), lane)
 
     def retain(self, session_id: str) -> None:
         """Keep as many points as the policy says now: it may have been changed since the run began, or be gone."""

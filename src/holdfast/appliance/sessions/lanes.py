@@ -11,7 +11,7 @@ from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.policy import WorkerMode
 
 _WORKERS, _SNAPSHOTS, _RESTORES, _LOCAL, _COLLECTIONS = "workers", "snapshots", "restores", "local", "collections"
-_VERIFICATIONS, _RETRIEVALS, _ARCHIVES = "verifications", "retrievals", "archives"
+_VERIFICATIONS, _RETRIEVALS, _ARCHIVES, _LOCAL_ARCHIVES = "verifications", "retrievals", "archives", "local archives"
 # One after the other: a second one at once would only meet the plans of the first.
 _COLLECTIONS_IN_REPOSITORY = 1
 
@@ -43,6 +43,7 @@ def set_limits(engine: Engine, limits: Limits) -> None:
     engine.limit(_VERIFICATIONS, limits.verifications)
     engine.limit(_RETRIEVALS, limits.retrievals)
     engine.limit(_ARCHIVES, limits.archives)
+    engine.limit(_LOCAL_ARCHIVES, limits.local_workers)
 
 
 def set_repository_limit(engine: Engine, repository: RepositoryDefinition) -> None:
@@ -85,9 +86,11 @@ def retrieval_lane() -> Lane:
     return Lane(_RETRIEVALS)
 
 
-def archive_lane() -> Lane:
-    """For copies into archives, each with a worker; neither a backup nor a restore waits for them."""
-    return Lane(_ARCHIVES)
+def archive_lane(mode: WorkerMode) -> Lane:
+    """For copies into archives, each with a worker; neither a backup nor a restore waits for them. This machine bears
+    as few local ones as it does for backups.
+    """
+    return Lane(_LOCAL_ARCHIVES if mode == WorkerMode.LOCAL else _ARCHIVES)
 
 
 def _queue_of(repository: str) -> str:
