@@ -16,6 +16,7 @@ TOLD = datetime(2026, 11, 26, 9, 25, 32, tzinfo=UTC)
         ("Thu, 26 Nov 2026 09:25:32 GMT", 10, TOLD),
         ("Thu, 26 Nov 2026 09:25:32 GMT", 1 << 20, None),  # begun long ago, perhaps
         ("yesterday", 10, None),
+        ("Thu, 26 Nov 99999999999999 09:25:32 GMT", 10, None),
         (None, 10, None),
     ],
 )

@@ -15,6 +15,6 @@ def date_of(response: HttpResponse) -> datetime | None:
         return None
     try:
         told = parsedate_to_datetime(response.headers.get("date", ""))
-    except ValueError:
+    except (ValueError, OverflowError):  # of a number that no date has
         return None
     return told.replace(tzinfo=UTC) if told.tzinfo is None else told
