@@ -10,6 +10,7 @@ from holdfast.appliance.ports.records import OpenBackup, OpenCopy
 from holdfast.database.appliance_records import appliance_records
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
+from holdfast.domain.policy import BackupTarget, Retention, Schedule
 from holdfast.domain.restore_point import SnapshotPlace
 from holdfast.domain.session import State, TaskResult
 from holdfast.protocol.encoding import to_document
@@ -25,6 +26,10 @@ from holdfast.testing.sample_records import (
     workload,
 )
 from tests.contracts.calls import pages, run_all
+
+
+def timed(name, cron):
+    return replace(policy(name), backup=BackupTarget("vault", Retention(7), Schedule(cron)))
 
 
 @pytest.fixture
@@ -68,6 +73,19 @@ def test_policies_come_by_priority_then_age_and_stay_as_they_were(records):
     assert records.policies.all()[0].policy.name == "b"
     with pytest.raises(NotFoundError):
         records.policies.enable("none", True, moment(0))
+
+
+def test_what_a_policy_owes_outlives_a_change_of_anything_but_its_moments(records):
+    put, get = records.policies.put, records.policies.get
+    put(timed("a", "0 12 * * *"), moment(1))
+    put(replace(timed("a", "0 12 * * *"), description="x", priority=7), moment(2))
+    records.policies.enable("a", True, moment(3))
+    assert (get("a").in_force_since, get("a").changed_at) == (moment(1), moment(3))
+    put(timed("a", "0 13 * * *"), moment(4))
+    assert get("a").in_force_since == moment(4)
+    records.policies.enable("a", False, moment(5))
+    records.policies.enable("a", True, moment(6))
+    assert get("a").in_force_since == moment(6)
 
 
 def test_a_moment_falls_due_once(records):

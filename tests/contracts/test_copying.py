@@ -139,3 +139,22 @@ def test_copies_in_both_directions_do_not_wait_for_each_other(vault):
     for thread in threads:
         thread.join(60)
     assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize(("slow", "other"), [(NAME, COPIES), (COPIES, NAME)])
+def test_a_copy_that_is_accepted_keeps_nobody_waiting_in_one_repository_for_the_other(tmp_path, slow, other):
+    vault = RealVault(tmp_path / "vault")
+    _reader, session = ordered(vault, vault.back_up(1))
+    vault.copy(session)
+    with vault.repositories.open(slow) as held, vault.repositories.open(other) as free:
+        accepting = threading.Thread(target=accepted, args=(vault, session))
+        asking = threading.Thread(target=free.points, args=(TENANT,))
+        with held.turn():
+            accepting.start()
+            accepting.join(0.5)
+            asking.start()
+            asking.join(10)
+            assert (accepting.is_alive(), asking.is_alive()) == (True, False)
+        accepting.join()
+        asking.join()
+    vault.close()

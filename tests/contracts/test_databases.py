@@ -22,7 +22,7 @@ from holdfast.domain.errors import (
     UsageError,
 )
 from holdfast.domain.restore_point import Flag, PointKind
-from holdfast.testing.sample_records import hex_id, point, session, task
+from holdfast.testing.sample_records import hex_id, moment, point, policy, session, task
 
 OF_ONE_SIDE = {
     "appliance": {"accounts", "policies", "due_moments", "points", "open_backups"},
@@ -69,6 +69,7 @@ def test_points_of_an_earlier_version_say_where_they_lie(open_database):
             "DROP INDEX points_by_keeper",
             "DROP INDEX points_by_expiry",
             "ALTER TABLE points DROP COLUMN keep_until",
+            "ALTER TABLE policies DROP COLUMN in_force_since",
             "ALTER TABLE points DROP COLUMN kept_in",
             "ALTER TABLE points DROP COLUMN repository",
             "INSERT INTO settings (name) VALUES ('configuration/of-a-task-that-ended')",
@@ -96,6 +97,7 @@ def test_points_of_an_earlier_version_get_the_flag_of_their_policy(open_database
         for statement in (
             "DROP INDEX points_by_expiry",
             "ALTER TABLE points DROP COLUMN keep_until",
+            "ALTER TABLE policies DROP COLUMN in_force_since",
             "UPDATE alembic_version SET version_num = 'appliance_0003'",
         ):
             connection.execute(text(statement))
@@ -104,6 +106,20 @@ def test_points_of_an_earlier_version_get_the_flag_of_their_policy(open_database
     assert flags == {hex_id(1): ("D",), hex_id(2): ("D",), hex_id(3): (), hex_id(4): ()}
     assert again.points.get(hex_id(1)) == replace(point(1), flags=(Flag.DAILY,))
     assert {one.id for one in again.changes.after(newest, 9)} == {hex_id(1), hex_id(2)}, "the server is told"
+
+
+def test_policies_of_an_earlier_version_are_in_force_since_they_were_changed(open_database):
+    records = appliance_records(open_database("appliance"))
+    for number, name in enumerate("ab"):
+        records.policies.put(policy(name), moment(number))
+    with open_database("appliance").writing() as connection:
+        for statement in (
+            "ALTER TABLE policies DROP COLUMN in_force_since",
+            "UPDATE alembic_version SET version_num = 'appliance_0004'",
+        ):
+            connection.execute(text(statement))
+    again = appliance_records(open_database("appliance")).policies
+    assert {one.policy.name: one.in_force_since for one in again.all()} == {"a": moment(0), "b": moment(1)}
 
 
 def test_a_block_that_raises_writes_nothing(open_database):

@@ -14,7 +14,7 @@ import pytest
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import HoldfastError
 from holdfast.repository.delegation.backup_side import abandon, write_task
-from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, prepare_copy
+from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
 from holdfast.repository.delegation.orders import delete_scratch
 from holdfast.repository.delegation.restore_side import finish_reading
 from holdfast.repository.format import names
@@ -30,7 +30,7 @@ from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
 from tests.faults.judged import Judged
 from tests.faults.world import DISK, FIRST, PACK_SIZE_BYTES, SECOND, back_up, publish_plan
-from tests.unit.repository.delegation.delegated_copy import READER, told, worker
+from tests.unit.repository.delegation.delegated_copy import READER, accepted, told, worker
 
 SOURCE, ARCHIVE = "source", "archive"
 SIDES = (SOURCE, ARCHIVE)
@@ -88,7 +88,7 @@ def do(run: Run, seed: int) -> None:
 
 def accept(run: Run, seed: int) -> None:
     source, archive = run.open(SOURCE, seed), run.open(ARCHIVE, seed + 1)
-    accept_copy(source, archive, run.session, told(archive, run.session, run.attempt))
+    accepted(source, archive, run.session, told(archive, run.session, run.attempt))
     delete_scratch(archive, run.session)
     finish_reading(source, READER, Silence())
 

@@ -339,9 +339,20 @@ def test_where_every_worker_is_lost_the_next_archive_bears_what_is_owed(archivin
     assert session.state == State.FAILED
     assert copies(site) == []
     assert_nothing_left(site)
+    site.wait(60)
+    archived(site, yearly=YEARLY, worker=WorkerChoice(mode=WorkerMode.EC2, instance_type="c7g.large"))
     site.cloud.worker_world.fate = lambda owner: "works"
     assert archive(site).state == State.SUCCEEDED
     assert {one.flags for one in copies(site)} == {("M", "Y")}
+
+
+def test_a_change_of_anything_else_keeps_what_is_due(archiving):
+    site = archiving
+    site.wait(3.5 * 3600)
+    archived(site, description="it is past noon, and no clock has looked yet")
+    look(site)
+    look(site)
+    assert len(copies(site)) == 2
 
 
 def kinds(site):

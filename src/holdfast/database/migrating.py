@@ -19,6 +19,7 @@ _STEPS: dict[Kind, tuple[str, ...]] = {
         "holdfast.database.migrations.appliance.appliance_0002",
         "holdfast.database.migrations.appliance.appliance_0003",
         "holdfast.database.migrations.appliance.appliance_0004",
+        "holdfast.database.migrations.appliance.appliance_0005",
     ),
     "server": ("holdfast.database.migrations.server.server_0001",),
 }

@@ -9,6 +9,7 @@ from holdfast.database import tables
 from holdfast.database.connection import Database
 from holdfast.database.statements import add_row, count_change, missing, put_row
 from holdfast.domain.policy import Ec2Policy
+from holdfast.domain.tiers import timing_of
 from holdfast.protocol.appliance_answers import StoredPolicy
 from holdfast.protocol.encoding import from_json, to_json
 
@@ -31,8 +32,12 @@ class PoliciesTable:
             "created_at": now,
             "changed_at": now,
             "document": to_json(policy).decode(),
+            "in_force_since": now,
         }
         with self._database.writing() as connection:
+            before = connection.execute(select(_POLICIES).where(_POLICIES.c.name == policy.name)).first()
+            if before is not None and timing_of(stored_policy(before).policy) == timing_of(policy):
+                row["in_force_since"] = before.in_force_since
             put_row(connection, _POLICIES, row, keep=frozenset({"enabled", "created_at"}))
             count_change(connection, "policy", policy.name)
 
@@ -52,10 +57,12 @@ class PoliciesTable:
 
     def enable(self, name: str, enabled: bool, now: datetime) -> None:
         """Raises NotFoundError."""
-        change = update(_POLICIES).where(_POLICIES.c.name == name).values(enabled=enabled, changed_at=now)
+        one = _POLICIES.c.name == name
         with self._database.writing() as connection:
-            if connection.execute(change).rowcount == 0:
+            if connection.execute(update(_POLICIES).where(one).values(changed_at=now)).rowcount == 0:
                 raise missing("policy", name)
+            switched = update(_POLICIES).where(one, _POLICIES.c.enabled != enabled)
+            connection.execute(switched.values(enabled=enabled, in_force_since=now))
             count_change(connection, "policy", name)
 
     def remove(self, name: str) -> None:
@@ -85,4 +92,4 @@ class PoliciesTable:
 def stored_policy(row: Row[Any]) -> StoredPolicy:
     """A row of the table."""
     policy = from_json(Ec2Policy, row.document, "policy")
-    return StoredPolicy(policy, row.enabled, row.created_at, row.changed_at)
+    return StoredPolicy(policy, row.enabled, row.created_at, row.changed_at, row.in_force_since)

@@ -125,6 +125,7 @@ policies = Table(
     Column("created_at", Moment, nullable=False),
     Column("changed_at", Moment, nullable=False),
     Column("document", Text, nullable=False),
+    Column("in_force_since", Moment, nullable=False),
 )
 
 due_moments = Table(

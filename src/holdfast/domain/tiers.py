@@ -84,6 +84,19 @@ def archive_moments(policy: Ec2Policy) -> tuple[TierMoments, ...]:
     return _moments(archive_tiers(policy.archive), policy.backup.schedule)
 
 
+def timing_of(policy: Ec2Policy) -> tuple[object, ...]:
+    """All that says when something of a policy falls due: of two that are equal in it, one takes up what the other
+    owes.
+    """
+    snapshot, backup = policy.snapshot, policy.backup
+    return (
+        None if snapshot is None else snapshot.schedule,
+        None if backup is None else (backup.schedule, moments_of(backup)),
+        archive_moments(policy),
+        policy.health_check,
+    )
+
+
 def _moments(tiers: Tiers, schedule: Schedule | None) -> tuple[TierMoments, ...]:
     if schedule is None:
         return ()

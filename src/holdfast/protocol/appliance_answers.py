@@ -52,12 +52,15 @@ class AccountCheck:
 
 @dataclass(frozen=True, slots=True)
 class StoredPolicy:
-    """A policy and what stands beside its document."""
+    """A policy and what stands beside its document. `in_force_since`: since when it is enabled and falls due at the
+    moments at which it does; a change of anything else leaves that, and what is owed, as it is.
+    """
 
     policy: Ec2Policy
     enabled: bool
     created_at: datetime
     changed_at: datetime
+    in_force_since: datetime
 
 
 @dataclass(frozen=True, slots=True)

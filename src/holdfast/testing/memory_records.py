@@ -12,6 +12,7 @@ from holdfast.domain.errors import UsageError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.tiers import timing_of
 from holdfast.protocol.appliance_answers import StoredPolicy
 from holdfast.testing.memory_changes import MemoryChanges, missing
 from holdfast.testing.memory_sessions import MemorySessions
@@ -78,10 +79,11 @@ class _Policies:
 
     def put(self, policy: Ec2Policy, now: datetime) -> None:
         before = self._rows.get(policy.name)
-        stored = (
-            StoredPolicy(policy, True, now, now) if before is None else replace(before, policy=policy, changed_at=now)
-        )
-        self._keep(stored)
+        if before is None:
+            self._keep(StoredPolicy(policy, True, now, now, now))
+            return
+        since = before.in_force_since if timing_of(before.policy) == timing_of(policy) else now
+        self._keep(replace(before, policy=policy, changed_at=now, in_force_since=since))
 
     def get(self, name: str) -> StoredPolicy:
         if name not in self._rows:
@@ -92,7 +94,9 @@ class _Policies:
         return sorted(self._rows.values(), key=lambda stored: (stored.policy.priority, stored.created_at))
 
     def enable(self, name: str, enabled: bool, now: datetime) -> None:
-        self._keep(replace(self.get(name), enabled=enabled, changed_at=now))
+        before = self.get(name)
+        since = before.in_force_since if before.enabled == enabled else now
+        self._keep(replace(before, enabled=enabled, changed_at=now, in_force_since=since))
 
     def remove(self, name: str) -> None:
         self.get(name)

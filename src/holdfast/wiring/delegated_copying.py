@@ -40,7 +40,7 @@ class DelegatedCopying:
     def accept_copy(self, session: str, attempt: int) -> BackedUp | None:
         """Check the worker's result and commit; None while there is none."""
         identifier = bytes.fromhex(session)
-        with self._turns() as (source, target):
+        with self._target.turn() as target:
             try:
                 result = orders.read_result(target, identifier, attempt)
             except ObjectNotFoundError:
@@ -48,12 +48,19 @@ class DelegatedCopying:
                 return None if stored is None else _copied(stored, None)
             if not isinstance(result, BackupResult):
                 return None
-            return _copied(copy_side.accept_copy(source, target, identifier, result), result)
+            point = copy_side.point_to_copy(target, identifier, attempt)
+        original = None
+        if point is not None:
+            with self._source.turn() as source:
+                original = copy_side.original_of(source, point)
+        with self._target.turn() as target:
+            return _copied(copy_side.accept_copy(original, target, identifier, result), result)
 
     def end_copy(self, reader: str, session: str) -> None:
         """Unpin, and remove the scratch of both."""
-        with self._turns() as (source, target):
+        with self._source.turn() as source:
             restore_side.finish_reading(source, bytes.fromhex(reader), Silence())
+        with self._target.turn() as target:
             orders.delete_scratch(target, bytes.fromhex(session))
 
     @contextmanager

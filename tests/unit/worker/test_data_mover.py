@@ -16,7 +16,7 @@ from holdfast.domain.errors import (
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup, write_task
-from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, prepare_copy
+from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
 from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore, write_restore_task
 from holdfast.repository.progress import Silence
@@ -27,6 +27,7 @@ from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVo
 from holdfast.testing.small_repository import make_small_repository
 from holdfast.worker.data_mover import DataMover
 from holdfast.worker.narrow_store import NarrowStore
+from tests.unit.repository.delegation.delegated_copy import accepted
 from tests.unit.worker.fakes import Hand
 
 MIB = 1024 * 1024
@@ -132,7 +133,7 @@ def test_a_copy_reads_one_repository_and_writes_another(world):
     mover.move(pointer, Silence())
     assert [info.key for info in world.store.list("")] == before
     result = archive.result(prepared)
-    copied = accept_copy(world.repository, archive.repository, prepared.session, result)
+    copied = accepted(world.repository, archive.repository, prepared.session, result)
     assert [volume.source for volume in copied.volumes] == [volume.source for volume in original.volumes]
     prepared, pointer = archive.order_restore()
     archive.mover(prepared.scratch_key).move(pointer, Silence())

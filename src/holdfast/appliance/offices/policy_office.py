@@ -92,13 +92,13 @@ class PolicyOffice(Desk):
         beside: bool = False,
     ) -> Session:
         """Open and start a run; one that is there already goes on. `beside`: see TaskOrder."""
-        since = self._records.policies.get(policy.name).changed_at
+        since = self._records.policies.get(policy.name).in_force_since
         details = TaskOrder(policy, targets, beside=beside, in_force_since=since).details()
         return self._open(session_id, SessionKind.POLICY, policy.name, details, trigger=trigger)
 
     def start_archive(self, session_id: str, policy: Ec2Policy, trigger: str = PERSON) -> Session:
         """Open and start a run of its archive; one that is there already goes on."""
-        since = self._records.policies.get(policy.name).changed_at
+        since = self._records.policies.get(policy.name).in_force_since
         details = TaskOrder(policy, (ARCHIVE,), in_force_since=since).details()
         return self._open(session_id, SessionKind.ARCHIVE, policy.name, details, trigger=trigger)
 

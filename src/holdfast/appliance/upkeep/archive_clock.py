@@ -52,7 +52,7 @@ class ArchiveClock:
         for tier in archive_moments(stored.policy) if stored.enabled else ():
             key = f"{ARCHIVE}-{tier.flag.name.lower()}"
             before = self._surface.records.policies.fell_due(stored.policy.name, key) or stored.created_at
-            moment = latest_due(tier.schedules, max(before, stored.changed_at), now)
+            moment = latest_due(tier.schedules, max(before, stored.in_force_since), now)
             if moment is not None:
                 due[key] = moment
         return due

@@ -48,7 +48,7 @@ class HealthChecks:
             return None
         now = self._surface.surroundings.now()
         before = self._surface.records.policies.fell_due(name, HEALTH_CHECK) or stored.created_at
-        return latest_due((check.schedule,), max(before, stored.changed_at, now - OLDEST), now)
+        return latest_due((check.schedule,), max(before, stored.in_force_since, now - OLDEST), now)
 
     def _take(self, policy: Ec2Policy, moment: datetime) -> list[str]:
         session_id = derived_id(HEALTH_CHECK, policy.name, format_time(moment))

@@ -74,7 +74,7 @@ class Scheduler:
         for one in _each_due(stored.policy):
             before = self._surface.records.policies.fell_due(stored.policy.name, one.key) or stored.created_at
             # A schedule that was changed, or enabled again, does not reach back behind that.
-            moment = latest_due(one.schedules, max(before, stored.changed_at, now - OLDEST), now)
+            moment = latest_due(one.schedules, max(before, stored.in_force_since, now - OLDEST), now)
             if moment is not None:
                 due.setdefault(moment, []).append(one)
         return due

@@ -8,12 +8,18 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.domain.errors import IntegrityError, UsageError
+from holdfast.domain.errors import ConflictError, IntegrityError, UsageError
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
 from holdfast.repository.copying.base import Base, base_volumes, choose_base
 from holdfast.repository.copying.copy import require_two
 from holdfast.repository.delegation.acceptance import Said, accept
-from holdfast.repository.delegation.backup_side import PreparedBackup, begun_before, first_task
+from holdfast.repository.delegation.backup_side import (
+    PreparedBackup,
+    begun_before,
+    first_task,
+    open_point_key,
+    ordered_task,
+)
 from holdfast.repository.delegation.needed_packs import data_keys_of, needed_packs
 from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.delegation.tasks import (
@@ -32,7 +38,7 @@ from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.pins import pin_again
 from holdfast.repository.sessions.points import PointSummary, find_point, load_manifest
-from holdfast.repository.sessions.session import open_session
+from holdfast.repository.sessions.session import open_session, read_point
 from holdfast.repository.writing.commit import Copied
 
 
@@ -82,16 +88,40 @@ def prepare_copy(
     return PreparedBackup(target, dataclasses.replace(task, copied_from=copied_from))
 
 
-def accept_copy(source: Repository, target: Repository, session: bytes, result: BackupResult) -> Manifest:
-    """The copy's point: made of this result, or the one that it has already. What it says of its backup is read in the
-    source. Raises as `accept_backup`, and NotFoundError where the point that was copied is no more.
+def point_to_copy(target: Repository, session: bytes, attempt: int) -> bytes | None:
+    """Which point of the source that attempt was ordered to copy; None where the copy's point stands already. Raises as
+    `accept_copy`.
+    """
+    if read_point(target, open_point_key(target, session)) is not None:
+        return None
+    return _copied_from(ordered_task(target, session, attempt)).point
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The manifest of a point that is copied, in the repository of that id."""
+
+    repository: bytes
+    manifest: Manifest
+
+
+def original_of(source: Repository, point: bytes) -> Original:
+    """What a copy says of its backup. Raises NotFoundError where the point is no more."""
+    return Original(source.config.repository, load_manifest(source, find_point(source, point.hex(), None)))
+
+
+def accept_copy(original: Original | None, target: Repository, session: bytes, result: BackupResult) -> Manifest:
+    """The copy's point: made of this result, or the one that it has already. `original`: of `point_to_copy`, read
+    beforehand, so that nobody waits in one repository for the other. Raises as `accept_backup`.
     """
 
     def said(task: BackupTask) -> Said:
-        copied = task.copied_from
-        if copied is None:
-            raise UsageError(f"{session.hex()} is no copy", why="its task says so", cure="accept it as a backup")
-        manifest = load_manifest(source, find_point(source, copied.point.hex(), None))
+        copied = _copied_from(task)
+        if original is None:
+            raise ConflictError(
+                f"the copy {session.hex()} was deleted", why="it stood a moment ago", cure="copy the point again"
+            )
+        manifest = original.manifest
         for order, volume in zip(task.volumes, result.volumes, strict=False):
             if dict(volume.source) != dict(order.source):
                 raise IntegrityError(
@@ -100,7 +130,7 @@ def accept_copy(source: Repository, target: Repository, session: bytes, result: 
                     cure="copy it again; if it happens again, find out what runs on the worker",
                 )
         roots = tuple(volume.root for volume in manifest.volumes)
-        origin = Origin(copied.backup, source.config.repository, roots)
+        origin = Origin(copied.backup, original.repository, roots)
         return Said(manifest.statistics, manifest.configuration, Copied(manifest.created, origin))
 
     return accept(target, session, result, said)
@@ -115,9 +145,14 @@ class _Before:
 
 
 def _before(task: BackupTask) -> _Before:
+    copied = _copied_from(task)
+    return _Before(copied.volumes, copied.earlier_stands)
+
+
+def _copied_from(task: BackupTask) -> CopySource:
     if task.copied_from is None:
-        raise UsageError(f"{task.session.hex()} is no copy", why="its task says so", cure="draw another id")
-    return _Before(task.copied_from.volumes, task.copied_from.earlier_stands)
+        raise UsageError(f"{task.session.hex()} is no copy", why="its task says so", cure="treat it as a backup")
+    return task.copied_from
 
 
 def _read_now(origin: CopyFrom, manifest: Manifest, before: _Before) -> CopySource:

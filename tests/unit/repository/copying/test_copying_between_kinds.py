@@ -10,7 +10,6 @@ from holdfast.domain.time import format_time
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.copying.copy import copy_points
 from holdfast.repository.copying.order import CopyOrder
-from holdfast.repository.delegation.copy_side import accept_copy
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.keys.slots import Secret
 from holdfast.repository.opening.repository import create_repository
@@ -23,7 +22,7 @@ from holdfast.testing.small_repository import SmallRepository
 from tests.faults.immutable_site import Site
 from tests.unit.repository.copying.copied import Place, archive_place, copy, third_place, two_places
 from tests.unit.repository.copying.test_copying import DISK, noise, volume
-from tests.unit.repository.delegation.delegated_copy import prepared, told, worker
+from tests.unit.repository.delegation.delegated_copy import accepted, prepared, told, worker
 
 
 class OtherSite(Site):
@@ -88,7 +87,7 @@ def test_a_worker_s_copy_has_the_promise_that_was_ordered():
     prepared_copy = prepared(source.open(), target.open(), point, keep_until=promise)
     worker(source.small.store, target.store, prepared_copy)
     around = target.open()
-    copied = accept_copy(source.open(), around, prepared_copy.session, told(around, prepared_copy.session))
+    copied = accepted(source.open(), around, prepared_copy.session, told(around, prepared_copy.session))
     assert copied.keep_until == format_time(promise)
     locks = target.locks("packs/")
     assert locks

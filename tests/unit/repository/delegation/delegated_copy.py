@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from holdfast.repository.delegation.backup_side import PreparedBackup, write_task
-from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, prepare_copy
+from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, original_of, point_to_copy, prepare_copy
 from holdfast.repository.delegation.copy_work import run_copy_task
 from holdfast.repository.delegation.orders import delete_scratch, read_result
 from holdfast.repository.delegation.restore_side import finish_reading
@@ -72,13 +72,19 @@ def told(target: Repository, session: bytes, attempt: int = 1) -> BackupResult:
     return result
 
 
+def accepted(source: Repository, target: Repository, session: bytes, result: BackupResult) -> Manifest:
+    """The copy's point, of what the worker said."""
+    point = point_to_copy(target, session, result.attempt)
+    return accept_copy(None if point is None else original_of(source, point), target, session, result)
+
+
 def copy_by_worker(source: Place, target: Place, point: bytes) -> tuple[Manifest, BackupResult]:
     """All of it."""
     there, here = source.open(), target.open()
     order = prepared(there, here, point)
     worker(source.small.store, target.small.store, order)
     result = told(here, order.session)
-    manifest = accept_copy(there, here, order.session, result)
+    manifest = accepted(there, here, order.session, result)
     delete_scratch(here, order.session)
     finish_reading(there, READER, Silence())
     assert READER not in there.ledger.refresh().pins

@@ -7,7 +7,7 @@ from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, NotFound
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import reprepare, write_task
-from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, prepare_copy
+from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
 from holdfast.repository.delegation.orders import scratch_of
 from holdfast.repository.format import names
 from holdfast.repository.health.checking.check import check_repository
@@ -18,7 +18,15 @@ from holdfast.repository.writing.parents import Method
 from holdfast.testing.deterministic_surroundings import SteppableClock
 from tests.unit.repository.copying.copied import Place, copy, two_places
 from tests.unit.repository.copying.test_copying import DISK, DUMP, noise
-from tests.unit.repository.delegation.delegated_copy import READER, copy_by_worker, ordered, prepared, told, worker
+from tests.unit.repository.delegation.delegated_copy import (
+    READER,
+    accepted,
+    copy_by_worker,
+    ordered,
+    prepared,
+    told,
+    worker,
+)
 
 FIRST = noise(1, 4)
 SECOND = noise(2, 1) + noise(1, 4)[BLOCK_SIZE_BYTES:]
@@ -104,8 +112,8 @@ def test_what_an_earlier_attempt_stored_is_not_read_again(places):
     read, resumed = result.statistics["read_bytes"], result.statistics["resumed_bytes"]
     assert read + resumed == len(FIRST)
     assert resumed >= len(FIRST) // 2
-    copied = accept_copy(there, here, order.session, result)
-    assert accept_copy(there, here, order.session, told(here, order.session, 1)) == copied
+    copied = accepted(there, here, order.session, result)
+    assert accepted(there, here, order.session, told(here, order.session, 1)) == copied
     assert retrieved(target) == {copied.session: FIRST}
 
 
@@ -122,7 +130,7 @@ def test_a_further_attempt_builds_upon_the_same_and_reads_under_newer_keys(place
     assert task.copied_from is not None
     assert task.copied_from.owner.kid == 2
     assert task.copied_from.volumes == first.copied_from.volumes
-    copied = accept_copy(source.open(), target.open(), first.session, told(target.open(), first.session, 2))
+    copied = accepted(source.open(), target.open(), first.session, told(target.open(), first.session, 2))
     assert retrieved(target)[copied.session] == SECOND
 
 
@@ -156,7 +164,7 @@ def test_a_point_that_is_deleted_before_the_copy_is_accepted_makes_none(places):
     worker(source.small.store, target.small.store, order)
     source.delete(point)
     with pytest.raises(NotFoundError):
-        accept_copy(source.open(), target.open(), order.session, told(target.open(), order.session))
+        accepted(source.open(), target.open(), order.session, told(target.open(), order.session))
     with pytest.raises(NotFoundError):
         prepared(source.open(), target.open(), point, 2, order.session)
     assert list_points(target.open()) == []
@@ -181,4 +189,4 @@ def test_a_task_of_the_worker_s_own_is_not_believed(places):
     here = target.open()
     scratch_of(here, order.session, order.task.owner.kid).write_task(order.task)
     with pytest.raises(IntegrityError, match="not of the appliance"):
-        accept_copy(source.open(), here, order.session, told(here, order.session))
+        accepted(source.open(), here, order.session, told(here, order.session))

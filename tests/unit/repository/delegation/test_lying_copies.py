@@ -9,7 +9,6 @@ import pytest
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import HoldfastError, IntegrityError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
-from holdfast.repository.delegation.copy_side import accept_copy
 from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack
@@ -22,7 +21,7 @@ from tests.faults.world import collect, publish_plan
 from tests.unit.repository.copying.copied import Place
 from tests.unit.repository.copying.test_copying import DISK, noise
 from tests.unit.repository.delegation.awaiting import Awaiting
-from tests.unit.repository.delegation.delegated_copy import copy_by_worker, prepared, told, worker
+from tests.unit.repository.delegation.delegated_copy import accepted, copy_by_worker, prepared, told, worker
 from tests.unit.repository.delegation.test_forged_results import ROOT_LIES, Forger, moved
 
 PACK_SIZE_BYTES = 600 * 1024
@@ -40,7 +39,7 @@ class Scene(Awaiting):
     archive: Place
 
     def accept(self, result: BackupResult) -> Manifest:
-        return accept_copy(self.source.open(), self.repository, self.prepared.session, result)
+        return accepted(self.source.open(), self.repository, self.prepared.session, result)
 
     def contents(self) -> dict[bytes, bytes | None]:
         """What each point gives back once all is retrieved; None for one that is damaged."""
@@ -187,11 +186,11 @@ def test_what_the_plan_condemns_is_nobody_s_new_pack(scene):
     worker(scene.source.small.store, scene.archive.small.store, order)
     honest = told(repository, order.session)
     with pytest.raises(IntegrityError) as caught:
-        accept_copy(
+        accepted(
             scene.source.open(),
             repository,
             order.session,
             dataclasses.replace(honest, packs=(*honest.packs, doomed)),
         )
     assert caught.value.objects == (names.pack(doomed.pack),)
-    accept_copy(scene.source.open(), repository, order.session, honest)
+    accepted(scene.source.open(), repository, order.session, honest)
