@@ -47,16 +47,30 @@ def collect_a_day_later(ground: Ground):
     return collect(repository)
 
 
+def undisturbed(ground: Ground) -> float:
+    """A backup and a collection beside it, both to their ends; how long that takes, in seconds."""
+    content, began = ground.change_image(), time.monotonic()
+    backup, collection = ground.back_up(), ground.collect()
+    for process in (backup, collection):
+        process.communicate()
+        assert process.returncode in DONE
+    taken_seconds = time.monotonic() - began
+    note_new_points(ground, content, at_least=1)
+    return taken_seconds
+
+
 def test_kill(ground, count_case):
     dice = random.Random(SEED)
-    tail_seconds = timed_backup(ground)
+    timed_backup(ground)
     killed = freed = 0
     for number in range(KILLS):
+        if number % 8 == 0:
+            whole_seconds = undisturbed(ground)
         delete_some(ground)
         content = ground.change_image()
         backup, collection = ground.back_up(), ground.collect()
         victims = dice.choice([(backup,), (collection,), (backup, collection)])
-        time.sleep(0.3 + dice.random() * 2 * tail_seconds)
+        time.sleep(dice.random() * whole_seconds)
         for victim in victims:
             victim.kill()
         for process in (backup, collection):

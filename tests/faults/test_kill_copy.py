@@ -56,21 +56,22 @@ def test_kill(count_case):
         small = make_small_repository(store, deterministic_surroundings(SEED + 1), PACK_SIZE_BYTES)
         (ground.folder / "target-code").write_bytes(small.secret.text or b"")
         copies = Copies(ground, small)
-        back_up(ground)
-        began = time.monotonic()
-        finished(copies.start())
-        whole_seconds = time.monotonic() - began
+        for _time in range(2):  # the second is an incremental one, as all others are
+            back_up(ground)
+            began = time.monotonic()
+            finished(copies.start())
+            whole_seconds = time.monotonic() - began
         killed = 0
         for _time in range(KILLS):
             back_up(ground)
             process = copies.start()
-            time.sleep((0.1 + 0.9 * ground.dice.random()) * whole_seconds)
+            time.sleep(2 * ground.dice.random() * whole_seconds)
             process.kill()
             process.communicate()
             killed += process.returncode < 0
             assert copies.seen() >= 1
             count_case()
-        assert killed
+        assert killed > KILLS // 4
         finished(copies.start())
         assert copies.seen() == len(ground.contents)
         for repository in (ground.open(), small.open(deterministic_surroundings(8))):
