@@ -9,7 +9,7 @@ from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.sessions.lanes import archive_lane
 from holdfast.appliance.sessions.rounds import Rounds
 from holdfast.appliance.surface import Surface, derived_id
-from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.errors import NotFoundError
 from holdfast.domain.numerals import counted
 from holdfast.domain.session import LogLevel, State, Task, TaskProgress
 
@@ -28,15 +28,7 @@ class ArchiveRun:
 
     async def run(self, step: Step, session_id: str) -> None:
         """The session, to its end."""
-        try:
-            tasks = await step(self.select, session_id)
-            await step(self.start_tasks, session_id, tasks)
-            await step(self._rounds.until_ended, tasks)
-            await step(self.retain, session_id)
-        except HoldfastError as error:
-            await step(self._rounds.end, session_id, error)
-            return
-        await step(self._rounds.end, session_id, None)
+        await self._rounds.run(step, session_id, self)
 
     def select(self, session_id: str) -> list[str]:
         """Open a task for each workload that has a backup. Raises NotFoundError where none has."""
@@ -74,10 +66,5 @@ class ArchiveRun:
                 self._surface.engine().start(ARCHIVE_TASK, task_id, (task_id,), lane)
 
     def retain(self, session_id: str) -> None:
-        """Keep as many points as the policy says now: it may have been changed since the run began, or be gone."""
-        name = order_of(self._surface.records.sessions.details(session_id)).policy_name
-        try:
-            stored = self._surface.records.policies.get(name)
-        except NotFoundError:
-            return
-        self._retention.apply(stored, session_id)
+        """As many points stay as the policy says."""
+        self._retention.apply(order_of(self._surface.records.sessions.details(session_id)).policy_name, session_id)

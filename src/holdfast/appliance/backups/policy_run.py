@@ -11,7 +11,7 @@ from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.sessions.lanes import repository_lane, snapshot_lane, worker_lane
 from holdfast.appliance.sessions.rounds import Rounds, turn_of
 from holdfast.appliance.surface import Surface, derived_id
-from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.domain.errors import NotFoundError
 from holdfast.domain.numerals import counted
 from holdfast.domain.session import ItemError, LogLevel, State, Task, TaskProgress
 from holdfast.domain.workload import FoundInstance, Workload, WorkloadKind
@@ -33,15 +33,7 @@ class PolicyRun:
 
     async def run(self, step: Step, session_id: str) -> None:
         """The session, to its end."""
-        try:
-            tasks = await step(self.select, session_id)
-            await step(self.start_tasks, session_id, tasks)
-            await step(self._rounds.until_ended, tasks)
-            await step(self.retain, session_id)
-        except HoldfastError as error:
-            await step(self._rounds.end, session_id, error)
-            return
-        await step(self._rounds.end, session_id, None)
+        await self._rounds.run(step, session_id, self)
 
     async def take_turn(self, step: Step, task_id: str) -> None:
         """Hold a turn of the repository as long as the task lasts; within it the task waits for a worker's place."""
@@ -90,15 +82,10 @@ class PolicyRun:
             self._surface.engine().start(INSTANCE_TASK, task_id, (task_id,), lane)
 
     def retain(self, session_id: str) -> None:
-        """Keep as many points as the policy says now: it may have been changed since the run began, or be gone."""
+        """As many points stay as the policy says; what a person asked for by hand goes by no policy."""
         order = self._order(session_id)
-        if order.manual:
-            return
-        try:
-            stored = self._surface.records.policies.get(order.policy_name)
-        except NotFoundError:
-            return
-        self._retention.apply(stored, session_id)
+        if not order.manual:
+            self._retention.apply(order.policy_name, session_id)
 
     def _order(self, session_id: str) -> TaskOrder:
         return order_of(self._surface.records.sessions.details(session_id))

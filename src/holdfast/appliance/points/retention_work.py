@@ -31,11 +31,16 @@ class RetentionWork:
         self._book = book
         self._turn = threading.Lock()
 
-    def apply(self, stored: StoredPolicy, session_id: str) -> int:
+    def apply(self, policy_name: str, session_id: str) -> int:
         """Remove what the policy keeps no longer, and write down why and until when the others stay; how many points
-        went. One that resists does not keep the others.
+        went. One that resists does not keep the others. The policy counts as it is now: it may have been changed since
+        the run began, or be gone.
         """
         removed = 0
+        try:
+            stored = self._surface.records.policies.get(policy_name)
+        except NotFoundError:
+            return removed
         for verdict in self.verdicts(stored):
             if verdict.keep:
                 self.write_down(verdict)

@@ -14,6 +14,7 @@ from holdfast.appliance.restores.task import RESTORE
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.sessions.cleaning import undone
 from holdfast.appliance.sessions.lanes import restore_lane
+from holdfast.appliance.sessions.rounds import ENGINE_ASKED_EVERY
 from holdfast.appliance.sessions.waiting import pause
 from holdfast.appliance.surface import Surface, derived_id
 from holdfast.domain.errors import CancelledError, HoldfastError, PermissionDeniedError, UnavailableError
@@ -23,8 +24,6 @@ from holdfast.domain.session import LogLevel, TaskProgress
 from holdfast.domain.time import format_time
 
 RETRIEVAL = "retrieval"
-# Records say when the restore has ended; that its workflow broke off, only the engine can say.
-_ENGINE_ASKED_EVERY = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class RetrievalTask:
         """Until the restore has ended, copies do not go. One that is cancelled before its turn ends here."""
         surroundings, polls, trouble = self._surface.surroundings, 0, ""
         began = looked = surroundings.now()
-        while not await surroundings.aside(self._is_over, session_id, task_id, polls % _ENGINE_ASKED_EVERY == 0):
+        while not await surroundings.aside(self._is_over, session_id, task_id, polls % ENGINE_ASKED_EVERY == 0):
             polls += 1
             now = surroundings.now()
             if now - looked >= pause_before_next_look(now - began):

@@ -1,12 +1,28 @@
 """Tasks of a session that are workflows of their own: waited for all together, and ended with it."""
 
+from typing import Protocol
+
+from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.surface import Surface
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.session import Task
 
-# Records say when a task has ended; that its workflow broke off, only the engine can say.
-_ENGINE_ASKED_EVERY = 30
+# Of so many looks one. Records say when a task has ended; that its workflow broke off, only the engine can say.
+ENGINE_ASKED_EVERY = 30
+
+
+class Round(Protocol):
+    """What a session does with such tasks, a step each."""
+
+    def select(self, session_id: str) -> list[str]:
+        """Begin the session, and open its tasks; the ids of those that are to be done."""
+
+    def start_tasks(self, session_id: str, tasks: list[str]) -> None:
+        """Each in its lane; again is no error."""
+
+    def retain(self, session_id: str) -> None:
+        """All have ended: what is kept no longer goes."""
 
 
 class Rounds:
@@ -16,6 +32,18 @@ class Rounds:
         self._surface = surface
         self._book = book
 
+    async def run(self, step: Step, session_id: str, work: Round) -> None:
+        """The session, to its end."""
+        try:
+            tasks = await step(work.select, session_id)
+            await step(work.start_tasks, session_id, tasks)
+            await step(self.until_ended, tasks)
+            await step(work.retain, session_id)
+        except HoldfastError as error:
+            await step(self.end, session_id, error)
+            return
+        await step(self.end, session_id, None)
+
     async def until_ended(self, tasks: list[str], in_turn: bool = False) -> None:
         """Until each task has ended; one whose workflow is no more is not waited for. `in_turn`: the turn of the task
         asks, and must not wait for itself.
@@ -23,7 +51,7 @@ class Rounds:
         surroundings, polls, left = self._surface.surroundings, 0, list(tasks)
         while left:
             polls += 1
-            left = await surroundings.aside(self._unended, left, polls % _ENGINE_ASKED_EVERY == 0, in_turn)
+            left = await surroundings.aside(self._unended, left, polls % ENGINE_ASKED_EVERY == 0, in_turn)
             if left:
                 await surroundings.sleep(self._surface.patience.turn_poll_seconds)
 

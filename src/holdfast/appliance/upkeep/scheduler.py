@@ -72,9 +72,7 @@ class Scheduler:
         if not stored.enabled:
             return due
         for one in _each_due(stored.policy):
-            before = self._surface.records.policies.fell_due(stored.policy.name, one.key) or stored.created_at
-            # A schedule that was changed, or enabled again, does not reach back behind that.
-            moment = latest_due(one.schedules, max(before, stored.in_force_since, now - OLDEST), now)
+            moment = moment_owed(self._surface, stored, one.key, one.schedules, now)
             if moment is not None:
                 due.setdefault(moment, []).append(one)
         return due
@@ -104,6 +102,22 @@ class Scheduler:
     def _remember(self, policy: Ec2Policy, due: Iterable[_Due], moment: datetime) -> None:
         for one in due:
             self._surface.records.policies.remember_due(policy.name, one.key, moment)
+
+
+def moment_owed(
+    surface: Surface,
+    stored: StoredPolicy,
+    key: str,
+    schedules: Iterable[Schedule],
+    now: datetime,
+    reaches_back: timedelta | None = OLDEST,
+) -> datetime | None:
+    """The latest moment of these schedules for which nothing was started under that key yet; one that is not longer ago
+    than it `reaches_back`. A schedule that was changed, or enabled again, does not reach back behind that.
+    """
+    before = surface.records.policies.fell_due(stored.policy.name, key) or stored.created_at
+    since = max(before, stored.in_force_since)
+    return latest_due(schedules, since if reaches_back is None else max(since, now - reaches_back), now)
 
 
 def _each_due(policy: Ec2Policy) -> list[_Due]:
