@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from holdfast.domain.errors import IntegrityError
 from holdfast.repository.crypto.keyed_hash import KeyedHash
 from holdfast.repository.format.pack import ChunkCipher, ChunkEntry
+from holdfast.repository.format.places import Place
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.packs.compression import decompress
 from holdfast.repository.packs.scratch_buffers import scratch
@@ -28,6 +30,21 @@ def open_chunk(
     """
     opened = open_whole(cipher, number, entry, sealed, type_key)
     return None if opened is None else opened.plain
+
+
+def does_not_open(place: Place) -> str:
+    """What is said of such a chunk."""
+    return f"chunk {place.number} at byte {place.offset} does not open"
+
+
+def damaged_pack(key: str, why: str) -> IntegrityError:
+    """The pack of such a chunk, where nothing else is read in its stead."""
+    return IntegrityError(
+        f"{key} is damaged",
+        why=why,
+        cure="run `holdfast repository repair`; `holdfast repository check --read-data` says whom it hurts",
+        objects=(key,),
+    )
 
 
 def open_stored(

@@ -11,7 +11,6 @@ from holdfast.domain.errors import (
     ChunksMovedError,
     FormatError,
     HoldfastError,
-    IntegrityError,
     ObjectNotFoundError,
     PermissionDeniedError,
 )
@@ -21,7 +20,7 @@ from holdfast.repository.format.pack import PACK_LIMIT_BYTES, PLAIN_LIMIT_BYTES,
 from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.packs.chunk_opening import OpenedChunk, open_whole
+from holdfast.repository.packs.chunk_opening import OpenedChunk, damaged_pack, does_not_open, open_whole
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.trust.older_versions import older_versions
 
@@ -129,19 +128,14 @@ class ChunkReader:
 
     def _copy_of_damaged(self, chunk: Located) -> OpenedChunk:
         key = names.pack(chunk.place.pack.pack)
-        why = f"chunk {chunk.place.number} at byte {chunk.place.offset} does not open"
+        why = does_not_open(chunk.place)
         hidden = self._older_version(chunk, key)
         if hidden is not None:
             self.passed_over.setdefault(key, f"{why}; an older version of the object does")
             return hidden
         copy, _denied = self._copy(chunk)
         if copy is None:
-            raise IntegrityError(
-                f"{key} is damaged",
-                why=f"{why}, and no other copy does",
-                cure="run `holdfast repository repair`; `holdfast repository check --read-data` says whom it hurts",
-                objects=(key,),
-            )
+            raise damaged_pack(key, f"{why}, and no other copy does")
         self.passed_over.setdefault(key, why)
         return copy
 

@@ -15,7 +15,7 @@ from holdfast.repository.format.places import Located
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.chunk_index import ChunkIndex
-from holdfast.repository.packs.chunk_opening import open_stored
+from holdfast.repository.packs.chunk_opening import damaged_pack, does_not_open, open_stored
 from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Progress
@@ -126,10 +126,5 @@ def _live_chunks(access: TenantAccess, use: PackUse) -> Iterator[tuple[Located, 
             number, at = chunk.place.number, chunk.place.offset - wanted.offset
             stored = open_stored(cipher, number, entries[number], data[at : at + chunk.place.length], type_key)
             if stored is None:
-                raise IntegrityError(
-                    f"{key} is damaged",
-                    why=f"chunk {number} at byte {chunk.place.offset} does not open",
-                    cure="run `holdfast repository repair`; `holdfast repository check --read-data` says whom it hurts",
-                    objects=(key,),
-                )
+                raise damaged_pack(key, does_not_open(chunk.place))
             yield chunk, stored
