@@ -3,6 +3,7 @@ no pack was paid for twice.
 """
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 
@@ -28,6 +29,8 @@ from tests.faults.world import FIRST, collect
 # Minutes to wait for, with one pause, so that there are tens of requests and not a thousand.
 QUICK = RetrievalOrder(Tier.EXPEDITED, 3)
 
+Restore = Callable[[Archive, ObjectStore], bytes]
+
 
 @pytest.fixture
 def archive() -> Archive:
@@ -38,48 +41,6 @@ def run(archive: Archive, store: ObjectStore) -> bytes:
     """As the command does it: plan, ask, wait, restore."""
     archive.retrieve(0, QUICK, store=store, stride=70)
     return restored(archive.open(5, store), archive.points[0])
-
-
-def counted_requests(archive: Archive) -> tuple:
-    plain = FaultyStore(copied(archive), {})
-    assert run(archive, plain) == FIRST.content
-    return plain.requests
-
-
-def copied(archive: Archive):
-    return archive.store.copied(copy_to(MemoryStore(archive.clock), archive.inner))
-
-
-def test_faults_and_lies(archive, count_case):
-    needed = sorted(pack.key for pack in archive.plan(0).packs)
-    requests = counted_requests(archive)
-    assert sum(request.kind == "retrieve" for request in requests) == len(needed) > 1
-    for request, fault in itertools.product(requests, [*Fault, *Lie]):
-        if isinstance(fault, Lie) and request.kind not in FITTING[fault]:
-            continue
-        cold = copied(archive)
-        plan = {request.number: fault}
-        store = FaultyStore(cold, plan) if isinstance(fault, Fault) else MisleadingStore(cold, plan)
-        try:
-            try:
-                assert run(archive, store) == FIRST.content
-            except (HoldfastError, SimulatedCrash):
-                assert run(archive, cold) == FIRST.content
-            assert sorted(asked.key for asked in cold.billed) == needed
-        except BaseException as error:
-            error.add_note(f"{fault.name} at {request}")
-            raise
-        count_case()
-
-
-def test_patience_hides_passing_faults(archive, count_case):
-    needed = sorted(pack.key for pack in archive.plan(0).packs)
-    for request, fault in itertools.product(counted_requests(archive), (Fault.ERROR, Fault.LOST_ANSWER)):
-        cold = copied(archive)
-        patient = RetryingStore(FaultyStore(cold, {request.number: fault}), sleep=lambda seconds: None)
-        assert run(archive, patient) == FIRST.content, f"{fault.name} at {request}"
-        assert sorted(asked.key for asked in cold.billed) == needed
-        count_case()
 
 
 def run_by_an_appliance(archive: Archive, store: ObjectStore) -> bytes:
@@ -94,11 +55,22 @@ def run_by_an_appliance(archive: Archive, store: ObjectStore) -> bytes:
     return content
 
 
-def test_faults_and_lies_while_an_appliance_retrieves(archive, count_case):
-    needed = sorted(pack.key for pack in archive.plan(0).packs)
+def counted_requests(archive: Archive, restore: Restore) -> tuple:
     plain = FaultyStore(copied(archive), {})
-    assert run_by_an_appliance(archive, plain) == FIRST.content
-    for request, fault in itertools.product(plain.requests, [*Fault, *Lie]):
+    assert restore(archive, plain) == FIRST.content
+    return plain.requests
+
+
+def copied(archive: Archive):
+    return archive.store.copied(copy_to(MemoryStore(archive.clock), archive.inner))
+
+
+@pytest.mark.parametrize("restore", [run, run_by_an_appliance])
+def test_faults_and_lies(archive, count_case, restore):
+    needed = sorted(pack.key for pack in archive.plan(0).packs)
+    requests = counted_requests(archive, restore)
+    assert sum(request.kind == "retrieve" for request in requests) == len(needed) > 1
+    for request, fault in itertools.product(requests, [*Fault, *Lie]):
         if isinstance(fault, Lie) and request.kind not in FITTING[fault]:
             continue
         cold = copied(archive)
@@ -106,13 +78,23 @@ def test_faults_and_lies_while_an_appliance_retrieves(archive, count_case):
         store = FaultyStore(cold, plan) if isinstance(fault, Fault) else MisleadingStore(cold, plan)
         try:
             try:
-                assert run_by_an_appliance(archive, store) == FIRST.content
+                assert restore(archive, store) == FIRST.content
             except (HoldfastError, SimulatedCrash):
-                assert run_by_an_appliance(archive, cold) == FIRST.content
+                assert restore(archive, cold) == FIRST.content
             assert sorted(asked.key for asked in cold.billed) == needed
         except BaseException as error:
             error.add_note(f"{fault.name} at {request}")
             raise
+        count_case()
+
+
+def test_patience_hides_passing_faults(archive, count_case):
+    needed = sorted(pack.key for pack in archive.plan(0).packs)
+    for request, fault in itertools.product(counted_requests(archive, run), (Fault.ERROR, Fault.LOST_ANSWER)):
+        cold = copied(archive)
+        patient = RetryingStore(FaultyStore(cold, {request.number: fault}), sleep=lambda seconds: None)
+        assert run(archive, patient) == FIRST.content, f"{fault.name} at {request}"
+        assert sorted(asked.key for asked in cold.billed) == needed
         count_case()
 
 

@@ -4,22 +4,12 @@ import pytest
 
 from holdfast.aws.ebs_blocks.budget import SLOWEST_REQUESTS_PER_SECOND, RequestBudget, shared_budget
 from holdfast.signed_http.patience import Waiting
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    def now(self) -> float:
-        return self.seconds
+from tests.unit.sleeping_clock import SleepingClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SleepingClock:
+    return SleepingClock()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from holdfast.signed_http.aws_answers import Refusal
 from holdfast.signed_http.patience import Waiting
 from tests.unit.aws.memory_ledger import MemoryLedger
 from tests.unit.aws.recorded_ec2 import RecordedEc2
+from tests.unit.sleeping_clock import SleepingClock
 
 OWNER = Ownership("a" * 32, "5" * 32, "7" * 32, 1, "worker")
 SETTINGS = AwsSettings(
@@ -28,15 +29,12 @@ MISMATCH = Refusal(400, "IdempotentParameterMismatch", "Arguments on this idempo
 TOO_SOON = Refusal(400, "AWS.SimpleQueueService.QueueDeletedRecently", "You must wait 60 seconds")
 
 
-class Clock:
+class Clock(SleepingClock):
     """Time that passes by waiting alone."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self.waiting = Waiting(self.sleep, lambda: 1.0, lambda: self.seconds)
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
+        super().__init__()
+        self.waiting = Waiting(self.sleep, lambda: 1.0, self.now)
 
 
 def no_room(kind, zone):

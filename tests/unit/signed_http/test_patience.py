@@ -4,23 +4,13 @@ import pytest
 
 from holdfast.domain.errors import UnavailableError
 from holdfast.signed_http.patience import Patience, RetryPolicy, SeldomTold, Waiting
+from tests.unit.sleeping_clock import SleepingClock
 
 AWAY = UnavailableError("ebs:ListSnapshotBlocks failed", why="no route", cure="look at the network")
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    def now(self) -> float:
-        return self.seconds
-
-
 def test_a_request_that_fails_for_a_while_is_told_once():
-    clock, lines = Clock(), list[str]()
+    clock, lines = SleepingClock(), list[str]()
     waiting = Waiting(clock.sleep, lambda: 1.0, clock.now, lines.append)
     patience = Patience(RetryPolicy(attempts=6, first_delay_seconds=0.5), waiting)
     told = []
@@ -34,7 +24,7 @@ def test_a_request_that_fails_for_a_while_is_told_once():
 
 
 def test_of_many_that_wait_a_line_a_minute_is_told():
-    clock, lines = Clock(), list[str]()
+    clock, lines = SleepingClock(), list[str]()
     tell = SeldomTold(lines.append, clock.now)
     for seconds in (0, 1, 59, 1, 1):
         clock.sleep(seconds)
