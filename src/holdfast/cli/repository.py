@@ -181,7 +181,7 @@ def renew_locks(
         with voice.progress("renewing locks") as progress:
             report = local.renew_locks(opened, progress, dry_run=dry_run)
         document = documents.renewal(report)
-        voice.document(document, lambda: documents.renewal_table(report))
+        voice.document(document, lambda: documents.renewal_table(document))
     if report.not_renewed:
         voice.warn(collections.what_was_not_renewed(tuple(one.object for one in report.not_renewed)))
     return voice.status

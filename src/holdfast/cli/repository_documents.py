@@ -81,12 +81,11 @@ def renewal(report: "RenewalReport") -> Document:
     }
 
 
-def renewal_table(report: "RenewalReport") -> str:
+def renewal_table(document: Document) -> str:
     """The same for people."""
-    document = renewal(report)
-    lost = rows_table(("damaged or missing", "why"), [(one.object, one.why) for one in report.not_renewed])
     facts = facts_table(as_facts({name: value for name, value in document.items() if name != "not_renewed"}))
-    return facts + lost if report.not_renewed else facts
+    lost = [(one["object"], one["why"]) for one in document["not_renewed"]]
+    return facts + rows_table(("damaged or missing", "why"), lost) if lost else facts
 
 
 def repository_table(document: Document) -> str:

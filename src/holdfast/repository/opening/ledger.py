@@ -37,9 +37,8 @@ HOW_TO_ACCEPT = (
 class Ledger:
     """One party's view of the ledger; `state` is as of the last `refresh` or `append`.
 
-    A damaged batch hides what it recorded and nothing else: it is kept in `damage`, reading goes on behind it, so
-    that a
-    restore never fails for it; points that it may have hidden are found by their keys. Nothing is appended to such a
+    A damaged batch hides what it recorded and nothing else: it is kept in `damage`, reading goes on behind it, so that
+    a restore never fails for it; points that it may have hidden are found by their keys. Nothing is appended to such a
     ledger.
     """
 

@@ -21,8 +21,8 @@ from holdfast.repository.upkeep.handing_over import hand_over, unrecorded_retire
 @dataclass(frozen=True, slots=True, repr=False)
 class Rotation:
     """What a rotation did: `kept` are the new slots, `left_behind` those of the epoch before to which no new one
-    answers. The recovery code is shown once and kept nowhere. `not_handed_over`: why what stands
-    under the older keys was not handed over to the new epoch, where it was not; who writes next does it.
+    answers. The recovery code is shown once and kept nowhere. `not_handed_over`: why what stands under the older keys
+    was not handed over to the new epoch, where it was not; who writes next does it.
     """
 
     kid: int
