@@ -59,10 +59,10 @@ CHUNK_COLUMNS = ("collection", "CPU s", "wall s", "peak MiB", "requests", "MB re
 def _points(folder: Path, most: int) -> Iterator[list[object]]:
     grown, repository = new(_made(folder), deterministic_surroundings(1))
     for made in grow_points(repository, WORKLOADS, [count for count in POINTS if count <= most]):
-        opened, _usage = _step(grown, "open")
+        opened, _usage = step(grown, "open")
         # A workload's next state is made once and measured; it is one point more.
-        said, usage = _step(grown, "incremental", f"m{made}", "0", str(GIBIBYTE))
-        said, usage = _step(grown, "incremental", f"m{made}", "1", str(GIBIBYTE))
+        said, usage = step(grown, "incremental", f"m{made}", "0", str(GIBIBYTE))
+        said, usage = step(grown, "incremental", f"m{made}", "1", str(GIBIBYTE))
         yield [made, f"{opened['open_seconds']:.2f}", f"{opened['list_seconds'] * 1000:.0f}", *_cost(said, usage)]
 
 
@@ -70,7 +70,7 @@ def _sizes(folder: Path) -> Iterator[list[object]]:
     for size_bytes in SIZES:
         grown, repository = new(_made(folder / str(size_bytes)), deterministic_surroundings(1))
         incremental(repository, "w", 0, size_bytes)
-        said, usage = _step(grown, "incremental", "w", "1", str(size_bytes))
+        said, usage = step(grown, "incremental", "w", "1", str(size_bytes))
         yield [f"{size_bytes // GIBIBYTE} GiB", *_cost(said, usage)]
 
 
@@ -78,7 +78,7 @@ def _chunks(folder: Path, chunks: int) -> Iterator[list[object]]:
     grown, repository = new(_made(folder), deterministic_surroundings(1))
     grow_chunks(grown, repository, VOLUMES, chunks // VOLUMES // FANOUT, RUNS_OF_EACH)
     for what in ("the first, a tenth is garbage", "the second, runs are merged", "the third, nothing to do"):
-        said, usage = _step(grown, "collect")
+        said, usage = step(grown, "collect")
         cpu, peak, requests, read, _written = _cost(said, usage)
         runs = f"{said['merged']} merged" if said["merged"] else ""
         yield [what, cpu, f"{usage.wall_seconds:.1f}", peak, requests, read, said["packs"], said["deleted"], runs]
@@ -95,7 +95,8 @@ def _cost(said: dict[str, Any], usage: Usage) -> list[object]:
     ]
 
 
-def _step(grown: Grown, verb: str, *words: str) -> tuple[dict[str, Any], Usage]:
+def step(grown: Grown, verb: str, *words: str) -> tuple[dict[str, Any], Usage]:
+    """What a process said of one step of scale_step.py, and what it used."""
     command = [sys.executable, str(ROOT / "bench" / "scale_step.py"), verb, str(grown.folder), grown.code, *words]
     usage = measure(command, os.environ, grown.folder.parent)
     said: dict[str, Any] = json.loads(usage.output)

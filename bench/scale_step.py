@@ -1,6 +1,6 @@
 """One step on a repository that has grown, in a process of its own: says what it asked of the store and what it found.
 
-python bench/scale_step.py open|incremental|collect FOLDER CODE [WORKLOAD NUMBER SIZE]
+python bench/scale_step.py open|incremental|collect|check FOLDER CODE [WORKLOAD NUMBER SIZE]
 """
 
 import argparse
@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.virtual_packs import VirtualPacks
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.keys.slots import Secret
 from holdfast.repository.opening.repository import Repository, open_repository
 from holdfast.repository.progress import Silence
@@ -58,7 +59,7 @@ def _peak_bytes() -> int:
 def main() -> None:
     """Do it, and write one JSON document."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("step", choices=("open", "incremental", "collect"))
+    parser.add_argument("step", choices=("open", "incremental", "collect", "check"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("code")
     parser.add_argument("workload", nargs="?", default="")
@@ -78,6 +79,10 @@ def main() -> None:
         elif options.step == "collect":
             found = Collection(repository, CollectionOrder(timedelta(0)), Silence(), time.sleep).run()
             said |= {"epoch": found.epoch, "packs": found.packs, "deleted": found.deleted, "merged": found.merged_runs}
+        elif options.step == "check":
+            seen = check_repository(repository, None, Silence())
+            said |= {"points": seen.points, "packs": seen.packs, "left_over": seen.unreferenced_packs}
+            said["damage"] = {one.object: [hurt.workload for hurt in one.hurt] for one in seen.damage}
         else:
             began = time.perf_counter()
             said["points"] = len(list_points(repository))

@@ -71,6 +71,14 @@ class VirtualPacks(DirectoryStore):
         (folder.parent / _LIST).write_text(json.dumps(said))
         np.save(folder.parent / _GONE, np.zeros(sum(one.count for one in family.written), bool))
 
+    def count(self) -> int:
+        """How many are there."""
+        return int(np.count_nonzero(~self._gone))
+
+    def of_each(self) -> list[WrittenBy]:
+        """Who wrote them, in the order of writing."""
+        return list(self._family.written)
+
     def keep(self) -> None:
         """What was deleted stays so for the next process."""
         if len(self._gone):

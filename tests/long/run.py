@@ -64,10 +64,10 @@ def _wish() -> argparse.Namespace:
 
 
 def _carry_out(section: Section, minutes: float, dice: random.Random) -> Outcome:
-    """Rounds until the section's time is over; one at least."""
-    began_seconds = time.monotonic()
+    """Rounds until the section's time is over and its cases are reached; one at least."""
+    began_seconds, least = time.monotonic(), section.hourly * minutes / 60
     cases, rounds, failed = 0, 0, []
-    while not rounds or (section.share and time.monotonic() - began_seconds < minutes * 60 * section.share / 100):
+    while not rounds or cases < least or time.monotonic() - began_seconds < minutes * 60 * section.share / 100:
         seed = dice.randrange(1, 1_000_000)
         passed, came = _round(section, seed)
         cases, rounds = cases + came, rounds + 1

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Section:
     """One kind of proof. A round of it is one pytest run over `tests`, with the environment that `settings` gives for
-    the round's seed; rounds follow each other until `share` per cent of the minutes are over.
+    the round's seed; rounds follow each other until `share` per cent of the minutes are over and, of an hour's run,
+    there were `hourly` cases, of another one as many as its length gives.
     """
 
     name: str
@@ -17,6 +18,7 @@ class Section:
     tests: tuple[str, ...]
     settings: Callable[[int], dict[str, str]]
     options: tuple[str, ...] = ()
+    hourly: int = 0
 
 
 SECTIONS = (
@@ -27,6 +29,7 @@ SECTIONS = (
         30,
         ("tests/faults/test_kill.py", "tests/faults/test_kill_collection.py", "tests/faults/test_kill_copy.py"),
         lambda seed: {"KILLS": "100", "SEED": str(seed)},
+        hourly=10_000,
     ),
     Section(
         "histories",
@@ -52,6 +55,14 @@ SECTIONS = (
         15,
         ("tests/e2e/campaign",),
         lambda seed: {"CAMPAIGN": f"build/long-run/campaign/{seed}", "KILLS": "2", "SEED": str(seed)},
+    ),
+    Section(
+        "chunks",
+        "ten million chunks in 400 index runs: collections, a backup and checks of them; once",
+        "chunks",
+        0,
+        ("tests/e2e/repository/test_many_chunks.py",),
+        lambda seed: {"CHUNKS": "10000000"},
     ),
     Section(
         "whole",
