@@ -1,5 +1,7 @@
-"""A repository of many chunks: 200,000 in every run, ten million (`CHUNKS=10000000`) in a long one. Their maps and index
-runs are real; the packs with their data are known by name, size and header alone. Each step is a process of its own.
+"""A repository of many chunks: 200,000 in every run, ten million (`CHUNKS=10000000`) in a long one.
+
+Their maps and index runs are real; the packs with their data are known by name, size and header alone. Each step is a
+process of its own.
 """
 
 import os
