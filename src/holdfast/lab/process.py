@@ -12,7 +12,7 @@ from holdfast.lab.faults import parse_faults
 from holdfast.lab.listening import DEFAULT_LISTEN, parse_listen
 from holdfast.lab.server import check_extra
 
-STOP_SECONDS = 10
+STOP_SECONDS = 60
 
 
 class LabProcess:

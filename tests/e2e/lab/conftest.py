@@ -6,12 +6,19 @@ from pathlib import Path
 import pytest
 
 from holdfast.lab.process import start_lab
-from tests.e2e.lab.account import Account
+from tests.e2e.lab.account import HOUR_SECONDS, Account
 
 
 @pytest.fixture(scope="session")
 def account() -> Iterator[Account]:
     with start_lab(faults="quota=off,pending=100ms") as lab:
+        yield Account(lab.endpoint)
+
+
+@pytest.fixture(scope="session")
+def slow_account() -> Iterator[Account]:
+    """A lab in which whatever takes time takes an hour, and has it when the test turns the clock."""
+    with start_lab(faults=f"quota=off,pending={HOUR_SECONDS}s") as lab:
         yield Account(lab.endpoint)
 
 

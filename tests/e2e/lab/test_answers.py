@@ -21,7 +21,7 @@ def bucket(account):
 
 def connect(account):
     address = urlsplit(account.endpoint)
-    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=10)
+    return http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_large_objects_and_ranges(account, bucket):
 def test_continue_is_sent_before_any_of_the_body(account, bucket):
     """A server that holds back `100 Continue` costs every upload the second that clients wait for it."""
     host, port = account.endpoint.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(
             f"PUT /{bucket}/continue HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n".encode()
         )
@@ -111,7 +111,7 @@ def test_continue_is_sent_before_any_of_the_body(account, bucket):
 )
 def test_upload_that_breaks_off_leaves_no_object(account, bucket, torn):
     host, port = account.endpoint.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(f"PUT /{bucket}/torn HTTP/1.1\r\nHost: x\r\n{torn}".encode())
         connection.shutdown(socket.SHUT_WR)
         connection.recv(100)

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.lab.account import BLOCK_BYTES, Account, aggregate, block, checksum
+from tests.e2e.lab.account import BLOCK_BYTES, HOUR_SECONDS, Account, aggregate, block, checksum
 
 LINEAR = {"ChecksumAlgorithm": "SHA256", "ChecksumAggregationMethod": "LINEAR"}
 
@@ -26,7 +26,8 @@ def test_start_tells_what_was_started(account):  # API_StartSnapshot
     }  # fmt: skip
 
 
-def test_snapshot_is_seen_by_ec2_from_start_to_end(account):  # writesnapshots
+def test_snapshot_is_seen_by_ec2_from_start_to_end(slow_account):  # writesnapshots
+    account = slow_account
     snapshot_id = account.ebs.start_snapshot(VolumeSize=2, Tags=[{"Key": "lab", "Value": "seen"}])["SnapshotId"]
     (found,) = account.ec2.describe_snapshots(Filters=[{"Name": "tag:lab", "Values": ["seen"]}])["Snapshots"]
     assert (found["SnapshotId"], found["State"], found["VolumeSize"]) == (snapshot_id, "pending", 2)
@@ -35,7 +36,10 @@ def test_snapshot_is_seen_by_ec2_from_start_to_end(account):  # writesnapshots
     account.put(snapshot_id, 4, block(4))
     answer = account.ebs.complete_snapshot(SnapshotId=snapshot_id, ChangedBlocksCount=1)
     assert (answer["Status"], answer["ResponseMetadata"]["HTTPStatusCode"]) == ("pending", 202)
-    assert account.blocks(account.completed(snapshot_id)) == {4: block(4)}
+    assert account.state(snapshot_id) == "pending"
+    account.advance(HOUR_SECONDS)
+    assert account.state(snapshot_id) == "completed"
+    assert account.blocks(snapshot_id) == {4: block(4)}
 
 
 def test_volume_from_a_written_snapshot_has_its_data(account):

@@ -2,6 +2,7 @@
 
 import http.client
 import itertools
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -99,10 +100,9 @@ def test_read_that_is_cut_ends_in_the_middle(account):
 
 def test_slow_service_takes_its_time(account, bucket):
     account.faults("s3:slow=300ms")
-    impatient = account.client("s3", read_timeout=0.1)
-    with pytest.raises(Exception, match="Read timeout"):
-        impatient.list_objects_v2(Bucket=bucket)
+    began_seconds = time.monotonic()
     assert outcome(asks(account, bucket)["s3"]) == "done"
+    assert time.monotonic() - began_seconds >= 0.3
 
 
 def test_same_requests_meet_the_same_faults(account, bucket):

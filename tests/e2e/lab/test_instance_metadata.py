@@ -156,7 +156,7 @@ def test_credentials_are_renewed_before_they_expire(new_account):
 def test_botocore_finds_the_credentials_unmodified(new_account):
     fleet = Fleet(new_account())
     instance_id = fleet.launch("#!/bin/sh\nexec sleep 1000\n", IamInstanceProfile=fleet.role("worker"))
-    fetcher = InstanceMetadataFetcher(timeout=5, base_url=endpoint_of(fleet, instance_id) + "/", env={})
+    fetcher = InstanceMetadataFetcher(timeout=60, base_url=endpoint_of(fleet, instance_id) + "/", env={})
     credentials = InstanceMetadataProvider(fetcher).load()
     assert credentials is not None
     frozen = credentials.get_frozen_credentials()

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.lab.account import BLOCK_BYTES, ZONE, block, until
+from tests.e2e.lab.account import BLOCK_BYTES, HOUR_SECONDS, ZONE, block, until
 from tests.e2e.lab.fleet import Fleet
 
 
@@ -80,12 +80,15 @@ def test_volumes_go_or_stay_with_the_instance_as_each_was_told(fleet):
     assert left[later] == "available"
 
 
-def test_attaching_and_detaching_take_a_moment(new_account):
-    fleet = Fleet(new_account("pending=400ms"))
-    ec2, instance_id, volume_id = fleet.account.ec2, fleet.launched(), fleet.account.new_volume()
+def test_attaching_and_detaching_take_a_moment(slow_account):
+    fleet, ec2 = Fleet(slow_account), slow_account.ec2
+    instance_id, volume_id = fleet.launch(), ec2.create_volume(AvailabilityZone=ZONE, Size=1)["VolumeId"]
+    slow_account.advance(HOUR_SECONDS)
+    fleet.reaches(instance_id, "running")
     made = ec2.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device="/dev/sdf")
     assert (made["State"], status_of(fleet, volume_id)) == ("attaching", ["attaching"])
-    until(lambda: status_of(fleet, volume_id) == ["attached"])
+    slow_account.advance(HOUR_SECONDS)
+    assert status_of(fleet, volume_id) == ["attached"]
     with pytest.raises(ClientError, match="VolumeInUse"):
         ec2.delete_volume(VolumeId=volume_id)
     with pytest.raises(ClientError, match="VolumeInUse"):
@@ -94,7 +97,8 @@ def test_attaching_and_detaching_take_a_moment(new_account):
     assert status_of(fleet, volume_id) == ["detaching"]
     with pytest.raises(ClientError, match="VolumeInUse"):
         ec2.delete_volume(VolumeId=volume_id)
-    until(lambda: fleet.account.volume(volume_id)["State"] == "available")
+    slow_account.advance(HOUR_SECONDS)
+    assert slow_account.volume(volume_id)["State"] == "available"
     ec2.delete_volume(VolumeId=volume_id)
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from holdfast.lab.process import start_lab
-from tests.e2e.lab.account import Account, until
+from tests.e2e.lab.account import HOUR_SECONDS, Account, until
 from tests.e2e.lab.fleet import ASKING, Fleet, all_gone
 
 # A process, one in a session of its own without an environment, one that will not hear SIGTERM.
@@ -56,18 +56,23 @@ def test_user_data_that_fails_is_said_on_the_console(fleet):
     assert "cannot be run" in fleet.prints(fleet.launch("#!/no/such/shell\n"), "cannot be run")
 
 
-def test_instance_takes_time_to_run_and_stays_when_its_script_has_ended(new_account):
-    fleet = Fleet(new_account("pending=700ms"))
+def test_instance_takes_time_to_run_and_stays_when_its_script_has_ended(slow_account):
+    fleet = Fleet(slow_account)
     instance_id = fleet.launch("#!/bin/sh\necho done\n")
     assert (fleet.state(instance_id), fleet.console(instance_id)) == ("pending", "")
+    fleet.account.advance(HOUR_SECONDS)
     fleet.reaches(instance_id, "running")
     fleet.prints(instance_id, "ended with status 0")
     assert fleet.state(instance_id) == "running"
     assert fleet.pids(instance_id) == []
     fleet.account.ec2.stop_instances(InstanceIds=[instance_id])
     assert fleet.state(instance_id) == "stopping"
-    fleet.account.advance(1)
+    fleet.account.advance(HOUR_SECONDS)
     fleet.reaches(instance_id, "stopped")
+    fleet.account.ec2.terminate_instances(InstanceIds=[instance_id])
+    assert fleet.state(instance_id) == "shutting-down"
+    fleet.account.advance(HOUR_SECONDS)
+    fleet.reaches(instance_id, "terminated")
 
 
 @pytest.mark.parametrize("action", ["stop_instances", "terminate_instances"])
@@ -77,7 +82,6 @@ def test_the_end_of_an_instance_is_the_end_of_every_process(fleet, action):
     until(lambda: len(fleet.pids(instance_id)) >= 5)
     pids = fleet.pids(instance_id)
     getattr(fleet.account.ec2, action)(InstanceIds=[instance_id])
-    assert fleet.state(instance_id) in ("stopping", "shutting-down")
     fleet.reaches(instance_id, {"stop_instances": "stopped"}.get(action, "terminated"))
     assert all_gone(pids)
 
@@ -190,9 +194,9 @@ def test_a_terminated_instance_is_shown_for_an_hour(new_account):
     fleet = Fleet(new_account())
     instance_id = fleet.launched()
     fleet.terminated(instance_id)
-    fleet.account.advance(3500)
+    fleet.account.advance(3000)
     assert fleet.state(instance_id) == "terminated"
-    fleet.account.advance(200)
+    fleet.account.advance(600)
     with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
         fleet.state(instance_id)
 

@@ -22,7 +22,7 @@ def alive(pid: int) -> bool:
 
 
 def run_lab(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*LAB, *words], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run([*LAB, *words], capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_stopped_lab_is_gone_and_leaves_no_files():
@@ -64,7 +64,7 @@ def test_signal_ends_a_lab_in_good_order(number, tmp_path):
     assert process.stdout
     assert process.stdout.readline().startswith("http://127.0.0.1:")
     process.send_signal(number)
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
     assert process.stdout.read() == ""
     process.stdout.close()
 
@@ -103,7 +103,7 @@ def test_wiring_runs_a_lab_and_announces_it_when_it_answers():
     account = Account(process.stdout.readline().strip())
     assert account.blocks(account.snapshot_of({0: block(0)})) == {0: block(0)}
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
     process.stdout.close()
 
 

@@ -5,11 +5,18 @@ from functools import partial
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.lab.account import BLOCK_BYTES, ZONE, Account, block, until
+from tests.e2e.lab.account import BLOCK_BYTES, HOUR_SECONDS, ZONE, Account, block, until
 
 
 def code_of(error):
     return error.value.response["Error"]["Code"]
+
+
+def volume_of(slow_account):
+    """A volume of a lab whose clock the test turns."""
+    volume_id = slow_account.ec2.create_volume(AvailabilityZone=ZONE, Size=1)["VolumeId"]
+    slow_account.advance(HOUR_SECONDS)
+    return volume_id
 
 
 def stored_blocks(state):
@@ -35,10 +42,12 @@ def test_snapshot_is_of_the_moment_it_was_asked_for(account):
     assert account.blocks(account.completed(made)) == {4: block(4)}
 
 
-def test_snapshot_is_pending_and_then_completed(account):
-    made = account.ec2.create_snapshot(VolumeId=account.new_volume(), Description="why")
+def test_snapshot_is_pending_and_then_completed(slow_account):
+    made = slow_account.ec2.create_snapshot(VolumeId=volume_of(slow_account), Description="why")
     assert (made["State"], made["Description"], made["VolumeSize"]) == ("pending", "why", 1)
-    until(lambda: account.state(made["SnapshotId"]) == "completed")
+    assert slow_account.state(made["SnapshotId"]) == "pending"
+    slow_account.advance(HOUR_SECONDS)
+    assert slow_account.state(made["SnapshotId"]) == "completed"
 
 
 def test_no_volume_is_made_from_a_pending_snapshot(account):
@@ -158,13 +167,15 @@ def new_key(account):
     return account.client("kms").create_key()["KeyMetadata"]["Arn"]
 
 
-def test_copy_takes_time_and_only_what_is_completed_is_copied(account):
+def test_copy_takes_time_and_only_what_is_completed_is_copied(slow_account):
+    account = slow_account
     with pytest.raises(ClientError) as error:
         account.ec2.copy_snapshot(
             SourceRegion="us-east-1", SourceSnapshotId=account.ebs.start_snapshot(VolumeSize=1)["SnapshotId"]
         )
     assert code_of(error) == "IncorrectState"
-    source = account.snapshot(account.new_volume())
+    source = account.ec2.create_snapshot(VolumeId=volume_of(account))["SnapshotId"]
+    account.advance(HOUR_SECONDS)
     abroad = Account(account.endpoint, region="eu-west-1")
     tags = [{"ResourceType": "snapshot", "Tags": [{"Key": "k", "Value": "v"}]}]
     asked = {"SourceRegion": "us-east-1", "SourceSnapshotId": source, "Description": "far", "TagSpecifications": tags}
@@ -172,8 +183,9 @@ def test_copy_takes_time_and_only_what_is_completed_is_copied(account):
     found = described(abroad, copied)
     assert (found["State"], found["VolumeId"], found["Description"]) == ("pending", "vol-ffffffff", "far")
     assert found["Tags"] == tags[0]["Tags"]
-    abroad.completed(copied)
-    assert described(abroad, copied)["Progress"] == "100%"
+    account.advance(HOUR_SECONDS)
+    found = described(abroad, copied)
+    assert (found["State"], found["Progress"]) == ("completed", "100%")
     with pytest.raises(ClientError) as error:
         abroad.ec2.copy_snapshot(**{**asked, "SourceRegion": "eu-west-1"})
     assert code_of(error) == "InvalidSnapshot.NotFound"

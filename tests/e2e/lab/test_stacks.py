@@ -6,18 +6,16 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from holdfast.lab.process import start_lab
-from tests.e2e.lab.account import Account
+from tests.e2e.lab.account import HOUR_SECONDS, Account
 from tests.e2e.lab.people import HERE, Person, allow, deny, document, refused
 
 NAME = [{"ParameterKey": "Name", "ParameterValue": "hf"}]
 NOW = {"Delay": 1, "MaxAttempts": 1}
-# How long a stack is in each state of its way, by the lab's clock, which the tests turn.
-STEP_SECONDS = 3600
 
 
 @pytest.fixture(scope="module")
 def lab():
-    with start_lab(faults=f"iam=0ms,quota=off,pending={STEP_SECONDS}s") as lab:
+    with start_lab(faults=f"iam=0ms,quota=off,pending={HOUR_SECONDS}s") as lab:
         yield Account(lab.endpoint)
 
 
@@ -121,7 +119,7 @@ def test_life_of_a_stack(root, lab):
     cloudformation.create_stack(StackName="hf", TemplateBody=template(), Parameters=NAME)
     assert stack(root, "hf")["StackStatus"] == "CREATE_IN_PROGRESS"
     assert "Outputs" not in stack(root, "hf")
-    lab.advance(STEP_SECONDS)
+    lab.advance(HOUR_SECONDS)
     cloudformation.get_waiter("stack_create_complete").wait(StackName="hf", WaiterConfig=NOW)
     outputs = {one["OutputKey"]: one["OutputValue"] for one in stack(root, "hf")["Outputs"]}
     assert outputs["BucketName"] == "hf-bucket"
@@ -131,12 +129,12 @@ def test_life_of_a_stack(root, lab):
     changed = template(days=7, action="s3:PutObject", retention=1300, port=444)
     cloudformation.update_stack(StackName="hf", TemplateBody=changed, Parameters=NAME)
     assert stack(root, "hf")["StackStatus"] == "UPDATE_IN_PROGRESS"
-    lab.advance(STEP_SECONDS)
+    lab.advance(HOUR_SECONDS)
     cloudformation.get_waiter("stack_update_complete").wait(StackName="hf", WaiterConfig=NOW)
     updated(root, group_id)
     cloudformation.delete_stack(StackName="hf")
     assert stack(root, "hf")["StackStatus"] == "DELETE_IN_PROGRESS"
-    lab.advance(STEP_SECONDS)
+    lab.advance(HOUR_SECONDS)
     cloudformation.get_waiter("stack_delete_complete").wait(StackName="hf", WaiterConfig=NOW)
     assert refused(cloudformation.describe_stacks, StackName="hf") == ("ValidationError", 400)
     gone(root, outputs)
@@ -203,9 +201,9 @@ def test_failure_rolls_back_and_says_why(root, lab):
     }
     cloudformation.create_stack(StackName="failing", TemplateBody=json.dumps(body))
     assert stack(root, "failing")["StackStatus"] == "CREATE_IN_PROGRESS"
-    lab.advance(STEP_SECONDS)
+    lab.advance(HOUR_SECONDS)
     assert stack(root, "failing")["StackStatus"] == "ROLLBACK_IN_PROGRESS"
-    lab.advance(STEP_SECONDS)
+    lab.advance(HOUR_SECONDS)
     with pytest.raises(WaiterError, match="terminal failure"):
         cloudformation.get_waiter("stack_create_complete").wait(StackName="failing", WaiterConfig=NOW)
     assert stack(root, "failing")["StackStatus"] == "ROLLBACK_COMPLETE"
@@ -231,10 +229,10 @@ def test_failing_update_is_taken_back(root, lab):
 
     root.role("kept", document(allow("sts:AssumeRole", Principal={"AWS": HERE})))
     cloudformation.create_stack(StackName="kept", TemplateBody=body(600, ["kept"]))
-    lab.advance(STEP_SECONDS)
+    lab.advance(HOUR_SECONDS)
     cloudformation.get_waiter("stack_create_complete").wait(StackName="kept", WaiterConfig=NOW)
     cloudformation.update_stack(StackName="kept", TemplateBody=body(700, ["missing"]))
-    lab.advance(2 * STEP_SECONDS)
+    lab.advance(2 * HOUR_SECONDS)
     assert stack(root, "kept")["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     sqs = root.client("sqs")
     url = sqs.get_queue_url(QueueName="kept")["QueueUrl"]
@@ -246,16 +244,16 @@ def test_bucket_with_objects_stays(root, lab):
     cloudformation, s3 = root.client("cloudformation"), root.client("s3")
     body = json.dumps({"Resources": {"B": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "full"}}}})
     cloudformation.create_stack(StackName="full", TemplateBody=body)
-    lab.advance(STEP_SECONDS)
+    lab.advance(HOUR_SECONDS)
     cloudformation.get_waiter("stack_create_complete").wait(StackName="full", WaiterConfig=NOW)
     s3.put_object(Bucket="full", Key="k", Body=b"x")
     cloudformation.delete_stack(StackName="full")
-    lab.advance(STEP_SECONDS)
+    lab.advance(HOUR_SECONDS)
     assert stack(root, "full")["StackStatus"] == "DELETE_FAILED"
     assert "not empty" in stack(root, "full")["StackStatusReason"]
     s3.delete_object(Bucket="full", Key="k")
     cloudformation.delete_stack(StackName="full")
-    lab.advance(STEP_SECONDS)
+    lab.advance(HOUR_SECONDS)
     cloudformation.get_waiter("stack_delete_complete").wait(StackName="full", WaiterConfig=NOW)
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.lab.account import BLOCK_BYTES, ZONE, block
+from tests.e2e.lab.account import BLOCK_BYTES, HOUR_SECONDS, ZONE, block
 
 GIB = 1024**3
 
@@ -20,9 +20,11 @@ def test_new_volume_is_a_sparse_file_of_its_size(account):
     assert path.stat().st_blocks * 512 < BLOCK_BYTES
 
 
-def test_volume_is_creating_before_it_is_available(account):
-    made = account.ec2.create_volume(Size=1, AvailabilityZone=ZONE)
-    assert made["State"] == "creating"
+def test_volume_is_creating_before_it_is_available(slow_account):
+    made = slow_account.ec2.create_volume(Size=1, AvailabilityZone=ZONE)
+    assert made["State"] == slow_account.volume(made["VolumeId"])["State"] == "creating"
+    slow_account.advance(HOUR_SECONDS)
+    assert slow_account.volume(made["VolumeId"])["State"] == "available"
 
 
 def test_deleted_volume_leaves_no_file(account):

@@ -13,7 +13,7 @@ from holdfast.lab.instances.stock_parameters import install_parameters
 from holdfast.lab.lab_routes import LabRoutes
 
 # Longer than the grace that processes have.
-END_SECONDS = 5
+END_SECONDS = 30
 
 
 def add_instances(world: InstanceWorld, routes: LabRoutes) -> Callable[[], None]:

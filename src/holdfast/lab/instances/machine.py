@@ -15,7 +15,8 @@ from holdfast.lab.instances import supervisor
 # The plain interpreter: an instance must not find what is installed in the environment that the lab runs in.
 INTERPRETER: str = getattr(sys, "_base_executable", sys.executable)
 
-FREEZE_SECONDS = 1.0
+FREEZE_SECONDS = 30.0
+_POLL_SECONDS = 0.02
 
 
 class Machine:
@@ -44,7 +45,8 @@ class Machine:
             cwd=self._home,
             start_new_session=True,
         )
-        threading.Thread(target=self._watch, name=f"machine {folder.name}", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, name=f"machine {folder.name}", daemon=True)
+        self._watcher.start()
 
     def pids(self) -> list[int]:
         """The ids of all processes that the instance runs; the supervisor is none of them."""
@@ -57,11 +59,11 @@ class Machine:
                 self._process.stdin.close()
 
     def wait(self, timeout_seconds: float) -> None:
-        """Wait until the supervisor is gone, at most that long."""
-        try:
-            self._process.wait(timeout_seconds)
-        except subprocess.TimeoutExpired:
+        """Wait until every process is gone; what is left after that long is killed."""
+        self._watcher.join(timeout_seconds)
+        if self._watcher.is_alive():
             self._process.kill()
+            self._watcher.join()
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -83,7 +85,9 @@ class Machine:
                     self._asked(line.decode("ascii", "replace").strip())
         self._process.wait()
         # A supervisor that was killed has left orphans: they are known by the folder they call home.
-        supervisor.signal_all(_with_home(self._home), signal.SIGKILL)
+        while orphans := _with_home(self._home):
+            supervisor.signal_all(orphans, signal.SIGKILL)
+            time.sleep(_POLL_SECONDS)
         self.switch_off()
         self._ended()
 

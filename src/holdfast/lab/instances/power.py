@@ -50,10 +50,13 @@ class InstanceWorld:
     pending_seconds: float
     faults: InstanceFaults = field(default_factory=InstanceFaults)
 
-    def let_pass(self, seconds: float) -> None:
-        """Wait until so much of the lab's time is gone."""
-        until = self.now() + seconds
-        while (left := until - self.now()) > 0:
+    def usable_at(self) -> float:
+        """The lab's time at which what begins now has taken effect."""
+        return self.now() + self.pending_seconds
+
+    def wait_for(self, moment: float) -> None:
+        """Wait until the lab's time is that."""
+        while (left := moment - self.now()) > 0:
             time.sleep(min(left, _STEP_SECONDS))
 
 
@@ -113,7 +116,7 @@ class Power:
         """From nothing, or from `stopped`: to `running`."""
         with self._lock:
             self.state = PENDING
-        self._in_background(self._boot)
+        self._in_background(self._boot, self._world.usable_at())
 
     def stop(self) -> None:
         """To `stopped`; anything but a running or pending instance is left alone."""
@@ -121,7 +124,7 @@ class Power:
             if self.state not in (PENDING, RUNNING):
                 return
             self.state = STOPPING
-        self._in_background(lambda: self._settle(STOPPED))
+        self._in_background(self._settle, self._world.usable_at(), STOPPED)
 
     def terminate(self) -> None:
         """To `terminated`, from wherever it is."""
@@ -129,7 +132,7 @@ class Power:
             if self.state in (SHUTTING_DOWN, TERMINATED):
                 return
             self.state = SHUTTING_DOWN
-        self._in_background(lambda: self._settle(TERMINATED))
+        self._in_background(self._settle, self._world.usable_at(), TERMINATED)
 
     def reboot(self) -> None:
         """End all processes and boot again; the state stays `running`."""
@@ -148,11 +151,11 @@ class Power:
                 machine.switch_off()
         return machine
 
-    def _in_background(self, work: Callable[[], None]) -> None:
-        threading.Thread(target=work, name=f"power {self._id}", daemon=True).start()
+    def _in_background(self, work: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(target=work, args=arguments, name=f"power {self._id}", daemon=True).start()
 
-    def _boot(self) -> None:
-        self._world.let_pass(self._world.pending_seconds)
+    def _boot(self, moment: float) -> None:
+        self._world.wait_for(moment)
         with self._lock:
             if self.state == PENDING and not self._lab_ends:
                 self.state = RUNNING
@@ -207,13 +210,13 @@ class Power:
         # Its supervisor was killed: a machine that goes dark.
         self._off_from_inside()
 
-    def _settle(self, target: str) -> None:
+    def _settle(self, moment: float, target: str) -> None:
         with self._lock:
             machine, server = self._machine, self._server
             self._server = None
             if machine is not None:
                 machine.switch_off()
-        self._world.let_pass(self._world.pending_seconds)
+        self._world.wait_for(moment)
         self._off.wait()
         if server is not None:
             server.close()
