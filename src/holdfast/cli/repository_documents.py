@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from holdfast.repository.health.checking.check import CheckReport, Hurt
     from holdfast.repository.health.checking.scrub import ScrubReport
     from holdfast.repository.health.repair.report import RepairReport
+    from holdfast.repository.keys.slots import DamagedSlot
     from holdfast.repository.opening.repository import NewRepository, Repository
     from holdfast.repository.sessions.statistics import RepositoryStatistics
     from holdfast.repository.upkeep.drill import Drill
     from holdfast.repository.upkeep.renewal.renew import RenewalReport
     from holdfast.repository.upkeep.rotation import Rotation
-    from holdfast.wiring.local_keys import ListedSlot
+    from holdfast.wiring.local_keys import ListedSlot, ListedSlots
 
 Document = dict[str, Any]
 
@@ -305,9 +306,29 @@ def listed_slot(listed: "ListedSlot") -> Document:
     }
 
 
-def listed_slots_table(slots: "list[ListedSlot]") -> str:
+def damaged_slot(damaged: "DamagedSlot") -> Document:
+    """What lies among the slots and is none."""
+    return {"slot": damaged.slot.hex(), "why": damaged.why}
+
+
+def removed_slot(removed: "KeySlot | DamagedSlot") -> Document:
+    """Of `repository key remove`."""
+    from holdfast.repository.keys.slots import DamagedSlot
+
+    return damaged_slot(removed) if isinstance(removed, DamagedSlot) else key_slot(removed)
+
+
+def listed_slots(listed: "ListedSlots") -> Document:
+    """Of `repository key list`."""
+    return {
+        "key_slots": [listed_slot(one) for one in listed.slots],
+        "damaged": [damaged_slot(one) for one in listed.damaged],
+    }
+
+
+def listed_slots_table(listed: "ListedSlots") -> str:
     """Of `repository key list`, for people."""
-    rows = [
+    rows: list[tuple[str | int | None, ...]] = [
         (
             one.slot.slot.hex(),
             one.slot.kind,
@@ -316,8 +337,9 @@ def listed_slots_table(slots: "list[ListedSlot]") -> str:
             "never" if one.drilled is None else short_time(format_time(one.drilled)),
             one.slot.label,
         )
-        for one in slots
+        for one in listed.slots
     ]
+    rows += [(one.slot.hex(), "damaged", None, None, None, one.why) for one in listed.damaged]
     return rows_table(("SLOT", "KIND", "KEY EPOCH", "CREATED", "LAST DRILL", "LABEL"), rows)
 
 
@@ -337,6 +359,7 @@ def rotation(done: "Rotation") -> Document:
     """Of `repository key rotate`."""
     return {
         "key_epoch": done.kid,
+        "damaged": [damaged_slot(one) for one in done.damaged],
         "recovery_code": done.recovery_code,
         "kept": [key_slot(slot) for slot in done.kept],
         "left_behind": [key_slot(slot) for slot in done.left_behind],

@@ -33,13 +33,13 @@ def list_(
     """List the key slots. Needs no password: who may open the repository stands there in the clear."""
     from holdfast.wiring import local_keys
 
-    slots = local_keys.key_slots(url)
-    voice.document(
-        {"key_slots": [documents.listed_slot(one) for one in slots]}, lambda: documents.listed_slots_table(slots)
-    )
-    for one in slots:
+    listed = local_keys.key_slots(url)
+    voice.document(documents.listed_slots(listed), lambda: documents.listed_slots_table(listed))
+    for one in listed.slots:
         if one.is_due:
             voice.warn(documents.what_is_due(one))
+    for damaged in listed.damaged:
+        voice.warn(f"key slot {damaged.slot.hex()} is damaged and opens nothing: {damaged.why}")
     return voice.status
 
 
@@ -104,8 +104,8 @@ def remove(
     with local.opened(url, given_password(password_file), voice.warn) as opened:
         confirm(f"remove key slot {slot} of {opened.repository.store.location}", yes)
         removed = local_keys.remove_key(opened, slot)
-    document = documents.key_slot(removed)
-    voice.document(document, lambda: facts_table({"removed": removed.slot.hex(), "label": removed.label}))
+    document = documents.removed_slot(removed)
+    voice.document(document, lambda: facts_table({"removed": document["slot"], "label": document.get("label")}))
     return voice.status
 
 
@@ -137,6 +137,8 @@ def rotate(
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
     for slot in done.left_behind:
         voice.warn(f"key slot {slot.slot.hex()} ({slot.kind}, {slot.label}) opens past key epochs only from now on")
+    for damaged in done.damaged:
+        voice.warn(f"key slot {damaged.slot.hex()} is damaged and was left as it is: {damaged.why}")
     if done.not_handed_over is not None:
         voice.warn(f"older objects are not vouched for yet, which the next backup does: {done.not_handed_over}")
     return voice.status

@@ -5,12 +5,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from holdfast.domain.errors import NotFoundError
 from holdfast.repository.format.key_slot import RECOVERY, KeySlot
 from holdfast.repository.keys.epochs import newest_begun
-from holdfast.repository.keys.slots import KeySlots, Secret
+from holdfast.repository.keys.slots import DamagedSlot, KeySlots, Secret
 from holdfast.repository.opening.memory_of_locations import recognise, remember
-from holdfast.repository.opening.repository import open_repository
+from holdfast.repository.opening.repository import open_repository, repository_id
 from holdfast.repository.progress import Progress
 from holdfast.repository.upkeep import rekeying, rotation
 from holdfast.repository.upkeep.collection.collect import CollectionOrder
@@ -36,23 +35,30 @@ class ListedSlot:
     is_due: bool
 
 
-def key_slots(location: str) -> list[ListedSlot]:
-    """The key slots of a repository that need not be opened. Raises NotFoundError where there is none."""
+@dataclass(frozen=True, slots=True)
+class ListedSlots:
+    """All slots, and what else lies among them."""
+
+    slots: list[ListedSlot]
+    damaged: tuple[DamagedSlot, ...]
+
+
+def key_slots(location: str) -> ListedSlots:
+    """The key slots of a repository that need not be opened. Raises NotFoundError where there is none, IntegrityError
+    where `config` does not say whose they are.
+    """
     with machine_surroundings() as surroundings, closing(open_existing(location)) as store:
-        slots = list(KeySlots(store, surroundings).each())
-        if not slots:
-            raise NotFoundError(
-                f"there is no repository at {store.location}", why="it has no key slot", cure="check the location"
-            )
-        newest, now = newest_begun(store, slots[0].repository), surroundings.now()
+        repository = repository_id(store)
+        found = KeySlots(store, surroundings).found(repository)
+        newest, now = newest_begun(store, repository), surroundings.now()
         drills = Drills(home_folder()).of(store.location)
     listed = []
-    for slot in slots:
+    for slot in found.slots:
         drilled = drills.get(slot.slot)
         is_old = drilled is None or drilled + DRILL_AFTER < now
         is_current = slot.kid == newest
         listed.append(ListedSlot(slot, is_current, drilled, is_current and slot.kind == RECOVERY and is_old))
-    return listed
+    return ListedSlots(listed, found.damaged)
 
 
 def tried(location: str, secret: Secret, warn: Warn) -> Drill:
@@ -85,7 +91,7 @@ def add_kms(opened: LocalRepository, kms_key: str, label: str) -> KeySlot:
     return _slots(opened).add_kms(opened.repository.master, LazyKeyService(), kms_key, label)
 
 
-def remove_key(opened: LocalRepository, slot: str) -> KeySlot:
+def remove_key(opened: LocalRepository, slot: str) -> KeySlot | DamagedSlot:
     """Take the slot away whose id begins so."""
     return _slots(opened).remove(slot, opened.repository.master)
 

@@ -128,6 +128,15 @@ def test_keys(holdfast):
 
     slots = key("list", "--output", "json").document["key_slots"]
     assert sorted(slot["kind"] for slot in slots) == ["password", "recovery"]
+    junk = holdfast.folder / "repository" / "keys" / ("ab" * 16)
+    junk.write_bytes(b"junk")
+    listed = key("list", "--output", "json")
+    assert [one["slot"] for one in listed.document["damaged"]] == [junk.name]
+    assert f"key slot {junk.name} is damaged" in listed.err
+    assert b"damaged" in key("list").out
+    removed = key("remove", junk.name, "--password-file", holdfast.password_file, "--yes", "--output", "json")
+    assert removed.document["slot"] == junk.name
+    assert not junk.exists()
     added = key(
         "add", "--password-file", recovery, "--new-password-file", other, "--label", "second", "--output", "json"
     )

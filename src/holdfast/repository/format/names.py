@@ -26,6 +26,11 @@ def slot(slot_id: bytes) -> str:
     return f"{KEYS}{slot_id.hex()}"
 
 
+def slot_id(key: str) -> bytes:
+    """Which key slot stands there, or should."""
+    return bytes.fromhex(key.removeprefix(KEYS))
+
+
 def epoch(kid: int) -> str:
     """Where a key epoch began."""
     return f"{EPOCHS}{kid:010d}"

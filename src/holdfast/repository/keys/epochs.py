@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.domain.errors import (
@@ -22,7 +23,7 @@ from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.keys.slots import KeySlots, Secret
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.trust.older_versions import open_first_good, open_newest_good
+from holdfast.repository.trust.older_versions import NOT_IT, open_first_good, open_newest_good
 from holdfast.repository.trust.vouching import ALL_COUNT, Vouching
 
 
@@ -238,12 +239,13 @@ def _chain(store: ObjectStore, slot: KeySlot, master: MasterKey) -> Unlocked | N
 
 
 def newest_begun(store: ObjectStore, repository: bytes) -> int:
-    """The kid of the newest epoch as far as can be told without a key, which vouches for nothing. Raises IntegrityError
-    for what says no such thing.
+    """The kid of the newest epoch as far as can be told without a key, which vouches for nothing: junk has begun
+    none.
     """
     kid = form.FIRST_EPOCH
-    while _says_it_began(store, repository, kid + 1):
-        kid += 1
+    with suppress(*NOT_IT):
+        while _says_it_began(store, repository, kid + 1):
+            kid += 1
     return kid
 
 

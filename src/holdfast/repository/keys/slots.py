@@ -62,6 +62,22 @@ class PasswordCost:
     lanes: int = 4
 
 
+@dataclass(frozen=True, slots=True)
+class DamagedSlot:
+    """What stands under a slot's name and opens nothing, and why: somebody has put it there, or it was a slot once."""
+
+    slot: bytes
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotsFound:
+    """What stands under `keys/`, what no LIST shows last."""
+
+    slots: tuple[KeySlot, ...]
+    damaged: tuple[DamagedSlot, ...]
+
+
 class KeySlots:
     """The `keys/` of one repository."""
 
@@ -99,23 +115,25 @@ class KeySlots:
         blob = wrapper.wrap(key_id, kek, _context(master.repository, slot))
         return self._add(master, KMS, label, {"key_id": key_id, "wrapped": blob}, kek, slot)
 
-    def take_over(self, slot: KeySlot, master: MasterKey, secret: Secret) -> KeySlot | None:
-        """A slot that leads to another master key in the same way, where `secret` allows to make one: the password or
-        code itself, or a KMS key that may be used.
+    def take_over(self, slot: KeySlot, before: MasterKey, master: MasterKey, secret: Secret) -> KeySlot | None:
+        """A slot that leads to another master key in the same way, where `secret` allows to make one (the password or
+        code itself, or a KMS key that may be used) and is seen to lead to the one `before`: anybody may have put a slot
+        there that names a KMS key of their own.
         """
-        if slot.kind == KMS:
+        try:
+            kek = self._key_for(slot, Secret(wrapper=secret.wrapper) if slot.kind == KMS else secret)
+            led = None if kek is None else form.unwrap(slot, kek)
+            if kek is None or led is None or led.key != before.key:
+                return None
             key_id = slot.parameters.get("key_id")
-            if secret.wrapper is None or not isinstance(key_id, str):
-                return None
-            try:
+            if slot.kind == KMS and secret.wrapper is not None and isinstance(key_id, str):
                 return self.add_kms(master, secret.wrapper, key_id, slot.label)
-            except (PermissionDeniedError, NotFoundError):
-                return None
-        kek = self._key_for(slot, secret)
-        if kek is None or secret.text is None or form.unwrap(slot, kek) is None:
-            return None
+        except (ConflictError, FormatError, NotFoundError, PermissionDeniedError, UsageError):
+            return None  # a key that may not be used, or a slot that asks for the impossible
         if slot.kind == RECOVERY:
             return self._add(master, RECOVERY, slot.label, {}, kek)
+        if secret.text is None:
+            return None
         fields = Fields(slot.parameters, names.slot(slot.slot))
         cost = None
         if master.suite != FIPS_SUITE:
@@ -127,10 +145,17 @@ class KeySlots:
         for slot in slots:
             self._store.delete(names.slot(slot.slot))
 
-    def each(self) -> Iterator[KeySlot]:
-        """All slots, hidden ones too; raises IntegrityError at a damaged one."""
-        for key in [*self._listed_keys(), *self._hidden_keys()]:
-            yield open_newest_good(self._store, key, partial(_decode, key))
+    def found(self, repository: bytes) -> SlotsFound:
+        """All slots of that repository, hidden ones too, and what else lies among them: but for what is hidden."""
+        slots, damaged = list[KeySlot](), list[DamagedSlot]()
+        listed = self._listed_keys()
+        for key in [*listed, *self._hidden_keys()]:
+            try:
+                slots.append(open_newest_good(self._store, key, partial(_decode, key, of=repository)))
+            except NOT_IT as error:
+                if key in listed:
+                    damaged.append(DamagedSlot(names.slot_id(key), error.why))
+        return SlotsFound(tuple(slots), tuple(damaged))
 
     def _listed_keys(self) -> list[str]:
         return [info.key for info in objects_under(self._store, names.KEYS)]
@@ -140,10 +165,11 @@ class KeySlots:
         listed = set(self._listed_keys())
         return [key for key in all_keys(self._store, names.KEYS) if names.is_object(key) and key not in listed]
 
-    def remove(self, slot_prefix: str, master: MasterKey) -> KeySlot:
+    def remove(self, slot_prefix: str, master: MasterKey) -> KeySlot | DamagedSlot:
         """Take a slot away; of those that lead to `master`, the last two and the last recovery slot stay."""
-        slots = list(self.each())
-        chosen = [slot for slot in slots if slot.slot.hex().startswith(slot_prefix.lower())]
+        found = self.found(master.repository)
+        everything: list[KeySlot | DamagedSlot] = [*found.slots, *found.damaged]
+        chosen = [one for one in everything if one.slot.hex().startswith(slot_prefix.lower())]
         if not chosen or not slot_prefix:
             raise NotFoundError(
                 f"no key slot begins with {slot_prefix!r}", why="the repository has no such slot", cure="see `key list`"
@@ -152,13 +178,13 @@ class KeySlots:
             raise UsageError(
                 f"{slot_prefix!r} is not unique", why=f"{len(chosen)} slots begin so", cure="write more of it"
             )
-        if chosen[0].kid > master.kid:
+        if isinstance(chosen[0], KeySlot) and chosen[0].kid > master.kid:
             raise ConflictError(
                 f"slot {chosen[0].slot.hex()} stays",
                 why=f"it is of key epoch {chosen[0].kid}, which a rotation may be about to begin",
                 cure="rotate first, or let the one that runs come to its end; then remove it",
             )
-        rest = [slot for slot in slots if slot is not chosen[0] and slot.is_of(master)]
+        rest = [slot for slot in found.slots if slot is not chosen[0] and slot.is_of(master)]
         if len(rest) < 2 or not any(slot.kind == RECOVERY for slot in rest):
             raise ConflictError(
                 f"slot {chosen[0].slot.hex()} stays",
@@ -272,10 +298,12 @@ def _password_kek(password: bytes, parameters: Mapping[str, object], suite: int)
     return passwords.password_key(password, salt, memory_kib=memory_kib, iterations=iterations, lanes=lanes)
 
 
-def _decode(key: str, data: Buffer) -> KeySlot:
+def _decode(key: str, data: Buffer, of: bytes | None = None) -> KeySlot:
     slot = form.decode(data, key)
     if names.slot(slot.slot) != key:
-        raise FormatError(f"{key} holds another slot", why="its header names it", key=key)
+        raise FormatError(f"{key} holds another slot", why="its header names another slot", key=key)
+    if of is not None and slot.repository != of:
+        raise FormatError(f"{key} is another repository's", why="its header names another repository", key=key)
     return slot
 
 

@@ -1,6 +1,6 @@
 """Make a repository, or open one: from a store and a secret to something that reads and writes restore points."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.lock_terms import locking_from, require_lockable, time_by
 from holdfast.repository.trust.locking_store import LockingStore
-from holdfast.repository.trust.older_versions import open_newest_good
+from holdfast.repository.trust.older_versions import Opened, open_newest_good
 from holdfast.repository.trust.probe import winners_of_one_name
 
 DEFAULT_TENANT = "default"
@@ -303,15 +303,24 @@ def open_repository(store: ObjectStore, secret: Secret, surroundings: Surroundin
             )
         return epochs, config
 
+    epochs, config = _by_config(store, unlocked)
+    return _opened(store, surroundings, config, epochs)
+
+
+def repository_id(store: ObjectStore) -> bytes:
+    """Whose `config` that is, as its clear header says; the key proves it. Raises NotFoundError, IntegrityError."""
+    return _by_config(store, lambda data: read_header(data, names.CONFIG).repository)
+
+
+def _by_config(store: ObjectStore, opened: Callable[[Buffer], Opened]) -> Opened:
     try:
-        epochs, config = open_newest_good(store, names.CONFIG, unlocked)
+        return open_newest_good(store, names.CONFIG, opened)
     except ObjectNotFoundError as error:
         raise NotFoundError(
             f"there is no repository at {store.location}",
             why="it has no object `config`",
             cure="check the location, or make one with `holdfast repository init`",
         ) from error
-    return _opened(store, surroundings, config, epochs)
 
 
 def _opened(store: ObjectStore, surroundings: Surroundings, config: Config, epochs: KeyEpochs) -> Repository:

@@ -12,7 +12,7 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.epoch import Epoch
 from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
 from holdfast.repository.keys.epochs import first_marked
-from holdfast.repository.keys.slots import KeySlots, PasswordCost, Secret
+from holdfast.repository.keys.slots import DamagedSlot, KeySlots, PasswordCost, Secret
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.vouching import Vouching
 from holdfast.repository.upkeep.handing_over import hand_over, unrecorded_retirements, vouched_for
@@ -21,14 +21,16 @@ from holdfast.repository.upkeep.handing_over import hand_over, unrecorded_retire
 @dataclass(frozen=True, slots=True, repr=False)
 class Rotation:
     """What a rotation did: `kept` are the new slots, `left_behind` those of the epoch before to which no new one
-    answers. The recovery code is shown once and kept nowhere. `not_handed_over`: why what stands under the older keys
-    was not handed over to the new epoch, where it was not; who writes next does it.
+    answers, `damaged` what else lies among the slots and was left as it is. The recovery code is shown once and kept
+    nowhere. `not_handed_over`: why what stands under the older keys was not handed over to the new epoch, where it was
+    not; who writes next does it.
     """
 
     kid: int
     recovery_code: str
     kept: tuple[KeySlot, ...]
     left_behind: tuple[KeySlot, ...]
+    damaged: tuple[DamagedSlot, ...]
     not_handed_over: HoldfastError | None
 
 
@@ -38,17 +40,18 @@ def rotate(
     """Begin the next key epoch. KMS keys are kept where they may be used, and so is the password or code in `secret`,
     unless `new_password` takes its place.
 
-    Raises ConflictError where another rotation was quicker, IntegrityError where `config` or a tenant is damaged: then
-    nothing has changed.
+    A damaged slot keeps nobody from it. Raises ConflictError where another rotation was quicker, IntegrityError where
+    `config` or a tenant is damaged: then nothing has changed.
     """
     before = repository.master
     vouched = vouched_for(repository)
     retired = unrecorded_retirements(repository)
     slots = KeySlots(repository.store, repository.surroundings)
-    old = [slot for slot in slots.each() if slot.is_of(before)]
+    found = slots.found(before.repository)
+    old = [slot for slot in found.slots if slot.is_of(before)]
     master = MasterKey(repository.surroundings.random_bytes(KEY_BYTES), before.repository, before.kid + 1, before.suite)
     taken = {
-        slot.slot: slots.take_over(slot, master, secret)
+        slot.slot: slots.take_over(slot, before, master, secret)
         for slot in old
         if new_password is None or slot.kind not in (PASSWORD, RECOVERY)
     }
@@ -80,7 +83,7 @@ def rotate(
         hand_over(repository, retired)
     except HoldfastError as error:  # the epoch has begun: its recovery code must be shown
         failure = error
-    return Rotation(master.kid, code, tuple(kept), tuple(left_behind), failure)
+    return Rotation(master.kid, code, tuple(kept), tuple(left_behind), found.damaged, failure)
 
 
 def _begin(repository: Repository, master: MasterKey, vouched: Mapping[str, bytes]) -> None:

@@ -13,6 +13,7 @@ from holdfast.domain.errors import (
     UnavailableError,
     WrongKeyError,
 )
+from holdfast.repository.crypto.keys import MasterKey
 from holdfast.repository.format import epoch, key_slot, names
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format.envelope import Kind, read_header
@@ -22,6 +23,7 @@ from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.keys.slots import KeySlots, Secret
 from holdfast.repository.opening.memory_of_locations import recognise
+from holdfast.repository.opening.repository import repository_id
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import find_point, list_points
 from holdfast.repository.sessions.session import retire
@@ -52,7 +54,8 @@ def epochs_of_packs(small):
 
 
 def slots_of(small):
-    return list(KeySlots(small.store, deterministic_surroundings(3)).each())
+    found = KeySlots(small.store, deterministic_surroundings(3)).found(repository_id(small.store))
+    return list(found.slots)
 
 
 def test_what_was_written_before_opens_and_is_built_upon(small):
@@ -137,7 +140,48 @@ def test_a_kms_key_is_kept_where_it_may_be_used(small):
     assert open_(small, 52, Secret(wrapper=Wrapper())).master.kid == 2
     [kept] = [slot for slot in done.kept if slot.kind == "kms"]
     withdrawn = dataclasses.replace(kept, parameters={**kept.parameters, "key_id": "withdrawn"})
-    assert slots.take_over(withdrawn, open_(small, 53).master, secret) is None
+    newest = open_(small, 53).master
+    assert slots.take_over(withdrawn, newest, newest, secret) is None
+
+
+def test_a_slot_that_leads_elsewhere_is_led_nowhere(small):
+    """Whoever may put objects can name a KMS key of their own in a slot, and give it the label of a true one."""
+    ours = open_(small).master
+    slots = KeySlots(small.store, deterministic_surroundings(4))
+    theirs = slots.add_kms(MasterKey(bytes(32), ours.repository), Wrapper(), "theirs", "the company's")
+    known = slots.add_password(MasterKey(bytes(32), ours.repository), b"known", "theirs")
+    mine = slots.add_password(ours, b"known", "mine")
+    secret = Secret(b"known", Wrapper())
+    done = rotate(open_(small, 51, secret), secret)
+    assert [slot.label for slot in done.kept] == ["mine", "recovery code"]
+    left = {slot.slot for slot in done.left_behind}
+    assert left > {theirs.slot, known.slot}
+    assert mine.slot not in left
+
+
+def impossible(slot):
+    """Its cost is beyond what anybody may ask for."""
+    return dataclasses.replace(slot, slot=b"i" * 16, parameters={**slot.parameters, "memory_kib": 1})
+
+
+def test_junk_among_the_key_slots_is_named_and_left(small):
+    repository = open_(small)
+    slots = KeySlots(small.store, deterministic_surroundings(4))
+    true = slots.add_password(repository.master, b"mine", "mine")
+    foreign = make_small_repository(MemoryStore(), deterministic_surroundings(9))
+    [stolen] = slots_of(foreign)
+    put(small.store, names.slot(b"j" * 16), b"junk")
+    put(small.store, names.slot(stolen.slot), bytes(foreign.store.get(names.slot(stolen.slot))))
+    put(small.store, names.slot(b"i" * 16), key_slot.seal(impossible(true), bytes(32), bytes(32), bytes(12)))
+    done = rotate(open_(small, 51, Secret(b"mine")), Secret(b"mine"))
+    assert [slot.label for slot in done.kept] == ["mine", "recovery code"]
+    assert {one.slot for one in done.damaged} == {b"j" * 16, stolen.slot}
+    assert b"i" * 16 in {slot.slot for slot in done.left_behind}
+    assert bytes(small.store.get(names.slot(b"j" * 16))) == b"junk"
+    again = open_(small, 52, Secret(b"mine"))
+    assert again.master.kid == 2
+    slots.remove((b"j" * 16).hex(), again.master)
+    assert {one.slot for one in slots.found(again.master.repository).damaged} == {stolen.slot}
 
 
 def test_of_two_rotations_one_wins_and_the_other_changes_nothing(small):
