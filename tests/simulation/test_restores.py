@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
-from holdfast.domain.policy import Exclusion
+from holdfast.domain.policy import Exclusion, WorkerChoice, WorkerMode
 from holdfast.domain.restore import Change, InstanceRestore, NewPlace, Place, VolumeRestore
 from holdfast.domain.session import State
 from holdfast.testing.simulated_site import REGION
@@ -52,6 +52,35 @@ def test_volumes_come_back_and_stay(protected, kind):
     assert site.cloud.worker_world.launches == expected_launches
     made_of = {one.facts["snapshot"] for one in volumes}
     assert made_of.isdisjoint(site.snapshots_before) == (kind == "image-backup")
+
+
+def test_this_machine_bears_few_local_restores_which_wait_for_nothing_else(protected):
+    """While its places for local backups and verifications are taken, too."""
+    site = protected
+    for number in range(3):
+        site.cloud.add_instance(f"more-{number}")
+    site.policy(worker=WorkerChoice(mode=WorkerMode.LOCAL))
+    order = VolumeRestore(point(site, "image-backup"), worker_mode="local")
+    of_snapshots = replace(order, point=point(site, "snapshot"))
+
+    def all_at_once(appliance):
+        service = appliance.service
+        return [
+            service.run_policy("web", ("backup",)),
+            *(service.verify_point(order.point, "local") for _ in range(3)),
+            *(service.start_restore(order) for _ in range(3)),
+            service.start_restore(of_snapshots),
+        ]
+
+    opened = site.run(all_at_once)
+    assert {site.records.sessions.get(one.id).state for one in opened} == {State.SUCCEEDED}
+    peak = site.last.engine.peak
+    held = {queue: peak[queue, ""] for queue in ("local", "local restores", "local verifications", "restores")}
+    assert held == {"local": 2, "local restores": 2, "local verifications": 2, "restores": 1}, (
+        "snapshots need no worker"
+    )
+    limits = {one.queue: one.limit for one in site.last.engine.lane_states() if not one.partition}
+    assert {limits[queue] for queue in ("local", "local restores", "local verifications")} == {2}
 
 
 def test_one_volume_by_id_or_device_in_another_zone(protected):

@@ -128,6 +128,7 @@ def test_no_worker_is_launched_before_the_data_is_back(site, mode):
     assert sorted(pack for pack, _ in site.cold.billed) == [f"{site.point}/{one}" for one in ("/dev/sdf", "/dev/xvda")]
     (back,) = (line for line in log(site, session) if "the data is back" in line)
     assert "2 packs from DEEP_ARCHIVE" in back
+    assert (("local restores", "") in site.last.engine.peak) == (mode == "local")
     assert_clean(site)
 
 

@@ -31,7 +31,7 @@ _WAITING, _RUNNING = ("ENQUEUED", "DELAYED"), ("PENDING",)
 _WITHOUT_LANE = "any"
 _DELETED_AT_ONCE = 500
 # Steps that block hold one each, and DBOS needs some for its own writes: more than all lanes together let run.
-_THREADS = 192
+_THREADS = 256
 
 
 class DbosEngine:

@@ -3,7 +3,7 @@
 from holdfast.appliance.backups.archive_run import ARCHIVE_RUN
 from holdfast.appliance.backups.policy_run import POLICY_RUN
 from holdfast.appliance.care.collection_work import COLLECTION
-from holdfast.appliance.care.verify_task import VERIFICATION
+from holdfast.appliance.care.verify_task import VERIFICATION, VerifyOrder
 from holdfast.appliance.points.configurations import Configurations
 from holdfast.appliance.points.deletion import DELETE_POINT
 from holdfast.appliance.ports.engine import Lane
@@ -11,7 +11,7 @@ from holdfast.appliance.restores.order import RestoreOrder
 from holdfast.appliance.restores.retrieval import RETRIEVAL
 from holdfast.appliance.restores.task import RESTORE
 from holdfast.appliance.sessions.book import SessionBook
-from holdfast.appliance.sessions.lanes import collection_lane, restore_lane, retrieval_lane, verification_lane
+from holdfast.appliance.sessions.lanes import collection_lane, retrieval_lane, verification_lane
 from holdfast.appliance.surface import Surface
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.session import Session, SessionKind
@@ -49,7 +49,7 @@ class Recovery:
             order = RestoreOrder.of(self._surface.records.sessions.details(session.id))
             if order.wish.retrieval is not None:
                 return RETRIEVAL, retrieval_lane()
-            return RESTORE, restore_lane(order.region)
+            return RESTORE, order.lane
         return _WORKFLOWS[session.kind], self._lane(session)
 
     def _lane(self, session: Session) -> Lane | None:
@@ -57,7 +57,8 @@ class Recovery:
             case SessionKind.COLLECT_GARBAGE | SessionKind.LOOK_FOR_GARBAGE:
                 return collection_lane(session.subject)
             case SessionKind.VERIFY:
-                return verification_lane()
+                order = VerifyOrder.of(self._surface.records.sessions.details(session.id))
+                return verification_lane(order.choice.mode)
             case _:
                 return None
 

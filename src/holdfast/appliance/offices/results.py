@@ -92,7 +92,7 @@ class Results(Desk):
         wish = replace(order, point=source.point.id)
         session_id = self._new_session()
         tasks = [restore_task(session_id, source.point)]
-        details = RestoreOrder(wish, region).details()
+        details = RestoreOrder(wish, region, source.needs_worker).details()
         return self._open(session_id, SessionKind.RESTORE, source.point.id, details, tasks)
 
     def changes(self, after: int, limit: int, wait_seconds: float) -> ChangePage:

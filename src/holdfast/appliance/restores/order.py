@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.appliance.ports.cloud import MadeInstance, Ownership, RestoreSite
+from holdfast.appliance.ports.engine import Lane
 from holdfast.appliance.restores.plan import RestorePlanner, Source
+from holdfast.appliance.sessions.lanes import restore_lane
 from holdfast.appliance.surface import Surface
 from holdfast.domain import ownership
 from holdfast.domain.infrastructure import Account
+from holdfast.domain.policy import WorkerMode
 from holdfast.domain.restore import InstanceRestore, VolumeRestore
 from holdfast.domain.session import TaskResult
 from holdfast.protocol.encoding import from_document, to_document
@@ -19,19 +22,29 @@ class RestoreOrder:
 
     wish: InstanceRestore | VolumeRestore
     region: str
+    needs_worker: bool = True
+
+    @property
+    def lane(self) -> Lane:
+        """Where it waits for its turn."""
+        mode = WorkerMode(self.wish.worker_mode) if self.needs_worker else WorkerMode.EC2
+        return restore_lane(mode, self.region)
 
     def details(self) -> dict[str, Any]:
         """For the session."""
         kind = "instance" if isinstance(self.wish, InstanceRestore) else "volumes"
-        return {"kind": kind, "wish": to_document(self.wish), "region": self.region}
+        wish = to_document(self.wish)
+        return {"kind": kind, "wish": wish, "region": self.region, "needs_worker": self.needs_worker}
 
     @classmethod
     def of(cls, details: Any) -> "RestoreOrder":
         """The reverse."""
         wish, what = details["wish"], "the restore of a session"
+        # Earlier versions did not say so.
+        region, needs_worker = details["region"], details.get("needs_worker", True)
         if details["kind"] == "instance":
-            return cls(from_document(InstanceRestore, wish, what), details["region"])
-        return cls(from_document(VolumeRestore, wish, what), details["region"])
+            return cls(from_document(InstanceRestore, wish, what), region, needs_worker)
+        return cls(from_document(VolumeRestore, wish, what), region, needs_worker)
 
 
 class RestoreOrders:

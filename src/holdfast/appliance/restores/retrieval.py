@@ -13,7 +13,6 @@ from holdfast.appliance.restores.plan import RestorePlanner
 from holdfast.appliance.restores.task import RESTORE
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.sessions.cleaning import undone
-from holdfast.appliance.sessions.lanes import restore_lane
 from holdfast.appliance.sessions.rounds import ENGINE_ASKED_EVERY
 from holdfast.appliance.sessions.waiting import pause
 from holdfast.appliance.surface import Surface, derived_id
@@ -107,7 +106,7 @@ class RetrievalTask:
         """It waits in the lane of restores."""
         self._book.check_cancelled(session_id)
         self._book.stage(task_id, "waiting for the turn of the restore")
-        lane = restore_lane(self._orders.of(session_id).region)
+        lane = self._orders.of(session_id).lane
         self._surface.engine().start(RESTORE, task_id, (session_id, task_id), lane)
 
     async def keep_while_restored(self, session_id: str, task_id: str, source: dict[str, Any]) -> None:

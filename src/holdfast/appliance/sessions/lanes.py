@@ -1,7 +1,8 @@
 """Where tasks wait: a repository's own limit first, then what the region and the appliance bear.
 
 A task that moves data holds a turn of its repository, and within it a place for a worker: of its region (the vCPU quota
-is the region's) and of the appliance. Snapshots alone wait for neither, and a restore waits for no backup.
+is the region's) and of the appliance. Snapshots alone wait for neither, and a restore waits for no backup. Of local
+workers, which this machine bears few of, each kind of work has so many places of its own: who waits for one holds none.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.policy import WorkerMode
 
 _WORKERS, _SNAPSHOTS, _RESTORES, _LOCAL, _COLLECTIONS = "workers", "snapshots", "restores", "local", "collections"
-_VERIFICATIONS, _RETRIEVALS, _ARCHIVES, _LOCAL_ARCHIVES = "verifications", "retrievals", "archives", "local archives"
+_VERIFICATIONS, _RETRIEVALS, _ARCHIVES = "verifications", "retrievals", "archives"
+_LOCAL_RESTORES, _LOCAL_VERIFICATIONS, _LOCAL_ARCHIVES = "local restores", "local verifications", "local archives"
 # One after the other: a second one at once would only meet the plans of the first.
 _COLLECTIONS_IN_REPOSITORY = 1
 
@@ -43,7 +45,8 @@ def set_limits(engine: Engine, limits: Limits) -> None:
     engine.limit(_VERIFICATIONS, limits.verifications)
     engine.limit(_RETRIEVALS, limits.retrievals)
     engine.limit(_ARCHIVES, limits.archives)
-    engine.limit(_LOCAL_ARCHIVES, limits.local_workers)
+    for queue in (_LOCAL_RESTORES, _LOCAL_VERIFICATIONS, _LOCAL_ARCHIVES):
+        engine.limit(queue, limits.local_workers)
 
 
 def set_repository_limit(engine: Engine, repository: RepositoryDefinition) -> None:
@@ -66,9 +69,9 @@ def snapshot_lane(account: str, region: str) -> Lane:
     return Lane(_SNAPSHOTS, f"{account}/{region}")
 
 
-def restore_lane(region: str) -> Lane:
-    """For restores."""
-    return Lane(_RESTORES, region)
+def restore_lane(mode: WorkerMode, region: str) -> Lane:
+    """For restores; one without a worker waits where those with an instance do."""
+    return Lane(_LOCAL_RESTORES) if mode == WorkerMode.LOCAL else Lane(_RESTORES, region)
 
 
 def collection_lane(repository: str) -> Lane:
@@ -76,9 +79,9 @@ def collection_lane(repository: str) -> Lane:
     return Lane(_COLLECTIONS, repository)
 
 
-def verification_lane() -> Lane:
+def verification_lane(mode: WorkerMode) -> Lane:
     """For verifications, each with one worker at a time; neither a backup nor a restore waits for them."""
-    return Lane(_VERIFICATIONS)
+    return Lane(_LOCAL_VERIFICATIONS if mode == WorkerMode.LOCAL else _VERIFICATIONS)
 
 
 def retrieval_lane() -> Lane:
@@ -87,9 +90,7 @@ def retrieval_lane() -> Lane:
 
 
 def archive_lane(mode: WorkerMode) -> Lane:
-    """For copies into archives, each with a worker; neither a backup nor a restore waits for them. This machine bears
-    as few local ones as it does for backups.
-    """
+    """For copies into archives, each with a worker; neither a backup nor a restore waits for them."""
     return Lane(_LOCAL_ARCHIVES if mode == WorkerMode.LOCAL else _ARCHIVES)
 
 
