@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -169,7 +170,7 @@ def _round(folder: Path, image: Path, number: int) -> dict[str, Freed]:
     """Every program makes the same points and loses the same ones; then each collects, one right after the other."""
     dice = random.Random(number)
     state = folder / VOLUME
-    state.write_bytes(image.read_bytes())
+    shutil.copyfile(image, state)  # of what this process holds its children inherit the peak
     programs = dice.sample(COLLECTORS, len(COLLECTORS))
     places = {one.contestant.name: Place(folder / f"{at}", folder) for at, one in enumerate(programs)}
     points: dict[str, list[str]] = {name: [] for name in places}

@@ -24,7 +24,7 @@ from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_volume
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
-from holdfast.wiring.local import machine_surroundings
+from holdfast.wiring.machine import machine_surroundings
 
 CHANGED_BLOCKS = 8
 _FILLED_BLOCKS = 64

@@ -16,7 +16,7 @@ from holdfast.repository.opening.repository import open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
-from holdfast.wiring.local import machine_surroundings
+from holdfast.wiring.machine import machine_surroundings
 
 WORKLOAD = "large"
 BLOCKS = 8192

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from holdfast.repository.copying.copy import CopyPlan, CopyReport, FailedPoint
     from holdfast.repository.copying.order import Chosen
     from holdfast.repository.sessions.points import PointSummary
-    from holdfast.wiring.local import LocalRepository
+    from holdfast.wiring.local.opening import LocalRepository
 
 Document = dict[str, Any]
 

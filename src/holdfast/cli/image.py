@@ -78,14 +78,14 @@ def backup(
     password_file: PasswordFileOption = None,
 ) -> int:
     """Make a restore point of a volume or stream."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import backing_up, opening
 
     promise = None if keep is None else parse_keep(keep, "--keep")
     password = given_password(password_file)
     began_seconds = time.monotonic()
-    with local.opened(repository, password, voice.warn) as opened, voice.progress("backing up") as progress:
-        order = local.backup_order(opened, workload, parent, compression.value, promise)
-        report = local.back_up(opened, source, order, changed_blocks, progress)
+    with opening.opened(repository, password, voice.warn) as opened, voice.progress("backing up") as progress:
+        order = backing_up.backup_order(opened, workload, parent, compression.value, promise)
+        report = backing_up.back_up(opened, source, order, changed_blocks, progress)
         document = documents.backup(report, opened.requests, time.monotonic() - began_seconds, changed_blocks)
         document["single_writer"] = opened.repository.config.single_writer
         note_mode(opened.repository)
@@ -122,25 +122,25 @@ def restore(
     password_file: PasswordFileOption = None,
 ) -> int:
     """Bring a volume or stream back. What an archive has of it is retrieved first, where --retrieval-tier says so."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening, points
     from holdfast.wiring.targets import sha256_of_restored
 
     if to is None and not plan:
         raise UsageError("where to?", why="--to is missing, and a restore needs a target", cure="add --to, or --plan")
     password = given_password(password_file)
     began_seconds = time.monotonic()
-    with local.opened(repository, password, voice.warn) as opened:
-        found = local.find(opened, point)
+    with opening.opened(repository, password, voice.warn) as opened:
+        found = points.find(opened, point)
         if plan or to is None:
-            show_plan(voice, local.retrieval(opened, found, volume, whole=False).plan, retrieval_days)
+            show_plan(voice, points.retrieval(opened, found, volume, whole=False).plan, retrieval_days)
             return voice.status
-        target = local.target(to, found, voice.note, force=force)
+        target = points.target(to, found, voice.note, force=force)
         wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
-        retrieved = readable(voice, opened, lambda: local.retrieval(opened, found, volume, whole=False), wish)
+        retrieved = readable(voice, opened, lambda: points.retrieval(opened, found, volume, whole=False), wish)
         if isinstance(retrieved, int):
             return retrieved
         with voice.progress("restoring") as progress:
-            report = local.restore(opened, found, target, retrieved, progress, volume)
+            report = points.restore(opened, found, target, retrieved, progress, volume)
         sha256 = report.facts.get("sha256")
         if sha256 is None and not no_sha256:
             with voice.progress("reading back") as progress:
@@ -166,11 +166,11 @@ def list_(
     password_file: PasswordFileOption = None,
 ) -> int:
     """List restore points, oldest first."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening, points
 
-    with local.opened(repository, given_password(password_file), voice.warn) as opened:
-        points = local.points(opened, workload)
-    voice.document({"restore_points": [documents.point(one) for one in points]}, lambda: documents.points_table(points))
+    with opening.opened(repository, given_password(password_file), voice.warn) as opened:
+        found = points.listed(opened, workload)
+    voice.document({"restore_points": [documents.point(one) for one in found]}, lambda: documents.points_table(found))
     return voice.status
 
 
@@ -182,10 +182,10 @@ def show(
     password_file: PasswordFileOption = None,
 ) -> int:
     """Show one restore point: volumes, source, parent, packs, statistics."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening, points
 
-    with local.opened(repository, given_password(password_file), voice.warn) as opened:
-        manifest = local.manifest(opened, point)
+    with opening.opened(repository, given_password(password_file), voice.warn) as opened:
+        manifest = points.manifest(opened, point)
     voice.document(documents.manifest(manifest), lambda: documents.manifest_table(manifest))
     return voice.status
 
@@ -199,12 +199,12 @@ def delete(
     password_file: PasswordFileOption = None,
 ) -> int:
     """Delete one restore point, for good. All others keep what they need."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening, points
 
-    with local.opened(repository, given_password(password_file), voice.warn) as opened:
-        found = local.find(opened, point)
+    with opening.opened(repository, given_password(password_file), voice.warn) as opened:
+        found = points.find(opened, point)
         confirm(f"delete restore point {found.id} of {found.workload}", yes)
-        local.delete(opened, found)
+        points.delete(opened, found)
         document = documents.point(found)
     voice.document(document, lambda: facts_table({"deleted": found.id, "workload": found.workload}))
     return voice.status
@@ -221,18 +221,18 @@ def verify(
     password_file: PasswordFileOption = None,
 ) -> int:
     """Read all of one restore point, as a restore would, and keep nothing."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening, points
 
     password = given_password(password_file)
     began_seconds = time.monotonic()
-    with local.opened(repository, password, voice.warn) as opened:
-        found = local.find(opened, point)
+    with opening.opened(repository, password, voice.warn) as opened:
+        found = points.find(opened, point)
         wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
-        retrieved = readable(voice, opened, lambda: local.retrieval(opened, found, None, whole=True), wish)
+        retrieved = readable(voice, opened, lambda: points.retrieval(opened, found, None, whole=True), wish)
         if isinstance(retrieved, int):
             return retrieved
         with voice.progress("verifying") as progress:
-            report = local.verify(opened, found, retrieved, progress)
+            report = points.verify(opened, found, retrieved, progress)
     for warning in report.warnings:
         voice.warn(warning)
     document = documents.verification(report, found, time.monotonic() - began_seconds)

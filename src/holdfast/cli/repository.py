@@ -57,11 +57,11 @@ def init(
     ] = False,
 ) -> int:
     """Make a repository, and print its recovery code once."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening
 
     each_try_bytes = memory_bytes(kdf_memory)
     password = given_password(password_file, twice=True)
-    with local.initialised(
+    with opening.initialised(
         url, voice.warn, password, kms_key, each_try_bytes, suite=encryption_suite, immutable=immutable
     ) as new:
         document = documents.new_repository(new)
@@ -88,11 +88,11 @@ def show(
     from holdfast.repository.trust.coverings import hidden
     from holdfast.repository.upkeep.rekeying import stored_by_epoch
     from holdfast.repository.upkeep.renewal.notice import is_overdue
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening
 
     if names.is_name(url):
         return names.show(url, voice)
-    with local.opened(url, given_password(password_file), voice.warn, accept_ledger=accept_ledger) as opened:
+    with opening.opened(url, given_password(password_file), voice.warn, accept_ledger=accept_ledger) as opened:
         document = documents.repository(opened.repository, stored_by_epoch(opened.repository))
         voice.document(document, lambda: documents.repository_table(document))
         single_writer.note_mode(opened.repository)
@@ -122,9 +122,9 @@ def stats(
 ) -> int:
     """Count restore points, packs and bytes."""
     from holdfast.repository.sessions.statistics import measure
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening
 
-    with local.opened(url, given_password(password_file), voice.warn) as opened:
+    with opening.opened(url, given_password(password_file), voice.warn) as opened:
         found = measure(opened.repository)
         document = documents.statistics(opened.repository, found)
         voice.document(document, lambda: documents.statistics_table(found))
@@ -148,14 +148,14 @@ def collect_garbage(
     appliance: ApplianceOption = None,
 ) -> int:
     """Free what no restore point needs; safe beside all else, and to kill. A name instead of a URL asks the server."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening, upkeep
 
     wish = CollectionWish(wait_minutes=wait, repack=not no_repack, dry_run=dry_run)
     if names.is_name(url):
         return names.collect_garbage(url, wish, voice, appliance)
-    with local.opened(url, given_password(password_file), voice.warn) as opened:
+    with opening.opened(url, given_password(password_file), voice.warn) as opened:
         with voice.progress("collecting") as progress:
-            found = local.collect(opened, wish, progress)
+            found = upkeep.collect(opened, wish, progress)
         document = collections.collection(found, dry_run=dry_run)
         voice.document(document, lambda: collections.collection_table(document))
     if found.waiting:
@@ -175,11 +175,11 @@ def renew_locks(
     ] = False,
 ) -> int:
     """Make the locks of an immutable repository last: to be run once a day, where no appliance does it."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening, upkeep
 
-    with local.opened(url, given_password(password_file), voice.warn) as opened:
+    with opening.opened(url, given_password(password_file), voice.warn) as opened:
         with voice.progress("renewing locks") as progress:
-            report = local.renew_locks(opened, progress, dry_run=dry_run)
+            report = upkeep.renew_locks(opened, progress, dry_run=dry_run)
         document = documents.renewal(report)
         voice.document(document, lambda: documents.renewal_table(document))
     if report.not_renewed:

@@ -51,7 +51,7 @@ def copy(
     from holdfast.repository.copying.copy import plan_copy
     from holdfast.repository.copying.order import CopyOrder
     from holdfast.repository.reading.retrieval.retrieving import KeepingProgress
-    from holdfast.wiring import local
+    from holdfast.wiring.local import copying, opening
 
     _require_locations(source, target)
     order = CopyOrder(tuple(restore_point or ()), tuple(workload or ()))
@@ -59,19 +59,19 @@ def copy(
     to_password = given_password(to_password_file, words=TO_PASSWORD, prompt=f"Password of {target}")
     began_seconds = time.monotonic()
     with (
-        local.opened(source, password, voice.warn) as there,
-        local.opened(target, to_password, voice.warn, words=TO_PASSWORD) as here,
+        opening.opened(source, password, voice.warn) as there,
+        opening.opened(target, to_password, voice.warn, words=TO_PASSWORD) as here,
     ):
         if dry_run:
             plan = plan_copy(there.repository, here.repository, order)
             document, failed = documents.planned(plan), plan.failed
         else:
             wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
-            retrieved = readable(voice, there, lambda: local.retrieval_for_copy(there, here, order), wish)
+            retrieved = readable(voice, there, lambda: copying.retrieval_for_copy(there, here, order), wish)
             if isinstance(retrieved, int):
                 return retrieved
             with voice.progress("copying") as progress:
-                report = local.copy(there, here, order, KeepingProgress(progress, retrieved))
+                report = copying.copy(there, here, order, KeepingProgress(progress, retrieved))
             document, failed = documents.copied(report), report.failed
             for warning in report.warnings:
                 voice.warn(warning)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.repository.upkeep.drill import Drill
     from holdfast.repository.upkeep.renewal.renew import RenewalReport
     from holdfast.repository.upkeep.rotation import Rotation
-    from holdfast.wiring.local_keys import ListedSlot, ListedSlots
+    from holdfast.wiring.local.key_slots import ListedSlot, ListedSlots
 
 Document = dict[str, Any]
 

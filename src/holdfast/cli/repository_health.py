@@ -34,11 +34,11 @@ def check(
 ) -> int:
     """Look for damage; exit code 6 names each damaged object and the restore points and volumes it hurts."""
     from holdfast.repository.health.checking.check import check_repository
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening
 
     percent = None if read_data is None else parse_percent(read_data, "--read-data")
     password = given_password(password_file)
-    with local.opened(url, password, voice.warn, remembering=not read_only) as opened:
+    with opening.opened(url, password, voice.warn, remembering=not read_only) as opened:
         with voice.progress("checking") as progress:
             report = check_repository(opened.repository, percent, progress)
         voice.document(documents.check(report), lambda: documents.check_table(report))
@@ -66,11 +66,11 @@ def scrub(
     ] = "100",
 ) -> int:
     """Look for damage without password or key; exit code 6 names each damaged object."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import upkeep
 
     share = parse_percent(percent, "--percent")
     with voice.progress("scrubbing") as progress:
-        report = local.scrubbed(url, share, progress)
+        report = upkeep.scrubbed(url, share, progress)
     voice.document(documents.scrub(report), lambda: documents.scrub_table(report))
     if report.foreign:
         say(f"{counted(report.foreign, 'file')} of somebody else, which nobody reads")
@@ -116,12 +116,12 @@ def repair(
     ] = None,
 ) -> int:
     """Heal damage from copies, another repository or the source; only ever adds."""
-    from holdfast.wiring import local, repairing
+    from holdfast.wiring.local import opening, repairing
 
     password = given_password(password_file)
     other = password if from_password_file is None else read_secret_file(from_password_file, FROM_PASSWORD.option)
     elsewhere = repairing.Elsewhere(from_url, other, source, restore_point, volume)
-    with local.opened(url, password, voice.warn) as opened:
+    with opening.opened(url, password, voice.warn) as opened:
         with voice.progress("reading all packs") as progress:
             report = repairing.mend(opened, elsewhere, voice.warn, progress, rehearsal=dry_run)
         voice.document(documents.repair(report), lambda: documents.repair_table(report))

@@ -31,9 +31,9 @@ def list_(
     url: RepositoryArgument,
 ) -> int:
     """List the key slots. Needs no password: who may open the repository stands there in the clear."""
-    from holdfast.wiring import local_keys
+    from holdfast.wiring.local import key_slots
 
-    listed = local_keys.key_slots(url)
+    listed = key_slots.key_slots(url)
     voice.document(documents.listed_slots(listed), lambda: documents.listed_slots_table(listed))
     for one in listed.slots:
         if one.is_due:
@@ -60,22 +60,22 @@ def add(
     password_file: PasswordFileOption = None,
 ) -> int:
     """Add a way to open the repository. `--password-file` opens it now, the other options say what is added."""
-    from holdfast.wiring import local, local_keys
+    from holdfast.wiring.local import key_slots, opening
 
     if sum((new_password_file is not None, recovery, kms_key is not None)) > 1:
         raise UsageError("one way at a time", why=f"more than one of {_WAYS} was given", cure="call it once for each")
     each_try_bytes = memory_bytes(kdf_memory)
     new_password = None if new_password_file is None else read_secret_file(new_password_file, "--new-password-file")
-    with local.opened(url, given_password(password_file), voice.warn) as opened:
+    with opening.opened(url, given_password(password_file), voice.warn) as opened:
         if recovery:
-            slot, code = local_keys.add_recovery(opened, label or "recovery code")
+            slot, code = key_slots.add_recovery(opened, label or "recovery code")
         elif kms_key is not None:
-            slot, code = local_keys.add_kms(opened, kms_key, label or kms_key), None
+            slot, code = key_slots.add_kms(opened, kms_key, label or kms_key), None
         else:
             new_password = new_password or ask_new_password()
             if new_password is None:
                 raise UsageError("nothing to add", why="no new key was given", cure=f"add {_WAYS}")
-            slot, code = local_keys.add_password(opened, new_password, label or "password", each_try_bytes), None
+            slot, code = key_slots.add_password(opened, new_password, label or "password", each_try_bytes), None
         note_unused(kdf_memory, opened.repository)
     document = documents.key_slot(slot)
     if code is not None:
@@ -99,11 +99,11 @@ def remove(
 
     Whoever copied the repository before may still open that copy with what is removed.
     """
-    from holdfast.wiring import local, local_keys
+    from holdfast.wiring.local import key_slots, opening
 
-    with local.opened(url, given_password(password_file), voice.warn) as opened:
+    with opening.opened(url, given_password(password_file), voice.warn) as opened:
         confirm(f"remove key slot {slot} of {opened.repository.store.location}", yes)
-        removed = local_keys.remove_key(opened, slot)
+        removed = key_slots.remove_key(opened, slot)
     document = documents.removed_slot(removed)
     voice.document(document, lambda: facts_table({"removed": document["slot"], "label": document.get("label")}))
     return voice.status
@@ -124,13 +124,13 @@ def rotate(
 
     What was written before stays as it is and opens by the new keys; running backups and restores go on.
     """
-    from holdfast.wiring import local, local_keys
+    from holdfast.wiring.local import key_slots, opening
 
     each_try_bytes = memory_bytes(kdf_memory)
     new_password = None if new_password_file is None else read_secret_file(new_password_file, "--new-password-file")
     password = given_password(password_file)
-    with local.opened(url, password, voice.warn) as opened:
-        done = local_keys.rotate(opened, password, new_password, each_try_bytes)
+    with opening.opened(url, password, voice.warn) as opened:
+        done = key_slots.rotate(opened, password, new_password, each_try_bytes)
         note_unused(kdf_memory, opened.repository)
         document = documents.rotation(done)
         voice.document(document, lambda: documents.rotation_table(done))
@@ -158,19 +158,19 @@ def drill(
 ) -> int:
     """Try one way in: open the repository by it alone, read a block back, and remember when that was."""
     from holdfast.repository.keys.slots import Secret
-    from holdfast.wiring import local_keys
+    from holdfast.wiring.local import key_slots
 
     if sum((password_file is not None, recovery_code_file is not None, kms)) > 1:
         raise UsageError("one way at a time", why=f"more than one of {_TRIALS} was given", cure="call it once for each")
     if kms:
-        secret = local_keys.kms_alone()
+        secret = key_slots.kms_alone()
     elif recovery_code_file is not None:
         secret = Secret(read_recovery_code_file(recovery_code_file, "--recovery-code-file"))
     else:
         secret = Secret(given_password(password_file))
         if secret.text is None:
             raise UsageError("nothing to try", why="no key was given", cure=f"add {_TRIALS}")
-    done = local_keys.tried(url, secret, voice.warn)
+    done = key_slots.tried(url, secret, voice.warn)
     document = documents.drill(done)
     voice.document(document, lambda: facts_table(as_facts(document)))
     if done.point is None:

@@ -30,11 +30,11 @@ def rekey(
 
     Not in an archive, whose packs would have to be retrieved first: copy its points into a new one.
     """
-    from holdfast.wiring import local, local_keys
+    from holdfast.wiring.local import key_slots, opening
 
-    with local.opened(url, given_password(password_file), voice.warn) as opened:
+    with opening.opened(url, given_password(password_file), voice.warn) as opened:
         with voice.progress("sealing anew") as progress:
-            done = local_keys.rekey(opened, timedelta(minutes=wait), progress)
+            done = key_slots.rekey(opened, timedelta(minutes=wait), progress)
         document = _document(done)
         voice.document(document, lambda: _table(done))
     if done.waiting:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from holdfast.repository.reading.retrieval.plan import RetrievalPlan
     from holdfast.repository.reading.retrieval.retrieving import Retrieval
-    from holdfast.wiring.local import LocalRepository
+    from holdfast.wiring.local.opening import LocalRepository
 
 PlanOption = Annotated[
     bool, typer.Option("--plan", help="Only say what has to be retrieved first, how long that takes and what it costs.")
@@ -64,7 +64,7 @@ def readable(
     """Make what `plan` says is needed readable, as far as the wish goes. The exit code of a command that has printed
     the plan and ends here, where it cannot be read now.
     """
-    from holdfast.wiring import local
+    from holdfast.wiring.local import points
 
     wanted = plan()
     if wanted.plan.is_readable:
@@ -73,7 +73,7 @@ def readable(
         show_plan(voice, wanted.plan, wish.days)
         return show_error(needs_retrieval(_named(wanted.plan), wanted.data))
     with voice.progress("retrieving") as progress:
-        local.retrieve(opened, wanted, RetrievalOrder(wish.tier, wish.days), progress, wait=wish.wait)
+        points.retrieve(opened, wanted, RetrievalOrder(wish.tier, wish.days), progress, wait=wish.wait)
     if wish.wait:
         return wanted
     # Asked once more, so that what is printed is what the store says.

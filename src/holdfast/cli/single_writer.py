@@ -30,9 +30,9 @@ def take_over_lease(
     password_file: PasswordFileOption = None,
 ) -> int:
     """Free a repository in single-writer mode from writers that died, an hour after they were last heard of."""
-    from holdfast.wiring import local
+    from holdfast.wiring.local import opening
 
-    with local.opened(url, given_password(password_file), voice.warn) as opened:
+    with opening.opened(url, given_password(password_file), voice.warn) as opened:
         dead = opened.repository.take_over_lease()
     document = {"dead": [_holder(one) for one in dead]}
     voice.document(document, lambda: _table(document["dead"]))

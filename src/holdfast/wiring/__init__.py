@@ -4,5 +4,5 @@ Here, and nowhere else, a repository location becomes a store, a source word bec
 become a process. It must never hold a rule, a format or a retry of its own: it chooses, constructs and hands over.
 Modules here are imported when a command is called, so that `holdfast --help` stays fast.
 
-Read `local.py` first: image and repository commands without any server.
+Read `local/opening.py` first: image and repository commands without any server.
 """

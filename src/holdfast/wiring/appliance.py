@@ -39,9 +39,9 @@ from holdfast.wiring.appliance_home import ApplianceHome
 from holdfast.wiring.ending import ended_by_signals
 from holdfast.wiring.key_box import key_box
 from holdfast.wiring.key_service import LazyKeyService
-from holdfast.wiring.local import machine_surroundings
 from holdfast.wiring.local_worker_processes import LocalWorkerProcesses
 from holdfast.wiring.location_memory import FileLocationMemory, home_folder
+from holdfast.wiring.machine import machine_surroundings
 from holdfast.wiring.open_repositories import KeptOpenRepositories
 from holdfast.wiring.private_files import private_folder, sole_user, write_private
 

@@ -25,7 +25,7 @@ from holdfast.wiring.delegated_copying import DelegatedCopying
 from holdfast.wiring.delegated_repository import DelegatedRepository
 from holdfast.wiring.delegated_retrieval import Notes
 from holdfast.wiring.key_service import LazyKeyService
-from holdfast.wiring.local import machine_surroundings
+from holdfast.wiring.machine import machine_surroundings
 
 
 @dataclass(slots=True)

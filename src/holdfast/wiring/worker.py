@@ -18,7 +18,7 @@ from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.s3.session import AwsSession, utc_now
 from holdfast.repository.surroundings import Surroundings
 from holdfast.signed_http.patience import REAL_WAITING
-from holdfast.wiring.local import machine_surroundings
+from holdfast.wiring.machine import machine_surroundings
 from holdfast.wiring.worker_streams import StreamTask
 from holdfast.worker.data_mover import DataMover
 from holdfast.worker.ports import KeyUnwrapper

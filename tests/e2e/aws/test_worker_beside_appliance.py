@@ -19,7 +19,7 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.sessions.points import list_points
 from holdfast.testing.memory_volumes import MemoryTarget
-from holdfast.wiring import local
+from holdfast.wiring.local import opening
 from holdfast.wiring.own_program import own_command
 from tests.e2e.lab.account import Account, block
 
@@ -43,9 +43,9 @@ def opened(lab, tmp_path, monkeypatch):
     def quiet(line):
         raise AssertionError(line)
 
-    with local.initialised(location, quiet, PASSWORD, None, 64 * 1024**2):
+    with opening.initialised(location, quiet, PASSWORD, None, 64 * 1024**2):
         pass
-    with local.opened(location, PASSWORD, quiet) as opened:
+    with opening.opened(location, PASSWORD, quiet) as opened:
         yield opened
 
 
@@ -61,9 +61,9 @@ def locked(lab, monkeypatch):
     s3 = boto3.client("s3", endpoint_url=lab.endpoint, region_name=REGION)
     s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
     location, told = "s3://locked/p", list[str]()
-    with local.initialised(location, told.append, PASSWORD, None, 64 * 1024**2, immutable=True):
+    with opening.initialised(location, told.append, PASSWORD, None, 64 * 1024**2, immutable=True):
         pass
-    with local.opened(location, PASSWORD, told.append) as opened:
+    with opening.opened(location, PASSWORD, told.append) as opened:
         yield opened, s3
     assert told == []
 

@@ -26,7 +26,7 @@ from holdfast.repository.delegation.restore_side import (
 from holdfast.repository.delegation.results import BackupResult, RestoreResult
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
-from holdfast.wiring import local
+from holdfast.wiring.local import opening
 from tests.e2e.lab.account import BLOCK_BYTES, Account, block
 from tests.e2e.lab.fleet import Fleet
 
@@ -167,9 +167,9 @@ def test_backups_and_restore_by_workers_with_the_rights_that_they_get(site):
     volume_id = account.new_volume()
     account.write(volume_id, OLD_BLOCKS)
     first = account.snapshot(volume_id)
-    with local.initialised(LOCATION, quiet, PASSWORD, None, 64 * 1024**2):
+    with opening.initialised(LOCATION, quiet, PASSWORD, None, 64 * 1024**2):
         pass
-    with local.opened(LOCATION, PASSWORD, quiet) as opened:
+    with opening.opened(LOCATION, PASSWORD, quiet) as opened:
         repository = opened.repository
         _, last = backed_up(site, repository, first)
         assert last.done_bytes == last.total_bytes
@@ -198,7 +198,7 @@ def test_backups_and_restore_by_workers_with_the_rights_that_they_get(site):
 
 
 def test_a_key_of_another_instance_opens_nothing_and_the_worker_says_so(site):
-    with local.initialised(LOCATION, quiet, PASSWORD, None, 64 * 1024**2) as new:
+    with opening.initialised(LOCATION, quiet, PASSWORD, None, 64 * 1024**2) as new:
         source = {"kind": "ebs", "snapshot": "snap-0", "region": REGION}
         backup = prepare_backup(new.repository, "default", "machine", [VolumeSource("/dev/xvda", source)])
         write_task(backup, 1)

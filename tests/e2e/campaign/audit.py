@@ -11,7 +11,7 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_to
 from holdfast.repository.sessions.points import find_point, list_points, load_manifest
 from holdfast.testing.memory_volumes import MemoryTarget
-from holdfast.wiring import local
+from holdfast.wiring.local import opening
 from tests.e2e.campaign.site import BUCKET, LOCATION, PASSWORD, PREFIX, Site, blocks_of
 from tests.e2e.campaign.stories import Told
 
@@ -124,7 +124,7 @@ class Audit:
             kept = Counter(point["kind"] for point in site.points(told.instance_id))
             found += [f"{number} points of kind {one} kept" for one, number in kept.items() if number > 2]
         images = {point["id"] for point in points if point["kind"] == "image-backup"}
-        with local.opened(LOCATION, PASSWORD.encode(), _quiet) as opened:
+        with opening.opened(LOCATION, PASSWORD.encode(), _quiet) as opened:
             listed = {point.id for point in list_points(opened.repository)}
         found += [f"point {one} is listed and not in the repository" for one in sorted(images - listed)]
         found += [f"point {one} is in the repository and not listed" for one in sorted(listed - images)]
@@ -136,7 +136,7 @@ class Audit:
 
     def point_is_whole(self, point_id: str) -> list[str]:
         """Whether the repository alone gives back what was in the volumes."""
-        with local.opened(LOCATION, PASSWORD.encode(), _quiet) as opened:
+        with opening.opened(LOCATION, PASSWORD.encode(), _quiet) as opened:
             repository = opened.repository
             manifest, restored = load_manifest(repository, find_point(repository, point_id, None)), {}
             for volume in manifest.volumes:
@@ -149,7 +149,7 @@ class Audit:
         """At the end: every point restores, and the repository is sound."""
         points = [one["id"] for one in self._site.points() if one["kind"] == "image-backup"]
         found = [line for one in points if one in self.expected for line in self.point_is_whole(one)]
-        with local.opened(LOCATION, PASSWORD.encode(), _quiet) as opened:
+        with opening.opened(LOCATION, PASSWORD.encode(), _quiet) as opened:
             damage = check_repository(opened.repository, 100, Silence()).damage
         return [*found, *(f"damage: {one}" for one in damage)]
 

@@ -24,7 +24,7 @@ from holdfast.lab.process import LabProcess, start_lab
 from holdfast.plugin_api import ServerIdentity
 from holdfast.rest.client.appliance import ApplianceClient, enrol
 from holdfast.rest.tls import keep_certificate
-from holdfast.wiring import local
+from holdfast.wiring.local import opening
 from tests.e2e.campaign.proxy import KillingProxy
 from tests.e2e.lab.account import Account, block, until
 
@@ -241,7 +241,7 @@ def running_site(folder: Path, bundle: Bundle) -> Iterator[Site]:
         code = Path(facts["enrolment_code_file"]).read_text()
         enrolled = enrol(facts["url"], facts["certificate_sha256"], code, identity)
         client = ApplianceClient(facts["url"], enrolled.certificate, identity)
-        with local.initialised(LOCATION, _quiet, PASSWORD.encode(), None, 64 * 1024**2):
+        with opening.initialised(LOCATION, _quiet, PASSWORD.encode(), None, 64 * 1024**2):
             pass
         site = Site(lab, proxy, appliance, client, account, _image(account))
         site.send("PUT", "/settings", settings)

@@ -39,7 +39,7 @@ from holdfast.signed_http.patience import Waiting
 from holdfast.testing.memory_engine import EngineMemory, MemoryEngine
 from holdfast.testing.memory_records import memory_records
 from holdfast.testing.simulated_site import OpenBox
-from holdfast.wiring import local
+from holdfast.wiring import machine
 from holdfast.wiring.location_memory import FileLocationMemory
 from holdfast.wiring.open_repositories import KeptOpenRepositories
 from holdfast_aws.cloud import Cloud
@@ -278,7 +278,7 @@ class Appliance:
         self.later = timedelta()
         self.records = memory_records()
         self.cloud = self.new_cloud()
-        self._machine = local.machine_surroundings()
+        self._machine = machine.machine_surroundings()
         home = FileLocationMemory(account.folder, lambda _text: None)
         self.repositories = KeptOpenRepositories(self.records.repositories, OpenBox(), home, self._machine.__enter__())
         self._surface = Surface(

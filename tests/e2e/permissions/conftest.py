@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.lab.process import start_lab
-from holdfast.wiring import local
+from holdfast.wiring.local import opening
 from tests.e2e.permissions.account_in_lab import ARCHIVE, LOCATION, PASSWORD, AccountInLab
 
 KDF_BYTES = 64 * 1024**2
@@ -19,6 +19,6 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account
         monkeypatch.setenv("AWS_ENDPOINT_URL", lab.endpoint)
         made = AccountInLab(lab.endpoint, tmp_path)
         for location in (LOCATION, f"{ARCHIVE}?class=archive&storage_class=DEEP_ARCHIVE"):
-            with local.initialised(location, lambda _line: None, PASSWORD.encode(), None, KDF_BYTES):
+            with opening.initialised(location, lambda _line: None, PASSWORD.encode(), None, KDF_BYTES):
                 pass
         yield made

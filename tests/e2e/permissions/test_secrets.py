@@ -19,8 +19,8 @@ from holdfast.aws.policies.grants import as_text, trusts_role
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.lab.process import start_lab
-from holdfast.wiring import local
 from holdfast.wiring.demo_processes import Commands, RunningServer, environment_of
+from holdfast.wiring.local import opening
 from tests.e2e.lab.account import Account
 from tests.e2e.permissions.canaries import TOKEN, Canaries, Watch, files_with
 
@@ -125,7 +125,9 @@ class Story:
         """Derived as whoever knows the password can: no worker's key, no key of the repository may be anywhere."""
         for name, value in self.environment.items():
             monkeypatch.setenv(name, value)
-        with local.opened(LOCATION, self.password.read_bytes().strip(), self.said.append, remembering=False) as opened:
+        with opening.opened(
+            LOCATION, self.password.read_bytes().strip(), self.said.append, remembering=False
+        ) as opened:
             master = opened.repository.master
             for number, session in enumerate(sessions):
                 self.canaries.add(f"scratch key {number}", master.scratch_key(bytes.fromhex(session)))

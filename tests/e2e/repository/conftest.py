@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.testing.small_repository import make_small_repository
-from holdfast.wiring.local import machine_surroundings
+from holdfast.wiring.machine import machine_surroundings
 from tests.e2e.repository.cabinet import Cabinet
 
 MEMORY_FOLDER = Path("/dev/shm")

@@ -18,7 +18,7 @@ from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.sessions.points import find_point
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
-from holdfast.wiring.local import machine_surroundings
+from holdfast.wiring.machine import machine_surroundings
 
 
 def peak_bytes() -> int:

@@ -23,7 +23,7 @@ from holdfast.domain.retrieval import estimate
 from holdfast.protocol.encoding import to_document
 from holdfast.repository.reading.retrieval.retrieving import Retrieval
 from holdfast.repository.stores.counting import RequestCounts
-from holdfast.wiring.local import LocalRepository
+from holdfast.wiring.local.opening import LocalRepository
 from holdfast.wiring.location_memory import FileLocationMemory
 from tests.faults.cold_world import STANDARD, Archive
 

@@ -19,8 +19,9 @@ from holdfast.repository.upkeep.rotation import Rotation
 from holdfast.wiring.drills import DRILL_AFTER, Drills
 from holdfast.wiring.existing_store import open_existing
 from holdfast.wiring.key_service import LazyKeyService
-from holdfast.wiring.local import LocalRepository, Warn, machine_surroundings, password_cost
+from holdfast.wiring.local.opening import LocalRepository, Warn, password_cost
 from holdfast.wiring.location_memory import FileLocationMemory, home_folder
+from holdfast.wiring.machine import machine_surroundings
 
 
 @dataclass(frozen=True, slots=True)

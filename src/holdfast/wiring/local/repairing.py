@@ -11,7 +11,7 @@ from holdfast.repository.health.repair.report import RepairReport
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import choose_volume
 from holdfast.repository.sessions.points import find_point, load_manifest
-from holdfast.wiring.local import LocalRepository, Warn, opened
+from holdfast.wiring.local.opening import LocalRepository, Warn, opened
 from holdfast.wiring.password_words import FROM_PASSWORD
 from holdfast.wiring.sources import STREAM, open_source
 
