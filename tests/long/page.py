@@ -1,10 +1,17 @@
-"""The page docs/long-run.md, of what a long run has found."""
+"""The page docs/long-run.md, of what a long run has found. As a program: the page of the last one, with what was
+explained since.
+"""
 
-from datetime import UTC, datetime
+import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "long-run.md"
+# Why a mutant that nobody noticed is no harm, or what notices it since.
+EXPLAINED = Path(__file__).with_name("survivors.toml")
+_ROOT = Path(__file__).resolve().parents[2]
+PAGE = _ROOT / "docs" / "long-run.md"
+RESULT = _ROOT / "build" / "long-run" / "result.json"
 HEAD = """# The long run
 
 `make test-long SEED=… MINUTES=…` does what every run does, with other seeds and for as long as you want: rounds of
@@ -38,7 +45,7 @@ def write(facts: dict[str, Any]) -> None:
     """Today's page."""
     lines = [
         HEAD,
-        f"{datetime.now(UTC):%Y-%m-%d}, seed {facts['seed']}, {facts['minutes']:g} minutes.",
+        f"{facts['date']}, seed {facts['seed']}, {facts['minutes']:g} minutes.",
         "",
         "| what | cases | rounds | minutes | failed |",
         "|---|---:|---:|---:|---:|",
@@ -55,15 +62,28 @@ def write(facts: dict[str, Any]) -> None:
 
 
 def _listed(survivors: list[tuple[str, str]]) -> list[str]:
-    """The changed lines of each, without the words around them."""
-    lines = ["| where | was | is |", "|---|---|---|"]
+    """The changed lines of each, without the words around them, and why nobody noticed."""
+    explained = {(one["where"], one["was"], one["is"]): one["why"] for one in explanations()}
+    lines = ["| where | was | is | why |", "|---|---|---|---|"]
     for name, difference in survivors:
         place = name.removeprefix("holdfast.").partition("__mutmut_")[0].replace("x_", "", 1)
         was, now = (_changed(difference, sign) for sign in "-+")
-        lines.append(f"| `{place}` | {was} | {now} |")
+        lines.append(f"| `{place}` | {was} | {now} | {explained.get((place, was, now), 'not looked at yet')} |")
     return lines
+
+
+def explanations() -> list[dict[str, str]]:
+    """What people found of single mutants: `where`, `was` and `is` as in the table, and `why`."""
+    if not EXPLAINED.exists():
+        return []
+    found: list[dict[str, str]] = tomllib.loads(EXPLAINED.read_text())["survivor"]
+    return found
 
 
 def _changed(difference: str, sign: str) -> str:
     changed = [line[1:].strip() for line in difference.splitlines() if line.startswith(sign) and line[:3] != sign * 3]
     return " ".join(f"`{line}`" for line in changed if line).replace("|", "\\|") or "nothing"
+
+
+if __name__ == "__main__":
+    write(json.loads(RESULT.read_text()))

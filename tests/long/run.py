@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,18 @@ def main() -> int:
     wish = _wish()
     FOLDER.mkdir(parents=True, exist_ok=True)
     dice = random.Random(wish.seed)
-    outcomes = [_carry_out(section, wish.minutes, dice) for section in SECTIONS]
     killed = mutants.run(FOLDER / "mutants", wish.minutes * mutants.SHARE / 100, wish.seed) if wish.mutants else None
+    if killed is not None:  # hours before the rest: whoever looks into them can begin
+        (FOLDER / "mutants.json").write_text(json.dumps(asdict(killed), indent=2) + "\n")
+    outcomes = [_carry_out(section, wish.minutes, dice) for section in SECTIONS]
     facts = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "seed": wish.seed,
         "minutes": wish.minutes,
         "outcomes": [asdict(outcome) for outcome in outcomes],
         "mutants": None if killed is None else asdict(killed),
     }
-    (FOLDER / "result.json").write_text(json.dumps(facts, indent=2) + "\n")
+    page.RESULT.write_text(json.dumps(facts, indent=2) + "\n")
     page.write(facts)
     sys.stdout.write(page.figures(facts))
     return 1 if any(outcome.failed for outcome in outcomes) else 0
