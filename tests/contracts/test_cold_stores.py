@@ -16,6 +16,7 @@ from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
+from holdfast.signed_http.patience import Waiting
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.cold_store import ColdStore
 from holdfast.testing.cold_store_contract import BODY, HOUR_SECONDS, KEY, ColdStoreContract, coldness, put_cold
@@ -51,7 +52,9 @@ class TestArchiveClassesWhereAnswersAreLost(TestArchiveClassesInThisProcess):
     @pytest.fixture
     def store(self, clock) -> ObjectStore:
         plan = dict.fromkeys(range(0, 2000, 2), Fault.LOST_ANSWER)
-        return RetryingStore(FaultyStore(ColdStore(MemoryStore(), clock), plan), sleep=lambda seconds: None)
+        return RetryingStore(
+            FaultyStore(ColdStore(MemoryStore(), clock), plan), waiting=Waiting(sleep=lambda seconds: None)
+        )
 
 
 @pytest.fixture(scope="module")

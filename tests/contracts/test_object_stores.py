@@ -17,6 +17,7 @@ from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
 from holdfast.repository.stores.stoppable import StoppableStore
+from holdfast.signed_http.patience import Waiting
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.faulty_store import Fault, FaultyStore
 from holdfast.testing.object_store_contract import ObjectStoreContract
@@ -35,7 +36,7 @@ def all_wrappers(store: ObjectStore) -> ObjectStore:
 def losing_answers(store: ObjectStore) -> ObjectStore:
     """Every second request is done and its answer lost; patience must make that invisible."""
     plan = dict.fromkeys(range(0, 2000, 2), Fault.LOST_ANSWER)
-    return RetryingStore(FaultyStore(store, plan), sleep=lambda seconds: None)
+    return RetryingStore(FaultyStore(store, plan), waiting=Waiting(sleep=lambda seconds: None))
 
 
 @pytest.fixture(params=[lambda store: store, all_wrappers], ids=["bare", "wrapped"])

@@ -20,6 +20,7 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
+from holdfast.signed_http.patience import Waiting
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
@@ -40,7 +41,7 @@ EVERY_ACT = pytest.mark.parametrize(
 
 
 def patient(store: ObjectStore) -> ObjectStore:
-    return RetryingStore(store, sleep=lambda seconds: None)
+    return RetryingStore(store, waiting=Waiting(sleep=lambda seconds: None))
 
 
 def attempted(name: str, store: ObjectStore, world_: World, seed: int) -> tuple[Attempt, bool]:

@@ -19,6 +19,7 @@ from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.upkeep.collection.collect import CollectionReport
+from holdfast.signed_http.patience import Waiting
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import copy_to, restored
@@ -92,7 +93,7 @@ def test_patience_hides_passing_faults(archive, count_case):
     needed = sorted(pack.key for pack in archive.plan(0).packs)
     for request, fault in itertools.product(counted_requests(archive, run), (Fault.ERROR, Fault.LOST_ANSWER)):
         cold = copied(archive)
-        patient = RetryingStore(FaultyStore(cold, {request.number: fault}), sleep=lambda seconds: None)
+        patient = RetryingStore(FaultyStore(cold, {request.number: fault}), waiting=Waiting(sleep=lambda seconds: None))
         assert run(archive, patient) == FIRST.content, f"{fault.name} at {request}"
         assert sorted(asked.key for asked in cold.billed) == needed
         count_case()

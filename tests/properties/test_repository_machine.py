@@ -41,6 +41,7 @@ from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
 from holdfast.repository.writing.terms import terms_of
 from holdfast.repository.writing.volume_writer import write_volume
+from holdfast.signed_http.patience import Waiting
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
@@ -192,7 +193,7 @@ class RepositoryMachine(RuleBasedStateMachine):
     @rule(workload=workloads, moments=st.sets(moments, max_size=6), knows=st.booleans())
     def lose_answers(self, workload, moments, knows):
         store = FaultyStore(self.small.store, dict.fromkeys(moments, Fault.LOST_ANSWER))
-        patient = RetryingStore(store, sleep=lambda seconds: None)
+        patient = RetryingStore(store, waiting=Waiting(sleep=lambda seconds: None))
         self.learn(self.back_up(self.open(patient), workload, parent=None, knows=knows), 1)
 
     @precondition(lambda self: len(self.writers) < 3)

@@ -23,11 +23,17 @@ from holdfast.domain.collection import CollectionWish
 from holdfast.domain.errors import CancelledError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.restore import VolumeRestore
-from holdfast.domain.session import State
+from holdfast.domain.session import LogLevel, State
 from holdfast.engine.dbos_engine import DbosEngine
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.stores.retrying import RetryingStore
+from holdfast.signed_http.patience import Waiting
+from holdfast.testing.faulty_store import Fault, FaultyStore
+from holdfast.testing.object_store_contract import put
 from holdfast.testing.simulated_cloud import ACCOUNT_ID, SimulatedCloud
 from holdfast.testing.simulated_repository import SimulatedRepositories, SimulatedRepository
 from holdfast.testing.simulated_site import LOCATION, REGION, OpenBox
+from tests.unit.sleeping_clock import SleepingClock
 
 
 def now() -> datetime:
@@ -181,6 +187,26 @@ def collecting(appliance, monkeypatch) -> tuple[Endless, str]:
     session = appliance.service.collect_garbage("vault", CollectionWish())
     assert endless.begun.wait(30)
     return endless, session.id
+
+
+def test_a_session_says_what_its_steps_wait_for(start, monkeypatch):
+    appliance = start()
+    collect_as_ever = appliance.surface.repositories.collect
+    memory, clock = MemoryStore(), SleepingClock()
+    put(memory, "a")
+    away = FaultyStore(memory, dict.fromkeys(range(7), Fault.ERROR))
+
+    def collect(name, wish, tell, stopped):
+        RetryingStore(away, waiting=Waiting(clock.sleep, lambda: 1.0, clock.now)).get("a")
+        return collect_as_ever(name, wish, tell, stopped)
+
+    monkeypatch.setattr(appliance.surface.repositories, "collect", collect)
+    appliance.service.put_repository(RepositoryDefinition("vault", LOCATION), "password")
+    session = appliance.service.collect_garbage("vault", CollectionWish())
+    assert appliance.wait_for(session.id) == State.SUCCEEDED
+    (line,) = [line for line in appliance.service.session_log(session.id, 0, 100) if "tried again" in line.message]
+    assert (line.level, line.task_id) == (LogLevel.WARNING, appliance.service.get_session(session.id).tasks[0].id)
+    assert "get of a failed, which is tried again" in line.message
 
 
 def test_a_collection_is_cancelled_while_it_goes_on(start, monkeypatch):

@@ -21,6 +21,7 @@ from holdfast.appliance.upkeep.scheduler import TRIGGER, Scheduler
 from holdfast.appliance.workers.event_pump import EventPump
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.policy import WorkerMode
+from holdfast.signed_http.patience import told_to
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +107,8 @@ class Housekeeping:
         try:
             while not self._stop.is_set():
                 try:
-                    call()
+                    with told_to(partial(_log.warning, "%s: %s", name)):
+                        call()
                 except HoldfastError as error:
                     _log.warning("%s: %s: %s", name, error.what, error.why)
                     self._stop.wait(max(pause_seconds, self._rhythm.after_trouble_seconds))

@@ -10,7 +10,6 @@ from holdfast.aws.ebs_blocks.reader import EbsSnapshotSource
 from holdfast.aws.ebs_blocks.writer import EbsSnapshotTarget, SnapshotRequest
 from holdfast.domain.errors import UsageError
 from holdfast.repository.stores.s3.session import AwsSession
-from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
 SCHEME = "ebs:"
 _SNAPSHOT_ID = re.compile(r"snap-[0-9a-f]{1,59}")
@@ -55,19 +54,17 @@ def parse_target(text: str) -> EbsTargetLocation:
     return EbsTargetLocation(options.get("region"), description)
 
 
-def open_source(place: EbsSourceLocation | str, waiting: Waiting = REAL_WAITING) -> EbsSnapshotSource:
+def open_source(place: EbsSourceLocation | str) -> EbsSnapshotSource:
     """The source at `place`. Raises UsageError without a region, PermissionDeniedError without credentials."""
     location = parse_source(place) if isinstance(place, str) else place
-    return EbsSnapshotSource(location.snapshot_id, EbsConnection(AwsSession(location.region), waiting=waiting))
+    return EbsSnapshotSource(location.snapshot_id, EbsConnection(AwsSession(location.region)))
 
 
-def open_target(
-    place: EbsTargetLocation | str, tags: Mapping[str, str] | None = None, waiting: Waiting = REAL_WAITING
-) -> EbsSnapshotTarget:
+def open_target(place: EbsTargetLocation | str, tags: Mapping[str, str] | None = None) -> EbsSnapshotTarget:
     """The target at `place`, whose snapshot gets `tags`. Raises UsageError, PermissionDeniedError."""
     location = parse_target(place) if isinstance(place, str) else place
     request = SnapshotRequest(location.description, tags if tags is not None else {})
-    return EbsSnapshotTarget(EbsConnection(AwsSession(location.region), waiting=waiting), request)
+    return EbsSnapshotTarget(EbsConnection(AwsSession(location.region)), request)
 
 
 def _split(text: str, known: tuple[str, ...], form: str) -> tuple[str, dict[str, str]]:

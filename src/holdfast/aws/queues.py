@@ -6,7 +6,7 @@ from typing import Any
 from holdfast.aws.clients import PatientClient
 from holdfast.domain.errors import UnavailableError
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import REAL_WAITING, Patience, RetryPolicy, Waiting
+from holdfast.signed_http.patience import REAL_WAITING, TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
 
 # SQS's bounds (API reference: ReceiveMessage, DeleteMessageBatch, SetQueueAttributes).
 BATCH_MESSAGES = 10
@@ -14,7 +14,13 @@ LONGEST_POLL_SECONDS = 20
 SHORTEST_RETENTION_SECONDS, LONGEST_RETENTION_SECONDS = 60, 14 * 24 * 3600
 # For a minute after a queue was deleted, none of its name can be made (API reference, CreateQueue).
 _TOO_SOON = ("AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently")
-_NAME_IS_FREE_POLICY = RetryPolicy(attempts=60, first_delay_seconds=1.0, longest_delay_seconds=5.0, total_seconds=120.0)
+_NAME_IS_FREE_POLICY = RetryPolicy(
+    attempts=60,
+    first_delay_seconds=1.0,
+    longest_delay_seconds=5.0,
+    total_seconds=120.0,
+    told_after_seconds=TOLD_AFTER_USUAL_SECONDS,
+)
 _GONE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
 
 

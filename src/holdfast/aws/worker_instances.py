@@ -24,13 +24,19 @@ from holdfast.domain.ownership import PURPOSE
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.protocol.worker_messages import CONTEXT_USER_ID
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import REAL_WAITING, Patience, RetryPolicy, Waiting
+from holdfast.signed_http.patience import REAL_WAITING, TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
 
 # The bundle, the system, and what a command writes: a worker keeps nothing on its disk.
 ROOT_GIB = 8
 CONSOLE_CHARACTERS = 4000
 # A profile, a group or an instance that was made a moment ago is not known everywhere in EC2.
-NEW_THINGS_POLICY = RetryPolicy(attempts=40, first_delay_seconds=0.5, longest_delay_seconds=5.0, total_seconds=120.0)
+NEW_THINGS_POLICY = RetryPolicy(
+    attempts=40,
+    first_delay_seconds=0.5,
+    longest_delay_seconds=5.0,
+    total_seconds=120.0,
+    told_after_seconds=TOLD_AFTER_USUAL_SECONDS,
+)
 NAME_PREFIX = "holdfast-worker-"
 
 

@@ -10,6 +10,7 @@ import typer
 
 from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption
 from holdfast.cli.voice import Output, Voice
+from holdfast.signed_http.patience import told_to
 
 Command = Callable[..., int]
 
@@ -30,7 +31,9 @@ def command(
     def register(function: Command) -> Command:
         @functools.wraps(function)
         def run(*, output: Output, no_progress: bool, debug: bool, **given: object) -> int:
-            return function(Voice(output, no_progress=no_progress), **given)
+            voice = Voice(output, no_progress=no_progress)
+            with told_to(voice.note):
+                return function(voice, **given)
 
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own] + common

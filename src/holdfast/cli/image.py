@@ -134,7 +134,7 @@ def restore(
         if plan or to is None:
             show_plan(voice, points.retrieval(opened, found, volume, whole=False).plan, retrieval_days)
             return voice.status
-        target = points.target(to, found, voice.note, force=force)
+        target = points.target(to, found, force=force)
         wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
         retrieved = readable(voice, opened, lambda: points.retrieval(opened, found, volume, whole=False), wish)
         if isinstance(retrieved, int):

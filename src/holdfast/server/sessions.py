@@ -6,12 +6,14 @@ A session of a server that was killed has no thread any more: `recovery.py` ends
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from holdfast.domain.errors import CancelledError, HoldfastError
 from holdfast.domain.records import Sessions
 from holdfast.domain.session import ItemError, LogLevel, LogLine, Session, SessionKind, State
 from holdfast.server.ports.surroundings import Surroundings
+from holdfast.signed_http.patience import told_to
 
 STOP_SECONDS = 20.0
 
@@ -78,8 +80,10 @@ class OwnSessions:
             thread.join(STOP_SECONDS)
 
     def _run(self, session: Session, work: Callable[[SessionVoice], None]) -> None:
+        voice = self.voice(session.id)
         try:
-            work(self.voice(session.id))
+            with told_to(partial(voice.say, level=LogLevel.WARNING)):
+                work(voice)
         except HoldfastError as error:
             self.end(session, error)
         except BaseException as error:

@@ -2,16 +2,25 @@
 
 Full jitter is the variant that AWS's Architecture Blog ("Exponential Backoff And Jitter", 2015) measured as the least
 total work under contention.
+
+Nobody waits without being told for what. Clients and stores serve many and know none of them: who begins some work says
+who is told of what it waits for (`told_to`), and that goes with the context of the work into its threads.
 """
 
 import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from holdfast.domain.errors import UnavailableError
+
+# A person who waits for longer wants to know for what; what AWS itself says takes a while is told later.
+TOLD_AFTER_SECONDS, TOLD_AFTER_USUAL_SECONDS = 2.0, 30.0
+SECONDS_BETWEEN_LINES = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,34 +28,25 @@ class RetryPolicy:
     """How often, how long, and how far apart.
 
     Attempt n (from 0) is followed by uniform() * first_delay * 2^n seconds. An attempt that would begin after
-    `total_seconds` is not made.
+    `total_seconds` is not made. A wait that lasts longer than `told_after_seconds` is told, once of each request.
     """
 
     attempts: int = 8
     first_delay_seconds: float = 0.1
     longest_delay_seconds: float = 20.0
     total_seconds: float = 300.0
-
-
-def _say_nothing(text: str) -> None:
-    """Nobody sits there."""
+    told_after_seconds: float = TOLD_AFTER_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waiting needs of the world: `sleep` takes seconds, `uniform` gives [0, 1), `monotonic` gives seconds; `tell`
-    takes a line for a person, once of each request that has failed for a while.
-    """
+    """What waiting needs of the world: `sleep` takes seconds, `uniform` gives [0, 1), `monotonic` gives seconds."""
 
     sleep: Callable[[float], None] = time.sleep
     uniform: Callable[[], float] = random.random
     monotonic: Callable[[], float] = time.monotonic
-    tell: Callable[[str], None] = _say_nothing
 
 
-# A person who waits for longer wants to know for what.
-TOLD_AFTER_SECONDS = 2.0
-SECONDS_BETWEEN_LINES = 60.0
 DEFAULT_POLICY = RetryPolicy()
 REAL_WAITING = Waiting()
 
@@ -70,10 +70,29 @@ class Patience:
         elapsed_seconds = waiting.monotonic() - self._started_seconds
         if self._failures >= policy.attempts or elapsed_seconds + delay_seconds > policy.total_seconds:
             raise error
-        if elapsed_seconds + delay_seconds > TOLD_AFTER_SECONDS and not self._is_told:
+        if elapsed_seconds + delay_seconds > policy.told_after_seconds and not self._is_told:
             self._is_told = True
-            waiting.tell(f"{error.what}, which is tried again: {error.why}")
+            _listener.get()(f"{error.what}, which is tried again: {error.why}")
         waiting.sleep(delay_seconds)
+
+
+def _nobody(text: str) -> None:
+    """Nobody sits there."""
+
+
+_listener: ContextVar[Callable[[str], None]] = ContextVar("who is told what is waited for", default=_nobody)
+
+
+@contextmanager
+def told_to(tell: Callable[[str], None], monotonic: Callable[[], float] = time.monotonic) -> Iterator[None]:
+    """Within, `tell` is given a line about each request that has failed for a while and is tried again, at most one a
+    minute. It is called by whichever thread waits.
+    """
+    token = _listener.set(SeldomTold(tell, monotonic))
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 class SeldomTold:

@@ -5,7 +5,7 @@ import hashlib
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ from holdfast.wiring.key_box import key_box
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.local_worker_processes import LocalWorkerProcesses
 from holdfast.wiring.location_memory import FileLocationMemory, home_folder
-from holdfast.wiring.machine import machine_surroundings
+from holdfast.wiring.machine import CarryingThreads, machine_surroundings
 from holdfast.wiring.open_repositories import KeptOpenRepositories
 from holdfast.wiring.private_files import private_folder, sole_user, write_private
 
@@ -132,7 +132,7 @@ def _surface(home: ApplianceHome, records: Records, box: TravellingBox, tempo: T
     memory = FileLocationMemory(home.folder, lambda _text: None)
     with (
         machine_surroundings() as machine,
-        ThreadPoolExecutor(STEP_THREADS, "steps") as steps,
+        CarryingThreads(STEP_THREADS, "steps") as steps,
         _closing_repositories(KeptOpenRepositories(records.repositories, box, memory, machine)) as repositories,
     ):
         yield Surface(
@@ -182,7 +182,7 @@ def _application(service: ApplianceService, context: ssl.SSLContext) -> Any:
     return appliance_application(service, partial(trust, context)).asgi
 
 
-def _aside(steps: ThreadPoolExecutor, call: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
+def _aside(steps: Executor, call: Callable[..., Any], *arguments: Any) -> Awaitable[Any]:
     return asyncio.get_running_loop().run_in_executor(steps, partial(call, *arguments))
 
 

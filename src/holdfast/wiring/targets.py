@@ -4,7 +4,6 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from holdfast.domain.errors import UsageError
@@ -15,15 +14,14 @@ from holdfast.repository.block_source import BlockTarget
 from holdfast.repository.format.manifest import STREAM as STREAM_KIND
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.points import PointSummary
-from holdfast.signed_http.patience import SeldomTold, Waiting
 from holdfast.wiring.sources import EBS_SCHEME, STREAM
 
 _READ_BYTES = 1024 * 1024
 
 
-def open_target(text: str, point: PointSummary, tell: Callable[[str], None], *, force: bool) -> BlockTarget:
+def open_target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
     """A file or block device, standard output for `-`, a new snapshot for `ebs:`. `point` is what will be restored
-    there; `tell` is given a line where AWS is waited for.
+    there.
     """
     if text.startswith(EBS_SCHEME):
         if point.kind == STREAM_KIND:
@@ -35,7 +33,7 @@ def open_target(text: str, point: PointSummary, tell: Callable[[str], None], *, 
         from holdfast.aws import location  # loads boto3, which nobody waits for who restores a file
 
         tags = {"holdfast:restore-point": point.id, "holdfast:workload": point.workload}
-        return location.open_target(text, tags, Waiting(tell=SeldomTold(tell)))
+        return location.open_target(text, tags)
     if text == STREAM:
         if sys.stdout.isatty():
             raise UsageError(

@@ -4,10 +4,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from holdfast.domain.errors import PermissionDeniedError, UnavailableError, WrongKeyError
-from holdfast.signed_http.patience import Patience, RetryPolicy, Waiting
+from holdfast.signed_http.patience import TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
 
 # IAM speaks of seconds, KMS of up to five minutes for a grant (AWS KMS Developer Guide, "Eventual consistency").
-NEW_RIGHTS_POLICY = RetryPolicy(attempts=60, first_delay_seconds=1.0, longest_delay_seconds=10.0, total_seconds=300.0)
+NEW_RIGHTS_POLICY = RetryPolicy(
+    attempts=60,
+    first_delay_seconds=1.0,
+    longest_delay_seconds=10.0,
+    total_seconds=300.0,
+    told_after_seconds=TOLD_AFTER_USUAL_SECONDS,
+)
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from holdfast.domain.errors import (
 )
 from holdfast.protocol.worker_messages import TaskPointer
 from holdfast.repository.progress import Progress
-from holdfast.signed_http.patience import Waiting
+from holdfast.signed_http.patience import Waiting, told_to
 from holdfast.worker.new_rights import when_allowed
 from holdfast.worker.ports import EventSinks, TaskQueue
 from holdfast.worker.reporting import EventReporter, ReportingLimits
@@ -62,12 +62,14 @@ class TaskRunner:
         nobody took the last event; KeyboardInterrupt when the process was told to stop, after saying so.
         """
         surface = self._surface
-        pointer = self._take()
+        with told_to(surface.say):
+            pointer = self._take()
         surface.say(f"took {pointer.name}")
         reporter = EventReporter(pointer, surface.sinks.of(pointer), surface.now, surface.waiting, self._limits)
         reporter.begin()
         try:
-            warnings = self._move(pointer, reporter)
+            with told_to(reporter.note):
+                warnings = self._move(pointer, reporter)
         except HoldfastError as error:
             return self._failed(reporter, error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the appliance must hear of it

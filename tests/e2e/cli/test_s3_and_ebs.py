@@ -131,8 +131,20 @@ def test_no_credentials(cloud):
 
 
 def test_unreachable_endpoint(holdfast):
+    """A person is told within seconds, once, and nothing that is secret."""
     holdfast.repository = "s3://bucket/p?endpoint=http://127.0.0.1:9&path_style=true"
-    assert "127.0.0.1:9" in holdfast.image("list").failed(1)
+    said = holdfast.image("list").failed(1)
+    note, *error = said.splitlines()
+    assert note.startswith("note: GET request to http://127.0.0.1:9 failed, which is tried again: ")
+    assert error[0].startswith("error: GET request to http://127.0.0.1:9 failed [unavailable]")
+    assert len(error) == 3
+    assert not any(secret in said for secret in (holdfast.environment["AWS_SECRET_ACCESS_KEY"], "Signature"))
+
+
+def test_an_endpoint_with_a_password_in_it(holdfast):
+    holdfast.repository = "s3://bucket/p"
+    environment = {"AWS_ENDPOINT_URL": "http://user:word@127.0.0.1:9"}
+    assert "user:word" not in holdfast.run("image", "list", *holdfast.opening, environment=environment).failed(2)
 
 
 class Forbidding(BaseHTTPRequestHandler):

@@ -8,7 +8,9 @@ from holdfast.domain.errors import UnavailableError
 from holdfast.domain.infrastructure import ApplianceState
 from holdfast.domain.session import Session, SessionKind, State
 from holdfast.plugin_api import ConnectOrder, DeployOrder
+from holdfast.signed_http.patience import Patience, Waiting
 from tests.unit.server.small_server import START
+from tests.unit.sleeping_clock import SleepingClock
 
 
 def killed_while(small, begin):
@@ -27,6 +29,20 @@ def killed_while(small, begin):
 def recovered(again):
     again.parts.recovery.look()
     again.parts.recovery.run()
+
+
+def test_what_a_session_waits_for_stands_in_its_log(ready):
+    clock = SleepingClock()
+
+    def work(voice):
+        patience = Patience(waiting=Waiting(clock.sleep, lambda: 1.0, clock.now))
+        for _ in range(7):
+            patience.wait_or_raise(UnavailableError("ec2:DescribeImages failed", why="no route", cure="later"))
+
+    session = ready.parts.sessions.start(SessionKind.DEPLOY, "a", work, {})
+    ready.parts.sessions.stop()
+    assert ready.log(session)[0] == "ec2:DescribeImages failed, which is tried again: no route"
+    assert ready.records.sessions.get(session.id).state == State.SUCCEEDED
 
 
 def test_a_deployment_cut_short_is_cleaned_and_its_session_has_failed(ready):

@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.domain.errors import UnavailableError
-from holdfast.signed_http.patience import Patience, RetryPolicy, SeldomTold, Waiting
+from holdfast.signed_http.patience import Patience, RetryPolicy, SeldomTold, Waiting, told_to
 from tests.unit.sleeping_clock import SleepingClock
 
 AWAY = UnavailableError("ebs:ListSnapshotBlocks failed", why="no route", cure="look at the network")
@@ -11,12 +11,12 @@ AWAY = UnavailableError("ebs:ListSnapshotBlocks failed", why="no route", cure="l
 
 def test_a_request_that_fails_for_a_while_is_told_once():
     clock, lines = SleepingClock(), list[str]()
-    waiting = Waiting(clock.sleep, lambda: 1.0, clock.now, lines.append)
-    patience = Patience(RetryPolicy(attempts=6, first_delay_seconds=0.5), waiting)
+    patience = Patience(RetryPolicy(attempts=6, first_delay_seconds=0.5), Waiting(clock.sleep, lambda: 1.0, clock.now))
     told = []
-    for _ in range(5):
-        patience.wait_or_raise(AWAY)
-        told.append(len(lines))
+    with told_to(lines.append, clock.now):
+        for _ in range(5):
+            patience.wait_or_raise(AWAY)
+            told.append(len(lines))
     assert told == [0, 0, 1, 1, 1], "0.5 s, 1.5 s, 3.5 s, …"
     assert lines == ["ebs:ListSnapshotBlocks failed, which is tried again: no route"]
     with pytest.raises(UnavailableError):

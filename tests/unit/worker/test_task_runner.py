@@ -11,6 +11,7 @@ from holdfast.domain.errors import (
     WrongKeyError,
 )
 from holdfast.protocol.worker_messages import EventType
+from holdfast.signed_http.patience import Patience
 from holdfast.worker.task_runner import TaskRunner
 from tests.unit.worker.fakes import POINTER, Hand, Listener, ScriptedQueue, surface
 
@@ -48,6 +49,20 @@ def test_warnings_are_told_and_counted():
     assert world.run(lambda pointer, progress: ("everything was read",)) == 3
     assert world.listener.types == ["started", "log", "done"]
     assert world.listener.events[1].message == "warning: everything was read"
+
+
+def test_what_the_work_waits_for_is_told_to_the_session():
+    world = World(POINTER)
+
+    def move(pointer, progress):
+        patience = Patience(waiting=world.hand.waiting)
+        for _ in range(7):
+            patience.wait_or_raise(UnavailableError("GET request to http://s3 failed", why="no route", cure="wait"))
+        return ()
+
+    assert world.run(move) == 0
+    assert world.listener.types == ["started", "log", "done"]
+    assert world.listener.events[1].message == "GET request to http://s3 failed, which is tried again: no route"
 
 
 def test_no_task_ends_the_worker():

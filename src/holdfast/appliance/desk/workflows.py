@@ -23,6 +23,7 @@ from holdfast.appliance.restores.plan import RestorePlanner
 from holdfast.appliance.restores.retrieval import RETRIEVAL, RetrievalTask
 from holdfast.appliance.restores.task import RESTORE, RestoreTask
 from holdfast.appliance.sessions.book import SessionBook
+from holdfast.appliance.sessions.speaking import spoken_for
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.workers.event_pump import EventPump
 from holdfast.appliance.workers.fleet import WorkerFleet
@@ -65,4 +66,5 @@ def make_workflows(surface: Surface) -> Workflows:
         ARCHIVE_TASK: ArchiveTask(surface, book, making, retention).run,
         VERIFICATION: VerifyTask(surface, book, fleet, retention).run,
     }
-    return Workflows(book, pump, retention, settlement, planner, named)
+    spoken = {name: spoken_for(surface, book, workflow) for name, workflow in named.items()}
+    return Workflows(book, pump, retention, settlement, planner, spoken)

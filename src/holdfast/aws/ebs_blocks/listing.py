@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -94,7 +95,9 @@ def walk(first: Page, ask: Ask, explain: Callable[[Refusal], HoldfastError], nam
 
 
 def _in_the_background(call: Callable[[], dict[str, Any] | Refusal]) -> "Future[dict[str, Any] | Refusal]":
-    """The outcome of `call`, which runs in a thread that holds up nobody: not a reader that stops, nor the process."""
+    """The outcome of `call`, which runs in a thread that holds up nobody: not a reader that stops, nor the process. Who
+    is told what the reader waits for is told of this, too.
+    """
     outcome: Future[dict[str, Any] | Refusal] = Future()
 
     def run() -> None:
@@ -103,5 +106,5 @@ def _in_the_background(call: Callable[[], dict[str, Any] | Refusal]) -> "Future[
         except BaseException as error:  # noqa: BLE001 - carried to who asks for the page
             outcome.set_exception(error)
 
-    threading.Thread(target=run, name="ebs-listing", daemon=True).start()
+    threading.Thread(target=copy_context().run, args=(run,), name="ebs-listing", daemon=True).start()
     return outcome

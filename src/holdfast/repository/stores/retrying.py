@@ -1,8 +1,6 @@
 """Patience: passing faults of a store are retried, and a lost answer is told from a taken name."""
 
 import hashlib
-import random
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import TypeVar
@@ -10,29 +8,20 @@ from typing import TypeVar
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, UnavailableError
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
-from holdfast.signed_http.patience import DEFAULT_POLICY, Patience, RetryPolicy, Waiting
+from holdfast.signed_http.patience import DEFAULT_POLICY, REAL_WAITING, Patience, RetryPolicy, Waiting
 
 Result = TypeVar("Result")
 
 
 class RetryingStore:
-    """An ObjectStore that retries UnavailableError and ThrottledError of the store inside, and nothing else.
-
-    `sleep` takes seconds, `uniform` gives a number in [0, 1), `monotonic` gives seconds.
-    """
+    """An ObjectStore that retries UnavailableError and ThrottledError of the store inside, and nothing else."""
 
     def __init__(
-        self,
-        inner: ObjectStore,
-        policy: RetryPolicy = DEFAULT_POLICY,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-        uniform: Callable[[], float] = random.random,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, inner: ObjectStore, policy: RetryPolicy = DEFAULT_POLICY, waiting: Waiting = REAL_WAITING
     ) -> None:
         self._inner = inner
         self._policy = policy
-        self._waiting = Waiting(sleep, uniform, monotonic)
+        self._waiting = waiting
 
     @property
     def location(self) -> str:

@@ -46,7 +46,7 @@ def back_up(
                 "standard input is a terminal", why="nothing is piped into it", cure="pipe something, or name a file"
             )
         return backup_stream(opened.repository, sys.stdin.buffer, order, progress)
-    with closing(open_source(source, progress.note)) as volume:
+    with closing(open_source(source)) as volume:
         listed = None if changed_blocks is None else partial(_listed_blocks, changed_blocks)
         return backup_volume(opened.repository, volume, order, progress, listed, ProcessVigil(home_folder()))
 

@@ -1,7 +1,6 @@
 """Restore points: found, read, restored, retired."""
 
 import time
-from collections.abc import Callable
 
 from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.repository.block_source import BlockTarget
@@ -33,11 +32,9 @@ def manifest(opened: LocalRepository, point: str) -> Manifest:
     return load_manifest(opened.repository, find(opened, point))
 
 
-def target(text: str, point: PointSummary, tell: Callable[[str], None], *, force: bool) -> BlockTarget:
-    """What `text` names for a volume of the point: a file, a device, `-` or `ebs:`. Nothing is written yet;
-    `tell` is given a line where AWS is waited for.
-    """
-    return open_target(text, point, tell, force=force)
+def target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
+    """What `text` names for a volume of the point: a file, a device, `-` or `ebs:`. Nothing is written yet."""
+    return open_target(text, point, force=force)
 
 
 def retrieval(opened: LocalRepository, point: PointSummary, volume: str | None, *, whole: bool) -> Retrieval:

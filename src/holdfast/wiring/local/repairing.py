@@ -54,7 +54,7 @@ def _quarries(local: LocalRepository, elsewhere: Elsewhere, warn: Warn, progress
                 )
             manifest = load_manifest(local.repository, find_point(local.repository, elsewhere.point, None))
             volume = choose_volume(manifest, elsewhere.volume)
-            source = stack.enter_context(closing(open_source(elsewhere.source, progress.note)))
+            source = stack.enter_context(closing(open_source(elsewhere.source)))
             found = together(found, of_the_source(source, manifest.session, volume.name))
         elif elsewhere.point is not None or elsewhere.volume is not None:
             raise UsageError(

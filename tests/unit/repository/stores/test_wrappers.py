@@ -17,7 +17,7 @@ from holdfast.repository.stores.caching import CachingStore
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
-from holdfast.signed_http.patience import RetryPolicy
+from holdfast.signed_http.patience import RetryPolicy, Waiting, told_to
 from holdfast.testing.faulty_store import Fault, FaultyStore, Request, SimulatedCrash
 from holdfast.testing.object_store_contract import keys, put
 
@@ -36,7 +36,7 @@ class Clock:
 
 
 def patient(inner, clock: Clock, **policy) -> RetryingStore:
-    return RetryingStore(inner, RetryPolicy(**policy), sleep=clock.sleep, uniform=lambda: 1.0, monotonic=clock.now)
+    return RetryingStore(inner, RetryPolicy(**policy), Waiting(clock.sleep, lambda: 1.0, clock.now))
 
 
 def errors(kind: type[UnavailableError]) -> Callable[[Request], BaseException]:
@@ -70,8 +70,18 @@ def test_jitter_takes_any_share_of_the_delay(memory):
     slept: list[float] = []
     faulty = FaultyStore(memory, dict.fromkeys(range(3), Fault.ERROR))
     shares = iter([0.0, 0.5, 0.25])
-    RetryingStore(faulty, sleep=slept.append, uniform=lambda: next(shares), monotonic=lambda: 0.0).get("a")
+    RetryingStore(faulty, waiting=Waiting(slept.append, lambda: next(shares), lambda: 0.0)).get("a")
     assert slept == [0.0, 0.1, 0.1]
+
+
+def test_a_person_is_told_once_what_is_waited_for(memory, clock):
+    put(memory, "a")
+    lines: list[str] = []
+    faulty = FaultyStore(memory, dict.fromkeys(range(7), Fault.ERROR), errors(UnavailableError))
+    with told_to(lines.append):
+        patient(faulty, clock).get("a")
+    assert lines == ["get failed, which is tried again: planned"]
+    assert sum(clock.slept) > 10
 
 
 @pytest.mark.parametrize("kind", [UnavailableError, ThrottledError])

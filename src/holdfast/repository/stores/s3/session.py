@@ -4,6 +4,7 @@ import os
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.credentials import Credentials as BotocoreCredentials
@@ -48,7 +49,7 @@ class AwsSession:
     def client(self, service: str, *, endpoint: str | None = None, s3_options: dict[str, str] | None = None) -> Any:
         """A botocore client; `endpoint` None means AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile, or AWS.
 
-        Raises UsageError without a region, or when the profile does not exist.
+        Raises UsageError without a region, when the profile does not exist, and for an endpoint with a password in it.
         """
         config = Config(
             region_name=self._asked_region,
@@ -66,6 +67,12 @@ class AwsSession:
             client: Any = self._session.create_client(cast(Any, service), endpoint_url=endpoint, config=config)
         except BotoCoreError as error:
             raise translate_botocore_error(error, f"{service} client", endpoint or "AWS") from error
+        if "@" in urlsplit(client.meta.endpoint_url).netloc:
+            raise UsageError(
+                f"the endpoint of {service} holds a name and a password",
+                why="an endpoint stands in notes, errors and logs",
+                cure="take them out of AWS_ENDPOINT_URL or the profile; credentials are given in the other ways of AWS",
+            )
         client.meta.events.register("before-parse", partial(_refuse_cut_answer, client.meta.endpoint_url))
         return client
 

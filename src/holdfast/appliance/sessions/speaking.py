@@ -1,0 +1,32 @@
+"""What the work of a session waits for stands in its log: an endpoint that does not answer is tried for minutes."""
+
+from typing import Any
+
+from holdfast.appliance.ports.engine import Step, Workflow
+from holdfast.appliance.sessions.book import SessionBook
+from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import NotFoundError
+from holdfast.domain.session import LogLevel
+from holdfast.signed_http.patience import told_to
+
+
+def spoken_for(surface: Surface, book: SessionBook, workflow: Workflow) -> Workflow:
+    """The workflow, of whose waiting its session is told. The last of its ids is its task's, or its session's."""
+
+    async def spoken(step: Step, *ids: Any) -> None:
+        def tell(text: str) -> None:
+            session_id, task_id = _whose(surface, str(ids[-1]))
+            book.say(session_id, text, LogLevel.WARNING, task_id)
+
+        with told_to(tell):
+            await workflow(step, *ids)
+
+    return spoken
+
+
+def _whose(surface: Surface, identifier: str) -> tuple[str, str | None]:
+    try:
+        task = surface.records.sessions.task(identifier)
+    except NotFoundError:
+        return identifier, None
+    return task.session_id, task.id
