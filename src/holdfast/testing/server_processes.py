@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +10,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from holdfast.lab.listening import port_for_later
 
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 10.0
@@ -31,7 +32,7 @@ def ministack_server() -> Iterator[str]:
     program = shutil.which("ministack", path=str(Path(sys.executable).parent))
     if program is None:
         raise RuntimeError("MiniStack is not here: the extra `dev` brings it")
-    with _server([program], {"GATEWAY_PORT": str(_free_port()), "BIND_HOST": "127.0.0.1"}) as url:
+    with _server([program], {"GATEWAY_PORT": str(port_for_later()), "BIND_HOST": "127.0.0.1"}) as url:
         yield url
 
 
@@ -50,12 +51,6 @@ def _server(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[str
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _announced_url(process: "subprocess.Popen[bytes]", log: Path) -> str:

@@ -5,7 +5,6 @@ the loss and after the restore.
 """
 
 import shutil
-import socket
 import tempfile
 import time
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from holdfast.domain.errors import UsageError
 from holdfast.lab.actors import DATA_DEVICE, GIB, REGION, Administrator, credentials, disk_sha256
+from holdfast.lab.listening import port_for_later
 from holdfast.lab.process import start_lab
 from holdfast.wiring.demo_archive import ArchiveStory
 from holdfast.wiring.demo_processes import STOP_SECONDS, Commands, RunningServer, Say, environment_of
@@ -158,7 +158,7 @@ class _Story:
             "repositories=holdfast-demo/backups,holdfast-demo/archive?archive",
         )
         self._commands.run("plugin", "list")
-        self._commands.run("appliance", "deploy", "demo", "--allow", "127.0.0.1/32", "--port", str(_free_port()))
+        self._commands.run("appliance", "deploy", "demo", "--allow", "127.0.0.1/32", "--port", str(port_for_later()))
         self._commands.run("repository", "add", "main", LOCATION)
         self._archive.prepare()
         self._commands.run("account", "add", "own")
@@ -227,10 +227,3 @@ def _shown(hashes: Mapping[str, str]) -> str:
 def _seconds(task: Mapping[str, Any]) -> float:
     began, ended = (datetime.fromisoformat(task[name]) for name in ("started_at", "ended_at"))
     return (ended - began).total_seconds()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -45,7 +45,9 @@ def stack(account):
     scope = ApplianceScope("aws", ACCOUNT_ID, key_arn, queue_arn, boundary_arn)
     user = iam.create_user(UserName="appliance")["User"]["UserName"]
     iam.put_user_policy(UserName=user, PolicyName="appliance", PolicyDocument=as_text(appliance_grants(scope)))
-    return settings, iam.create_access_key(UserName=user)["AccessKey"]
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    account.advance(1)  # IAM knows it by then
+    return settings, key
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -157,18 +156,16 @@ def test_memory_is_bounded(opened, snapshot_id):
 def test_end_of_its_input_ends_a_worker_at_work(opened, lab, snapshot_id):
     account = Account(lab.endpoint)
     _, line = ordered(opened, snapshot_id)
-    account.faults("ebs:slow=30s")
+    account.faults("ebs:slow=3600s")
     try:
         with started() as worker:
             worker.stdin.write(line)
             worker.stdin.flush()
             first = decode_event(worker.stdout.readline())
-            began_seconds = time.monotonic()
             worker.stdin.close()
             last = decode_event(worker.stdout.read().splitlines()[-1])
-            worker.wait(30)
+            worker.wait(120)
     finally:
         account.faults("")
     assert first.type == "started"
     assert (last.type, last.exit_status, worker.returncode) == ("failed", 130, 130)
-    assert time.monotonic() - began_seconds < 20

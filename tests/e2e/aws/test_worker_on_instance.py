@@ -34,7 +34,7 @@ REGION = "us-east-1"
 BUCKET = "holdfast-worker-test"
 LOCATION = f"s3://{BUCKET}/backups"
 PASSWORD = b"password"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 OLD_BLOCKS = {0: block(0), 7: block(7), 1500: block(1500)}
 NEW_BLOCKS = {7: block(7, seed=1), 9: block(9)}
 

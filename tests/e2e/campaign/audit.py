@@ -15,7 +15,7 @@ from holdfast.wiring.local import opening
 from tests.e2e.campaign.site import BUCKET, LOCATION, PASSWORD, PREFIX, Site, blocks_of
 from tests.e2e.campaign.stories import Told
 
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 180
 _PASSING_KINDS = ("images", "roles", "instance_profiles", "queues", "grants", "addresses", "key_pairs")
 
 

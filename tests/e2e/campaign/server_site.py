@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.domain.errors import UnavailableError
+from holdfast.lab.listening import port_for_later
 from holdfast.lab.process import start_lab
 from holdfast.rest.client.server import HoldfastClient
 from tests.e2e.campaign.proxy import KillingProxy
-from tests.e2e.campaign.site import free_port
 from tests.e2e.lab.account import Account
 
 FINAL = ("succeeded", "warning", "failed", "cancelled")
 OPTIONS = {"reach-at": "127.0.0.1", "region": "us-east-1"}
-_START_SECONDS, _END_SECONDS = 120, 400
+_START_SECONDS, _END_SECONDS = 180, 600
 
 
 @dataclass
@@ -32,7 +32,7 @@ class ServerSite:
     folder: Path
 
     def __post_init__(self) -> None:
-        self.port, self.appliance_port = free_port(), free_port()
+        self.port, self.appliance_port = port_for_later(), port_for_later()
         self.start()
         home = self.folder / "home" / "server"
         certificate = (home / "tls" / "certificate.pem").read_text()

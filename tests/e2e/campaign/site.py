@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from holdfast.aws.bundle.building import Bundle
 from holdfast.aws.policies.grants import document
 from holdfast.aws.policies.worker import worker_boundary_grants
 from holdfast.domain.errors import UnavailableError
+from holdfast.lab.listening import port_for_later
 from holdfast.lab.process import LabProcess, start_lab
 from holdfast.plugin_api import ServerIdentity
 from holdfast.rest.client.appliance import ApplianceClient, enrol
@@ -36,7 +36,7 @@ ROOT, DATA = "/dev/sda1", "/dev/sdf"
 FAULTS = "quota=off,pending=50ms,iam=20ms"
 KEPT = 2
 _PROGRAM = Path(__file__).with_name("quick_appliance.py")
-_START_SECONDS, _END_SECONDS = 120, 300
+_START_SECONDS, _END_SECONDS = 180, 600
 
 
 @dataclass
@@ -46,7 +46,7 @@ class RunningAppliance:
     home: Path
     endpoint: str
     log: Path
-    listen: str = field(default_factory=lambda: f"127.0.0.1:{free_port()}")
+    listen: str = field(default_factory=lambda: f"127.0.0.1:{port_for_later()}")
 
     def start(self) -> dict[str, Any]:
         environment = os.environ | {"AWS_ENDPOINT_URL": self.endpoint, "HOLDFAST_HOME": str(self.home)}
@@ -304,13 +304,6 @@ def blocks_of(path: Path) -> dict[int, bytes]:
                 found[position // size] = content
             position += size
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def children(pid: int) -> list[int]:

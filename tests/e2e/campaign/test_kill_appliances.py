@@ -9,6 +9,7 @@ have a line already are not made again, so that a campaign goes on where it was 
 import json
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,15 +51,22 @@ def all_is_well(outcome):
     assert outcome.state in ("succeeded", "warning"), outcome
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_sample_of_kills(site):
     dice, cast = random.Random(SEED), Cast(site)
     cast.instance("local")
     audit = Audit(site)
     for story in ("incremental backup", "instance restore"):
         kills = kills_of(story, "local", steps_of(recorded(site, cast, audit, story, "local")))
-        for kill in dice.sample(kills, SAMPLE // 2):
-            all_is_well(killed(site, cast, audit, kill, dice))
+        left = SAMPLE // 2
+        for kill in dice.sample(kills, len(kills)):
+            outcome = killed(site, cast, audit, kill, dice)
+            # How often something is asked hangs on how fast things go: what was not asked this time kills nobody.
+            all_is_well(replace(outcome, reached=True))
+            left -= outcome.reached
+            if not left:
+                break
+        assert not left
     for kill in ALWAYS:
         all_is_well(killed(site, cast, audit, kill, dice))
     assert audit.everything() == []

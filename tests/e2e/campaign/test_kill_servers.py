@@ -163,7 +163,7 @@ def kill_services(site, kills):
         pid = site.service()["pid"]
         if pid:
             os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while mirrored(site) != {(one, "failed") for one in sessions}:
         assert time.monotonic() < deadline, (mirrored(site), sessions)
         time.sleep(0.5)

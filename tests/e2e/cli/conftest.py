@@ -30,10 +30,10 @@ class Holdfast:
     def run(self, *words: object, data: bytes = b"", environment: Mapping[str, str] | None = None) -> Outcome:
         return run_here(list(map(str, words)), {**self.environment, **(environment or {})}, self.folder, data)
 
-    def start(self, *words: object, **more: Any) -> "subprocess.Popen[bytes]":
+    def start(self, *words: object, program: Sequence[str] = PROGRAM, **more: Any) -> "subprocess.Popen[bytes]":
         """A run that the test watches or interrupts; it must end it."""
         return subprocess.Popen(
-            [*PROGRAM, *map(str, words)],
+            [*program, *map(str, words)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=self.folder,

@@ -31,11 +31,11 @@ def cloud(holdfast: Holdfast, endpoint: str) -> Holdfast:
 
 def advance(endpoint: str, seconds: float) -> None:
     body = json.dumps({"advance_seconds": seconds}).encode()
-    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/_lab/clock", body), timeout=30).close()
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/_lab/clock", body), timeout=60).close()
 
 
 def retrievals(endpoint: str) -> int:
-    with urllib.request.urlopen(f"{endpoint}/_lab/requests", timeout=30) as answer:
+    with urllib.request.urlopen(f"{endpoint}/_lab/requests", timeout=60) as answer:
         return json.load(answer)["s3"].get("RESTORE POST", 0)
 
 

@@ -9,13 +9,13 @@ from tests.e2e.cli.processes import processes_naming
 from tests.e2e.program import PROGRAM
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_it_ends_proved(holdfast, demo_folder):
     done = subprocess.run(
         [*PROGRAM, "demo", "--size", "64MiB", "--output", "json"],
         check=False,
         capture_output=True,
-        timeout=540,
+        timeout=1740,
         cwd=holdfast.folder,
         env=holdfast.environment,
     )

@@ -19,7 +19,7 @@ def test_stopped_halfway_it_leaves_nothing(holdfast, demo_folder):
         seen += line
     # Ctrl-C reaches every process of the terminal's group.
     os.killpg(process.pid, signal.SIGINT)
-    _out, err = process.communicate(timeout=60)
+    _out, err = process.communicate(timeout=300)
     assert process.returncode == 130, err
     assert b"Traceback" not in err
     assert list(demo_folder.iterdir()) == []

@@ -120,7 +120,7 @@ def test_locks_end_on_the_labs_clock(s3, endpoint):
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.delete_object(**version)
     body = json.dumps({"advance_seconds": 4 * 86400}).encode()
-    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/_lab/clock", body), timeout=30).close()
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint}/_lab/clock", body), timeout=60).close()
     with pytest.raises(ClientError, match="future"):
         s3.put_object(Bucket="ends", Key="l", ObjectLockMode="COMPLIANCE", ObjectLockRetainUntilDate=until)
     s3.delete_object(**version)

@@ -60,18 +60,18 @@ PRODUCTION = "210987654321"
 PRODUCTION_ROLE = f"arn:aws:iam::{PRODUCTION}:role/backup"
 EXTERNAL_ID = "agreed with nobody else"
 PASSWORD = "of the repository"
-SETTLE_SECONDS = 200.0
+SETTLE_SECONDS = 600.0
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 QUICK = Waiting(sleep=lambda seconds: time.sleep(min(seconds, 0.02)))
 PATIENCE = Patience(
     snapshot_poll_seconds=0.1,
     worker_poll_seconds=0.05,
-    silence_seconds=30.0,
-    silent_limit_seconds=120.0,
-    boot_timeout_seconds=120.0,
+    silence_seconds=120.0,
+    silent_limit_seconds=360.0,
+    boot_timeout_seconds=240.0,
     turn_poll_seconds=0.05,
     status_poll_seconds=0.1,
-    status_checks_seconds=30.0,
+    status_checks_seconds=240.0,
 )
 # In place of `holdfast`: this checkout's own Python, with a worker that does not wait for long.
 PROGRAM = """import os, sys

@@ -84,7 +84,7 @@ def granted() -> dict[str, set[str]]:
     }
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_what_is_granted_is_what_is_asked_for(account, monkeypatch):
     calls = Calls(account)
     with calls.made_by("install the plug-in"):

@@ -7,7 +7,6 @@ import base64
 import json
 import re
 import secrets
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 from holdfast.aws.policies.grants import as_text, trusts_role
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
+from holdfast.lab.listening import port_for_later
 from holdfast.lab.process import start_lab
 from holdfast.wiring.demo_processes import Commands, RunningServer, environment_of
 from holdfast.wiring.local import opening
@@ -169,7 +169,7 @@ def _tell(story):
         one["Arn"] for one in story.root.client("iam").list_roles()["Roles"] if "ApplianceRole" in one["RoleName"]
     )
     story.production(role_arn)
-    story.run("appliance", "deploy", "north", "--allow", "127.0.0.1/32", "--port", str(_free_port()))
+    story.run("appliance", "deploy", "north", "--allow", "127.0.0.1/32", "--port", str(port_for_later()))
     story.run("repository", "add", "main", LOCATION, "--password-file", str(story.password))
     story.run("account", "add", "own")
     far = ["--role", f"arn:aws:iam::{PRODUCTION}:role/backup", "--external-id-file", str(story.external_id)]
@@ -250,9 +250,3 @@ def _of_key(content):
     """What of a key's file no other file has."""
     lines = [line for line in content.splitlines() if line and not line.startswith(b"-----")]
     return max(lines, key=len) if lines else content
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

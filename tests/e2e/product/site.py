@@ -19,13 +19,14 @@ from typing import Any
 import boto3
 
 from holdfast.lab.actors import REGION, Administrator, credentials
+from holdfast.lab.listening import port_for_later
 from holdfast.lab.process import start_lab
 from holdfast.rest.client.server import HoldfastClient
 from tests.e2e.program import PROGRAM, Outcome, run_here
 
 HURRIED = [sys.executable, "-m", "tests.e2e.product.hurried_appliance"]
 ROOT = Path(__file__).resolve().parents[3]
-STOP_SECONDS = 30
+STOP_SECONDS = 120
 BLOCK_BYTES = 512 * 1024
 PR_SET_PDEATHSIG = 1
 WHOLE = os.environ.get("PRODUCT") == "whole"
@@ -134,16 +135,16 @@ class Site:
             self.server = process
         return process
 
-    def start_appliance(self, name: str, listen: str = "127.0.0.1:0", **patience: float) -> Appliance:
+    def start_appliance(self, name: str, listen: str = "", **patience: float) -> Appliance:
         """An appliance in a hurry, started by hand."""
         home = self.folder / name
-        words = [str(home), listen, *(f"{key}={value}" for key, value in patience.items())]
+        words = [str(home), listen or _address(), *(f"{key}={value}" for key, value in patience.items())]
         return Appliance(self._started([*HURRIED, *words], self.environment, f"{name}.log"), home)
 
-    def run_appliance(self, name: str, listen: str = "127.0.0.1:0", *more: str) -> Appliance:
+    def run_appliance(self, name: str, listen: str = "", *more: str) -> Appliance:
         """The same by the command that people use."""
         home = self.folder / name
-        words = ["appliance", "run", "--home", str(home), "--listen", listen, "--output", "json", *more]
+        words = ["appliance", "run", "--home", str(home), "--listen", listen or _address(), "--output", "json", *more]
         return Appliance(self._started([*PROGRAM, *words], self.environment, f"{name}.log"), home)
 
     def _started(self, command: list[str], environment: Mapping[str, str], log: str) -> Process:
@@ -198,7 +199,7 @@ class Site:
         """Run a policy to its end; the session's detail."""
         return self.ended(self.ask("POST", f"/policies/{policy}/run", {"targets": [], **order}))
 
-    def ended(self, session: Any, seconds: float = 120) -> Any:
+    def ended(self, session: Any, seconds: float = 300) -> Any:
         """The session's detail once it has ended."""
 
         def detail() -> Any:
@@ -207,7 +208,7 @@ class Site:
 
         return self.until(detail, seconds)
 
-    def until(self, condition: Callable[[], Any], seconds: float = 60) -> Any:
+    def until(self, condition: Callable[[], Any], seconds: float = 180) -> Any:
         deadline_seconds = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < deadline_seconds, "it did not come to that"
@@ -283,6 +284,11 @@ class Site:
         request = urllib.request.Request(f"{self.lab.endpoint}/_lab/{path}", data, method=method)
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
+
+
+def _address() -> str:
+    """Where an appliance answers that may be started again there."""
+    return f"127.0.0.1:{port_for_later()}"
 
 
 def content_of(path: Path) -> str:

@@ -111,9 +111,11 @@ def test_a_repository_that_does_not_open_is_not_taken(ready, tmp_path):
 
 
 def test_an_instance_that_goes_meanwhile_hinders_no_other(ready, two):
+    ready.lab_route("PUT", "faults", {"spec": "ebs:throttle=1"})  # the first one reads nothing before the other is gone
     session = ready.ask("POST", "/policies/web/run", {"targets": []})
     waiting = ready.until(lambda: queued(ready.ask("GET", f"/sessions/{session['id']}")))
     ready.aws("ec2").terminate_instances(InstanceIds=[waiting])
+    ready.lab_route("PUT", "faults", {"spec": ""})
     ended = ready.ended(session)
     states = {task["workload"]["id"]: task["state"] for task in ended["tasks"]}
     assert states == {waiting: "failed", **dict.fromkeys(set(two) - {waiting}, "succeeded")}
@@ -174,9 +176,10 @@ def test_a_base_snapshot_that_somebody_deleted(ready, two):
 
 def test_an_appliance_that_is_away(ready, two):
     listen = ready.appliance.url.removeprefix("https://")
-    known = ready.until(lambda: ready.do("point", "list")["points"])
+    ready.until(lambda: ready.do("point", "list")["points"])
     ready.appliance.process.kill()
     assert "[unavailable]" in ready.refused("policy", "run", "web", status=1)
+    assert (known := ready.do("point", "list")["points"])
     ready.until(lambda: ready.do("appliance", "list")["appliances"][0]["state"] == "unavailable")
     assert ready.do("appliance", "list")["appliances"][0]["reason"]
     assert ready.do("point", "list")["points"] == known

@@ -123,7 +123,7 @@ def test_an_image_backup_is_deleted(ready, web):
 def test_a_cancelled_run_leaves_no_worker_and_nothing_else(ready, web):
     ready.people.change_files(web, 8)
     before = ready.census()
-    ready.lab_route("PUT", "faults", {"spec": "ebs:slow=2s"})
+    ready.lab_route("PUT", "faults", {"spec": "ebs:slow=3600s"})
     try:
         session = ready.do("policy", "run", "web", "--no-wait")["session"]
         worker = ready.until(lambda: workers_of(ready.appliance.process.pid))[0]

@@ -60,10 +60,10 @@ def test_instances_move_the_data_and_are_gone(whole):
 def test_a_cancelled_run_ends_its_instance(whole):
     whole.apply("web", select={"tags": {"backup": "daily"}}, backup=BACKUP, **WORKERS)
     before = whole.census()
-    whole.lab_route("PUT", "faults", {"spec": "ebs:slow=3s"})
+    whole.lab_route("PUT", "faults", {"spec": "ebs:slow=3600s"})
     try:
         session = whole.do("policy", "run", "web", "--no-wait")["session"]
-        whole.until(lambda: launched(whole, session), 120)
+        whole.until(lambda: launched(whole, session), 240)
         whole.do("session", "cancel", session["id"], "--yes")
         ended = whole.do("session", "watch", session["id"], status=1)
     finally:
@@ -90,7 +90,7 @@ def test_a_schedule_starts_a_policy_until_it_is_disabled(whole):
         sessions = whole.do("session", "list", "--of", "minute")["sessions"]
         return [one for one in sessions if one["ended_at"]]
 
-    first = whole.until(ended, 90)[0]
+    first = whole.until(ended, 240)[0]
     assert (first["trigger"], first["state"]) == ("schedule", "succeeded")
     whole.do("policy", "disable", "minute")
     begun = len(whole.do("session", "list", "--of", "minute")["sessions"])

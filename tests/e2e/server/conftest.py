@@ -144,9 +144,12 @@ class World:
         self._failure = (number, error, lost)
 
     def made(self, operation, call):
+        """Make it, or not. What is asked again and again until it is so counts once: how often hangs on time."""
         number, error, lost = self._failure
-        self.calls.append(operation)
+        if self.calls[-1:] != [operation]:
+            self.calls.append(operation)
         if len(self.calls) - 1 == number:
+            self._failure = (None, None, False)
             if lost:
                 call()
             raise error

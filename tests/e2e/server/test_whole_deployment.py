@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.lab.listening import port_for_later
 from holdfast.lab.process import start_lab
 from holdfast.server.machine.packages import shipped
 
@@ -24,9 +24,7 @@ class Site:
         self.lab, self.folder = lab, folder
         self.program = [str(python), "-m", "holdfast.cli.main"]
         self.environment = os.environ | {"AWS_ENDPOINT_URL": lab.endpoint, "HOLDFAST_HOME": str(folder / "home")}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = port_for_later()
         self.server: Any = None
 
     def start(self):
@@ -45,7 +43,7 @@ class Site:
     def appliance(self):
         return self.run("appliance", "list")["appliances"][0]
 
-    def until(self, condition, seconds=90):
+    def until(self, condition, seconds=240):
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < deadline, self.appliance()
