@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.domain.session import State
 from holdfast.testing.simulated_site import SimulatedSite
+from tests.simulation.archiving import archived
 
 
 @pytest.fixture
@@ -24,4 +25,15 @@ def protected(site):
     site.was = replace(was, tags={"Name": "spoilt"}, instance_type="m5.large", user_data="c2g=", volumes=volumes)
     site.cloud.instances[site.instance] = site.was
     site.old = {one.volume_id for one in was.volumes}
+    return site
+
+
+@pytest.fixture
+def archiving(site):
+    """Two instances, backed up once, and an archive that has nothing yet."""
+    site.archive = site.add_archive()
+    for name in ("web-1", "web-2"):
+        site.cloud.add_instance(name)
+    archived(site)
+    assert site.run_policy("web", "backup").state == State.SUCCEEDED
     return site

@@ -1,0 +1,155 @@
+"""When a policy's archive falls due, and which flags it bears then (E15, E16)."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from holdfast.appliance.upkeep.archive_clock import ArchiveClock
+from holdfast.domain.policy import Schedule, WorkerChoice, WorkerMode
+from holdfast.domain.restore_point import Flag
+from holdfast.domain.session import State
+from tests.simulation.archiving import DAY_SECONDS, MONTHLY, YEARLY, archive, archived, copies, look
+from tests.simulation.reading import assert_nothing_left, log, points
+
+
+def test_an_archive_waits_for_the_run_that_is_due_and_copies_what_it_makes(archiving):
+    site = archiving
+    before = {one.id for one in points(site, "image-backup")}
+    assert look(site) == [], "it is nine o'clock"
+    site.wait(3.5 * 3600)
+    assert look(site) == [], "the backup of noon is made first"
+    made = [one for one in points(site, "image-backup") if one.id not in before]
+    assert len(made) == 2
+    (session,) = look(site)
+    assert session.trigger == "schedule"
+    assert {one.copy_of for one in copies(site)} == {one.id for one in made}
+    assert look(site) == [], "once for each moment"
+    site.wait(20 * DAY_SECONDS)
+    look(site)
+    assert len(copies(site)) == 2, "not before the next month"
+    assert_nothing_left(site)
+
+
+def test_a_moment_is_made_up_for_however_long_ago_it_was(archiving):
+    site = archiving
+    site.wait(20 * DAY_SECONDS)
+    look(site)
+    (session,) = look(site)
+    assert session.state == State.SUCCEEDED
+    assert {one.flags for one in copies(site)} == {("M",)}
+
+
+def test_a_run_that_goes_on_until_the_next_moment_is_not_begun_a_second_time(archiving):
+    site = archiving
+    soon = site.loop.now() + timedelta(minutes=2)
+    archived(site, monthly=replace(MONTHLY, at=f"{soon:%H:%M}"), schedule=Schedule("0 0 1 1 *"))
+
+    async def act(appliance):
+        opened = appliance.service.run_policy("web", ("archive",))
+        await appliance.surface.surroundings.sleep(125)
+        book, start = appliance.workflows.book, appliance.service.start_archive
+        clock = ArchiveClock(appliance.surface, book, start, lambda stored: False)
+        assert (clock.tick(), clock.tick()) == ([], [])
+        return opened
+
+    session = site.records.sessions.get(archive(site, act).id)
+    assert session.state == State.SUCCEEDED
+    assert [line for line in log(site, session) if "left out" in line] == [
+        f"an archive run that fell due at {soon:%Y-%m-%dT%H:%M}:00.000000Z was left out: this one still runs"
+    ]
+    assert len(copies(site)) == 2
+
+
+def test_a_disabled_policy_archives_nothing(archiving):
+    site = archiving
+    site.records.policies.enable("web", False, site.loop.now())
+    site.wait(4 * 3600)
+    assert look(site) == []
+    assert look(site) == []
+
+
+def test_one_archive_serves_a_month_and_a_year(archiving):
+    site = archiving
+    archived(site, yearly=YEARLY)
+    site.wait(4 * 3600)
+    look(site)
+    look(site)
+    assert {one.flags for one in copies(site)} == {("M", "Y")}
+    assert {one.keep_until for one in copies(site)} == {one.created_at.replace(year=2033) for one in copies(site)}
+
+
+def test_what_is_there_already_stays_for_the_tier_that_falls_due_later(archiving):
+    site = archiving
+    archived(site, yearly=replace(YEARLY, at="15:00"))
+    site.wait(4 * 3600)
+    look(site)
+    look(site)
+    assert {one.flags for one in copies(site)} == {("M",)}
+    site.wait(3 * 3600)
+    (session,) = look(site)
+    assert session.state == State.SUCCEEDED
+    assert {one.flags for one in copies(site)} == {("M", "Y")}
+    assert len(copies(site)) == 2
+
+
+def test_a_moment_that_an_archive_was_found_for_is_owed_by_none(archiving):
+    site = archiving
+    archived(site, yearly=replace(YEARLY, years=None, keep=1, at="15:00"))
+    site.wait(4 * 3600)
+    look(site)
+    look(site)
+    site.wait(3 * 3600)
+    look(site)
+    first = copies(site)
+    assert {one.flags for one in first} == {("M", "Y")}
+    site.wait(20 * DAY_SECONDS)
+    site.run_policy("web", "backup")
+    archive(site)
+    assert copies(site)[:2] == first, "one archive for each year"
+    assert [one.flags for one in copies(site)[2:]] == [("M",)] * 2
+
+
+def test_a_flag_that_comes_while_points_are_judged_is_not_lost(archiving):
+    site = archiving
+    archive(site)
+
+    def act(appliance):
+        retention = appliance.workflows.retention
+        verdicts = retention.verdicts(site.records.policies.get("web"))
+        for point in copies(site):
+            retention.change(point, lambda one: replace(one, flags=(Flag.MONTHLY, Flag.YEARLY)))
+        for verdict in verdicts:
+            retention.write_down(verdict)
+
+    site.run(act)
+    assert {one.flags for one in copies(site)} == {("M", "Y")}
+
+
+def test_where_every_worker_is_lost_the_next_archive_bears_what_is_owed(archiving):
+    site = archiving
+    archived(site, yearly=YEARLY)
+    site.cloud.worker_world.fate = lambda owner: "dies"
+    site.wait(4 * 3600)
+    site.cloud.worker_world.fate = lambda owner: "works" if "archive" not in kinds(site) else "dies"
+    look(site)
+    (session,) = look(site)
+    assert session.state == State.FAILED
+    assert copies(site) == []
+    assert_nothing_left(site)
+    site.wait(60)
+    archived(site, yearly=YEARLY, worker=WorkerChoice(mode=WorkerMode.EC2, instance_type="c7g.large"))
+    site.cloud.worker_world.fate = lambda owner: "works"
+    assert archive(site).state == State.SUCCEEDED
+    assert {one.flags for one in copies(site)} == {("M", "Y")}
+
+
+def test_a_change_of_anything_else_keeps_what_is_due(archiving):
+    site = archiving
+    site.wait(3.5 * 3600)
+    archived(site, description="it is past noon, and no clock has looked yet")
+    look(site)
+    look(site)
+    assert len(copies(site)) == 2
+
+
+def kinds(site):
+    return {one.kind for one in site.records.sessions.unfinished()}
