@@ -1,4 +1,6 @@
-"""Delete markers: whoever puts one over a name lets a PUT with If-None-Match succeed where something stands."""
+"""Delete markers: whoever puts one over a name lets a PUT with If-None-Match succeed where something stands. A writer
+does that itself, to what it took for junk under the next record's name.
+"""
 
 from tests.model.rules import Rules
 from tests.model.world import Point, World
@@ -24,9 +26,19 @@ def over_a_tombstone(world: World, point: Point, rules: Rules) -> tuple[World, b
     return seen, not rules.looked_after_writing
 
 
+def takes_for_junk(world: World, rules: Rules) -> bool:
+    """Whether a writer that reads to the ledger's end finds junk there, or what it takes for it: a record that rots."""
+    return world.junk or (world.rotten and not rules.junk_is_as_it_was_put)
+
+
+def set_aside(world: World) -> World:
+    """A marker over what stands by now under the name where junk was: another writer may have been quicker."""
+    return world._replace(junk=False) if world.junk else world._replace(hidden=world.hidden | {LEDGER})
+
+
 def over_a_record(world: World, name: str, rules: Rules) -> tuple[World, bool]:
     """A session's `open` is put over the newest record by who has not read that one; whether it believes to be open."""
-    seen = world._replace(hidden=world.hidden - {LEDGER})
-    if not rules.first_counts:
+    seen = world._replace(hidden=world.hidden - {LEDGER}, rotten=False)
+    if not rules.first_counts or world.rotten:
         seen = seen._replace(opened=(world.opened - {world.last_opened}) | {name}, last_opened=name)
-    return seen, not rules.looked_after_writing
+    return seen, world.rotten or not rules.looked_after_writing

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tests.model.collector import collect
 from tests.model.collector_state import Collector
 from tests.model.handing_over import Successor, hand_over
-from tests.model.hiding import LEDGER, NOBODY, over_a_record, over_a_tombstone
+from tests.model.hiding import LEDGER, NOBODY, over_a_record, over_a_tombstone, set_aside, takes_for_junk
 from tests.model.repairer import Repairer, mend
 from tests.model.rules import Rules
 from tests.model.world import END, Place, Point, Run, World
@@ -81,6 +81,13 @@ class Renewer(NamedTuple):
     listed: frozenset[str] = frozenset()
 
 
+class Rot(NamedTuple):
+    """Takes the newest record, after which nobody who has not read it opens it."""
+
+    name: str
+    step: str = "rot"
+
+
 class Hider(NamedTuple):
     """Puts a delete marker over what stands under a name: a session's point or tombstone, or the newest record."""
 
@@ -88,7 +95,9 @@ class Hider(NamedTuple):
     step: str = "hide"
 
 
-Party = Hider | Successor | Writer | Deleter | Reader | Verifier | Unlocker | Usurper | Renewer | Collector | Repairer
+Party = (
+    Hider | Rot | Successor | Writer | Deleter | Reader | Verifier | Unlocker | Usurper | Renewer | Collector | Repairer
+)
 
 
 def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Party]]:
@@ -116,6 +125,8 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
             yield _usurp(world, party)
         case Hider() if party.name == LEDGER or world.ended(party.name):
             yield world._replace(hidden=world.hidden | {party.name}), party._replace(step=END)
+        case Rot() if world.last_opened in world.opened:
+            yield world._replace(rotten=True), party._replace(step=END)
         case Renewer():
             yield from _renew_locks(world, party)
 
@@ -147,6 +158,18 @@ def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Part
     match me.step:
         case "open" if me.adopts and not rules.adopted_after_acknowledged and not me.seen:
             yield world, me._replace(seen=frozenset(_adoptable(world, me, rules)) or frozenset({("", "")}))
+        case "open" if takes_for_junk(world, rules):
+            yield world, me._replace(step="set aside")
+        case "open" if world.rotten:
+            return  # damage: nothing is appended
+        case "set aside":
+            yield set_aside(world), me._replace(step="open" if world.junk else "put over")
+        case "put over" if LEDGER not in world.hidden or world.last_opened not in world.opened:
+            yield world, me._replace(step="open")
+        case "put over":
+            over, believes = over_a_record(world, me.name, rules)
+            following = "plan" if rules.open_before_plan else "acknowledge"
+            yield over, me._replace(step=following if believes else "open")
         case "open":
             following = "plan" if rules.open_before_plan else "acknowledge"
             last = me.name if world.last_opened else ""

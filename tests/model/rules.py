@@ -48,6 +48,7 @@ class Rules:
     verified_under_newest_plan: bool = True  # 7: the plan of a run is read before its packs are found
     first_counts: bool = True  # 9: of two objects of one name, a delete marker between them
     looked_after_writing: bool = True  # 9: whoever has written a name looks whether it was the first
+    junk_is_as_it_was_put: bool = True  # 9: what does not open and is not as it was put is damage, and stops
 
 
 def names() -> list[str]:

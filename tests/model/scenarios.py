@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tests.model.collector_state import Collector
 from tests.model.handing_over import Successor
 from tests.model.hiding import LEDGER, NOBODY
-from tests.model.parties import Deleter, Hider, Party, Reader, Renewer, Unlocker, Usurper, Verifier, Writer
+from tests.model.parties import Deleter, Hider, Party, Reader, Renewer, Rot, Unlocker, Usurper, Verifier, Writer
 from tests.model.repairer import Repairer
 from tests.model.world import Plan, Point, Run, World
 
@@ -200,6 +200,14 @@ SCENARIOS: dict[str, Scenario] = {
     "the newest record is hidden": (
         LEFT._replace(last_opened=NOBODY),
         (Collector("c"), Hider(LEDGER), _writer("w", "A"), _writer("v", "")),
+    ),
+    "junk under the next record's name": (
+        LEFT._replace(last_opened=NOBODY, junk=True),
+        (Collector("c"), _writer("w", "A"), _writer("v", "")),
+    ),
+    "the newest record rots": (
+        LEFT._replace(last_opened=NOBODY),
+        (Collector("c"), Rot("newest"), _writer("w", "A"), _writer("v", "")),
     ),
     "a plan is handed over while garbage goes": (LEFT, (Collector("c", 2), Successor("h"), _writer("w", "A"))),
     "a plan is handed over beside an incremental": (

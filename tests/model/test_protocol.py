@@ -61,6 +61,7 @@ LOSES_IN = {
     "verified_under_newest_plan": "packs are opened to others while they go",
     "first_counts": "a point or a tombstone is hidden",
     "looked_after_writing": "the newest record is hidden",
+    "junk_is_as_it_was_put": "the newest record rots",
 }
 
 

@@ -44,6 +44,7 @@ class World(NamedTuple):
     """Objects of a store. `opened`, `committed` and `pins` are what the ledger's records come to. `damaged`: what does
     not open where it lies, though its pack says that it has it; `owed`: what of that a repair has healed. `hidden`:
     names under a delete marker; `last_opened`: whose `open` is the newest record, "" where that is not followed.
+    `junk`: under the next record's name stands what never was one; `rotten`: the newest record opens no more.
     """
 
     opened: frozenset[str] = frozenset()
@@ -61,6 +62,8 @@ class World(NamedTuple):
     owed: frozenset[Place] = frozenset()
     hidden: frozenset[str] = frozenset()
     last_opened: str = ""
+    junk: bool = False
+    rotten: bool = False
     checkpoints: frozenset[tuple[str, Place]] = frozenset()  # what a session says of itself, whatever became of it
 
     @property

@@ -136,6 +136,11 @@ class ObjectStore(Protocol):
         somebody else was quicker. Running it again is safe.
         """
 
+    def hide(self, key: str) -> None:
+        """Put a delete marker over what is found under the key, whatever locks it: it stays, and the name can be
+        created again. Raises UsageError where no versions are kept, ObjectNotFoundError. Running it again is safe.
+        """
+
     def protection(self) -> Protection:
         """What the place does for what is in it."""
 

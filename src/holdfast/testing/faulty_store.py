@@ -1,7 +1,7 @@
 """A store that fails exactly when it is told to: for tests of everything that must survive faults.
 
 A plan names requests by their number (0 is the first) and says what befalls each. Requests are `create`, `get`, `head`,
-`retrieve`, `delete`, `extend`, `reinstate` and each `list` and `versions`, in the order in which they arrive.
+`retrieve`, `delete`, `extend`, `reinstate`, `hide` and each `list` and `versions`, in the order in which they arrive.
 """
 
 import threading
@@ -145,6 +145,13 @@ class FaultyStore:
         request, fault = self._arrive("reinstate", key)
         self._before(request, fault)
         self._inner.reinstate(key, version, terms)
+        self._after(request, Fault.LOST_ANSWER if fault is Fault.TORN else fault)
+
+    def hide(self, key: str) -> None:
+        """As the store inside, or as planned; a torn answer is a lost one."""
+        request, fault = self._arrive("hide", key)
+        self._before(request, fault)
+        self._inner.hide(key)
         self._after(request, Fault.LOST_ANSWER if fault is Fault.TORN else fault)
 
     def protection(self) -> Protection:

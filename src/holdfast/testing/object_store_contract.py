@@ -313,6 +313,23 @@ class ObjectStoreContract:
             store.reinstate("config", "no-such-version")
         assert list(store.versions("config")) == [found]
 
+    def test_what_is_hidden_stays_and_frees_its_name(self, store: ObjectStore) -> None:
+        with pytest.raises(ObjectNotFoundError):
+            store.hide("config")
+        put(store, "config", b"first")
+        if not store.protection().versions:
+            with pytest.raises(UsageError):
+                store.hide("config")
+            assert bytes(store.get("config")) == b"first"
+            return
+        store.hide("config")
+        assert list(store.list("config")) == []
+        put(store, "config", b"second")
+        assert [bytes(store.get("config", version=one.version)) for one in store.versions("config")] == [
+            b"second",
+            b"first",
+        ]
+
     def test_a_lock_is_kept_or_refused(self, store: ObjectStore) -> None:
         now = self.now()
         day, terms = timedelta(days=1), StorageTerms(retain_until=now + timedelta(days=2))

@@ -10,7 +10,7 @@ from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Prote
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.locks import whole_second
 from holdfast.repository.stores.object_keys import check_key
-from holdfast.repository.stores.without_versions import no_locks
+from holdfast.repository.stores.without_versions import no_locks, no_versions
 from holdfast.testing.strict_bucket import StrictBucket, Version
 
 
@@ -103,6 +103,13 @@ class StrictStore:
         if above[0].body is not None:
             self.bucket.delete(key)
         self.create(key, body, hashlib.sha256(body).digest(), terms)
+
+    def hide(self, key: str) -> None:
+        """A DELETE without a version."""
+        self._found(key, None)
+        if not self.bucket.keeps_versions:
+            raise no_versions(self.location)
+        self.bucket.delete(key)
 
     def protection(self) -> Protection:
         """As the bucket was made."""

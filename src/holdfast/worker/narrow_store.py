@@ -80,6 +80,10 @@ class NarrowStore:
         """Refused."""
         self._refuse("reinstate", key)
 
+    def hide(self, key: str) -> None:
+        """Refused."""
+        self._refuse("hide", key)
+
     def protection(self) -> Protection:
         """Refused."""
         self._refuse("look into", "the bucket's settings")

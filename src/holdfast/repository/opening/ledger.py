@@ -21,6 +21,7 @@ from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.ledger import Batch, LedgerState, Record
 from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
+from holdfast.repository.trust.as_put import is_as_put
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import all_keys, older_versions, open_newest_good, several_versions
 from holdfast.repository.trust.vouching import unvouched
@@ -80,7 +81,7 @@ class Ledger:
     def _cross_gap(self) -> bool:
         """Whether there are batches behind the end that was read: presence in a LIST is a fact (rule 5). Then what is
         missing before them is damage, and reading goes on with the first that is there."""
-        behind = self._listed_behind(self.state.sequence)
+        behind = self._standing_behind(self.state.sequence)
         if behind is None:
             return False
         if self._fetch(self.state.sequence + 1) is not None:
@@ -90,19 +91,23 @@ class Ledger:
             IntegrityError(
                 f"the ledger has a gap before {names.ledger(behind)}",
                 why="it is missing",
-                cure="bring the missing objects back from a copy of the store; restores go on without them",
+                cure="bring the missing objects back from a copy of the store; restores go on without them; if nothing "
+                f"ever stood there, somebody has put {names.ledger(behind)} there: remove that one object",
                 objects=tuple(missing),
             )
         )
         self.state = dataclasses.replace(self.state, sequence=behind - 1, head=b"")
         return True
 
-    def _listed_behind(self, sequence: int) -> int | None:
-        """The first batch that a LIST shows after that sequence."""
-        first = next(objects_under(self._sealed.store, names.LEDGER, names.ledger(sequence)), None)
-        if first is None or first.key.startswith(names.CHECKPOINTS):
-            return None
-        return int(first.key.removeprefix(names.LEDGER))
+    def _standing_behind(self, sequence: int) -> int | None:
+        """The first batch that a LIST shows after that sequence, junk left out."""
+        for info in objects_under(self._sealed.store, names.LEDGER, names.ledger(sequence)):
+            if info.key.startswith(names.CHECKPOINTS):
+                break
+            number = int(info.key.removeprefix(names.LEDGER))
+            if not self._sealed.first_counts or self._fetch(number) is not None:
+                return number
+        return None
 
     def _take(self, found: list[Buffer]) -> None:
         """Add the objects that follow the state's sequence, each checked in itself and against the one before."""
@@ -114,6 +119,9 @@ class Ledger:
             try:
                 batch, sha256 = self._good(sequence, data, head, several.get(names.ledger(sequence), ()))
             except IntegrityError as error:
+                key = names.ledger(sequence)
+                if not self._opens(key, data):
+                    error.cure += f"; if no record ever stood there, remove {key} (`aws s3 rm`, or the file)"
                 self.damage.append(error)
                 batch, sha256 = Batch(sequence, head, "", ()), b""
             batches.append((batch, sha256))
@@ -147,7 +155,7 @@ class Ledger:
             try:
                 sha256 = self._sealed.write(Kind.LEDGER_BATCH, names.ledger(sequence), form.encode_batch(batch))
             except ObjectExistsError as error:
-                if self.refresh().sequence < sequence:
+                if self.refresh().sequence < sequence and not self._set_junk_aside(sequence):
                     raise UnavailableError(
                         f"{names.ledger(sequence)} is there and cannot be read",
                         why="the store refuses its name and does not give its bytes",
@@ -187,15 +195,36 @@ class Ledger:
         candidates = self._candidates(sequence, data, ())
         return any(hashlib.sha256(candidate).digest() == head for candidate in candidates)
 
+    def _set_junk_aside(self, sequence: int) -> bool:
+        """Whether a name that is taken, and has no batch, can be asked for again: junk is under a delete marker now.
+        Whoever was quicker with a batch is hidden by that, and counts all the same (rule 9.7).
+        """
+        key, sealed = names.ledger(sequence), self._sealed
+        if not sealed.first_counts or sealed.is_hidden(key):
+            return False
+        if self._fetch(sequence) is None:
+            sealed.store.hide(key)
+        return True
+
     def _fetch(self, sequence: int) -> Buffer | None:
-        """What stands there, whole or not; None also for what a delete marker hides and nobody can open (rule 9.7)."""
+        """What stands there, whole or not; None also for junk (rule 9.7)."""
         key, sealed = names.ledger(sequence), self._sealed
         try:
             data = sealed.store.get(key)
         except ObjectNotFoundError:
             return None
-        is_ours = not sealed.first_counts or any(self._opens(key, one) for one in self._candidates(sequence, data, ()))
-        return data if is_ours or not sealed.is_hidden(key) else None
+        return None if sealed.first_counts and not self._opens(key, data) and self._is_junk(key) else data
+
+    def _is_junk(self, key: str) -> bool:
+        """Whether what stands there never was a batch: no version opens, and each is as it was put, or all are hidden.
+        Who may not ask for versions cannot tell.
+        """
+        store = self._sealed.store
+        versions = {version: store.get(key, version=version) for version in older_versions(store, key)}
+        if any(self._opens(key, data) for data in versions.values()):
+            return False
+        as_put = (is_as_put(store, key, version, data) for version, data in versions.items())
+        return self._sealed.is_hidden(key) or (bool(versions) and all(as_put))
 
     def _opens(self, key: str, data: Buffer) -> bool:
         try:

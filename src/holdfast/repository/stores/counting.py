@@ -113,6 +113,11 @@ class CountingStore:
         self.counts.add("put")
         self._inner.reinstate(key, version, terms)
 
+    def hide(self, key: str) -> None:
+        """One `delete`."""
+        self.counts.add("delete")
+        self._inner.hide(key)
+
     def protection(self) -> Protection:
         """Two `get`: of the versions and of the locks."""
         self.counts.add("get")

@@ -56,6 +56,10 @@ class PassingStore:
         """As the store inside."""
         self._inner.reinstate(key, version, terms)
 
+    def hide(self, key: str) -> None:
+        """As the store inside."""
+        self._inner.hide(key)
+
     def protection(self) -> Protection:
         """As the store inside."""
         return self._inner.protection()

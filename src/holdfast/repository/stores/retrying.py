@@ -88,6 +88,10 @@ class RetryingStore:
         """As the store inside, with patience: what was done of it is not done again."""
         self._repeat(lambda: self._inner.reinstate(key, version, terms))
 
+    def hide(self, key: str) -> None:
+        """As the store inside, with patience: two markers hide no more than one."""
+        self._repeat(lambda: self._inner.hide(key))
+
     def protection(self) -> Protection:
         """As the store inside, with patience."""
         return self._repeat(self._inner.protection)

@@ -67,6 +67,11 @@ class StoppableStore:
         self._go_on()
         self._inner.reinstate(key, version, terms)
 
+    def hide(self, key: str) -> None:
+        """As the store inside."""
+        self._go_on()
+        self._inner.hide(key)
+
     def protection(self) -> Protection:
         """As the store inside."""
         self._go_on()

@@ -18,6 +18,15 @@ def no_locks(location: str) -> UsageError:
     )
 
 
+def no_versions(location: str) -> UsageError:
+    """What is deleted here is gone."""
+    return UsageError(
+        f"nothing can be hidden in {location}",
+        why="it keeps no versions: what is deleted is gone",
+        cure="use a bucket of S3 with versioning",
+    )
+
+
 def refuse_lock(location: str, terms: StorageTerms) -> None:
     """Raises UsageError where `terms` ask for a lock: better no object than one that is thought to be locked."""
     if terms.retain_until is not None:
@@ -48,6 +57,11 @@ class StoreWithoutVersions(ObjectStore, Protocol):
     def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
         """Raises ObjectNotFoundError: there are no versions."""
         require_no_version(key, version)
+
+    def hide(self, key: str) -> None:
+        """Refused: it would be gone."""
+        self.head(key)
+        raise no_versions(self.location)
 
     def time(self) -> datetime | None:
         """It has no clock of its own."""

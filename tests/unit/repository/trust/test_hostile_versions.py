@@ -11,7 +11,6 @@ from holdfast.repository.format import epoch as epoch_form
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.epoch import Epoch
 from holdfast.repository.keys.slots import KeySlots, Secret
-from holdfast.repository.sessions.points import list_points
 from holdfast.repository.upkeep.rotation import rotate
 from tests.faults.immutable_site import Site
 
@@ -147,15 +146,3 @@ def test_objects_of_a_newer_format_hide_nothing(site):
     assert site.restores({session: block(1)})
     again = site.back_up(block(2))
     assert site.restores({session: block(1), again: block(2)})
-
-
-def test_a_batch_of_a_newer_format_is_damage_and_hides_no_point(site):
-    session = site.back_up(block(1))
-    key = names.ledger(site.open().ledger.state.sequence + 1)
-    site.bucket.put(key, newer_object(key))
-    repository = site.open()
-    assert [error.objects for error in repository.ledger.damage] == [(key,)]
-    assert site.restores({session: block(1)})
-    site.bucket.delete(key)  # what is left to do about it: a delete marker
-    other = site.back_up(block(2))
-    assert {point.session for point in list_points(site.open())} == {session, other}

@@ -34,7 +34,7 @@ from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.ranges import exact_range, range_header
 from holdfast.repository.stores.s3.session import AwsSession, utc_now
-from holdfast.repository.stores.without_versions import no_locks
+from holdfast.repository.stores.without_versions import no_locks, no_versions
 from holdfast.signed_http.aws_answers import Refusal, error_of_refusal, read_refusal
 from holdfast.signed_http.messages import HttpRequest, HttpResponse
 from holdfast.signed_http.sigv4 import EMPTY_PAYLOAD_SHA256, SigV4Signer
@@ -353,6 +353,13 @@ class S3Store:
                 return  # the copy is there: an answer was lost
             self._delete_version(key, None)
         self.create(key, body, hashlib.sha256(body).digest(), terms)
+
+    def hide(self, key: str) -> None:
+        """A HEAD, and a DELETE that leaves a marker: what has a version id is not deleted by one without."""
+        check_key(key)
+        if self._head(key, None).version is None:
+            raise no_versions(self.location)
+        self._delete_version(key, None)
 
     def protection(self) -> Protection:
         """GetBucketVersioning and GetObjectLockConfiguration."""
