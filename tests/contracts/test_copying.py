@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from holdfast.domain.errors import NotFoundError, UsageError
+from holdfast.domain.verification import ALL_VOLUMES
 from tests.contracts.vaults import COPIES, NAME, TENANT, RealVault, SimulatedVault
 
 
@@ -114,6 +115,16 @@ def test_a_point_that_is_no_more_is_not_copied(vault):
         accepted(vault, session)
     with vault.repositories.copying(NAME, COPIES) as copying, pytest.raises(NotFoundError):
         copying.prepare_copy("a" * 32, "b" * 32, 1, point, TENANT, None)
+
+
+def test_a_look_finds_no_damage_in_a_whole_point_and_all_of_it_in_one_that_is_no_more(vault):
+    point = vault.back_up(1)
+    with vault.repositories.open(NAME) as repository:
+        assert repository.damage_of(point, TENANT, {}) == ()
+        assert repository.damage_of(point, TENANT, {"packs/ab/" + "ab" * 16: "it does not open"}) == ()
+        repository.retire(point, TENANT)
+        (found,) = repository.damage_of(point, TENANT, {})
+    assert (point in found.object, found.volumes) == (True, ALL_VOLUMES)
 
 
 def test_nothing_is_copied_into_itself(vault):

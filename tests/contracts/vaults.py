@@ -12,7 +12,8 @@ from holdfast.repository.format import names
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_records import memory_records
-from holdfast.testing.simulated_repository import SimulatedRepositories, SimulatedRepository
+from holdfast.testing.simulated_repositories import SimulatedRepositories
+from holdfast.testing.simulated_repository import SimulatedRepository
 from holdfast.testing.simulated_site import OpenBox
 from holdfast.testing.small_repository import make_small_repository
 from holdfast.testing.virtual_time import BEGINNING

@@ -31,7 +31,8 @@ from holdfast.signed_http.patience import Waiting
 from holdfast.testing.faulty_store import Fault, FaultyStore
 from holdfast.testing.object_store_contract import put
 from holdfast.testing.simulated_cloud import ACCOUNT_ID, SimulatedCloud
-from holdfast.testing.simulated_repository import SimulatedRepositories, SimulatedRepository
+from holdfast.testing.simulated_repositories import SimulatedRepositories
+from holdfast.testing.simulated_repository import SimulatedRepository
 from holdfast.testing.simulated_site import LOCATION, REGION, OpenBox
 from tests.unit.sleeping_clock import SleepingClock
 

@@ -133,6 +133,11 @@ class IntegrityError(HoldfastError):
         self.objects = objects
 
 
+def damaged_objects(error: HoldfastError) -> tuple[str, ...]:
+    """Those that an error names as damaged; none where it is of something else."""
+    return error.objects if isinstance(error, IntegrityError) else ()
+
+
 class FormatError(IntegrityError):
     """Bytes that are no valid structure of the repository format."""
 

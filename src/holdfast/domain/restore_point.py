@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from holdfast.domain.verification import Verification
+from holdfast.domain.verification import Outcome, Verification
 from holdfast.domain.workload import Workload
 
 
@@ -56,7 +56,7 @@ class RestorePoint:
     `flags` are those that still hold, none where no policy made the point. `keep_until` is until when a time keeps it
     at least; None where only a number does. `as_of` is when the run that made it began, or the last that found it to be
     its archive already: its flags follow from that.
-    `verification`: what came of reading it back last, None where nobody has.
+    `verification`: what came of reading it back last, or of a look at it that found damage; None where nobody has.
     """
 
     id: str
@@ -84,3 +84,8 @@ class RestorePoint:
     def lies_in(self) -> SnapshotPlace:
         """Where its snapshots lie."""
         return self.place or SnapshotPlace(self.workload.account, self.workload.region)
+
+    @property
+    def is_hurt(self) -> bool:
+        """Whether a volume of it is known to lack something."""
+        return self.verification is not None and self.verification.outcome == Outcome.HURT

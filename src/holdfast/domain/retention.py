@@ -53,7 +53,9 @@ def decide(
     By number a flag holds on the newest of each workload that bear it; by time until that much has passed on the clocks
     of `zone`. A flag that the policy has no limit for any more holds until the time that was said last; where none was,
     for good. A point that bears none is one from before there were flags: `D`. Whatever the limits, the newest point of
-    a workload stays, and a temporary one until there is a newer one. Verdicts come newest first for each workload.
+    a workload stays, and a temporary one until there is a newer one. One that is hurt is no reason to remove whole
+    ones: no number counts it, and it is not the newest where a whole one is. Verdicts come newest first for each
+    workload.
     """
     chains: dict[tuple[str, str, str], list[RestorePoint]] = defaultdict(list)
     newest: dict[tuple[str, str, str], RestorePoint] = {}
@@ -119,12 +121,13 @@ def _judge(
 ) -> Iterable[Verdict]:
     """`chain` is newest first; `newest` the newest point of the workload, of whatever kind."""
     ranks: dict[Flag, int] = defaultdict(int)
-    first = next((point.id for point in chain if Flag.TEMPORARY not in point.flags), None)
+    lasting = [point for point in chain if Flag.TEMPORARY not in point.flags]
+    first = next((point.id for point in sorted(lasting, key=lambda point: point.is_hurt)), None)
     for point in chain:
         borne = point.flags or (Flag.DAILY,)
-        for flag in borne:
+        holds = {flag: _hold(point, flag, ranks[flag] + 1, limits.get(flag), now, zone) for flag in borne}
+        for flag in () if point.is_hurt else borne:
             ranks[flag] += 1
-        holds = {flag: _hold(point, flag, ranks[flag], limits.get(flag), now, zone) for flag in borne}
         held = tuple(flag for flag, hold in holds.items() if hold.holds)
         why = ", ".join(hold.why for flag, hold in holds.items() if hold.holds == bool(held))
         if not held and point.id in (first, newest.id):

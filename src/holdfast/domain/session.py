@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from holdfast.domain.errors import HoldfastError, IntegrityError
+from holdfast.domain.errors import HoldfastError, IntegrityError, damaged_objects
 from holdfast.domain.workload import Workload
 
 
@@ -50,18 +50,21 @@ _FINAL = frozenset({State.SUCCEEDED, State.WARNING, State.FAILED, State.CANCELLE
 
 @dataclass(frozen=True, slots=True)
 class ItemError:
-    """Why one item failed: the fields of an error of `domain/errors.py`, as they are stored and shown."""
+    """Why one item failed: the fields of an error of `domain/errors.py`, as they are stored and shown; `objects` are
+    those that it names as damaged.
+    """
 
     code: str
     what: str
     why: str
     cure: str
     exit_status: int = 1
+    objects: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, error: HoldfastError) -> "ItemError":
         """From the error itself."""
-        return cls(error.code, error.what, error.why, error.cure, error.exit_status)
+        return cls(error.code, error.what, error.why, error.cure, error.exit_status, damaged_objects(error))
 
     def as_error(self) -> HoldfastError:
         """The error again: of the class that has this code."""
@@ -69,7 +72,7 @@ class ItemError:
         error = kind.__new__(kind, self.what)
         HoldfastError.__init__(error, self.what, why=self.why, cure=self.cure)
         if isinstance(error, IntegrityError):
-            error.objects = ()
+            error.objects = self.objects
         return error
 
 

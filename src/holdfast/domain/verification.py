@@ -7,6 +7,8 @@ from enum import StrEnum
 
 # So many damaged objects are named; how many there are is told beside them.
 NAMED_LIMIT = 1000
+# Who lack something where a point as a whole does not open.
+ALL_VOLUMES = ("all",)
 _PACKS = "packs/"
 
 
@@ -29,7 +31,9 @@ class DamagedObject:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The newest one of a point. `packs`, `chunks`, `read_bytes`: what was read and is good."""
+    """The newest one of a point. `packs`, `chunks`, `read_bytes`: what was read and is good; nothing where damage
+    showed in another way.
+    """
 
     at: datetime
     outcome: Outcome
@@ -38,6 +42,15 @@ class Verification:
     read_bytes: int
     damaged_objects: int = 0
     damage: tuple[DamagedObject, ...] = ()
+
+    @classmethod
+    def of(
+        cls, damage: Iterable[DamagedObject], at: datetime, *, packs: int = 0, chunks: int = 0, read_bytes: int = 0
+    ) -> "Verification":
+        """What hurts is named first, where not all can be."""
+        found = sorted(damage, key=lambda one: (not one.volumes, one.object))
+        named = tuple(found[:NAMED_LIMIT])
+        return cls(at, outcome_of(found), packs, chunks, read_bytes, len(found), named)
 
     @property
     def hurt_volumes(self) -> tuple[str, ...]:

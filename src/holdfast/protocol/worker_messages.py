@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from holdfast.domain.errors import FormatError, HoldfastError, UnsupportedFormatError
+from holdfast.domain.errors import FormatError, HoldfastError, UnsupportedFormatError, damaged_objects
 
 FORMAT = 1
 # What a message of SQS may hold (Amazon SQS Developer Guide, "Quotas").
 MAX_MESSAGE_BYTES = 256 * 1024
 # Longer texts are cut where an event is made: a line that is read from a pipe has at most 64 KiB, a message more.
 MAX_TEXT_CHARACTERS = 1000
+# So many damaged objects are named in an event, by keys that are no longer; one is enough to look for the others.
+MAX_OBJECTS, MAX_KEY_CHARACTERS = 8, 128
 # The names in the encryption context of a wrapped key; KMS compares them exactly.
 CONTEXT_SESSION, CONTEXT_ATTEMPT, CONTEXT_USER_ID = "holdfast:session", "holdfast:attempt", "holdfast:userid"
 
@@ -76,17 +78,20 @@ class TaskPointer:
 
 @dataclass(frozen=True, slots=True)
 class EventError:
-    """An error as it is told: the code of docs/errors.md, and its three lines."""
+    """An error as it is told: the code of docs/errors.md, its three lines, and `objects` that it names as damaged."""
 
     code: str
     what: str
     why: str
     cure: str
+    objects: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, error: HoldfastError) -> "EventError":
         """What the error says, each line short enough for a message."""
-        return cls(error.code, shortened(error.what), shortened(error.why), shortened(error.cure))
+        objects = [key for key in damaged_objects(error) if len(key) <= MAX_KEY_CHARACTERS]
+        lines = shortened(error.what), shortened(error.why), shortened(error.cure)
+        return cls(error.code, *lines, tuple(objects[:MAX_OBJECTS]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +186,14 @@ def encode_event(event: WorkerEvent) -> str:
     }
     if event.error is not None:
         error = event.error
-        fields["error"] = {"code": error.code, "what": error.what, "why": error.why, "cure": error.cure}
+        told = {"code": error.code, "what": error.what, "why": error.why, "cure": error.cure}
+        fields["error"] = told | ({"objects": list(error.objects)} if error.objects else {})
     return json.dumps({name: value for name, value in fields.items() if value is not None}, sort_keys=True)
 
 
 def decode_event(text: str) -> WorkerEvent:
     """The reverse. Raises FormatError for what is no event, UnsupportedFormatError for a newer one."""
     fields = _Fields(text, "an event of a worker")
-    error = fields.optional("error", fields.texts)
-    if error is not None and set(error) != {"code", "what", "why", "cure"}:
-        raise fields.refusal("error has other parts than code, what, why and cure")
     event = WorkerEvent(
         session=fields.id("session"),
         attempt=fields.number("attempt"),
@@ -200,7 +203,7 @@ def decode_event(text: str) -> WorkerEvent:
         done_bytes=fields.optional("done_bytes", fields.number),
         total_bytes=fields.optional("total_bytes", fields.number),
         message=fields.optional("message", fields.text) or "",
-        error=None if error is None else EventError(**error),
+        error=fields.optional("error", fields.error),
         exit_status=fields.optional("exit_status", fields.number),
         appliance=fields.optional("appliance", fields.text) or "",
     )
@@ -264,6 +267,15 @@ class _Fields:
         if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
             raise self.refusal(f"{name} does not map texts to texts")
         return value
+
+    def error(self, name: str) -> EventError:
+        value = self._take(name)
+        if not isinstance(value, dict) or set(value) | {"objects"} != {"code", "what", "why", "cure", "objects"}:
+            raise self.refusal(f"{name} has other parts than code, what, why, cure and objects")
+        objects = value.pop("objects", [])
+        if not isinstance(objects, list) or not all(isinstance(text, str) for text in (*value.values(), *objects)):
+            raise self.refusal(f"{name} has parts that are no text")
+        return EventError(**value, objects=tuple(objects))
 
     def choice(self, name: str, kind: Callable[[str], T]) -> T:
         value = self.text(name)

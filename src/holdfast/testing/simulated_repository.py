@@ -1,15 +1,13 @@
 """A repository as the appliance sees it, simulated: sessions, sealed tasks, results, points and pins, without bytes."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from holdfast.appliance.ports.repositories import (
     BackedUp,
-    Examined,
     PointVolume,
     PreparedWork,
     SourceVolume,
@@ -19,16 +17,14 @@ from holdfast.appliance.ports.repositories import (
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import (
-    CancelledError,
+    HoldfastError,
     NotFoundError,
-    RollbackError,
     SourceGoneError,
-    UsageError,
-    WrongKeyError,
+    damaged_objects,
 )
 from holdfast.domain.retrieval import ColdData, RetrievalOrder, needs_retrieval, offered
 from holdfast.domain.time import format_time
-from holdfast.domain.verification import DamagedObject
+from holdfast.domain.verification import ALL_VOLUMES, DamagedObject
 from holdfast.repository.reading.retrieval.retrieving import asked_for
 from holdfast.repository.trust.lock_terms import GENERATION
 from holdfast.testing.simulated_archive import SimulatedArchive
@@ -100,6 +96,9 @@ class SimulatedRepository:
         self.damage: dict[str, tuple[DamagedObject, ...]] = {}
         self.opened: set[str] = set()
         self.avoided_packs: frozenset[str] = frozenset()
+        # What a worker that restores a point fails with; points that somebody had a look at.
+        self.broken: dict[str, HoldfastError] = {}
+        self.looked_at: list[str] = []
         # Where its points lie, if it is an archive.
         self.cold = SimulatedArchive(now)
 
@@ -129,10 +128,16 @@ class SimulatedRepository:
         return self._prepare(session, attempt, meant)
 
     def write_copy(
-        self, session: str, attempt: int, copies: SimulatedPoint, keep_until: datetime | None
+        self,
+        session: str,
+        attempt: int,
+        copies: SimulatedPoint,
+        keep_until: datetime | None,
+        avoided_packs: frozenset[str],
     ) -> PreparedWork:
         """The half of a copy that is written."""
         self._fail()
+        self.avoided_packs = avoided_packs
         meant = _Session(copies.tenant, copies.workload, copies.volumes, opened_at=self._now(), plan=self.plan)
         return self._prepare(session, attempt, replace(meant, copies=copies, keep_until=keep_until))
 
@@ -248,6 +253,16 @@ class SimulatedRepository:
         damage = self.damage.get(point, ())
         return Verified(1, 10, GIB // 2, damage, opened)
 
+    def damage_of(self, point: str, tenant: str, suspected: Mapping[str, str]) -> tuple[DamagedObject, ...]:
+        self._fail()
+        self.looked_at.append(point)
+        if point not in self.points_by_id:
+            return (DamagedObject(f"restore point {point}", "there is none", ALL_VOLUMES),)
+        volumes = tuple(volume.name for volume in self.points_by_id[point].volumes)
+        true = damaged_objects(self.broken[point]) if point in self.broken else ()
+        met = [DamagedObject(key, why, volumes) for key, why in suspected.items() if key in true]
+        return tuple({one.object: one for one in (*met, *self.damage.get(point, ()))}.values())
+
     def has_result(self, session: str, attempt: int) -> bool:
         self._fail()
         return attempt in self.sessions[session].results
@@ -349,6 +364,8 @@ class SimulatedRepository:
         known.results[attempt] = {"compared": not all(map(self._snapshot_exists, self._bases(known)))}
 
     def _read(self, known: "_Session") -> None:
+        if known.targets and known.point in self.broken:
+            raise self.broken[known.point]
         data = self.cold_data(known.point, known.tenant, [target.name for target in known.targets])
         if not data.is_readable:
             raise needs_retrieval(f"restore point {known.point}", data)
@@ -389,78 +406,3 @@ class SimulatedRepository:
 def _packs(point: str, volumes: Sequence[str]) -> list[str]:
     """One for each volume."""
     return [f"{point}/{volume}" for volume in volumes]
-
-
-_SEEN = f"1:{'cd' * 32}:1:{'ef' * 32}:0"
-
-
-class SimulatedCopying:
-    """Implements Copying."""
-
-    def __init__(self, source: SimulatedRepository, target: SimulatedRepository) -> None:
-        self._source = source
-        self._target = target
-
-    def prepare_copy(
-        self, reader: str, session: str, attempt: int, point: str, tenant: str, keep_until: datetime | None
-    ) -> PreparedWork:
-        found = self._source.pin(reader, point, tenant)
-        work = self._target.write_copy(session, attempt, found, keep_until)
-        return replace(work, copied_from=self._source.location)
-
-    def accept_copy(self, session: str, attempt: int) -> BackedUp | None:
-        copies = self._target.sessions[session].copies
-        if session not in self._target.points_by_id and copies is not None:
-            self._source.find(copies.id, copies.tenant)
-        return self._target.accept_backup(session, attempt, b"" if copies is None else copies.configuration)
-
-    def end_copy(self, reader: str, session: str) -> None:
-        self._source.end_reading(reader)
-        self._target.remove_stale_scratch([session])
-
-
-class SimulatedRepositories:
-    """Implements OpenRepositories."""
-
-    def __init__(self, repositories: Mapping[str, SimulatedRepository]) -> None:
-        self._repositories = repositories
-        self.set_back: set[str] = set()
-
-    @contextmanager
-    def open(self, name: str) -> Iterator[SimulatedRepository]:
-        repository = self._named(name)
-        if name in self.set_back:
-            raise RollbackError(f"{name} was set back", why="its ledger ends earlier", cure="find out who did it")
-        yield repository
-
-    @contextmanager
-    def copying(self, source: str, target: str) -> Iterator[SimulatedCopying]:
-        with self.open(source) as read, self.open(target) as written:
-            if read is written:
-                raise UsageError(f"{source} and {target} are one", why="nothing is copied into itself", cure="name two")
-            yield SimulatedCopying(read, written)
-
-    def accept(self, name: str) -> None:
-        self._named(name)
-        self.set_back.discard(name)
-
-    def collect(
-        self, name: str, wish: CollectionWish, tell: Callable[[str], None], stopped: Callable[[], bool]
-    ) -> Collected:
-        repository = self._named(name)
-        if stopped():
-            raise CancelledError(f"the work in {name} was stopped", why="somebody asked for it", cure="start it again")
-        tell("marking what is needed")
-        return repository.collect(wish)
-
-    def examine(self, location: str, password: bytes | None, seen: str) -> Examined:
-        if password == b"wrong":
-            raise WrongKeyError(f"{location} does not open", why="no key slot opens", cure="give the right password")
-        if seen and self.set_back:
-            raise RollbackError(f"{location} was set back", why="its ledger ends earlier", cure="find out who did it")
-        return Examined("ab" * 16, _SEEN)
-
-    def _named(self, name: str) -> SimulatedRepository:
-        if name not in self._repositories:
-            raise NotFoundError(f"no repository {name}", why="nobody added it", cure="add it")
-        return self._repositories[name]

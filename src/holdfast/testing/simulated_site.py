@@ -33,7 +33,8 @@ from holdfast.protocol.worker_messages import EventType, WorkerEvent, decode_poi
 from holdfast.testing.memory_engine import Boundary, EngineMemory, MemoryEngine
 from holdfast.testing.memory_records import memory_records
 from holdfast.testing.simulated_cloud import ACCOUNT_ID, SimulatedCloud
-from holdfast.testing.simulated_repository import SimulatedRepositories, SimulatedRepository
+from holdfast.testing.simulated_repositories import SimulatedRepositories
+from holdfast.testing.simulated_repository import SimulatedRepository
 from holdfast.testing.virtual_time import VirtualTimeLoop, run_virtually
 
 REGION = "eu-central-1"

@@ -25,14 +25,26 @@ class DelegatedCopying:
         self._target = target
 
     def prepare_copy(
-        self, reader: str, session: str, attempt: int, point: str, tenant: str, keep_until: datetime | None
+        self,
+        reader: str,
+        session: str,
+        attempt: int,
+        point: str,
+        tenant: str,
+        keep_until: datetime | None = None,
+        avoided_packs: frozenset[str] = frozenset(),
     ) -> PreparedWork:
         """Pin the point, open the session with its first attempt, and leave the task of this one."""
         with self._turns() as (source, target):
             found = find_point(source, point, tenant)
             origin = copy_side.CopyFrom(source, self._source.location, found, bytes.fromhex(reader))
             prepared = copy_side.prepare_copy(
-                origin, target, Silence(), keep_until=keep_until, session=bytes.fromhex(session)
+                origin,
+                target,
+                Silence(),
+                keep_until=keep_until,
+                session=bytes.fromhex(session),
+                avoided_packs=frozenset(map(bytes.fromhex, avoided_packs)),
             )
             prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
             return replace(work_of(prepared, self._target.location), copied_from=self._source.location)

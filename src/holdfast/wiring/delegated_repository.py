@@ -19,9 +19,9 @@ from holdfast.appliance.ports.repositories import (
     VolumeTarget,
 )
 from holdfast.domain.archive import ArchiveClass
-from holdfast.domain.errors import NotFoundError, ObjectNotFoundError
+from holdfast.domain.errors import IntegrityError, NotFoundError, ObjectNotFoundError, damaged_objects
 from holdfast.domain.retrieval import ColdData, RetrievalOrder
-from holdfast.domain.verification import DamagedObject
+from holdfast.domain.verification import ALL_VOLUMES, DamagedObject
 from holdfast.repository.delegation import backup_side, orders, restore_side
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.prepared import Prepared
@@ -30,6 +30,7 @@ from holdfast.repository.delegation.tasks import BackupTask, RestoreTask, Task
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.health.verification.acceptance import accept_verification
+from holdfast.repository.health.verification.look import PointLook
 from holdfast.repository.health.verification.preparing import prepare_verification, write_verify_task
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.compression import CompressionLevel
@@ -200,6 +201,16 @@ class DelegatedRepository:
             found = accept_verification(repository, find_point(repository, point, tenant), result)
         damage = tuple(DamagedObject(one.object, one.why, one.volumes) for one in found.damage)
         return Verified(found.packs, found.chunks, found.read_bytes, damage, found.opened_packs)
+
+    def damage_of(self, point: str, tenant: str, suspected: Mapping[str, str]) -> tuple[DamagedObject, ...]:
+        """What a look at a point finds. Packs are asked for outside of the turn: that takes long."""
+        with self.turn() as repository:
+            try:
+                look = PointLook(repository, find_point(repository, point, tenant))
+            except (IntegrityError, NotFoundError) as error:
+                named = damaged_objects(error) or (f"restore point {point}",)
+                return tuple(DamagedObject(key, error.why, ALL_VOLUMES) for key in named)
+        return tuple(DamagedObject(one.object, one.why, one.volumes) for one in look.damage(suspected))
 
     def has_result(self, session: str, attempt: int) -> bool:
         """Whether the worker of that attempt has left one."""

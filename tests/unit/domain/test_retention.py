@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from holdfast.domain.policy import Limit
 from holdfast.domain.restore_point import Flag, PointKind, RestorePoint
 from holdfast.domain.retention import base_snapshots_to_release, decide, expires_at, flags_at
+from holdfast.domain.verification import DamagedObject, Verification
 from holdfast.domain.workload import Workload, WorkloadKind
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 D, W, M, Y, T = Flag
+GOOD = Verification.of((), BEGINNING)
+HURT = Verification.of([DamagedObject("packs/ab/cd", "it is missing", ("/dev/sdf",))], BEGINNING)
 
 
 @st.composite
@@ -31,6 +34,7 @@ def point_lists(draw):
             size_bytes=1,
             snapshots=draw(st.sampled_from([{}, {"vol-1": f"snap-{number}"}])),
             flags=draw(st.sampled_from([(), (D,), (D, W), (D, W, M), (M,), (D, Y), (W, M, Y), (T,)])),
+            verification=draw(st.sampled_from([None, GOOD, HURT])),
         )
         for number in range(count)
     ]
@@ -60,6 +64,7 @@ def holds(flag, point, points, limits, now):
         if (one.policy, one.kind, one.workload) == (point.policy, point.kind, point.workload)
         and flag in (one.flags or (D,))
         and (one.created_at, one.id) > (point.created_at, point.id)
+        and not one.is_hurt
     ]
     return len(newer) < limits[flag].keep
 
@@ -78,8 +83,8 @@ def test_a_point_goes_when_no_flag_holds_and_never_the_newest(points, limits, no
     for workload in {point.workload for point in own}:
         chain = [one for one in verdicts if one.point.workload == workload]
         kept = [one for one in chain if one.keep and T not in one.point.flags]
-        lasting = [one for one in chain if T not in one.point.flags]
-        assert lasting == [] or lasting[0] in kept, "the newest that is not temporary"
+        lasting = sorted((one for one in chain if T not in one.point.flags), key=lambda one: one.point.is_hurt)
+        assert lasting == [] or lasting[0] in kept, "the newest that is not temporary, a whole one if there is one"
         everything = [point for point in points if point.policy == "web" and point.workload == workload]
         newest = max(everything, key=lambda point: (point.created_at, point.id))
         assert all(one.keep for one in chain if one.point.id == newest.id)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holdfast.domain.errors import FormatError, UnsupportedFormatError, UsageError
+from holdfast.domain.errors import FormatError, IntegrityError, UnsupportedFormatError
 from holdfast.protocol.worker_messages import (
     MAX_MESSAGE_BYTES,
     EventError,
@@ -49,7 +49,7 @@ events = st.builds(
     done_bytes=st.none() | numbers,
     total_bytes=st.none() | numbers,
     message=words,
-    error=st.none() | st.builds(EventError, words, words, words, words),
+    error=st.none() | st.builds(EventError, words, words, words, words, st.lists(words).map(tuple)),
     exit_status=st.none() | st.integers(0, 255),
     appliance=words,
 )
@@ -105,8 +105,11 @@ def test_any_other_text_is_refused(text):
 
 
 def test_an_error_with_other_parts_is_refused():
-    with pytest.raises(FormatError):
-        decode_event(json.dumps(json.loads(encode_event(EVENT)) | {"error": {"code": "x"}}))
+    whole: dict[str, object] = {"code": "x", "what": "w", "why": "y", "cure": "c"}
+    wrong: list[object] = [{"code": "x"}, whole | {"more": ""}, whole | {"why": 1}, whole | {"objects": "x"}, [], "x"]
+    for error in wrong:
+        with pytest.raises(FormatError):
+            decode_event(json.dumps(json.loads(encode_event(EVENT)) | {"error": error}))
 
 
 @given(st.text(max_size=200))
@@ -128,8 +131,9 @@ def test_only_the_end_is_last():
 
 def test_errors_fit_however_long_they_are():
     long = "\N{OPTICAL DISC}" * 10**5
-    error = EventError.of(UsageError(long, why=long, cure=long))
-    assert error.code == "usage"
+    objects = (long, *("\N{OPTICAL DISC}" * 128 for _ in range(100)))
+    error = EventError.of(IntegrityError(long, why=long, cure=long, objects=objects))
+    assert (error.code, len(error.objects)) == ("damaged", 8)
     event = WorkerEvent("ab" * 16, 1, 1, "", EventType.FAILED, message=shortened(long), error=error, exit_status=1)
     assert len(encode_event(event).encode()) < 64 * 1024 - 1
     assert decode_event(encode_event(event)) == event

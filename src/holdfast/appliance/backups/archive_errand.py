@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from holdfast.appliance.backups.point_making import in_session
+from holdfast.appliance.points.damage import damaged_packs, remark_on
 from holdfast.appliance.ports.cloud import CopiedRepository, Ownership, WorkerOrder
 from holdfast.appliance.ports.records import OpenBackup, OpenCopy
 from holdfast.appliance.ports.repositories import BackedUp, PreparedWork
@@ -69,8 +70,8 @@ class ArchiveErrand:
         return self._what.backup
 
     def remarks(self) -> tuple[str, ...]:
-        """None."""
-        return ()
+        """What it avoids."""
+        return remark_on(self._damaged_packs())
 
     def prepare(self, attempt: int) -> PreparedWork:
         """In the session that was opened, and no other; chunks are looked for where they lie now."""
@@ -127,7 +128,14 @@ class ArchiveErrand:
                 self._copies.point,
                 self._what.tenant,
                 self._what.keep_until,
+                self._damaged_packs(),
             )
+
+    def _damaged_packs(self) -> frozenset[str]:
+        """What earlier archives of this workload are known to lack."""
+        workload = self._what.backup.workload
+        points = self._surface.records.points.of_workload(workload.account, workload.region, workload.id)
+        return damaged_packs(points, self._what.backup.repository)
 
 
 def backup_of(point: RestorePoint) -> str:

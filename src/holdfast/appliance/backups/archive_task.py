@@ -1,5 +1,5 @@
 """One workload's archive: its newest image backup is copied by a worker, or is there already and stays for one reason
-more.
+more. One that is damaged counts for none: another one is made.
 """
 
 from dataclasses import replace
@@ -8,6 +8,7 @@ from typing import Any
 
 from holdfast.appliance.backups.archive_errand import Archived, ArchiveErrand, backup_of
 from holdfast.appliance.backups.point_making import PointMaking
+from holdfast.appliance.points.damage import PointDamage, lack_of
 from holdfast.appliance.points.newest import newest_backups
 from holdfast.appliance.points.retention_work import RetentionWork
 from holdfast.appliance.policies.flagging import flags_of_archive
@@ -20,7 +21,7 @@ from holdfast.appliance.surface import Surface
 from holdfast.appliance.workers.errands import ErrandFacts
 from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.policy import ArchiveTarget, BackupTarget
-from holdfast.domain.restore_point import Flag, RestorePoint
+from holdfast.domain.restore_point import Flag, PointKind, RestorePoint
 from holdfast.domain.retention import promised_until
 from holdfast.domain.session import LogLevel, Task
 from holdfast.domain.tiers import archive_tiers
@@ -30,11 +31,14 @@ from holdfast.protocol.worker_messages import TaskKind
 class ArchiveTask:
     """The workflow `archive-task`."""
 
-    def __init__(self, surface: Surface, book: SessionBook, making: PointMaking, retention: RetentionWork) -> None:
+    def __init__(
+        self, surface: Surface, book: SessionBook, making: PointMaking, retention: RetentionWork, damage: PointDamage
+    ) -> None:
         self._surface = surface
         self._book = book
         self._making = making
         self._retention = retention
+        self._damage = damage
 
     async def run(self, step: Step, task_id: str) -> None:
         """The task, to its end; other tasks go on whatever becomes of it."""
@@ -55,7 +59,8 @@ class ArchiveTask:
 
     def choose(self, task_id: str) -> dict[str, Any] | None:
         """The newest backup of this moment, with the ids of the reader and of the archive's session, which are
-        remembered before anything is opened; None where it is archived already.
+        remembered before anything is opened; None where it is archived already. The archive that this depends upon is
+        looked at first, be it of this backup, or the one that the next is built upon.
         """
         task, order = self._task(task_id)
         self._book.check_cancelled(task.session_id)
@@ -68,12 +73,13 @@ class ArchiveTask:
                 why="the last one was deleted while this task waited",
                 cure=f"make one: holdfast policy run {order.policy_name}",
             )
+        archives = [one for one in points if one.kind == PointKind.ARCHIVE and one.repository == archive.repository]
+        there = self._whole(task, archives, backup_of(newest))
         as_of = self._surface.records.sessions.get(task.session_id).created_at
         flags = flags_of_archive(self._surface, order, task.workload, as_of)
-        for point in points:
-            if point.repository == archive.repository and point.copy_of == backup_of(newest):
-                self._is_there(task, point, newest, flags, as_of)
-                return None
+        if there:
+            self._is_there(task, there[0], newest, flags, as_of)
+            return None
         with self._surface.repositories.open(backup.repository) as repository:
             reader = repository.new_session()
         with self._surface.repositories.open(archive.repository) as repository:
@@ -97,6 +103,16 @@ class ArchiveTask:
     def end(self, task_id: str, error: HoldfastError | None) -> None:
         """It has ended."""
         self._book.end_task(task_id, error)
+
+    def _whole(self, task: Task, archives: list[RestorePoint], backup: str) -> list[RestorePoint]:
+        """Of these archives, oldest first, those of that backup that nothing is wrong with."""
+        mine = [one for one in archives if one.copy_of == backup]
+        looked = [one if one.is_hurt else self._damage.look(one) for one in mine or archives[-1:]]
+        for one in looked:
+            if one.is_hurt:
+                what = f"{lack_of(one)}: it counts for none, and another one is made"
+                self._book.say(task.session_id, what, LogLevel.WARNING, task.id)
+        return [one for one in looked if not one.is_hurt and one.copy_of == backup]
 
     def _is_there(
         self, task: Task, archived: RestorePoint, newest: RestorePoint, flags: tuple[Flag, ...], as_of: datetime

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from holdfast.appliance.backups.point_making import PointMaking, in_session
 from holdfast.appliance.points.configurations import Configurations
+from holdfast.appliance.points.damage import damaged_packs, remark_on
 from holdfast.appliance.policies.flagging import flags_of_backup
 from holdfast.appliance.policies.schedules import zone_of
 from holdfast.appliance.policies.task_order import TaskOrder, order_of
@@ -19,7 +20,6 @@ from holdfast.appliance.ports.repositories import BackedUp, PreparedWork, Source
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.workers.errands import ErrandFacts, lock_days
-from holdfast.domain.numerals import counted
 from holdfast.domain.policy import BackupTarget, WorkerMode
 from holdfast.domain.retention import promised_until
 from holdfast.domain.session import Task
@@ -77,10 +77,7 @@ class _BackupErrand:
 
     def remarks(self) -> tuple[str, ...]:
         """What it avoids."""
-        damaged = self._damaged_packs()
-        if not damaged:
-            return ()
-        return (f"{counted(len(damaged), 'damaged pack')} of earlier restore points: nothing is built upon them",)
+        return remark_on(self._damaged_packs())
 
     def open(self) -> str:
         """With its first attempt."""
@@ -126,8 +123,7 @@ class _BackupErrand:
         task, target = _task_of(self._surface, self._task_id)
         workload = task.workload
         points = self._surface.records.points.of_workload(workload.account, workload.region, workload.id)
-        found = [one.verification for one in points if one.repository == target.repository and one.verification]
-        return frozenset().union(*(one.damaged_packs for one in found))
+        return damaged_packs(points, target.repository)
 
     def _promise(self) -> datetime | None:
         """What the policy's limits by time promise, counted from when the run began: never longer than they keep it."""

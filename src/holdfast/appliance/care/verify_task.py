@@ -177,14 +177,9 @@ class VerifyTask:
 
     def _remember(self, point_id: str, found: Verified) -> RestorePoint:
         """In the point's record, as that is now. Raises NotFoundError where there is none any more."""
-        verification = Verification(
-            at=self._surface.surroundings.now(),
-            outcome=outcome_of(found.damage),
-            packs=found.packs,
-            chunks=found.chunks,
-            read_bytes=found.read_bytes,
-            damaged_objects=len(found.damage),
-            damage=tuple(sorted(found.damage, key=lambda one: (not one.volumes, one.object))[:NAMED_LIMIT]),
+        now = self._surface.surroundings.now()
+        verification = Verification.of(
+            found.damage, now, packs=found.packs, chunks=found.chunks, read_bytes=found.read_bytes
         )
         point = self._surface.records.points.get(point_id)
         self._retention.change(point, lambda one: replace(one, verification=verification))

@@ -16,6 +16,7 @@ from holdfast.appliance.backups.settlement import Settlement
 from holdfast.appliance.backups.snapshot_copy import SnapshotCopy
 from holdfast.appliance.care.collection_work import COLLECTION, CollectionWork
 from holdfast.appliance.care.verify_task import VERIFICATION, VerifyTask
+from holdfast.appliance.points.damage import PointDamage
 from holdfast.appliance.points.deletion import DELETE_POINT, PointDeletion
 from holdfast.appliance.points.retention_work import RetentionWork
 from holdfast.appliance.ports.engine import Workflow
@@ -52,7 +53,7 @@ def make_workflows(surface: Surface) -> Workflows:
     policy_run = PolicyRun(surface, book, retention, settlement)
     making = PointMaking(surface, book, fleet, retention)
     backup = BackupTask(surface, book, ImageBackup(surface, book, making), retention)
-    planner = RestorePlanner(surface)
+    planner, damage = RestorePlanner(surface), PointDamage(surface, book, retention)
     named: dict[str, Workflow] = {
         POLICY_RUN: policy_run.run,
         REPOSITORY_TURN: policy_run.take_turn,
@@ -60,10 +61,10 @@ def make_workflows(surface: Surface) -> Workflows:
         SNAPSHOT_COPY: SnapshotCopy(surface, book, backup).run,
         DELETE_POINT: PointDeletion(surface, book, retention).run,
         COLLECTION: CollectionWork(surface, book).run,
-        RETRIEVAL: RetrievalTask(surface, book, planner).run,
-        RESTORE: RestoreTask(surface, book, fleet, planner).run,
+        RETRIEVAL: RetrievalTask(surface, book, planner, damage).run,
+        RESTORE: RestoreTask(surface, book, fleet, planner, damage).run,
         ARCHIVE_RUN: ArchiveRun(surface, book, retention, settlement).run,
-        ARCHIVE_TASK: ArchiveTask(surface, book, making, retention).run,
+        ARCHIVE_TASK: ArchiveTask(surface, book, making, retention, damage).run,
         VERIFICATION: VerifyTask(surface, book, fleet, retention).run,
     }
     spoken = {name: spoken_for(surface, book, workflow) for name, workflow in named.items()}

@@ -23,16 +23,18 @@ def flags_of_backup(
 
 
 def flags_of_archive(surface: Surface, order: TaskOrder, workload: Workload, as_of: datetime) -> tuple[Flag, ...]:
-    """The same of an archive of the policy."""
+    """The same of an archive of the policy. What one that is hurt was made for is owed again."""
     since = _since(surface, order, PointKind.ARCHIVE, workload, as_of)
     return archive_flags_at(latest_tiers(archive_moments(order.policy), since, as_of), since)
 
 
 def _since(surface: Surface, order: TaskOrder, kind: PointKind, workload: Workload, as_of: datetime) -> datetime:
-    """When the run of the newest point of that kind began."""
+    """When the run of the newest point of that kind began. A backup that is hurt is healed by the next one."""
     before = [
         point.as_of or point.created_at
         for point in surface.records.points.of_workload(workload.account, workload.region, workload.id)
-        if point.kind == kind and point.policy == order.policy_name
+        if point.kind == kind
+        and point.policy == order.policy_name
+        and not (kind == PointKind.ARCHIVE and point.is_hurt)
     ]
     return max([order.in_force_since or as_of, *before])

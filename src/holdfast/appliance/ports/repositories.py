@@ -179,6 +179,12 @@ class BackupRepository(Protocol):
         for `opened_packs`. Raises IntegrityError for a result that is refused.
         """
 
+    def damage_of(self, point: str, tenant: str, suspected: Mapping[str, str]) -> tuple[DamagedObject, ...]:
+        """What a look at a point finds: maps that do not open, packs that are gone or not as they were written, and of
+        those `suspected` (objects, and why) what is true; no cold data is read. Of a point that is no more, or does not
+        open, all volumes lack something.
+        """
+
     def has_result(self, session: str, attempt: int) -> bool:
         """Whether the worker of that attempt has left one, of which nothing is believed yet."""
 
@@ -203,10 +209,18 @@ class Copying(Protocol):
     """
 
     def prepare_copy(
-        self, reader: str, session: str, attempt: int, point: str, tenant: str, keep_until: datetime | None
+        self,
+        reader: str,
+        session: str,
+        attempt: int,
+        point: str,
+        tenant: str,
+        keep_until: datetime | None = None,
+        avoided_packs: frozenset[str] = frozenset(),
     ) -> PreparedWork:
-        """Pin the point, and write the sealed task of that attempt. What it builds upon is chosen with the first one.
-        An immutable repository promises to keep the copy until `keep_until`; others promise nothing.
+        """Pin the point, and write the sealed task of that attempt. What it builds upon is chosen with the first one,
+        and nothing that leads to one of `avoided_packs` of the target (ids, hex). An immutable repository promises to
+        keep the copy until `keep_until`; others promise nothing.
 
         Use the session of the answer from here on, as of `prepare_backup`. Raises NotFoundError for a point that is no
         more, UsageError for one that no worker copies (a stream).

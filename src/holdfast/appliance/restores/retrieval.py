@@ -7,6 +7,7 @@ can be read. All that is remembered of a retrieval is what the store tells; whoe
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from holdfast.appliance.points.damage import NOT_LOOKED_AT, PointDamage
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.restores.order import RestoreOrders
 from holdfast.appliance.restores.plan import RestorePlanner
@@ -38,10 +39,11 @@ class ColdSource:
 class RetrievalTask:
     """The workflow `retrieval`, of a session that restores."""
 
-    def __init__(self, surface: Surface, book: SessionBook, planner: RestorePlanner) -> None:
+    def __init__(self, surface: Surface, book: SessionBook, planner: RestorePlanner, damage: PointDamage) -> None:
         self._surface = surface
         self._book = book
         self._planner = planner
+        self._damage = damage
         self._orders = RestoreOrders(surface, planner)
 
     async def run(self, step: Step, session_id: str, task_id: str) -> None:
@@ -55,6 +57,8 @@ class RetrievalTask:
             await step(self.until_readable, session_id, task_id, source)
             await step(self.start_restore, session_id, task_id)
         except HoldfastError as error:
+            look, point = self._damage.look_after_failure, source["point"]
+            await undone(step, self._book, session_id, look, session_id, task_id, point, error, later=NOT_LOOKED_AT)
             await undone(step, self._book, session_id, self.end_reading, session_id, source)
             await step(self.end, session_id, task_id, error)
             return

@@ -6,6 +6,7 @@ What was restored stays; when a restore fails, nothing of it stays, and an insta
 
 from typing import Any
 
+from holdfast.appliance.points.damage import NOT_LOOKED_AT, PointDamage
 from holdfast.appliance.ports.cloud import OwnedObject
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.restores.errand import RestoreErrand
@@ -37,11 +38,14 @@ def restore_task(session_id: str, point: RestorePoint) -> Task:
 class RestoreTask:
     """The workflow `restore`."""
 
-    def __init__(self, surface: Surface, book: SessionBook, fleet: WorkerFleet, planner: RestorePlanner) -> None:
+    def __init__(
+        self, surface: Surface, book: SessionBook, fleet: WorkerFleet, planner: RestorePlanner, damage: PointDamage
+    ) -> None:
         self._surface = surface
         self._book = book
         self._fleet = fleet
         self._planner = planner
+        self._damage = damage
         self._orders = RestoreOrders(surface, planner)
         self._standing = StandingRestore(surface, book, planner, self._orders)
 
@@ -69,7 +73,9 @@ class RestoreTask:
         try:
             attempt = await self._fleet.run(step, errand)
             snapshots: dict[str, str] = await step(self.collect, errand, attempt)
-        except HoldfastError:
+        except HoldfastError as error:
+            look, point = self._damage.look_after_failure, begun["point"]
+            await undone(step, self._book, session_id, look, session_id, task_id, point, error, later=NOT_LOOKED_AT)
             await undone(step, self._book, session_id, self.end_work, errand)
             raise
         await undone(step, self._book, session_id, self.end_work, errand)

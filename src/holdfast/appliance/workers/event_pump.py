@@ -113,11 +113,12 @@ def _told(task: Task, event: WorkerEvent, now: datetime) -> Task:
 def _heard(worker: WorkerFacts, event: WorkerEvent, now: datetime) -> WorkerFacts:
     if worker.outcome or (event.sequence <= worker.reports and not event.is_last):
         return worker
-    error = event.error
+    told = event.error
+    error = None if told is None else ItemError(told.code, told.what, told.why, told.cure, objects=told.objects)
     return replace(
         worker,
         heard_at=now,
         reports=max(worker.reports, event.sequence),
         outcome=event.type.value if event.is_last else "",
-        error=None if error is None else ItemError(error.code, error.what, error.why, error.cure),
+        error=error,
     )

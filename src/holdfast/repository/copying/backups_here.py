@@ -13,11 +13,12 @@ def backup_of(repository: Repository, point: PointSummary) -> Backup:
 
 
 class BackupsHere:
-    """The live points of a repository by their backup; of several copies of one the newest."""
+    """The live points of a repository by their backup; of several copies of one the newest is found."""
 
     def __init__(self, repository: Repository) -> None:
         self.points = list_points(repository)
-        self._by_backup = {backup_of(repository, point): point for point in self.points}
+        self._every = [(backup_of(repository, point), point) for point in self.points]
+        self._by_backup = dict(self._every)
 
     def find(self, backup: Backup) -> PointSummary | None:
         """The point that is that backup, or a copy of it."""
@@ -25,16 +26,13 @@ class BackupsHere:
 
     def add(self, backup: Backup, point: PointSummary) -> None:
         """It was made a moment ago."""
+        self._every.append((backup, point))
         self._by_backup[backup] = point
 
     def of_workload(self, point: PointSummary) -> Iterator[tuple[Backup, PointSummary]]:
-        """Those of the same workload and kind."""
+        """Those of the same workload and kind, every copy of one."""
         wanted = (point.tenant, point.workload, point.kind)
-        return (
-            (backup, here)
-            for backup, here in self._by_backup.items()
-            if (here.tenant, here.workload, here.kind) == wanted
-        )
+        return ((backup, here) for backup, here in self._every if (here.tenant, here.workload, here.kind) == wanted)
 
 
 def nearest(

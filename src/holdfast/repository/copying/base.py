@@ -11,7 +11,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.points import PointSummary
 from holdfast.repository.sessions.session import WriterSession, read_point
-from holdfast.repository.writing.parents import if_fit
+from holdfast.repository.writing.parents import clear_of, fixed_volumes, if_fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,16 @@ def choose_base(
     here: BackupsHere,
     point: PointSummary,
     progress: Progress,
+    avoided: frozenset[bytes] = frozenset(),
 ) -> Base | None:
     """The nearest point of the workload that the target's session may inherit from (rule 3) and whose maps the source
-    has: of those that still stand `there`, else by the roots that a copy remembers.
+    has: of those that still stand `there`, else by the roots that a copy remembers. It leads to no pack of the target
+    that is `avoided`; where all do, it is the nearest one with the volumes that do not.
 
     None: everything is read, which is noted where the workload has points here.
     """
     candidates = nearest(point, here.of_workload(point))
-    passed_over = ""
+    passed_over, partly = "", None
     for backup, candidate in sorted(candidates, key=lambda one: there.find(one[0]) is None):
         manifest, why = if_fit(session, candidate)
         if manifest is None:
@@ -47,12 +49,25 @@ def choose_base(
             continue
         standing = there.find(backup)
         volumes = _remembered(source, manifest) if standing is None else _read(source, standing)
-        if volumes:
-            return Base(manifest, volumes, standing is not None)
-    if candidates:
+        clear = _clear(session, manifest, volumes, avoided)
+        base = Base(manifest, clear, standing is not None) if clear else None
+        if base is not None and len(clear) == len(volumes):
+            return base
+        partly = partly or base
+    if partly is None and candidates:
         why = passed_over or "what they are copies of is no longer in the source"
         progress.note(f"all of {point.id} is read, for no point of {point.workload} can be built upon: {why}")
-    return None
+    return partly
+
+
+def _clear(
+    session: WriterSession, manifest: Manifest, volumes: Mapping[str, VolumeMap], avoided: frozenset[bytes]
+) -> Mapping[str, VolumeMap]:
+    """Those of which the copy in the target leads to no such pack."""
+    if not avoided:
+        return volumes
+    clear = clear_of(avoided, session.repository.access(manifest.tenant), fixed_volumes(manifest))
+    return {name: volume for name, volume in volumes.items() if name in clear}
 
 
 def _read(source: Repository, point: PointSummary) -> Mapping[str, VolumeMap]:

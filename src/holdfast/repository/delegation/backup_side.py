@@ -9,24 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.domain.errors import ConflictError, IntegrityError, NotFoundError, ObjectNotFoundError, UsageError
-from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
+from holdfast.domain.errors import ConflictError, NotFoundError, ObjectNotFoundError, UsageError
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.delegation.orders import order, ordered
 from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.tasks import VOLUMES_LIMIT, BackupTask, Task, TenantPart, VolumeOrder
 from holdfast.repository.format import names
-from holdfast.repository.format.manifest import Manifest, VolumeMap
-from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.compression import CompressionLevel
-from holdfast.repository.reading.chunk_reader import ChunkReader
-from holdfast.repository.reading.index_search import IndexSearch
-from holdfast.repository.reading.map_reader import leaves
 from holdfast.repository.sessions.session import WriterSession, end_without_point, open_session
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.presence import is_there
-from holdfast.repository.writing.parents import fixed_volumes, newest_parent
+from holdfast.repository.writing.parents import clear_of, fixed_volumes, newest_parent
 from holdfast.repository.writing.terms import WritingTerms, terms_of
 
 FIRST_ATTEMPT = 1
@@ -84,7 +79,7 @@ def prepare_backup(
     manifest, warnings = newest_parent(writer, only_volume=False) if with_parent else (None, ())
     parents = {} if manifest is None else fixed_volumes(manifest)
     if manifest is not None and avoided_packs:
-        parents = _clear_of(avoided_packs, repository.access(manifest.tenant), parents)
+        parents = clear_of(avoided_packs, repository.access(manifest.tenant), parents)
     orders = tuple(
         VolumeOrder(volume.name, volume.source, parents.get(volume.name), volume.size_bytes) for volume in volumes
     )
@@ -136,21 +131,6 @@ def first_task(
         keep_until=writer.keep_until,
         archive_class=repository.config.archive_class,
     )
-
-
-def _clear_of(
-    avoided: frozenset[bytes], access: TenantAccess, volumes: Mapping[str, VolumeMap]
-) -> dict[str, VolumeMap]:
-    """Those of which no block lies in one of these packs, as far as their maps open at all."""
-    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
-
-    def is_clear(volume: VolumeMap) -> bool:
-        try:
-            return not any(row.pack in avoided for _number, leaf in leaves(volume, maps) for row in leaf.packs)
-        except (IntegrityError, ObjectNotFoundError):
-            return False
-
-    return {name: volume for name, volume in volumes.items() if is_clear(volume)}
 
 
 def reprepare(repository: Repository, session: bytes) -> PreparedBackup:

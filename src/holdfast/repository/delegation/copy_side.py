@@ -61,12 +61,14 @@ def prepare_copy(
     *,
     keep_until: datetime | None,
     session: bytes | None = None,
+    avoided_packs: frozenset[bytes] = frozenset(),
 ) -> PreparedBackup:
     """Pin the point, open a session in the target, choose what it builds upon there, and find the keys to what is read.
 
     `session` as for `prepare_backup`: with the same ids it may be run again, after a crash or for a further attempt,
     and finds chunks of the source where they lie now. `keep_until`: what the copy is promised, whatever its original
-    is (section 10); counts with the first attempt, and in an immutable target alone. `write_task` leaves the task.
+    is (section 10); counts with the first attempt, and in an immutable target alone. `avoided_packs` of the target, as
+    for `prepare_backup`. `write_task` leaves the task.
 
     Raises UsageError for one repository twice and for a point that holds a stream, NotFoundError for one that is no
     more.
@@ -82,8 +84,9 @@ def prepare_copy(
         return dataclasses.replace(begun, task=dataclasses.replace(begun.task, copied_from=fresh))
     promise = keep_until if target.config.immutable else None
     writer = open_session(target, manifest.tenant, manifest.workload, session, promise)
-    base = choose_base(writer, source, BackupsHere(source), BackupsHere(target), point, progress)
-    task = first_task(writer, _orders(manifest, base), _manifest_of(base), CompressionLevel.DEFAULT)
+    base = choose_base(writer, source, BackupsHere(source), BackupsHere(target), point, progress, avoided_packs)
+    parent = None if base is None else base.manifest
+    task = first_task(writer, _orders(manifest, base), parent, CompressionLevel.DEFAULT, avoided_packs=avoided_packs)
     copied_from = _read_now(origin, manifest, _Before(_to_copy(manifest, base), base is not None and base.stands))
     return PreparedBackup(target, dataclasses.replace(task, copied_from=copied_from))
 
@@ -192,7 +195,3 @@ def _orders(manifest: Manifest, base: Base | None) -> tuple[VolumeOrder, ...]:
         VolumeOrder(volume.name, dict(volume.source), base_volumes(base, volume)[0], volume.size_bytes)
         for volume in manifest.volumes
     )
-
-
-def _manifest_of(base: Base | None) -> Manifest | None:
-    return None if base is None else base.manifest

@@ -1,12 +1,17 @@
 """Which earlier point a session may build upon (ordering rule 3), and what of a source is to be read then."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
 
-from holdfast.domain.errors import IntegrityError, NotFoundError
+from holdfast.domain.errors import IntegrityError, NotFoundError, ObjectNotFoundError
 from holdfast.repository.block_source import BlockReference, BlockSource
+from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import IMAGE, Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
+from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import leaves
 from holdfast.repository.sessions.points import PointSummary, list_points, load_manifest
 from holdfast.repository.sessions.session import WriterSession
 
@@ -59,6 +64,19 @@ def if_fit(session: WriterSession, point: PointSummary) -> tuple[Manifest | None
 def fixed_volumes(manifest: Manifest) -> dict[str, VolumeMap]:
     """The point's volumes of fixed blocks, by name."""
     return {volume.name: volume for volume in manifest.volumes if volume.cut == CUT_FIXED}
+
+
+def clear_of(avoided: frozenset[bytes], access: TenantAccess, volumes: Mapping[str, VolumeMap]) -> dict[str, VolumeMap]:
+    """Those of which no block lies in one of these packs, as far as their maps open at all."""
+    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
+
+    def is_clear(volume: VolumeMap) -> bool:
+        try:
+            return not any(row.pack in avoided for _number, leaf in leaves(volume, maps) for row in leaf.packs)
+        except (IntegrityError, ObjectNotFoundError):
+            return False
+
+    return {name: volume for name, volume in volumes.items() if is_clear(volume)}
 
 
 def changes_since(

@@ -8,6 +8,7 @@ from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import reprepare, write_task
 from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
+from holdfast.repository.delegation.needed_packs import needed_packs
 from holdfast.repository.delegation.orders import scratch_of
 from holdfast.repository.format import names
 from holdfast.repository.health.checking.check import check_repository
@@ -145,6 +146,31 @@ def test_a_session_that_was_never_ordered_is_ended_and_another_one_begun(places)
     assert other.session != session
     write_task(other, 1)
     assert reprepare(target.open(), other.session).task.copied_from is not None
+
+
+def test_a_copy_builds_upon_nothing_that_is_avoided(places):
+    source, target = places
+    first, second = source.back_up(DISK, FIRST), source.back_up(DISK, SECOND)
+    whole, _result = copy_by_worker(source, target, first)
+    bad = next(pack.pack for pack in whole.packs if not pack.holds_maps)
+    order = prepared(source.open(), target.open(), second, avoided_packs=frozenset({bad}))
+    assert (order.task.parent, bad in order.task.terms.condemned) == (None, True)
+    worker(source.small.store, target.small.store, order)
+    copied = accepted(source.open(), target.open(), order.session, told(target.open(), order.session))
+    here = target.open()
+    assert bad not in {row.pack for row in needed_packs(here, here.access(), copied.volumes)}
+    assert retrieved(target)[copied.session] == SECOND
+
+
+def test_of_two_copies_the_one_that_leads_to_nothing_avoided_is_built_upon(places):
+    source, target = places
+    first, second = source.back_up(DISK, FIRST), source.back_up(DISK, SECOND)
+    whole, _result = copy_by_worker(source, target, first)
+    avoided = frozenset(pack.pack for pack in whole.packs if not pack.holds_maps)
+    order = prepared(source.open(), target.open(), first, avoided_packs=avoided)
+    worker(source.small.store, target.small.store, order)
+    again = accepted(source.open(), target.open(), order.session, told(target.open(), order.session))
+    assert prepared(source.open(), target.open(), second, avoided_packs=avoided).task.parent == again.session
 
 
 def test_what_workers_do_not_copy_is_refused(places):

@@ -42,13 +42,15 @@ def read_pack(repository: Repository, key: str, written: StoredPack | None) -> P
         data = repository.store.get(key)
         return examine_pack(repository, key, data, written)
     except NeedsRetrievalError:
-        return _from_without(repository, key, written)
+        return as_stored(repository, key, written)
     except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError) as error:
         return PackFinding(why=error.why)
 
 
-def _from_without(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
-    """Of a cold pack: size and checksum as the store has them (section 17)."""
+def as_stored(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
+    """Of a pack that is not read, as a cold one: size and checksum as the store has them (section 17). Raises
+    ObjectNotFoundError.
+    """
     found = repository.store.head(key)
     size_bytes = found.size_bytes
     if written is None or (size_bytes == written.size_bytes and found.sha256 in (None, written.sha256)):

@@ -1,10 +1,16 @@
-"""Whom damage hurts that a verify worker has found: read here, for a worker's word is not enough to cry over."""
+"""Whom damage hurts that a verify worker, or a look at a point, has found: read here, as far as it is not cold."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.domain.errors import (
+    HoldfastError,
+    IntegrityError,
+    NeedsRetrievalError,
+    ObjectNotFoundError,
+    UnsupportedFormatError,
+)
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import VolumeMap
@@ -84,6 +90,9 @@ class HurtVolumes:
             if not any(place.pack.pack in self._good for place in self._search.places(chunk.id, CHUNK_TYPE_DATA)):
                 try:
                     self._data.read_one(chunk)
+                except NeedsRetrievalError as error:
+                    # A cold pack that is bad; else a copy of the chunk is there, and cold.
+                    self._known[chunk.id] = error if chunk.place.pack.pack in self._bad else None
                 except _FAILURES as error:
                     self._known[chunk.id] = error
         return self._known[chunk.id]

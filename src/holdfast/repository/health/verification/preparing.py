@@ -45,6 +45,21 @@ def prepare_verification(
     pinned = pin_again(repository, reader, [point.session], progress)
     manifest = load_manifest(repository, point)
     access = repository.access(manifest.tenant)
+    packs = packs_of(repository, access, manifest)
+    task = VerifyTask(
+        owner=TenantPart.of(access.keys),
+        session=reader,
+        attempt=1,
+        data_keys=data_keys_of(repository, (one.row for one in packs)),
+        packs=packs,
+    )
+    return PreparedVerification(repository, task, pinned)
+
+
+def packs_of(repository: Repository, access: TenantAccess, manifest: Manifest) -> tuple[PackOrder, ...]:
+    """The data packs that a point needs, with what was recorded of them, where that still stands. What a map that does
+    not open leads to is not among them.
+    """
     rows = _rows(repository, access, manifest.volumes)
     recorded = {
         pack.pack: pack
@@ -52,18 +67,10 @@ def prepare_verification(
         for pack in owner.packs
         if not pack.holds_maps
     }
-    packs = [
+    return tuple(
         PackOrder(row, known.size_bytes, known.sha256) if (known := recorded.get(row.pack)) else PackOrder(row)
         for row in sorted(rows, key=PackRow.encode)
-    ]
-    task = VerifyTask(
-        owner=TenantPart.of(access.keys),
-        session=reader,
-        attempt=1,
-        data_keys=data_keys_of(repository, rows),
-        packs=tuple(packs),
     )
-    return PreparedVerification(repository, task, pinned)
 
 
 def write_verify_task(prepared: PreparedVerification, attempt: int) -> VerifyTask:
