@@ -91,6 +91,29 @@ def test_what_is_there_already_stays_for_the_tier_that_falls_due_later(archiving
     assert len(copies(site)) == 2
 
 
+def test_in_an_immutable_archive_a_flag_that_needs_a_longer_promise_falls_to_another_copy(archiving):
+    site = archiving
+    site.archive.immutable = True
+    archived(site, yearly=replace(YEARLY, at="15:00"))
+    site.wait(4 * 3600)
+    look(site)
+    look(site)
+    first = copies(site)
+    site.wait(3 * 3600)
+    (session,) = look(site)
+    assert session.state == State.SUCCEEDED
+    others = [one for one in copies(site) if one not in first]
+    assert (len(others), len(copies(site))) == (2, 4), "the first ones stay as they were promised"
+    for copy in others:
+        (before,) = [one for one in first if one.workload == copy.workload]
+        assert (copy.copy_of, copy.flags, copy.parent) == (before.copy_of, ("Y",), before.id)
+        assert site.archive.points_by_id[copy.id].keep_until == copy.keep_until == copy.created_at.replace(year=2033)
+        assert any(f"archive {before.id} is promised less" in line for line in log(site, session))
+    assert archive(site).state == State.SUCCEEDED
+    assert len(copies(site)) == 4, "a person's is kept no longer than they are promised"
+    assert_nothing_left(site)
+
+
 def test_a_moment_that_an_archive_was_found_for_is_owed_by_none(archiving):
     site = archiving
     archived(site, yearly=replace(YEARLY, years=None, keep=1, at="15:00"))

@@ -253,6 +253,11 @@ class SimulatedRepository:
         damage = self.damage.get(point, ())
         return Verified(1, 10, GIB // 2, damage, opened)
 
+    def promises(self, point: str, tenant: str, until: datetime) -> bool:
+        self._fail()
+        promised = self.find(point, tenant).keep_until
+        return not self.immutable or (promised is not None and promised >= until)
+
     def damage_of(self, point: str, tenant: str, suspected: Mapping[str, str]) -> tuple[DamagedObject, ...]:
         self._fail()
         self.looked_at.append(point)

@@ -21,6 +21,7 @@ from holdfast.appliance.ports.repositories import (
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import IntegrityError, NotFoundError, ObjectNotFoundError, damaged_objects
 from holdfast.domain.retrieval import ColdData, RetrievalOrder
+from holdfast.domain.time import parse_time
 from holdfast.domain.verification import ALL_VOLUMES, DamagedObject
 from holdfast.repository.delegation import backup_side, orders, restore_side
 from holdfast.repository.delegation.acceptance import accept_backup
@@ -201,6 +202,14 @@ class DelegatedRepository:
             found = accept_verification(repository, find_point(repository, point, tenant), result)
         damage = tuple(DamagedObject(one.object, one.why, one.volumes) for one in found.damage)
         return Verified(found.packs, found.chunks, found.read_bytes, damage, found.opened_packs)
+
+    def promises(self, point: str, tenant: str, until: datetime) -> bool:
+        """By the point's manifest."""
+        with self.turn() as repository:
+            if not repository.config.immutable:
+                return True
+            promised = load_manifest(repository, find_point(repository, point, tenant)).keep_until
+            return promised is not None and parse_time(promised) >= until
 
     def damage_of(self, point: str, tenant: str, suspected: Mapping[str, str]) -> tuple[DamagedObject, ...]:
         """What a look at a point finds. Packs are asked for outside of the turn: that takes long."""

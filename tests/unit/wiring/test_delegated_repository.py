@@ -1,6 +1,7 @@
 """What the appliance does in a real repository around the work of a worker, and what it hears when it asks again."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -12,11 +13,13 @@ from holdfast.repository.delegation.tasks import BackupTask
 from holdfast.repository.delegation.worker_side import run_backup_task
 from holdfast.repository.format.pack import read_header
 from holdfast.repository.health.verification.preparing import PreparedVerification, verify_task
+from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import make_small_repository
 from holdfast.wiring.delegated_repository import DelegatedRepository
+from tests.faults.immutable_site import KEEP, Site
 from tests.unit.repository.delegation.delegated import Disks, scratch
 from tests.unit.repository.health.verification.verified import worker
 
@@ -144,3 +147,22 @@ def test_a_point_is_verified_and_the_next_backup_leaves_alone_what_was_found(ope
 
 def is_data(repository, key):
     return not read_header(repository.store.get(key), key).holds_maps
+
+
+def test_what_an_immutable_repository_promised_of_a_point_and_no_more():
+    site = Site()
+    now = site.clock()
+    point = site.back_up(b"precious").hex()
+    opened = DelegatedRepository(site.open(), "s3://bucket")
+    assert opened.promises(point, DEFAULT_TENANT, now + KEEP)
+    assert not opened.promises(point, DEFAULT_TENANT, now + KEEP + timedelta(seconds=1))
+    other = site.back_up(b"precious", keep=None).hex()
+    assert not DelegatedRepository(site.open(), "s3://bucket").promises(other, DEFAULT_TENANT, now)
+
+
+def test_a_repository_that_promises_nothing_breaks_no_promise():
+    opened = Opened()
+    prepared = opened.prepare()
+    opened.work(prepared)
+    opened.repository.accept_backup(prepared.session, 1, CONFIGURATION)
+    assert opened.repository.promises(prepared.session, TENANT, opened.inner.now() + timedelta(days=9999))

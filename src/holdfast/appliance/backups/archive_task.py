@@ -25,6 +25,7 @@ from holdfast.domain.restore_point import Flag, PointKind, RestorePoint
 from holdfast.domain.retention import promised_until
 from holdfast.domain.session import LogLevel, Task
 from holdfast.domain.tiers import archive_tiers
+from holdfast.domain.time import format_time
 from holdfast.protocol.worker_messages import TaskKind
 
 
@@ -77,8 +78,10 @@ class ArchiveTask:
         there = self._whole(task, archives, backup_of(newest))
         as_of = self._surface.records.sessions.get(task.session_id).created_at
         flags = flags_of_archive(self._surface, order, task.workload, as_of)
-        if there:
-            self._is_there(task, there[0], newest, flags, as_of)
+        promise = promised_until(archive_tiers(archive), flags, newest.created_at, zone_of(backup))
+        kept = self._that_promises(task, there, promise)
+        if kept is not None:
+            self._is_there(task, kept, newest, flags, as_of)
             return None
         with self._surface.repositories.open(backup.repository) as repository:
             reader = repository.new_session()
@@ -96,7 +99,6 @@ class ArchiveTask:
             as_of=as_of,
             copies=OpenCopy(backup.repository, newest.id, reader, backup_of(newest)),
         )
-        promise = promised_until(archive_tiers(archive), flags, newest.created_at, zone_of(backup))
         tenant = self._surface.tenant(task.workload.account)
         return Archived(opened, newest.size_bytes, tenant, promise).remembered()
 
@@ -113,6 +115,20 @@ class ArchiveTask:
                 what = f"{lack_of(one)}: it counts for none, and another one is made"
                 self._book.say(task.session_id, what, LogLevel.WARNING, task.id)
         return [one for one in looked if not one.is_hurt and one.copy_of == backup]
+
+    def _that_promises(self, task: Task, there: list[RestorePoint], promise: datetime | None) -> RestorePoint | None:
+        """Of these the first that an immutable repository keeps as long as the flags do: a promise that was made grows
+        no longer, so that the flags fall to another copy where it is too short.
+        """
+        if not there or promise is None:
+            return next(iter(there), None)
+        tenant = self._surface.tenant(task.workload.account)
+        with self._surface.repositories.open(there[0].repository or "") as repository:
+            kept = next((one for one in there if repository.promises(one.id, tenant, promise)), None)
+        if kept is None:
+            what = f"{task.workload.id}: archive {there[-1].id} is promised less than until {format_time(promise)}"
+            self._book.say(task.session_id, f"{what}: another copy is made that is", LogLevel.INFO, task.id)
+        return kept
 
     def _is_there(
         self, task: Task, archived: RestorePoint, newest: RestorePoint, flags: tuple[Flag, ...], as_of: datetime

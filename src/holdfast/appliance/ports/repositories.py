@@ -179,6 +179,11 @@ class BackupRepository(Protocol):
         for `opened_packs`. Raises IntegrityError for a result that is refused.
         """
 
+    def promises(self, point: str, tenant: str, until: datetime) -> bool:
+        """Whether a point is kept until then by what the repository itself promised: an immutable one alone promises
+        anything, and where nothing is promised nothing is missed. Raises NotFoundError for a point that is no more.
+        """
+
     def damage_of(self, point: str, tenant: str, suspected: Mapping[str, str]) -> tuple[DamagedObject, ...]:
         """What a look at a point finds: maps that do not open, packs that are gone or not as they were written, and of
         those `suspected` (objects, and why) what is true; no cold data is read. Of a point that is no more, or does not

@@ -80,15 +80,30 @@ def test_a_promise_is_kept_where_one_can_be_made():
         assert copied.manifest.keep_until == kept
 
 
+def copied_by_worker(source, target, point, promise):
+    order = prepared(source.open(), target.open(), point, keep_until=promise)
+    worker(source.small.store, target.store, order)
+    around = target.open()
+    return accepted(source.open(), around, order.session, told(around, order.session))
+
+
 def test_a_worker_s_copy_has_the_promise_that_was_ordered():
     source, target = third_place(), OtherSite()
-    point = source.back_up(DISK, noise(1, 2))
     promise = target.clock() + timedelta(days=365)
-    prepared_copy = prepared(source.open(), target.open(), point, keep_until=promise)
-    worker(source.small.store, target.store, prepared_copy)
-    around = target.open()
-    copied = accepted(source.open(), around, prepared_copy.session, told(around, prepared_copy.session))
+    copied = copied_by_worker(source, target, source.back_up(DISK, noise(1, 2)), promise)
     assert copied.keep_until == format_time(promise)
     locks = target.locks("packs/")
     assert locks
     assert all(end >= promise for end in locks.values())
+
+
+def test_another_copy_that_is_promised_more_stores_nothing_and_makes_the_locks_longer():
+    source, target = third_place(), OtherSite()
+    point, now = source.back_up(DISK, noise(1, 2)), target.clock()
+    first = copied_by_worker(source, target, point, now + timedelta(days=90))
+    second = copied_by_worker(source, target, point, now + timedelta(days=2557))
+    assert (second.parent, second.packs) == (first.session, ())
+    assert second.volumes[0].root == first.volumes[0].root
+    target.renew()
+    assert all(end >= now + timedelta(days=2557) for end in target.locks("packs/").values())
+    assert all(end >= now + timedelta(days=2557) for end in target.locks("index/").values())
