@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from holdfast.appliance.ports.cloud import InstanceOrder, Ownership, RestoreSite
-from holdfast.domain.errors import ConflictError
+from holdfast.appliance.ports.cloud import GoOn, InstanceOrder, Ownership, RestoreSite
+from holdfast.domain.errors import CancelledError, ConflictError
 
 
 @dataclass(frozen=True)
 class Stood:
-    """An instance that runs, what is restored into it, and whose the restores are. `delete`: a volume, by a person."""
+    """An instance that runs, what is restored into it, and whose the restores are. `delete`: a volume, by a person;
+    `asking`: a site that asks whether it goes on.
+    """
 
     site: RestoreSite
     instance_id: str
@@ -19,6 +21,7 @@ class Stood:
     first: Ownership
     second: Ownership
     delete: Callable[[str], object]
+    asking: Callable[[GoOn], RestoreSite]
 
     def restore(self, owner: Ownership) -> None:
         self.site.stop_instance(self.instance_id)
@@ -28,6 +31,10 @@ class Stood:
         wanted = (owner.task_id, self.instance_id)
         kept = self.site.kept_volumes(owner.appliance_id)
         return {one.volume_id for one in kept if (one.owner.task_id, one.instance_id) == wanted}
+
+
+def cancelled() -> None:
+    raise CancelledError("the session was cancelled", why="somebody asked for it", cure="start it again")
 
 
 class PuttingBackContract:
@@ -43,6 +50,30 @@ class PuttingBackContract:
         stood.site.put_back_volumes(stood.first, was)
         now = stood.site.standing_instance(stood.instance_id)
         assert (now.state, now.configuration.volumes) == ("running", was.configuration.volumes)
+
+    def test_who_cancels_is_heard_at_each_wait_and_it_is_put_back(self, stood):
+        was = stood.site.standing_instance(stood.instance_id)
+
+        def put_back():
+            stood.site.put_back_volumes(stood.first, was)
+            now = stood.site.standing_instance(stood.instance_id)
+            return now.state, {one.device: one.volume_id for one in now.configuration.volumes}
+
+        as_it_was = "running", {one.device: one.volume_id for one in was.configuration.volumes}
+
+        def when_it_starts():
+            if stood.site.instance_state(stood.instance_id) != "stopped":
+                cancelled()
+
+        with pytest.raises(CancelledError):
+            stood.asking(cancelled).stop_instance(stood.instance_id)
+        assert put_back() == as_it_was
+        for go_on in (cancelled, when_it_starts):
+            stood.site.stop_instance(stood.instance_id)
+            with pytest.raises(CancelledError):
+                stood.asking(go_on).exchange_volumes(stood.first, stood.instance_id, stood.order)
+            assert put_back() == as_it_was
+        assert stood.kept_by(stood.first) == set()
 
     def test_what_was_exchanged_is_exchanged_back(self, stood):
         was = stood.site.standing_instance(stood.instance_id)

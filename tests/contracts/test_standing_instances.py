@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.appliance.ports.cloud import InstanceOrder, Ownership, VolumeOrder
+from holdfast.appliance.ports.cloud import InstanceOrder, Ownership, VolumeOrder, nobody_cancels
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.ownership import RESTORED
 from holdfast.testing.simulated_site import REGION, SimulatedSite
@@ -28,5 +28,8 @@ class TestSimulatedRestoreSite(PuttingBackContract):
             instance_type="m5.large", root_device=configuration.root_device, volumes=volumes, interfaces=(),
             tags={"Name": "restored"}, key_name=None, instance_profile_arn=None,
         )  # fmt: skip
-        site = cloud.restore_site(Account("main"), REGION)
-        return Stood(site, instance_id, order, FIRST, SECOND, cloud.kept.pop)
+
+        def asking(go_on):
+            return cloud.restore_site(Account("main"), REGION, go_on)
+
+        return Stood(asking(nobody_cancels), instance_id, order, FIRST, SECOND, cloud.kept.pop, asking)

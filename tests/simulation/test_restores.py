@@ -238,6 +238,32 @@ def test_a_cancelled_restore_leaves_nothing(protected):
     assert site.repository.pins == {}
 
 
+@pytest.mark.parametrize("what", ["volume", "instance"])
+def test_who_cancels_is_heard_while_ec2_makes_it(protected, what):
+    site = protected
+    site.cloud.states[site.instance] = "terminated"
+    newest = point(site, "snapshot")
+    heard = []
+
+    def act(appliance):
+        opened = appliance.service.start_restore(VolumeRestore(newest) if what == "volume" else InstanceRestore(newest))
+
+        def cancel(name):
+            if name == f"wait for {what}":
+                heard.append(name)
+                appliance.service.cancel_session(opened.id)
+
+        site.cloud.on_call = cancel
+        return opened
+
+    session = site.records.sessions.get(site.run(act).id)
+    assert session.state == State.CANCELLED
+    assert len(heard) == 1, "nothing more is made"
+    assert owned(site, "volume") == owned(site, "instance") == []
+    assert {row.kind for row in site.records.ledger.open_rows()} == {"snapshot"}
+    assert tasks(site, session)[0].result == {}
+
+
 def test_a_lost_worker_of_a_restore_leaves_no_snapshot(protected):
     site = protected
     site.cloud.worker_world.fate = lambda owner: "dies" if owner.attempt == 1 else "works"

@@ -146,6 +146,27 @@ def test_who_cancels_while_it_is_proved_gets_the_old_back(protected):
     assert site.cloud.count("volume") == 0
 
 
+@pytest.mark.parametrize("what", ["stop", "volume", "start"])
+def test_who_cancels_is_heard_at_each_wait_and_gets_the_old_back(protected, what):
+    site = protected
+
+    def act(appliance):
+        opened = appliance.service.start_restore(InstanceRestore(points(site, "snapshot")[-1].id, replace=True))
+
+        def cancel(name):
+            if name == f"wait for {what}":
+                appliance.service.cancel_session(opened.id)
+
+        site.cloud.on_call = cancel
+        return opened
+
+    session = site.records.sessions.get(site.run(act).id)
+    assert session.state == State.CANCELLED
+    assert stands_as_it_was(site)
+    assert site.cloud.count("volume") == 0
+    assert remembered(site) == claims(site) == []
+
+
 def test_what_could_not_be_put_back_is_named_and_put_back_later(protected):
     site = protected
     site.cloud.denied |= {"ec2:StartInstances", "ec2:DetachVolume"}

@@ -4,7 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.appliance.ports.cloud import Belongings, Compute, EventQueue, RestoreSite, WorkerInstances
+from holdfast.appliance.ports.cloud import (
+    Belongings,
+    Compute,
+    EventQueue,
+    GoOn,
+    RestoreSite,
+    WorkerInstances,
+    nobody_cancels,
+)
 from holdfast.aws.accounts import AwsAccounts
 from holdfast.aws.belongings import AwsBelongings
 from holdfast.aws.ec2.compute import Ec2Compute
@@ -56,10 +64,11 @@ class AwsCloud:
         ec2 = self._accounts.client(account, region, "ec2")
         return Ec2Compute(ec2, self._book(account, region), self.identity(account))
 
-    def restore_site(self, account: Account, region: str) -> RestoreSite:
+    def restore_site(self, account: Account, region: str, go_on: GoOn = nobody_cancels) -> RestoreSite:
         """For restores."""
         ec2 = self._accounts.client(account, region, "ec2")
-        return Ec2RestoreSite(ec2, self._book(account, region), self.identity(account), self._accounts.waiting)
+        account_id = self.identity(account)
+        return Ec2RestoreSite(ec2, self._book(account, region), account_id, go_on, self._accounts.waiting)
 
     def workers(self, region: str) -> WorkerInstances:
         """Workers in the appliance's own account. Raises ConflictError while the appliance has no settings."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from holdfast.appliance.ports.cloud import DescribedSnapshot, OwnedObject, Ownership
+from holdfast.appliance.ports.cloud import DescribedSnapshot, GoOn, OwnedObject, Ownership, nobody_cancels
 from holdfast.domain.errors import NotFoundError, QuotaReachedError, SourceGoneError
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.ownership import POINT
@@ -84,8 +84,8 @@ class SimulatedCloud(CloudObjects):
     def compute(self, account: Account, region: str) -> "SimulatedCompute":
         return SimulatedCompute(self, account.name, region)
 
-    def restore_site(self, account: Account, region: str) -> SimulatedRestoreSite:
-        return SimulatedRestoreSite(self, account.name, region)
+    def restore_site(self, account: Account, region: str, go_on: GoOn = nobody_cancels) -> SimulatedRestoreSite:
+        return SimulatedRestoreSite(self, account.name, region, go_on)
 
     def workers(self, region: str) -> SimulatedWorkers:
         return SimulatedWorkers(self, self.worker_world, region)

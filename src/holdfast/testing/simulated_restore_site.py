@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from holdfast.appliance.ports.cloud import (
+    GoOn,
     InstanceOrder,
     KeptVolume,
     MadeInstance,
@@ -10,7 +11,7 @@ from holdfast.appliance.ports.cloud import (
     StandingInstance,
     VolumeOrder,
 )
-from holdfast.domain.errors import ConflictError, NotFoundError
+from holdfast.domain.errors import CancelledError, ConflictError, NotFoundError
 from holdfast.testing.simulated_objects import CloudObjects
 
 
@@ -21,6 +22,7 @@ class SimulatedRestoreSite:
     cloud: CloudObjects
     account: str
     region: str
+    go_on: GoOn
 
     def instance_state(self, instance_id: str) -> str | None:
         state = self.cloud.states.get(instance_id)
@@ -30,6 +32,11 @@ class SimulatedRestoreSite:
         return ["subnet-gone is not there"] if any(one.subnet_id == "subnet-gone" for one in order.interfaces) else []
 
     def create_volume(self, owner: Ownership, order: VolumeOrder) -> str:
+        volume_id = self._volume(owner, order)
+        self._wait("volume", volume_id)
+        return volume_id
+
+    def _volume(self, owner: Ownership, order: VolumeOrder) -> str:
         self.cloud.allow("ec2:CreateVolume")
         self._check(order)
         token = f"{owner.task_id}/{order.snapshot_id}"
@@ -39,8 +46,9 @@ class SimulatedRestoreSite:
 
     def make_instance(self, owner: Ownership, order: InstanceOrder) -> MadeInstance:
         self.cloud.allow("ec2:RunInstances")
-        volumes = {device: self.create_volume(owner, one) for device, one in order.volumes.items()}
+        volumes = {device: self._volume(owner, one) for device, one in order.volumes.items()}
         instance = self.cloud.create("instance", self.account, self.region, owner, owner.task_id, {"state": "running"})
+        self._wait("instance", instance.id, *volumes.values())
         self.cloud.instances[instance.id] = replace(order.configuration, instance_id=instance.id)
         self.cloud.states[instance.id] = "running" if order.power_on else "stopped"
         return MadeInstance(instance.id, volumes, order.interfaces[0].private_addresses)
@@ -48,6 +56,8 @@ class SimulatedRestoreSite:
     def stop_instance(self, instance_id: str) -> None:
         if self.cloud.instances[instance_id].stop_protection:
             raise ConflictError(f"{instance_id} may not be stopped", why="it is protected", cure="lift the protection")
+        self.cloud.states[instance_id] = "stopping"
+        self._wait("stop")
         self.cloud.states[instance_id] = "stopped"
 
     def standing_instance(self, instance_id: str) -> StandingInstance:
@@ -75,6 +85,8 @@ class SimulatedRestoreSite:
             volumes.append(replace(old, volume_id=new_id))
         self.cloud.instances[instance_id] = replace(order.configuration, volumes=tuple(volumes), tags=order.tags)
         self.cloud.allow("ec2:StartInstances")
+        self.cloud.states[instance_id] = "pending" if order.power_on else "stopped"
+        self._wait("start")
         self.cloud.states[instance_id] = "running" if order.power_on else "stopped"
         return MadeInstance(instance_id, {one.device: one.volume_id for one in volumes}, ())
 
@@ -128,6 +140,16 @@ class SimulatedRestoreSite:
     def delete_snapshots(self, snapshot_ids: tuple[str, ...]) -> None:
         for snapshot_id in snapshot_ids:
             self.cloud.delete(snapshot_id)
+
+    def _wait(self, what: str, *made: str) -> None:
+        """Somebody may cancel meanwhile: nothing of what was made for it stays then."""
+        self.cloud.on_call(f"wait for {what}")
+        try:
+            self.go_on()
+        except CancelledError:
+            for object_id in made:
+                self.cloud.delete(object_id)
+            raise
 
     def _check(self, order: VolumeOrder) -> None:
         if order.snapshot_id not in self.cloud.objects:

@@ -223,7 +223,10 @@ class TestEc2RestoreSite(PuttingBackContract):
         def delete(volume_id):
             world.account.ec2.delete_volume(VolumeId=volume_id)
 
-        return Stood(world.site, old, order, owner(first), owner(second), delete)
+        def asking(go_on):
+            return world.cloud.restore_site(OWN, REGION, go_on)
+
+        return Stood(world.site, old, order, owner(first), owner(second), delete, asking)
 
 
 def test_an_exchange_that_fails_is_undone(monkeypatch):

@@ -5,7 +5,7 @@ import os
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.lab.account import BLOCK_BYTES, HOUR_SECONDS, ZONE, block
+from tests.e2e.lab.account import BLOCK_BYTES, HOUR_SECONDS, ZONE, block, until
 
 GIB = 1024**3
 
@@ -21,8 +21,12 @@ def test_new_volume_is_a_sparse_file_of_its_size(account):
 
 
 def test_volume_is_creating_before_it_is_available(slow_account):
+    """And is deleted only then (API reference, DeleteVolume: "must be in the available state")."""
     made = slow_account.ec2.create_volume(Size=1, AvailabilityZone=ZONE)
     assert made["State"] == slow_account.volume(made["VolumeId"])["State"] == "creating"
+    with pytest.raises(ClientError) as error:
+        slow_account.ec2.delete_volume(VolumeId=made["VolumeId"])
+    assert code_of(error) == "IncorrectState"
     slow_account.advance(HOUR_SECONDS)
     assert slow_account.volume(made["VolumeId"])["State"] == "available"
 
@@ -91,4 +95,5 @@ def test_a_client_token_makes_one_volume(account):
     assert account.ec2.create_volume(**request)["VolumeId"] == first
     with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
         account.ec2.create_volume(**request | {"Size": 2})
+    until(lambda: account.volume(first)["State"] == "available")
     account.ec2.delete_volume(VolumeId=first)

@@ -5,7 +5,7 @@ creates something is idempotent by its `token`: asked again it hands back what w
 carries the tags of `Ownership` from the moment it exists, and is written into the ledger before.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -205,8 +205,18 @@ class KeptVolume:
     owner: Ownership
 
 
+# Asked while something is waited for, about once a second; what it raises ends the wait.
+GoOn = Callable[[], None]
+
+
+def nobody_cancels() -> None:
+    """It goes on to its end."""
+
+
 class RestoreSite(Protocol):
-    """EC2 and EBS of one account and region, as restores need them."""
+    """EC2 and EBS of one account and region, as restores need them. What makes or stops something asks the site's
+    `go_on` at each wait, and is then undone as after any error; what undoes asks nobody.
+    """
 
     def instance_state(self, instance_id: str) -> str | None:
         """AWS's word (`running`, `stopped`, …); None when it is gone or terminated."""
@@ -368,7 +378,7 @@ class Cloud(Protocol):
     def compute(self, account: Account, region: str) -> Compute:
         """For backups."""
 
-    def restore_site(self, account: Account, region: str) -> RestoreSite:
+    def restore_site(self, account: Account, region: str, go_on: GoOn = nobody_cancels) -> RestoreSite:
         """For restores."""
 
     def workers(self, region: str) -> WorkerInstances:

@@ -1,11 +1,13 @@
 """What a restore session was opened to do, and where: read again by each of its steps."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from holdfast.appliance.ports.cloud import MadeInstance, Ownership, RestoreSite
 from holdfast.appliance.ports.engine import Lane
 from holdfast.appliance.restores.plan import RestorePlanner, Source
+from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.sessions.lanes import restore_lane
 from holdfast.appliance.surface import Surface
 from holdfast.domain import ownership
@@ -50,8 +52,9 @@ class RestoreOrder:
 class RestoreOrders:
     """Orders by the sessions that carry them out."""
 
-    def __init__(self, surface: Surface, planner: RestorePlanner) -> None:
+    def __init__(self, surface: Surface, book: SessionBook, planner: RestorePlanner) -> None:
         self._surface = surface
+        self._book = book
         self._planner = planner
 
     def of(self, session_id: str) -> RestoreOrder:
@@ -75,8 +78,9 @@ class RestoreOrders:
         return self._surface.account(self.source(session_id).point.lies_in.account)
 
     def site(self, session_id: str) -> RestoreSite:
-        """The same, as restores see it."""
-        return self._surface.cloud.restore_site(self.account(session_id), self.of(session_id).region)
+        """The same, as restores see it: who cancels the session is heard at each wait there."""
+        go_on = partial(self._book.check_cancelled, session_id)
+        return self._surface.cloud.restore_site(self.account(session_id), self.of(session_id).region, go_on)
 
     def owner(self, session_id: str, task_id: str) -> Ownership:
         """Whose everything is that it makes and that stays."""

@@ -44,7 +44,7 @@ class RetrievalTask:
         self._book = book
         self._planner = planner
         self._damage = damage
-        self._orders = RestoreOrders(surface, planner)
+        self._orders = RestoreOrders(surface, book, planner)
 
     async def run(self, step: Step, session_id: str, task_id: str) -> None:
         """The session, to its end, which is the restore's."""

@@ -46,7 +46,7 @@ class RestoreTask:
         self._fleet = fleet
         self._planner = planner
         self._damage = damage
-        self._orders = RestoreOrders(surface, planner)
+        self._orders = RestoreOrders(surface, book, planner)
         self._standing = StandingRestore(surface, book, planner, self._orders)
 
     async def run(self, step: Step, session_id: str, task_id: str) -> None:

@@ -21,7 +21,7 @@ from holdfast.aws.ec2.standing_configuration import (
     same_stopped,
     wanted_by,
 )
-from holdfast.aws.ec2.states import RUNNING_STATES, start_instance, stop_instance, wait_for_volume
+from holdfast.aws.ec2.states import RUNNING_STATES, Waits, start_instance, stop_instance, wait_for_volume
 from holdfast.aws.ec2.volumes import create_volume, delete_volume
 from holdfast.aws.ownership import owned_by
 from holdfast.aws.written_down import Book
@@ -34,10 +34,10 @@ from holdfast.signed_http.patience import Waiting
 class VolumeExchange:
     """The exchange of one task and attempt on one instance; each method may be asked again."""
 
-    def __init__(self, ec2: PatientClient, book: Book, waiting: Waiting, owner: Ownership, instance_id: str) -> None:
+    def __init__(self, ec2: PatientClient, book: Book, waits: Waits, owner: Ownership, instance_id: str) -> None:
         self._ec2 = ec2
         self._book = book
-        self._waiting = waiting
+        self._waits = waits
         self._unfinished = replace(owner, purpose=RESTORE)
         self._finished = replace(owner, purpose=RESTORED)
         self._instance_id = instance_id
@@ -49,7 +49,7 @@ class VolumeExchange:
         wanted = wanted_by(order)
         apply_stopped(self._ec2, self._instance_id, wanted)
         if order.power_on:
-            start_instance(self._ec2, self._waiting, self._instance_id)
+            start_instance(self._ec2, self._waits.making, self._instance_id)
         apply_running(self._ec2, self._instance_id, wanted)
         self._finish(new)
         instance = describe_instance(self._ec2, self._instance_id)
@@ -67,19 +67,19 @@ class VolumeExchange:
         self._stop_to_put_back(was, kept, made)
         for volume_id, attached in made.items():
             if attached:
-                self._detach(volume_id)
+                self._detach(volume_id, self._waits.undoing)
         in_place = self._attached()
         for volume in kept:
             if in_place.get(volume.device) != volume.volume_id:
-                self._attach(volume.volume_id, volume.device)
+                self._attach(volume.volume_id, volume.device, self._waits.undoing)
             self._say_who_goes(volume.device, goes=volume.delete_on_termination)
         apply_stopped(self._ec2, self._instance_id, was.configuration)
         if was.state in RUNNING_STATES:
-            start_instance(self._ec2, self._waiting, self._instance_id)
+            start_instance(self._ec2, self._waits.undoing, self._instance_id)
         drop_addresses(self._ec2, self._instance_id, was.configuration)
         apply_running(self._ec2, self._instance_id, was.configuration)
         for volume_id in made:
-            delete_volume(self._ec2, self._book, volume_id)
+            delete_volume(self._ec2, self._book, self._waits, volume_id)
         for volume in kept:
             unmark(self._ec2, volume.volume_id)
 
@@ -89,7 +89,7 @@ class VolumeExchange:
             if volume.attached:
                 unmark(self._ec2, volume.volume_id)
             else:
-                delete_volume(self._ec2, self._book, volume.volume_id)
+                delete_volume(self._ec2, self._book, self._waits, volume.volume_id)
 
     def _check_there(self, was: StandingInstance, kept: list[KeptVolume]) -> None:
         """Before anything is touched: every volume that the instance had is there or kept, or it is another one by now,
@@ -123,14 +123,14 @@ class VolumeExchange:
         if now.stop_protection and not was.configuration.stop_protection:
             protection = {"DisableApiStop": {"Value": False}}
             self._ec2.call("ModifyInstanceAttribute", self._instance_id, InstanceId=self._instance_id, **protection)
-        stop_instance(self._ec2, self._waiting, self._instance_id)
+        stop_instance(self._ec2, self._waits.undoing, self._instance_id)
 
     def _new_volumes(self, order: InstanceOrder) -> dict[str, str]:
         """Device -> volume, all available or in place; made before anything is taken off."""
         in_place = self._in_place()
         return {
             device: in_place.get(device)
-            or create_volume(self._ec2, self._book, self._waiting, self._unfinished, volume, f"exchange {device}")
+            or create_volume(self._ec2, self._book, self._waits, self._unfinished, volume, f"exchange {device}")
             for device, volume in order.volumes.items()
         }
 
@@ -166,10 +166,10 @@ class VolumeExchange:
         for one in old.values():
             mark_kept(self._ec2, self._unfinished, self._instance_id, one)
         for one in old.values():
-            self._detach(str(one["Ebs"]["VolumeId"]))
+            self._detach(str(one["Ebs"]["VolumeId"]), self._waits.making)
         for device, volume_id in new.items():
             if attached.get(device, {}).get("Ebs", {}).get("VolumeId") != volume_id:
-                self._attach(volume_id, device)
+                self._attach(volume_id, device, self._waits.making)
             self._say_who_goes(device, goes=deletes_with_instance(order, device))
 
     def _finish(self, new: Mapping[str, str]) -> None:
@@ -186,16 +186,17 @@ class VolumeExchange:
         found = self._ec2.pages("DescribeVolumes", f"volumes for {self._instance_id}", "Volumes", Filters=filters)
         return {str(one["VolumeId"]): bool(one.get("Attachments")) for one in found}
 
-    def _detach(self, volume_id: str) -> None:
+    def _detach(self, volume_id: str, waiting: Waiting) -> None:
         answer = self._ec2.try_call("DetachVolume", volume_id, VolumeId=volume_id, InstanceId=self._instance_id)
         if isinstance(answer, Refusal) and answer.code != "IncorrectState":
             raise self._ec2.meaning(answer, "DetachVolume", volume_id)
-        wait_for_volume(self._ec2, self._waiting, volume_id, "available")
+        wait_for_volume(self._ec2, waiting, volume_id, "available")
 
-    def _attach(self, volume_id: str, device: str) -> None:
-        wait_for_volume(self._ec2, self._waiting, volume_id, "available")
+    def _attach(self, volume_id: str, device: str, waiting: Waiting) -> None:
+        wait_for_volume(self._ec2, waiting, volume_id, "available")
         self._ec2.call("AttachVolume", volume_id, VolumeId=volume_id, InstanceId=self._instance_id, Device=device)
-        wait_for_volume(self._ec2, self._waiting, volume_id, "in-use")
+        # It takes seconds, and EC2 promises to nobody to take off what it is still attaching.
+        wait_for_volume(self._ec2, self._waits.undoing, volume_id, "in-use")
 
     def _say_who_goes(self, device: str, *, goes: bool) -> None:
         """Whether the volume at a device ends with the instance."""

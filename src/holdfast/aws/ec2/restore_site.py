@@ -1,6 +1,7 @@
 """The port `RestoreSite`: what restores need of EC2 in one account and region."""
 
 from holdfast.appliance.ports.cloud import (
+    GoOn,
     InstanceOrder,
     KeptVolume,
     MadeInstance,
@@ -15,6 +16,7 @@ from holdfast.aws.ec2.exchange import VolumeExchange
 from holdfast.aws.ec2.kept_volumes import all_kept
 from holdfast.aws.ec2.order_check import problems_of
 from holdfast.aws.ec2.restored_instance import InstanceMaker
+from holdfast.aws.ec2.states import Waits
 from holdfast.aws.written_down import Book
 from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
@@ -22,11 +24,13 @@ from holdfast.signed_http.patience import REAL_WAITING, Waiting
 class Ec2RestoreSite:
     """Fits `holdfast.appliance.ports.cloud.RestoreSite`, which says what each method promises."""
 
-    def __init__(self, ec2: PatientClient, book: Book, account_id: str, waiting: Waiting = REAL_WAITING) -> None:
+    def __init__(
+        self, ec2: PatientClient, book: Book, account_id: str, go_on: GoOn, waiting: Waiting = REAL_WAITING
+    ) -> None:
         self._ec2 = ec2
         self._book = book
         self._account_id = account_id
-        self._waiting = waiting
+        self._waits = Waits.of(waiting, go_on)
 
     def instance_state(self, instance_id: str) -> str | None:
         """AWS's word; None when it is gone or terminated."""
@@ -39,15 +43,15 @@ class Ec2RestoreSite:
     def create_volume(self, owner: Ownership, order: VolumeOrder) -> str:
         """A volume that is available; its id. One for each snapshot and zone of an attempt."""
         name = f"{order.snapshot_id} {order.zone}"
-        return volumes.create_volume(self._ec2, self._book, self._waiting, owner, order, name)
+        return volumes.create_volume(self._ec2, self._book, self._waits, owner, order, name)
 
     def make_instance(self, owner: Ownership, order: InstanceOrder) -> MadeInstance:
         """Make the instance and see it run."""
-        return InstanceMaker(self._ec2, self._book, self._waiting, owner).make(order)
+        return InstanceMaker(self._ec2, self._book, self._waits, owner).make(order)
 
     def stop_instance(self, instance_id: str) -> None:
         """Stop it and see it stopped."""
-        states.stop_instance(self._ec2, self._waiting, instance_id)
+        states.stop_instance(self._ec2, self._waits.making, instance_id)
 
     def standing_instance(self, instance_id: str) -> StandingInstance:
         """As it stands now."""
@@ -79,4 +83,4 @@ class Ec2RestoreSite:
         snapshots.delete_snapshots(self._ec2, self._book, snapshot_ids)
 
     def _exchange(self, owner: Ownership, instance_id: str) -> VolumeExchange:
-        return VolumeExchange(self._ec2, self._book, self._waiting, owner, instance_id)
+        return VolumeExchange(self._ec2, self._book, self._waits, owner, instance_id)

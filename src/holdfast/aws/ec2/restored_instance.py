@@ -9,13 +9,12 @@ from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownershi
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.discovery import mappings_of, standing_instances
 from holdfast.aws.ec2.launch_request import deletes_with_instance, image_request, launch_request
-from holdfast.aws.ec2.states import stop_instance, wait_for_image, wait_for_instance
+from holdfast.aws.ec2.states import Waits, stop_instance, wait_for_image, wait_for_instance
 from holdfast.aws.ownership import as_list, owned_by, people_tags
 from holdfast.aws.written_down import Book, token_of
 from holdfast.domain.errors import ConflictError, HoldfastError
 from holdfast.domain.ownership import PURPOSE, RESTORE, RESTORED
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import Waiting
 
 
 class InstanceMaker:
@@ -23,10 +22,10 @@ class InstanceMaker:
     maker dies; finished, `restored`.
     """
 
-    def __init__(self, ec2: PatientClient, book: Book, waiting: Waiting, owner: Ownership) -> None:
+    def __init__(self, ec2: PatientClient, book: Book, waits: Waits, owner: Ownership) -> None:
         self._ec2 = ec2
         self._book = book
-        self._waiting = waiting
+        self._waits = waits
         self._unfinished = replace(owner, purpose=RESTORE)
         self._finished = replace(owner, purpose=RESTORED)
 
@@ -38,10 +37,10 @@ class InstanceMaker:
         try:
             image_id = self._image(order)
             instance_id = self._launch(order, image_id)
-            instance = wait_for_instance(self._ec2, self._waiting, instance_id, "running")
+            instance = wait_for_instance(self._ec2, self._waits.making, instance_id, "running")
             made = self._complete(order, instance)
             if not order.power_on:
-                stop_instance(self._ec2, self._waiting, instance_id)
+                stop_instance(self._ec2, self._waits.making, instance_id)
             self._protect(order, instance_id)
             self._finish(made)
         except HoldfastError:
@@ -66,7 +65,7 @@ class InstanceMaker:
                 "root",
                 lambda token: str(self._ec2.call("RegisterImage", f"image {name}", **request)["ImageId"]),
             )
-        wait_for_image(self._ec2, self._waiting, found)
+        wait_for_image(self._ec2, self._waits.making, found)
         return found
 
     def _find_image(self, name: str) -> str | None:
@@ -152,7 +151,7 @@ class InstanceMaker:
             instance_id = str(instance["InstanceId"])
             self._modify(instance_id, DisableApiTermination={"Value": False})
             self._ec2.call("TerminateInstances", instance_id, InstanceIds=[instance_id])
-            wait_for_instance(self._ec2, self._waiting, instance_id, "terminated")
+            wait_for_instance(self._ec2, self._waits.undoing, instance_id, "terminated")
             self._book.gone("instance", instance_id)
         self._drop_left_image()
 

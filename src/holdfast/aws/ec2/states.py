@@ -1,6 +1,7 @@
 """Waiting for EC2 to come where it was told to go."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.aws.clients import PatientClient
@@ -14,6 +15,29 @@ INSTANCE_TIMEOUT_SECONDS = 20 * 60.0
 VOLUME_TIMEOUT_SECONDS = 10 * 60.0
 IMAGE_TIMEOUT_SECONDS = 30 * 60.0
 RUNNING_STATES = ("pending", "running")
+# Who cancels is heard within so long.
+_LONGEST_NAP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How EC2 is waited for: what is made may be broken off at each wait, what is undone is seen to its end."""
+
+    making: Waiting
+    undoing: Waiting
+
+    @classmethod
+    def of(cls, waiting: Waiting, go_on: Callable[[], None]) -> "Waits":
+        """`go_on` is asked each second while something is made; what it raises ends the wait."""
+
+        def sleep(seconds: float) -> None:
+            while seconds > 0:
+                go_on()
+                nap_seconds = min(seconds, _LONGEST_NAP_SECONDS)
+                waiting.sleep(nap_seconds)
+                seconds -= nap_seconds
+
+        return cls(replace(waiting, sleep=sleep), waiting)
 
 
 def wait_until(waiting: Waiting, what: str, timeout_seconds: float, reached: Callable[[], bool]) -> None:
@@ -125,14 +149,20 @@ def wait_for_image(ec2: PatientClient, waiting: Waiting, image_id: str) -> None:
 
 
 def stop_instance(ec2: PatientClient, waiting: Waiting, instance_id: str) -> None:
-    """Stop it and see it stopped. Raises ConflictError when it is protected against that."""
-    if instance_state(ec2, instance_id) != "stopped":
+    """Stop it and see it stopped; one that still starts is waited for. Raises ConflictError when it is protected."""
+    state = instance_state(ec2, instance_id)
+    if state == "pending":
+        wait_for_instance(ec2, waiting, instance_id, "running")
+    if state != "stopped":
         ec2.call("StopInstances", instance_id, InstanceIds=[instance_id])
         wait_for_instance(ec2, waiting, instance_id, "stopped")
 
 
 def start_instance(ec2: PatientClient, waiting: Waiting, instance_id: str) -> None:
-    """Start it and see it run."""
-    if instance_state(ec2, instance_id) not in RUNNING_STATES:
+    """Start it and see it run; one that still stops is waited for."""
+    state = instance_state(ec2, instance_id)
+    if state == "stopping":
+        wait_for_instance(ec2, waiting, instance_id, "stopped")
+    if state not in RUNNING_STATES:
         ec2.call("StartInstances", instance_id, InstanceIds=[instance_id])
     wait_for_instance(ec2, waiting, instance_id, "running")

@@ -4,21 +4,20 @@ from typing import Any
 
 from holdfast.appliance.ports.cloud import Ownership, VolumeOrder
 from holdfast.aws.clients import PatientClient
-from holdfast.aws.ec2.states import wait_for_volume
+from holdfast.aws.ec2.states import Waits, wait_for_volume
 from holdfast.aws.ownership import as_list, people_tags, tags_of
 from holdfast.aws.written_down import Book
-from holdfast.domain.errors import ConflictError
+from holdfast.domain.errors import CancelledError, ConflictError
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import Waiting
 
 # Of all other types the rate follows from the size, and EC2 refuses to be told one.
 _WITH_IOPS, _WITH_THROUGHPUT = ("gp3", "io1", "io2"), ("gp3",)
 
 
-def create_volume(
-    ec2: PatientClient, book: Book, waiting: Waiting, owner: Ownership, order: VolumeOrder, name: str
-) -> str:
-    """The id of a volume that is available; `name` tells apart those of one attempt. Nothing stays of a failure."""
+def create_volume(ec2: PatientClient, book: Book, waits: Waits, owner: Ownership, order: VolumeOrder, name: str) -> str:
+    """The id of a volume that is available; `name` tells apart those of one attempt. Nothing stays of one that could
+    not be made, or that nobody wants any more.
+    """
     tags = as_list(people_tags(order.tags) | tags_of(owner))
     request = properties(order) | {
         "SnapshotId": order.snapshot_id,
@@ -34,16 +33,19 @@ def create_volume(
         lambda token: str(ec2.call("CreateVolume", what, **request, ClientToken=token)["VolumeId"]),
     )
     try:
-        wait_for_volume(ec2, waiting, volume_id, "available")
-    except ConflictError:
-        delete_volume(ec2, book, volume_id)
+        wait_for_volume(ec2, waits.making, volume_id, "available")
+    except (ConflictError, CancelledError):
+        delete_volume(ec2, book, waits, volume_id)
         raise
     return volume_id
 
 
-def delete_volume(ec2: PatientClient, book: Book, volume_id: str) -> None:
-    """Delete it; gone already is no error."""
+def delete_volume(ec2: PatientClient, book: Book, waits: Waits, volume_id: str) -> None:
+    """Delete it; gone already is no error. EBS deletes only what is available: one that is being made is waited for."""
     answer = ec2.try_call("DeleteVolume", volume_id, VolumeId=volume_id)
+    if isinstance(answer, Refusal) and answer.code == "IncorrectState":
+        wait_for_volume(ec2, waits.undoing, volume_id, "available")
+        answer = ec2.try_call("DeleteVolume", volume_id, VolumeId=volume_id)
     if isinstance(answer, Refusal) and answer.code != "InvalidVolume.NotFound":
         raise ec2.meaning(answer, "DeleteVolume", volume_id)
     book.gone("volume", volume_id)

@@ -88,10 +88,12 @@ class AttachmentOperations(ImageOperations):
         return attachment
 
     def delete_volume(self, volume_id: str) -> Any:
-        """Delete a volume that no instance has."""
+        """Delete a volume that is available: made, and no instance has it (EC2 API reference, DeleteVolume)."""
         volume = self.get_volume(volume_id)
         if volume.attachment is not None:
             raise VolumeInUseError(volume_id, volume.attachment.instance.id)
+        if volume.status == "creating":
+            raise EC2ClientError("IncorrectState", f"The volume '{volume_id}' is 'creating'")
         return super().delete_volume(volume_id)
 
     def create_snapshots(

@@ -1,0 +1,71 @@
+"""An instance that is made again: who cancels is heard at each wait, and nothing of it stays."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from holdfast.appliance.ports.cloud import InstanceOrder, Ownership, VolumeOrder
+from holdfast.aws.ec2.restored_instance import InstanceMaker
+from holdfast.aws.ec2.states import Waits
+from holdfast.aws.written_down import Book
+from holdfast.domain.errors import CancelledError
+from holdfast.testing.simulated_site import SimulatedSite
+from tests.unit.aws.memory_ledger import MemoryLedger
+from tests.unit.aws.recorded_ec2 import RecordedEc2
+from tests.unit.aws.test_states import Clock, cancelled, image
+
+OWNER = Ownership("a" * 32, "5" * 32, "7" * 32, 1, "restored")
+
+
+def order() -> InstanceOrder:
+    cloud = SimulatedSite().cloud
+    configuration = cloud.instances[cloud.add_instance("web-1")]
+    volumes = {
+        one.device: VolumeOrder(f"snap-of-{one.volume_id}", one.size_gib, one.volume_type, configuration.zone)
+        for one in configuration.volumes
+    }
+    return InstanceOrder(
+        configuration=configuration, zone=configuration.zone, instance_type="m5.large",
+        root_device=configuration.root_device, volumes=volumes, interfaces=(), tags={"Name": "restored"},
+        key_name=None, instance_profile_arn=None,
+    )  # fmt: skip
+
+
+def described(*states):
+    found = [{"Instances": [{"InstanceId": "i-1", "State": {"Name": one}}]} for one in states]
+    return {"Reservations": found}
+
+
+@pytest.mark.parametrize(
+    ("images", "instances", "launches"),
+    [
+        pytest.param([image("pending")], [described(), described()], 0, id="while its image is registered"),
+        pytest.param(
+            [image("available")],
+            [described(), described("pending"), described("pending"), described("terminated")],
+            1,
+            id="while it starts",
+        ),
+    ],
+)
+def test_who_cancels_is_heard_at_each_wait_and_nothing_stays(images, instances, launches):
+    named = {"Images": [{"ImageId": "ami-1", "State": "available"}]}
+    ec2 = RecordedEc2(
+        {
+            "DescribeImages": [{"Images": []}, *images, named],
+            "RegisterImage": [{"ImageId": "ami-1"}],
+            "RunInstances": [{"Instances": [{"InstanceId": "i-1"}]}],
+            "DescribeInstances": instances,
+            "ModifyInstanceAttribute": [{}],
+            "TerminateInstances": [{}],
+            "DeregisterImage": [{}],
+        }
+    )
+    ledger = MemoryLedger()
+    book = Book(ledger, lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    with pytest.raises(CancelledError):
+        InstanceMaker(ec2, book, Waits.of(Clock().waiting(), cancelled), OWNER).make(order())
+    done = ["RegisterImage", "RunInstances", "TerminateInstances", "DeregisterImage"]
+    assert ec2.operations(*done) == (done if launches else [done[0], done[3]])
+    assert ledger.open_rows() == []
+    assert len(ledger.rows) == 1 + launches, "all that was made was written down before"
