@@ -148,7 +148,7 @@ def test_copies_in_both_directions_do_not_wait_for_each_other(vault):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert not any(thread.is_alive() for thread in threads)
 
 
@@ -164,7 +164,7 @@ def test_a_copy_that_is_accepted_keeps_nobody_waiting_in_one_repository_for_the_
             accepting.start()
             accepting.join(0.5)
             asking.start()
-            asking.join(10)
+            asking.join(120)
             assert (accepting.is_alive(), asking.is_alive()) == (True, False)
         accepting.join()
         asking.join()

@@ -1,9 +1,12 @@
 """A backup as a process of its own, of a large volume that is made up, with a count of what was read of it.
 
-python -m tests.faults.counted_backup REPOSITORY RECOVERY_CODE LOG
+python -m tests.faults.counted_backup REPOSITORY RECOVERY_CODE LOG BLOCKS
+
+It dies by kill -9 when it is to read another block than that many.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
@@ -30,8 +33,9 @@ def block(number: int) -> bytes:
 class CountedSource:
     """Implements BlockSource; the number of every block that is read is appended to the file `log`, 4 bytes each."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, last: int) -> None:
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._left = last
 
     @property
     def size_bytes(self) -> int:
@@ -53,6 +57,9 @@ class CountedSource:
 
     def read(self, blocks: Iterable[BlockReference]) -> Iterator[tuple[BlockReference, Buffer]]:
         for reference in blocks:
+            if not self._left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self._left -= 1
             os.write(self._log, reference.number.to_bytes(4, "big"))
             yield reference, block(reference.number)
 
@@ -60,10 +67,10 @@ class CountedSource:
         os.close(self._log)
 
 
-def main(location: str, code: str, log: str) -> None:
+def main(location: str, code: str, log: str, last: str) -> None:
     # One core: what is under way at any moment is as much on every machine.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with machine_surroundings() as surroundings, closing(CountedSource(Path(log))) as source:
+    with machine_surroundings() as surroundings, closing(CountedSource(Path(log), int(last))) as source:
         repository = open_repository(DirectoryStore(location), Secret(text=code.encode()), surroundings)
         backup_volume(repository, source, BackupOrder(WORKLOAD), Silence())
 

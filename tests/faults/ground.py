@@ -27,7 +27,7 @@ BLOCKS = 24
 CHANGED_BLOCKS = 12
 PACK_SIZE_BYTES = 2 * 1024 * 1024
 MEMORY_FOLDER = Path("/dev/shm")
-START_LIMIT_SECONDS = 60.0
+START_LIMIT_SECONDS = 120.0
 
 
 @dataclass
@@ -80,6 +80,21 @@ class Ground:
     def batches(self) -> int:
         ledger = Path(self.small.store.location) / "ledger"
         return len(list(ledger.iterdir())) if ledger.exists() else 0
+
+
+@dataclass
+class Aim:
+    """When to strike: at any moment of the `seconds` that a victim works. One that was gone already brings the next
+    strike nearer, so that most hit, however fast the machine is at the time.
+    """
+
+    seconds: float
+
+    def moment(self, dice: random.Random) -> float:
+        return dice.random() * self.seconds
+
+    def learn(self, *, hit: bool) -> None:
+        self.seconds *= 1.1 if hit else 0.6
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.directory import LEFTOVER_AGE_SECONDS, DirectoryStore
 from holdfast.testing.small_repository import put, restored
 from tests.faults.ground import (
+    Aim,
     Ground,
     everything_is_there,
     finished,
@@ -40,7 +41,7 @@ def ground() -> Iterator[Ground]:
 
 
 def test_kill(ground, count_case):
-    tail_seconds = timed_backup(ground)
+    tail = Aim(timed_backup(ground))
     killed = 0
     most_leftovers = 0
     for number in range(KILLS):
@@ -49,17 +50,19 @@ def test_kill(ground, count_case):
         process = ground.back_up()
         if number % 6:
             wait_for_start(ground, process, batches)
-            time.sleep(ground.dice.random() * tail_seconds)
+            time.sleep(tail.moment(ground.dice))
         else:
             time.sleep(ground.dice.random() * START_SECONDS)
         process.kill()
         process.communicate()
         killed += process.returncode < 0
+        if number % 6:
+            tail.learn(hit=process.returncode < 0)
         note_new_points(ground, content, at_least=int(process.returncode == 0))
         most_leftovers = max(most_leftovers, ground.leftovers() - leftovers)
         count_case()
         if number % 8 == 7:
-            tail_seconds = timed_backup(ground)
+            tail = Aim(timed_backup(ground))
     assert killed > KILLS // 3
     assert most_leftovers <= LEFTOVERS_OF_ONE_KILL
     timed_backup(ground)

@@ -17,7 +17,7 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.sessions.session import retire
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
-from tests.faults.ground import SEED, Ground, everything_is_there, new_ground, note_new_points, timed_backup
+from tests.faults.ground import SEED, Aim, Ground, everything_is_there, new_ground, note_new_points, timed_backup
 from tests.faults.world import collect
 
 KILLS = int(os.environ.get("KILLS", "24"))
@@ -65,18 +65,19 @@ def test_kill(ground, count_case):
     killed = freed = 0
     for number in range(KILLS):
         if number % 8 == 0:
-            whole_seconds = undisturbed(ground)
+            aim = Aim(undisturbed(ground))
         delete_some(ground)
         content = ground.change_image()
         backup, collection = ground.back_up(), ground.collect()
         victims = dice.choice([(backup,), (collection,), (backup, collection)])
-        time.sleep(dice.random() * whole_seconds)
+        time.sleep(aim.moment(dice))
         for victim in victims:
             victim.kill()
         for process in (backup, collection):
             said = process.communicate()[1].decode()
             assert process.returncode < 0 or process.returncode in DONE, said
             killed += process.returncode < 0
+        aim.learn(hit=any(victim.returncode < 0 for victim in victims))
         note_new_points(ground, content, at_least=int(backup.returncode in DONE))
         count_case()
         if number % 4 == 3:

@@ -15,7 +15,7 @@ from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
-from tests.faults.ground import PACK_SIZE_BYTES, SEED, Ground, finished, new_ground
+from tests.faults.ground import PACK_SIZE_BYTES, SEED, Aim, Ground, finished, new_ground
 from tests.faults.warm_processes import WarmProcess
 
 KILLS = int(os.environ.get("KILLS", "16"))
@@ -60,15 +60,15 @@ def test_kill(count_case):
             back_up(ground)
             began = time.monotonic()
             finished(copies.start())
-            whole_seconds = time.monotonic() - began
-        killed = 0
+        killed, aim = 0, Aim(2 * (time.monotonic() - began))
         for _time in range(KILLS):
             back_up(ground)
             process = copies.start()
-            time.sleep(2 * ground.dice.random() * whole_seconds)
+            time.sleep(aim.moment(ground.dice))
             process.kill()
             process.communicate()
             killed += process.returncode < 0
+            aim.learn(hit=process.returncode < 0)
             assert copies.seen() >= 1
             count_case()
         assert killed > KILLS // 4

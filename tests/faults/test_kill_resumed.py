@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -55,9 +54,10 @@ class EqualTarget:
         raise AssertionError("the restore failed")
 
 
-def back_up(ground: Ground, log: Path) -> "subprocess.Popen[bytes]":
+def back_up(ground: Ground, log: Path, last: int = BLOCKS) -> "subprocess.Popen[bytes]":
+    """Killed when it has read so many blocks, and is to read another."""
     code = ground.small.secret.text or b""
-    words = ["tests.faults.counted_backup", ground.small.store.location, code.decode(), str(log)]
+    words = ["tests.faults.counted_backup", ground.small.store.location, code.decode(), str(log), str(last)]
     return subprocess.Popen([sys.executable, "-m", *words], stderr=subprocess.PIPE)
 
 
@@ -68,10 +68,7 @@ def blocks_in(log: Path) -> list[int]:
 
 def test_at_most_a_hundredth_is_read_again(ground):
     first, second = ground.folder / "first", ground.folder / "second"
-    process = back_up(ground, first)
-    while process.poll() is None and len(blocks_in(first)) < BLOCKS // 2:
-        time.sleep(0.005)
-    process.kill()
+    process = back_up(ground, first, BLOCKS // 2)
     process.communicate()
     assert process.returncode < 0
     packs = {info.key for info in ground.small.store.list(names.PACKS)}

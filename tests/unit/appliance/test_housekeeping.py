@@ -49,7 +49,7 @@ def test_a_backup_whose_end_was_not_seen_is_settled(monkeypatch):
         keeping.prepare(Limits())
         keeping.start()
         try:
-            assert recorded.wait(10), "nobody settles anything"
+            assert recorded.wait(60), "nobody settles anything"
         finally:
             keeping.stop()
 
@@ -68,7 +68,7 @@ def test_a_round_that_fails_is_not_the_last(failure):
         keeping.prepare(Limits())
         keeping.start()
         try:
-            assert reaping.went_on.wait(10), "nobody reaps any more"
+            assert reaping.went_on.wait(60), "nobody reaps any more"
         finally:
             keeping.stop()
 

@@ -175,7 +175,7 @@ def test_requests_under_way_are_bounded_and_blocks_are_taken_as_they_are_needed(
 
 def test_many_requests_are_under_way_at_once(source_of):
     """The server answers nobody before eight are there."""
-    together = threading.Barrier(8, timeout=20)
+    together = threading.Barrier(8, timeout=120)
 
     def wait(number: int, nth: int) -> None:
         together.wait()
@@ -232,7 +232,7 @@ def test_the_next_page_is_asked_for_before_it_is_needed(source_of):
 
     blocks = source_of(FakeEbs([], listing=listing)).allocated()
     assert next(blocks).number == 1
-    assert asked.wait(20)
+    assert asked.wait(120)
     assert next(blocks).number == 2
     assert next(blocks, None) is None
 

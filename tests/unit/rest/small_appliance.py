@@ -225,8 +225,17 @@ class RunningAppliance:
 
 
 @contextmanager
-def running(folder, appliance, *, certificate_name="appliance", listen="127.0.0.1:0", clock=time.monotonic, owned=True):
-    """The appliance answers, owned by a server of its own unless it has an owner."""
+def running(
+    folder,
+    appliance,
+    *,
+    certificate_name="appliance",
+    listen="127.0.0.1:0",
+    clock=time.monotonic,
+    owned=True,
+    end_seconds=2,
+):
+    """The appliance answers, owned by a server of its own unless it has an owner; what runs at the end has so long."""
     owner = identity(folder, "owner")
     pinned = owner.certificate.read_text()
     if owned and appliance.owner is None:
@@ -234,5 +243,5 @@ def running(folder, appliance, *, certificate_name="appliance", listen="127.0.0.
     key, certificate = keep_certificate(folder / certificate_name, certificate_name, NOW)
     context = server_context(key, certificate, (pinned,) if owned else ())
     app = appliance_application(appliance, lambda pem: trust(context, pem), EnrolmentTries(clock), poll_seconds=0.01)
-    with listening(app.asgi, listen, context, end_seconds=2) as where:
+    with listening(app.asgi, listen, context, end_seconds) as where:
         yield RunningAppliance(folder, f"https://{where}", appliance, certificate.read_text(), owner)

@@ -18,7 +18,7 @@ def raw(appliance, method, path, body=None, **headers):
     """(status, document) of a request as it stands."""
     host, port = appliance.url.removeprefix("https://").split(":")
     context = client_context(appliance.certificate, appliance.owner.private_key, appliance.owner.certificate)
-    connection = http.client.HTTPSConnection(host, int(port), context=context, timeout=30)
+    connection = http.client.HTTPSConnection(host, int(port), context=context, timeout=60)
     try:
         connection.request(method, "/api/v1" + path, body, headers, encode_chunked="Transfer-Encoding" in headers)
         answer = connection.getresponse()

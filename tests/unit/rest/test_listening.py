@@ -51,11 +51,11 @@ def test_a_request_that_runs_is_answered_before_the_end(tmp_path):
         return []
 
     small.list_policies = lambda: slow("policies")  # type: ignore[method-assign]
-    with running(tmp_path, small) as one:
+    with running(tmp_path, small, end_seconds=120) as one:
         client = one.client()
         thread = threading.Thread(target=lambda: answers.append(client.send("GET", "/policies")))
         thread.start()
-        assert entered.wait(10)
+        assert entered.wait(60)
     thread.join()
     assert answers == [[]]
     with pytest.raises(UnavailableError):
@@ -64,33 +64,39 @@ def test_a_request_that_runs_is_answered_before_the_end(tmp_path):
 
 
 def test_an_idle_client_holds_nobody_up(tmp_path):
-    with running(tmp_path, SmallAppliance(tmp_path)) as one:
+    with running(tmp_path, SmallAppliance(tmp_path), end_seconds=120) as one:
         client = one.client()
         client.send("GET", "/appliance")
         started = time.monotonic()
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 60
     client.close()
 
 
-def test_an_answer_does_not_wait_for_an_acknowledgement(client):
+def test_an_answer_does_not_wait_for_an_acknowledgement(tmp_path, monkeypatch):
     """Header and body go out in two pieces; without TCP_NODELAY each answer would take 40 ms."""
-    client.send("GET", "/appliance")
-    spent = []
-    for _ in range(15):
-        started = time.monotonic()
-        client.send("GET", "/appliance")
-        spent.append(time.monotonic() - started)
-    assert min(spent) < 0.03
+    taken, bound = [], listening._bound
+
+    def noted(*address):
+        taken.append(bound(*address))
+        return taken[-1]
+
+    monkeypatch.setattr(listening, "_bound", noted)
+    with running(tmp_path, SmallAppliance(tmp_path)):
+        assert taken[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY), "each connection inherits it"
 
 
 def test_who_says_nothing_is_let_go(tmp_path, monkeypatch):
-    monkeypatch.setattr(listening, "_FIRST_REQUEST_SECONDS", 0.1)
     with running(tmp_path, SmallAppliance(tmp_path)) as one:
         host, port = split_address(one.url.removeprefix("https://"))
         context = client_context(one.certificate)
-        with socket.create_connection((host, port), timeout=10) as plain, context.wrap_socket(plain) as silent:
-            silent.sendall(b"GET /api/v1/appliance HTTP/1.1\r\nHost: ")
-            with contextlib.suppress(ConnectionError, ssl.SSLError):
+        with (
+            monkeypatch.context() as hurry,
+            socket.create_connection((host, port), timeout=60) as plain,
+            contextlib.suppress(ConnectionError, ssl.SSLError),
+        ):
+            hurry.setattr(listening, "_FIRST_REQUEST_SECONDS", 0.1)
+            with context.wrap_socket(plain) as silent:
+                silent.sendall(b"GET /api/v1/appliance HTTP/1.1\r\nHost: ")
                 assert silent.recv(100) == b""
         client = one.client()
         assert client.send("GET", "/appliance")["api"] == 1

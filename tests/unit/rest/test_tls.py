@@ -141,7 +141,7 @@ def test_old_versions_of_tls_are_refused(tmp_path):
 
 def test_plain_http_gets_nothing(appliance):
     host, port = appliance.url.removeprefix("https://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(b"GET /api/v1/appliance HTTP/1.1\r\nHost: x\r\n\r\n")
         try:
             received = connection.recv(1000)

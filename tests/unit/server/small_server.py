@@ -71,7 +71,7 @@ class FakePlugin:
 
     def _begin(self, method):
         self.calls.append(method)
-        assert self.gate.wait(20)
+        assert self.gate.wait(120)
         if method in self.trouble:
             raise self.trouble[method]
 
@@ -260,7 +260,7 @@ class SmallServer:
         self.wait(self.server.install_plugin("aws", None, {}))
         return self
 
-    def wait(self, session, seconds=20):
+    def wait(self, session, seconds=120):
         """The session when it has ended."""
         deadline = time.monotonic() + seconds
         while not (found := self.records.sessions.get(session.id)).state.final:

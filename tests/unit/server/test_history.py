@@ -94,7 +94,7 @@ def test_a_database_that_is_away_is_asked_again(small):
 
     small.records.tokens.forget = fail_first
     one.start()
-    for _ in range(1000):
+    for _ in range(12_000):
         if not sessions(small):
             break
         small.surroundings.wait(0.01)

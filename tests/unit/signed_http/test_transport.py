@@ -19,7 +19,7 @@ from holdfast.signed_http.transfer import TransferLimits
 from holdfast.signed_http.transport import CurlTransport
 from tests.unit.signed_http.loopback import Answer, Asked, serving
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class World:
         return self.stores[-1]
 
     def open_repository(self, store):
-        assert self.gates.get(store.location, _OPEN).wait(10)
+        assert self.gates.get(store.location, _OPEN).wait(120)
         return _Repository()
 
 
@@ -115,5 +115,5 @@ def test_one_that_cannot_be_reached_holds_up_nobody_else(world):
         assert all(thread.is_alive() for thread in waiting)
     world.gates["s3://one"].set()
     for thread in waiting:
-        thread.join(10)
+        thread.join(120)
     assert sorted(store.location for store in world.stores) == ["s3://one", "s3://other"], "opened for both at once"

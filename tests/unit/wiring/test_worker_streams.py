@@ -52,7 +52,7 @@ def test_end_of_the_stream_stops_the_work(pipe):
     task.take(1)
     assert not stopped.is_set()
     close(writing)
-    assert stopped.wait(10)
+    assert stopped.wait(60)
 
 
 def test_no_task_at_all(pipe):

@@ -98,7 +98,7 @@ def test_the_thread_tells_by_itself(hand, listener):
     listener.refuse = hear
     reporter = EventReporter(POINTER, listener, hand.now, hand.waiting)
     reporter.begin()
-    assert heard.wait(10)
+    assert heard.wait(60)
     reporter.end(0)
     assert listener.types == ["started", "done"]
     assert not [thread for thread in threading.enumerate() if thread.name == "events"]

@@ -16,7 +16,7 @@ from holdfast.aws.bundle.user_data import MAX_USER_DATA_BYTES, BootOrder, user_d
 from holdfast.domain.errors import UsageError
 from tests.unit.aws.bundle.small_cloud import small_cloud
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 120
 
 
 def order(command=("worker", "run"), lifetime_seconds=3600, sha256="0" * 64):

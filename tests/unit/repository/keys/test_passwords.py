@@ -102,5 +102,5 @@ def test_several_threads_derive_at_once():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert (len(made), len(set(made))) == (6, 1), "one waits for ever"
