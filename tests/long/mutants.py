@@ -31,6 +31,8 @@ MUTATED = (
 )
 TESTS = (
     "tests/unit/domain",
+    "tests/unit/protocol/test_policies.py",
+    "tests/unit/appliance/test_harmonized.py",
     "tests/unit/repository",
     "tests/golden",
     "tests/faults/test_ledger.py",

@@ -61,12 +61,18 @@ def write(facts: dict[str, Any]) -> None:
     PAGE.write_text("\n".join(lines).rstrip() + "\n")
 
 
+def where(name: str) -> str:
+    """Where a mutant is, of its name: `holdfast.a.x_do__mutmut_1`, or `holdfast.a.xǁClassǁdo__mutmut_1` of a method."""
+    module, _, function = name.removeprefix("holdfast.").partition("__mutmut_")[0].rpartition(".")
+    return f"{module}.{function.removeprefix('x').removeprefix('_').removeprefix('ǁ').replace('ǁ', '.')}"
+
+
 def _listed(survivors: list[tuple[str, str]]) -> list[str]:
     """The changed lines of each, without the words around them, and why nobody noticed."""
     explained = {(one["where"], one["was"], one["is"]): one["why"] for one in explanations()}
     lines = ["| where | was | is | why |", "|---|---|---|---|"]
     for name, difference in survivors:
-        place = name.removeprefix("holdfast.").partition("__mutmut_")[0].replace("x_", "", 1)
+        place = where(name)
         was, now = (_changed(difference, sign) for sign in "-+")
         lines.append(f"| `{place}` | {was} | {now} | {explained.get((place, was, now), 'not looked at yet')} |")
     return lines

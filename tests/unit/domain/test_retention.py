@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from holdfast.domain.policy import Limit
 from holdfast.domain.restore_point import Flag, PointKind, RestorePoint
-from holdfast.domain.retention import base_snapshots_to_release, decide, expires_at, flags_at
+from holdfast.domain.retention import (
+    archive_flags_at,
+    base_snapshots_to_release,
+    decide,
+    expires_at,
+    flags_at,
+    promised_until,
+)
 from holdfast.domain.verification import DamagedObject, Verification
 from holdfast.domain.workload import Workload, WorkloadKind
 
@@ -202,3 +209,19 @@ def test_the_first_point_after_a_tiers_moment_bears_its_flag():
     assert flags_at({W: moment}, after, beside=False) == (D,)
     assert flags_at({W: moment, M: moment}, before, beside=True) == (W, M)
     assert flags_at({W: None}, before, beside=True) == (D,), "no point is without a flag"
+
+
+def test_an_archive_that_no_tier_owes_is_the_most_frequent_tiers():
+    before, moment = BEGINNING, BEGINNING + timedelta(hours=1)
+    assert archive_flags_at({M: moment, Y: None}, before) == (M,)
+    assert archive_flags_at({M: before, Y: moment}, before) == (Y,)
+    assert archive_flags_at({M: None, Y: before}, before) == (M,)
+
+
+def test_a_promise_is_the_longest_of_the_limits_by_time_of_its_flags():
+    limits = {D: Limit(keep=3), W: Limit(weeks=2), M: Limit(days=9), Y: Limit(years=1)}
+    assert promised_until(limits, (D, M, W), BEGINNING, UTC) == BEGINNING + timedelta(weeks=2)
+    assert promised_until(limits, (W, T), BEGINNING, UTC) == BEGINNING + timedelta(weeks=2), "no limit, no promise"
+    assert promised_until(limits, (D,), BEGINNING, UTC) is None
+    noon = datetime(2026, 3, 28, 11, 0, tzinfo=UTC)
+    assert promised_until({D: Limit(days=1)}, (D,), noon, BERLIN) == noon + timedelta(hours=23), "summer time begins"

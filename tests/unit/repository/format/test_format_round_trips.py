@@ -12,18 +12,21 @@ from hypothesis import strategies as st
 from holdfast.repository.crypto.keys import AeadKey, MasterKey
 from holdfast.repository.format import (
     acknowledgement,
+    alive,
     cbor,
     config,
     envelope,
     epoch,
     index_run,
     key_slot,
+    lease,
     ledger,
     manifest,
     map_node,
     pack,
     plan,
     retirement,
+    session_checkpoint,
     tenant,
     tombstone,
 )
@@ -45,6 +48,9 @@ STRUCTURES: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], bytes], Call
     "retirement": (some.retirements, retirement.encode, retirement.decode),
     "tombstone": (some.tombstones, tombstone.encode, tombstone.decode),
     "acknowledgement": (some.acknowledgements, acknowledgement.encode, acknowledgement.decode),
+    "sign of life": (some.signs_of_life, alive.encode, alive.decode),
+    "lease claim": (some.claims, lease.encode, lease.decode),
+    "session checkpoint": (some.session_checkpoints, session_checkpoint.encode, session_checkpoint.decode),
     "root": (some.locateds, Located.encode_root, Located.decode_root),
 }
 

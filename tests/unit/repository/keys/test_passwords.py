@@ -91,6 +91,19 @@ def test_suite_1_refuses_what_is_out_of_bounds_before_it_is_paid(iterations, sal
         approved_password_key(b"password", bytes(salt_bytes), iterations=iterations)
 
 
+def test_what_a_slot_may_ask_for_at_most_is_asked_for():
+    """What is refused here is the salt alone, before anything is paid."""
+    for cost in (
+        {"memory_kib": 65536, "iterations": 3, "lanes": 1},
+        {"memory_kib": 2**20, "iterations": 10, "lanes": 16},
+    ):
+        with pytest.raises(FormatError, match="salt of 15 bytes"):
+            password_key(b"password", bytes(15), **cost)
+    for iterations in (600_000, 10_000_000):
+        with pytest.raises(FormatError, match="salt of 15 bytes"):
+            approved_password_key(b"password", bytes(15), iterations=iterations)
+
+
 def test_several_threads_derive_at_once():
     """An appliance opens one repository in a step while its server adds another one."""
     made: list[bytes] = []
