@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast.domain.errors import IntegrityError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.delegation.restore_side import VolumeTarget, finish_reading, prepare_restore
 from holdfast.repository.delegation.worker_side import run_restore_task
 from holdfast.repository.format import names
@@ -227,6 +227,25 @@ def test_where_a_pack_is_missing_nothing_is_deleted(site):
         site.collect()
     assert raised.value.objects == (lost,)
     assert site.packs() == before
+
+
+def test_a_map_that_goes_while_points_are_walked_is_named(site):
+    """It was listed as standing, and is gone when it is read."""
+    kept = site.back_up("b", 3, 4)
+    [point] = [point for point in list_points(site.open()) if point.session == kept]
+    [lost] = [names.pack(pack.pack) for pack in load_manifest(site.open(), point).packs if pack.holds_maps]
+
+    class Vanishing(FaultyStore):
+        def get(self, key, offset=0, length=None, version=None):
+            if key == lost:
+                raise ObjectNotFoundError(key)
+            return super().get(key, offset, length, version)
+
+    repository = site.small.open(site.surroundings(), Vanishing(site.store, {}))
+    with pytest.raises(IntegrityError) as raised:
+        Collection(repository, CollectionOrder(timedelta(0)), Silence(), site.pause).run()
+    assert raised.value.objects == (lost,)
+    assert lost in raised.value.what
 
 
 def _packs_of(repository, point):
