@@ -1,8 +1,8 @@
 """A policy with an archive, and what tests do with it."""
 
-from holdfast.appliance.upkeep.archive_clock import ArchiveClock
-from holdfast.appliance.upkeep.scheduler import Scheduler
+from holdfast.appliance.upkeep.policy_clock import PolicyClock
 from holdfast.domain.policy import ArchiveTarget, BackupTarget, Month, MonthlyTier, Retention, Schedule, YearlyTier
+from holdfast.domain.session import SessionKind
 from tests.simulation.reading import points
 
 DAY_SECONDS = 24 * 3600.0
@@ -29,16 +29,22 @@ def configuration(site, point):
     return site.run(lambda appliance: appliance.service.get_point(point.id)).configuration
 
 
+def policy_clock(appliance):
+    service = appliance.service
+    return PolicyClock(
+        appliance.surface,
+        appliance.workflows.book,
+        service.start_run,
+        service.start_health_check,
+        service.start_archive,
+    )
+
+
 def look(site):
     """The clocks are looked at once; the sessions that were started for archives."""
 
     def act(appliance):
-        scheduler = Scheduler(appliance.surface, appliance.workflows.book, appliance.service.start_run)
-        clock = ArchiveClock(
-            appliance.surface, appliance.workflows.book, appliance.service.start_archive, scheduler.owes
-        )
-        first = clock.tick()
-        scheduler.tick()
-        return first + clock.tick()
+        return policy_clock(appliance).tick()
 
-    return [site.records.sessions.get(one) for one in site.run(act)]
+    started = [site.records.sessions.get(one) for one in site.run(act)]
+    return [one for one in started if one.kind == SessionKind.ARCHIVE]

@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from unittest.mock import Mock
+
+import pytest
 
 from holdfast.appliance.upkeep.archive_clock import ArchiveClock
-from holdfast.domain.policy import Schedule, WorkerChoice, WorkerMode
+from holdfast.domain.errors import UnavailableError
+from holdfast.domain.policy import Schedule, SnapshotTarget, WorkerChoice, WorkerMode
 from holdfast.domain.restore_point import Flag
-from holdfast.domain.session import State
-from tests.simulation.archiving import DAY_SECONDS, MONTHLY, YEARLY, archive, archived, copies, look
+from holdfast.domain.session import SessionKind, State
+from holdfast.testing.virtual_time import BEGINNING
+from tests.simulation.archiving import DAY_SECONDS, MONTHLY, YEARLY, archive, archived, copies, look, policy_clock
 from tests.simulation.reading import assert_nothing_left, log, points
 
 
@@ -29,6 +34,49 @@ def test_an_archive_waits_for_the_run_that_is_due_and_copies_what_it_makes(archi
     assert_nothing_left(site)
 
 
+def test_a_policy_that_runs_without_a_pause_archives_between_two_runs(archiving):
+    """Snapshots wait for a backup, and that for the snapshots: something of it runs at every moment."""
+    site = archiving
+    archived(site, schedule=Schedule("2-59/5 * * * *"))
+    often = SnapshotTarget(2, Schedule("*/5 * * * *"))
+    site.records.policies.put(replace(site.records.policies.get("web").policy, snapshot=often), site.loop.now())
+    site.cloud.snapshot_seconds = 400.0
+    site.wait((BEGINNING.replace(hour=11, minute=50) - site.loop.now()).total_seconds())
+
+    async def act(appliance):
+        clock, idle = policy_clock(appliance), 0
+        while site.loop.now() < BEGINNING.replace(hour=13):
+            idle += not clock.tick() and SessionKind.POLICY not in kinds(site)
+            await appliance.surface.surroundings.sleep(5)
+        return idle
+
+    assert site.run(act) == 0, "something always runs"
+    (session,) = site.records.sessions.page(before=None, limit=9, kind=SessionKind.ARCHIVE)
+    runs = [one for one in site.records.sessions.page(before=None, limit=99) if one.kind == SessionKind.POLICY]
+    assert (session.state, len(copies(site))) == (State.SUCCEEDED, 2)
+    before = [one for one in runs if one.created_at <= BEGINNING.replace(hour=12, second=5)]
+    assert max(one.ended_at for one in before) <= session.created_at < BEGINNING.replace(hour=12, minute=30)
+
+
+def test_an_archive_that_cannot_be_started_keeps_no_run_from_its_turn(archiving):
+    site = archiving
+    away = UnavailableError("it does not answer", why="no route", cure="later")
+    site.wait(3.5 * 3600)
+    look(site)
+
+    async def act(appliance):
+        appliance.service.start_archive = Mock(side_effect=away)
+        clock = policy_clock(appliance)
+        for _ in range(2):
+            with pytest.raises(UnavailableError):
+                clock.tick()
+            await appliance.surface.surroundings.sleep(DAY_SECONDS)
+
+    before = {one.id for one in points(site, "image-backup")}
+    site.run(act)
+    assert before != {one.id for one in points(site, "image-backup")}
+
+
 def test_a_moment_is_made_up_for_however_long_ago_it_was(archiving):
     site = archiving
     site.wait(20 * DAY_SECONDS)
@@ -47,7 +95,7 @@ def test_a_run_that_goes_on_until_the_next_moment_is_not_begun_a_second_time(arc
         opened = appliance.service.run_policy("web", ("archive",))
         await appliance.surface.surroundings.sleep(125)
         book, start = appliance.workflows.book, appliance.service.start_archive
-        clock = ArchiveClock(appliance.surface, book, start, lambda stored: False)
+        clock = ArchiveClock(appliance.surface, book, start, lambda stored, until: False)
         assert (clock.tick(), clock.tick()) == ([], [])
         return opened
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.appliance.upkeep.health_checks import HealthChecks
+from holdfast.appliance.upkeep.scheduler import Scheduler
 from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
 from holdfast.domain.policy import HealthCheck, Schedule
 from holdfast.domain.session import SessionKind, State
@@ -160,7 +161,9 @@ def test_a_repository_is_not_forgotten_while_a_point_of_it_is_read(protected):
 
 
 def checks_of(appliance):
-    return HealthChecks(appliance.surface, appliance.workflows.book, appliance.service.start_health_check)
+    book, service = appliance.workflows.book, appliance.service
+    owes = Scheduler(appliance.surface, book, service.start_run).owes
+    return HealthChecks(appliance.surface, book, service.start_health_check, owes)
 
 
 def health_checks(site):

@@ -11,13 +11,12 @@ from holdfast.appliance.desk.workflows import Workflows
 from holdfast.appliance.service import ApplianceService
 from holdfast.appliance.sessions.lanes import Limits, set_limits, set_repository_limit
 from holdfast.appliance.surface import Surface
-from holdfast.appliance.upkeep.archive_clock import ArchiveClock
 from holdfast.appliance.upkeep.collection_clock import CollectionClock, CollectionRhythm
 from holdfast.appliance.upkeep.expiry import Expiry
-from holdfast.appliance.upkeep.health_checks import HealthChecks
 from holdfast.appliance.upkeep.history import Pruning
+from holdfast.appliance.upkeep.policy_clock import PolicyClock
 from holdfast.appliance.upkeep.reaper import Reaper
-from holdfast.appliance.upkeep.scheduler import TRIGGER, Scheduler
+from holdfast.appliance.upkeep.scheduler import TRIGGER
 from holdfast.appliance.workers.event_pump import EventPump
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.policy import WorkerMode
@@ -44,7 +43,7 @@ class Rhythm:
 
 
 class Housekeeping:
-    """Scheduler, health checks, archives, event pump, recovery of sessions, settlement of backups, reaper, expiry of
+    """Policies, event pump, recovery of sessions, settlement of backups, reaper, expiry of
     points, pruning, collections of garbage.
     """
 
@@ -63,9 +62,10 @@ class Housekeeping:
         self._reaper = reaper
         self._pruning = Pruning(surface)
         self._rhythm = rhythm if rhythm is not None else Rhythm()
-        self._scheduler = Scheduler(surface, workflows.book, partial(service.start_run, trigger=TRIGGER))
-        self._health_checks = HealthChecks(surface, workflows.book, service.start_health_check)
-        self._archives = ArchiveClock(surface, workflows.book, service.start_archive, self._scheduler.owes)
+        start_run = partial(service.start_run, trigger=TRIGGER)
+        self._policies = PolicyClock(
+            surface, workflows.book, start_run, service.start_health_check, service.start_archive
+        )
         self._expiry = Expiry(surface, workflows)
         self._collections = CollectionClock(surface, service.start_collection, self._rhythm.collections)
         self._stop = threading.Event()
@@ -81,9 +81,7 @@ class Housekeeping:
     def start(self) -> None:
         """Start what was left, and go on by oneself until `stop`."""
         rhythm = self._rhythm
-        self._begin("scheduler", self._scheduler.tick, rhythm.schedule_seconds)
-        self._begin("health checks", self._health_checks.tick, rhythm.schedule_seconds)
-        self._begin("archives", self._archives.tick, rhythm.schedule_seconds)
+        self._begin("policies", self._policies.tick, rhythm.schedule_seconds)
         self._begin("recovery", self._recovery.sweep, rhythm.recovery_seconds)
         self._begin("settlement", self._settle, rhythm.settle_seconds)
         self._begin("reaper", self._reap, rhythm.reaper_seconds)

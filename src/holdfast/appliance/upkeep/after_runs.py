@@ -1,11 +1,13 @@
 """Sessions that look after what a policy's runs have made: once for each moment that falls due, and after the runs.
 
-A policy that runs is waited for. A session that still goes on is not begun a second time: what fell due meanwhile is
-left out, and told.
+A policy that runs is waited for, and so is what of it had fallen due when this was noticed: what these runs make is
+what is looked after. What falls due later comes later, so that a policy that runs without a pause is looked after
+between two runs. A session that still goes on is not begun a second time: what fell due meanwhile is left out, and
+told.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from holdfast.appliance.desk.desk import LEAVING
@@ -19,12 +21,15 @@ from holdfast.protocol.appliance_answers import StoredPolicy
 
 # What has fallen due of a policy: by the names under which it is remembered, the moments.
 Due = Callable[[StoredPolicy], Mapping[str, datetime]]
+# Whether a run of the policy has fallen due by then and was not started yet.
+Owes = Callable[[StoredPolicy, datetime], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class AfterRuns:
     """Starts sessions of one kind. `name` is what their ids follow from, `what` how a person calls one; `start` opens
-    and starts a session of that id, and gives None where there is nothing to do.
+    and starts a session of that id, and gives None where there is nothing to do; `owes` is the scheduler's. `noticed`
+    is since when each policy waits: forgotten with the process, it waits for a little more.
     """
 
     surface: Surface
@@ -33,15 +38,19 @@ class AfterRuns:
     name: str
     what: str
     start: Callable[[str, Ec2Policy, str], Session | None]
+    owes: Owes
+    noticed: dict[str, datetime] = field(default_factory=dict)
 
     def tick(self, due_of: Due) -> list[str]:
         """Start what is due now; the ids of the sessions."""
-        started = list[str]()
+        started, now = list[str](), self.surface.surroundings.now()
         if self.surface.records.settings.get(LEAVING):
             return started
         for stored in self.surface.records.policies.all():
             due = due_of(stored)
-            if due:
+            if not due:
+                self.noticed.pop(stored.policy.name, None)
+            elif not self.owes(stored, self.noticed.setdefault(stored.policy.name, now)):
                 started += self._take(stored.policy, due)
         return started
 

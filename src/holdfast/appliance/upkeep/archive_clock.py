@@ -11,7 +11,7 @@ from datetime import datetime
 from holdfast.appliance.policies.task_order import ARCHIVE
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.surface import Surface
-from holdfast.appliance.upkeep.after_runs import AfterRuns
+from holdfast.appliance.upkeep.after_runs import AfterRuns, Owes
 from holdfast.appliance.upkeep.scheduler import moment_owed
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.session import Session, SessionKind
@@ -20,17 +20,14 @@ from holdfast.protocol.appliance_answers import StoredPolicy
 
 # Opens and starts a session of that id for a policy.
 Start = Callable[[str, Ec2Policy, str], Session]
-# Whether a run of the policy has fallen due and was not started yet.
-Owes = Callable[[StoredPolicy], bool]
 
 
 class ArchiveClock:
-    """Asked every few seconds, after the scheduler."""
+    """Asked every few seconds, before the scheduler."""
 
     def __init__(self, surface: Surface, book: SessionBook, start: Start, owes: Owes) -> None:
         self._surface = surface
-        self._owes = owes
-        self._sessions = AfterRuns(surface, book, SessionKind.ARCHIVE, ARCHIVE, "an archive run", start)
+        self._sessions = AfterRuns(surface, book, SessionKind.ARCHIVE, ARCHIVE, "an archive run", start, owes)
 
     def tick(self) -> list[str]:
         """Start what is due now; the ids of the sessions."""
@@ -43,4 +40,4 @@ class ArchiveClock:
             moment = moment_owed(self._surface, stored, key, tier.schedules, now, reaches_back=None)
             if moment is not None:
                 due[key] = moment
-        return {} if due and self._owes(stored) else due
+        return due

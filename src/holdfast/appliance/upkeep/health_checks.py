@@ -8,7 +8,7 @@ from datetime import datetime
 
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.surface import Surface
-from holdfast.appliance.upkeep.after_runs import AfterRuns
+from holdfast.appliance.upkeep.after_runs import AfterRuns, Owes
 from holdfast.appliance.upkeep.scheduler import moment_owed
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.session import Session, SessionKind
@@ -21,11 +21,11 @@ Start = Callable[[str, Ec2Policy, str], Session | None]
 
 
 class HealthChecks:
-    """Asked every few seconds, after the scheduler."""
+    """Asked every few seconds, before the scheduler."""
 
-    def __init__(self, surface: Surface, book: SessionBook, start: Start) -> None:
+    def __init__(self, surface: Surface, book: SessionBook, start: Start, owes: Owes) -> None:
         self._surface = surface
-        self._sessions = AfterRuns(surface, book, SessionKind.VERIFY, HEALTH_CHECK, "a health check", start)
+        self._sessions = AfterRuns(surface, book, SessionKind.VERIFY, HEALTH_CHECK, "a health check", start, owes)
 
     def tick(self) -> list[str]:
         """Start what is due now; the ids of the sessions."""

@@ -62,17 +62,17 @@ class Scheduler:
                     started.append(session_id)
         return started
 
-    def owes(self, stored: StoredPolicy) -> bool:
-        """Whether something of the policy has fallen due and was not started yet."""
-        return bool(self._due(stored, self._surface.surroundings.now()))
+    def owes(self, stored: StoredPolicy, until: datetime) -> bool:
+        """Whether something of the policy has fallen due by then and was not started yet."""
+        return bool(self._due(stored, until))
 
-    def _due(self, stored: StoredPolicy, now: datetime) -> dict[datetime, list[_Due]]:
+    def _due(self, stored: StoredPolicy, until: datetime) -> dict[datetime, list[_Due]]:
         """By moment; what falls due at one moment is one run."""
         due: dict[datetime, list[_Due]] = {}
         if not stored.enabled:
             return due
         for one in _each_due(stored.policy):
-            moment = moment_owed(self._surface, stored, one.key, one.schedules, now)
+            moment = moment_owed(self._surface, stored, one.key, one.schedules, until)
             if moment is not None:
                 due.setdefault(moment, []).append(one)
         return due
@@ -109,15 +109,18 @@ def moment_owed(
     stored: StoredPolicy,
     key: str,
     schedules: Iterable[Schedule],
-    now: datetime,
+    until: datetime,
     reaches_back: timedelta | None = OLDEST,
 ) -> datetime | None:
-    """The latest moment of these schedules for which nothing was started under that key yet; one that is not longer ago
-    than it `reaches_back`. A schedule that was changed, or enabled again, does not reach back behind that.
+    """The latest moment of these schedules, not later than `until`, for which nothing was started under that key yet;
+    one that is not longer ago than it `reaches_back`. A schedule that was changed, or enabled again, does not reach
+    back behind that.
     """
     before = surface.records.policies.fell_due(stored.policy.name, key) or stored.created_at
     since = max(before, stored.in_force_since)
-    return latest_due(schedules, since if reaches_back is None else max(since, now - reaches_back), now)
+    if reaches_back is not None:
+        since = max(since, surface.surroundings.now() - reaches_back)
+    return latest_due(schedules, since, until)
 
 
 def _each_due(policy: Ec2Policy) -> list[_Due]:
