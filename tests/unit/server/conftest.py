@@ -9,8 +9,7 @@ from tests.unit.server.small_server import SmallServer
 def small(tmp_path):
     made = SmallServer(tmp_path)
     yield made
-    made.plugin.gate.set()
-    made.ending.set()
+    made.end()
 
 
 @pytest.fixture

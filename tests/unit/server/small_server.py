@@ -66,12 +66,26 @@ class FakePlugin:
         self.name, self.contract = name, contract
         self.cloud, self.trouble, self.asked, self.answers, self.calls = set(), {}, [], {}, []
         self.queries, self.trouble_of = [], {}
+        self.gate, self._left = threading.Event(), []
+        self.gate.set()
+
+    def outlive(self):
+        """The process that it hangs in was killed: what hangs there does so until the test is over."""
+        self._left.append(self.gate)
         self.gate = threading.Event()
         self.gate.set()
 
+    def let_go(self):
+        """The test is over."""
+        for gate in (*self._left, self.gate):
+            gate.set()
+
     def _begin(self, method):
         self.calls.append(method)
-        assert self.gate.wait(120)
+        gate = self.gate
+        assert gate.wait(120)
+        if gate is not self.gate:
+            raise ConflictError(f"{method} was never done", why="its process was killed meanwhile", cure="none")
         if method in self.trouble:
             raise self.trouble[method]
 
@@ -226,7 +240,7 @@ class SmallServer:
 
     def __init__(self, folder, plugin=None, packages=None):
         self.folder = folder
-        self.now = START
+        self.now, self._next = START, None
         self.plugin = plugin or FakePlugin()
         self.packages = packages or FakePackages()
         self.processes, self.door = FakeProcesses(), FakeDoor()
@@ -274,7 +288,16 @@ class SmallServer:
     def again(self):
         """Killed: nothing was ended, its threads are of no effect any more."""
         self.ending.set()
-        return SmallServer(self.folder, self.plugin, self.packages)
+        self._next = SmallServer(self.folder, self.plugin, self.packages)
+        return self._next
+
+    def end(self):
+        """The test is over: no thread of it or of those that came after it goes on."""
+        self.ending.set()
+        self.plugin.let_go()
+        self.parts.sessions.stop()
+        if self._next is not None:
+            self._next.end()
 
 
 def owned_by_another():

@@ -1,6 +1,5 @@
 """A server that is killed leaves nothing that the next one does not find."""
 
-import threading
 import time
 
 from holdfast.domain.cloud_ledger import LedgerRow
@@ -20,9 +19,7 @@ def killed_while(small, begin):
     session = begin()
     while len(small.plugin.calls) == calls:
         time.sleep(0.001)
-    # The thread of the killed server hangs for ever; the plug-in of the next one is the same but for that.
-    small.plugin.gate = threading.Event()
-    small.plugin.gate.set()
+    small.plugin.outlive()
     return session, small.again()
 
 
