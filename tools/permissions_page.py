@@ -127,7 +127,13 @@ def page() -> str:
         IMMUTABLE_HEAD,
         _section("Immutable: the appliance", lock_grants("aws", (RepositoryPlace("BUCKET", "PREFIX", True),))),
         _section("Immutable: a worker that backs up", [worker_lock_grant(scope, "DAYS")]),
-        _section("Immutable: a worker that restores what somebody has hidden", [worker_versions_grant(scope)]),
+        _section(
+            "Immutable: a worker that restores or verifies what somebody has hidden", [worker_versions_grant(scope)]
+        ),
+        _section(
+            "Immutable: a worker that copies what somebody has hidden",
+            [worker_versions_grant(CopiedFrom("aws", "SOURCE-BUCKET", "SOURCE-PREFIX", "READER"))],
+        ),
         _section("Immutable: the boundary of all workers", boundary_lock_grants("aws", ("BUCKET",))),
         ARCHIVE_HEAD,
         _section(

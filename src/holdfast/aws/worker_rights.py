@@ -69,16 +69,20 @@ def grants_of(
     if order.copies_from is not None:
         there = _place_of(order.copies_from.location)
         source = CopiedFrom(scope.partition, there.bucket, there.prefix, order.copies_from.reader)
-        return worker_copy_grants(scope, source, order.lock_days)
+        return [*worker_copy_grants(scope, source, order.lock_days), *_behind(order, source)]
     if order.writes_snapshots:
-        grants = worker_restore_grants(scope, order.owner.session_id, order.kms_key_arns)
-        return [*grants, worker_versions_grant(scope)] if order.reads_versions else grants
+        return [*worker_restore_grants(scope, order.owner.session_id, order.kms_key_arns), *_behind(order, scope)]
     if not order.reads_snapshots:
-        return worker_verify_grants(scope)
+        return [*worker_verify_grants(scope), *_behind(order, scope)]
     snapshots = _described(ec2, order.reads_snapshots)
     keys = {str(one["KmsKeyId"]) for one in snapshots.values() if one.get("Encrypted") and one.get("KmsKeyId")}
     meant = _meant(order, settings.account_id, snapshots)
     return worker_backup_grants(scope, meant, tuple(sorted({*keys, *order.kms_key_arns})), order.lock_days)
+
+
+def _behind(order: WorkerOrder, place: WorkerScope | CopiedFrom) -> list[Grant]:
+    """What it needs besides, where something that it reads there is covered."""
+    return [worker_versions_grant(place)] if order.reads_versions else []
 
 
 def _place_of(location: str) -> S3Location:

@@ -27,7 +27,7 @@ from holdfast.repository.delegation import backup_side, orders, restore_side
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.results import BackupResult, RestoreResult, VerifyResult
-from holdfast.repository.delegation.tasks import BackupTask, RestoreTask, Task
+from holdfast.repository.delegation.tasks import BackupTask, Task
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.health.verification.acceptance import accept_verification
@@ -266,7 +266,7 @@ def work_of(prepared: Prepared[Task], location: str) -> PreparedWork:
         owner.kid,
         prepared.scratch_key,
         locks_until=ends,
-        reads_versions=isinstance(task, RestoreTask) and bool(task.versions),
+        reads_versions=task.reads_versions,
     )
 
 

@@ -100,6 +100,8 @@ def test_a_worker_that_verifies_may_write_its_result_and_touch_no_snapshot():
     ]
     assert not [action for grant in made.values() for action in grant.actions if action.startswith(("ebs:", "ec2:"))]
     assert ec2.asked == []
+    behind = dataclasses.replace(order, reads_versions=True)
+    assert "LookBehind" in named(grants_of(ec2, SETTINGS, behind, QUEUE, "bundle")).keys() - made.keys()
 
 
 def test_who_copies_reads_the_source_and_no_snapshot():
@@ -109,6 +111,9 @@ def test_who_copies_reads_the_source_and_no_snapshot():
     for arn in ("the-source/standard/packs/*", "the-archive/deep/packs/*", f"standard/sessions/{'5' * 32}/alive-*"):
         assert arn in text
     assert "ebs:" not in text
+    assert "GetObjectVersion" not in text
+    behind = named(grants_of(RecordedEc2({}), SETTINGS, dataclasses.replace(order, reads_versions=True), QUEUE, "b"))
+    assert all("the-source/standard/" in resource for resource in behind["LookBehind"].resources)
     local = dataclasses.replace(order, copies_from=CopiedRepository("/a/folder", "5" * 32))
     with pytest.raises(UsageError, match="cannot reach /a/folder"):
         grants_of(RecordedEc2({}), SETTINGS, local, QUEUE, "bundle")

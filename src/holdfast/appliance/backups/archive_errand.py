@@ -84,6 +84,7 @@ class ArchiveErrand:
             owner=owner,
             repository_location=work.location,
             repository_session=work.session,
+            reads_versions=work.reads_versions,
             copies_from=CopiedRepository(work.copied_from, self._copies.reader),
             instance_type=choice.instance_type,
             volume_bytes=self._what.size_bytes,

@@ -44,6 +44,7 @@ class VerifyErrand:
             owner=owner,
             repository_location=work.location,
             repository_session=work.session,
+            reads_versions=work.reads_versions,
             instance_type=self._choice.instance_type,
             volume_bytes=self._what.size_bytes,
             subnet_id=self._choice.subnet_id,

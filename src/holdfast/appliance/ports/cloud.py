@@ -285,7 +285,8 @@ class WorkerOrder:
     of `kms_key_arns` where there are any; the keys of snapshots that it reads are found out. One that neither makes nor
     reads any reads a repository, and writes nothing but its result. `lock_days`: it locks what it writes in an
     immutable repository, for at most so many days. `copies_from`: it reads that repository, and no snapshots.
-    `reads_versions`: a restore reads versions of objects that others have put something over.
+    `reads_versions`: it reads versions of objects that others have put something over, where it restores or copies
+    from, or verifies.
     """
 
     owner: Ownership

@@ -132,13 +132,15 @@ def worker_lock_grant(scope: WorkerScope, lock_days: str) -> Grant:
     )
 
 
-def worker_versions_grant(scope: WorkerScope) -> Grant:
-    """What a worker needs besides that restores from an immutable repository in which somebody has hidden objects."""
+def worker_versions_grant(place: WorkerScope | CopiedFrom) -> Grant:
+    """What a worker needs besides that restores, verifies or copies from an immutable repository in which somebody has
+    hidden objects.
+    """
     return Grant(
         "LookBehind",
         "versions of packs and index runs that its task names, for a marker or another version stands over them",
         ("s3:GetObjectVersion",),
-        (scope.objects("packs/*"), scope.objects("index/*")),
+        (place.objects("packs/*"), place.objects("index/*")),
     )
 
 

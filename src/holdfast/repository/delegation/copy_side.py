@@ -20,6 +20,7 @@ from holdfast.repository.delegation.backup_side import (
     open_point_key,
     ordered_task,
 )
+from holdfast.repository.delegation.covered_versions import covered_versions
 from holdfast.repository.delegation.needed_packs import data_keys_of, needed_packs
 from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.delegation.tasks import (
@@ -30,6 +31,7 @@ from holdfast.repository.delegation.tasks import (
     VolumeOrder,
     VolumeToCopy,
 )
+from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.map_node import CUT_FIXED
 from holdfast.repository.format.origin import Origin
@@ -174,6 +176,7 @@ def _read_now(origin: CopyFrom, manifest: Manifest, before: _Before) -> CopySour
         index_runs=tuple(access.index_runs()),
         volumes=before.volumes,
         earlier_stands=before.earlier_stands,
+        versions=covered_versions(source, names.PACKS, names.INDEX),
     )
 
 

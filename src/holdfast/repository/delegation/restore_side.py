@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.domain.errors import UsageError
+from holdfast.repository.delegation.covered_versions import covered_versions
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.delegation.needed_packs import data_keys_of, needed_packs
 from holdfast.repository.delegation.orders import delete_scratch, order
@@ -19,7 +20,6 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.reading.restore import choose_volume
 from holdfast.repository.sessions.pins import pin_again, unpin
 from holdfast.repository.sessions.points import PointSummary, load_manifest
-from holdfast.repository.trust.coverings import covered
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +67,9 @@ def prepare_restore(
         index_runs=tuple(access.index_runs()),
         volumes=chosen,
         limits=dict(limits or {}),
-        versions=_covered_versions(repository),
+        versions=covered_versions(repository, names.PACKS, names.INDEX),
     )
     return PreparedRestore(repository, task, pinned)
-
-
-def _covered_versions(repository: Repository) -> dict[str, tuple[str, ...]]:
-    """Of packs and index runs that others have hidden or put something over: a worker may list nothing (rule 9.5)."""
-    if not repository.config.immutable:
-        return {}
-    return {
-        one.key: tuple(info.version for info in one.versions if info.version is not None)
-        for one in covered(repository.store)
-        if one.key.startswith((names.PACKS, names.INDEX))
-    }
 
 
 def write_restore_task(prepared: PreparedRestore, attempt: int) -> RestoreTask:

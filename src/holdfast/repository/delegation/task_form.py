@@ -63,13 +63,13 @@ def encode_task(task: Task) -> bytes:
                     {"volume": manifest.volume_fields(order.volume), "target": dict(order.target)}
                     for order in task.volumes
                 ],
-                **({"versions": {key: list(ids) for key, ids in task.versions.items()}} if task.versions else {}),
+                **_version_fields(task.versions),
             }
         )
     if isinstance(task, VerifyTask):
         packs = (_ORDERED_PACK.pack(one.row.encode(), one.size_bytes, one.sha256) for one in task.packs)
-        data_keys = _data_key_rows(task.data_keys)
-        return cbor.encode({**common, "work": VERIFY, "data_keys": data_keys, "packs": b"".join(packs)})
+        own = {"work": VERIFY, "data_keys": _data_key_rows(task.data_keys), "packs": b"".join(packs)}
+        return cbor.encode({**common, **own, **_version_fields(task.versions)})
     return cbor.encode(
         {
             **common,
@@ -201,6 +201,7 @@ def _source_fields(source: CopySource) -> dict[str, Any]:
             for one in source.volumes
         ],
         "earlier_stands": source.earlier_stands,
+        **_version_fields(source.versions),
     }
 
 
@@ -223,6 +224,7 @@ def _copy_source(fields: Fields) -> CopySource:
             for item in _volumes(fields)
         ),
         earlier_stands=fields.get("earlier_stands", bool),
+        versions=_versions(fields),
     )
 
 
@@ -301,6 +303,11 @@ def _restore_task(fields: Fields) -> RestoreTask:
     )
 
 
+def _version_fields(versions: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Nothing where nothing is covered."""
+    return {"versions": {key: list(ids) for key, ids in versions.items()}} if versions else {}
+
+
 def _versions(fields: Fields) -> dict[str, tuple[str, ...]]:
     named = Fields(fields.optional("versions", dict) or {}, "task: versions")
     for key in named.values:
@@ -321,6 +328,7 @@ def _verify_task(fields: Fields) -> VerifyTask:
         data_keys=_data_keys(fields),
         packs=packs,
         limits=_limits(fields),
+        versions=_versions(fields),
         proof=fields.sized("proof", 32),
     )
 

@@ -54,8 +54,11 @@ class TenantPart:
         index_runs: tuple[str, ...],
         pack_size_bytes: int = 0,
         archive_class: ArchiveClass | None = None,
+        versions: Mapping[str, tuple[str, ...]] | None = None,
     ) -> TenantAccess:
-        """The way to the tenant's data with these data keys and no others."""
+        """The way to the tenant's data with these data keys and no others; `versions` as tasks name them."""
+        if versions:
+            store = NamedVersions(store, versions)
         ring = KeyRing(
             repository=self.repository,
             suite=self.suite,
@@ -109,6 +112,7 @@ class CopySource:
     """Where the volumes of a copy are read, in the task's order: the restore point `point`, which is the `backup` or a
     copy of it, of the repository at `location`. `reader` is the id under which it is pinned there, `scratch_key` its
     SS: a sign of life is left with it, and nothing else. `earlier_stands`: the earlier volumes' point is a point still.
+    `versions` as of a restore.
     """
 
     location: str
@@ -121,10 +125,11 @@ class CopySource:
     index_runs: tuple[str, ...]
     volumes: tuple[VolumeToCopy, ...]
     earlier_stands: bool
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
         """What this worker may open there."""
-        return self.owner.access(store, surroundings, self.data_keys, self.index_runs)
+        return self.owner.access(store, surroundings, self.data_keys, self.index_runs, versions=self.versions)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -153,6 +158,11 @@ class BackupTask:
     keep_until: datetime | None = None
     archive_class: ArchiveClass | None = None
     copied_from: CopySource | None = None
+
+    @property
+    def reads_versions(self) -> bool:
+        """Whether it needs the right to: in the repository that it copies from."""
+        return self.copied_from is not None and bool(self.copied_from.versions)
 
     def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
         """What this worker may open and write; packs are locked where the task says so (rule 9.6)."""
@@ -188,11 +198,14 @@ class RestoreTask:
     versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     proof: bytes = bytes(32)
 
+    @property
+    def reads_versions(self) -> bool:
+        """Whether it needs the right to."""
+        return bool(self.versions)
+
     def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
         """What this worker may open."""
-        if self.versions:
-            store = NamedVersions(store, self.versions)
-        return self.owner.access(store, surroundings, self.data_keys, self.index_runs)
+        return self.owner.access(store, surroundings, self.data_keys, self.index_runs, versions=self.versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +227,7 @@ class PackOrder:
 @dataclass(frozen=True, slots=True, repr=False)
 class VerifyTask:
     """Packs of one point to be read by a worker; `session` is the reader's own id, under which the point is pinned;
-    `data_keys` are SD by session.
+    `data_keys` are SD by session; `versions`: of these packs, as of a restore.
     """
 
     owner: TenantPart
@@ -223,11 +236,17 @@ class VerifyTask:
     data_keys: Mapping[bytes, bytes]
     packs: tuple[PackOrder, ...]
     limits: Mapping[str, int] = field(default_factory=dict)
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     proof: bytes = bytes(32)
+
+    @property
+    def reads_versions(self) -> bool:
+        """Whether it needs the right to."""
+        return bool(self.versions)
 
     def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
         """What this worker may open."""
-        return self.owner.access(store, surroundings, self.data_keys, ())
+        return self.owner.access(store, surroundings, self.data_keys, (), versions=self.versions)
 
 
 Task = BackupTask | RestoreTask | VerifyTask

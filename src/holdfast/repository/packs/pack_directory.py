@@ -11,6 +11,7 @@ from holdfast.repository.format.pack import FOOTER, HEADER_BYTES, ChunkEntry, Pa
 from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import ObjectInfo, ObjectStore
+from holdfast.repository.trust.older_versions import newest_good
 
 # One read from a pack's end holds its directory, unless it has more than some hundred chunks.
 _TAIL_BYTES = 16 * 1024
@@ -40,22 +41,27 @@ def read_header(store: ObjectStore, pack: bytes) -> PackHeader:
 
 
 def read_directory(access: TenantAccess, pack: bytes, session: bytes | None = None) -> PackDirectory:
-    """Header and directory of a pack of this tenant (and, where one is given, of that session), opened.
+    """Header and directory of a pack of this tenant (and, where one is given, of that session), opened: where it does
+    not open, of what something was put over (rule 9.5).
 
     Raises ObjectNotFoundError, IntegrityError naming the pack.
     """
+    return newest_good(access.store, names.pack(pack), lambda version: _directory_of(access, pack, session, version))
+
+
+def _directory_of(access: TenantAccess, pack: bytes, session: bytes | None, version: str | None) -> PackDirectory:
     key, store, keys = names.pack(pack), access.store, access.keys
-    found = store.head(key)
-    header_bytes = bytes(store.get(key, 0, HEADER_BYTES))
+    found = store.head(key, version)
+    header_bytes = bytes(store.get(key, 0, HEADER_BYTES, version))
     start = max(0, found.size_bytes - _TAIL_BYTES)
-    tail = memoryview(store.get(key, start, found.size_bytes - start))
+    tail = memoryview(store.get(key, start, found.size_bytes - start, version))
     header = form.read_header(header_bytes, key)
     if (header.repository, header.pack) != (keys.repository, pack) or session not in (None, header.session):
         raise damaged(key, "its header names another repository, session or pack")
     span = form.directory_span(tail[-FOOTER.size :], found.size_bytes, key)
     sealed = tail[span.offset - start : span.offset - start + span.length] if span.offset >= start else None
     if sealed is None:
-        sealed = memoryview(store.get(key, span.offset, span.length))
+        sealed = memoryview(store.get(key, span.offset, span.length, version))
     pack_key = keys.session(header.kid, header.session).of_pack(pack, holds_maps=header.holds_maps)
     entries = form.open_parts(header_bytes, span, sealed, pack_key, key).entries
     expected = CHUNK_TYPE_MAP if header.holds_maps else CHUNK_TYPE_DATA

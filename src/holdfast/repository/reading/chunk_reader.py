@@ -113,10 +113,14 @@ class ChunkReader:
     def open_at(self, chunk: bytes, place: Place) -> OpenedChunk | None:
         """The chunk from that very place; None where it does not open there, or the pack is gone."""
         try:
-            sealed = self._store.get(names.pack(place.pack.pack), place.offset, place.length)
+            return self._open_in_pack(chunk, place)
         except ObjectNotFoundError:
             return None
-        return self._open(chunk, place, sealed)
+
+    def _open_in_pack(self, chunk: bytes, place: Place) -> OpenedChunk | None:
+        """From what is found, or what something was put over. Raises ObjectNotFoundError."""
+        opened = self._open(chunk, place, self._store.get(names.pack(place.pack.pack), place.offset, place.length))
+        return self._older_version(chunk, place) if opened is None else opened
 
     def _copy_of_missing(self, chunk: Located) -> OpenedChunk:
         copy, denied = self._copy(chunk)
@@ -129,7 +133,7 @@ class ChunkReader:
     def _copy_of_damaged(self, chunk: Located) -> OpenedChunk:
         key = names.pack(chunk.place.pack.pack)
         why = does_not_open(chunk.place)
-        hidden = self._older_version(chunk, key)
+        hidden = self._older_version(chunk.id, chunk.place)
         if hidden is not None:
             self.passed_over.setdefault(key, f"{why}; an older version of the object does")
             return hidden
@@ -142,11 +146,11 @@ class ChunkReader:
     def _older_versions(self, key: str) -> tuple[str, ...]:
         return tuple(older_versions(self._store, key))
 
-    def _older_version(self, chunk: Located, key: str) -> OpenedChunk | None:
+    def _older_version(self, chunk: bytes, place: Place) -> OpenedChunk | None:
         """From a version that something else was put over (rule 9.5)."""
-        place = chunk.place
+        key = names.pack(place.pack.pack)
         for version in self._versions(key):
-            opened = self._open(chunk.id, place, self._store.get(key, place.offset, place.length, version))
+            opened = self._open(chunk, place, self._store.get(key, place.offset, place.length, version))
             if opened is not None:
                 return opened
         return None
@@ -161,7 +165,7 @@ class ChunkReader:
                 continue
             key = names.pack(place.pack.pack)
             try:
-                opened = self._open(chunk.id, place, self._store.get(key, place.offset, place.length))
+                opened = self._open_in_pack(chunk.id, place)
             except ObjectNotFoundError:
                 continue
             except (ChunksMovedError, PermissionDeniedError) as error:

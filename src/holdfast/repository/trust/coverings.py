@@ -24,12 +24,12 @@ class Covered:
         return not self.versions[0].shown
 
 
-def covered(store: ObjectStore) -> Iterator[Covered]:
-    """By one LIST of all versions. Scratch of sessions is left out: nobody needs it when its session has ended. Nothing
-    where the store keeps no versions, or we may not ask.
+def covered(store: ObjectStore, prefix: str = "") -> Iterator[Covered]:
+    """By one LIST of all versions of what begins so. Scratch of sessions is left out: nobody needs it when its session
+    has ended. Nothing where the store keeps no versions, or we may not ask.
     """
     try:
-        for key, group in groupby(store.versions(""), key=lambda one: one.key):
+        for key, group in groupby(store.versions(prefix), key=lambda one: one.key):
             versions = tuple(group)
             if names.is_object(key) and not key.startswith(names.SESSIONS) and _is_covered(versions):
                 yield Covered(key, versions)

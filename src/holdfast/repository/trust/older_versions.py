@@ -21,13 +21,18 @@ def open_newest_good(store: ObjectStore, key: str, opened: Callable[[Buffer], Op
     Raises what it raised for the newest (IntegrityError, UnsupportedFormatError) where it takes none;
     ObjectNotFoundError.
     """
+    return newest_good(store, key, lambda version: opened(store.get(key, version=version)))
+
+
+def newest_good(store: ObjectStore, key: str, read: Callable[[str | None], Opened]) -> Opened:
+    """The same for who does not read the object whole: `read` is given a version, None for what is found."""
     try:
-        return opened(store.get(key))
+        return read(None)
     except NOT_IT as error:
         damage = error
     for version in older_versions(store, key):
         try:
-            return opened(store.get(key, version=version))
+            return read(version)
         except (*NOT_IT, ObjectNotFoundError):
             continue  # that one was not written by us either, is damaged, or went; the newest one's damage is reported
     raise damage

@@ -33,6 +33,7 @@ EVENTS = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:events"
 WORKER = WorkerScope(
     "aws", "eu-west-1", "shop", "holdfast", "5" * 32, f"arn:aws:sqs:eu-west-1:{ACCOUNT}:task", EVENTS, KEY, "b", "k"
 )
+SOURCE = CopiedFrom("aws", "source", "standard", "5" * 32)
 APPLIANCE = ApplianceScope(
     "aws",
     ACCOUNT,
@@ -52,9 +53,9 @@ POLICIES = {
     "backup worker": worker_backup_grants(
         WORKER, SnapshotsToRead("a" * 32, ("7" * 32, "6" * 32), ("snap-1",)), (KEY,), 40
     ),
-    "copy worker": worker_copy_grants(WORKER, CopiedFrom("aws", "source", "standard", "5" * 32), 40),
+    "copy worker": [*worker_copy_grants(WORKER, SOURCE, 40), worker_versions_grant(SOURCE)],
     "restore worker": [*worker_restore_grants(WORKER, "s" * 32, (KEY,)), worker_versions_grant(WORKER)],
-    "verify worker": worker_verify_grants(WORKER),
+    "verify worker": [*worker_verify_grants(WORKER), worker_versions_grant(WORKER)],
     "boundary": worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS, ("shop",)),
     "server, plug-in": plugin_grants(SERVER),
     "server, appliances": deployment_grants(SERVER),
@@ -188,6 +189,8 @@ def test_a_copy_worker_writes_nothing_into_what_it_reads_but_signs_of_life():
     assert of_source == {
         ("s3:GetObject", "arn:aws:s3:::source/standard/packs/*"),
         ("s3:GetObject", "arn:aws:s3:::source/standard/index/*"),
+        ("s3:GetObjectVersion", "arn:aws:s3:::source/standard/packs/*"),
+        ("s3:GetObjectVersion", "arn:aws:s3:::source/standard/index/*"),
         ("s3:PutObject", f"arn:aws:s3:::source/standard/sessions/{'5' * 32}/alive-*"),
     }
     writes = [grant for grant in POLICIES["copy worker"] if "s3:PutObject" in grant.actions]

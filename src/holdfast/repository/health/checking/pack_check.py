@@ -1,6 +1,6 @@
 """Read a pack whole and open everything in it: digest, header, directory, every chunk, every id (section 8)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError
@@ -13,6 +13,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.whole_pack import bad_chunks, chunk_type_of
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.older_versions import older_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,39 @@ def read_packs(
 
 
 def read_pack(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
-    """Everything that a pack can prove of itself, and that it is the one its manifest recorded, where one did."""
-    try:
-        data = repository.store.get(key)
-        return examine_pack(repository, key, data, written)
-    except NeedsRetrievalError:
-        return as_stored(repository, key, written)
-    except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError) as error:
-        return PackFinding(why=error.why)
+    """Everything that a pack can prove of itself, and that it is the one its manifest recorded, where one did. A whole
+    one that something else was put over is as good (rule 9.5).
+    """
+
+    def read(version: str | None) -> PackFinding:
+        try:
+            return examine_pack(repository, key, repository.store.get(key, version=version), written)
+        except NeedsRetrievalError:
+            return _stored(repository, key, written, version)
+        except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError) as error:
+            return PackFinding(why=error.why)
+
+    return _first_whole(repository, key, read)
 
 
 def as_stored(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
-    """Of a pack that is not read, as a cold one: size and checksum as the store has them (section 17). Raises
-    ObjectNotFoundError.
+    """Of a pack that is not read, as a cold one: size and checksum as the store has them (section 17), also of what
+    something else was put over. Raises ObjectNotFoundError.
     """
-    found = repository.store.head(key)
+    return _first_whole(repository, key, lambda version: _stored(repository, key, written, version))
+
+
+def _first_whole(repository: Repository, key: str, look: Callable[[str | None], PackFinding]) -> PackFinding:
+    """Of what is found, and else of the newest version that nothing is wrong with."""
+    found = look(None)
+    if not found.why:
+        return found
+    others = (look(version) for version in older_versions(repository.store, key))
+    return next((one for one in others if not one.why), found)
+
+
+def _stored(repository: Repository, key: str, written: StoredPack | None, version: str | None) -> PackFinding:
+    found = repository.store.head(key, version)
     size_bytes = found.size_bytes
     if written is None or (size_bytes == written.size_bytes and found.sha256 in (None, written.sha256)):
         return PackFinding(size_bytes=size_bytes, cold=True)

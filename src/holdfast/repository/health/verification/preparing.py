@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UsageError
+from holdfast.repository.delegation.covered_versions import covered_versions
 from holdfast.repository.delegation.needed_packs import data_keys_of, needed_packs
 from holdfast.repository.delegation.orders import order
 from holdfast.repository.delegation.prepared import Prepared
 from holdfast.repository.delegation.tasks import PackOrder, Task, TenantPart, VerifyTask
+from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.places import PackRow
 from holdfast.repository.keys.access import TenantAccess
@@ -46,12 +48,14 @@ def prepare_verification(
     manifest = load_manifest(repository, point)
     access = repository.access(manifest.tenant)
     packs = packs_of(repository, access, manifest)
+    wanted = {names.pack(one.row.pack) for one in packs}
     task = VerifyTask(
         owner=TenantPart.of(access.keys),
         session=reader,
         attempt=1,
         data_keys=data_keys_of(repository, (one.row for one in packs)),
         packs=packs,
+        versions={key: ids for key, ids in covered_versions(repository, names.PACKS).items() if key in wanted},
     )
     return PreparedVerification(repository, task, pinned)
 

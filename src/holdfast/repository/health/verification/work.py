@@ -16,6 +16,7 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.few_at_once import few_at_once
+from holdfast.repository.trust.older_versions import older_versions
 
 
 def run_verify_task(
@@ -37,9 +38,18 @@ def run_verify_task(
 
 
 def _read(access: TenantAccess, order: PackOrder) -> ReadPack | BadPack:
+    """Of what is found, and else of the versions that the task names (rule 9.5)."""
+    found = _read_version(access, order, None)
+    if isinstance(found, ReadPack):
+        return found
+    others = (_read_version(access, order, one) for one in older_versions(access.store, names.pack(order.row.pack)))
+    return next((one for one in others if isinstance(one, ReadPack)), found)
+
+
+def _read_version(access: TenantAccess, order: PackOrder, version: str | None) -> ReadPack | BadPack:
     pack = order.row.pack
     try:
-        return _examined(access, order, access.store.get(names.pack(pack)))
+        return _examined(access, order, access.store.get(names.pack(pack), version=version))
     except ObjectNotFoundError:
         return BadPack(pack, "it is missing")
     except (IntegrityError, UnsupportedFormatError) as error:

@@ -11,6 +11,7 @@ from holdfast.repository.health.verification.look import PointLook
 from holdfast.repository.object_store import ORDINARY, StorageTerms
 from holdfast.repository.sessions.points import list_points
 from holdfast.testing.deterministic_surroundings import SteppableClock
+from tests.faults.immutable_site import Site
 from tests.unit.repository.copying.copied import Place
 from tests.unit.repository.copying.test_copying import DISK, noise
 
@@ -86,3 +87,13 @@ def test_a_point_that_does_not_open_cannot_be_looked_at(place):
     put_over(place.small.store, point.key, b"junk")
     with pytest.raises(IntegrityError):
         PointLook(repository, point)
+
+
+def test_what_somebody_has_put_over_packs_makes_nothing_of_them_damaged():
+    site = Site()
+    site.back_up(noise(1, 1))
+    for one in site.bucket.listed():
+        if one.key.startswith(names.PACKS):
+            site.bucket.put(one.key, b"junk")
+    repository = site.open()
+    assert PointLook(repository, point_in(repository)).damage({}) == ()
