@@ -90,6 +90,6 @@ class TestArchiveClassesOfTheLab(ColdStoreContract):
     def advance(self, lab) -> Callable[[float], None]:
         def pass_by(seconds: float) -> None:
             body = json.dumps({"advance_seconds": seconds}).encode()
-            urllib.request.urlopen(urllib.request.Request(f"{lab}/_lab/clock", body), timeout=30).close()
+            urllib.request.urlopen(urllib.request.Request(f"{lab}/_lab/clock", body), timeout=60).close()
 
         return pass_by

@@ -41,7 +41,6 @@ def act(name: str, store: ObjectStore, world_: World, pools, attempt: Attempt) -
     return True
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["full", "compared", "stream", "restore", "restore to a pipe", "check"])
 def test_faults_among_threads(name, pools, count_case):
     world_ = world(with_plan=False)

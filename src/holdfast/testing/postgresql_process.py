@@ -37,11 +37,18 @@ def postgresql_server(programs: Path) -> Iterator[str]:
             "--no-sync",
         ]
         _run(initialise, user, place)
-        _run(
-            [programs / "pg_ctl", "--pgdata", data, "--wait", "--log", f"{place}/log", "--options", settings, "start"],
-            user,
-            place,
-        )
+        patient = ["--wait", "--timeout", "300"]
+        begin: list[Path | str] = [
+            programs / "pg_ctl",
+            "--pgdata",
+            data,
+            *patient,
+            "--log",
+            f"{place}/log",
+            "--options",
+            settings,
+        ]
+        _run([*begin, "start"], user, place)
         try:
             yield f"postgresql://holdfast@/postgres?host={quote(place)}"
         finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ACCESS_KEY, SECRET_KEY = "key", "secret-of-a-test"
 BUCKET = "bucket"
-START_LIMIT_SECONDS = 60.0
+START_LIMIT_SECONDS = 120.0
 _ANNOUNCEMENT = re.compile(r"Starting s3 server on \[(http://127\.0\.0\.1:\d+)/\]")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from holdfast.lab.listening import port_for_later
 
-START_TIMEOUT_SECONDS = 60.0
+START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 10.0
 
 _ANNOUNCEMENT = re.compile(r"Running on (http://127\.0\.0\.1:\d+)")

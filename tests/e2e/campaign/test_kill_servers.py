@@ -115,7 +115,7 @@ def differences(word, before, after, story):
     return found
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_the_server_and_its_service(site):
     for kill in SAMPLED:
         outcome = killed(site, kill)

@@ -162,7 +162,6 @@ def test_without_an_action_of_a_worker(scene):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.timeout(900)
 def test_one_instance_is_denied_and_the_others_are_backed_up(scene):
     """A denial by the customer, of one instance: it has its error, and the session goes on."""
     scene.prepare()

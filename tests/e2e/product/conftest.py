@@ -21,12 +21,6 @@ from tests.e2e.product.site import WHOLE, Site
 collect_ignore = [] if WHOLE else ["test_whole.py"]
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.timeout(900))  # half a dozen processes on a machine that has others to do
-
-
 @pytest.fixture(scope="module")
 def bare_site(tmp_path_factory):
     """A lab and a server without plug-ins."""

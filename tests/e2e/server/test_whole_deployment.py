@@ -85,7 +85,6 @@ def place(python, tmp_path, bundles):
         made.server.stdout.close()
 
 
-@pytest.mark.timeout(900)
 def test_from_nothing_to_an_appliance_and_back(place):
     place.run("policy", "list", status=4)
     options = ["--set", "reach-at=127.0.0.1", "--set", "region=us-east-1", "--set", "repositories=backups"]
@@ -130,7 +129,6 @@ def test_from_nothing_to_an_appliance_and_back(place):
     assert place.census() == {}
 
 
-@pytest.mark.timeout(900)
 def test_a_server_that_is_killed_while_it_deploys_leaves_nothing(place):
     options = ["--set", "reach-at=127.0.0.1", "--set", "region=us-east-1"]
     place.run("plugin", "install", "aws", "--from", str(shipped("aws")), *options)
