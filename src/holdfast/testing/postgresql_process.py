@@ -37,18 +37,8 @@ def postgresql_server(programs: Path) -> Iterator[str]:
             "--no-sync",
         ]
         _run(initialise, user, place)
-        patient = ["--wait", "--timeout", "300"]
-        begin: list[Path | str] = [
-            programs / "pg_ctl",
-            "--pgdata",
-            data,
-            *patient,
-            "--log",
-            f"{place}/log",
-            "--options",
-            settings,
-        ]
-        _run([*begin, "start"], user, place)
+        patiently: list[Path | str] = ["--wait", "--timeout", "300", "--log", f"{place}/log", "--options", settings]
+        _run([programs / "pg_ctl", "--pgdata", data, *patiently, "start"], user, place)
         try:
             yield f"postgresql://holdfast@/postgres?host={quote(place)}"
         finally:
