@@ -43,7 +43,10 @@ def main() -> None:
             sections["scale: points"] = _table(POINT_COLUMNS, _points(folder / "points", options.points))
             sections["scale: sizes"] = _table(SIZE_COLUMNS, _sizes(folder / "sizes"))
         if options.chunks:
-            sections["scale: chunks"] = _table(CHUNK_COLUMNS, _chunks(folder / "chunks", options.chunks))
+            grown, repository = new(_made(folder / "chunks"), deterministic_surroundings(1))
+            grow_chunks(grown, repository, VOLUMES, options.chunks // VOLUMES // FANOUT, RUNS_OF_EACH)
+            sections["scale: index"] = _table(INDEX_COLUMNS, _index(grown, options.chunks))
+            sections["scale: chunks"] = _table(CHUNK_COLUMNS, _chunks(grown))
     sections["scale: setting"] = setting()
     for title, text in sections.items():
         print(f"{title}\n\n{text}\n")
@@ -53,6 +56,7 @@ def main() -> None:
 
 POINT_COLUMNS = ("points", "open s", "list ms", "incremental CPU s", "peak MiB", "requests", "MB read", "MB written")
 SIZE_COLUMNS = ("volume", "incremental CPU s", "peak MiB", "requests", "MB read", "MB written")
+INDEX_COLUMNS = ("a backup's chunks", "how many", "CPU s", "µs, one known", "µs, one unknown", "peak MiB")
 CHUNK_COLUMNS = ("collection", "CPU s", "wall s", "peak MiB", "requests", "MB read", "packs before", "deleted", "runs")
 
 
@@ -74,9 +78,16 @@ def _sizes(folder: Path) -> Iterator[list[object]]:
         yield [f"{size_bytes // GIBIBYTE} GiB", *_cost(said, usage)]
 
 
-def _chunks(folder: Path, chunks: int) -> Iterator[list[object]]:
-    grown, repository = new(_made(folder), deterministic_surroundings(1))
-    grow_chunks(grown, repository, VOLUMES, chunks // VOLUMES // FANOUT, RUNS_OF_EACH)
+def _index(grown: Grown, chunks: int) -> Iterator[list[object]]:
+    said, _usage = step(grown, "know")
+    took = f"{said['load_seconds']:.1f}", f"{said['hit_microseconds']:.0f}", f"{said['miss_microseconds']:.0f}"
+    yield ["known, from its index runs", chunks, *took, f"{said['peak_bytes'] / MEBIBYTE:.0f}"]
+    said, _usage = step(grown, "own", "", str(chunks))
+    took = f"{said['add_seconds'] + said['part_seconds']:.1f}", "", ""
+    yield ["its own, and the index runs made of them", chunks, *took, f"{said['peak_bytes'] / MEBIBYTE:.0f}"]
+
+
+def _chunks(grown: Grown) -> Iterator[list[object]]:
     for what in ("the first, a tenth is garbage", "the second, runs are merged", "the third, nothing to do"):
         said, usage = step(grown, "collect")
         cpu, peak, requests, read, _written = _cost(said, usage)

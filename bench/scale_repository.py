@@ -20,8 +20,8 @@ from holdfast.repository.format.map_node import CUT_FIXED, FANOUT
 from holdfast.repository.format.pack import HEADER_BYTES, ZSTD
 from holdfast.repository.format.places import ENTRY_COLUMNS, Entries, Located, PackRow, PackTable
 from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
-from holdfast.repository.packs.chunk_index import merged_rows
 from holdfast.repository.packs.compression import CompressionLevel
+from holdfast.repository.packs.sorted_run import merged_rows
 from holdfast.repository.sessions.session import WriterSession, commit, open_session, retire
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.surroundings import Surroundings

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from holdfast.domain.time import format_time
+from holdfast.repository.scratch import MemoryScratch, Scratch
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """`now` gives an aware time; `random_bytes(n)` n bytes fit for keys; `compute` runs work that keeps a core busy,
     `transfer` work that waits for the store. The two may be one executor only if it never blocks (a test's inline
-    one). `pause` waits so many seconds; `party` is what people may call this program: a machine and a process."""
+    one). `pause` waits so many seconds; `party` is what people may call this program: a machine and a process;
+    `scratch` makes room for what is too large for memory.
+    """
 
     now: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]
@@ -25,6 +28,7 @@ class Surroundings:
     party: str
     compute_width: int = 2
     transfer_width: int = 4
+    scratch: Callable[[], Scratch] = MemoryScratch
 
     def timestamp(self) -> str:
         """Now, as the format writes times."""

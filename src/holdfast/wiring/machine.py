@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from holdfast.repository.scratch import ScratchFile
 from holdfast.repository.surroundings import Surroundings
 
 TRANSFER_WIDTH = 4
@@ -44,6 +45,7 @@ def machine_surroundings() -> Iterator[Surroundings]:
             transfer_width=TRANSFER_WIDTH,
             pause=time.sleep,
             party=f"{socket.gethostname()}, process {os.getpid()}",
+            scratch=ScratchFile,
         )
         finished = True
     finally:

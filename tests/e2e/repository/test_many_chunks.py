@@ -20,7 +20,7 @@ VOLUMES, RUNS_OF_EACH = 10, 40
 LEAVES = -(-CHUNKS // VOLUMES // FANOUT)
 # Of one volume; the nodes of its map are in packs of their own.
 DATA_PACKS = -(-LEAVES * FANOUT // CHUNKS_IN_PACK)
-# What design allows a collection: so much, and 12 bytes for each chunk.
+# What a collection and a backup may have in memory: so much, and 12 bytes for each chunk.
 FIXED_BYTES, BYTES_OF_CHUNK = 256 << 20, 12
 
 
@@ -32,9 +32,13 @@ def grown(tmp_path_factory):
     return made
 
 
+def allowed_bytes():
+    return FIXED_BYTES + BYTES_OF_CHUNK * VOLUMES * LEAVES * FANOUT
+
+
 def collected(grown):
     said, _usage = step(grown, "collect")
-    assert said["peak_bytes"] <= FIXED_BYTES + BYTES_OF_CHUNK * VOLUMES * LEAVES * FANOUT
+    assert said["peak_bytes"] <= allowed_bytes()
     return said
 
 
@@ -56,6 +60,13 @@ def test_deleted_volume_is_freed_and_nothing_else(grown, count_case):
     found, _usage = step(grown, "check")
     assert found["damage"] == {}
     assert (found["points"], found["left_over"]) == (VOLUMES, 0)
+
+
+def test_backup_knows_them_all_within_its_memory(grown):
+    said, _usage = step(grown, "know")
+    assert said["asked"] >= 50
+    assert (said["found"], said["missed"]) == (said["asked"], said["asked"])
+    assert said["peak_bytes"] <= allowed_bytes()
 
 
 def test_one_lost_pack_of_all_is_named_with_its_volume(grown):

@@ -71,7 +71,7 @@ def accept(
     task = ordered_task(repository, session, result.attempt)
     writer = _writer(repository, point_key, task)
     access = repository.access_with(writer.tenant_id, writer.tenant.keys)
-    index = ChunkIndex(task.terms.condemned)
+    index = ChunkIndex(task.terms.condemned, access.surroundings.scratch)
     words = said(task)
     _require_uncondemned(task, result)
     cold = index_new_packs(access, session, task.owner.kid, result.packs, index)

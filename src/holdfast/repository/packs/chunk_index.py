@@ -1,95 +1,91 @@
 """Which chunk lies where: sorted columns for deduplication, small enough to keep (section 11).
 
-An entry costs the row as stored (54 B) and an 8-byte prefix; a hit by prefix is confirmed against the whole id.
+An entry costs 12 bytes of memory, for its row (54 B) lies in scratch; those of the last few runs, 2^19 at most, are in
+memory. A hit by prefix is confirmed against the whole id.
 """
 
-import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
-from holdfast.repository.format.index_run import ROW, IndexRun, Rows
-from holdfast.repository.format.places import PACK_ID_BYTES, PackRow, PackTable, Place
+from holdfast.repository.format.index_run import IndexRun, Rows
+from holdfast.repository.format.places import PackRow, PackTable, Place
+from holdfast.repository.packs.filed_rows import FiledRows
+from holdfast.repository.packs.sorted_run import SortedRun, merged_rows, rows_of, rows_where, with_own_table
+from holdfast.repository.scratch import MemoryScratch, Scratch
 
 _RECENT_LIMIT = 1 << 16
-# Loaded runs of so many rows are not joined any more: that would need as much memory again.
-_JOINED_ROWS = 1 << 18
+# A run of so many rows goes to scratch.
+_FILED_ROWS = 1 << 18
 # Of a stored run: whoever reads or merges it has it in memory two or three times. The format allows four times as many.
 _PART_ROWS = 1 << 18
-# A row as bytes alone: numpy copies these ten times as fast as rows of columns.
-_WHOLE_ROW = np.dtype(f"V{ROW.itemsize}")
 
 
-@dataclass(frozen=True, slots=True)
-class SortedRun:
-    """Rows ascending by id with the first 8 bytes of each id as a number beside them."""
+class _Shelf:
+    """Runs that were taken: small ones joined to few, large ones in scratch. One thread takes, any thread asks."""
 
-    prefixes: npt.NDArray[np.uint64]
-    rows: Rows
-    packs: PackTable
+    def __init__(self, scratch: Callable[[], Scratch]) -> None:
+        self._scratch = scratch
+        self._runs: list[SortedRun] = []
+        self._filed: FiledRows | None = None
 
-    @classmethod
-    def of(cls, rows: Rows, packs: PackTable) -> "SortedRun":
-        """Take rows that ascend by id."""
-        begins = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), ROW.itemsize)[:, :8]
-        return cls(np.ascontiguousarray(begins).view(">u8").reshape(-1).astype(np.uint64), rows, packs)
-
-    def find(self, chunk: bytes, chunk_type: int) -> Place | None:
-        """The place of a chunk, None when this run does not know it."""
-        return next(self.places(chunk, chunk_type), None)
+    def take(self, run: SortedRun) -> None:
+        """Know its rows from now on."""
+        self._runs = _joined([*self._runs, run])
+        while self._runs and len(self._runs[0].rows) >= _FILED_ROWS:
+            self._file_first()
 
     def places(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
-        """Every place of a chunk that this run knows."""
-        prefix = np.uint64(int.from_bytes(chunk[:8], "big"))
-        at = int(self.prefixes.searchsorted(prefix))
-        while at < len(self.prefixes) and self.prefixes[at] == prefix:
-            row = self.rows[at]
-            if row["id"].tobytes() == chunk and row["type"] == chunk_type:
-                yield Place(
-                    pack=self.packs[int(row["pack"])],
-                    number=int(row["number"]),
-                    offset=int(row["offset"]),
-                    length=int(row["length"]),
-                    plain_length=int(row["plain"]),
-                    compression=int(row["compression"]),
-                )
-            at += 1
+        """Every place of a chunk that is known here."""
+        runs = self._runs  # first: a run that is filed meanwhile is found twice, never not at all
+        if self._filed is not None:
+            yield from self._filed.places(chunk, chunk_type)
+        for run in runs:
+            yield from run.places(chunk, chunk_type)
+
+    def parts(self) -> Iterator[tuple[Rows, PackTable]]:
+        """All rows, ascending by id, so many at a time that a stored run may have."""
+        while self._filed is not None and self._runs:
+            self._file_first()
+        if self._filed is not None:
+            yield from self._filed.parts(_PART_ROWS)
+        elif self._runs:
+            rows, packs = merged_rows((run.rows, run.packs) for run in self._runs)
+            yield from ((rows[first : first + _PART_ROWS], packs) for first in range(0, len(rows), _PART_ROWS))
+
+    def _file_first(self) -> None:
+        if self._filed is None:
+            self._filed = FiledRows(self._scratch())
+        self._filed.file(self._runs[0])
+        self._runs = self._runs[1:]
 
 
 class ChunkIndex:
     """Loaded runs (read only) and the session's own chunks (grows). Any thread may ask, one thread adds."""
 
-    def __init__(self, condemned: frozenset[bytes] = frozenset()) -> None:
+    def __init__(
+        self, condemned: frozenset[bytes] = frozenset(), scratch: Callable[[], Scratch] = MemoryScratch
+    ) -> None:
         self._condemned = condemned
-        self._loaded: list[SortedRun] = []
         self._recent: dict[tuple[bytes, int], Place] = {}
-        self._frozen: list[SortedRun] = []
+        self._own = _Shelf(scratch)
+        self._loaded = _Shelf(scratch)
 
     def load(self, run: IndexRun) -> None:
         """Make a run's chunks known, but for those in packs that a plan condemns (rule 3)."""
         doomed = [number for number, pack in enumerate(run.packs.ids()) if pack in self._condemned]
         rows = rows_where(run.rows, ~np.isin(run.rows["pack"], doomed)) if doomed else run.rows
         if len(rows):
-            self._loaded = _joined([*self._loaded, SortedRun.of(rows, run.packs)], _JOINED_ROWS)
+            self._loaded.take(SortedRun.of(rows, run.packs))
 
     def find(self, chunk: bytes, chunk_type: int) -> Place | None:
         """Where the chunk lies, None for one that is not known (it costs storage, never correctness)."""
         place = self._recent.get((chunk, chunk_type))
-        if place is not None:
-            return place
-        for run in (*self._frozen, *self._loaded):
-            place = run.find(chunk, chunk_type)
-            if place is not None:
-                return place
-        return None
+        return place or next(self._places(chunk, chunk_type), None)
 
     def holds(self, chunk: bytes, chunk_type: int, place: Place) -> bool:
         """Whether the chunk is known to lie at that very place."""
-        if self._recent.get((chunk, chunk_type)) == place:
-            return True
-        return any(place in run.places(chunk, chunk_type) for run in (*self._frozen, *self._loaded))
+        return self._recent.get((chunk, chunk_type)) == place or place in self._places(chunk, chunk_type)
 
     def add(self, chunk: bytes, chunk_type: int, place: Place) -> None:
         """A chunk that this session stored. One that lies in two places, by two attempts, is known to lie in both."""
@@ -99,59 +95,20 @@ class ChunkIndex:
         if len(self._recent) >= _RECENT_LIMIT:
             self._freeze_recent()
 
-    def _freeze_recent(self) -> None:
-        self._frozen, self._recent = _joined([*self._frozen, _freeze(self._recent)]), {}
-
     def own_rows(self) -> Iterator[tuple[Rows, PackTable]]:
         """What this session stored, as parts of an index run: each sorted, at most _PART_ROWS rows."""
-        runs = [*self._frozen, *([_freeze(self._recent)] if self._recent else [])]
-        if not runs:
-            return
-        whole = runs[0]
-        for run in runs[1:]:
-            whole = _merge(whole, run)
-        for first in range(0, len(whole.rows), _PART_ROWS):
-            yield with_own_table(whole.rows[first : first + _PART_ROWS], whole.packs)
+        if self._recent:
+            self._freeze_recent()
+        for rows, packs in self._own.parts():
+            yield with_own_table(rows, packs)
 
+    def _places(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
+        yield from self._own.places(chunk, chunk_type)
+        yield from self._loaded.places(chunk, chunk_type)
 
-def rows_where(rows: Rows, wanted: npt.NDArray[np.bool_]) -> Rows:
-    """Those rows, in their order."""
-    return rows.view(_WHOLE_ROW)[wanted].view(ROW)
-
-
-def with_own_table(rows: Rows, packs: PackTable) -> tuple[Rows, PackTable]:
-    """Some rows of a larger run, counting in a table that has no other packs than theirs."""
-    own = rows.copy()
-    used, renumbered = np.unique(own["pack"], return_inverse=True)
-    own["pack"] = renumbered
-    return own, PackTable.of(packs[number] for number in used.tolist())
-
-
-def rows_of(chunks: Iterable[tuple[bytes, int, Place]], table: dict[PackRow, int]) -> Rows:
-    """Rows for these chunks, sorted by id; `table` gives packs their numbers and grows."""
-    rows = np.array(
-        [
-            (
-                chunk,
-                chunk_type,
-                table.setdefault(place.pack, len(table)),
-                place.number,
-                place.offset,
-                place.length,
-                place.plain_length,
-                place.compression,
-            )
-            for chunk, chunk_type, place in chunks
-        ],
-        ROW,
-    )
-    return _sorted(rows)
-
-
-def _sorted(rows: Rows) -> Rows:
-    """As byte strings, whose stable sort goes on with stretches that ascend already: runs are merged, not sorted."""
-    order = np.argsort(np.ascontiguousarray(rows["id"]).view("S32"), kind="stable")
-    return np.take(rows.view(_WHOLE_ROW), order).view(ROW)
+    def _freeze_recent(self) -> None:
+        self._own.take(_freeze(self._recent))
+        self._recent = {}
 
 
 def _freeze(recent: dict[tuple[bytes, int], Place]) -> SortedRun:
@@ -160,31 +117,9 @@ def _freeze(recent: dict[tuple[bytes, int], Place]) -> SortedRun:
     return SortedRun.of(rows, PackTable.of(table))
 
 
-def _joined(runs: list[SortedRun], most_rows: float = math.inf) -> list[SortedRun]:
+def _joined(runs: list[SortedRun]) -> list[SortedRun]:
     """Few runs, for a chunk is looked for in each: the last one goes into the one before while that is no larger."""
-    while len(runs) > 1 and len(runs[-2].rows) <= len(runs[-1].rows) < most_rows:
-        runs[-2:] = [_merge(runs[-2], runs[-1])]
+    while len(runs) > 1 and len(runs[-2].rows) <= len(runs[-1].rows):
+        first, second = runs[-2:]
+        runs[-2:] = [SortedRun.of(*merged_rows([(first.rows, first.packs), (second.rows, second.packs)]))]
     return runs
-
-
-def _merge(first: SortedRun, second: SortedRun) -> SortedRun:
-    return SortedRun.of(*merged_rows([(first.rows, first.packs), (second.rows, second.packs)]))
-
-
-def merged_rows(
-    parts: Iterable[tuple[Rows, PackTable]], without: frozenset[bytes] = frozenset()
-) -> tuple[Rows, PackTable]:
-    """The rows of all these, sorted by id, with the packs that they count in; none of the packs in `without`. Each part
-    is taken when its turn comes, and not kept.
-    """
-    table: dict[bytes, int] = {}
-    gathered: list[Rows] = [np.empty(0, ROW)]
-    for rows, packs in parts:
-        kept = [row[-PACK_ID_BYTES:] not in without for row in packs.rows()]
-        numbers = [table.setdefault(row, len(table)) if kept[at] else 0 for at, row in enumerate(packs.rows())]
-        moved = rows.copy() if all(kept) else rows_where(rows, np.array(kept)[rows["pack"]])
-        moved["pack"] = np.array(numbers, np.uint32)[moved["pack"]]
-        gathered.append(moved)
-    whole = np.concatenate([rows.view(_WHOLE_ROW) for rows in gathered]).view(ROW)
-    gathered.clear()
-    return _sorted(whole), PackTable(b"".join(table))

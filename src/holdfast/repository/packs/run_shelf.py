@@ -3,33 +3,16 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.places import Place
-from holdfast.repository.packs.chunk_index import SortedRun, rows_where, with_own_table
+from holdfast.repository.packs.begins import Begins
+from holdfast.repository.packs.sorted_run import SortedRun, prefix_of, rows_where, with_own_table
 
 _KEPT_ROWS = 1 << 18
-_JOINED_ROWS = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class _Begins:
-    """The first 8 bytes of ids, ascending, each with the number of the run that has it."""
-
-    prefixes: npt.NDArray[np.uint64]
-    runs: npt.NDArray[np.uint32]
-
-    def runs_with(self, prefix: np.uint64) -> list[int]:
-        at = int(self.prefixes.searchsorted(prefix))
-        if at == len(self.prefixes) or self.prefixes[at] != prefix:
-            return []
-        found: list[int] = self.runs[at : int(self.prefixes.searchsorted(prefix, "right"))].tolist()
-        return found
 
 
 class RunShelf:
@@ -41,7 +24,7 @@ class RunShelf:
         self._read = read
         self._type = chunk_type
         self._keys: list[str] = []
-        self._begins: tuple[_Begins, ...] = ()
+        self._begins = Begins()
         self._kept: OrderedDict[int, SortedRun] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -55,16 +38,13 @@ class RunShelf:
         if len(taken.rows):
             with self._lock:
                 number = len(self._keys)
-                self._begins = _joined(
-                    self._begins, _Begins(taken.prefixes, np.full(len(taken.rows), number, np.uint32))
-                )
+                self._begins.add(taken.prefixes, np.full(len(taken.rows), number, np.uint32))
                 self._keep(number, taken)
                 self._keys.append(key)
 
     def places(self, chunk: bytes, first: int = 0, end: int | None = None) -> Iterator[Place]:
         """Every place of a chunk that these runs know, or those of numbers `first` to `end`."""
-        prefix = np.uint64(int.from_bytes(chunk[:8], "big"))
-        numbers = {number for begins in self._begins for number in begins.runs_with(prefix)}
+        numbers = set(self._begins.numbers_with(prefix_of(chunk)))
         for number in sorted(numbers.intersection(range(first, len(self) if end is None else end))):
             run = self._run(number)
             if run is not None:
@@ -90,14 +70,3 @@ class RunShelf:
         self._kept[number] = run
         while len(self._kept) > 1 and sum(len(one.rows) for one in self._kept.values()) > _KEPT_ROWS:
             self._kept.popitem(last=False)
-
-
-def _joined(known: tuple[_Begins, ...], new: _Begins) -> tuple[_Begins, ...]:
-    """Few of them, so that a chunk is looked for in few; none so large that joining it would need much memory."""
-    found = [*known, new]
-    while len(found) > 1 and len(found[-2].runs) <= len(found[-1].runs) < _JOINED_ROWS:
-        prefixes = np.concatenate([found[-2].prefixes, found[-1].prefixes])
-        runs = np.concatenate([found[-2].runs, found[-1].runs])
-        order = np.argsort(prefixes, kind="stable")
-        found[-2:] = [_Begins(prefixes[order], runs[order])]
-    return tuple(found)

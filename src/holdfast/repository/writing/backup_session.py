@@ -74,7 +74,7 @@ class BackupSession:
         trail: TrailOwner | None = None,
     ) -> "BackupSession":
         """Of a session that is open (rule 3); index runs are loaded later, as much as the change is worth."""
-        index = ChunkIndex(terms.condemned)
+        index = ChunkIndex(terms.condemned, access.surroundings.scratch)
         data_packs = PackWriter(access, terms.session, holds_maps=False)
         map_packs = PackWriter(access, terms.session, holds_maps=True)
         nodes = NodeStore(map_packs, index, access.keys.chunk_key(CHUNK_TYPE_MAP))

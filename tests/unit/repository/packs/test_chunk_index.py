@@ -9,7 +9,8 @@ from holdfast.repository.format import index_run
 from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.places import PackRow, PackTable, Place
 from holdfast.repository.packs import chunk_index
-from holdfast.repository.packs.chunk_index import ChunkIndex, SortedRun, rows_of
+from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.packs.sorted_run import SortedRun, rows_of
 
 PACKS = [PackRow(1, b"s" * 16, bytes([number]) * 16) for number in range(5)]
 # Few beginnings and few ends, so that many ids agree in their first 8 bytes and some in all but the last.
@@ -50,9 +51,10 @@ def agree(index: ChunkIndex, model: Model, asked: set[tuple[bytes, int]]) -> Non
 everything = st.sets(st.tuples(chunk_ids, st.sampled_from([1, 2])), max_size=20)
 
 
-def small_limits(patch: pytest.MonkeyPatch) -> None:
-    """Frozen after four chunks, stored in parts of seven rows."""
+def small_limits(patch: pytest.MonkeyPatch, filed: int = 9) -> None:
+    """Frozen after four chunks, runs of nine rows in scratch, stored in parts of seven."""
     patch.setattr(chunk_index, "_RECENT_LIMIT", 4)
+    patch.setattr(chunk_index, "_FILED_ROWS", filed)
     patch.setattr(chunk_index, "_PART_ROWS", 7)
 
 
@@ -95,11 +97,11 @@ def test_own_chunks_are_found(model, asked):
         agree(index, known, asked)
 
 
-@settings(max_examples=60, deadline=None)
-@given(models)
-def test_own_rows_are_what_was_added_sorted_and_in_parts(model):
+@settings(max_examples=100, deadline=None)
+@given(models, st.sampled_from([1, 5, 9, 1000]))
+def test_own_rows_are_what_was_added_sorted_and_in_parts(model, filed):
     with pytest.MonkeyPatch.context() as patch:
-        small_limits(patch)
+        small_limits(patch, filed)
         index = ChunkIndex()
         add_all(index, model)
         parts = list(index.own_rows())
@@ -121,14 +123,22 @@ def test_own_rows_are_what_was_added_sorted_and_in_parts(model):
 
 
 @settings(max_examples=60, deadline=None)
-@given(models, models, models, everything)
-def test_loaded_runs_are_found_and_own_chunks_come_first(first, second, own, asked):
-    index, model = ChunkIndex(), Model()
-    for run in (first, second):
-        index.load(run_of(run))
-        model = {**run, **model}
-    add_all(index, own)
-    agree(index, {**model, **own}, asked)
+@given(models, models, models, everything, st.sampled_from([1, 20, 1000]))
+def test_loaded_runs_are_found_and_own_chunks_come_first(first, second, own, asked, filed):
+    with pytest.MonkeyPatch.context() as patch:
+        small_limits(patch, filed)
+        index, model = ChunkIndex(), Model()
+        for run in (first, second):
+            index.load(run_of(run))
+        add_all(index, own)
+        model = {**first, **second, **own}
+        for chunk, kind in first.keys() & second.keys() - own.keys():  # which of the two is asked first is left open
+            found = index.find(chunk, kind)
+            assert found is not None
+            assert found in (first[chunk, kind], second[chunk, kind])
+            assert all(index.holds(chunk, kind, run[chunk, kind]) for run in (first, second))
+            model[chunk, kind] = found
+        agree(index, model, asked)
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,9 +8,9 @@ from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.places import PackRow, PackTable, Place
-from holdfast.repository.packs import run_shelf
-from holdfast.repository.packs.chunk_index import rows_of
+from holdfast.repository.packs import begins, run_shelf
 from holdfast.repository.packs.run_shelf import RunShelf
+from holdfast.repository.packs.sorted_run import rows_of
 
 
 def place(number, run):
@@ -83,7 +83,7 @@ def test_a_run_that_cannot_be_read_again_knows_nothing(shelf, monkeypatch, error
 @pytest.mark.parametrize("limit", [1, 20, 1 << 20])
 def test_many_runs_say_what_each_of_them_says(monkeypatch, limit):
     """However their beginnings were joined."""
-    monkeypatch.setattr(run_shelf, "_JOINED_ROWS", limit)
+    monkeypatch.setattr(begins, "_JOINED", limit)
     dice = random.Random(limit)
     known = {run: dice.sample(range(100), dice.randrange(1, 12)) for run in range(40)}
     shelf = RunShelf(lambda key: run_of(int(key), known[int(key)]), CHUNK_TYPE_DATA)

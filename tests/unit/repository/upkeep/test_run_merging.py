@@ -13,8 +13,9 @@ from holdfast.repository.format.places import PackRow, PackTable, Place
 from holdfast.repository.format.plan import NO_PLAN, SERVES_ALL, Plan
 from holdfast.repository.opening.plans import newest_plan, publish
 from holdfast.repository.opening.repository import DEFAULT_TENANT
-from holdfast.repository.packs.chunk_index import ChunkIndex, merged_rows, rows_of
+from holdfast.repository.packs.chunk_index import ChunkIndex
 from holdfast.repository.packs.compression import CompressionLevel
+from holdfast.repository.packs.sorted_run import merged_rows, rows_of
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.sessions.points import list_points, load_manifest

@@ -49,8 +49,11 @@ class Workshop:
     tenant: str
     plan: Plan
     rehearsal: bool
-    index: ChunkIndex = field(default_factory=ChunkIndex)
+    index: ChunkIndex = field(init=False)
     _open: _Open | None = None
+
+    def __post_init__(self) -> None:
+        self.index = ChunkIndex(scratch=self.repository.surroundings.scratch)
 
     def store(self, chunk: PreparedChunk, chunk_type: int) -> Place:
         """Put a proven chunk into a pack; one that is there already stays where it is."""

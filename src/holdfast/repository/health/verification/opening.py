@@ -42,7 +42,7 @@ def open_to_others(
     for session, manifest in sorted(manifests.items()):
         known = _verified_packs(repository, access, tenant_id, session, plan)
         new = [one for one in by_session[session] if one.row.pack not in known]
-        index, found = ChunkIndex(plan.condemned), 0
+        index, found = ChunkIndex(plan.condemned, access.surroundings.scratch), 0
         for one, directory in few_at_once(repository.surroundings, lambda one: _directory(access, one), new):
             if directory is None:
                 continue

@@ -58,7 +58,7 @@ def repack(
     if first is None:
         return NOTHING_REPACKED
     session = open_repacking(repository, tenant)
-    index = ChunkIndex()
+    index = ChunkIndex(scratch=access.surroundings.scratch)
     survivors: dict[bytes, frozenset[bytes]] = {}
     written_packs, written_bytes = 0, 0
     for chunk_type, of_type in groupby(chain([first], loads), key=lambda load: load[0].chunk_type):

@@ -16,7 +16,7 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.plan import SERVES_ALL, Plan
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.packs.chunk_index import merged_rows
+from holdfast.repository.packs.sorted_run import merged_rows
 from holdfast.repository.sessions.session import WriterSession, end_session, open_repacking
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.standing_packs import StandingPacks
