@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast.appliance.ports.records import OpenBackup, OpenCopy
+from holdfast.appliance.ports.records import OpenBackup, OpenCopy, SetAside
 from holdfast.database.appliance_records import appliance_records
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
@@ -184,6 +184,8 @@ def test_open_backups(records):
     copy = replace(open_backup(3), copies=OpenCopy("source", hex_id(4), hex_id(5), hex_id(6)), snapshots={})
     records.open_backups.put(copy)
     assert records.open_backups.all()[-1] == copy
+    records.open_backups.put(replace(copy, set_aside=SetAside(moment(1), 3, moment(9))))
+    assert records.open_backups.all()[-1] == replace(copy, set_aside=SetAside(moment(1), 3, moment(9)))
     assert (copy.repositories, open_backup(1).repositories) == (("vault", "source"), ("vault",))
     assert records.changes.newest() == newest, "nobody mirrors them"
 

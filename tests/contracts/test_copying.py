@@ -84,6 +84,34 @@ def test_a_copy_builds_upon_the_one_before(vault):
     assert done.parent == first[1]
 
 
+def test_a_further_attempt_goes_on_in_the_session_with_another_reader(vault):
+    point = vault.back_up(1)
+    first, session = ordered(vault, point)
+    with vault.repositories.copying(NAME, COPIES) as copying, vault.repositories.open(NAME) as source:
+        source.end_reading(first)
+        second = source.new_session()
+        assert copying.prepare_copy(second, session, 4, point, TENANT).session == session
+        assert vault.pins() == {second}
+        vault.copy(session, 4)
+        done = copying.accept_copy(session, 4)
+    assert done is not None
+    assert done.point == session
+    ended(vault, second, session)
+    assert vault.pins() == set()
+
+
+def test_where_the_session_has_ended_another_one_is_gone_on_with(vault):
+    point = vault.back_up(1)
+    reader, session = ordered(vault, point)
+    with vault.repositories.open(COPIES) as target:
+        assert target.abandon(session) is None
+    with vault.repositories.copying(NAME, COPIES) as copying:
+        other = copying.prepare_copy(reader, session, 4, point, TENANT).session
+        assert other != session
+        vault.copy(other, 4)
+        assert copying.accept_copy(other, 4) is not None
+
+
 def test_a_copy_that_is_given_up_leaves_no_point_and_no_pin(vault):
     reader, session = ordered(vault, vault.back_up(1))
     with vault.repositories.open(COPIES) as target:

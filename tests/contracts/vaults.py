@@ -40,13 +40,13 @@ class Memory:
 
 class Vault:
     """What both can do, with a second repository, `COPIES`, beside it. `source` says what a worker reads, `work` does
-    its task, `copy` that of a copy into the second one.
+    its task, `copy` an attempt of a copy into the second one.
     """
 
     repositories: Any  # implements OpenRepositories
     source: Callable[[int], dict[str, str]]
     work: Callable[[Any, str], None]
-    copy: Callable[[str], None]
+    copy: Callable[..., None]
 
     def prepare(self, number):
         """Open a backup; its session."""
@@ -111,10 +111,10 @@ class RealVault(Vault):
             ordered = PreparedBackup(inner, ordered_task(inner, bytes.fromhex(session), 1))
             work(inner.store, ordered, self.disks)
 
-    def copy(self, session):
+    def copy(self, session, attempt=1):
         with self.repositories.open(COPIES) as repository, repository.turn() as inner:
-            ordered = PreparedBackup(inner, ordered_task(inner, bytes.fromhex(session), 1))
-            copy_worker(self.small.store, inner.store, ordered)
+            ordered = PreparedBackup(inner, ordered_task(inner, bytes.fromhex(session), attempt))
+            copy_worker(self.small.store, inner.store, ordered, attempt)
 
     def pins(self):
         """Readers whose points are pinned."""
@@ -150,9 +150,9 @@ class SimulatedVault(Vault):
     def work(self, repository, session):
         repository.do_task(session, 1, lambda target: "snap")
 
-    def copy(self, session):
+    def copy(self, session, attempt=1):
         with self.repositories.open(COPIES) as repository:
-            self.work(repository, session)
+            repository.do_task(session, attempt, lambda target: "snap")
 
     def pins(self):
         """The same."""

@@ -29,6 +29,10 @@ def configuration(site, point):
     return site.run(lambda appliance: appliance.service.get_point(point.id)).configuration
 
 
+def kinds(site):
+    return {one.kind for one in site.records.sessions.unfinished()}
+
+
 def policy_clock(appliance):
     service = appliance.service
     return PolicyClock(

@@ -8,11 +8,21 @@ import pytest
 
 from holdfast.appliance.upkeep.archive_clock import ArchiveClock
 from holdfast.domain.errors import UnavailableError
-from holdfast.domain.policy import Schedule, SnapshotTarget, WorkerChoice, WorkerMode
+from holdfast.domain.policy import Schedule, SnapshotTarget
 from holdfast.domain.restore_point import Flag
 from holdfast.domain.session import SessionKind, State
 from holdfast.testing.virtual_time import BEGINNING
-from tests.simulation.archiving import DAY_SECONDS, MONTHLY, YEARLY, archive, archived, copies, look, policy_clock
+from tests.simulation.archiving import (
+    DAY_SECONDS,
+    MONTHLY,
+    YEARLY,
+    archive,
+    archived,
+    copies,
+    kinds,
+    look,
+    policy_clock,
+)
 from tests.simulation.reading import assert_nothing_left, log, points
 
 
@@ -195,24 +205,6 @@ def test_a_flag_that_comes_while_points_are_judged_is_not_lost(archiving):
     assert {one.flags for one in copies(site)} == {("M", "Y")}
 
 
-def test_where_every_worker_is_lost_the_next_archive_bears_what_is_owed(archiving):
-    site = archiving
-    archived(site, yearly=YEARLY)
-    site.cloud.worker_world.fate = lambda owner: "dies"
-    site.wait(4 * 3600)
-    site.cloud.worker_world.fate = lambda owner: "works" if "archive" not in kinds(site) else "dies"
-    look(site)
-    (session,) = look(site)
-    assert session.state == State.FAILED
-    assert copies(site) == []
-    assert_nothing_left(site)
-    site.wait(60)
-    archived(site, yearly=YEARLY, worker=WorkerChoice(mode=WorkerMode.EC2, instance_type="c7g.large"))
-    site.cloud.worker_world.fate = lambda owner: "works"
-    assert archive(site).state == State.SUCCEEDED
-    assert {one.flags for one in copies(site)} == {("M", "Y")}
-
-
 def test_a_change_of_anything_else_keeps_what_is_due(archiving):
     site = archiving
     site.wait(3.5 * 3600)
@@ -220,7 +212,3 @@ def test_a_change_of_anything_else_keeps_what_is_due(archiving):
     look(site)
     look(site)
     assert len(copies(site)) == 2
-
-
-def kinds(site):
-    return {one.kind for one in site.records.sessions.unfinished()}

@@ -193,7 +193,6 @@ def test_a_copy_that_was_not_recorded_is_listed_in_the_end(archiving):
 
 def test_what_could_not_be_given_up_is_given_up_later(archiving):
     site = archiving
-    site.cloud.worker_world.fate = lambda owner: "dies"
     abandon, left = site.archive.abandon, [AWAY, AWAY]
 
     def failing(session):
@@ -201,8 +200,14 @@ def test_what_could_not_be_given_up_is_given_up_later(archiving):
             raise left.pop()
         return abandon(session)
 
+    async def cancelled(appliance):
+        opened = appliance.service.run_policy("web", ("archive",))
+        await appliance.surface.surroundings.sleep(60)
+        appliance.service.stop_policy("web")
+        return opened
+
     site.archive.abandon = failing
-    assert archive(site).state == State.FAILED
+    assert site.records.sessions.get(archive(site, cancelled).id).state == State.CANCELLED
     assert site.repository.pins
     assert site.run(lambda appliance: appliance.workflows.settlement.settle()) == []
     assert copies(site) == []

@@ -44,6 +44,7 @@ class DelegatedCopying:
                 Silence(),
                 keep_until=keep_until,
                 session=bytes.fromhex(session),
+                goes_on=attempt > 1,
                 avoided_packs=frozenset(map(bytes.fromhex, avoided_packs)),
             )
             prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))

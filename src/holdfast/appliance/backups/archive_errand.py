@@ -8,10 +8,12 @@ from typing import Any
 from holdfast.appliance.backups.point_making import in_session
 from holdfast.appliance.points.damage import damaged_packs, remark_on
 from holdfast.appliance.ports.cloud import CopiedRepository, Ownership, WorkerOrder
-from holdfast.appliance.ports.records import OpenBackup, OpenCopy
+from holdfast.appliance.ports.records import OpenBackup, OpenCopy, SetAside
 from holdfast.appliance.ports.repositories import BackedUp, PreparedWork
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.workers.errands import ErrandFacts, lock_days
+from holdfast.appliance.workers.fleet import ATTEMPTS
+from holdfast.domain.errors import HoldfastError, WorkerLostError
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.restore_point import RestorePoint
 from holdfast.protocol.encoding import from_document, to_document
@@ -20,13 +22,15 @@ from holdfast.protocol.encoding import from_document, to_document
 @dataclass(frozen=True, slots=True)
 class Archived:
     """What an archive is made of and as, as it is decided once. `backup.work` is the session in the archive, its
-    `copies` says what is read; `keep_until` is promised where the archive is immutable.
+    `copies` says what is read; `keep_until` is promised where the archive is immutable; `first_attempt` is the first of
+    this run in that session.
     """
 
     backup: OpenBackup
     size_bytes: int
     tenant: str
     keep_until: datetime | None = None
+    first_attempt: int = 1
 
     def remembered(self) -> dict[str, Any]:
         """For a step."""
@@ -63,7 +67,7 @@ class ArchiveErrand:
 
     def open(self) -> str:
         """Pin the backup, and open the session with its first attempt."""
-        return self._prepared(1).session
+        return self._prepared(self._facts.first_attempt).session
 
     def open_backup(self) -> OpenBackup:
         """As it is written down until its end was seen."""
@@ -110,6 +114,16 @@ class ArchiveErrand:
         if committed is None:
             self.clean()
         return committed
+
+    def set_aside(self, error: HoldfastError) -> OpenBackup | None:
+        """Where every worker was lost: nobody commits what is left but who goes on with it. The backup is unpinned."""
+        if not isinstance(error, WorkerLostError):
+            return None
+        with self._surface.repositories.open(self._copies.repository) as source:
+            source.end_reading(self._copies.reader)
+        attempts = self._facts.first_attempt + ATTEMPTS - 1
+        aside = SetAside(self._surface.surroundings.now(), attempts, self._what.keep_until)
+        return replace(self._what.backup, set_aside=aside)
 
     def clean(self) -> None:
         """Unpin the backup; the task and its result go."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from holdfast.appliance.backups.archive_errand import Archived, ArchiveErrand, backup_of
 from holdfast.appliance.backups.point_making import PointMaking
-from holdfast.appliance.points.damage import PointDamage, lack_of
+from holdfast.appliance.points.damage import PointDamage, damaged_packs, lack_of
 from holdfast.appliance.points.newest import newest_backups
 from holdfast.appliance.points.retention_work import RetentionWork
 from holdfast.appliance.policies.flagging import flags_of_archive
@@ -85,8 +85,7 @@ class ArchiveTask:
             return None
         with self._surface.repositories.open(backup.repository) as repository:
             reader = repository.new_session()
-        with self._surface.repositories.open(archive.repository) as repository:
-            work = repository.new_session()
+        work, first_attempt = self._session(archive.repository, newest, promise, points)
         opened = OpenBackup(
             work=work,
             repository=archive.repository,
@@ -100,11 +99,24 @@ class ArchiveTask:
             copies=OpenCopy(backup.repository, newest.id, reader, backup_of(newest)),
         )
         tenant = self._surface.tenant(task.workload.account)
-        return Archived(opened, newest.size_bytes, tenant, promise).remembered()
+        return Archived(opened, newest.size_bytes, tenant, promise, first_attempt).remembered()
 
     def end(self, task_id: str, error: HoldfastError | None) -> None:
         """It has ended."""
         self._book.end_task(task_id, error)
+
+    def _session(
+        self, archive: str, newest: RestorePoint, promise: datetime | None, points: list[RestorePoint]
+    ) -> tuple[str, int]:
+        """The session in the archive, and the number of the next attempt there: that of an earlier run of the same
+        copy, of which every worker was lost, or a new one. Nothing that was begun beside damage is gone on with.
+        """
+        for left in () if damaged_packs(points, archive) else self._surface.records.open_backups.all():
+            aside, copied = left.set_aside, "" if left.copies is None else left.copies.point
+            if aside and (left.repository, copied, aside.keep_until) == (archive, newest.id, promise):
+                return left.work, aside.attempts + 1
+        with self._surface.repositories.open(archive) as repository:
+            return repository.new_session(), 1
 
     def _whole(self, task: Task, archives: list[RestorePoint], backup: str) -> list[RestorePoint]:
         """Of these archives, oldest first, those of that backup that nothing is wrong with."""
@@ -148,7 +160,8 @@ class ArchiveTask:
     def _errand(self, task_id: str, what: Archived) -> ArchiveErrand:
         task, order = self._task(task_id)
         work, mode = what.backup.work, order.policy.worker.mode
-        facts = ErrandFacts(TaskKind.COPY, task.session_id, task.id, work, task.workload.region, mode)
+        region, first = task.workload.region, what.first_attempt
+        facts = ErrandFacts(TaskKind.COPY, task.session_id, task.id, work, region, mode, first)
         return ArchiveErrand(self._surface, facts, what, order.policy)
 
     def _task(self, task_id: str) -> tuple[Task, TaskOrder]:

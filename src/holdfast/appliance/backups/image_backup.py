@@ -20,6 +20,7 @@ from holdfast.appliance.ports.repositories import BackedUp, PreparedWork, Source
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.workers.errands import ErrandFacts, lock_days
+from holdfast.domain.errors import HoldfastError
 from holdfast.domain.policy import BackupTarget, WorkerMode
 from holdfast.domain.retention import promised_until
 from holdfast.domain.session import Task
@@ -188,6 +189,10 @@ class _BackupErrand:
         _, target = _task_of(self._surface, self._task_id)
         with self._surface.repositories.open(target.repository) as repository:
             return repository.abandon(self._work)
+
+    def set_aside(self, error: HoldfastError) -> OpenBackup | None:
+        """Never: its snapshots go, so that the next backup reads others."""
+        return None
 
     def clean(self) -> None:
         """The task and its result go."""

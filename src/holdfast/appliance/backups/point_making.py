@@ -41,6 +41,11 @@ class PointErrand(Errand, Protocol):
     def abandon(self) -> str | None:
         """Nobody can commit it any more, and nothing of its work is left; the point's id where somebody did."""
 
+    def set_aside(self, error: HoldfastError) -> OpenBackup | None:
+        """As it is written down where another run can go on with what was stored before that error; None where it is
+        to be given up.
+        """
+
     def clean(self) -> None:
         """Remove what the work has left in repositories beside its point."""
 
@@ -119,11 +124,17 @@ class PointMaking:
         errand.clean()
 
     def abandon(self, errand: PointErrand, error: HoldfastError) -> dict[str, Any] | None:
-        """There will be no point of that session; where a commit came before the error, it is what counts. What cannot
-        be given up now is settled later.
+        """There will be no point of that session, unless another run goes on with it; where a commit came before the
+        error, it is what counts. What cannot be given up now is settled later.
         """
         facts = errand.facts
         try:
+            left = errand.set_aside(error)
+            if left is not None:
+                self._surface.records.open_backups.put(left)
+                kept = "what its workers have stored is kept for a day: the next run goes on with it"
+                self._book.say(facts.session_id, kept, LogLevel.INFO, facts.task_id)
+                return None
             if errand.abandon() is None:
                 self._surface.records.open_backups.remove(facts.work)
                 return None

@@ -7,6 +7,7 @@ end says which it was: the point is recorded as its task would have done it, or 
 
 import threading
 from contextlib import suppress
+from datetime import timedelta
 
 from holdfast.appliance.points.configurations import Configurations, configuration_in
 from holdfast.appliance.points.retention_work import RetentionWork
@@ -20,6 +21,8 @@ from holdfast.domain.session import LogLevel
 from holdfast.domain.time import parse_time
 
 _FIRST_ATTEMPT = 1
+# How long a copy that was set aside can be gone on with. A collection that comes later ends its session (section 14).
+SET_ASIDE = timedelta(days=1)
 
 
 class Settlement:
@@ -37,7 +40,7 @@ class Settlement:
         left = []
         with self._turn:
             for backup in self._surface.records.open_backups.all():
-                if self._is_under_way(backup):
+                if self._is_under_way(backup) or self._may_be_gone_on_with(backup):
                     continue
                 try:
                     self._settle(backup)
@@ -53,6 +56,10 @@ class Settlement:
         except NotFoundError:
             return False
         return not task.state.final or self._surface.engine().running(backup.task_id)
+
+    def _may_be_gone_on_with(self, backup: OpenBackup) -> bool:
+        aside = backup.set_aside
+        return aside is not None and self._surface.surroundings.now() < aside.at + SET_ASIDE
 
     def _settle(self, backup: OpenBackup) -> None:
         if self._is_recorded(backup.work):

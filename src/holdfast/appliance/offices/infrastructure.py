@@ -169,7 +169,8 @@ class Infrastructure(Desk):
 
     def _check_nothing_works_in(self, repository: str) -> None:
         """Neither a backup that may still become a point there, nor a session about it or one of its points."""
-        ids = [one.session_id for one in self._records.open_backups.all() if repository in one.repositories]
+        backups = [one for one in self._records.open_backups.all() if one.set_aside is None]
+        ids = [one.session_id for one in backups if repository in one.repositories]
         for session in self._records.sessions.unfinished():
             if session.kind in (SessionKind.RESTORE, SessionKind.DELETE_POINT):
                 with suppress(NotFoundError):

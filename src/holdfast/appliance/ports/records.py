@@ -123,12 +123,24 @@ class OpenCopy:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAside:
+    """A copy of which every worker was lost, `at` that time: its session in the repository stays open, for another run
+    of the same copy may go on with what so many `attempts` have stored. `keep_until` is what the session promises.
+    """
+
+    at: datetime
+    attempts: int
+    keep_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OpenBackup:
     """An image backup or archive whose end in its repository was not seen yet: there may be a point, or become one.
 
     `work` is its session there, and would be the point's id; task and session are the appliance's own. `snapshots`,
     volume id -> snapshot id, are what it reads, and the base of the next backup where there is a point. `flags` and
     `as_of` are what the point would bear. `copies`: of an archive, what it is a copy of; it reads no snapshots.
+    `set_aside`: nobody works on it now, and somebody may go on with it.
     """
 
     work: str
@@ -141,6 +153,7 @@ class OpenBackup:
     flags: tuple[Flag, ...] = ()
     as_of: datetime | None = None
     copies: OpenCopy | None = None
+    set_aside: SetAside | None = None
 
     @property
     def repositories(self) -> tuple[str, ...]:

@@ -225,7 +225,8 @@ class Copying(Protocol):
     ) -> PreparedWork:
         """Pin the point, and write the sealed task of that attempt. What it builds upon is chosen with the first one,
         and nothing that leads to one of `avoided_packs` of the target (ids, hex). An immutable repository promises to
-        keep the copy until `keep_until`; others promise nothing.
+        keep the copy until `keep_until`; others promise nothing. A further attempt may have another reader, and takes
+        over what the earlier ones have stored.
 
         Use the session of the answer from here on, as of `prepare_backup`. Raises NotFoundError for a point that is no
         more, UsageError for one that no worker copies (a stream).

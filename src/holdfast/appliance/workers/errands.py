@@ -12,7 +12,9 @@ from holdfast.protocol.worker_messages import TaskKind, TaskPointer
 
 @dataclass(frozen=True, slots=True)
 class ErrandFacts:
-    """Whose errand it is. `work` is the repository's session, `region` where the worker runs."""
+    """Whose errand it is. `work` is the repository's session, `region` where the worker runs; attempts of that session
+    are counted from `first_attempt`, where an earlier run had made others.
+    """
 
     kind: TaskKind
     session_id: str
@@ -20,6 +22,7 @@ class ErrandFacts:
     work: str
     region: str
     mode: WorkerMode
+    first_attempt: int = 1
 
     def pointer(self, attempt: int, work: PreparedWork) -> TaskPointer:
         """Where a worker finds what was prepared for that attempt."""

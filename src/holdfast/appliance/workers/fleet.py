@@ -38,8 +38,8 @@ class WorkerFleet:
         """Have the errand done; the attempt that did it. Raises what a worker failed with, WorkerLostError when every
         attempt was lost, CancelledError.
         """
-        why = ""
-        for attempt in range(1, ATTEMPTS + 1):
+        why, first = "", errand.facts.first_attempt
+        for attempt in range(first, first + ATTEMPTS):
             once = self._locally if errand.facts.mode == WorkerMode.LOCAL else self._on_an_instance
             ended: dict[str, Any] = await once(step, errand, attempt)
             if ended["done"]:
@@ -77,7 +77,8 @@ class WorkerFleet:
         owner = surface.owner(facts.session_id, facts.task_id, ownership.WORKER, attempt)
         work = await surface.surroundings.aside(errand.prepare, attempt)
         order = errand.order(owner, work)
-        self._book.stage(facts.task_id, "launching a worker" if attempt == 1 else f"launching worker {attempt}")
+        number = attempt - facts.first_attempt + 1
+        self._book.stage(facts.task_id, "launching a worker" if number == 1 else f"launching worker {number}")
         waited_seconds = 0.0
         while True:
             self._book.check_cancelled(facts.session_id)

@@ -18,7 +18,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.compression import CompressionLevel
-from holdfast.repository.sessions.session import WriterSession, end_without_point, open_session
+from holdfast.repository.sessions.session import WriterSession, end_without_point, open_session, read_point
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.presence import is_there
 from holdfast.repository.writing.parents import clear_of, fixed_volumes, newest_parent
@@ -87,10 +87,16 @@ def prepare_backup(
     return PreparedBackup(repository, task, warnings)
 
 
-def begun_before(repository: Repository, session: bytes | None) -> tuple[PreparedBackup | None, bytes | None]:
-    """What that session was ordered to do, if it was opened; and the id to open one under: None where it is used up."""
+def begun_before(
+    repository: Repository, session: bytes | None, *, goes_on: bool = False
+) -> tuple[PreparedBackup | None, bytes | None]:
+    """What that session was ordered to do, if it was opened; and the id to open one under: None where it is used up, as
+    that of a session is which somebody `goes_on` with and which has ended meanwhile.
+    """
     if session is None or not _is_known(repository, session):
-        return None, session
+        return None, None if goes_on else session
+    if goes_on and _has_no_point(repository, open_point_key(repository, session)):
+        return None, None
     try:
         return reprepare(repository, session), session
     except ObjectNotFoundError:
@@ -189,6 +195,11 @@ def open_point_key(repository: Repository, session: bytes) -> str:
             f"there is no session {session.hex()}", why="the ledger has no such session", cure="begin another"
         )
     return str(record["point"])
+
+
+def _has_no_point(repository: Repository, point_key: str) -> bool:
+    """Whether a tombstone stands there, of a session that the ledger may still count as open."""
+    return is_there(repository.store, point_key) and read_point(repository, point_key) is None
 
 
 def _is_known(repository: Repository, session: bytes) -> bool:

@@ -63,14 +63,16 @@ def prepare_copy(
     *,
     keep_until: datetime | None,
     session: bytes | None = None,
+    goes_on: bool = False,
     avoided_packs: frozenset[bytes] = frozenset(),
 ) -> PreparedBackup:
     """Pin the point, open a session in the target, choose what it builds upon there, and find the keys to what is read.
 
     `session` as for `prepare_backup`: with the same ids it may be run again, after a crash or for a further attempt,
     and finds chunks of the source where they lie now. `keep_until`: what the copy is promised, whatever its original
-    is (section 10); counts with the first attempt, and in an immutable target alone. `avoided_packs` of the target, as
-    for `prepare_backup`. `write_task` leaves the task.
+    is (section 10); counts with the first attempt, and in an immutable target alone. `goes_on`: the session was opened
+    before, also by another run, whose reader may have been another one; where it has ended, another one is begun.
+    `avoided_packs` of the target, as for `prepare_backup`. `write_task` leaves the task.
 
     Raises UsageError for one repository twice and for a point that holds a stream, NotFoundError for one that is no
     more.
@@ -80,7 +82,7 @@ def prepare_copy(
     pin_again(source, origin.reader, [point.session], progress)
     manifest = load_manifest(source, point)
     _require_volumes(manifest)
-    begun, session = begun_before(target, session)
+    begun, session = begun_before(target, session, goes_on=goes_on)
     if begun is not None:
         fresh = _read_now(origin, manifest, _before(begun.task))
         return dataclasses.replace(begun, task=dataclasses.replace(begun.task, copied_from=fresh))

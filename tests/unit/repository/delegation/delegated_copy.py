@@ -37,10 +37,11 @@ def prepared(
     session: bytes | None = None,
     keep_until: datetime | None = None,
     avoided_packs: frozenset[bytes] = frozenset(),
+    reader: bytes = READER,
 ) -> PreparedBackup:
     """Pinned, opened, and the task written."""
     found = find_point(source, point.hex(), DEFAULT_TENANT)
-    origin = CopyFrom(source, "memory:", found, READER)
+    origin = CopyFrom(source, "memory:", found, reader)
     made = prepare_copy(origin, target, Silence(), session=session, keep_until=keep_until, avoided_packs=avoided_packs)
     write_task(made, attempt)
     return made

@@ -10,6 +10,7 @@ from holdfast.repository.delegation.backup_side import reprepare, write_task
 from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
 from holdfast.repository.delegation.needed_packs import needed_packs
 from holdfast.repository.delegation.orders import scratch_of
+from holdfast.repository.delegation.restore_side import finish_reading
 from holdfast.repository.format import names
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
@@ -100,13 +101,17 @@ def test_of_an_archive_data_packs_alone_are_cold_and_acceptance_reads_none():
     assert {row.pack for row in run.packs} == {pack.pack for pack in manifest.packs}
 
 
-def test_what_an_earlier_attempt_stored_is_not_read_again(places):
+@pytest.mark.parametrize("reader", [READER, b"s" * 16], ids=["same", "another"])
+def test_what_an_earlier_attempt_stored_is_not_read_again(places, reader):
+    """Also where another run goes on with the session, and has pinned the point anew."""
     source, target = places
     point = source.back_up(DISK, FIRST)
     there, here = source.open(), target.open()
     order = prepared(there, here, point)
     worker(source.small.store, target.small.store, order)
-    again = prepared(there, here, point, 2, order.session)
+    if reader != READER:
+        finish_reading(there, READER, Silence())
+    again = prepared(there, here, point, 2, order.session, reader=reader)
     assert again.session == order.session
     worker(source.small.store, target.small.store, again, 2)
     result = told(here, order.session, 2)
