@@ -1,9 +1,10 @@
 """Bytes that are no structure are refused as such: never another error, never much memory."""
 
+import contextlib
 import hashlib
 import random
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cbor2
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.domain.errors import FormatError, IntegrityError, UnsupportedFormatError
+from holdfast.domain.errors import FormatError, HoldfastError, IntegrityError, UnsupportedFormatError
 from holdfast.repository.crypto.keys import AeadKey
 from holdfast.repository.format import (
     acknowledgement,
@@ -115,8 +116,22 @@ def refuses_or_decodes(decode: Decode, data: bytes) -> None:
     """Anything but REFUSED comes out as it is, and fails the test."""
     try:
         decode(data)
-    except REFUSED:
-        return
+    except REFUSED as error:
+        is_told(error)
+
+
+def is_told(error: HoldfastError) -> None:
+    """A refusal says what, why, and what to do."""
+    texts = (error.what, error.why, error.cure)
+    assert all(texts), texts
+    assert {type(text) for text in texts} == {str}
+
+
+@contextlib.contextmanager
+def refused() -> Iterator[None]:
+    with pytest.raises(REFUSED) as told:
+        yield
+    is_told(told.value)
 
 
 @pytest.mark.parametrize("name", DECODERS)
@@ -132,7 +147,7 @@ def test_random_bytes(name, data):
 def test_random_objects(name, data, with_magic):
     data = STEMS[name] + data if with_magic else data
     for candidate in (data, data + hashlib.sha256(data).digest()):
-        with pytest.raises(REFUSED):
+        with refused():
             OBJECTS[name](candidate)
 
 
@@ -175,7 +190,7 @@ def test_a_missing_field_is_refused(name):
     for key in fields.keys() - OPTIONAL.get(name, set()):
         if name == "manifest" and key in IGNORED:
             continue
-        with pytest.raises(REFUSED):
+        with refused():
             decode(encoded(name, {other: value for other, value in fields.items() if other != key}))
 
 
@@ -184,9 +199,9 @@ def test_no_map_is_refused(name):
     decode, fields = MAPS[name]
     others: tuple[object, ...] = ([], 1, "text", None, {1: 2}, [{}])
     for other in others:
-        with pytest.raises(REFUSED):
+        with refused():
             decode(encoded(name, other))
-    with pytest.raises(REFUSED):
+    with refused():
         decode(encoded(name, fields) + b"\0")
 
 
@@ -213,9 +228,9 @@ def test_hostile_cbor_takes_little_memory(what):
     tracemalloc.start()
     try:
         for decode, _fields in MAPS.values():
-            with pytest.raises(REFUSED):
+            with refused():
                 decode(HOSTILE[what])
-        with pytest.raises(REFUSED):
+        with refused():
             index_run.decode(len(HOSTILE[what]).to_bytes(4, "big") + HOSTILE[what])
         assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
     finally:
@@ -226,14 +241,14 @@ def test_index_run_that_promises_many_rows_takes_little_memory():
     header = {"session": bytes(16), "workload": bytes(16), "verified": True, "plan_epoch": 0, "packs": b""}
     for count in (1, 2**20, 2**20 + 1, 2**62, 2**80, -1):
         fields = cbor2.dumps({**header, "count": count})
-        with pytest.raises(REFUSED):
+        with refused():
             index_run.decode(len(fields).to_bytes(4, "big") + fields)
 
 
 def test_index_run_that_names_a_pack_row_it_lacks_is_refused():
     valid = bytearray(golden.index_run())
     valid[-18] = 9  # the last row's pack row number
-    with pytest.raises(REFUSED):
+    with refused():
         index_run.decode(bytes(valid))
 
 
@@ -241,13 +256,13 @@ def test_root_that_names_another_row_than_its_own_is_refused():
     decode, volume = MAPS["volume"]
     root = bytearray(volume["root"])
     root[36 + 33] = 1
-    with pytest.raises(REFUSED):
+    with refused():
         decode(encoded("volume", {**volume, "root": bytes(root)}))
 
 
 @pytest.mark.parametrize(("level", "cut"), [(1, 0), (0, 1), (7, 0)])
 def test_node_of_another_level_or_cut_is_refused(level, cut):
-    with pytest.raises(REFUSED):
+    with refused():
         map_node.decode(golden.fixed_leaf(), level=level, cut=cut)
 
 
@@ -262,3 +277,10 @@ def test_newer_structures_are_told_from_damage():
     with pytest.raises(FormatError) as told:  # within a repository that is not newer
         OBJECTS["envelope"](data + hashlib.sha256(data).digest())
     assert "newer Holdfast" in told.value.cure
+
+
+def test_an_intact_object_that_is_too_short_is_named():
+    data = bytes(envelope.HEADER_BYTES + envelope.TAG_BYTES - 1)
+    with pytest.raises(FormatError, match=r"^config is too short \(143 bytes hold no sealed object\)") as told:
+        envelope.read_header(data + hashlib.sha256(data).digest(), "config")
+    assert told.value.objects == ("config",)

@@ -40,14 +40,16 @@ def test_one_wrong_letter_is_mistyped(code, at, letter):
     if letters[at] == letter:
         return
     letters[at] = letter
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"^the recovery code is mistyped \(its checksum does not match") as told:
         read_recovery_code("HF1-" + "".join(letters))
+    assert told.value.cure == "compare it with the printed code, group by group"
 
 
 @pytest.mark.parametrize("typed", ["", "HF1-", "HF1-" + "0" * 54, "HF1-" + "0" * 56, "HF1-" + "U" * 55, "ä" * 55])
 def test_what_is_no_code_is_mistyped(typed):
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"^the recovery code is mistyped \(it does not have 11 groups of 5") as told:
         read_recovery_code(typed)
+    assert told.value.cure == "compare it with the printed code, group by group"
 
 
 @settings(max_examples=100, deadline=None)
