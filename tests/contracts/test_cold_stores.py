@@ -9,7 +9,6 @@ import pytest
 
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import NeedsRetrievalError
-from holdfast.lab.process import start_lab
 from holdfast.repository.object_store import Coldness, ObjectStore
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
@@ -23,6 +22,7 @@ from holdfast.testing.cold_store_contract import BODY, HOUR_SECONDS, KEY, ColdSt
 from holdfast.testing.deterministic_surroundings import SteppableClock
 from holdfast.testing.faulty_store import Fault, FaultyStore
 from holdfast.testing.object_store_contract import ObjectStoreContract
+from tests.labs import start_lab
 
 _bucket_numbers = itertools.count()
 

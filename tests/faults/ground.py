@@ -20,7 +20,7 @@ from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
-from tests.faults.warm_processes import Stable, WarmProcess
+from tests.warm_processes import COMMANDS, Stable, WarmProcess
 
 SEED = int(os.environ.get("SEED", "1"))
 BLOCKS = 24
@@ -39,6 +39,7 @@ class Ground:
     stable: Stable
     dice: random.Random
     contents: dict[bytes, bytes] = field(default_factory=dict)
+    started: int = 0
 
     @property
     def image(self) -> Path:
@@ -65,7 +66,11 @@ class Ground:
         return self.command("image", *words, "--repository", self.small.store.location)
 
     def command(self, *words: str) -> WarmProcess:
-        return self.stable.start(*words, "--password-file", str(self.folder / "code"), "--no-progress")
+        self.started += 1
+        errors = self.folder / f"errors-{self.started}"
+        words = (*words, "--password-file", str(self.folder / "code"), "--no-progress")
+        with open(os.devnull, "r+b") as nothing, errors.open("xb") as said:
+            return self.stable.start(words, (nothing.fileno(), nothing.fileno(), said.fileno()), errors)
 
     def back_up(self) -> WarmProcess:
         return self.start("backup", str(self.image), "--workload", "disk")
@@ -106,7 +111,7 @@ def new_ground(pack_size_bytes: int = PACK_SIZE_BYTES) -> Iterator[Ground]:
         store = DirectoryStore(folder / "repository")
         small = make_small_repository(store, deterministic_surroundings(SEED), pack_size_bytes)
         (folder / "code").write_bytes(small.secret.text or b"")
-        stable = Stable(folder)
+        stable = Stable(COMMANDS)
         yield Ground(folder, small, stable, random.Random(SEED))
         stable.close()
 

@@ -16,7 +16,7 @@ from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
 from tests.faults.ground import PACK_SIZE_BYTES, SEED, Aim, Ground, finished, new_ground
-from tests.faults.warm_processes import WarmProcess
+from tests.warm_processes import WarmProcess
 
 KILLS = int(os.environ.get("KILLS", "16"))
 

@@ -59,16 +59,28 @@ def start_lab(
 
     Not `attached`, it outlives whoever started it, in a process group of its own, until a signal ends it.
     """
+    command = [sys.executable, "-m", "holdfast.lab", *lab_words(state, faults, listen, attached=attached)]
+    source = subprocess.PIPE if attached else subprocess.DEVNULL
+    return answering(
+        subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, text=True, start_new_session=not attached)
+    )
+
+
+def lab_words(state: Path | None, faults: str, listen: str, *, attached: bool) -> list[str]:
+    """What the process of such a lab is told. Raises MissingExtraError, UsageError."""
     check_extra()
     parse_listen(listen)
     parse_faults(faults)
-    command = [sys.executable, "-m", "holdfast.lab", "--listen", listen, "--faults", faults]
+    words = ["--listen", listen, "--faults", faults]
     if attached:
-        command += ["--end-with-input"]
+        words += ["--end-with-input"]
     if state is not None:
-        command += ["--state", str(state)]
-    source = subprocess.PIPE if attached else subprocess.DEVNULL
-    process = subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, text=True, start_new_session=not attached)
+        words += ["--state", str(state)]
+    return words
+
+
+def answering(process: "subprocess.Popen[str]") -> LabProcess:
+    """The lab in a process that was started a moment ago, once it answers. Raises UnavailableError."""
     lab = LabProcess(process, process.stdout.readline().strip() if process.stdout else "")
     if not lab.endpoint:
         status = process.wait()

@@ -8,9 +8,9 @@ from holdfast.aws.policies.grants import document, trusts_role
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.domain.errors import PermissionDeniedError
 from holdfast.domain.infrastructure import Account as CloudAccount
-from holdfast.lab.process import start_lab
 from tests.e2e.aws.cloud_in_lab import OWN, REGION, CloudInLab, owner
 from tests.e2e.lab.account import Account, until
+from tests.labs import start_lab
 
 APPLIANCE_ACCOUNT, PRODUCTION = "123456789012", "210987654321"
 EXTERNAL_ID = "of this customer"

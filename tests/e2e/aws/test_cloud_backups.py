@@ -5,9 +5,9 @@ import base64
 import pytest
 
 from holdfast.domain.errors import NotFoundError, SourceGoneError, UsageError
-from holdfast.lab.process import start_lab
 from tests.e2e.aws.cloud_in_lab import CloudInLab, owner
 from tests.e2e.lab.account import Account
+from tests.labs import start_lab
 
 
 @pytest.fixture(scope="module")

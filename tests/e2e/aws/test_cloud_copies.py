@@ -10,9 +10,9 @@ from holdfast.aws.policies.grants import document, trusts_role
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.domain.errors import ConflictError, NotFoundError, PermissionDeniedError, UnavailableError
 from holdfast.domain.infrastructure import Account as CloudAccount
-from holdfast.lab.process import start_lab
 from tests.e2e.aws.cloud_in_lab import APPLIANCE, REGION, CloudInLab, owner
 from tests.e2e.lab.account import Account, until
+from tests.labs import start_lab
 
 # More than there is room for; and what only AWS may give.
 MANY = {f"key-{number}": "v" for number in range(60)} | {"aws:cloudformation:stack-id": "s"}

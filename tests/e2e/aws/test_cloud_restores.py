@@ -8,10 +8,10 @@ import pytest
 from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder, VolumeOrder
 from holdfast.domain.errors import ConflictError, HoldfastError, QuotaReachedError
 from holdfast.domain.ownership import RESTORED
-from holdfast.lab.process import start_lab
 from tests.contracts.standing_instances import PuttingBackContract, Stood
 from tests.e2e.aws.cloud_in_lab import APPLIANCE, OWN, REGION, CloudInLab, owner
 from tests.e2e.lab.account import Account, until
+from tests.labs import start_lab
 
 _TASKS, _ADDRESSES = iter("ghijklmnopqrstuvwxyz"), itertools.count(130, 5)
 FAULTS = "quota=off,pending=50ms"

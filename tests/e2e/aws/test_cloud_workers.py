@@ -11,11 +11,11 @@ from holdfast.aws.policies.grants import as_text, document
 from holdfast.aws.policies.worker import worker_boundary_grants
 from holdfast.domain.errors import ConflictError, PermissionDeniedError, QuotaReachedError
 from holdfast.domain.ownership import PURPOSE, WORKER
-from holdfast.lab.process import start_lab
 from holdfast.protocol.appliance_answers import AwsSettings
 from tests.e2e.aws.cloud_in_lab import OWN, REGION, CloudInLab, owner
 from tests.e2e.aws.test_cloud_restores import backed_up, customer, order_of
 from tests.e2e.lab.account import Account, until
+from tests.labs import start_lab
 
 ACCOUNT_ID = "123456789012"
 CONTEXT = {"holdfast:session": "8" * 32, "holdfast:attempt": "1"}

@@ -12,10 +12,10 @@ import pytest
 
 from holdfast.aws.clients import PatientClient
 from holdfast.domain.errors import PermissionDeniedError
-from holdfast.lab.process import start_lab
 from tests.e2e.aws.cloud_in_lab import CloudInLab, owner
 from tests.e2e.aws.test_cloud_restores import backed_up, customer, order_of
 from tests.e2e.lab.account import Account, until
+from tests.labs import start_lab
 
 READS = ("Describe", "Get", "List")
 # More requests than this neither an exchange of two volumes makes nor its undoing.

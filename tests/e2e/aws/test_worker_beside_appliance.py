@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from holdfast.lab.process import start_lab
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer, decode_event, encode_pointer
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup, write_task
@@ -21,6 +20,7 @@ from holdfast.testing.memory_volumes import MemoryTarget
 from holdfast.wiring.local import opening
 from holdfast.wiring.own_program import own_command
 from tests.e2e.lab.account import Account, block
+from tests.labs import start_lab
 
 REGION = "us-east-1"
 PASSWORD = b"password"

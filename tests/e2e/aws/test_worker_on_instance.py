@@ -12,7 +12,6 @@ from holdfast.aws.bundle.user_data import BootOrder, user_data
 from holdfast.aws.policies.grants import as_text
 from holdfast.aws.policies.worker import SnapshotsToRead, WorkerScope, worker_backup_grants, worker_restore_grants
 from holdfast.domain.ownership import SESSION
-from holdfast.lab.process import start_lab
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer, WorkerEvent, decode_event, encode_pointer
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup, write_task
@@ -29,6 +28,7 @@ from holdfast.repository.sessions.points import list_points
 from holdfast.wiring.local import opening
 from tests.e2e.lab.account import BLOCK_BYTES, Account, block
 from tests.e2e.lab.fleet import Fleet
+from tests.labs import start_lab
 
 REGION = "us-east-1"
 BUCKET = "holdfast-worker-test"

@@ -13,10 +13,10 @@ from typing import Any
 
 from holdfast.domain.errors import UnavailableError
 from holdfast.lab.listening import port_for_later
-from holdfast.lab.process import start_lab
 from holdfast.rest.client.server import HoldfastClient
 from tests.e2e.campaign.proxy import KillingProxy
 from tests.e2e.lab.account import Account
+from tests.labs import start_lab
 
 FINAL = ("succeeded", "warning", "failed", "cancelled")
 OPTIONS = {"reach-at": "127.0.0.1", "region": "us-east-1"}

@@ -20,13 +20,14 @@ from holdfast.aws.policies.grants import document
 from holdfast.aws.policies.worker import worker_boundary_grants
 from holdfast.domain.errors import UnavailableError
 from holdfast.lab.listening import port_for_later
-from holdfast.lab.process import LabProcess, start_lab
+from holdfast.lab.process import LabProcess
 from holdfast.plugin_api import ServerIdentity
 from holdfast.rest.client.appliance import ApplianceClient, enrol
 from holdfast.rest.tls import keep_certificate
 from holdfast.wiring.local import opening
 from tests.e2e.campaign.proxy import KillingProxy
 from tests.e2e.lab.account import Account, block, until
+from tests.labs import start_lab
 
 ACCOUNT_ID, REGION = "123456789012", "us-east-1"
 BUCKET, PREFIX, BUNDLES = "campaign", "backups", "campaign-bundles"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import boto3
 import pytest
 
-from holdfast.lab.process import start_lab
 from tests.e2e.cli.conftest import Holdfast
+from tests.labs import start_lab
 
 BUCKET = "archive"
 SIZE_BYTES = 3 * 512 * 1024

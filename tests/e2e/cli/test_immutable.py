@@ -10,8 +10,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from holdfast.lab.process import start_lab
 from tests.e2e.cli.conftest import Holdfast
+from tests.labs import start_lab
 
 SIZE_BYTES = 2 * 512 * 1024
 

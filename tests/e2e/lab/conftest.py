@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.lab.process import start_lab
 from tests.e2e.lab.account import HOUR_SECONDS, Account
+from tests.labs import start_lab
 
 
 @pytest.fixture(scope="session")

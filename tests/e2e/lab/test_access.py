@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.lab.process import start_lab
 from tests.e2e.lab.account import Account, until
 from tests.e2e.lab.people import HERE, THERE, Person, allow, deny, document, refused, trusting, words
+from tests.labs import start_lab
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from holdfast.lab.process import start_lab
 from tests.e2e.lab.account import Account, until
 from tests.e2e.lab.people import HERE, Person, allow, refused, trusting
+from tests.labs import start_lab
 
 BLOCK = b"\x07" * 512 * 1024
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "q", "Tags": [{"Key": "team", "Value": "a"}]}}

@@ -7,9 +7,9 @@ from urllib.request import urlopen
 import pytest
 from botocore.exceptions import ClientError
 
-from holdfast.lab.process import start_lab
 from tests.e2e.lab.account import Account
 from tests.e2e.lab.people import HERE, THERE, Person, allow, deny, document, refused, trusting, words
+from tests.labs import start_lab
 
 KIB = 1024
 

@@ -7,9 +7,9 @@ import boto3
 import pytest
 from botocore.credentials import InstanceMetadataFetcher, InstanceMetadataProvider
 
-from holdfast.lab.process import start_lab
 from tests.e2e.lab.account import Account, until
 from tests.e2e.lab.fleet import ASKING, Fleet
+from tests.labs import start_lab
 
 SHOWN = ("instance-id", "placement/availability-zone", "placement/region", "local-ipv4", "local-hostname", "mac")
 

@@ -8,9 +8,9 @@ from urllib.error import HTTPError
 import pytest
 from botocore.exceptions import ClientError
 
-from holdfast.lab.process import start_lab
 from tests.e2e.lab.account import HOUR_SECONDS, Account, until
 from tests.e2e.lab.fleet import ASKING, Fleet, all_gone
+from tests.labs import start_lab
 
 # A process, one in a session of its own without an environment, one that will not hear SIGTERM.
 CLINGING = """#!/bin/sh

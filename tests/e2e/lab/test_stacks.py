@@ -5,9 +5,9 @@ import json
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
-from holdfast.lab.process import start_lab
 from tests.e2e.lab.account import HOUR_SECONDS, Account
 from tests.e2e.lab.people import HERE, Person, allow, deny, document, refused
+from tests.labs import start_lab
 
 NAME = [{"ParameterKey": "Name", "ParameterValue": "hf"}]
 NOW = {"Delay": 1, "MaxAttempts": 1}

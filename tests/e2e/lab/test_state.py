@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from holdfast.lab.process import start_lab
 from tests.e2e.lab.account import Account, block
+from tests.labs import start_lab
 
 FAULTS = "quota=off,pending=50ms"
 LARGE = os.urandom(3 * 1024 * 1024)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.lab.process import start_lab
 from holdfast.wiring.local import opening
 from tests.e2e.permissions.account_in_lab import ARCHIVE, LOCATION, PASSWORD, AccountInLab
+from tests.labs import start_lab
 
 KDF_BYTES = 64 * 1024**2
 

@@ -18,11 +18,11 @@ from holdfast.aws.policies.grants import as_text, trusts_role
 from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.lab.listening import port_for_later
-from holdfast.lab.process import start_lab
 from holdfast.wiring.demo_processes import Commands, RunningServer, environment_of
 from holdfast.wiring.local import opening
 from tests.e2e.lab.account import Account
 from tests.e2e.permissions.canaries import TOKEN, Canaries, Watch, files_with
+from tests.labs import start_lab
 
 REGION = "us-east-1"
 ACCOUNT, PRODUCTION = "123456789012", "210987654321"

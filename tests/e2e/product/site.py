@@ -20,9 +20,9 @@ import boto3
 
 from holdfast.lab.actors import REGION, Administrator, credentials
 from holdfast.lab.listening import port_for_later
-from holdfast.lab.process import start_lab
 from holdfast.rest.client.server import HoldfastClient
 from tests.e2e.program import PROGRAM, Outcome, run_here
+from tests.labs import start_lab
 
 HURRIED = [sys.executable, "-m", "tests.e2e.product.hurried_appliance"]
 ROOT = Path(__file__).resolve().parents[3]

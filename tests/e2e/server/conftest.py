@@ -18,7 +18,6 @@ import pytest
 from holdfast.aws.bundle.building import Bundle
 from holdfast.aws.clients import PatientClient
 from holdfast.domain.errors import HoldfastError
-from holdfast.lab.process import start_lab
 from holdfast.plugin_api import PluginContext, ServerIdentity
 from holdfast.protocol.appliance_answers import API_VERSION, ApplianceFacts
 from holdfast.protocol.encoding import to_document
@@ -28,6 +27,7 @@ from holdfast.signed_http.patience import Waiting
 from holdfast_aws.cloud import Cloud
 from holdfast_aws.doors import Doors
 from holdfast_aws.plugin import AwsPlugin
+from tests.labs import start_lab
 from tests.unit.aws.memory_ledger import MemoryLedger
 
 ROOT = Path(__file__).resolve().parents[3]

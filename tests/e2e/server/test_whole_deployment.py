@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from holdfast.lab.listening import port_for_later
-from holdfast.lab.process import start_lab
 from holdfast.server.machine.packages import shipped
+from tests.labs import start_lab
 
 
 class Site:
