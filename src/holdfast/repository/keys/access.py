@@ -5,17 +5,17 @@ it of an open repository, a worker of its task. So there is one data path, and w
 is in its key ring.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.crypto.keys import KeyRing
-from holdfast.repository.format import envelope, index_run
+from holdfast.repository.format import envelope, index_run, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.trust.older_versions import open_newest_good
+from holdfast.repository.trust.older_versions import open_newest_good, several_versions
 from holdfast.repository.trust.vouching import ALL_COUNT, Vouching
 
 
@@ -37,6 +37,15 @@ class TenantAccess:
         deletes by it, says which do. Raises ObjectNotFoundError, IntegrityError.
         """
         return open_newest_good(self.store, key, lambda data: self._index_run(key, data, vouching))
+
+    def read_index_run_version(self, key: str, version: str) -> IndexRun:
+        """One version of it, for who looks for a chunk. Raises ObjectNotFoundError, IntegrityError."""
+        return self._index_run(key, self.store.get(key, version=version), ALL_COUNT)
+
+    def index_run_versions(self) -> Iterator[tuple[str, str]]:
+        """Key and id of each version of the index runs that have several, of one key the newest first."""
+        for key, versions in several_versions(self.store, names.index_runs(self.keys.tenant)).items():
+            yield from ((key, version) for version in versions)
 
     def _index_run(self, key: str, data: Buffer, vouching: Vouching) -> IndexRun:
         body = envelope.open_object(

@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -12,35 +13,37 @@ from holdfast.repository.format.places import Place
 from holdfast.repository.packs.begins import Begins
 from holdfast.repository.packs.sorted_run import SortedRun, prefix_of, rows_where, with_own_table
 
+Name = TypeVar("Name")
+
 _KEPT_ROWS = 1 << 18
 
 
-class RunShelf:
+class RunShelf(Generic[Name]):
     """Runs in the order in which they were taken; of each the rows of one type. Any thread may ask. `read` raises
     ObjectNotFoundError, IntegrityError; a run that cannot be read again knows nothing.
     """
 
-    def __init__(self, read: Callable[[str], IndexRun], chunk_type: int) -> None:
+    def __init__(self, read: Callable[[Name], IndexRun], chunk_type: int) -> None:
         self._read = read
         self._type = chunk_type
-        self._keys: list[str] = []
+        self._names: list[Name] = []
         self._begins = Begins()
         self._kept: OrderedDict[int, SortedRun] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """How many runs know anything."""
-        return len(self._keys)
+        return len(self._names)
 
-    def take(self, key: str, run: IndexRun) -> None:
+    def take(self, name: Name, run: IndexRun) -> None:
         """Know its chunks from now on."""
         taken = self._of_type(run)
         if len(taken.rows):
             with self._lock:
-                number = len(self._keys)
+                number = len(self._names)
                 self._begins.add(taken.prefixes, np.full(len(taken.rows), number, np.uint32))
                 self._keep(number, taken)
-                self._keys.append(key)
+                self._names.append(name)
 
     def places(self, chunk: bytes, first: int = 0, end: int | None = None) -> Iterator[Place]:
         """Every place of a chunk that these runs know, or those of numbers `first` to `end`."""
@@ -59,7 +62,7 @@ class RunShelf:
                 self._kept.move_to_end(number)
                 return self._kept[number]
             try:
-                run = self._of_type(self._read(self._keys[number]))
+                run = self._of_type(self._read(self._names[number]))
             except (IntegrityError, ObjectNotFoundError):
                 return None
             self._keep(number, run)

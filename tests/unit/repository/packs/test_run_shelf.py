@@ -86,7 +86,7 @@ def test_many_runs_say_what_each_of_them_says(monkeypatch, limit):
     monkeypatch.setattr(begins, "_JOINED", limit)
     dice = random.Random(limit)
     known = {run: dice.sample(range(100), dice.randrange(1, 12)) for run in range(40)}
-    shelf = RunShelf(lambda key: run_of(int(key), known[int(key)]), CHUNK_TYPE_DATA)
+    shelf = RunShelf[str](lambda key: run_of(int(key), known[int(key)]), CHUNK_TYPE_DATA)
     for run, numbers in known.items():
         shelf.take(str(run), run_of(run, numbers))
     for chunk in range(100):

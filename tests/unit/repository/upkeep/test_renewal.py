@@ -112,8 +112,11 @@ def test_a_repair_ends_what_renewals_say_of_a_lost_pack(site):
 
 def test_a_damaged_ledger_is_told_of_no_renewal(site):
     site.back_up(block(1))
-    key = names.ledger(site.open().ledger.state.sequence + 1)
-    site.bucket.put(key, b"junk")
+    key = names.ledger(site.open().ledger.state.sequence)
+    site.back_up(block(2))
+    site.later(11)
+    for one in [one for one in site.bucket.every_version() if one.key == key]:
+        site.bucket.delete_version(key, one.id)
     with pytest.raises(IntegrityError) as told:
         site.renew()
     assert key in told.value.objects

@@ -23,7 +23,7 @@ class MovedChunks:
         self._plan = plan
         self._packs = packs
         self._directories: dict[bytes, dict[tuple[bytes, int], Place]] = {}
-        self._runs: dict[int, RunShelf] = {}
+        self._runs: dict[int, RunShelf[str]] = {}
 
     def copies_of(self, chunk: Located, chunk_type: int) -> list[Place]:
         """Where else the chunk lies in packs that stand, those first that are not condemned. For a condemned pack only
