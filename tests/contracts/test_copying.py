@@ -6,6 +6,8 @@ import pytest
 
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.domain.verification import ALL_VOLUMES
+from holdfast.repository.delegation import copy_side
+from holdfast.repository.delegation.needed_packs import needed_packs
 from tests.contracts.vaults import COPIES, NAME, TENANT, RealVault, SimulatedVault
 
 
@@ -160,40 +162,47 @@ def test_nothing_is_copied_into_itself(vault):
         pass
 
 
-def test_copies_in_both_directions_do_not_wait_for_each_other(vault):
-    """Each holds one repository's turn and wants the other's, if the order of turns were the callers'."""
-    point = vault.back_up(1)
-    reader, session = ordered(vault, point)
-    vault.copy(session)
-    accepted(vault, session)
-
-    def end(source, target):
-        for _ in range(30):
-            with vault.repositories.copying(source, target) as copying:
-                copying.end_copy(reader, session)
-
-    threads = [threading.Thread(target=end, args=pair, daemon=True) for pair in ((NAME, COPIES), (COPIES, NAME))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert not any(thread.is_alive() for thread in threads)
+def waits_for_one_alone(vault, deed, slow, other):
+    """Whether it waits for the turn of one repository, and keeps nobody waiting in the other one."""
+    with vault.repositories.open(slow) as held, vault.repositories.open(other) as free:
+        doing = threading.Thread(target=deed)
+        asking = threading.Thread(target=free.points, args=(TENANT,))
+        with held.turn():
+            doing.start()
+            doing.join(0.5)
+            asking.start()
+            asking.join(120)
+            waits = (doing.is_alive(), asking.is_alive()) == (True, False)
+        doing.join()
+        asking.join()
+    return waits
 
 
 @pytest.mark.parametrize(("slow", "other"), [(NAME, COPIES), (COPIES, NAME)])
-def test_a_copy_that_is_accepted_keeps_nobody_waiting_in_one_repository_for_the_other(tmp_path, slow, other):
+def test_a_copy_keeps_nobody_waiting_in_one_repository_for_the_other(tmp_path, slow, other):
     vault = RealVault(tmp_path / "vault")
-    _reader, session = ordered(vault, vault.back_up(1))
+    point, made = vault.back_up(1), []
+    assert waits_for_one_alone(vault, lambda: made.append(ordered(vault, point)), slow, other)
+    ((reader, session),) = made
     vault.copy(session)
-    with vault.repositories.open(slow) as held, vault.repositories.open(other) as free:
-        accepting = threading.Thread(target=accepted, args=(vault, session))
-        asking = threading.Thread(target=free.points, args=(TENANT,))
-        with held.turn():
-            accepting.start()
-            accepting.join(0.5)
-            asking.start()
-            asking.join(120)
-            assert (accepting.is_alive(), asking.is_alive()) == (True, False)
-        accepting.join()
-        asking.join()
+    assert waits_for_one_alone(vault, lambda: accepted(vault, session), slow, other)
+    assert waits_for_one_alone(vault, lambda: ended(vault, reader, session), slow, other)
+    vault.close()
+
+
+def test_where_the_data_lies_is_looked_for_in_nobody_s_turn(tmp_path, monkeypatch):
+    vault = RealVault(tmp_path / "vault")
+    point, answered = vault.back_up(1), []
+
+    def watched(*words):
+        for name in (NAME, COPIES):
+            with vault.repositories.open(name) as repository:
+                asking = threading.Thread(target=lambda: answered.append(len(repository.points(TENANT))))
+                asking.start()
+                asking.join(120)
+        return needed_packs(*words)
+
+    monkeypatch.setattr(copy_side, "needed_packs", watched)
+    ordered(vault, point)
+    assert answered == [1, 0]
     vault.close()

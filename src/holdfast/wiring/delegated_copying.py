@@ -1,7 +1,5 @@
 """Implements the appliance's port to two repositories at once: copies of points, around the work of a worker."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,7 +8,6 @@ from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.repository.delegation import backup_side, copy_side, orders, restore_side
 from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.format.manifest import Manifest
-from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import find_point
 from holdfast.repository.sessions.session import read_point
@@ -18,7 +15,7 @@ from holdfast.wiring.delegated_repository import DelegatedRepository, backed_up,
 
 
 class DelegatedCopying:
-    """Implements Copying."""
+    """Implements Copying. Nobody holds the turns of both repositories at once, so nobody waits in one for the other."""
 
     def __init__(self, source: DelegatedRepository, target: DelegatedRepository) -> None:
         self._source = source
@@ -34,12 +31,16 @@ class DelegatedCopying:
         keep_until: datetime | None = None,
         avoided_packs: frozenset[str] = frozenset(),
     ) -> PreparedWork:
-        """Pin the point, open the session with its first attempt, and leave the task of this one."""
-        with self._turns() as (source, target):
+        """Pin the point, open the session with its first attempt, and leave the task of this one. Maps are walked in
+        nobody's turn: that reads what the pin holds, and touches nothing that others change.
+        """
+        with self._source.turn() as source:
             found = find_point(source, point, tenant)
             origin = copy_side.CopyFrom(source, self._source.location, found, bytes.fromhex(reader))
-            prepared = copy_side.prepare_copy(
-                origin,
+            pinned = copy_side.pin_original(origin, Silence())
+        with self._target.turn() as target:
+            opened = copy_side.open_copy(
+                pinned,
                 target,
                 Silence(),
                 keep_until=keep_until,
@@ -47,6 +48,8 @@ class DelegatedCopying:
                 goes_on=attempt > 1,
                 avoided_packs=frozenset(map(bytes.fromhex, avoided_packs)),
             )
+        prepared = copy_side.with_places(pinned, opened)
+        with self._target.turn():
             prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
             return replace(work_of(prepared, self._target.location), copied_from=self._source.location)
 
@@ -75,17 +78,6 @@ class DelegatedCopying:
             restore_side.finish_reading(source, bytes.fromhex(reader), Silence())
         with self._target.turn() as target:
             orders.delete_scratch(target, bytes.fromhex(session))
-
-    @contextmanager
-    def _turns(self) -> Iterator[tuple[Repository, Repository]]:
-        """Both, while nobody else here uses either. The turns are taken in the order of ids: two copies that go in
-        opposite directions do not wait for each other.
-        """
-        with ExitStack() as held:
-            taken = {}
-            for one in sorted((self._source, self._target), key=lambda one: one.repository_id):
-                taken[one.repository_id] = held.enter_context(one.turn())
-            yield taken[self._source.repository_id], taken[self._target.repository_id]
 
 
 def _copied(manifest: Manifest, result: BackupResult | None) -> BackedUp:

@@ -212,7 +212,7 @@ class DelegatedRepository:
             return promised is not None and parse_time(promised) >= until
 
     def damage_of(self, point: str, tenant: str, suspected: Mapping[str, str]) -> tuple[DamagedObject, ...]:
-        """What a look at a point finds. Packs are asked for outside of the turn: that takes long."""
+        """What a look at a point finds. Maps are walked and packs asked for outside of the turn: that takes long."""
         with self.turn() as repository:
             try:
                 look = PointLook(repository, find_point(repository, point, tenant))

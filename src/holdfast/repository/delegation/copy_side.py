@@ -56,6 +56,31 @@ class CopyFrom:
     reader: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The point of `origin` stays while its reader lives; `there` is what the source has besides."""
+
+    origin: CopyFrom
+    manifest: Manifest
+    there: BackupsHere
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What was decided when the session was opened: it stays for all its attempts."""
+
+    volumes: tuple[VolumeToCopy, ...]
+    earlier_stands: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OpenedCopy:
+    """The session in the target, and what of the source it is to read, wherever that lies now."""
+
+    backup: PreparedBackup
+    before: _Before
+
+
 def prepare_copy(
     origin: CopyFrom,
     target: Repository,
@@ -66,33 +91,66 @@ def prepare_copy(
     goes_on: bool = False,
     avoided_packs: frozenset[bytes] = frozenset(),
 ) -> PreparedBackup:
-    """Pin the point, open a session in the target, choose what it builds upon there, and find the keys to what is read.
+    """Pin the point, open a session in the target, and find where the data lies that is read, with the keys to it:
+    three steps, of which the first appends to the ledger of the source alone, the second to that of the target alone,
+    and the third, which walks maps and takes long, to none. `write_task` leaves the task.
 
-    `session` as for `prepare_backup`: with the same ids it may be run again, after a crash or for a further attempt,
-    and finds chunks of the source where they lie now. `keep_until`: what the copy is promised, whatever its original
-    is (section 10); counts with the first attempt, and in an immutable target alone. `goes_on`: the session was opened
-    before, also by another run, whose reader may have been another one; where it has ended, another one is begun.
-    `avoided_packs` of the target, as for `prepare_backup`. `write_task` leaves the task.
-
-    Raises UsageError for one repository twice and for a point that holds a stream, NotFoundError for one that is no
-    more.
+    With the same ids it may be run again, after a crash or for a further attempt. Raises as its steps do, and
+    UsageError for one repository twice.
     """
-    source, point = origin.source, origin.point
-    require_two(source, target)
-    pin_again(source, origin.reader, [point.session], progress)
-    manifest = load_manifest(source, point)
+    require_two(origin.source, target)
+    pinned = pin_original(origin, progress)
+    opened = open_copy(
+        pinned, target, progress, keep_until=keep_until, session=session, goes_on=goes_on, avoided_packs=avoided_packs
+    )
+    return with_places(pinned, opened)
+
+
+def pin_original(origin: CopyFrom, progress: Progress) -> Pinned:
+    """Raises UsageError for a point that holds a stream, NotFoundError for one that is no more."""
+    pin_again(origin.source, origin.reader, [origin.point.session], progress)
+    manifest = load_manifest(origin.source, origin.point)
     _require_volumes(manifest)
+    return Pinned(origin, manifest, BackupsHere(origin.source))
+
+
+def open_copy(
+    pinned: Pinned,
+    target: Repository,
+    progress: Progress,
+    *,
+    keep_until: datetime | None,
+    session: bytes | None = None,
+    goes_on: bool = False,
+    avoided_packs: frozenset[bytes] = frozenset(),
+) -> OpenedCopy:
+    """The session, as it was opened before or is now, with what it builds upon.
+
+    `session` as for `prepare_backup`. `keep_until`: what the copy is promised, whatever its original is (section 10);
+    counts with the first attempt, and in an immutable target alone. `goes_on`: the session was opened before, also by
+    another run, whose reader may have been another one; where it has ended, another one is begun. `avoided_packs` of
+    the target, as for `prepare_backup`.
+    """
+    manifest, source, point = pinned.manifest, pinned.origin.source, pinned.origin.point
     begun, session = begun_before(target, session, goes_on=goes_on)
     if begun is not None:
-        fresh = _read_now(origin, manifest, _before(begun.task))
-        return dataclasses.replace(begun, task=dataclasses.replace(begun.task, copied_from=fresh))
+        return OpenedCopy(begun, _before(begun.task))
     promise = keep_until if target.config.immutable else None
     writer = open_session(target, manifest.tenant, manifest.workload, session, promise)
-    base = choose_base(writer, source, BackupsHere(source), BackupsHere(target), point, progress, avoided_packs)
+    base = choose_base(writer, source, pinned.there, BackupsHere(target), point, progress, avoided_packs)
     parent = None if base is None else base.manifest
     task = first_task(writer, _orders(manifest, base), parent, CompressionLevel.DEFAULT, avoided_packs=avoided_packs)
-    copied_from = _read_now(origin, manifest, _Before(_to_copy(manifest, base), base is not None and base.stands))
-    return PreparedBackup(target, dataclasses.replace(task, copied_from=copied_from))
+    before = _Before(_to_copy(manifest, base), base is not None and base.stands)
+    return OpenedCopy(PreparedBackup(target, task), before)
+
+
+def with_places(pinned: Pinned, opened: OpenedCopy) -> PreparedBackup:
+    """The session's order, with where the source has what is read. The pin holds it there, so that this takes as long
+    as it likes (rule 7); what a collection moves meanwhile, a further attempt finds.
+    """
+    backup = opened.backup
+    fresh = _read_now(pinned.origin, pinned.manifest, opened.before)
+    return dataclasses.replace(backup, task=dataclasses.replace(backup.task, copied_from=fresh))
 
 
 def point_to_copy(target: Repository, session: bytes, attempt: int) -> bytes | None:
@@ -141,14 +199,6 @@ def accept_copy(original: Original | None, target: Repository, session: bytes, r
         return Said(manifest.statistics, manifest.configuration, Copied(manifest.created, origin))
 
     return accept(target, session, result, said)
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """What was decided when the session was opened: it stays for all its attempts."""
-
-    volumes: tuple[VolumeToCopy, ...]
-    earlier_stands: bool
 
 
 def _before(task: BackupTask) -> _Before:

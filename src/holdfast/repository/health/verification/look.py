@@ -18,31 +18,33 @@ from holdfast.repository.trust.few_at_once import few_at_once
 
 
 class PointLook:
-    """Made of the repository as it is now; what it finds takes as long as there are packs, and changes nothing. Raises
-    IntegrityError for a point that does not open, NotFoundError for one that is no more.
+    """Made of the repository as it is now; what it finds takes as long as there are packs, and changes nothing, so that
+    others may use the repository meanwhile. Raises IntegrityError for a point that does not open, NotFoundError for one
+    that is no more.
     """
 
     def __init__(self, repository: Repository, point: PointSummary) -> None:
         self._repository = repository
         self._manifest = load_manifest(repository, point)
         self._access = repository.access(self._manifest.tenant)
-        self._packs = {names.pack(one.row.pack): one for one in packs_of(repository, self._access, self._manifest)}
 
     def damage(self, suspected: Mapping[str, str]) -> tuple[HurtObject, ...]:
         """What is missing or not as it was written, and whom it hurts. `suspected`: objects, and why."""
+        orders = packs_of(self._repository, self._access, self._manifest)
+        packs = {names.pack(one.row.pack): one for one in orders}
         good, bad = set(), {}
-        for key, finding in few_at_once(self._repository.surroundings, self._found, self._packs):
+        for key, finding in few_at_once(self._repository.surroundings, lambda key: self._found(key, packs[key]), packs):
             why = finding.why or suspected.get(key, "")
-            pack = self._packs[key].row.pack
+            pack = packs[key].row.pack
             if why:
                 bad[pack] = PackFinding(why)
             else:
                 good.add(pack)
         return HurtVolumes(self._access, frozenset(good), bad).look(self._manifest.volumes)
 
-    def _found(self, key: str) -> PackFinding:
+    def _found(self, key: str, order: PackOrder) -> PackFinding:
         try:
-            return as_stored(self._repository, key, _written(self._packs[key]))
+            return as_stored(self._repository, key, _written(order))
         except ObjectNotFoundError as error:
             return PackFinding(error.why)
 
