@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from holdfast.appliance.backups.backup_task import BackupTask
+from holdfast.appliance.backups.policy_run import PolicyRun
 from holdfast.appliance.upkeep.expiry import Expiry
 from holdfast.appliance.upkeep.scheduler import Scheduler
 from holdfast.domain.policy import (
@@ -316,19 +318,16 @@ def test_a_session_that_was_opened_and_never_started_is_started():
     assert_consistent(site)
 
 
-def test_a_session_whose_workflow_broke_off_ends_and_says_so():
+def defect(*_words):
+    raise ZeroDivisionError
+
+
+def test_a_session_whose_workflow_broke_off_ends_and_says_so(monkeypatch):
     site = SimulatedSite()
     backed_up_before(site)
-
-    def break_it(appliance):
-        def defect(session_id):
-            raise ZeroDivisionError
-
-        workflow = appliance.workflows.named["policy-run"].__self__
-        workflow.retain = defect
-        return appliance.service.run_policy("web", ())
-
-    opened = site.run(break_it)
+    with monkeypatch.context() as broken:
+        broken.setattr(PolicyRun, "retain", defect)
+        opened = site.run(lambda appliance: appliance.service.run_policy("web", ()))
     assert [type(one) for one in site.last.engine.failures] == [ZeroDivisionError]
     site.run(lambda appliance: appliance.recovery.sweep())
     session = site.records.sessions.get(opened.id)
@@ -337,18 +336,12 @@ def test_a_session_whose_workflow_broke_off_ends_and_says_so():
     assert "broken off" in session.error.what
 
 
-def test_a_task_whose_workflow_broke_off_gives_its_turn_back_and_ends():
+def test_a_task_whose_workflow_broke_off_gives_its_turn_back_and_ends(monkeypatch):
     site = SimulatedSite()
     backed_up_before(site)
-
-    def break_it(appliance):
-        def defect(task_id, snapshots):
-            raise ZeroDivisionError
-
-        appliance.workflows.named["instance-task"].__self__.record_snapshots = defect
-        return appliance.service.run_policy("web", ())
-
-    opened = site.run(break_it)
+    with monkeypatch.context() as broken:
+        broken.setattr(BackupTask, "record_snapshots", defect)
+        opened = site.run(lambda appliance: appliance.service.run_policy("web", ()))
     session = site.records.sessions.get(opened.id)
     assert session.state == State.FAILED
     assert session.counts == {"failed": 2}
