@@ -25,7 +25,7 @@ MUTANTS = """
 
 One operator, constant or call of the code is changed at a time ([mutmut](https://mutmut.readthedocs.io)), and the tests
 that reach it are run. There are {made:,} mutants of keys, format, ledger, sessions, index, collection and retention; of
-{tried:,} that were tried {killed:,} were noticed ({share:.1f} %). Those that nobody noticed:
+{tried:,} that were tried on {date} (seed {seed}) {killed:,} were noticed ({share:.1f} %). Those that nobody noticed:
 """
 
 

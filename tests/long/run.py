@@ -11,8 +11,10 @@ import random
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from tests.long.sections import SECTIONS, Section
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "long-run"
+# Of the last run that tried mutants.
+MUTANTS = FOLDER / "mutants.json"
 _PROCESSES = "2"
 
 
@@ -42,21 +46,25 @@ def main() -> int:
     wish = _wish()
     FOLDER.mkdir(parents=True, exist_ok=True)
     dice = random.Random(wish.seed)
-    killed = mutants.run(FOLDER / "mutants", wish.minutes * mutants.SHARE / 100, wish.seed) if wish.mutants else None
-    if killed is not None:  # hours before the rest: whoever looks into them can begin
-        (FOLDER / "mutants.json").write_text(json.dumps(asdict(killed), indent=2) + "\n")
+    if wish.mutants:
+        tried = mutants.run(FOLDER / "mutants", wish.minutes * mutants.SHARE / 100, wish.seed)
+        MUTANTS.write_text(json.dumps({"date": _today(), "seed": wish.seed, **asdict(tried)}, indent=2) + "\n")
     outcomes = [_carry_out(section, wish.minutes, dice) for section in SECTIONS]
     facts = {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "date": _today(),
         "seed": wish.seed,
         "minutes": wish.minutes,
         "outcomes": [asdict(outcome) for outcome in outcomes],
-        "mutants": None if killed is None else asdict(killed),
+        "mutants": json.loads(MUTANTS.read_text()) if MUTANTS.exists() else None,
     }
     page.RESULT.write_text(json.dumps(facts, indent=2) + "\n")
     page.write(facts)
     sys.stdout.write(page.figures(facts))
     return 1 if any(outcome.failed for outcome in outcomes) else 0
+
+
+def _today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def _wish() -> argparse.Namespace:
@@ -72,12 +80,14 @@ def _carry_out(section: Section, minutes: float, dice: random.Random) -> Outcome
     began_seconds, least = time.monotonic(), section.hourly * minutes / 60
     cases, rounds, failed = 0, 0, []
     while not rounds or cases < least or time.monotonic() - began_seconds < minutes * 60 * section.share / 100:
-        seed = dice.randrange(1, 1_000_000)
-        passed, came = _round(section, seed)
-        cases, rounds = cases + came, rounds + 1
-        if not passed:
-            failed.append(_output(section, seed).name)
-        sys.stdout.write(f"{section.name}: round {rounds}, seed {seed}, {cases:,} {section.cases}\n")
+        seeds = dice.sample(range(1, 1_000_000), section.abreast)
+        with ThreadPoolExecutor(section.abreast) as pool:
+            came = list(pool.map(partial(_round, section), seeds))
+        failed += [
+            _output(section, seed).name for seed, (passed, _cases) in zip(seeds, came, strict=True) if not passed
+        ]
+        cases, rounds = cases + sum(number for _passed, number in came), rounds + len(seeds)
+        sys.stdout.write(f"{section.name}: {rounds} rounds, last seed {seeds[-1]}, {cases:,} {section.cases}\n")
         sys.stdout.flush()
     seconds = round(time.monotonic() - began_seconds)
     return Outcome(section.name, section.what, cases, section.cases, rounds, seconds, tuple(failed))
@@ -85,7 +95,8 @@ def _carry_out(section: Section, minutes: float, dice: random.Random) -> Outcome
 
 def _round(section: Section, seed: int) -> tuple[bool, int]:
     """Whether it passed, and how many cases it went through; its output stays only when it did not."""
-    counted, output = FOLDER / "cases.json", _output(section, seed)
+    output = _output(section, seed)
+    counted = output.with_suffix(".json")
     counted.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-n", _PROCESSES, "--dist", "loadfile", "--timeout", "0"]
     command += [f"--hypothesis-seed={seed}", *section.options, *section.tests]
@@ -101,6 +112,7 @@ def _round(section: Section, seed: int) -> tuple[bool, int]:
     if done.returncode == 0:
         output.unlink()
     came: dict[str, Any] = json.loads(counted.read_text()) if counted.exists() else {"cases": {}, "passed": 0}
+    counted.unlink(missing_ok=True)
     return done.returncode == 0, came["passed"] if section.cases == "tests" else sum(came["cases"].values())
 
 

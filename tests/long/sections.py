@@ -8,7 +8,8 @@ from dataclasses import dataclass
 class Section:
     """One kind of proof. A round of it is one pytest run over `tests`, with the environment that `settings` gives for
     the round's seed; rounds follow each other until `share` per cent of the minutes are over and, of an hour's run,
-    there were `hourly` cases, of another one as many as its length gives.
+    there were `hourly` cases, of another one as many as its length gives. Rounds that wait more than they compute are
+    made `abreast`.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Section:
     settings: Callable[[int], dict[str, str]]
     options: tuple[str, ...] = ()
     hourly: int = 0
+    abreast: int = 1
 
 
 SECTIONS = (
@@ -28,14 +30,15 @@ SECTIONS = (
         "kills",
         30,
         ("tests/faults/test_kill.py", "tests/faults/test_kill_collection.py", "tests/faults/test_kill_copy.py"),
-        lambda seed: {"KILLS": "100", "SEED": str(seed)},
+        lambda seed: {"SEED": str(seed)},
         hourly=10_000,
+        abreast=3,
     ),
     Section(
         "histories",
         "operations one after the other, each hit by up to two faults of the store, hours between them",
         "histories",
-        15,
+        10,
         ("tests/faults/test_histories.py",),
         lambda seed: {"HISTORIES": "400", "SEED": str(seed)},
     ),
@@ -43,7 +46,7 @@ SECTIONS = (
         "state machine",
         "a repository against a dictionary: two writers, collector, deleter, reader; memory, directory, two S3 servers",
         "histories",
-        20,
+        10,
         ("tests/properties/test_repository_machine.py",),
         lambda seed: {"MACHINE_RUNS": "150", "MACHINE_STORES": "all"},
         ("--hypothesis-profile=campaign",),
@@ -52,7 +55,7 @@ SECTIONS = (
         "appliances",
         "kill -9 of appliance, worker and server at requests to AWS, a sample of the kill campaign's",
         "kills",
-        15,
+        10,
         ("tests/e2e/campaign",),
         lambda seed: {"CAMPAIGN": f"build/long-run/campaign/{seed}", "KILLS": "2", "SEED": str(seed)},
     ),
