@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.domain.policy import WorkerChoice, WorkerMode
 from holdfast.domain.session import State
+from holdfast.domain.verification import DamagedObject
 from tests.simulation.archiving import DAY_SECONDS, MONTHLY, YEARLY, archive, archived, copies, kinds, look
 from tests.simulation.reading import assert_nothing_left, log, tasks
 
@@ -88,6 +89,23 @@ def test_another_copy_does_not_go_on_with_it(lost, otherwise):
     site.wait(DAY_SECONDS)
     assert settle(site) == []
     assert_nothing_left(site)
+
+
+def test_nothing_that_was_begun_beside_damage_is_gone_on_with(lost):
+    """A look finds it before the next run: what was begun may be built upon it."""
+    site = lost
+    assert archive(site).state == State.SUCCEEDED
+    site.wait(DAY_SECONDS)
+    site.run_policy("web", "backup")
+    site.cloud.worker_world.fate = lambda owner: "dies"
+    archive(site)
+    begun = {one.work for one in site.records.open_backups.all()}
+    site.cloud.worker_world.fate = lambda owner: "works"
+    for point in copies(site):
+        site.archive.damage[point.id] = (DamagedObject("packs/ab/" + "ab" * 16, "it is missing", ("/dev/sdf",)),)
+    assert archive(site).state == State.WARNING
+    assert len(copies(site)) == 4
+    assert begun.isdisjoint(one.id for one in copies(site))
 
 
 def test_it_keeps_nobody_from_removing_the_repository(lost):

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from holdfast.appliance.backups.archive_errand import Archived, ArchiveErrand, backup_of
+from holdfast.appliance.backups.archives_there import ArchivesThere
 from holdfast.appliance.backups.point_making import PointMaking
-from holdfast.appliance.points.damage import PointDamage, damaged_packs, lack_of
+from holdfast.appliance.points.damage import PointDamage
 from holdfast.appliance.points.newest import newest_backups
 from holdfast.appliance.points.retention_work import RetentionWork
 from holdfast.appliance.policies.flagging import flags_of_archive
@@ -21,11 +22,10 @@ from holdfast.appliance.surface import Surface
 from holdfast.appliance.workers.errands import ErrandFacts
 from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.policy import ArchiveTarget, BackupTarget
-from holdfast.domain.restore_point import Flag, PointKind, RestorePoint
+from holdfast.domain.restore_point import Flag, RestorePoint
 from holdfast.domain.retention import promised_until
 from holdfast.domain.session import LogLevel, Task
 from holdfast.domain.tiers import archive_tiers
-from holdfast.domain.time import format_time
 from holdfast.protocol.worker_messages import TaskKind
 
 
@@ -39,7 +39,7 @@ class ArchiveTask:
         self._book = book
         self._making = making
         self._retention = retention
-        self._damage = damage
+        self._there = ArchivesThere(surface, book, damage)
 
     async def run(self, step: Step, task_id: str) -> None:
         """The task, to its end; other tasks go on whatever becomes of it."""
@@ -74,18 +74,17 @@ class ArchiveTask:
                 why="the last one was deleted while this task waited",
                 cure=f"make one: holdfast policy run {order.policy_name}",
             )
-        archives = [one for one in points if one.kind == PointKind.ARCHIVE and one.repository == archive.repository]
-        there = self._whole(task, archives, backup_of(newest))
+        there = self._there.whole(task, archive.repository, backup_of(newest))
         as_of = self._surface.records.sessions.get(task.session_id).created_at
         flags = flags_of_archive(self._surface, order, task.workload, as_of)
         promise = promised_until(archive_tiers(archive), flags, newest.created_at, zone_of(backup))
-        kept = self._that_promises(task, there, promise)
+        kept = self._there.that_promises(task, there, promise)
         if kept is not None:
             self._is_there(task, kept, newest, flags, as_of)
             return None
         with self._surface.repositories.open(backup.repository) as repository:
             reader = repository.new_session()
-        work, first_attempt = self._session(archive.repository, newest, promise, points)
+        work, first_attempt = self._there.session(task, archive.repository, newest, promise)
         opened = OpenBackup(
             work=work,
             repository=archive.repository,
@@ -104,43 +103,6 @@ class ArchiveTask:
     def end(self, task_id: str, error: HoldfastError | None) -> None:
         """It has ended."""
         self._book.end_task(task_id, error)
-
-    def _session(
-        self, archive: str, newest: RestorePoint, promise: datetime | None, points: list[RestorePoint]
-    ) -> tuple[str, int]:
-        """The session in the archive, and the number of the next attempt there: that of an earlier run of the same
-        copy, of which every worker was lost, or a new one. Nothing that was begun beside damage is gone on with.
-        """
-        for left in () if damaged_packs(points, archive) else self._surface.records.open_backups.all():
-            aside, copied = left.set_aside, "" if left.copies is None else left.copies.point
-            if aside and (left.repository, copied, aside.keep_until) == (archive, newest.id, promise):
-                return left.work, aside.attempts + 1
-        with self._surface.repositories.open(archive) as repository:
-            return repository.new_session(), 1
-
-    def _whole(self, task: Task, archives: list[RestorePoint], backup: str) -> list[RestorePoint]:
-        """Of these archives, oldest first, those of that backup that nothing is wrong with."""
-        mine = [one for one in archives if one.copy_of == backup]
-        looked = [one if one.is_hurt else self._damage.look(one) for one in mine or archives[-1:]]
-        for one in looked:
-            if one.is_hurt:
-                what = f"{lack_of(one)}: it counts for none, and another one is made"
-                self._book.say(task.session_id, what, LogLevel.WARNING, task.id)
-        return [one for one in looked if not one.is_hurt and one.copy_of == backup]
-
-    def _that_promises(self, task: Task, there: list[RestorePoint], promise: datetime | None) -> RestorePoint | None:
-        """Of these the first that an immutable repository keeps as long as the flags do: a promise that was made grows
-        no longer, so that the flags fall to another copy where it is too short.
-        """
-        if not there or promise is None:
-            return next(iter(there), None)
-        tenant = self._surface.tenant(task.workload.account)
-        with self._surface.repositories.open(there[0].repository or "") as repository:
-            kept = next((one for one in there if repository.promises(one.id, tenant, promise)), None)
-        if kept is None:
-            what = f"{task.workload.id}: archive {there[-1].id} is promised less than until {format_time(promise)}"
-            self._book.say(task.session_id, f"{what}: another copy is made that is", LogLevel.INFO, task.id)
-        return kept
 
     def _is_there(
         self, task: Task, archived: RestorePoint, newest: RestorePoint, flags: tuple[Flag, ...], as_of: datetime
