@@ -95,6 +95,20 @@ def told_to(tell: Callable[[str], None], monotonic: Callable[[], float] = time.m
         _listener.reset(token)
 
 
+@contextmanager
+def in_turn(
+    lock: "threading.Lock | threading.RLock", what: str, told_after_seconds: float = TOLD_AFTER_USUAL_SECONDS
+) -> Iterator[None]:
+    """Hold the lock. Who waits for it longer than so is told `what`: its holder may be the one whom nobody answers."""
+    if not lock.acquire(timeout=told_after_seconds):
+        _listener.get()(what)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class SeldomTold:
     """Passes one line a minute on, however many requests wait. Any thread may call it."""
 

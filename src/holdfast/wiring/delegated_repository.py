@@ -41,6 +41,7 @@ from holdfast.repository.sessions.session import read_point, retire
 from holdfast.repository.trust.lock_terms import lock_end
 from holdfast.repository.trust.presence import is_there
 from holdfast.repository.writing.parents import Method
+from holdfast.signed_http.patience import in_turn
 from holdfast.wiring.delegated_retrieval import DelegatedRetrievals
 
 
@@ -58,7 +59,7 @@ class DelegatedRepository:
         """The repository with its ledger read to the end, while nobody else here uses it: others write there, too.
         Raises RollbackError where it was set back since.
         """
-        with self._turn:
+        with in_turn(self._turn, f"another task is at work in {self._location}, which is waited for"):
             self._repository.ledger.require_standing()
             self._repository.ledger.refresh()
             yield self._repository

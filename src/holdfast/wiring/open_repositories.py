@@ -20,6 +20,7 @@ from holdfast.repository.opening.repository import Repository, open_repository, 
 from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.stores.stoppable import StoppableStore
 from holdfast.repository.surroundings import Surroundings
+from holdfast.signed_http.patience import in_turn
 from holdfast.wiring.collecting import collect
 from holdfast.wiring.delegated_copying import DelegatedCopying
 from holdfast.wiring.delegated_repository import DelegatedRepository
@@ -98,7 +99,7 @@ class KeptOpenRepositories:
 
     def accept(self, name: str) -> None:
         """Opened anew; who uses what was open before goes on with it."""
-        with self._turn(name):
+        with in_turn(self._turn(name), f"{name} is being opened for another task, which is waited for"):
             definition, sealed = self._definitions.get(name), self._definitions.sealed_password(name)
             self._replace(name, self._open(definition, sealed, accept=True))
 
@@ -133,7 +134,7 @@ class KeptOpenRepositories:
     def _take(self, name: str) -> _Kept:
         definition = self._definitions.get(name)
         sealed = self._definitions.sealed_password(name)
-        with self._turn(name):
+        with in_turn(self._turn(name), f"{name} is being opened for another task, which is waited for"):
             kept = self._kept.get(name)
             if kept is None or (kept.definition, kept.sealed_password) != (definition, sealed):
                 kept = self._replace(name, self._open(definition, sealed))

@@ -1,9 +1,11 @@
 """Who waits for a fault to pass is told for what, once, and seldom where many wait."""
 
+import threading
+
 import pytest
 
 from holdfast.domain.errors import UnavailableError
-from holdfast.signed_http.patience import Patience, RetryPolicy, SeldomTold, Waiting, told_to
+from holdfast.signed_http.patience import Patience, RetryPolicy, SeldomTold, Waiting, in_turn, told_to
 from tests.unit.sleeping_clock import SleepingClock
 
 AWAY = UnavailableError("ebs:ListSnapshotBlocks failed", why="no route", cure="look at the network")
@@ -21,6 +23,30 @@ def test_a_request_that_fails_for_a_while_is_told_once():
     assert lines == ["ebs:ListSnapshotBlocks failed, which is tried again: no route"]
     with pytest.raises(UnavailableError):
         patience.wait_or_raise(AWAY)
+
+
+@pytest.mark.parametrize("make", [threading.Lock, threading.RLock])
+def test_who_waits_for_another_s_turn_is_told(make):
+    lock, lines, had = make(), list[str](), []
+    told = threading.Event()
+
+    def tell(text):
+        lines.append(text)
+        told.set()
+
+    def wait():
+        with told_to(tell), in_turn(lock, "another task is at work in vault", 0.0):
+            had.append(True)
+
+    waiter = threading.Thread(target=wait)
+    with in_turn(lock, "nobody waits for this"):
+        waiter.start()
+        assert told.wait(60)
+        assert had == []
+    waiter.join(60)
+    assert had == [True]
+    assert lines == ["another task is at work in vault"]
+    assert lock.acquire(timeout=0), "it is free again"
 
 
 def test_of_many_that_wait_a_line_a_minute_is_told():
