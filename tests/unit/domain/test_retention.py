@@ -166,6 +166,32 @@ def judged(points, limits, hours, kind=PointKind.IMAGE_BACKUP):
     return {int(one.point.id, 16): one for one in verdicts}
 
 
+def test_by_number_the_newest_that_bear_a_flag_stay():
+    points = [backup(number, number, (D, W) if number in (1, 2, 5) else (D,)) for number in range(1, 7)]
+    one = judged(points, {D: Limit(keep=3), W: Limit(keep=2)}, 7)
+    assert {number: verdict.flags for number, verdict in one.items() if verdict.keep} == {
+        6: (D,), 5: (D, W), 4: (D,), 2: (W,),
+    }  # fmt: skip
+    assert one[5].why == "D: number 2, the policy keeps 3, W: number 1, the policy keeps 2"
+    assert one[2].why == "W: number 2, the policy keeps 2"
+    assert one[3].why == "D: number 4, the policy keeps 3"
+    assert one[1].why == "D: number 6, the policy keeps 3, W: number 3, the policy keeps 2"
+
+
+def test_a_hurt_point_takes_no_place():
+    points = [backup(number, number, (D,)) for number in range(1, 5)]
+    points[2] = replace(points[2], verification=HURT)
+    assert [number for number, one in judged(points, {D: Limit(keep=2)}, 5).items() if one.keep] == [4, 3, 2]
+
+
+def test_days_are_those_of_the_zone():
+    """Summer time begins in Berlin at 1:00 UTC on the 29th: that day has 23 hours."""
+    noon = datetime(2026, 3, 28, 11, 0, tzinfo=UTC)
+    points = [replace(backup(number, 0, (D,)), created_at=noon + timedelta(hours=number)) for number in (0, 99)]
+    (_newest, verdict) = decide(points, "web", PointKind.IMAGE_BACKUP, {D: Limit(days=1)}, noon, BERLIN)
+    assert verdict.keep_until == noon + timedelta(hours=23)
+
+
 def test_the_later_flag_says_until_when():
     limits = {D: Limit(days=3), M: Limit(months=1)}
     verdict = judged([backup(1, 0, (D, M)), backup(2, 1, (D,))], limits, 24)[1]
