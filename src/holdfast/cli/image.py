@@ -131,6 +131,11 @@ def restore(
     began_seconds = time.monotonic()
     with opening.opened(repository, password, voice.warn) as opened:
         found = points.find(opened, point)
+        if points.is_yet_to_come(opened, found):
+            voice.warn(
+                f"restore point {found.id} is dated {found.created}, which is yet to come: a clock was wrong when it "
+                f"was made, or is now; `holdfast image list` shows the others of {found.workload}"
+            )
         if plan or to is None:
             show_plan(voice, points.retrieval(opened, found, volume, whole=False).plan, retrieval_days)
             return voice.status

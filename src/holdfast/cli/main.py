@@ -35,6 +35,7 @@ from holdfast.cli import (
     worker,
 )
 from holdfast.cli.command import command
+from holdfast.cli.missing_extra import missing_extra
 from holdfast.cli.options import Invocation
 from holdfast.cli.voice import show_error
 from holdfast.domain.errors import HoldfastError, InterruptedByUserError, OutOfSpaceError, UsageError
@@ -113,6 +114,12 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         _show(_of_system(error), invocation)
         return FAILED
+    except ModuleNotFoundError as error:
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        _show(missing, invocation)
+        return missing.exit_status
     return int(status or 0)
 
 

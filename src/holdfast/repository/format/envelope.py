@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from holdfast.domain.errors import FormatError, IntegrityError, UnsupportedFormatError
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE, SUITES
 from holdfast.repository.crypto.keys import AeadKey
+from holdfast.repository.format import names
 from holdfast.repository.object_store import Buffer
 
 MAGIC = b"HFOBJT\x00\x01"
@@ -182,9 +183,7 @@ def open_object(
 
 def damaged(object_key: str, why: str) -> IntegrityError:
     """The error for an object that is not as it was written."""
-    return IntegrityError(
-        f"{object_key} is damaged",
-        why=why,
-        cure="run `holdfast repository check` to see which points it hurts",
-        objects=(object_key,),
-    )
+    cure = "run `holdfast repository check` to see which points it hurts"
+    if object_key == names.CONFIG:  # then no check can begin
+        cure = "bring it back as it was: an older version in the bucket, or the one in a backup of the folder"
+    return IntegrityError(f"{object_key} is damaged", why=why, cure=cure, objects=(object_key,))

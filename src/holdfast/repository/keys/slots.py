@@ -172,7 +172,9 @@ class KeySlots:
         chosen = [one for one in everything if one.slot.hex().startswith(slot_prefix.lower())]
         if not chosen or not slot_prefix:
             raise NotFoundError(
-                f"no key slot begins with {slot_prefix!r}", why="the repository has no such slot", cure="see `key list`"
+                f"no key slot begins with {slot_prefix!r}",
+                why="the repository has no such slot",
+                cure="see `holdfast repository key list`",
             )
         if len(chosen) > 1:
             raise UsageError(
@@ -189,7 +191,7 @@ class KeySlots:
             raise ConflictError(
                 f"slot {chosen[0].slot.hex()} stays",
                 why="a repository keeps at least two key slots, one of them a recovery slot",
-                cure="add another slot first (`holdfast repository key add`)",
+                cure="add another slot first: `holdfast repository key add`, with --recovery for a recovery slot",
             )
         if not self._store.delete(names.slot(chosen[0].slot)):
             raise ConflictError(

@@ -23,7 +23,10 @@ def translate_os_error(error: OSError, action: str, path: str, key: str = "") ->
         return ObjectNotFoundError(key)
     if error.errno in _NO_ROOM:
         return OutOfSpaceError(
-            what, why=why, cure="free or add space on this file system (or raise the quota), then run the command again"
+            what,
+            why=why,
+            cure="add space, raise the quota or move something else away, then run the command again; deleting points and "
+            "collecting garbage frees space too, but needs some MiB itself",
         )
     if error.errno in _NO_RIGHT:
         return PermissionDeniedError(

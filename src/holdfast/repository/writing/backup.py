@@ -97,7 +97,8 @@ def backup_volume(
         volume = write_volume(backup, source, name=VOLUME_NAME, parent=parent, changed=changed, progress=progress)
         finished = _commit(session, backup, IMAGE, volume, None if manifest is None else manifest.session)
     settle(session, 0 if backup.trail is None else backup.trail.left, inheritance, vigil, progress)
-    return BackupReport(finished, Method.of(parent, changed), (*passed_over, *warnings))
+    warnings = *passed_over, *warnings, *_of_what_was_made(session, volume)
+    return BackupReport(finished, Method.of(parent, changed), warnings)
 
 
 def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, progress: Progress) -> BackupReport:
@@ -109,7 +110,20 @@ def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, 
     with ended_on_failure(session, progress), _begun(session, order) as backup:
         volume = write_stream(backup, stream, session.tenant.keys.gear(), name=VOLUME_NAME, progress=progress)
         finished = _commit(session, backup, STREAM, volume, None)
-    return BackupReport(finished, Method.STREAM, ())
+    return BackupReport(finished, Method.STREAM, _of_what_was_made(session, volume))
+
+
+def _of_what_was_made(session: WriterSession, volume: VolumeMap) -> tuple[str, ...]:
+    """Warnings: an empty point is seldom meant, and a point of tomorrow is the latest one until then."""
+    warnings = [] if volume.size_bytes else ["nothing was there to read: the restore point is empty"]
+    live = session.repository.ledger.state.live.values()
+    dates = [str(one["created"]) for one in live if one["workload"] == session.workload]
+    if (later := max(dates, default="")) > session.started:
+        warnings.append(
+            f"there is a restore point of {later}, later than this one: it is `latest:{session.workload}` until then; "
+            "a clock was wrong when it was made, or is now: restore by id, or delete it"
+        )
+    return tuple(warnings)
 
 
 @contextmanager

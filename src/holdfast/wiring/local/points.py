@@ -1,8 +1,10 @@
 """Restore points: found, read, restored, retired."""
 
 import time
+from datetime import timedelta
 
 from holdfast.domain.retrieval import RetrievalOrder
+from holdfast.domain.time import parse_time
 from holdfast.repository.block_source import BlockTarget
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.health.checking.verify import VerifyReport, verify_point
@@ -20,6 +22,14 @@ from holdfast.wiring.targets import open_target
 def find(opened: LocalRepository, point: str) -> PointSummary:
     """The point that a person named."""
     return find_point(opened.repository, point, None)
+
+
+_CLOCK_TOLERANCE = timedelta(minutes=1)
+
+
+def is_yet_to_come(opened: LocalRepository, point: PointSummary) -> bool:
+    """Whether it is dated later than now: then a clock was wrong when it was made, or is now."""
+    return parse_time(point.created) > opened.repository.surroundings.now() + _CLOCK_TOLERANCE
 
 
 def listed(opened: LocalRepository, workload: str | None) -> list[PointSummary]:
