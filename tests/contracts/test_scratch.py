@@ -46,6 +46,16 @@ def test_a_full_disk_costs_memory_and_nothing_else(tmp_path, monkeypatch):
     places += [scratch.append(piece) for piece in pieces[2:]]
     for place, piece in zip(places, pieces, strict=True):
         assert scratch.read(place, len(piece)) == piece
+    assert scratch.read(100, 17_000) == b"".join(pieces)[100:17_100], "across the border"
+
+
+def test_where_no_folder_takes_it_all_is_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr("holdfast.repository.scratch._LARGE_FILES", tmp_path / "neither")
+    scratch = ScratchFile()
+    assert [scratch.append(piece) for piece in (b"ab", b"cd")] == [0, 2]
+    assert scratch.read(1, 2) == b"bc"
 
 
 def test_it_lies_where_large_files_belong(monkeypatch):

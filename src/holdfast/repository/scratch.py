@@ -3,8 +3,9 @@
 import errno
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from holdfast.repository.object_store import Buffer
 
@@ -20,7 +21,7 @@ class Scratch(Protocol):
         """Put bytes at the end; the offset at which they begin."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Bytes that were put with one call, or a part of them."""
+        """Bytes that were put, by however many calls."""
 
 
 class MemoryScratch:
@@ -41,38 +42,59 @@ class MemoryScratch:
 
 
 class ScratchFile:
-    """A file without a name, in TMPDIR or else in /var/tmp: nobody else opens it, and no crash leaves it behind. What
-    does not fit that disk stays in memory.
+    """A file without a name, in TMPDIR, else in /var/tmp: nobody else opens it, and no crash leaves it behind. What
+    does not fit that disk stays in memory, and all of it where no folder for temporary files can be written.
     """
 
     def __init__(self) -> None:
-        folder = None if os.environ.get("TMPDIR") or not _LARGE_FILES.is_dir() else _LARGE_FILES
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - open as long as the object lives
+        self._file = _nameless_file()
         self._end = 0
-        self._rest: MemoryScratch | None = None
+        self._rest = MemoryScratch()
+        self._is_full = False
 
     def append(self, data: Buffer) -> int:
         """Raises OSError where the disk fails, not where it is full."""
         view = memoryview(data).cast("B")
-        if self._rest is None and self._wrote(view):
-            self._end += len(view)
-            return self._end - len(view)
-        self._rest = self._rest or MemoryScratch()
-        return self._end + self._rest.append(view)
+        if self._file is None or self._is_full or not _wrote(self._file, self._end, view):
+            self._is_full = True
+            return self._end + self._rest.append(view)
+        self._end += len(view)
+        return self._end - len(view)
 
     def read(self, offset: int, length: int) -> bytes:
         """As they were put. Raises OSError where the disk fails."""
-        if self._rest is not None and offset >= self._end:
+        if self._file is None or offset >= self._end:
             return self._rest.read(offset - self._end, length)
-        return os.pread(self._file.fileno(), length, offset)
+        in_file = min(length, self._end - offset)
+        return _read(self._file, offset, in_file) + self._rest.read(0, length - in_file)
 
-    def _wrote(self, view: memoryview) -> bool:
-        done = 0
-        try:
-            while done < len(view):
-                done += os.pwrite(self._file.fileno(), view[done:], self._end + done)
-        except OSError as error:
-            if error.errno in _FULL:
-                return False
-            raise
-        return True
+
+def _wrote(file: IO[bytes], offset: int, view: memoryview) -> bool:
+    """All of it; False where there is no room."""
+    done = 0
+    try:
+        while done < len(view):
+            done += os.pwrite(file.fileno(), view[done:], offset + done)
+    except OSError as error:
+        if error.errno in _FULL:
+            return False
+        raise
+    return True
+
+
+def _read(file: IO[bytes], offset: int, length: int) -> bytes:
+    found = bytearray()
+    while len(found) < length:
+        piece = os.pread(file.fileno(), length - len(found), offset + len(found))
+        if not piece:
+            raise OSError(errno.EIO, "a temporary file is shorter than what was put there")
+        found += piece
+    return bytes(found)
+
+
+def _nameless_file() -> IO[bytes] | None:
+    """In the first folder that takes it."""
+    for folder in (None, _LARGE_FILES) if os.environ.get("TMPDIR") else (_LARGE_FILES, None):
+        with suppress(OSError):
+            return tempfile.TemporaryFile(dir=folder, buffering=0)
+    return None

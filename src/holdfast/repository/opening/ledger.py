@@ -23,7 +23,13 @@ from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.trust.as_put import is_as_put
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import all_keys, older_versions, open_newest_good, several_versions
+from holdfast.repository.trust.older_versions import (
+    NOT_IT,
+    all_keys,
+    older_versions,
+    open_newest_good,
+    several_versions,
+)
 from holdfast.repository.trust.vouching import unvouched
 
 _FIRST_WINDOW = 2
@@ -216,15 +222,28 @@ class Ledger:
         return None if sealed.first_counts and not self._opens(key, data) and self._is_junk(key) else data
 
     def _is_junk(self, key: str) -> bool:
-        """Whether what stands there never was a batch: no version opens, and each is as it was put, or all are hidden.
-        Who may not ask for versions cannot tell.
+        """Whether what stands there never was a batch: no version opens, or would with a key epoch that is not known
+        here, and each is as it was put; where the store cannot tell that, whether all are hidden. Who may not ask for
+        versions cannot tell.
         """
-        store = self._sealed.store
-        versions = {version: store.get(key, version=version) for version in older_versions(store, key)}
-        if any(self._opens(key, data) for data in versions.values()):
+        store, as_put = self._sealed.store, []
+        for version in older_versions(store, key):
+            data = store.get(key, version=version)
+            if self._opens(key, data) or self._is_beyond(key, data):
+                return False
+            as_put.append(is_as_put(store, key, version, data))
+        if False in as_put:
+            return False  # torn or rotten: it may be one
+        return (bool(as_put) and None not in as_put) or self._sealed.is_hidden(key)
+
+    def _is_beyond(self, key: str, data: Buffer) -> bool:
+        """Whether it says that it is of a key epoch which is not known here: its object may be damaged, or gone."""
+        try:
+            header = read_header(data, key)
+        except NOT_IT:
             return False
-        as_put = (is_as_put(store, key, version, data) for version, data in versions.items())
-        return self._sealed.is_hidden(key) or (bool(versions) and all(as_put))
+        epochs = self._sealed.epochs
+        return header.repository == epochs.newest.repository and header.kid not in epochs.kids
 
     def _opens(self, key: str, data: Buffer) -> bool:
         try:

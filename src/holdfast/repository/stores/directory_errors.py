@@ -25,8 +25,8 @@ def translate_os_error(error: OSError, action: str, path: str, key: str = "") ->
         return OutOfSpaceError(
             what,
             why=why,
-            cure="add space, raise the quota or move something else away, then run the command again; deleting points and "
-            "collecting garbage frees space too, but needs some MiB itself",
+            cure="add space, raise the quota or move something else away, then run the command again; deleting points "
+            "and collecting garbage frees space too, but needs some MiB itself",
         )
     if error.errno in _NO_RIGHT:
         return PermissionDeniedError(

@@ -7,12 +7,14 @@ from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.trust.older_versions import older_versions
 
 
-def is_as_put(store: ObjectStore, key: str, version: str, data: Buffer) -> bool:
-    """Whether `data` is what was put as that version, by the store's own SHA-256 of it. All that we write bears one: so
-    in a store that keeps them, what has none is not ours.
+def is_as_put(store: ObjectStore, key: str, version: str, data: Buffer) -> bool | None:
+    """Whether `data` is what was put as that version, by the store's own SHA-256 of it; None where it keeps none. All
+    that we write bears one: so in a store that keeps them, what has none is not ours.
     """
     kept = store.head(key, version).sha256
-    return _keeps_checksums(store) if kept is None else kept == hashlib.sha256(data).digest()
+    if kept is None:
+        return True if _keeps_checksums(store) else None
+    return kept == hashlib.sha256(data).digest()
 
 
 def _keeps_checksums(store: ObjectStore) -> bool:

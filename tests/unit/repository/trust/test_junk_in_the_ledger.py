@@ -125,6 +125,30 @@ def test_what_does_not_come_as_it_was_put_is_no_junk(site):
     assert session in site.open().ledger.state.open
 
 
+def test_what_a_marker_hides_and_does_not_come_as_it_was_put_is_no_junk(site):
+    session = open_session(site.open(), "default", "disk").session
+    key = names.ledger(site.open().ledger.state.sequence)
+    StrictStore(site.bucket).hide(key)
+    torn = site.open(Rotten(site.bucket, key))
+    assert [error.objects for error in torn.ledger.damage] == [(key,)]
+    with pytest.raises(IntegrityError):
+        open_session(torn, "default", "other")
+    assert session in site.open().ledger.state.open
+
+
+def test_a_batch_of_a_key_epoch_that_is_not_known_is_no_junk(site):
+    """That epoch's object may be damaged, or gone: what was written under it would be forgotten without a word."""
+    session = site.back_up(block(1))
+    last = StrictStore(site.bucket).get(names.ledger(site.open().ledger.state.sequence))
+    body = bytes(last[:12]) + (2).to_bytes(4, "big") + bytes(last[16:-32])  # the kid, format section 4
+    litter(site, key := next_number(site), body + hashlib.sha256(body).digest())
+    repository = site.open()
+    assert [error.objects for error in repository.ledger.damage] == [(key, names.epoch(2))]
+    with pytest.raises(IntegrityError):
+        open_session(repository, "default", "disk")
+    assert site.restores({session: block(1)})
+
+
 class WithoutChecksums(StrictStore):
     """It keeps none."""
 
