@@ -52,12 +52,13 @@ class Archive:
         wait: bool = True,
         store: ObjectStore | None = None,
         stride: float = 1,
+        salvage: bool = False,
     ) -> Retrieval:
         """As a process of its own that asks for what that point needs and, with `wait`, waits for it; each pause lasts
         `stride` times as long as it should.
         """
         repository = self.open(4, store)
-        wanted = Retrieval(repository, plan_retrieval(repository, self.points[number], (None,)))
+        wanted = Retrieval(repository, plan_retrieval(repository, self.points[number], (None,), salvage=salvage))
 
         def pause(seconds: float) -> None:
             self.clock.step(stride * seconds)

@@ -15,15 +15,17 @@ from holdfast.repository.format import names
 from holdfast.repository.format import pack as pack_form
 from holdfast.repository.health.checking.check import Damage, check_repository
 from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
-from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.points import PointSummary, list_points
 from holdfast.repository.sessions.session import read_point, retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.memory_volumes import MemoryTarget
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, put
-from tests.faults.world import DISK, FIRST, SECOND, World, back_up, publish_plan, world_with_a_dead_backup
+from tests.faults.world import DISK, FIRST, SECOND, World, back_up, publish_plan, without, world_with_a_dead_backup
 
 KINDS = (
     "config",
@@ -88,7 +90,8 @@ def test_a_flipped_bit_at_every_byte_is_named(kind, scene, count_case):
 
 def assert_hurts_whom_it_says(small: SmallRepository, scene: World, damage: tuple[Damage, ...], tmp_path) -> int:
     """Restores every point; returns how many failed. Only a point that is named may fail, and only with IntegrityError
-    or as an object that is not there; then nothing stands at the target."""
+    or as an object that is not there; then nothing stands at the target, and a salvage gives back all but what it
+    names."""
     hurt = {point.point_id for one in damage for point in one.hurt}
     repository = small.open(deterministic_surroundings(60))
     points = {point.session: point for point in list_points(repository)}
@@ -103,11 +106,26 @@ def assert_hurts_whom_it_says(small: SmallRepository, scene: World, damage: tupl
             failed += 1
             assert session.hex() in hurt, f"{session.hex()} does not restore, and nobody says so"
             assert not path.exists()
+            if session in points:
+                assert_salvaged_but_for_what_is_named(repository, points[session], content)
         else:
             assert path.read_bytes() == content
             path.unlink()
     assert list(tmp_path.iterdir()) == []
     return failed
+
+
+def assert_salvaged_but_for_what_is_named(repository: Repository, point: PointSummary, content: bytes) -> None:
+    """It may be refused, where more than chunks is damaged."""
+    target = MemoryTarget()
+    try:
+        report = restore_volume(repository, point, target, Silence(), salvage=True)
+    except (IntegrityError, NotFoundError):
+        assert target.volume is None
+        return
+    assert report.lost
+    assert target.volume is not None
+    assert target.volume.content == without(content, report.lost)
 
 
 def chunk_bytes(body: bytes) -> range:

@@ -17,6 +17,7 @@ from holdfast.repository.keys.slots import KeySlots
 from holdfast.repository.object_store import ORDINARY, Buffer, StorageTerms
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.reading.losses import Lost
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
@@ -42,6 +43,15 @@ def volume_of(*seeds: int, tail_bytes: int = 1024) -> MemoryVolume:
     """A block for each seed, zeros for 0, and a last short block."""
     blocks = [pattern(seed) if seed else bytes(BLOCK_SIZE_BYTES) for seed in seeds]
     return MemoryVolume.of(b"".join(blocks) + pattern(tail_bytes, tail_bytes))
+
+
+def without(content: bytes, lost: Iterable[Lost]) -> bytes:
+    """The same with zeros where something is lost."""
+    left = bytearray(content)
+    for one in lost:
+        assert 0 < one.length <= len(left) - one.offset
+        left[one.offset : one.offset + one.length] = bytes(one.length)
+    return bytes(left)
 
 
 FIRST = volume_of(1, 0, 2)

@@ -1,9 +1,11 @@
 """The documents of `holdfast image`: what came of a command, under the stable names of docs/cli.md."""
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.cli.losses import lost_bytes
 from holdfast.cli.made_of import made_of, made_of_table
 from holdfast.cli.quantities import human_size, short_time, to_the_minute
 from holdfast.cli.tables import facts_table, listed_id, rows_table
@@ -69,6 +71,8 @@ def restore(
         "duration_seconds": round(duration_seconds, 3),
         "sha256": sha256,
         "snapshot_id": report.facts.get("snapshot_id"),
+        "lost_bytes": lost_bytes(report.lost),
+        "lost": [dataclasses.asdict(one) for one in report.lost],
         "warnings": list(report.warnings),
     }
 

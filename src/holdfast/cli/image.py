@@ -3,13 +3,15 @@
 import sys
 import time
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli import documents
 from holdfast.cli.command import command
+from holdfast.cli.losses import show_lost
 from holdfast.cli.options import PasswordFileOption, PointArgument, RepositoryOption, YesOption, confirm
 from holdfast.cli.passwords import given_password
 from holdfast.cli.quantities import parse_keep
@@ -27,6 +29,9 @@ from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice
 from holdfast.domain.errors import UsageError
 from holdfast.domain.retrieval import DEFAULT_DAYS
+
+if TYPE_CHECKING:
+    from holdfast.repository.sessions.points import PointSummary
 
 app = typer.Typer(name="image", help="Back up and restore disks, snapshots and streams.", rich_markup_mode=None)
 
@@ -115,6 +120,10 @@ def restore(
     no_sha256: Annotated[
         bool, typer.Option("--no-sha256", help="Do not read a restored file back to compute its SHA-256.")
     ] = False,
+    salvage: Annotated[
+        bool,
+        typer.Option("--salvage", help="Restore what there is: zeros for what is lost, and exit code 6 that names it."),
+    ] = False,
     plan: PlanOption = False,
     retrieval_tier: RetrievalTierOption = None,
     retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
@@ -132,20 +141,17 @@ def restore(
     with opening.opened(repository, password, voice.warn) as opened:
         found = points.find(opened, point)
         if points.is_yet_to_come(opened, found):
-            voice.warn(
-                f"restore point {found.id} is dated {found.created}, which is yet to come: a clock was wrong when it "
-                f"was made, or is now; `holdfast image list` shows the others of {found.workload}"
-            )
+            _warn_of_the_clock(voice, found)
+        needed = partial(points.retrieval, opened, found, volume, whole=False, salvage=salvage)
         if plan or to is None:
-            show_plan(voice, points.retrieval(opened, found, volume, whole=False).plan, retrieval_days)
+            show_plan(voice, needed().plan, retrieval_days)
             return voice.status
         target = points.target(to, found, force=force)
-        wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
-        retrieved = readable(voice, opened, lambda: points.retrieval(opened, found, volume, whole=False), wish)
+        retrieved = readable(voice, opened, needed, RetrievalWish(retrieval_tier, retrieval_days, wait))
         if isinstance(retrieved, int):
             return retrieved
         with voice.progress("restoring") as progress:
-            report = points.restore(opened, found, target, retrieved, progress, volume)
+            report = points.restore(opened, found, target, retrieved, progress, volume, salvage=salvage)
         sha256 = report.facts.get("sha256")
         if sha256 is None and not no_sha256:
             with voice.progress("reading back") as progress:
@@ -158,7 +164,14 @@ def restore(
         voice.warn(warning)
     # A volume on standard output leaves no room there for the document.
     voice.document(document, lambda: facts_table(as_facts(document)), sys.stderr if to == "-" else None)
-    return voice.status
+    return show_lost(report.volume.name, report.lost) if report.lost else voice.status
+
+
+def _warn_of_the_clock(voice: Voice, found: "PointSummary") -> None:
+    voice.warn(
+        f"restore point {found.id} is dated {found.created}, which is yet to come: a clock was wrong when it "
+        f"was made, or is now; `holdfast image list` shows the others of {found.workload}"
+    )
 
 
 @command(app, "list", example="holdfast image list --repository s3://b/p --workload web-1 --output json")

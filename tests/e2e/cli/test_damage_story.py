@@ -1,5 +1,6 @@
 """Damage as a person meets it: found without a password, named with whom it hurts, healed, and then no concern."""
 
+import hashlib
 import random
 from pathlib import Path
 
@@ -82,6 +83,29 @@ def test_another_repository_heals_a_pack_that_is_gone(filled):
     assert healed.status == 0, healed.err
     filled.done("restore", "latest:w", "--to", "out")
     assert (filled.folder / "out").read_bytes() == (filled.folder / "disk").read_bytes()
+
+
+def test_what_there_is_is_salvaged(filled):
+    disk, pack, out = (filled.folder / "disk").read_bytes(), largest_pack(filled), filled.folder / "out"
+    key = str(pack.relative_to(filled.repository))
+    flip(pack)
+    assert "--salvage" in filled.image("restore", "latest:w", "--to", "out").failed(6)
+    assert not out.exists()
+
+    left = filled.image("restore", "latest:w", "--to", "out", "--salvage", "--output", "json")
+    assert left.status == 6
+    [lost] = left.document["lost"]
+    assert (lost["object"], lost["length"]) == (key, left.document["lost_bytes"])
+    assert f"lost: volume, {lost['length']} bytes at {lost['offset']}: {key} ({lost['why']})" in left.err
+    end = lost["offset"] + lost["length"]
+    content = disk[: lost["offset"]] + bytes(lost["length"]) + disk[end:]
+    assert out.read_bytes() == content
+    assert left.document["sha256"] == hashlib.sha256(content).hexdigest()
+
+    pipe = filled.image("restore", "latest:w", "--to", "-", "--salvage")
+    assert (pipe.status, pipe.out) == (6, content)
+    pack.unlink()
+    assert len(filled.done("restore", "latest:w", "--to", "gone", "--salvage", status=6)["lost"]) == 1
 
 
 def test_words_that_do_not_fit(filled):

@@ -11,8 +11,10 @@ from holdfast.domain.errors import (
     ChunksMovedError,
     FormatError,
     HoldfastError,
+    IntegrityError,
     ObjectNotFoundError,
     PermissionDeniedError,
+    UnsupportedFormatError,
 )
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format import names
@@ -26,6 +28,9 @@ from holdfast.repository.trust.older_versions import older_versions
 
 GAP_LIMIT_BYTES = 64 * 1024
 RANGE_LIMIT_BYTES = 4 * 1024 * 1024
+
+# What says of a chunk that it opens nowhere; all others say that nobody could look.
+FAILURES = (IntegrityError, ObjectNotFoundError, UnsupportedFormatError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +95,29 @@ class ChunkReader:
         Raises IntegrityError naming the pack when a chunk is damaged, ObjectNotFoundError when its pack is gone, and no
         other copy opens either; ChunksMovedError where the only other one is under a key that this party lacks.
         """
+        for chunk, found in self.each(wanted):
+            if isinstance(found, HoldfastError):
+                raise found
+            yield chunk, found
+
+    def each(self, wanted: PackRange) -> Iterator[tuple[Located, OpenedChunk | HoldfastError]]:
+        """The same, with the error of `FAILURES` in the stead of a chunk that opens nowhere. Raises all others."""
         try:
             data = memoryview(self._store.get(names.pack(wanted.pack.pack), wanted.offset, wanted.end - wanted.offset))
         except ObjectNotFoundError:
-            for chunk in wanted.chunks:
-                yield chunk, self._copy_of_missing(chunk)
-            return
+            data = None
         for chunk in wanted.chunks:
-            at = chunk.place.offset - wanted.offset
-            opened = self._open(chunk.id, chunk.place, data[at : at + chunk.place.length])
-            yield chunk, self._copy_of_damaged(chunk) if opened is None else opened
+            found: OpenedChunk | HoldfastError
+            try:
+                if data is None:
+                    found = self._copy_of_missing(chunk)
+                else:
+                    at = chunk.place.offset - wanted.offset
+                    opened = self._open(chunk.id, chunk.place, data[at : at + chunk.place.length])
+                    found = self._copy_of_damaged(chunk) if opened is None else opened
+            except FAILURES as error:
+                found = error
+            yield chunk, found
 
     def read_one(self, chunk: Located) -> bytes:
         """One chunk's plain bytes, to keep."""

@@ -1,12 +1,14 @@
 """Block maps out of the repository: nodes by level and number, many at once with few requests (section 9)."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from holdfast.domain.errors import IntegrityError
-from holdfast.repository.format import map_node
+from holdfast.domain.errors import FormatError, HoldfastError
+from holdfast.repository.format import map_node, names
 from holdfast.repository.format.manifest import VolumeMap
-from holdfast.repository.format.map_node import FANOUT, MapNode
+from holdfast.repository.format.map_node import CUT_FIXED, FANOUT, MapNode
 from holdfast.repository.format.places import Located
+from holdfast.repository.object_store import Buffer
 from holdfast.repository.reading.chunk_reader import ChunkReader, plan_ranges
 
 _AHEAD_NODES = 512
@@ -72,34 +74,101 @@ class MapReader:
 def fetch_nodes(reader: ChunkReader, located: list[Located], level: int, cut: int) -> dict[bytes, MapNode]:
     """Nodes by id, neighbours in a pack fetched together. Raises IntegrityError naming the pack of a bad one."""
     nodes: dict[bytes, MapNode] = {}
-    for wanted in plan_ranges(located):
-        for chunk, plain in reader.read(wanted):
-            nodes[chunk.id] = _decode(chunk, bytes(plain), level, cut)
+    for identifier, found in _each_node(reader, located, level, cut):
+        if isinstance(found, HoldfastError):
+            raise found
+        nodes[identifier] = found
     return nodes
 
 
-def _decode(chunk: Located, plain: bytes, level: int, cut: int) -> MapNode:
+def readable_nodes(
+    reader: ChunkReader, located: list[Located], level: int, cut: int
+) -> tuple[dict[bytes, MapNode], dict[bytes, HoldfastError]]:
+    """The nodes that can be read, by id, and why each of the others cannot."""
+    nodes: dict[bytes, MapNode] = {}
+    failures: dict[bytes, HoldfastError] = {}
+    for identifier, found in _each_node(reader, located, level, cut):
+        if isinstance(found, HoldfastError):
+            failures[identifier] = found
+        else:
+            nodes[identifier] = found
+    # An id may stand there with two places, of which one opens.
+    return nodes, {identifier: error for identifier, error in failures.items() if identifier not in nodes}
+
+
+def _each_node(
+    reader: ChunkReader, located: list[Located], level: int, cut: int
+) -> Iterator[tuple[bytes, MapNode | HoldfastError]]:
+    for wanted in plan_ranges(located):
+        for chunk, found in reader.each(wanted):
+            yield chunk.id, found if isinstance(found, HoldfastError) else _decode(chunk, found.plain, level, cut)
+
+
+def _decode(chunk: Located, plain: Buffer, level: int, cut: int) -> MapNode | FormatError:
     try:
-        return map_node.decode(plain, level=level, cut=cut)
-    except IntegrityError as error:
-        error.objects = (f"packs/{chunk.place.pack.pack.hex()[:2]}/{chunk.place.pack.pack.hex()}",)
-        raise
+        return map_node.decode(bytes(plain), level=level, cut=cut)
+    except FormatError as error:
+        error.objects = (names.pack(chunk.place.pack.pack),)
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class MapPart:
+    """What a map has of the bytes from start to end of its volume: leaf `number`, or why it has no node of them."""
+
+    number: int
+    start: int
+    end: int
+    found: MapNode | HoldfastError
 
 
 def leaves(volume: VolumeMap, reader: ChunkReader) -> Iterator[tuple[int, MapNode]]:
-    """Every leaf of a volume in order, with its number; holes of inner nodes yield nothing for what lies below them."""
-    if volume.root is None:
-        return
-    root = fetch_nodes(reader, [volume.root], volume.depth - 1, volume.cut)[volume.root.id]
-    yield from _below(root, 0, volume, reader)
+    """Every leaf of a volume in order, with its number; holes of inner nodes yield nothing for what lies below them.
+    Raises IntegrityError naming the pack of a node that is damaged.
+    """
+    for part in parts(volume, reader):
+        if isinstance(part.found, HoldfastError):
+            raise part.found
+        yield part.number, part.found
 
 
-def _below(node: MapNode, number: int, volume: VolumeMap, reader: ChunkReader) -> Iterator[tuple[int, MapNode]]:
-    if node.level == 0:
-        yield number, node
-        return
-    children = [node.located(at) for at in range(node.count)]
-    fetched = fetch_nodes(reader, [child for child in children if child], node.level - 1, volume.cut)
-    for at, child in enumerate(children):
-        if child is not None:
-            yield from _below(fetched[child.id], number * FANOUT + at, volume, reader)
+def parts(volume: VolumeMap, reader: ChunkReader) -> Iterator[MapPart]:
+    """The same, with what cannot be read among them."""
+    if volume.root is not None:
+        yield from _row(volume, reader, volume.depth - 1, [_Entry(volume.root, 0, 0, volume.size_bytes)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A node to be read: its number in its level, and the bytes that it stands for."""
+
+    node: Located
+    number: int
+    start: int
+    end: int
+
+
+def _row(volume: VolumeMap, reader: ChunkReader, level: int, row: list[_Entry]) -> Iterator[MapPart]:
+    """Nodes of one level that stand in one node, and what is below them."""
+    nodes, failures = readable_nodes(reader, [entry.node for entry in row], level, volume.cut)
+    for entry in row:
+        node = nodes.get(entry.node.id)
+        if node is not None and level > 0:
+            yield from _row(volume, reader, level - 1, list(_entries(volume, node, entry)))
+        else:
+            found = failures[entry.node.id] if node is None else node
+            yield MapPart(entry.number, entry.start, entry.end, found)
+
+
+def _entries(volume: VolumeMap, node: MapNode, above: _Entry) -> Iterator[_Entry]:
+    """What an inner node refers to. In fixed volumes the number says where that begins, in streams what lies before."""
+    end, width = above.start, volume.block_size_bytes * FANOUT**node.level
+    for at in range(node.count):
+        number = above.number * FANOUT + at
+        if volume.cut == CUT_FIXED:
+            start, end = number * width, min((number + 1) * width, volume.size_bytes)
+        else:
+            start, end = end, end + node.spans[at]
+        located = node.located(at)
+        if located is not None:
+            yield _Entry(located, number, start, end)

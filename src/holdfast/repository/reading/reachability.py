@@ -5,19 +5,16 @@ A chunk whose pack is gone counts where an index run says that it lies now; wher
 
 from dataclasses import dataclass, field
 
-from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.domain.errors import HoldfastError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, VolumeMap
-from holdfast.repository.format.map_node import MapNode
 from holdfast.repository.format.places import Located
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.chunk_reader import FAILURES, ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
-from holdfast.repository.reading.map_reader import fetch_nodes
+from holdfast.repository.reading.map_reader import readable_nodes
 from holdfast.repository.trust.standing_packs import StandingPacks
-
-_FAILURES = (IntegrityError, ObjectNotFoundError, UnsupportedFormatError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Reachability:
                 return True
             if level < 0:
                 return False
-            nodes = _readable(tenant.reader, row, level, volume.cut)[0]
+            nodes = readable_nodes(tenant.reader, row, level, volume.cut)[0]
             below = [node.located(at) for node in nodes.values() for at in range(node.count)]
             row = list({item.id: item for item in below if item is not None}.values())
             level -= 1
@@ -90,7 +87,7 @@ class Reachability:
     def _walk(self, row: list[Located], level: int, cut: int, tenant: "_Tenant") -> Reachable:
         """The sum of these nodes of one level and of all below them."""
         unknown = {item.id: item for item in row if item.id not in self._known}
-        nodes, failures = _readable(tenant.reader, list(unknown.values()), level, cut)
+        nodes, failures = readable_nodes(tenant.reader, list(unknown.values()), level, cut)
         for identifier, item in unknown.items():
             packs = {tenant.pack_of(item, CHUNK_TYPE_MAP)}
             damage: list[HoldfastError] = []
@@ -128,7 +125,7 @@ class _Tenant:
             reader = self.data if chunk_type == CHUNK_TYPE_DATA else self.reader
             try:
                 reader.read_one(chunk)
-            except _FAILURES:
+            except FAILURES:
                 self.asked[chunk.id, chunk_type] = False
             else:
                 self.asked[chunk.id, chunk_type] = True
@@ -141,20 +138,3 @@ class _Tenant:
             return pack
         moved = self.search.locate(chunk.id, chunk_type)
         return pack if moved is None else moved.pack.pack
-
-
-def _readable(
-    reader: ChunkReader, row: list[Located], level: int, cut: int
-) -> tuple[dict[bytes, MapNode], dict[bytes, HoldfastError]]:
-    """The nodes that can be read, and the failure of each that cannot; together first, one by one where that fails."""
-    try:
-        return fetch_nodes(reader, row, level, cut), {}
-    except _FAILURES:
-        nodes: dict[bytes, MapNode] = {}
-        failures: dict[bytes, HoldfastError] = {}
-        for item in row:
-            try:
-                nodes.update(fetch_nodes(reader, [item], level, cut))
-            except _FAILURES as error:
-                failures[item.id] = error
-        return nodes, failures

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError
+from holdfast.domain.errors import FormatError, HoldfastError
 from holdfast.repository.block_source import BlockTarget
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import VolumeMap
@@ -21,7 +21,8 @@ from holdfast.repository.object_store import Buffer
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, passed_over_by, plan_ranges
 from holdfast.repository.reading.index_search import IndexSearch
-from holdfast.repository.reading.map_reader import leaves
+from holdfast.repository.reading.losses import Lose, Missing, refuse
+from holdfast.repository.reading.map_reader import parts
 
 _WINDOW_CHUNKS = 1 << 16
 _SEQUENTIAL_WINDOW_BYTES = 64 * 1024 * 1024
@@ -54,41 +55,60 @@ class VolumeReader:
 
     def pieces(self) -> Iterator[Piece]:
         """Every stretch that is not zeros, ascending. Raises IntegrityError where the map is damaged."""
+        for stretch in self._stretches():
+            if isinstance(stretch, Missing):
+                raise stretch.error
+            yield stretch
+
+    def _stretches(self) -> Iterator[Piece | Missing]:
+        """The same, with those among them of which the map cannot be read."""
         volume, position = self.volume, 0
-        for number, leaf in leaves(volume, self._maps):
-            for at in range(leaf.count):
-                chunk = leaf.located(at)
+        for part in parts(volume, self._maps):
+            if isinstance(part.found, HoldfastError):
+                position = part.start if volume.cut == CUT_FIXED else position
+                length = part.end - part.start
+                self._require_fit(position, length, fits=length > 0)
+                yield Missing(position, length, part.found)
+                position += length
+                continue
+            for at in range(part.found.count):
+                chunk = part.found.located(at)
                 if volume.cut == CUT_FIXED:
-                    position = (number * FANOUT + at) * volume.block_size_bytes
+                    position = (part.number * FANOUT + at) * volume.block_size_bytes
                 if chunk is None:
                     continue
                 length = chunk.place.plain_length
                 whole = volume.cut != CUT_FIXED or length == min(volume.block_size_bytes, volume.size_bytes - position)
-                if not whole or position + length > volume.size_bytes:
-                    raise FormatError("a block map does not fit its volume", why=f"{length} bytes at {position}")
+                self._require_fit(position, length, fits=whole)
                 yield Piece(position, length, chunk)
                 position += length
 
-    def restore(self, target: BlockTarget, progress: Progress) -> None:
-        """Give everything to `target`, which was begun with the volume's size; the caller finishes or aborts it."""
+    def _require_fit(self, position: int, length: int, *, fits: bool) -> None:
+        if not fits or position + length > self.volume.size_bytes:
+            raise FormatError("a block map does not fit its volume", why=f"{length} bytes at {position}")
+
+    def restore(self, target: BlockTarget, progress: Progress, lose: Lose = refuse) -> None:
+        """Give everything to `target`, which was begun with the volume's size; the caller finishes or aborts it. What
+        opens nowhere is told to `lose`, from any thread: where that raises nothing, zeros are written in its stead.
+        """
         progress.total(self.volume.size_bytes)
         position = 0
         for window, end in self._windows(sequential=target.sequential):
-            position = self._restore_window(target, progress, window, position, end)
+            position = self._restore_window(target, progress, window, position, end, lose)
         if position != self.volume.size_bytes:
             raise FormatError("a block map ends too early", why=f"at byte {position} of {self.volume.size_bytes}")
 
-    def _windows(self, *, sequential: bool) -> Iterator[tuple[list[Piece], int]]:
-        """Pieces in windows of bounded size, each with the byte where it ends."""
-        window: list[Piece] = []
+    def _windows(self, *, sequential: bool) -> Iterator[tuple[list[Piece | Missing], int]]:
+        """Stretches in windows of bounded size, each with the byte where it ends."""
+        window: list[Piece | Missing] = []
         window_bytes = 0
-        for piece in self.pieces():
+        for stretch in self._stretches():
             full = window_bytes >= _SEQUENTIAL_WINDOW_BYTES if sequential else len(window) >= _WINDOW_CHUNKS
             if full:
-                yield window, piece.offset
+                yield window, stretch.offset
                 window, window_bytes = [], 0
-            window.append(piece)
-            window_bytes += piece.length
+            window.append(stretch)
+            window_bytes += stretch.length
         yield (
             window,
             self.volume.size_bytes
@@ -97,12 +117,22 @@ class VolumeReader:
         )
 
     def _restore_window(
-        self, target: BlockTarget, progress: Progress, window: list[Piece], position: int, end: int
+        self,
+        target: BlockTarget,
+        progress: Progress,
+        window: list[Piece | Missing],
+        position: int,
+        end: int,
+        lose: Lose,
     ) -> int:
         wanted: dict[bytes, list[Piece]] = defaultdict(list)
-        for piece in window:
-            wanted[piece.chunk.id].append(piece)
+        for stretch in window:
+            if isinstance(stretch, Missing):
+                lose(stretch)
+            else:
+                wanted[stretch.chunk.id].append(stretch)
         arrived: dict[int, bytes] = {}
+        gone: set[int] = set()
 
         def deliver(offset: int, data: Buffer) -> None:
             if target.sequential:
@@ -111,31 +141,42 @@ class VolumeReader:
                 target.write(offset, data)
             progress.advance(len(data))
 
-        self._fetch_all(list(plan_ranges(pieces[0].chunk for pieces in wanted.values())), wanted, deliver)
-        for piece in window:
-            if piece.offset > position:
-                target.write_zeros(position, piece.offset - position)
-                progress.advance(piece.offset - position)
+        def give_up(missing: Missing) -> None:
+            gone.add(missing.offset)
+            lose(missing)
+
+        self._fetch_all(wanted, deliver, give_up)
+        for stretch in window:
+            if isinstance(stretch, Missing) or stretch.offset in gone:
+                continue  # a gap, as what the map has not: the next zeros go over it
+            if stretch.offset > position:
+                target.write_zeros(position, stretch.offset - position)
+                progress.advance(stretch.offset - position)
             if target.sequential:
-                target.write(piece.offset, arrived.pop(piece.offset))
-            position = piece.offset + piece.length
+                target.write(stretch.offset, arrived.pop(stretch.offset))
+            position = stretch.offset + stretch.length
         if end > position:
             target.write_zeros(position, end - position)
             progress.advance(end - position)
         return end
 
-    def _fetch_all(self, ranges: list[PackRange], wanted: dict[bytes, list[Piece]], deliver: Deliver) -> None:
-        """All ranges, a few at once; the first failure is raised after those under way have ended."""
+    def _fetch_all(self, wanted: dict[bytes, list[Piece]], deliver: Deliver, lose: Lose) -> None:
+        """All pieces by their chunks' ids, a few ranges of packs at once; the first failure is raised after those under
+        way have ended.
+        """
 
         def fetch(one: PackRange) -> None:
-            for chunk, plain in self._data.read(one):
+            for chunk, found in self._data.each(one):
                 for piece in wanted[chunk.id]:
-                    deliver(piece.offset, plain)
+                    if isinstance(found, HoldfastError):
+                        lose(Missing(piece.offset, piece.length, found))
+                    else:
+                        deliver(piece.offset, found.plain)
 
         under_way: deque[Future[None]] = deque()
         limit = 2 * self._surroundings.transfer_width
         try:
-            for one in ranges:
+            for one in plan_ranges([pieces[0].chunk for pieces in wanted.values()]):
                 if len(under_way) >= limit:
                     under_way.popleft().result()
                 under_way.append(self._surroundings.transfer.submit(fetch, one))

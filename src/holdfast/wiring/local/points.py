@@ -47,9 +47,14 @@ def target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
     return open_target(text, point, force=force)
 
 
-def retrieval(opened: LocalRepository, point: PointSummary, volume: str | None, *, whole: bool) -> Retrieval:
-    """What has to be retrieved before that volume, or with `whole` all of the point, can be read. Asks for nothing."""
-    return Retrieval(opened.repository, plan_retrieval(opened.repository, point, None if whole else (volume,)))
+def retrieval(
+    opened: LocalRepository, point: PointSummary, volume: str | None, *, whole: bool, salvage: bool = False
+) -> Retrieval:
+    """What has to be retrieved before that volume, or with `whole` all of the point, can be read; with `salvage` what
+    there is of it. Asks for nothing.
+    """
+    volumes = None if whole else (volume,)
+    return Retrieval(opened.repository, plan_retrieval(opened.repository, point, volumes, salvage=salvage))
 
 
 def retrieve(
@@ -66,9 +71,14 @@ def restore(
     retrieved: Retrieval,
     progress: Progress,
     volume: str | None,
+    *,
+    salvage: bool,
 ) -> RestoreReport:
-    """Restore a volume of the point to `place`; copies that were retrieved for it are kept while it goes on."""
-    return restore_volume(opened.repository, point, place, KeepingProgress(progress, retrieved), volume)
+    """Restore a volume of the point to `place`, with `salvage` what there is of it; copies that were retrieved for it
+    are kept while it goes on.
+    """
+    keeping = KeepingProgress(progress, retrieved)
+    return restore_volume(opened.repository, point, place, keeping, volume, salvage=salvage)
 
 
 def verify(opened: LocalRepository, point: PointSummary, retrieved: Retrieval, progress: Progress) -> VerifyReport:

@@ -40,11 +40,11 @@ class Twice:
     def store(self) -> ObjectStore:
         return self.small.store
 
-    def restore(self, store: ObjectStore | None = None) -> tuple[RestoreReport, bytes]:
+    def restore(self, store: ObjectStore | None = None, *, salvage: bool = False) -> tuple[RestoreReport, bytes]:
         repository = self.small.open(deterministic_surroundings(9), store)
         [point] = list_points(repository)
         target = MemoryTarget()
-        report = restore_volume(repository, point, target, Silence())
+        report = restore_volume(repository, point, target, Silence(), salvage=salvage)
         assert target.volume is not None
         return report, target.volume.content
 
@@ -81,6 +81,15 @@ def test_every_damaged_pack_is_read_past_and_named_once(twice):
     assert content == VOLUME.content
     assert [line.split()[0] for line in report.warnings] == sorted(twice.first)
     assert all(line.endswith("; run `holdfast repository repair`") for line in report.warnings)
+
+
+def test_a_salvage_reads_past_it_too_and_loses_nothing(twice):
+    twice.damage(twice.first[:2])
+    for key in twice.first[2:]:
+        twice.store.delete(key)
+    report, content = twice.restore(salvage=True)
+    assert (content, report.lost) == (VOLUME.content, ())
+    assert [line.split()[0] for line in report.warnings] == sorted(twice.first[:2])
 
 
 def test_after_a_repair_a_collection_is_the_next_step(twice):

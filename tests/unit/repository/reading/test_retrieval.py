@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.domain.archive import ArchiveClass, Tier
-from holdfast.domain.errors import ConflictError, NeedsRetrievalError, UsageError
+from holdfast.domain.errors import ConflictError, NeedsRetrievalError, ObjectNotFoundError, UsageError
 from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.repository.copying.copy import copy_points, plan_copy
 from holdfast.repository.copying.order import CopyOrder
@@ -33,7 +33,7 @@ from holdfast.testing.small_repository import SmallRepository, copy_to, make_sma
 from holdfast.testing.strict_bucket import StrictBucket
 from holdfast.testing.strict_store import StrictStore
 from tests.faults.cold_world import CHUNK_A_PACK_BYTES, DAY_SECONDS, STANDARD, Archive
-from tests.faults.world import FIRST, PACK_SIZE_BYTES, SECOND, back_up, collect, volume_of
+from tests.faults.world import FIRST, PACK_SIZE_BYTES, SECOND, back_up, collect, volume_of, without
 
 
 @pytest.fixture
@@ -46,6 +46,22 @@ def test_data_packs_alone_are_cold(archive):
     data = {names.pack(pack.pack) for pack in packs if not pack.holds_maps}
     assert archive.store.cold == data
     assert len(packs) > len(data) > 0
+
+
+@pytest.mark.parametrize("maps", [False, True], ids=["data", "maps"])
+def test_a_salvage_asks_for_what_there_is(archive, maps):
+    packs = load_manifest(archive.repository, archive.points[0]).packs
+    lacking = names.pack(next(pack.pack for pack in packs if pack.holds_maps == maps))
+    archive.inner.delete(lacking)
+    with pytest.raises(ObjectNotFoundError, match=lacking) as caught:
+        archive.plan(0)
+    assert "--salvage" in caught.value.cure
+    archive.retrieve(0, salvage=True)
+    target = MemoryTarget()
+    report = restore_volume(archive.open(7), archive.points[0], target, Silence(), salvage=True)
+    assert {one.object for one in report.lost} == {lacking}
+    assert target.volume is not None
+    assert target.volume.content == without(FIRST.content, report.lost)
 
 
 def test_without_a_retrieval_all_is_listed_and_planned_and_nothing_read(archive):

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from typing import cast
 
+from holdfast.domain.errors import HoldfastError
 from holdfast.repository.crypto.keyed_hash import KeyedHash
+from holdfast.repository.format import names
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.places import Located, PackRow, Place
-from holdfast.repository.object_store import Buffer
 from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.packs.chunk_opening import OpenedChunk, damaged_pack
 from holdfast.repository.packs.compression import decompress
 from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange
@@ -34,10 +36,14 @@ class NodesInMemory:
         # A place stands in the node above: made of the id alone, it is the same in whatever order nodes come.
         return Place(PACK, int.from_bytes(chunk.id[:4], "big"), 96, 1000, chunk.plain_length, chunk.compression)
 
-    def read(self, wanted: PackRange) -> Iterator[tuple[Located, Buffer]]:
+    def each(self, wanted: PackRange) -> Iterator[tuple[Located, OpenedChunk | HoldfastError]]:
         self.reads += 1
         for chunk in wanted.chunks:
-            yield chunk, self.stored[chunk.id]
+            plain = self.stored.get(chunk.id)
+            if plain is None:
+                yield chunk, damaged_pack(names.pack(chunk.place.pack.pack), "the node was lost")
+            else:
+                yield chunk, OpenedChunk(chunk.place.compression, plain, plain)
 
     @property
     def writer(self) -> NodeStore:

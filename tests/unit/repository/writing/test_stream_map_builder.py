@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.domain.errors import HoldfastError
 from holdfast.repository.crypto.keyed_hash import KeyedHash
 from holdfast.repository.format import map_node
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_STREAM
 from holdfast.repository.format.places import Located, Place
-from holdfast.repository.reading.map_reader import leaves
+from holdfast.repository.reading.map_reader import leaves, parts
 from holdfast.repository.writing import map_builder
 from holdfast.repository.writing.map_builder import StreamMapBuilder
 from tests.unit.repository.writing.map_nodes_in_memory import PACK, NodesInMemory
@@ -102,6 +103,25 @@ def test_real_limits(count, step):
     levels, depth = expected(chunks, 32, 64, 128)
     assert (volume.depth, spans_by_level(nodes, volume)) == (depth, levels)
     assert found(nodes, volume) == chunks
+
+
+def test_a_lost_node_costs_what_it_covers_and_no_more():
+    nodes, chunks = NodesInMemory(), [chunk(64 * number, number % 9 + 1) for number in range(1, 5001)]
+    volume = build(nodes, chunks)
+    assert volume.depth > 2
+    whole = list(parts(volume, nodes.reader))
+    assert [part.start for part in whole] == [0, *(part.end for part in whole[:-1])]
+    levels = set()
+    for lost in [*list(nodes.stored)[::40], *list(nodes.stored)[-3:]]:
+        plain = nodes.stored.pop(lost)
+        left = list(parts(volume, nodes.reader))
+        gap = [part for part in left if isinstance(part.found, HoldfastError)]
+        levels.add(plain[1])
+        assert [part.end - part.start for part in gap] == [int.from_bytes(plain[8:16], "big")]
+        kept = [part.start for part in left if part not in gap]
+        assert kept == [part.start for part in whole if not gap[0].start <= part.start < gap[0].end]
+        nodes.stored[lost] = plain
+    assert levels == {0, 1, 2}
 
 
 def test_an_empty_stream_has_no_root():

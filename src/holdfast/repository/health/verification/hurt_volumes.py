@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from holdfast.domain.errors import (
     HoldfastError,
-    IntegrityError,
     NeedsRetrievalError,
     ObjectNotFoundError,
-    UnsupportedFormatError,
 )
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
@@ -18,11 +16,9 @@ from holdfast.repository.format.map_node import MapNode
 from holdfast.repository.format.places import Located
 from holdfast.repository.health.checking.pack_check import PackFinding
 from holdfast.repository.keys.access import TenantAccess
-from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.chunk_reader import FAILURES, ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
-
-_FAILURES = (IntegrityError, ObjectNotFoundError, UnsupportedFormatError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ class HurtVolumes:
             try:
                 for _number, leaf in leaves(volume, self._maps):
                     self._leaf(volume, leaf)
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._add(volume, error, "a block map")
         counts = {names.pack(pack): len(finding.chunks) for pack, finding in self._bad.items()}
         return tuple(
@@ -93,7 +89,7 @@ class HurtVolumes:
                 except NeedsRetrievalError as error:
                     # A cold pack that is bad; else a copy of the chunk is there, and cold.
                     self._known[chunk.id] = error if chunk.place.pack.pack in self._bad else None
-                except _FAILURES as error:
+                except FAILURES as error:
                     self._known[chunk.id] = error
         return self._known[chunk.id]
 

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from holdfast.domain.archive import ArchiveClass
+from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.domain.retrieval import ColdData
 from holdfast.repository.format import names
 from holdfast.repository.object_store import Coldness
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.reading.losses import salvageable
 from holdfast.repository.reading.reachability import Reachability
 from holdfast.repository.reading.restore import choose_volume
 from holdfast.repository.sessions.points import PointSummary, load_manifest
@@ -85,34 +87,41 @@ def _bytes(packs: Iterable[ColdPack]) -> int:
     return sum(pack.size_bytes for pack in packs)
 
 
-def plan_retrieval(repository: Repository, point: PointSummary, volumes: Sequence[str | None] | None) -> RetrievalPlan:
+def plan_retrieval(
+    repository: Repository, point: PointSummary, volumes: Sequence[str | None] | None, *, salvage: bool = False
+) -> RetrievalPlan:
     """For the volumes of these names (None: the only one), or for all of the point. Asks for nothing.
 
-    Raises as `packs_of_volumes`, and ObjectNotFoundError for a pack that is gone.
+    Raises as `packs_of_volumes`, and ObjectNotFoundError for a pack that is gone; with `salvage` these are left out.
     """
-    return plan_for_packs(repository, (point.session,), packs_of_volumes(repository, point, volumes))
+    packs = packs_of_volumes(repository, point, volumes, salvage=salvage)
+    try:
+        return plan_for_packs(repository, (point.session,), packs)
+    except ObjectNotFoundError as error:
+        raise salvageable(error) from None
 
 
 def packs_of_volumes(
-    repository: Repository, point: PointSummary, volumes: Sequence[str | None] | None
+    repository: Repository, point: PointSummary, volumes: Sequence[str | None] | None, *, salvage: bool = False
 ) -> frozenset[bytes]:
     """The packs that their maps lead to; none in a standard repository, where nothing is walked.
 
     Raises IntegrityError for a map that cannot be walked to its end, UsageError and NotFoundError where a volume cannot
-    be told.
+    be told. With `salvage` as far as the maps can be walked, and only packs that are there.
     """
     manifest = load_manifest(repository, point)
     chosen = manifest.volumes if volumes is None else [choose_volume(manifest, name) for name in volumes]
     if repository.config.archive_class is None:
         return frozenset()
-    walk = Reachability(repository, StandingPacks(repository.store))
+    standing = StandingPacks(repository.store)
+    walk = Reachability(repository, standing)
     packs: set[bytes] = set()
     for volume in chosen:
         found = walk.of_volume(manifest, volume)
-        if found.damage:
-            raise found.damage[0]
+        if found.damage and not salvage:
+            raise salvageable(found.damage[0])
         packs |= found.packs
-    return frozenset(packs)
+    return frozenset(pack for pack in packs if standing.stands(pack)) if salvage else frozenset(packs)
 
 
 def plan_for_packs(repository: Repository, points: tuple[bytes, ...], packs: Iterable[bytes]) -> RetrievalPlan:
