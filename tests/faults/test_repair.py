@@ -243,12 +243,13 @@ def test_what_is_lost_is_never_dropped_and_stops_no_collection():
     assert hurt
 
 
-def test_a_backup_stores_anew_what_was_lost_and_heals_the_older_points():
+@pytest.mark.parametrize("way", [spoil, lose])
+def test_a_backup_stores_anew_what_was_lost_and_heals_the_older_points(way):
     """Nobody builds upon what a repair has condemned; and a chunk that is stored again has the same id."""
     scene = world(with_plan=True)
     for key in data_packs(scene):
         small = scene.small.copied()
-        spoil(small.store, key)
+        way(small.store, key)
         repaired(small, none)
         repository = small.open(deterministic_surroundings(50))
         for workload, volume in ((DISK, FIRST), (DISK, SECOND), (LATE, LATER)):
@@ -256,7 +257,8 @@ def test_a_backup_stores_anew_what_was_lost_and_heals_the_older_points():
         backup_stream(repository, io.BytesIO(DUMP_BYTES), BackupOrder(DUMP), Silence())
         found = contents(small)
         assert {session: found[session] for session in scene.contents} == scene.contents
-        assert repaired(small, none, 51).left == ()
+        assert [one.object for one in repaired(small, none, 51).packs] == [key]
+        assert repaired(small, none, 52).epoch == 0
         assert {session: content for session, content in collected(small).items() if session in scene.contents} == (
             scene.contents
         )

@@ -17,7 +17,7 @@ from holdfast.repository.sessions.session import WriterSession, ended_on_failure
 from holdfast.repository.sessions.signs_of_life import living
 from holdfast.repository.writing.backup_session import BackupSession, Counters
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
-from holdfast.repository.writing.parents import Method, changes_since, fixed_volumes, newest_parent
+from holdfast.repository.writing.parents import OUTDATED, Method, changes_since, fixed_volumes, newest_parent
 from holdfast.repository.writing.resuming import NOTHING_TAKEN, TakenOver
 from holdfast.repository.writing.stream_writer import write_stream
 from holdfast.repository.writing.terms import terms_of
@@ -166,7 +166,7 @@ def _parent(session: WriterSession, order: BackupOrder) -> tuple[Manifest | None
     if point.workload != order.workload or len(fixed_volumes(manifest)) != 1 or not session.may_inherit(manifest):
         raise UsageError(
             f"{point.id} cannot be the parent",
-            why=f"it is a {manifest.kind} of workload {point.workload}, or a collection has passed it",
+            why=f"it is a {manifest.kind} of workload {point.workload}, or {OUTDATED}",
             cure="choose a point of the same workload, or --parent none",
         )
     return manifest, ()

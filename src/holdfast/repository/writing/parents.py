@@ -15,6 +15,9 @@ from holdfast.repository.reading.map_reader import leaves
 from holdfast.repository.sessions.points import PointSummary, list_points, load_manifest
 from holdfast.repository.sessions.session import WriterSession
 
+# Of a point that the newest plan does not list as live: it needs a condemned pack, or the plan's maker did not know it.
+OUTDATED = "the newest plan of collections and repairs lets nobody build upon it"
+
 
 class Method(Enum):
     """How a backup knew what to read."""
@@ -57,7 +60,7 @@ def if_fit(session: WriterSession, point: PointSummary) -> tuple[Manifest | None
     except IntegrityError:
         return None, "it is damaged; run `holdfast repository check`"
     if not session.may_inherit(manifest):
-        return None, "a collection has passed it"
+        return None, OUTDATED
     return manifest, ""
 
 

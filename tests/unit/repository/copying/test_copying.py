@@ -366,6 +366,6 @@ def test_where_nothing_can_be_built_upon_all_is_read_and_that_is_said():
     assert copied.manifest.parent is None
     [note] = listener.notes
     assert copied.point.id in note
-    assert "a collection has passed it" in note
+    assert "lets nobody build upon it" in note
     assert target.contents()[copied.manifest.session] == volume(1, 3)
     assert first.manifest.session in target.contents()

@@ -7,12 +7,36 @@ from dataclasses import replace
 
 from holdfast.repository.format import names
 from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.packs.pack_directory import read_header
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.passing import PassingStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
-from tests.faults.world import world
+from tests.faults.world import publish_plan, world
 
 TOGETHER = 3
+
+
+class Listener(Silence):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+class Collected(PassingStore):
+    """A pack goes when the first point is read."""
+
+    def __init__(self, inner, pack):
+        super().__init__(inner)
+        self.pack = pack
+
+    def get(self, key, offset=0, length=None, version=None):
+        if key.startswith(names.POINTS):
+            self._inner.delete(self.pack)
+        return super().get(key, offset, length, version)
 
 
 class Meeting(PassingStore):
@@ -38,3 +62,30 @@ def test_several_manifests_are_read_at_once_and_the_answers_are_the_same():
         found = check_repository(small.open(surroundings, meeting), None, Silence())
     assert found == expected
     assert next(meeting.coming) >= TOGETHER
+
+
+def condemned_pack(*, needed):
+    """A repository with a plan that condemns one of its packs, and that pack."""
+    scene = world(with_plan=False)
+    small = scene.small.copied()
+    packs = [bytes.fromhex(info.key[-32:]) for info in small.store.list(names.PACKS)]
+    pack = next(pack for pack in packs if (read_header(small.store, pack).session in scene.contents) == needed)
+    publish_plan(small.open(deterministic_surroundings(3)), scene.contents, condemned=[pack])
+    return small, names.pack(pack)
+
+
+def test_what_a_collection_removes_meanwhile_is_no_damage():
+    small, pack = condemned_pack(needed=False)
+    listener = Listener()
+    found = check_repository(small.open(deterministic_surroundings(4), Collected(small.store, pack)), 100, listener)
+    assert found.damage == ()
+    assert listener.notes == ["a collection or a repair was at work meanwhile: the check begins again"]
+
+
+def test_what_was_condemned_and_gone_before_is_missing_and_nobody_was_at_work():
+    small, pack = condemned_pack(needed=True)
+    small.store.delete(pack)
+    listener = Listener()
+    found = check_repository(small.open(deterministic_surroundings(4)), 100, listener)
+    assert pack in [one.object for one in found.harmful]
+    assert listener.notes == []

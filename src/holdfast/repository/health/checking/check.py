@@ -130,10 +130,11 @@ def check_repository(repository: Repository, read_percent: int | None, progress:
     """
     for _try in range(_TRIES):
         before = _newest_epoch(repository)
-        report = _checked(repository, read_percent, progress)
-        if not report.damage or not _was_collected(repository, before, report):
+        packs = StandingPacks(repository.store)
+        report = _checked(repository, packs, read_percent, progress)
+        if not report.damage or not _was_collected(repository, before, packs, report):
             break
-        progress.note("a collection has removed packs meanwhile: the check begins again")
+        progress.note("a collection or a repair was at work meanwhile: the check begins again")
     return report
 
 
@@ -145,18 +146,20 @@ def _newest_epoch(repository: Repository) -> int | None:
         return None
 
 
-def _was_collected(repository: Repository, before: int | None, report: CheckReport) -> bool:
-    """Whether a plan stands that explains why something is missing."""
+def _was_collected(repository: Repository, before: int | None, packs: StandingPacks, report: CheckReport) -> bool:
+    """Whether what is missing may have gone since the check began: a plan was published, or packs that it saw standing
+    were condemned already. What a plan condemns and was gone before then is as missing as ever.
+    """
     try:
         plan = newest_plan(repository.sealed)
     except IntegrityError:
         return False
-    condemned = {names.pack(pack) for pack in plan.condemned}
     missing = {damage.object for damage in report.damage if not is_there(repository.store, damage.object)}
-    return bool(missing) and (plan.epoch != before or not condemned.isdisjoint(missing))
+    condemned = (pack for pack in plan.condemned if names.pack(pack) in missing)
+    return bool(missing) and (plan.epoch != before or any(packs.stands(pack) for pack in condemned))
 
 
-def _checked(repository: Repository, read_percent: int | None, progress: Progress) -> CheckReport:
+def _checked(repository: Repository, packs: StandingPacks, read_percent: int | None, progress: Progress) -> CheckReport:
     repository.ledger.refresh()
     findings = _Findings()
     objects = _check_small(repository, findings)
@@ -164,7 +167,6 @@ def _checked(repository: Repository, read_percent: int | None, progress: Progres
     objects += len(manifests) + 1
     _check_index_runs(repository, manifests, findings)
     _pass_condemned(repository, findings)
-    packs = StandingPacks(repository.store)
     walk = Reachability(repository, packs)
     reachable: list[tuple[Manifest, VolumeMap, Reachable]] = []
     for manifest in manifests:

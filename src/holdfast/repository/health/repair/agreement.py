@@ -45,7 +45,7 @@ def agree(
     survivors = {**_passed_on(plan, outcome.survivors), **outcome.survivors}
     # Nothing was marked: what any map may name stays condemned.
     found = Findings(plan, {}, frozenset(), packs, opened, frozenset(), plan.condemned)
-    now = read_runs(repository, plan, opened, outcome.index_runs)
+    now = read_runs(repository, plan, opened, outcome.index_runs.union(runs.usable))
     mended = [Repacked(survivors, outcome.index_runs, 0, 0)]
     proposal = next_plan(repository, found, frozenset(), mended, now).plan
     gained = any(others - plan.survivors.get(pack, frozenset()) for pack, others in proposal.survivors.items())

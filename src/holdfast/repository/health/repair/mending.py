@@ -53,7 +53,9 @@ class Mender:
     def __init__(self, repository: Repository, health: PackHealth, workshop: Workshop, in_force: Iterable[str]) -> None:
         access = repository.access(workshop.tenant)
         prefix = names.index_runs(access.keys.tenant)
-        own = tuple(key for key in sorted(in_force) if key.startswith(prefix))
+        # What the plan names is asked first: what those know needs no other plan.
+        in_order = sorted(in_force, key=lambda key: (key not in health.plan.index_runs, key))
+        own = tuple(key for key in in_order if key.startswith(prefix))
         self._in_force = IndexSearch(dataclasses.replace(access, index_runs=lambda: own), vouching_of(health.plan))
         self._keys = access.keys
         self._health = health

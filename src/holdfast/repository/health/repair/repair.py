@@ -95,7 +95,7 @@ class _Repair:
         finally:
             for workshop in self._workshops.values():
                 workshop.abandon()
-        hurt = self._health.damaged.keys() | self._health.missing | lost.keys()
+        hurt = self._health.damaged.keys() | self._health.missing | lost.keys() | self._healed_since()
         runs = frozenset[str]().union(*(one.index_runs for one in made))
         plan = self._plan
         if not self._rehearsal:
@@ -153,6 +153,15 @@ class _Repair:
         if tenant not in self._menders:
             self._menders[tenant] = Mender(self._repository, self._health, self._workshop(tenant), self._runs.usable)
         return self._menders[tenant]
+
+    def _healed_since(self) -> set[bytes]:
+        """Packs that are gone, and condemned as such perhaps, of which some chunk is found by runs alone that the plan
+        does not name: a backup's since, or this repair's. No collection goes by them before a plan does (rule 4.3).
+        """
+        in_plan = [facts.packs for key, facts in self._runs.usable.items() if key in self._plan.index_runs]
+        told = frozenset[bytes]().union(*in_plan)
+        found = [mender.survivors.items() for mender in self._menders.values()]
+        return {pack for survivors in found for pack, others in survivors if not others <= told}
 
     def _survivors(self, pack: bytes) -> frozenset[bytes]:
         return frozenset[bytes]().union(*(mender.survivors.get(pack, ()) for mender in self._menders.values()))
