@@ -16,7 +16,7 @@ BACKUP_FIELDS = {
 }  # fmt: skip
 RESTORE_FIELDS = {
     "restore_point", "workload", "volume", "target", "size_bytes", "read_bytes", "requests", "duration_seconds",
-    "sha256", "snapshot_id", "warnings",
+    "sha256", "snapshot_id", "warnings", "lost", "lost_bytes",
 }  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def test_backup_incremental_list_show_restore_verify_delete(holdfast):
         assert restored["sha256"] == hashlib.sha256(content).hexdigest()
         assert restored["snapshot_id"] is None
         assert restored["read_bytes"] > 0
+        assert (restored["lost"], restored["lost_bytes"]) == ([], 0)
     verified = holdfast.done("verify", "latest:db")
     assert (verified["size_bytes"], verified["volumes"]) == (len(second), 1)
     assert holdfast.check("--read-data")["packs_read"] > 0
@@ -84,7 +85,9 @@ def test_empty_volume_and_stream(holdfast):
     holdfast.init()
     (holdfast.folder / "empty").write_bytes(b"")
     for source in ("empty", "-"):
-        assert holdfast.done("backup", source, "--workload", source)["size_bytes"] == 0
+        made = holdfast.image("backup", source, "--workload", source, "--output", "json")
+        assert (made.status, made.document["size_bytes"]) == (3, 0)
+        assert "the restore point is empty" in made.err
         restored = holdfast.done("restore", f"latest:{source}", "--to", f"out{source}")
         assert restored["sha256"] == hashlib.sha256(b"").hexdigest()
 
