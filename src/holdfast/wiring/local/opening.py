@@ -28,8 +28,8 @@ from holdfast.wiring.machine import machine_surroundings
 from holdfast.wiring.password_words import PASSWORD, PasswordWords
 
 Warn = Callable[[str], None]
-# A store's Date is to the second, and on its way for some.
-_CLOCK_TOLERANCE = timedelta(minutes=1)
+# What two clocks may differ by before a person is told: a store's Date is to the second, and on its way for some.
+CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def opened(
 
 def _tell_of_clock(repository: Repository, warn: Warn) -> None:
     ahead = repository.clock_ahead()
-    if abs(ahead) > _CLOCK_TOLERANCE:
+    if abs(ahead) > CLOCK_TOLERANCE:
         seconds = round(abs(ahead).total_seconds())
         warn(
             f"this machine's clock is {seconds} s {'ahead of' if ahead > timedelta(0) else 'behind'} that of "
