@@ -6,10 +6,13 @@ One seed behind `random_bytes` and one clock behind `now` replay everything that
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from holdfast.domain.time import format_time
 from holdfast.repository.scratch import MemoryScratch, Scratch
+
+# What two clocks may differ by before a person is told: a store's Date is to the second, and on its way for some.
+CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,7 @@ class Surroundings:
     def timestamp(self) -> str:
         """Now, as the format writes times."""
         return format_time(self.now())
+
+    def is_yet_to_come(self, moment: datetime) -> bool:
+        """Whether what happened at `moment` was dated by a clock that was wrong, or this one is."""
+        return moment > self.now() + CLOCK_TOLERANCE

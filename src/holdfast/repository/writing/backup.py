@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import BinaryIO
 
 from holdfast.domain.errors import UsageError
+from holdfast.domain.time import parse_time
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
 from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest, VolumeMap
 from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
@@ -117,10 +118,11 @@ def _of_what_was_made(session: WriterSession, volume: VolumeMap) -> tuple[str, .
     """Warnings: an empty point is seldom meant, and a point of tomorrow is the latest one until then."""
     warnings = [] if volume.size_bytes else ["nothing was there to read: the restore point is empty"]
     live = session.repository.ledger.state.live.values()
-    dates = [str(one["created"]) for one in live if one["workload"] == session.workload]
-    if (later := max(dates, default="")) > session.started:
+    latest = max((str(one["created"]) for one in live if one["workload"] == session.workload), default=session.started)
+    # Not later than this one: another backup may have begun after this and be done before.
+    if session.repository.surroundings.is_yet_to_come(parse_time(latest)):
         warnings.append(
-            f"there is a restore point of {later}, later than this one: it is `latest:{session.workload}` until then; "
+            f"there is a restore point of {latest}, yet to come: it is `latest:{session.workload}` until then; "
             "a clock was wrong when it was made, or is now: restore by id, or delete it"
         )
     return tuple(warnings)

@@ -20,7 +20,7 @@ from holdfast.repository.opening.repository import (
 )
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.repository.stores.location import asked_class, open_store
-from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.surroundings import CLOCK_TOLERANCE, Surroundings
 from holdfast.wiring.existing_store import open_existing
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.location_memory import FileLocationMemory, ReadOnlyMemory, home_folder
@@ -28,8 +28,6 @@ from holdfast.wiring.machine import machine_surroundings
 from holdfast.wiring.password_words import PASSWORD, PasswordWords
 
 Warn = Callable[[str], None]
-# What two clocks may differ by before a person is told: a store's Date is to the second, and on its way for some.
-CLOCK_TOLERANCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from holdfast.repository.reading.retrieval.plan import plan_retrieval
 from holdfast.repository.reading.retrieval.retrieving import KeepingProgress, Retrieval
 from holdfast.repository.sessions.points import PointSummary, find_point, list_points, load_manifest
 from holdfast.repository.sessions.session import retire
-from holdfast.wiring.local.opening import CLOCK_TOLERANCE, LocalRepository
+from holdfast.wiring.local.opening import LocalRepository
 from holdfast.wiring.targets import open_target
 
 
@@ -25,7 +25,7 @@ def find(opened: LocalRepository, point: str) -> PointSummary:
 
 def is_yet_to_come(opened: LocalRepository, point: PointSummary) -> bool:
     """Whether it is dated later than now: then a clock was wrong when it was made, or is now."""
-    return parse_time(point.created) > opened.repository.surroundings.now() + CLOCK_TOLERANCE
+    return opened.repository.surroundings.is_yet_to_come(parse_time(point.created))
 
 
 def listed(opened: LocalRepository, workload: str | None) -> list[PointSummary]:

@@ -44,3 +44,21 @@ def test_point_that_is_yet_to_come_is_a_warning_for_its_workload_alone(small):
         assert "latest:w" in warning
     assert warned(of_volume(small.open(deterministic_surroundings(4)), "other")) == []
     assert warned(of_volume(small.open(deterministic_surroundings(10)))) == []
+
+
+def test_backup_that_began_later_and_was_done_before_is_nothing_to_warn_of(small):
+    surroundings = deterministic_surroundings(2)
+
+    class Watched(MemorySource):
+        """Another backup of the workload begins and ends when this one is read."""
+
+        other = None
+
+        def read(self, blocks):
+            self.other = of_volume(small.open(surroundings)).finished.manifest
+            return super().read(blocks)
+
+    source = Watched(MemoryVolume(1 << 20, {}), "s")
+    report = backup_volume(small.open(surroundings), source, BackupOrder("w"), Silence())
+    assert source.other.created > report.finished.manifest.created
+    assert report.warnings == ()
