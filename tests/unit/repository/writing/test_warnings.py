@@ -1,9 +1,11 @@
 """What a backup warns of though it succeeded: nothing to read, and a point of tomorrow."""
 
 import io
+from typing import ClassVar
 
 import pytest
 
+from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_stream, backup_volume
@@ -52,13 +54,14 @@ def test_backup_that_began_later_and_was_done_before_is_nothing_to_warn_of(small
     class Watched(MemorySource):
         """Another backup of the workload begins and ends when this one is read."""
 
-        other = None
+        others: ClassVar[list[Manifest]] = []
 
         def read(self, blocks):
-            self.other = of_volume(small.open(surroundings)).finished.manifest
+            self.others.append(of_volume(small.open(surroundings)).finished.manifest)
             return super().read(blocks)
 
     source = Watched(MemoryVolume(1 << 20, {}), "s")
     report = backup_volume(small.open(surroundings), source, BackupOrder("w"), Silence())
-    assert source.other.created > report.finished.manifest.created
+    [other] = source.others
+    assert other.created > report.finished.manifest.created
     assert report.warnings == ()
