@@ -2,7 +2,7 @@
 
 import pycurl
 
-from holdfast.domain.errors import HoldfastError, UnavailableError, UsageError
+from holdfast.domain.errors import HoldfastError, IntegrityError, UnavailableError, UsageError
 
 _CURES = {
     pycurl.E_COULDNT_RESOLVE_HOST: "check the region and the name of the endpoint, and this machine's name service",
@@ -10,7 +10,6 @@ _CURES = {
     pycurl.E_COULDNT_CONNECT: "check that the endpoint is right and running, and that no firewall is between",
     pycurl.E_PEER_FAILED_VERIFICATION: "set AWS_CA_BUNDLE to the authority that signed the endpoint's certificate",
     pycurl.E_SSL_CACERT_BADFILE: "set AWS_CA_BUNDLE to a readable PEM file",
-    pycurl.E_FILESIZE_EXCEEDED: "the endpoint sent more than was asked for; check that it is an AWS-compatible service",
 }
 _USUAL_CURE = "check the network and the endpoint, then run the command again"
 _MALFORMED = frozenset({pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL})
@@ -24,6 +23,9 @@ def translate_curl_error(number: int, message: str, method: str, endpoint: str) 
     if number == pycurl.E_ABORTED_BY_CALLBACK:
         message = "the connection ended before the answer came"
     why = message or f"libcurl error {number}"
+    if number == pycurl.E_FILESIZE_EXCEEDED:  # asking again brings the same
+        cure = "somebody has put it there, or the endpoint is no AWS-compatible service"
+        return IntegrityError(what, why="the answer is larger than any that is right", cure=cure)
     return UnavailableError(what, why=why, cure=_CURES.get(number, _USUAL_CURE))
 
 

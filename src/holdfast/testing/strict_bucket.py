@@ -4,7 +4,9 @@ After the Amazon S3 User Guide: "How S3 Versioning works" and "Working with dele
 puts a marker on top; only a DELETE of a version frees space), "Locking objects with Object Lock" (a lock in mode
 COMPLIANCE is on one version, nobody shortens it, a locked version is not deleted, neither new versions nor markers are
 kept off), "How to prevent object overwrites with conditional writes" (If-None-Match looks at the current version alone,
-so it succeeds behind a marker), "Checking object integrity" (a body that has not the checksum sent is refused).
+so it succeeds behind a marker), "Checking object integrity" (a body that has not the checksum sent is refused),
+"Using server-side encryption with AWS KMS keys" (whoever puts an object names the key, without which its bytes are
+refused, and with them its checksum), "Working with archived objects" (what is in an archive class is not read).
 """
 
 import hashlib
@@ -13,6 +15,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 
 from holdfast.domain.errors import (
     IntegrityError,
@@ -23,15 +26,26 @@ from holdfast.domain.errors import (
 )
 
 
+class Guise(Enum):
+    """What keeps an object's bytes from its readers, by the wish of whoever has put it."""
+
+    NONE = "none"
+    COLD = "an archive class"
+    FOREIGN_KEY = "a KMS key of another account"
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a key; `body` None is a delete marker. `locked_until` in mode COMPLIANCE."""
+    """One version of a key; `body` None is a delete marker. `locked_until` in mode COMPLIANCE. `guise`: how it was put,
+    by somebody who wants nobody to read it.
+    """
 
     key: str
     id: str
     body: bytes | None
     modified: datetime
     locked_until: datetime | None = None
+    guise: Guise = Guise.NONE
 
 
 class StrictBucket:
@@ -59,6 +73,7 @@ class StrictBucket:
         sha256: bytes | None = None,
         if_none_match: bool = False,
         retain_until: datetime | None = None,
+        guise: Guise = Guise.NONE,
     ) -> str:
         """PutObject; the new version's id. Raises ObjectExistsError (412), IntegrityError (a wrong checksum),
         UsageError (a lock where there are none, or one that has ended).
@@ -73,7 +88,7 @@ class StrictBucket:
                 self._check_lock(retain_until, now)
             if if_none_match and self.current(key) is not None:
                 raise ObjectExistsError(key)
-            made = Version(key, self._new_id(), body, now, retain_until)
+            made = Version(key, self._new_id(), body, now, retain_until, guise)
             self.add(made)
             return made.id
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from holdfast.domain.archive import Tier
-from holdfast.domain.errors import ObjectNotFoundError, PermissionDeniedError
+from holdfast.domain.errors import NeedsRetrievalError, ObjectNotFoundError, PermissionDeniedError
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.locks import whole_second
 from holdfast.repository.stores.object_keys import check_key
 from holdfast.repository.stores.without_versions import no_locks, no_versions
-from holdfast.testing.strict_bucket import StrictBucket, Version
+from holdfast.testing.strict_bucket import Guise, StrictBucket, Version
 
 
 class StrictStore:
@@ -42,12 +42,13 @@ class StrictStore:
     def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """A GET; behind a delete marker the newest version."""
         check_range(offset, length)
-        body = self._found(key, version).body or b""
+        found = self._found(key, version)
+        body = _seen(found, Guise.COLD, Guise.FOREIGN_KEY).body or b""
         return body[offset:] if length is None else body[offset : offset + length]
 
     def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """A HEAD."""
-        return self._describe(self._found(key, version))
+        return self._describe(_seen(self._found(key, version), Guise.FOREIGN_KEY))
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """What is current, without checksums, versions and locks, as in S3's lists."""
@@ -91,7 +92,7 @@ class StrictStore:
 
     def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
         """Markers go by their ids; over another version a marker, then a conditional PUT."""
-        body = self.bucket.version(key, version).body or b""
+        body = _seen(self.bucket.version(key, version), Guise.COLD, Guise.FOREIGN_KEY).body or b""
         of_key = [one for one in self.bucket.every_version() if one.key == key]
         above = of_key[: [one.id for one in of_key].index(version)]
         if all(one.body is None for one in above):
@@ -138,3 +139,12 @@ class StrictStore:
         return ObjectInfo(
             found.key, len(body), hashlib.sha256(body).digest(), version, found.modified, found.locked_until
         )
+
+
+def _seen(found: Version, *kept_back: Guise) -> Version:
+    """The version, unless its guise is one that keeps back what is asked for."""
+    if found.guise is Guise.COLD and Guise.COLD in kept_back:
+        raise NeedsRetrievalError(f"{found.key} is cold", why="InvalidObjectState", cure="retrieve it")
+    if found.guise is Guise.FOREIGN_KEY and Guise.FOREIGN_KEY in kept_back:
+        raise PermissionDeniedError(f"{found.key} was refused", why="AccessDenied: kms:Decrypt", cure="ask for the key")
+    return found

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from holdfast.domain.errors import UnavailableError, UsageError
+from holdfast.domain.errors import IntegrityError, UnavailableError, UsageError
 from holdfast.signed_http.certificates import trusted_authorities_file
 from holdfast.signed_http.messages import HttpRequest, HttpResponse
 from holdfast.signed_http.transfer import TransferLimits
@@ -136,14 +136,14 @@ def test_more_than_was_allowed_is_not_received(transport, chunked):
     with serving(lambda asked: Answer(200, b"x" * 200_000, chunked=chunked)) as server:
         error = failure_of(transport.submit(HttpRequest("GET", server.url, max_response_bytes=100_000)))
         exact = answer_of(transport.submit(HttpRequest("GET", server.url, max_response_bytes=200_000)))
-    assert isinstance(error, UnavailableError)
+    assert isinstance(error, IntegrityError)
     assert len(exact.body) == 200_000
 
 
 def test_an_announced_flood_is_refused_before_it_comes(transport):
     with serving(lambda asked: Answer(200, b"x", announced_bytes=1 << 50)) as server:
         error = failure_of(transport.submit(HttpRequest("GET", server.url)))
-    assert isinstance(error, UnavailableError)
+    assert isinstance(error, IntegrityError)
 
 
 @pytest.mark.parametrize(

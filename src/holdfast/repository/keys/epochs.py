@@ -10,7 +10,6 @@ from holdfast.domain.errors import (
     FormatError,
     IntegrityError,
     ObjectNotFoundError,
-    UnsupportedFormatError,
     WrongKeyError,
 )
 from holdfast.repository.crypto.keys import EpochKeys, KeyRing, MasterKey
@@ -23,7 +22,7 @@ from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.keys.slots import KeySlots, Secret
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.trust.older_versions import NOT_IT, open_first_good, open_newest_good
+from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN, open_first_good, open_newest_good
 from holdfast.repository.trust.vouching import ALL_COUNT, Vouching
 
 
@@ -269,7 +268,7 @@ def first_marked(store: ObjectStore, previous: MasterKey) -> Buffer | None:
 
     try:
         return open_first_good(store, key, opened)
-    except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError):
+    except (*NOT_IT, *UNSEEN, ObjectNotFoundError):
         return None  # whoever may put objects can take the name; nothing has begun by that
 
 

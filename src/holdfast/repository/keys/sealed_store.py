@@ -11,7 +11,7 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.keys.epochs import KeyEpochs
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.trust.older_versions import open_first_good, open_newest_good
+from holdfast.repository.trust.older_versions import UNSEEN, open_first_good, open_newest_good
 
 _LABELS = {
     Kind.CONFIG: "config",
@@ -110,7 +110,7 @@ class SealedStore:
             try:
                 data = self.store.get(key, version=version)
                 self.open(key, data, *_CONTESTED[kind])
-            except (IntegrityError, ObjectNotFoundError):
+            except (IntegrityError, ObjectNotFoundError, *UNSEEN):
                 continue  # whoever may put objects can have been there first; what does not open takes no name
             if hashlib.sha256(data).digest() != sha256:
                 raise ObjectExistsError(key)

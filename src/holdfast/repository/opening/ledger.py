@@ -3,14 +3,17 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 
 from holdfast.domain.errors import (
     ConflictError,
     FormatError,
+    HoldfastError,
     IntegrityError,
     ObjectExistsError,
     ObjectNotFoundError,
+    PermissionDeniedError,
     RollbackError,
     UnavailableError,
 )
@@ -25,10 +28,12 @@ from holdfast.repository.trust.as_put import is_as_put
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import (
     NOT_IT,
+    UNSEEN,
     all_keys,
     older_versions,
     open_newest_good,
     several_versions,
+    unseen,
 )
 from holdfast.repository.trust.vouching import unvouched
 
@@ -39,6 +44,9 @@ HOW_TO_ACCEPT = (
     "find out who did it; then `holdfast repository show URL --accept-ledger`, or for an appliance "
     "`holdfast repository rescan NAME --accept-ledger`, accepts what is there now"
 )
+
+# What stands under a number: its bytes, or why nobody here may read them.
+Fetched = Buffer | IntegrityError
 
 
 class Ledger:
@@ -78,7 +86,7 @@ class Ledger:
             first = self.state.sequence + 1
             fetched = list(self._sealed.surroundings.transfer.map(self._fetch, range(first, first + window)))
             ended = None in fetched
-            found = [data for data in fetched[: fetched.index(None) if ended else None] if data is not None]
+            found = [one for one in fetched[: fetched.index(None) if ended else None] if one is not None]
             self._take(found)
             if ended:
                 return self.state
@@ -115,7 +123,7 @@ class Ledger:
                 return number
         return None
 
-    def _take(self, found: list[Buffer]) -> None:
+    def _take(self, found: list[Fetched]) -> None:
         """Add the objects that follow the state's sequence, each checked in itself and against the one before."""
         batches: list[tuple[Batch, bytes]] = []
         sequence, head = self.state.sequence, self.state.head
@@ -196,7 +204,7 @@ class Ledger:
             cure=HOW_TO_ACCEPT,
         )
 
-    def _stands(self, sequence: int, data: Buffer, head: bytes) -> bool:
+    def _stands(self, sequence: int, data: Fetched, head: bytes) -> bool:
         """Whether the batch is that object, or was before something else was put over it (rule 9.5)."""
         candidates = self._candidates(sequence, data, ())
         return any(hashlib.sha256(candidate).digest() == head for candidate in candidates)
@@ -212,23 +220,42 @@ class Ledger:
             sealed.store.hide(key)
         return True
 
-    def _fetch(self, sequence: int) -> Buffer | None:
+    def _fetch(self, sequence: int) -> Fetched | None:
         """What stands there, whole or not; None also for junk (rule 9.7)."""
         key, sealed = names.ledger(sequence), self._sealed
+        data: Fetched
         try:
             data = sealed.store.get(key)
         except ObjectNotFoundError:
             return None
+        except UNSEEN as error:
+            data = self._unseen(key, error)
         return None if sealed.first_counts and not self._opens(key, data) and self._is_junk(key) else data
+
+    def _unseen(self, key: str, error: HoldfastError) -> IntegrityError:
+        """One object that nobody here may read is damage like another: it may be a batch, and restores go on without
+        it. Raises `error` where no version of it is: then S3 denies what is not there.
+        """
+        try:
+            there = key in all_keys(self._sealed.store, key)
+        except PermissionDeniedError:
+            there = False
+        if not there:
+            raise error
+        return unseen(key, error)
 
     def _is_junk(self, key: str) -> bool:
         """Whether what stands there never was a batch: no version opens, or would with a key epoch that is not known
-        here, and each is as it was put; where the store cannot tell that, whether all are hidden. Who may not ask for
+        here, and each is as it was put; where nobody can tell that, whether all are hidden. Who may not ask for
         versions cannot tell.
         """
-        store, as_put = self._sealed.store, []
+        store, as_put = self._sealed.store, list[bool | None]()
         for version in older_versions(store, key):
-            data = store.get(key, version=version)
+            try:
+                data = store.get(key, version=version)
+            except UNSEEN:
+                as_put.append(None)
+                continue
             if self._opens(key, data) or self._is_beyond(key, data):
                 return False
             as_put.append(is_as_put(store, key, version, data))
@@ -245,7 +272,9 @@ class Ledger:
         epochs = self._sealed.epochs
         return header.repository == epochs.newest.repository and header.kid not in epochs.kids
 
-    def _opens(self, key: str, data: Buffer) -> bool:
+    def _opens(self, key: str, data: Fetched) -> bool:
+        if isinstance(data, IntegrityError):
+            return False
         try:
             self._sealed.open(key, data, Kind.LEDGER_BATCH)
         except IntegrityError:
@@ -276,11 +305,11 @@ class Ledger:
         same = next((at for at, (one, other) in enumerate(zip(begin, end, strict=True)) if one != other), len(begin))
         return several_versions(self._sealed.store, begin[:same])
 
-    def _good(self, sequence: int, data: Buffer, head: bytes, versions: tuple[str, ...]) -> tuple[Batch, bytes]:
+    def _good(self, sequence: int, data: Fetched, head: bytes, versions: tuple[str, ...]) -> tuple[Batch, bytes]:
         """The batch that counts, with the SHA-256 of its object: the first of several `versions` that follows `head`
         (rule 9.7); else these bytes, or what they were put over (rule 9.5).
         """
-        damage: IntegrityError | None = None
+        damage = data if isinstance(data, IntegrityError) else None
         for candidate in self._candidates(sequence, data, versions):
             try:
                 return self._decode(sequence, candidate, head), hashlib.sha256(candidate).digest()
@@ -288,12 +317,13 @@ class Ledger:
                 damage = damage or error  # the first one's is reported
         raise damage or ObjectNotFoundError(names.ledger(sequence))
 
-    def _candidates(self, sequence: int, data: Buffer, versions: tuple[str, ...]) -> Iterator[Buffer]:
+    def _candidates(self, sequence: int, data: Fetched, versions: tuple[str, ...]) -> Iterator[Buffer]:
         key, store = names.ledger(sequence), self._sealed.store
-        if not versions:
+        if not versions and not isinstance(data, IntegrityError):
             yield data
         for version in reversed(versions) if versions else older_versions(store, key):
-            yield store.get(key, version=version)
+            with suppress(*UNSEEN):
+                yield store.get(key, version=version)
 
     def _checkpoint(self) -> None:
         try:

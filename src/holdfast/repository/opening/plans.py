@@ -14,7 +14,7 @@ from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import open_newest_good
+from holdfast.repository.trust.older_versions import UNSEEN, open_newest_good, unseen
 from holdfast.repository.trust.vouching import digest_of, unvouched
 
 
@@ -109,9 +109,11 @@ def _read(sealed: SealedStore, epoch: int) -> tuple[Plan, str]:
 
     try:
         return sealed.counting(Kind.PLAN, key, opened)
-    except (IntegrityError, ObjectNotFoundError):
+    except (IntegrityError, ObjectNotFoundError, *UNSEEN) as error:
         if older:
             return older[0]
+        if isinstance(error, UNSEEN):
+            raise unseen(key, error) from error
         raise
 
 

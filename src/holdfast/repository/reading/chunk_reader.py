@@ -24,7 +24,7 @@ from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.packs.chunk_opening import OpenedChunk, damaged_pack, does_not_open, open_whole
 from holdfast.repository.reading.index_search import IndexSearch
-from holdfast.repository.trust.older_versions import older_versions
+from holdfast.repository.trust.older_versions import UNSEEN, older_versions
 
 GAP_LIMIT_BYTES = 64 * 1024
 RANGE_LIMIT_BYTES = 4 * 1024 * 1024
@@ -102,15 +102,18 @@ class ChunkReader:
 
     def each(self, wanted: PackRange) -> Iterator[tuple[Located, OpenedChunk | HoldfastError]]:
         """The same, with the error of `FAILURES` in the stead of a chunk that opens nowhere. Raises all others."""
+        data: memoryview | HoldfastError
         try:
             data = memoryview(self._store.get(names.pack(wanted.pack.pack), wanted.offset, wanted.end - wanted.offset))
-        except ObjectNotFoundError:
-            data = None
+        except (ObjectNotFoundError, *UNSEEN) as error:
+            data = error
         for chunk in wanted.chunks:
             found: OpenedChunk | HoldfastError
             try:
-                if data is None:
+                if isinstance(data, ObjectNotFoundError):
                     found = self._copy_of_missing(chunk)
+                elif isinstance(data, HoldfastError):
+                    found = self._copy_of_unseen(chunk, data)
                 else:
                     at = chunk.place.offset - wanted.offset
                     opened = self._open(chunk.id, chunk.place, data[at : at + chunk.place.length])
@@ -137,7 +140,13 @@ class ChunkReader:
 
     def _open_in_pack(self, chunk: bytes, place: Place) -> OpenedChunk | None:
         """From what is found, or what something was put over. Raises ObjectNotFoundError."""
-        opened = self._open(chunk, place, self._store.get(names.pack(place.pack.pack), place.offset, place.length))
+        try:
+            opened = self._open(chunk, place, self._store.get(names.pack(place.pack.pack), place.offset, place.length))
+        except UNSEEN:
+            hidden = self._older_version(chunk, place)
+            if hidden is None:
+                raise
+            return hidden
         return self._older_version(chunk, place) if opened is None else opened
 
     def _copy_of_missing(self, chunk: Located) -> OpenedChunk:
@@ -147,6 +156,14 @@ class ChunkReader:
         raise denied or ObjectNotFoundError(
             names.pack(chunk.place.pack.pack), why="the pack is gone and no index run knows its chunks elsewhere"
         )
+
+    def _copy_of_unseen(self, chunk: Located, refusal: HoldfastError) -> OpenedChunk:
+        """Where nobody may read what is found: it may be there to hide the pack (rule 9.5)."""
+        hidden = self._older_version(chunk.id, chunk.place)
+        if hidden is None:
+            raise refusal
+        self.passed_over.setdefault(names.pack(chunk.place.pack.pack), f"{refusal.why}; an older version is read")
+        return hidden
 
     def _copy_of_damaged(self, chunk: Located) -> OpenedChunk:
         key = names.pack(chunk.place.pack.pack)
@@ -168,7 +185,10 @@ class ChunkReader:
         """From a version that something else was put over (rule 9.5)."""
         key = names.pack(place.pack.pack)
         for version in self._versions(key):
-            opened = self._open(chunk, place, self._store.get(key, place.offset, place.length, version))
+            try:
+                opened = self._open(chunk, place, self._store.get(key, place.offset, place.length, version))
+            except (ObjectNotFoundError, *UNSEEN):
+                continue
             if opened is not None:
                 return opened
         return None

@@ -6,20 +6,34 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import TypeVar
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, PermissionDeniedError, UnsupportedFormatError
+from holdfast.domain.errors import (
+    HoldfastError,
+    IntegrityError,
+    NeedsRetrievalError,
+    ObjectNotFoundError,
+    PermissionDeniedError,
+    UnsupportedFormatError,
+)
 from holdfast.repository.object_store import Buffer, ObjectStore
 
 Opened = TypeVar("Opened")
 
 # What says that these bytes are not the object: whoever may put objects can write a newer format's beginning, too.
 NOT_IT = (IntegrityError, UnsupportedFormatError)
+# What says that nobody here sees its bytes: who may put an object chooses its storage class and its KMS key, too.
+UNSEEN = (NeedsRetrievalError, PermissionDeniedError)
+
+
+def unseen(key: str, error: HoldfastError) -> IntegrityError:
+    """One of `UNSEEN` about one object of a repository whose others are read, as the damage that it is."""
+    return IntegrityError(f"{key} cannot be read", why=error.why, cure=error.cure, objects=(key,))
 
 
 def open_newest_good(store: ObjectStore, key: str, opened: Callable[[Buffer], Opened]) -> Opened:
     """What `opened` makes of the object, or else of its newest older version that it takes.
 
-    Raises what it raised for the newest (IntegrityError, UnsupportedFormatError) where it takes none;
-    ObjectNotFoundError.
+    Raises what came of the newest (IntegrityError, UnsupportedFormatError, NeedsRetrievalError, PermissionDeniedError)
+    where it takes none; ObjectNotFoundError.
     """
     return newest_good(store, key, lambda version: opened(store.get(key, version=version)))
 
@@ -28,25 +42,31 @@ def newest_good(store: ObjectStore, key: str, read: Callable[[str | None], Opene
     """The same for who does not read the object whole: `read` is given a version, None for what is found."""
     try:
         return read(None)
-    except NOT_IT as error:
-        damage = error
+    except (*NOT_IT, *UNSEEN) as error:
+        newest = error
     for version in older_versions(store, key):
         try:
             return read(version)
-        except (*NOT_IT, ObjectNotFoundError):
-            continue  # that one was not written by us either, is damaged, or went; the newest one's damage is reported
-    raise damage
+        except (*NOT_IT, *UNSEEN, ObjectNotFoundError):
+            continue  # that one was not written by us either, is damaged, or went; the newest one's error is reported
+    raise newest
 
 
 def open_first_good(store: ObjectStore, key: str, opened: Callable[[Buffer], Opened]) -> Opened:
     """The same of the oldest version that `opened` takes: for names that several parties may write (rule 9.7)."""
-    newest = store.get(key)
+    newest: Buffer | HoldfastError
+    try:
+        newest = store.get(key)
+    except UNSEEN as error:
+        newest = error
     versions = tuple(older_versions(store, key))
     for version in reversed(versions if len(versions) > 1 else ()):
         try:
             return opened(store.get(key, version=version))
-        except (*NOT_IT, ObjectNotFoundError):
+        except (*NOT_IT, *UNSEEN, ObjectNotFoundError):
             continue
+    if isinstance(newest, HoldfastError):
+        raise newest
     return opened(newest)
 
 

@@ -106,6 +106,7 @@ def test_a_refused_write_becomes_the_right_error(opened, status, code, kind):
         (403, "AccessDenied", PermissionDeniedError),
         (503, "SlowDown", ThrottledError),
         (403, "InvalidObjectState", NeedsRetrievalError),
+        (400, "InvalidRequest", PermissionDeniedError),  # under a customer's key (SSE-C)
     ],
 )
 def test_a_refused_read_becomes_the_right_error(opened, status, code, kind):
@@ -120,6 +121,7 @@ def test_a_refused_read_becomes_the_right_error(opened, status, code, kind):
     [
         (Answer(404), ObjectNotFoundError),
         (Answer(403), PermissionDeniedError),
+        (Answer(400), PermissionDeniedError),  # under a customer's key (SSE-C), or of credentials that have expired
         (Answer(503), ThrottledError),
         (Answer(500), UnavailableError),
         (None, UnavailableError),
@@ -368,9 +370,11 @@ def test_a_list_that_is_cut_off_is_no_short_list(opened, sent_share):
 
 
 def test_more_than_an_object_can_hold_is_not_received(opened):
-    store, _ = opened(lambda asked: Answer(200, b"x", announced_bytes=1 << 40))
-    with pytest.raises(UnavailableError):
+    store, server = opened(lambda asked: Answer(200, b"x", announced_bytes=1 << 40))
+    with pytest.raises(IntegrityError) as caught:
         store.get("config")
+    assert caught.value.objects == ("config",)
+    assert len(server.asked) == 1  # asking again brings the same
 
 
 # ------------------------------------------------------------------------------------------------------ archive classes

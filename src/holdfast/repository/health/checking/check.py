@@ -8,7 +8,7 @@ smaller count.
 import random
 from dataclasses import dataclass, field
 
-from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
 from holdfast.repository.health.checking.misplaced import misplaced
@@ -21,6 +21,7 @@ from holdfast.repository.reading.reachability import Reachability, Reachable
 from holdfast.repository.sessions.session import is_retired, read_point, retired_of
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN
 from holdfast.repository.trust.presence import is_there
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.trust.vouching import Vouching
@@ -247,7 +248,7 @@ def _trouble_with(repository: Repository, key: str, runs: Vouching) -> HoldfastE
         check_small_object(repository, key, runs)
     except ObjectNotFoundError as error:
         return None if key.startswith(_MAY_GO) else error
-    except (IntegrityError, UnsupportedFormatError) as error:
+    except (*NOT_IT, *UNSEEN) as error:
         return error
     return None
 
@@ -283,7 +284,7 @@ def _opened(repository: Repository, key: str) -> Manifest | HoldfastError | None
     """The manifest at that key, None where there is none, or what is wrong with it."""
     try:
         return read_point(repository, key)
-    except (IntegrityError, UnsupportedFormatError) as error:
+    except (*NOT_IT, *UNSEEN) as error:
         return error
 
 

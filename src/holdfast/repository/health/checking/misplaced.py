@@ -4,13 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import (
-    FormatError,
-    IntegrityError,
-    NeedsRetrievalError,
-    ObjectNotFoundError,
-    UnsupportedFormatError,
-)
+from holdfast.domain.errors import FormatError, ObjectNotFoundError
 from holdfast.repository.format import config, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import StoredPack
@@ -20,6 +14,7 @@ from holdfast.repository.object_store import Buffer, ObjectInfo
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.coverings import Covered, covered
 from holdfast.repository.trust.few_at_once import few_at_once
+from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN
 from holdfast.repository.trust.vouching import Vouching
 
 # Names that several parties may write: of two versions that open the first counts (rule 9.7).
@@ -68,9 +63,13 @@ def _is_on_top(repository: Repository, one: Covered, good: ObjectInfo) -> bool:
     newest = one.versions[0]
     if good is newest:
         return True
+    if newest.size_bytes != good.size_bytes:
+        return False
     get = repository.store.get
-    same_size = newest.size_bytes == good.size_bytes
-    return same_size and get(one.key, version=newest.version) == get(one.key, version=good.version)
+    try:
+        return get(one.key, version=newest.version) == get(one.key, version=good.version)
+    except UNSEEN:
+        return False
 
 
 def _proof_of(
@@ -90,7 +89,7 @@ def _proof_of(
     def proof(version: str) -> bool:
         try:
             return of_pack(version) if key.startswith(names.PACKS) else of_small(version)
-        except (IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError):
+        except (*NOT_IT, *UNSEEN, ObjectNotFoundError):
             return False
 
     return proof

@@ -1,9 +1,16 @@
 """Read a pack whole and open everything in it: digest, header, directory, every chunk, every id (section 8)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.domain.errors import (
+    HoldfastError,
+    IntegrityError,
+    NeedsRetrievalError,
+    ObjectNotFoundError,
+    UnsupportedFormatError,
+)
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
@@ -13,7 +20,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.whole_pack import bad_chunks, chunk_type_of
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import older_versions
+from holdfast.repository.trust.older_versions import UNSEEN, older_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,23 @@ def as_stored(repository: Repository, key: str, written: StoredPack | None) -> P
 
 
 def _first_whole(repository: Repository, key: str, look: Callable[[str | None], PackFinding]) -> PackFinding:
-    """Of what is found, and else of the newest version that nothing is wrong with."""
-    found = look(None)
-    if not found.why:
+    """Of what is found, and else of the newest version that nothing is wrong with. Raises what kept the one that is
+    found from being seen where there is none such.
+    """
+    found: PackFinding | HoldfastError
+    try:
+        found = look(None)
+    except UNSEEN as error:
+        found = error
+    if isinstance(found, PackFinding) and not found.why:
         return found
-    others = (look(version) for version in older_versions(repository.store, key))
-    return next((one for one in others if not one.why), found)
+    for version in older_versions(repository.store, key):
+        with suppress(*UNSEEN):
+            if not (one := look(version)).why:
+                return one
+    if isinstance(found, PackFinding):
+        return found
+    raise found
 
 
 def _stored(repository: Repository, key: str, written: StoredPack | None, version: str | None) -> PackFinding:

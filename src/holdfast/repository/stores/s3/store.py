@@ -18,9 +18,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import (
     HoldfastError,
+    IntegrityError,
     NotFoundError,
     ObjectExistsError,
     ObjectNotFoundError,
+    PermissionDeniedError,
     UnavailableError,
     UsageError,
 )
@@ -124,7 +126,8 @@ class S3Store:
     def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """One GET; behind a delete marker a LIST of the versions and another one.
 
-        Raises ObjectNotFoundError, NeedsRetrievalError, PermissionDeniedError, UnavailableError.
+        Raises ObjectNotFoundError, NeedsRetrievalError, PermissionDeniedError, UnavailableError, and IntegrityError for
+        what is larger than any object of a repository.
         """
         check_key(key)
         check_range(offset, length)
@@ -133,7 +136,11 @@ class S3Store:
             return b""
         wanted = range_header(offset, length)
         headers = {} if wanted is None else {"range": wanted}
-        response = self._send("GET", key, headers, EMPTY_PAYLOAD_SHA256, version=version)
+        try:
+            response = self._send("GET", key, headers, EMPTY_PAYLOAD_SHA256, version=version)
+        except IntegrityError as error:
+            error.objects = (key,)
+            raise
         if response.status == 404 and version is None and response.headers.get(_DELETE_MARKER) == "true":
             return self.get(key, offset, length, self._hidden(key))
         if response.status == 416:
@@ -437,6 +444,13 @@ class S3Store:
                 f"bucket {self._place.bucket} not found",
                 why=f"{urlsplit(self._client.meta.endpoint_url).netloc} has no bucket of this name",
                 cure="check the name, the account and the endpoint, or create the bucket",
+            )
+        if refusal.status == 400 and refusal.code in ("", "InvalidRequest") and action == "s3:GetObject":
+            return PermissionDeniedError(
+                f"{action} on {resource} was refused",
+                why=refusal.message
+                or "HTTP status 400: the credentials have expired, or it was put under a key (SSE-C)",
+                cure="renew the credentials; if it lasts, somebody has put that object under a key of his own (SSE-C)",
             )
         return error_of_refusal(refusal, action, resource)
 

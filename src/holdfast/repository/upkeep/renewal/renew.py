@@ -4,8 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
-from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, UnavailableError, UsageError
+from holdfast.domain.errors import (
+    HoldfastError,
+    IntegrityError,
+    ObjectNotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+    UsageError,
+)
 from holdfast.domain.numerals import counted
 from holdfast.domain.time import format_time
 from holdfast.repository.format import ledger as ledger_form
@@ -15,11 +23,13 @@ from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.trust.lock_terms import A_LONG_SESSION, GENERATION, lock_end
-from holdfast.repository.trust.older_versions import older_versions, several_versions
+from holdfast.repository.trust.older_versions import older_versions, several_versions, unseen
 from holdfast.repository.upkeep.renewal.live_points import HURT, latest_promise, read_live_points
 from holdfast.repository.upkeep.renewal.needs import Need, needs_of_all, needs_of_points
 
 _TRIES = 5
+
+Changed = TypeVar("Changed", bool, bool | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +111,11 @@ def _renew(
     points = read_live_points(repository, manifests, damage)
     progress.note(f"looking for locks that end too early for {counted(len(points), 'restore point')}")
     extend = partial(_extend_or_note, repository, several_versions(repository.store), damage, dry_run=dry_run)
-    changed = list(_each(repository, needs_of_all(repository, points, now), extend))
-    changed += _each(repository, needs_of_points(repository, plan, points, now, damage), extend)
+    answers = list(_each(repository, needs_of_all(repository, points, now), extend))
+    answers += _each(repository, needs_of_points(repository, plan, points, now, damage), extend)
+    changed = [one for one in answers if one is not None]
+    if damage and not changed:
+        raise damage[0]  # nobody has renewed anything, and the ledger is not to say so
     return RenewalReport(
         points=len(points),
         looked_at=len(changed),
@@ -141,7 +154,7 @@ def require_locks(repository: Repository, keys: Iterable[str], promise: datetime
         pass
 
 
-def _each(repository: Repository, needs: Iterable[Need], extend: Callable[[Need], bool]) -> Iterator[bool]:
+def _each(repository: Repository, needs: Iterable[Need], extend: Callable[[Need], Changed]) -> Iterator[Changed]:
     return repository.surroundings.transfer.map(extend, needs)
 
 
@@ -152,31 +165,38 @@ def _extend_or_note(
     need: Need,
     *,
     dry_run: bool,
-) -> bool:
-    """The same in a renewal, which goes on past what is missing."""
+) -> bool | None:
+    """The same in a renewal, which goes on past what is missing, or is put so that nobody may ask for it: None then."""
     try:
         return _extend(repository, several.get(need.key, ()), need, dry_run=dry_run)
-    except ObjectNotFoundError as error:
-        if not need.may_be_gone:
+    except (IntegrityError, ObjectNotFoundError) as error:
+        if not need.may_be_gone or isinstance(error, IntegrityError):
             damage.append(error)
-        return False
+        return None
 
 
 def _extend(repository: Repository, versions: tuple[str, ...], need: Need, *, dry_run: bool) -> bool:
     """Whether a lock was too short. What is locked now is locked a generation longer than it needs, so that it is not
-    asked for again within one. Of several `versions` one opens, the others were put over it: each is locked. Raises
-    ObjectNotFoundError where there is none.
+    asked for again within one. Of several `versions` one opens, the others were put over it: each is locked of which
+    we may ask. Raises ObjectNotFoundError where there is none, IntegrityError where there is none such.
     """
-    changed, missing = [], []
+    changed, missing = list[bool](), list[HoldfastError]()
     for version in versions or (None,):
         try:
             found = repository.store.head(need.key, version)
-            short = found.locked_until is None or found.locked_until < need.until
+        except ObjectNotFoundError as error:
+            missing.append(error)  # one that nothing locked may go at any time; of the others one is as it was written
+            continue
+        except PermissionDeniedError as error:  # nor is ours what somebody has put under a KMS key of his own
+            missing.append(unseen(need.key, error))
+            continue
+        short = found.locked_until is None or found.locked_until < need.until
+        try:
             if short and not dry_run:
                 repository.store.extend(need.key, found.version, need.until + GENERATION)
             changed.append(short)
         except ObjectNotFoundError as error:
-            missing.append(error)  # one that nothing locked may go at any time; of the others one is as it was written
+            missing.append(error)
     if not changed:
         raise missing[0]
     return any(changed)
