@@ -5,10 +5,11 @@ What lies so over an object, or under a name that comes next, stops no restore.
 
 import pytest
 
-from holdfast.domain.errors import IntegrityError
+from holdfast.domain.errors import IntegrityError, PermissionDeniedError
 from holdfast.repository.format import names
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.stores.passing import PassingStore
 from holdfast.testing.strict_bucket import Guise
 from tests.faults.immutable_site import Site
 
@@ -55,6 +56,8 @@ def test_under_every_other_name_it_stops_no_restore_and_a_check_names_it(whole, 
         site = whole.copied()
         site.bucket.put(key, b"junk", guise=guise)
         assert site.restores(site.contents), key
+        if not key.startswith((names.LEDGER, names.PLANS)):
+            site.collect()
         found = {one.object for one in check_repository(site.open(), 100, Silence()).damage}
         assert key in found or not key.startswith((names.KEYS, names.POINTS, names.LEDGER, names.PLANS, names.RETIRED))
         count_case()
@@ -81,8 +84,28 @@ def test_under_a_delete_marker_it_stops_nobody(whole, guise):
     assert site.restores({**site.contents, site.back_up(FOURTH): FOURTH})
 
 
+@pytest.mark.parametrize("percent", [None, 100])
+def test_credentials_that_expire_meanwhile_are_no_damage(whole, percent):
+    store = Expiring(whole.copied().store)
+    repository = whole.open(store)
+    store.expired = True
+    with pytest.raises(PermissionDeniedError):
+        check_repository(repository, percent, Silence())
+
+
+class Expiring(PassingStore):
+    """Nothing is read any more when the credentials have `expired`."""
+
+    expired = False
+
+    def get(self, key, offset=0, length=None, version=None):
+        if self.expired:
+            raise PermissionDeniedError(f"{key} was refused", why="ExpiredToken", cure="renew the session")
+        return super().get(key, offset, length, version)
+
+
 def invented(key):
     """A name of the same kind that nothing has: another id, or the third number from there."""
     folder, _slash, last = key.rpartition("/")
     other = f"{int(last) + 3:0{len(last)}}" if last.isdigit() else last.translate(ROTATED)
-    return f"{folder}/{other}"
+    return names.pack(bytes.fromhex(other)) if key.startswith(names.PACKS) else f"{folder}/{other}"

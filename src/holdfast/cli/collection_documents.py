@@ -49,6 +49,9 @@ def collection_table(document: Mapping[str, Any]) -> str:
         facts["not renewed"] = ", ".join(document.get("not_renewed", ())) or None
     if document.get("young_packs"):
         facts["too young to go"] = _packs(document["young_packs"], document["young_bytes"], " in an archive class")
+    if document.get("unfinished_packs"):
+        held = _packs(document["unfinished_packs"], document["unfinished_bytes"])
+        facts["of unfinished sessions"] = f"{held}, for a day after their last sign of life"
     return facts_table(facts)
 
 

@@ -153,14 +153,16 @@ def check(report: "CheckReport") -> Document:
     }
 
 
-def check_table(report: "CheckReport") -> str:
-    """Of `repository check`, for people."""
+def check_table(report: "CheckReport", *, read: bool) -> str:
+    """Of `repository check`, for people; `read`: whether the packs were to be read."""
     facts = facts_table(
         {
             "objects": report.objects,
             "restore points": report.points,
             "packs": report.packs,
-            "packs read": f"{report.packs_read} ({human_size(report.read_bytes)})",
+            "packs read": f"{report.packs_read} ({human_size(report.read_bytes)})"
+            if read
+            else "none: --read-data does",
             "unreferenced packs": report.unreferenced_packs,
             "not read, to be retrieved first": _cold(report.packs_cold, report.cold_bytes),
             "damaged objects": len(report.damage),

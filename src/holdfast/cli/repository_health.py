@@ -41,7 +41,7 @@ def check(
     with opening.opened(url, password, voice.warn, remembering=not read_only) as opened:
         with voice.progress("checking") as progress:
             report = check_repository(opened.repository, percent, progress)
-        voice.document(documents.check(report), lambda: documents.check_table(report))
+        voice.document(documents.check(report), lambda: documents.check_table(report, read=percent is not None))
     if report.harmful:
         found = IntegrityError(
             f"{counted(len(report.harmful), 'damaged or missing object')} in {opened.repository.store.location}",

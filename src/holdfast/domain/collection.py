@@ -32,8 +32,8 @@ class CollectionWish:
 class Collected:
     """What was found and done: `packs` and `stored_bytes` before, `kept_packs` are condemned and still there,
     `locked_packs` of them by Object Lock alone, `young_packs` lie in an archive class, are needed by nothing and cost
-    as much deleted as kept; `renewed_locks` objects were locked longer,
-    `not_renewed` are damaged or missing and could not be.
+    as much deleted as kept, `unfinished_packs` are of sessions that are open, at work or dead for less than a day;
+    `renewed_locks` objects were locked longer, `not_renewed` are damaged or missing and could not be.
     `waiting`: sessions of the repository that hold the rest up, each with the time since when it is open.
     """
 
@@ -52,6 +52,8 @@ class Collected:
     merged_index_runs: int = 0
     young_packs: int = 0
     young_bytes: int = 0
+    unfinished_packs: int = 0
+    unfinished_bytes: int = 0
     locked_packs: int = 0
     renewed_locks: int = 0
     not_renewed: tuple[str, ...] = ()

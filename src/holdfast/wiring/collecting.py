@@ -44,6 +44,8 @@ def collect(
         merged_index_runs=report.merged_runs,
         young_packs=report.young,
         young_bytes=report.young_bytes,
+        unfinished_packs=report.unfinished,
+        unfinished_bytes=report.unfinished_bytes,
         locked_packs=report.locked,
         renewed_locks=0 if renewal is None else renewal.extended,
         not_renewed=() if renewal is None else tuple(one.object for one in renewal.not_renewed),

@@ -15,7 +15,7 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.trust.older_versions import open_newest_good, several_versions
+from holdfast.repository.trust.older_versions import UNSEEN, as_damage, open_newest_good, several_versions
 from holdfast.repository.trust.vouching import ALL_COUNT, Vouching
 
 
@@ -36,11 +36,17 @@ class TenantAccess:
         """An index run of the tenant. To find a chunk whose id is verified all runs count; who builds upon one, or
         deletes by it, says which do. Raises ObjectNotFoundError, IntegrityError.
         """
-        return open_newest_good(self.store, key, lambda data: self._index_run(key, data, vouching))
+        try:
+            return open_newest_good(self.store, key, lambda data: self._index_run(key, data, vouching))
+        except UNSEEN as error:
+            raise as_damage(self.store, key, error) from error
 
     def read_index_run_version(self, key: str, version: str) -> IndexRun:
         """One version of it, for who looks for a chunk. Raises ObjectNotFoundError, IntegrityError."""
-        return self._index_run(key, self.store.get(key, version=version), ALL_COUNT)
+        try:
+            return self._index_run(key, self.store.get(key, version=version), ALL_COUNT)
+        except UNSEEN as error:
+            raise as_damage(self.store, key, error) from error
 
     def index_run_versions(self) -> Iterator[tuple[str, str]]:
         """Key and id of each version of the index runs that have several, of one key the newest first."""

@@ -30,10 +30,10 @@ from holdfast.repository.trust.older_versions import (
     NOT_IT,
     UNSEEN,
     all_keys,
+    as_damage,
     older_versions,
     open_newest_good,
     several_versions,
-    unseen,
 )
 from holdfast.repository.trust.vouching import unvouched
 
@@ -242,7 +242,7 @@ class Ledger:
             there = False
         if not there:
             raise error
-        return unseen(key, error)
+        return as_damage(self._sealed.store, key, error)
 
     def _is_junk(self, key: str) -> bool:
         """Whether what stands there never was a batch: no version opens, or would with a key epoch that is not known

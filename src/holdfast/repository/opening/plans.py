@@ -14,7 +14,7 @@ from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import UNSEEN, open_newest_good, unseen
+from holdfast.repository.trust.older_versions import UNSEEN, as_damage, open_newest_good
 from holdfast.repository.trust.vouching import digest_of, unvouched
 
 
@@ -113,7 +113,7 @@ def _read(sealed: SealedStore, epoch: int) -> tuple[Plan, str]:
         if older:
             return older[0]
         if isinstance(error, UNSEEN):
-            raise unseen(key, error) from error
+            raise as_damage(sealed.store, key, error) from error
         raise
 
 

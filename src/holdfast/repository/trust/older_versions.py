@@ -14,6 +14,7 @@ from holdfast.domain.errors import (
     PermissionDeniedError,
     UnsupportedFormatError,
 )
+from holdfast.repository.format import names
 from holdfast.repository.object_store import Buffer, ObjectStore
 
 Opened = TypeVar("Opened")
@@ -24,8 +25,15 @@ NOT_IT = (IntegrityError, UnsupportedFormatError)
 UNSEEN = (NeedsRetrievalError, PermissionDeniedError)
 
 
-def unseen(key: str, error: HoldfastError) -> IntegrityError:
-    """One of `UNSEEN` about one object of a repository whose others are read, as the damage that it is."""
+def as_damage(store: ObjectStore, key: str, error: HoldfastError) -> IntegrityError:
+    """What one of `UNSEEN` says of an object whose repository is read otherwise. Raises `error` where that is not so:
+    credentials have expired, or a right is missing, and nothing is damaged.
+    """
+    if isinstance(error, PermissionDeniedError):
+        try:
+            newest_good(store, names.CONFIG, lambda version: store.get(names.CONFIG, version=version))
+        except (*UNSEEN, ObjectNotFoundError):
+            raise error from None
     return IntegrityError(f"{key} cannot be read", why=error.why, cure=error.cure, objects=(key,))
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.domain.archive import ArchiveClass
-from holdfast.domain.errors import NeedsRetrievalError
+from holdfast.domain.errors import NeedsRetrievalError, PermissionDeniedError
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import PackHeader
 from holdfast.repository.format.plan import NO_PLAN
@@ -30,6 +30,15 @@ class Cold(FaultyStore):
         return super().get(key, offset, length, version)
 
 
+class Foreign(FaultyStore):
+    """Packs are put under a KMS key of another account."""
+
+    def get(self, key, offset=0, length=None, version=None):
+        if key.startswith(names.PACKS):
+            raise PermissionDeniedError(key, why="AccessDenied", cure="ask for the key")
+        return super().get(key, offset, length, version)
+
+
 class Place:
     """A repository in whose store one pack stands."""
 
@@ -47,13 +56,15 @@ class Place:
         return dead_packs(dataclasses.replace(repository, config=config), found)
 
 
-DEAD, YOUNG, LEFT_ALONE = DeadPacks(frozenset({PACK})), DeadPacks(NONE, frozenset({PACK})), DeadPacks(NONE)
+IT = frozenset({PACK})
+DEAD, YOUNG, UNFINISHED = DeadPacks(IT, NONE, NONE), DeadPacks(NONE, IT, NONE), DeadPacks(NONE, NONE, IT)
+LEFT_ALONE = DeadPacks(NONE, NONE, NONE)
 
 
 def test_what_nothing_needs_is_dead_once_its_session_has_ended():
     place = Place()
     assert place.dead() == place.dead(opened=frozenset({b"t" * 16})) == DEAD
-    assert place.dead(opened=frozenset({SESSION})) == LEFT_ALONE
+    assert place.dead(opened=frozenset({SESSION})) == UNFINISHED
     assert place.dead(needed=frozenset({PACK})) == LEFT_ALONE
     plan = dataclasses.replace(NO_PLAN, epoch=1, condemned=frozenset({PACK}))
     assert place.dead(plan=plan) == LEFT_ALONE, "it was condemned before"
@@ -68,7 +79,12 @@ def test_a_pack_whose_header_is_damaged_says_not_whose_it_is():
 def test_a_cold_pack_is_dead_when_no_session_is_open():
     place = Place()
     assert place.dead(store=Cold(place.store, {})) == DEAD
-    assert place.dead(store=Cold(place.store, {}), opened=frozenset({b"t" * 16})) == LEFT_ALONE
+    assert place.dead(store=Cold(place.store, {}), opened=frozenset({b"t" * 16})) == UNFINISHED
+
+
+def test_a_pack_that_somebody_has_put_under_a_key_of_his_own_is_left_alone():
+    place = Place()
+    assert place.dead(store=Foreign(place.store, {})) == LEFT_ALONE
 
 
 @pytest.mark.parametrize("archive_class", ArchiveClass)

@@ -21,7 +21,7 @@ from holdfast.repository.reading.reachability import Reachability, Reachable
 from holdfast.repository.sessions.session import is_retired, read_point, retired_of
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN
+from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN, as_damage
 from holdfast.repository.trust.presence import is_there
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.trust.vouching import Vouching
@@ -248,8 +248,10 @@ def _trouble_with(repository: Repository, key: str, runs: Vouching) -> HoldfastE
         check_small_object(repository, key, runs)
     except ObjectNotFoundError as error:
         return None if key.startswith(_MAY_GO) else error
-    except (*NOT_IT, *UNSEEN) as error:
+    except NOT_IT as error:
         return error
+    except UNSEEN as error:
+        return as_damage(repository.store, key, error)
     return None
 
 
@@ -284,8 +286,10 @@ def _opened(repository: Repository, key: str) -> Manifest | HoldfastError | None
     """The manifest at that key, None where there is none, or what is wrong with it."""
     try:
         return read_point(repository, key)
-    except (*NOT_IT, *UNSEEN) as error:
+    except NOT_IT as error:
         return error
+    except UNSEEN as error:
+        return as_damage(repository.store, key, error)
 
 
 def _is_known(repository: Repository, session: bytes) -> bool:

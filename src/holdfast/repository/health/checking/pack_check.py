@@ -1,11 +1,9 @@
 """Read a pack whole and open everything in it: digest, header, directory, every chunk, every id (section 8)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.domain.errors import (
-    HoldfastError,
     IntegrityError,
     NeedsRetrievalError,
     ObjectNotFoundError,
@@ -20,7 +18,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.whole_pack import bad_chunks, chunk_type_of
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import UNSEEN, older_versions
+from holdfast.repository.trust.older_versions import UNSEEN, as_damage, older_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +66,19 @@ def as_stored(repository: Repository, key: str, written: StoredPack | None) -> P
 
 
 def _first_whole(repository: Repository, key: str, look: Callable[[str | None], PackFinding]) -> PackFinding:
-    """Of what is found, and else of the newest version that nothing is wrong with. Raises what kept the one that is
-    found from being seen where there is none such.
-    """
-    found: PackFinding | HoldfastError
-    try:
-        found = look(None)
-    except UNSEEN as error:
-        found = error
-    if isinstance(found, PackFinding) and not found.why:
+    """Of what is found, and else of the newest version that nothing is wrong with."""
+
+    def seen(version: str | None) -> PackFinding:
+        try:
+            return look(version)
+        except UNSEEN as error:
+            return PackFinding(as_damage(repository.store, key, error).why)
+
+    found = seen(None)
+    if not found.why:
         return found
-    for version in older_versions(repository.store, key):
-        with suppress(*UNSEEN):
-            if not (one := look(version)).why:
-                return one
-    if isinstance(found, PackFinding):
-        return found
-    raise found
+    others = (seen(version) for version in older_versions(repository.store, key))
+    return next((one for one in others if not one.why), found)
 
 
 def _stored(repository: Repository, key: str, written: StoredPack | None, version: str | None) -> PackFinding:

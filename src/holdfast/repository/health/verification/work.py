@@ -3,7 +3,9 @@
 It writes nothing but its result: what is good, and what is damaged, by pack and chunk.
 """
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from itertools import chain
+
+from holdfast.domain.errors import HoldfastError, ObjectNotFoundError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.delegation.results import BadPack, ReadPack, VerifyResult
 from holdfast.repository.delegation.tasks import PackOrder, VerifyTask
@@ -16,7 +18,7 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.few_at_once import few_at_once
-from holdfast.repository.trust.older_versions import older_versions
+from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN, as_damage, older_versions
 
 
 def run_verify_task(
@@ -39,21 +41,28 @@ def run_verify_task(
 
 def _read(access: TenantAccess, order: PackOrder) -> ReadPack | BadPack:
     """Of what is found, and else of the versions that the task names (rule 9.5)."""
-    found = _read_version(access, order, None)
-    if isinstance(found, ReadPack):
-        return found
-    others = (_read_version(access, order, one) for one in older_versions(access.store, names.pack(order.row.pack)))
-    return next((one for one in others if isinstance(one, ReadPack)), found)
+    key = names.pack(order.row.pack)
+    tries = (_read_version(access, order, version) for version in chain((None,), older_versions(access.store, key)))
+    newest = next(tries)
+    for one in chain((newest,), tries):
+        if isinstance(one, ReadPack):
+            return one
+    if isinstance(newest, HoldfastError):
+        return BadPack(order.row.pack, as_damage(access.store, key, newest).why)
+    return newest
 
 
-def _read_version(access: TenantAccess, order: PackOrder, version: str | None) -> ReadPack | BadPack:
+def _read_version(access: TenantAccess, order: PackOrder, version: str | None) -> ReadPack | BadPack | HoldfastError:
+    """The error where nobody here may read it."""
     pack = order.row.pack
     try:
         return _examined(access, order, access.store.get(names.pack(pack), version=version))
     except ObjectNotFoundError:
         return BadPack(pack, "it is missing")
-    except (IntegrityError, UnsupportedFormatError) as error:
+    except NOT_IT as error:
         return BadPack(pack, error.why)
+    except UNSEEN as error:
+        return error
 
 
 def _examined(access: TenantAccess, order: PackOrder, data: Buffer) -> ReadPack | BadPack:

@@ -61,7 +61,8 @@ class CollectionOrder:
 class CollectionReport:
     """What was found and done. `condemned` and `repacked` count packs of this collection's own plan, `kept` those that
     are condemned and still there, `locked` those of them that a lock holds; bytes are as stored. `young`: cold packs
-    that nothing needs and that cost as much deleted as kept. `merged_runs`: index runs that others took the place of.
+    that nothing needs and that cost as much deleted as kept. `unfinished`: packs of sessions that are open, at work or
+    dead for less than a day, which no point needs yet. `merged_runs`: index runs that others took the place of.
     `waiting`: sessions that hold the rest up.
     """
 
@@ -79,6 +80,8 @@ class CollectionReport:
     locked: int = 0
     young: int = 0
     young_bytes: int = 0
+    unfinished: int = 0
+    unfinished_bytes: int = 0
     merged_runs: int = 0
     waiting: tuple[OpenSession, ...] = ()
     dry_run: bool = False
@@ -157,7 +160,7 @@ class Collection:
             for tenant, uses in sorted(self._to_repack(found).items())
         )
         moved = [one for one in repacked if one.survivors]
-        report = _with_young(report, dead, packs)
+        report = _with_spared(report, dead, packs)
         merging, runs = self._merge(found, moved)
         proposal = next_plan(repository, found, dead.packs, moved, runs, merging)
         forgotten = len(found.plan.condemned) - len(proposal.plan.condemned)
@@ -256,7 +259,7 @@ class Collection:
     def _foreseen(self, report: CollectionReport, found: Findings, needed: Set[bytes]) -> CollectionReport:
         """What a collection would do, as far as can be told without doing it."""
         unneeded = dead_packs(self._repository, found)
-        report = _with_young(report, unneeded, found.packs)
+        report = _with_spared(report, unneeded, found.packs)
         dead = unneeded.packs | frozenset(
             pack for pack in found.plan.condemned if found.packs.stands(pack) and pack not in needed
         )
@@ -274,7 +277,7 @@ class Collection:
         repository = self._repository
         listed = list(objects_under(repository.store, names.SESSIONS))
         state = repository.ledger.refresh()
-        long_ago = repository.surroundings.now() - SILENCE
+        long_ago = repository.now() - SILENCE  # by the store's clock, as `modified`
         for info in listed:
             session = bytes.fromhex(info.key.removeprefix(names.SESSIONS).partition("/")[0])
             if session not in state.open and session not in state.pins and info.modified and info.modified < long_ago:
@@ -293,9 +296,19 @@ def _after_repacking(plan: Plan, uses: Container[bytes], moved: list[Repacked]) 
     return frozenset(pack for pack in _condemned_in(plan, uses, here) if pack in here or pack not in survivors)
 
 
-def _with_young(report: CollectionReport, dead: DeadPacks, packs: StandingPacks) -> CollectionReport:
-    young_bytes = sum(packs.size_bytes(pack) or 0 for pack in dead.young)
-    return dataclasses.replace(report, young=len(dead.young), young_bytes=young_bytes)
+def _with_spared(report: CollectionReport, dead: DeadPacks, packs: StandingPacks) -> CollectionReport:
+    """What no point needs and stays for now."""
+
+    def size_of(some: Set[bytes]) -> int:
+        return sum(packs.size_bytes(pack) or 0 for pack in some)
+
+    return dataclasses.replace(
+        report,
+        young=len(dead.young),
+        young_bytes=size_of(dead.young),
+        unfinished=len(dead.unfinished),
+        unfinished_bytes=size_of(dead.unfinished),
+    )
 
 
 def _with_plan(

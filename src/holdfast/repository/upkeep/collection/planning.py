@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError, NeedsRetrievalError, ObjectNotFoundError
+from holdfast.domain.errors import FormatError, NeedsRetrievalError, ObjectNotFoundError, PermissionDeniedError
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import DIRECTORY_ENTRY, FOOTER, HEADER_BYTES, TAG_BYTES, PackHeader
 from holdfast.repository.format.plan import Plan
@@ -46,10 +46,13 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class DeadPacks:
-    """Packs that nothing needs: those that may be condemned, and cold ones whose class's least time is not over."""
+    """Packs that no point needs: those that may be condemned, cold ones whose class's least time is not over, and what
+    sessions have stored that are open still, at work or dead for less than a day.
+    """
 
     packs: frozenset[bytes]
-    young: frozenset[bytes] = frozenset()
+    young: frozenset[bytes]
+    unfinished: frozenset[bytes]
 
 
 def dead_packs(repository: Repository, found: Findings) -> DeadPacks:
@@ -58,8 +61,7 @@ def dead_packs(repository: Repository, found: Findings) -> DeadPacks:
     """
     spared = (found.uses, found.read, found.plan.condemned)
     unneeded = [pack for pack in found.packs.listed if not any(pack in some for some in spared)]
-    dead: set[bytes] = set()
-    young: set[bytes] = set()
+    dead, young, unfinished = set[bytes](), set[bytes](), set[bytes]()
     for pack, header in few_at_once(repository.surroundings, lambda pack: _header_of(repository, pack), unneeded):
         if isinstance(header, PackHeader):
             ended, holds_data = header.session not in found.opened, not header.holds_maps
@@ -67,19 +69,21 @@ def dead_packs(repository: Repository, found: Findings) -> DeadPacks:
             ended, holds_data = header is _COLD and not found.opened, True
         if ended:
             (young if holds_data and _is_young(repository, pack) else dead).add(pack)
-    return DeadPacks(frozenset(dead), frozenset(young))
+        elif header is not None:
+            unfinished.add(pack)
+    return DeadPacks(frozenset(dead), frozenset(young), frozenset(unfinished))
 
 
 _COLD = object()
 
 
 def _header_of(repository: Repository, pack: bytes) -> object:
-    """The pack's header; None where it is damaged or gone, _COLD where it cannot be read."""
+    """The pack's header; None where it is damaged, gone or another's, _COLD where it has to be retrieved first."""
     try:
         return read_header(repository.store, pack)
     except NeedsRetrievalError:
         return _COLD
-    except (FormatError, ObjectNotFoundError):
+    except (FormatError, ObjectNotFoundError, PermissionDeniedError):
         return None
 
 
@@ -92,7 +96,7 @@ def _is_young(repository: Repository, pack: bytes) -> bool:
         since = repository.store.head(names.pack(pack)).modified
     except ObjectNotFoundError:
         return False  # somebody else has deleted it
-    return since is not None and since + archive_class.least_storage > repository.surroundings.now()
+    return since is not None and since + archive_class.least_storage > repository.now()
 
 
 def worth_repacking(repository: Repository, found: Findings) -> dict[str, list[PackUse]]:

@@ -23,7 +23,7 @@ from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.trust.lock_terms import A_LONG_SESSION, GENERATION, lock_end
-from holdfast.repository.trust.older_versions import older_versions, several_versions, unseen
+from holdfast.repository.trust.older_versions import as_damage, older_versions, several_versions
 from holdfast.repository.upkeep.renewal.live_points import HURT, latest_promise, read_live_points
 from holdfast.repository.upkeep.renewal.needs import Need, needs_of_all, needs_of_points
 
@@ -188,7 +188,7 @@ def _extend(repository: Repository, versions: tuple[str, ...], need: Need, *, dr
             missing.append(error)  # one that nothing locked may go at any time; of the others one is as it was written
             continue
         except PermissionDeniedError as error:  # nor is ours what somebody has put under a KMS key of his own
-            missing.append(unseen(need.key, error))
+            missing.append(as_damage(repository.store, need.key, error))
             continue
         short = found.locked_until is None or found.locked_until < need.until
         try:
