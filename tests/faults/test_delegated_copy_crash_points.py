@@ -14,7 +14,7 @@ import pytest
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import HoldfastError
 from holdfast.repository.delegation.backup_side import abandon, write_task
-from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
+from holdfast.repository.delegation.copy_side import CopyFrom
 from holdfast.repository.delegation.orders import delete_scratch
 from holdfast.repository.delegation.restore_side import finish_reading
 from holdfast.repository.format import names
@@ -30,7 +30,7 @@ from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
 from tests.faults.judged import Judged
 from tests.faults.world import DISK, FIRST, PACK_SIZE_BYTES, SECOND, back_up, publish_plan
-from tests.unit.repository.delegation.delegated_copy import READER, accepted, told, worker
+from tests.unit.repository.delegation.delegated_copy import READER, accepted, prepare_copy, told, worker
 
 SOURCE, ARCHIVE = "source", "archive"
 SIDES = (SOURCE, ARCHIVE)
@@ -66,9 +66,7 @@ Step = Callable[[Run, int], None]
 
 
 def prepare(run: Run, seed: int) -> None:
-    prepared = prepare_copy(
-        run.chosen(run.open(SOURCE, seed)), run.open(ARCHIVE, seed + 1), Silence(), session=run.session, keep_until=None
-    )
+    prepared = prepare_copy(run.chosen(run.open(SOURCE, seed)), run.open(ARCHIVE, seed + 1), session=run.session)
     run.session = prepared.session
     write_task(prepared, run.attempt)
 
@@ -79,9 +77,7 @@ def do(run: Run, seed: int) -> None:
     prepared = prepare_copy(
         run.chosen(apart.open(SOURCE, seed)),
         apart.open(ARCHIVE, seed + 1),
-        Silence(),
         session=run.session,
-        keep_until=None,
     )
     worker(run.store(SOURCE), run.store(ARCHIVE), prepared, run.attempt, deterministic_surroundings(seed + 2))
 

@@ -16,7 +16,7 @@ from holdfast.domain.errors import (
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup, write_task
-from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
+from holdfast.repository.delegation.copy_side import CopyFrom
 from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore, write_restore_task
 from holdfast.repository.progress import Silence
@@ -27,7 +27,7 @@ from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVo
 from holdfast.testing.small_repository import make_small_repository
 from holdfast.worker.data_mover import DataMover
 from holdfast.worker.narrow_store import NarrowStore
-from tests.unit.repository.delegation.delegated_copy import accepted
+from tests.unit.repository.delegation.delegated_copy import accepted, prepare_copy
 from tests.unit.worker.fakes import Hand
 
 MIB = 1024 * 1024
@@ -119,9 +119,7 @@ def test_a_copy_reads_one_repository_and_writes_another(world):
     original = accept_backup(world.repository, prepared.session, world.result(prepared))
     archive = World(5)
     [point] = list_points(world.repository)
-    prepared = prepare_copy(
-        CopyFrom(world.repository, "memory:source", point, b"r" * 16), archive.repository, Silence(), keep_until=None
-    )
+    prepared = prepare_copy(CopyFrom(world.repository, "memory:source", point, b"r" * 16), archive.repository)
     write_task(prepared, 1)
     pointer = archive.pointer(prepared, TaskKind.COPY, 1)
     stores = {"memory:": archive.store, "memory:source": world.store}

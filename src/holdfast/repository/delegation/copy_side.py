@@ -1,7 +1,10 @@
 """The appliance's half of a delegated copy: a restore's half in the source, a backup's half in the target (section 16).
 
-The point is pinned in the source under the reader's id until `restore_side.finish_reading`; the target's session is
-given up, where it comes to that, by `backup_side.abandon`.
+It is prepared in three steps: the point is pinned in the source (`pin_original`), a session is opened in the target
+(`open_copy`), and maps are walked for where the data lies that is read (`with_places`), which takes long and appends to
+neither ledger. `backup_side.write_task` leaves the task. With the same ids all of it may be run again, after a crash or
+for a further attempt. The pin holds until `restore_side.finish_reading`; the session is given up, where it comes to
+that, by `backup_side.abandon`.
 """
 
 import dataclasses
@@ -11,7 +14,6 @@ from datetime import datetime
 from holdfast.domain.errors import ConflictError, IntegrityError, UsageError
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
 from holdfast.repository.copying.base import Base, base_volumes, choose_base
-from holdfast.repository.copying.copy import require_two
 from holdfast.repository.delegation.acceptance import Said, accept
 from holdfast.repository.delegation.backup_side import (
     PreparedBackup,
@@ -79,31 +81,6 @@ class OpenedCopy:
 
     backup: PreparedBackup
     before: _Before
-
-
-def prepare_copy(
-    origin: CopyFrom,
-    target: Repository,
-    progress: Progress,
-    *,
-    keep_until: datetime | None,
-    session: bytes | None = None,
-    goes_on: bool = False,
-    avoided_packs: frozenset[bytes] = frozenset(),
-) -> PreparedBackup:
-    """Pin the point, open a session in the target, and find where the data lies that is read, with the keys to it:
-    three steps, of which the first appends to the ledger of the source alone, the second to that of the target alone,
-    and the third, which walks maps and takes long, to none. `write_task` leaves the task.
-
-    With the same ids it may be run again, after a crash or for a further attempt. Raises as its steps do, and
-    UsageError for one repository twice.
-    """
-    require_two(origin.source, target)
-    pinned = pin_original(origin, progress)
-    opened = open_copy(
-        pinned, target, progress, keep_until=keep_until, session=session, goes_on=goes_on, avoided_packs=avoided_packs
-    )
-    return with_places(pinned, opened)
 
 
 def pin_original(origin: CopyFrom, progress: Progress) -> Pinned:

@@ -1,9 +1,18 @@
 """A copy as appliance and worker do it together, between two places; the worker has no more rights than it has."""
 
 from datetime import datetime
+from typing import Any
 
 from holdfast.repository.delegation.backup_side import PreparedBackup, write_task
-from holdfast.repository.delegation.copy_side import CopyFrom, accept_copy, original_of, point_to_copy, prepare_copy
+from holdfast.repository.delegation.copy_side import (
+    CopyFrom,
+    accept_copy,
+    open_copy,
+    original_of,
+    pin_original,
+    point_to_copy,
+    with_places,
+)
 from holdfast.repository.delegation.copy_work import run_copy_task
 from holdfast.repository.delegation.orders import delete_scratch, read_result
 from holdfast.repository.delegation.restore_side import finish_reading
@@ -29,6 +38,14 @@ def ordered(source: Place, target: Place, content: bytes) -> PreparedBackup:
     return prepared(source.open(), target.open(), point)
 
 
+def prepare_copy(
+    origin: CopyFrom, target: Repository, *, keep_until: datetime | None = None, **terms: Any
+) -> PreparedBackup:
+    """All three steps; `terms` as of `open_copy`."""
+    pinned = pin_original(origin, Silence())
+    return with_places(pinned, open_copy(pinned, target, Silence(), keep_until=keep_until, **terms))
+
+
 def prepared(
     source: Repository,
     target: Repository,
@@ -42,7 +59,7 @@ def prepared(
     """Pinned, opened, and the task written."""
     found = find_point(source, point.hex(), DEFAULT_TENANT)
     origin = CopyFrom(source, "memory:", found, reader)
-    made = prepare_copy(origin, target, Silence(), session=session, keep_until=keep_until, avoided_packs=avoided_packs)
+    made = prepare_copy(origin, target, session=session, keep_until=keep_until, avoided_packs=avoided_packs)
     write_task(made, attempt)
     return made
 

@@ -7,7 +7,7 @@ from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, NotFound
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import reprepare, write_task
-from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
+from holdfast.repository.delegation.copy_side import CopyFrom
 from holdfast.repository.delegation.needed_packs import needed_packs
 from holdfast.repository.delegation.orders import scratch_of
 from holdfast.repository.delegation.restore_side import finish_reading
@@ -25,6 +25,7 @@ from tests.unit.repository.delegation.delegated_copy import (
     accepted,
     copy_by_worker,
     ordered,
+    prepare_copy,
     prepared,
     told,
     worker,
@@ -146,8 +147,8 @@ def test_a_session_that_was_never_ordered_is_ended_and_another_one_begun(places)
     [point] = list_points(source.open())
     order = CopyFrom(source.open(), "memory:", point, READER)
     session = bytes(range(16))
-    assert prepare_copy(order, target.open(), Silence(), session=session, keep_until=None).session == session
-    other = prepare_copy(order, target.open(), Silence(), session=session, keep_until=None)
+    assert prepare_copy(order, target.open(), session=session).session == session
+    other = prepare_copy(order, target.open(), session=session)
     assert other.session != session
     write_task(other, 1)
     assert reprepare(target.open(), other.session).task.copied_from is not None
@@ -183,9 +184,7 @@ def test_what_workers_do_not_copy_is_refused(places):
     source.dump(DUMP, FIRST)
     [stream] = list_points(source.open())
     with pytest.raises(UsageError, match="does not copy point"):
-        prepare_copy(CopyFrom(source.open(), "memory:", stream, READER), target.open(), Silence(), keep_until=None)
-    with pytest.raises(UsageError, match="into itself"):
-        prepare_copy(CopyFrom(source.open(), "memory:", stream, READER), source.open(), Silence(), keep_until=None)
+        prepare_copy(CopyFrom(source.open(), "memory:", stream, READER), target.open())
 
 
 def test_a_point_that_is_deleted_before_the_copy_is_accepted_makes_none(places):

@@ -7,7 +7,7 @@ import pytest
 from holdfast.domain.errors import FormatError, IntegrityError, ObjectNotFoundError, PermissionDeniedError
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup, write_task
-from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
+from holdfast.repository.delegation.copy_side import CopyFrom
 from holdfast.repository.delegation.copy_work import run_copy_task
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore
 from holdfast.repository.delegation.scratch import SessionScratch, one_key
@@ -24,7 +24,7 @@ from holdfast.testing.strict_store import StrictStore
 from tests.faults.immutable_site import Site
 from tests.unit.repository.copying.copied import Place
 from tests.unit.repository.delegation.delegated import Disks, work
-from tests.unit.repository.delegation.delegated_copy import READER, accepted, told
+from tests.unit.repository.delegation.delegated_copy import READER, accepted, prepare_copy, told
 from tests.unit.repository.health.verification.verified import ordered, point_of
 
 CONTENT = bytes(range(200)) * 700
@@ -141,7 +141,7 @@ def test_a_copy_reads_behind_it_and_its_target_is_whole(site, over):
     target = Place(5000, site.clock)
     here = target.open()
     origin = CopyFrom(source, "strict:", point, READER)
-    made = prepare_copy(origin, here, Silence(), keep_until=None)
+    made = prepare_copy(origin, here)
     task = write_task(made, 1)
     assert task.reads_versions
     assert decode_task(encode_task(task)) == task

@@ -10,7 +10,7 @@ import pytest
 from holdfast.domain.errors import ChunksMovedError, IntegrityError
 from holdfast.repository.crypto.keys import AeadKey, expand
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup
-from holdfast.repository.delegation.copy_side import CopyFrom, prepare_copy
+from holdfast.repository.delegation.copy_side import CopyFrom
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore
 from holdfast.repository.delegation.tasks import BackupTask, Task
 from holdfast.repository.format import names
@@ -27,6 +27,7 @@ from holdfast.testing.memory_volumes import sample
 from holdfast.testing.small_repository import make_small_repository
 from tests.faults.world import publish_plan
 from tests.unit.repository.delegation.delegated import Disks, back_up
+from tests.unit.repository.delegation.delegated_copy import prepare_copy
 
 BLOCK = 512 * 1024
 OTHER_TENANT = "222222222222"
@@ -167,7 +168,7 @@ def test_a_copy_task_opens_of_the_source_what_a_restore_opens_and_of_the_target_
     theirs, _result = back_up(target, disks, {"root": disks.snapshot("t", sample(2 * BLOCK))}, "theirs")
     publish_plan(target, target.ledger.state.live)
     point = find_point(repository, "latest:b", DEFAULT_TENANT)
-    prepared = prepare_copy(CopyFrom(repository, "memory:", point, b"r" * 16), target, Silence(), keep_until=None)
+    prepared = prepare_copy(CopyFrom(repository, "memory:", point, b"r" * 16), target)
     task, source = prepared.task, prepared.task.copied_from
     assert source is not None
     held = [source.scratch_key, *source.data_keys.values(), *keys_of(task, prepared.scratch_key)]
