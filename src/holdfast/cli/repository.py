@@ -1,5 +1,6 @@
 """`holdfast repository`: make, show, measure and check repositories."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -97,7 +98,7 @@ def show(
         voice.document(document, lambda: documents.repository_table(document))
         single_writer.note_mode(opened.repository)
         if opened.repository.config.immutable:
-            _warn_of_hidden(voice, len(hidden(opened.repository.store)))
+            _warn_of_hidden(voice, len(hidden(opened.repository.store)), url)
         if is_overdue(opened.repository):
             voice.warn(
                 f"locks begin to end on {short_time(document['locks_hold_until'])} and nobody renews them: "
@@ -106,11 +107,11 @@ def show(
     return voice.status
 
 
-def _warn_of_hidden(voice: Voice, count: int) -> None:
+def _warn_of_hidden(voice: Voice, count: int, url: str) -> None:
     if count:
         voice.warn(
             f"delete markers stand over {counted(count, 'object')}: somebody has put them there. Restores look behind "
-            "them; find out who it was, then run `holdfast repository repair`"
+            f"them; find out who it was, then run `holdfast repository repair {shlex.quote(url)}`"
         )
 
 
@@ -128,7 +129,7 @@ def stats(
         found = measure(opened.repository)
         document = documents.statistics(opened.repository, found)
         voice.document(document, lambda: documents.statistics_table(found))
-        _warn_of_hidden(voice, found.hidden)
+        _warn_of_hidden(voice, found.hidden, url)
         single_writer.note_mode(opened.repository)
     return voice.status
 

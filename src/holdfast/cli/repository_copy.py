@@ -1,5 +1,6 @@
 """`holdfast repository copy`: points of one repository into another."""
 
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated
@@ -85,7 +86,8 @@ def copy(
     found = IntegrityError(
         f"{counted(len(damaged), 'restore point')} could not be copied for damage",
         why="; ".join(dict.fromkeys(one.error.what for one in damaged)),
-        cure="run `holdfast repository repair`, and copy again: what was copied is not copied twice",
+        cure=f"run `holdfast repository repair {shlex.quote(source)}`, and copy again: what was copied is not copied "
+        "twice",
     )
     return show_error(found)
 

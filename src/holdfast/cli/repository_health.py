@@ -1,5 +1,6 @@
 """`holdfast repository scrub`, `check` and `repair`: is everything as it was written, and what if not."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -46,13 +47,14 @@ def check(
         found = IntegrityError(
             f"{counted(len(report.harmful), 'damaged or missing object')} in {opened.repository.store.location}",
             why="they are not as they were written; standard output names each with whom it hurts",
-            cure="run `holdfast repository repair`; points that are not named restore (docs/recovery.md)",
+            cure=f"run `holdfast repository repair {shlex.quote(url)}`; points that are not named restore "
+            "(docs/recovery.md)",
         )
         return show_error(found)
     for damage in report.damage:
         voice.warn(
             f"{damage.object} is damaged ({damage.why}), and nobody needs it any more: "
-            "`holdfast repository collect-garbage` takes it away"
+            f"`holdfast repository collect-garbage {shlex.quote(url)}` takes it away"
         )
     return voice.status
 
@@ -68,7 +70,7 @@ def scrub(
     """Look for damage without password or key; exit code 6 names each damaged object."""
     from holdfast.wiring.local import upkeep
 
-    share = parse_percent(percent, "--percent")
+    share, word = parse_percent(percent, "--percent"), shlex.quote(url)
     with voice.progress("scrubbing") as progress:
         report = upkeep.scrubbed(url, share, progress)
     voice.document(documents.scrub(report), lambda: documents.scrub_table(report))
@@ -78,8 +80,9 @@ def scrub(
         found = IntegrityError(
             f"{counted(len(report.damage), 'damaged or missing object')} in {url}",
             why="they are not as they were written; standard output names each",
-            cure="`holdfast repository check --read-data` says whom it hurts: run `holdfast repository repair`, or "
-            "where one has been, `holdfast repository collect-garbage`, which takes away what it healed",
+            cure=f"`holdfast repository check {word} --read-data` says whom it hurts: run `holdfast repository repair "
+            f"{word}`, or where one has been, `holdfast repository collect-garbage {word}`, which takes away what it "
+            "healed",
         )
         return show_error(found)
     return voice.status
