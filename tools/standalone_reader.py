@@ -9,7 +9,6 @@ not exist yet; its SHA-256 is printed. Written from docs/format/repository.md (ย
 import argparse
 import contextlib
 import functools
-import glob
 import hashlib
 import hmac
 import re
@@ -66,8 +65,7 @@ def read_object(path: Path, limit: int) -> bytes:
     """An object's bytes before its trailer, ยง1; a header, a seal and the trailer make at least 144."""
     if not path.is_file() or not 144 <= path.stat().st_size <= limit:
         raise ReadError(f"{path} is missing, or has a size that the format does not allow.")
-    data = path.read_bytes()
-    if hashlib.sha256(data[:-32]).digest() != data[-32:]:
+    if hashlib.sha256((data := path.read_bytes())[:-32]).digest() != data[-32:]:
         raise ReadError(f"{path} is damaged: its SHA-256 does not match.")
     return data[:-32]
 
@@ -100,10 +98,12 @@ def open_slot(path: Path, secret: bytes, repository: bytes, epoch: int) -> bytes
     data, what = read_object(path, 64 * 1024), f"keys/{path.name}"
     end = 10 + int.from_bytes(data[8:10], "big")
     header, commitment, nonce, wrapped = data[:end], data[end : end + 32], data[end + 32 : end + 44], data[end + 44 :]
-    suite, owner, kid, slot = fields(header[10:], what, suite=int, repository=16, kid=int, slot=16)
+    suite, owner, kid, slot, kind = fields(header[10:], what, suite=int, repository=16, kid=int, slot=16, kind=str)
     if [data[:8], owner, kid, len(wrapped)] != [b"HFSLOT\0\1", repository, epoch, 48] or suite not in (1, 2):
         raise ReadError(f"{what} is of another format, suite, repository or key epoch than {epoch}.")
-    if code := recovery_code(secret.decode(errors="replace")):
+    if kind != ("recovery" if (code := recovery_code(secret.decode(errors="replace"))) else "password"):
+        raise ReadError(f"{what} is for another kind of secret: {kind}.")
+    if code:
         wrapping = expand(code, b"hf1/recovery")
     elif suite == 1:
         salt, passes = fields(header[10:], what, salt=16, iterations=int)
@@ -175,11 +175,13 @@ class Repository:
     def find(self, wanted: str) -> str:
         """The key of the point that is meant: a manifest, no tombstone, and not retired."""
         latest, key = wanted.startswith("latest:"), expand(self.id_key, b"hf1/workload")
-        place = f"{self.hash(key, wanted[7:].encode())[:16].hex()}/*" if latest else f"*/{glob.escape(wanted)}*"
-        names = [f"{path.relative_to(self.root)}" for path in self.root.glob(f"points/{self.tenant.hex()}/{place}")]
-        found = [name for name in names if self.header(name)[2] == KINDS["point"] and not self.is_retired(name)]
+        meant = f"/{self.hash(key, wanted[7:].encode())[:16].hex()}/" if latest else f"/{wanted}"
+        names = [f"{path.relative_to(self.root)}" for path in self.root.glob(f"points/{self.tenant.hex()}/*/*")]
+        live = [name for name in names if self.header(name)[2] == KINDS["point"] and not self.is_retired(name)]
+        found = [name for name in live if name[-66 if latest else -33 :].startswith(meant)]
         if not found or (len(found) > 1 and not latest):
-            raise ReadError(f"{len(found) or 'No'} restore points are named by {wanted!r}.")
+            there = ", ".join(sorted({fields(self.open("point", name), name, workload=str)[0] for name in live}))
+            raise ReadError(f"{len(found) or 'No'} restore points are named by {wanted!r}; workloads: {there}.")
         return max(found, key=lambda name: (fields(self.open("point", name), name, created=str), name))
 
 
@@ -229,8 +231,8 @@ class Volume:
                 if row >= packs or n >= count or upper > end or not sized:
                     raise broken
                 at = Place(*PACK_ROW.unpack_from(data, 16 + 36 * row), *numbers)
-                deeper = (child, at, level - 1, start, upper)
-                yield from self.below(*deeper) if level else [(start, self.chunk(child, DATA, at))]
+                deeper = self.below(child, at, level - 1, start, upper)
+                yield from deeper if level else [(start, self.chunk(child, DATA, at))]
             start = upper
         if start != end:
             raise broken
@@ -259,8 +261,7 @@ class Volume:
         plain = unseal(key, b"pack" + at.pack, commitment, nonce, pack[at.offset : end], said, f"A chunk of {name}")
         if at.compression == 1:  # never more than one byte too many is unpacked
             plain = zstandard.ZstdDecompressor(max_window_size=8 * MIB).stream_reader(plain).read(at.plain_length + 1)
-        id_key = expand(home.id_key, b"hf1/chunk" + bytes([kind]))
-        if len(plain) != at.plain_length or home.hash(id_key, plain) != identity:
+        if len(plain) != at.plain_length or home.hash(expand(home.id_key, b"hf1/chunk%c" % kind), plain) != identity:
             raise ReadError(f"Chunk {at.number} of {name} is not the one that was meant.")
         return plain
 
@@ -281,18 +282,17 @@ class Volume:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("repository", "point", "out", "--volume"):
+    for name in ("repository", "point", "out", "--volume", "--tenant"):
         parser.add_argument(name)
     parser.add_argument("--password-file", required=True)
-    parser.add_argument("--tenant", default="default")
     wanted = parser.parse_args()
     try:
         secret = re.sub(rb"\r?\n\Z", b"", Path(wanted.password_file).read_bytes())
-        repository = Repository(Path(wanted.repository), secret, wanted.tenant)
+        repository = Repository(Path(wanted.repository), secret, wanted.tenant or "default")
         print("note: no pin is set: nobody may delete from the repository meanwhile.", file=sys.stderr)
         print(Volume(repository, repository.find(wanted.point), wanted.volume).restore(Path(wanted.out)))
     except (ValueError, LookupError, OSError, struct.error, zstandard.ZstdError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {f'{error.filename} exists already.' if isinstance(error, FileExistsError) else error}")
 
 
 if __name__ == "__main__":

@@ -105,12 +105,16 @@ def test_retirement_that_does_not_open_or_is_of_another_point_retires_nothing(re
 
 @pytest.mark.parametrize("secret", ["wrong", RECORD["recovery_code"][:-1] + "0", ""])
 def test_other_secret_opens_nothing(read, secret):
-    refused(read(GOLDEN, "latest:web", secret=secret), "No key slot opens")
+    answer = read(GOLDEN, "latest:web", secret=secret)
+    refused(answer, "No key slot opens")
+    assert "sealed with another key" in answer.words
+    assert "is for another kind of secret: recovery" in answer.words
+    assert "CBOR" not in answer.words
 
 
 def test_what_is_not_there_is_said(read, tmp_path):
     refused(read(tmp_path / "nowhere", "latest:web"), "nowhere")
-    refused(read(GOLDEN, "latest:none"), "No restore points")
+    refused(read(GOLDEN, "latest:none"), f"workloads: {', '.join(sorted({point['workload'] for point in LIVE}))}.")
     refused(read(GOLDEN, "fffff"), "No restore points")
     refused(read(GOLDEN, ""), "restore points are named by")
     refused(read(GOLDEN, "latest:web", "--volume", "none"), "--volume")
@@ -121,6 +125,7 @@ def test_existing_file_is_not_touched(read, tmp_path):
     (tmp_path / "out").write_text("mine")
     answer = read(GOLDEN, "latest:small")
     assert (answer.status, (tmp_path / "out").read_text()) == (1, "mine")
+    assert answer.words.endswith("out exists already.\n")
 
 
 @pytest.mark.parametrize("pattern", ["config", "keys/*", "tenants/*", f"points/*/*/{WEB['id']}", "packs/*/*"])

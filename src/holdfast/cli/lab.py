@@ -22,7 +22,9 @@ def noun() -> None:
 def run(
     voice: Voice,
     listen: ListenOption = "127.0.0.1:0",
-    faults: Annotated[str, typer.Option("--faults", metavar="SPEC", help="Faults to make, as docs/cli.md says.")] = "",
+    faults: Annotated[
+        str, typer.Option("--faults", metavar="SPEC", help="Faults to make, ebs:throttle=0.5 for one.")
+    ] = "",
     state: Annotated[
         Path | None, typer.Option("--state", metavar="DIR", help="Keep everything here; else it is gone at the end.")
     ] = None,

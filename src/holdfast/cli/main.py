@@ -59,7 +59,7 @@ def program(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
-    """Backup and recovery of AWS workloads. Exit codes and examples: docs/cli.md."""
+    """Backup and recovery of AWS workloads. `holdfast NOUN VERB --help` shows an example of each command."""
 
 
 for noun in (
