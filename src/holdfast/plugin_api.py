@@ -157,6 +157,11 @@ class Plugin(Protocol):
     def accept_certificate(self, appliance: Appliance, context: PluginContext) -> Appliance:
         """A person said that the certificate which is offered now is right."""
 
+    def tell(self, appliance: Appliance, context: PluginContext) -> None:
+        """Tell an appliance that answers, and may have been told of an earlier installation, what it needs to know of
+        the one that there is now.
+        """
+
     def disconnect(self, appliance: Appliance, context: PluginContext, *, delete: bool) -> None:
         """Let go of it; `delete` removes the instance and what was deployed with it, too."""
 

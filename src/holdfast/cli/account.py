@@ -84,7 +84,7 @@ def check(
     name: NameArgument,
     appliance: ApplianceOption = None,
 ) -> int:
-    """Try an account's role, and name the actions that its policies lack."""
+    """Try an account's role, and name what of reading it is refused."""
     with connected() as client:
         found = client.send("POST", f"/accounts/{name}/check", query=query(appliance=appliance))
     for action in found["missing"]:

@@ -43,7 +43,7 @@ class AwsSettings:
 
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
-    """Whether an account can be worked in: who answered, and the actions that its policies lack."""
+    """Whether an account can be worked in: who answered, and the actions of reading that it refuses."""
 
     name: str
     account_id: str

@@ -94,7 +94,7 @@ class ApplianceRegister:
         return self._records.appliances.get(settled.name)
 
     def told(self, name: str, state: ApplianceState, reason: str, offered_certificate: str | None) -> Appliance:
-        """What the service found. An appliance that is back gets the repositories that it may have missed."""
+        """What the service found. An appliance that is back is told what it may have missed."""
         if state not in _TOLD:
             raise UsageError(
                 f"{state} is no state to report",
@@ -113,7 +113,7 @@ class ApplianceRegister:
                 return known
             self._records.appliances.put(changed)
         if state == ApplianceState.AVAILABLE and known.state != state:
-            self._tell_repositories(changed)
+            self._tell(changed)
         return self._records.appliances.get(name)
 
     def synced(self, name: str, page: ChangePage) -> int:
@@ -152,7 +152,7 @@ class ApplianceRegister:
                 f"appliance {name} is {known.state}", why="there is nothing to collect", cure="wait until that is done"
             )
         self._records.mirror.drop(name)
-        self._tell_repositories(known)
+        self._tell(known)
         return self._records.appliances.get(name)
 
     def follow_all(self) -> None:
@@ -167,17 +167,39 @@ class ApplianceRegister:
         """Repositories have changed: whoever refused one before is asked anew."""
         for appliance in self._records.appliances.all():
             if appliance.state == ApplianceState.AVAILABLE and appliance.reason:
-                self._tell_repositories(appliance)
+                self._tell(appliance)
 
-    def _tell_repositories(self, appliance: Appliance) -> None:
-        """What it refuses is shown beside its state: policies that need that repository would fail."""
+    def tell_of_installation(self, plugin: str) -> dict[str, str]:
+        """A plug-in was installed anew: its appliances that answer are told, the others when they are back. Name ->
+        what that one refused.
+        """
+        for appliance in self._records.appliances.all():
+            if appliance.plugin == plugin and appliance.state == ApplianceState.AVAILABLE:
+                self._tell(appliance)
+        return {one.name: one.reason for one in self._records.appliances.all() if one.plugin == plugin and one.reason}
+
+    def _tell(self, appliance: Appliance) -> None:
+        """All that the server has for it."""
+        plugin = self._plugins.installed(appliance.plugin)
+        try:
+            plugin.tell(appliance, self._plugins.context(appliance.plugin))
+        except HoldfastError as error:
+            self._tell_repositories(appliance, f"{error.what}: {error.why}")
+        else:
+            self._tell_repositories(appliance)
+
+    def _tell_repositories(self, appliance: Appliance, *before: str) -> None:
+        """What it refuses is shown beside its state, and behind what it refused `before`: policies that need it would
+        fail.
+        """
         refused = self._repositories.push_all(appliance)
-        reason = "; ".join(f"repository {name}: {error.what}: {error.why}" for name, error in refused.items())
+        reasons = (f"repository {name}: {error.what}: {error.why}" for name, error in refused.items())
+        reason = "; ".join([*before, *reasons])
         with self._turn:
             known = self._known(appliance.name)
             if known is None or (known.state, known.certificate) != (appliance.state, appliance.certificate):
                 return  # much may have happened while it took them on
-            if refused or known.state == ApplianceState.AVAILABLE:
+            if reason or known.state == ApplianceState.AVAILABLE:
                 self._records.appliances.put(replace(known, reason=reason))
 
     def _known(self, name: str) -> Appliance | None:

@@ -90,7 +90,7 @@ def compose(outside: Outside) -> Parts:
         register=register,
         sessions=sessions,
         deployments=Deployments(records, plugins, register, sessions),
-        installation=PluginInstallation(records, plugins, outside.packages, sessions),
+        installation=PluginInstallation(records, plugins, outside.packages, sessions, register),
         recovery=Recovery(records, plugins, sessions, surroundings),
         pruning=Pruning(records, surroundings, outside.history),
     )

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from holdfast.domain.errors import CancelledError, ConflictError, NotFoundError, PluginContractError, PluginMissingError
 from holdfast.domain.identifiers import checked_name
-from holdfast.domain.session import Session, SessionKind
+from holdfast.domain.session import LogLevel, Session, SessionKind
 from holdfast.plugin_api import CONTRACT, ENTRY_POINT_GROUP, InstalledThing
+from holdfast.server.appliances import ApplianceRegister
 from holdfast.server.plugins import PluginShelf, missing
 from holdfast.server.ports.packages import PluginPackages, Wheel
 from holdfast.server.ports.records import PluginState, Records, StoredPlugin
@@ -20,8 +21,16 @@ from holdfast.server.sessions import OwnSessions, SessionVoice
 class PluginInstallation:
     """Brings plug-ins here, and lets them install what they need."""
 
-    def __init__(self, records: Records, plugins: PluginShelf, packages: PluginPackages, sessions: OwnSessions) -> None:
+    def __init__(
+        self,
+        records: Records,
+        plugins: PluginShelf,
+        packages: PluginPackages,
+        sessions: OwnSessions,
+        register: ApplianceRegister,
+    ) -> None:
         self._records = records
+        self._register = register
         self._plugins = plugins
         self._packages = packages
         self._sessions = sessions
@@ -48,6 +57,8 @@ class PluginInstallation:
             for thing in installation.things:
                 voice.say(_line(thing))
             self._records.plugins.put(replace(started, state=PluginState.INSTALLED, settings=installation.settings))
+            for appliance, reason in self._register.tell_of_installation(name).items():
+                voice.say(f"appliance {appliance} does not take on everything: {reason}", LogLevel.WARNING)
 
         return self._sessions.start(SessionKind.INSTALL, name, work, {"plugin": name})
 

@@ -97,6 +97,12 @@ def test_accepting_pins_what_is_offered_when_it_is_the_same_appliance(world):
         connecting.accept_certificate(world.doors, KNOWN, context())
 
 
+def test_one_that_is_known_is_told_of_what_was_installed_anew(world):
+    connecting.tell(world.doors, KNOWN, context())
+    assert world.sent == [("PUT", "/settings", KNOWN.certificate)]
+    assert world.closed == 1
+
+
 def test_letting_go_says_what_was_not_heard(world):
     assert connecting.release(world.doors, KNOWN, context()) is None
     world.trouble = UnavailableError("away", why="x", cure="y")

@@ -133,6 +133,10 @@ class FakePlugin:
         self._begin("accept_certificate")
         return replace(appliance, certificate=appliance.offered_certificate)
 
+    def tell(self, appliance, context):
+        self._begin("tell")
+        self.asked.append((appliance.name, "tell", "", context.settings["stack"]))
+
     def disconnect(self, appliance, context, *, delete):
         self._begin("disconnect")
         if delete:

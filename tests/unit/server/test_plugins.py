@@ -2,7 +2,14 @@
 
 import pytest
 
-from holdfast.domain.errors import ConflictError, PermissionDeniedError, PluginContractError, PluginMissingError
+from holdfast.domain.errors import (
+    ConflictError,
+    PermissionDeniedError,
+    PluginContractError,
+    PluginMissingError,
+    UnavailableError,
+)
+from holdfast.domain.infrastructure import ApplianceState
 from holdfast.domain.session import State
 from holdfast.plugin_api import DeployOrder
 from tests.unit.server.small_server import FakePlugin
@@ -92,6 +99,32 @@ def test_an_upgrade_that_fails_leaves_the_old_one(ready):
     ready.wait(ready.server.install_plugin("aws", None, {}))
     assert only(ready.server.list_plugins()).state == "installed"
     assert ready.records.plugins.get("aws").settings == {"stack": "holdfast-1"}
+
+
+def told(ready):
+    return [asked for asked in ready.plugin.asked if asked[1] == "tell"]
+
+
+def test_appliances_are_told_of_an_upgrade_at_once_or_when_they_are_back(ready):
+    for name in ("a", "b", "c"):
+        ready.wait(ready.server.deploy_appliance(DeployOrder(name)))
+    ready.server.report("b", ApplianceState.UNAVAILABLE, "no route", None)
+    assert told(ready) == []
+    ready.wait(ready.server.install_plugin("aws", None, {}))
+    assert told(ready) == [("a", "tell", "", "holdfast-1"), ("c", "tell", "", "holdfast-1")]
+    ready.server.report("b", ApplianceState.AVAILABLE, "", None)
+    assert told(ready)[2:] == [("b", "tell", "", "holdfast-1")]
+
+
+def test_what_an_appliance_refuses_to_hear_of_an_upgrade_is_shown(ready):
+    ready.wait(ready.server.deploy_appliance(DeployOrder("a")))
+    ready.plugin.trouble["tell"] = UnavailableError("it does not answer", why="timeout", cure="wait")
+    session = ready.wait(ready.server.install_plugin("aws", None, {}))
+    assert session.state == State.SUCCEEDED
+    assert ready.server.get_appliance("a").reason == "it does not answer: timeout"
+    assert any(
+        "does not take on everything" in line.message for line in ready.records.sessions.lines(session.id, 0, 100)
+    )
 
 
 def test_removing_takes_everything_away(ready):

@@ -55,6 +55,15 @@ def first_contact(door: ApplianceConnection, context: PluginContext) -> Applianc
     return facts
 
 
+def tell(doors: Doors, appliance: Appliance, context: PluginContext) -> None:
+    """Push what an installation made anew to one that is connected already."""
+    door = doors.appliance(appliance.url, appliance.certificate, context.identity)
+    try:
+        tell_settings(door, context)
+    finally:
+        door.close()
+
+
 def tell_settings(door: ApplianceConnection, context: PluginContext) -> None:
     """Push what the stack made; an appliance of a server whose plug-in installed no stack works without workers."""
     if context.settings:

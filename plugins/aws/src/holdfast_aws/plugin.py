@@ -70,6 +70,10 @@ class AwsPlugin:
         """Pin what it offers now."""
         return connecting.accept_certificate(self._doors, appliance, context)
 
+    def tell(self, appliance: Appliance, context: PluginContext) -> None:
+        """The bundles that workers boot from now, and the stack."""
+        connecting.tell(self._doors, appliance, context)
+
     def disconnect(self, appliance: Appliance, context: PluginContext, *, delete: bool) -> None:
         """Let go of it."""
         Deployment(self._cloud, self._doors, context).remove(appliance, delete=delete)

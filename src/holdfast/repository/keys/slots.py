@@ -197,7 +197,8 @@ class KeySlots:
             raise ConflictError(
                 f"slot {chosen[0].slot.hex()} stays",
                 why="the repository is immutable: Object Lock holds its key slots, and renewals lock them on",
-                cure="change who knows the password; in an immutable repository no slot can be taken away",
+                cure="begin a new key with another password (`holdfast repository key rotate --new-password-file FILE`): "
+                "this slot opens nothing that is written from then on",
             )
         return chosen[0]
 

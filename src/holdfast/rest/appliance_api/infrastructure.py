@@ -43,7 +43,7 @@ def _add_accounts(door: Door, appliance: Infrastructure) -> None:
         appliance.remove_account(name)
 
     def check_account(name: str) -> AccountCheck:
-        """Who answers in the account, and which actions its policies lack."""
+        """Who answers in the account, and what of reading it refuses."""
         return appliance.check_account(name)
 
     door.add("GET", "/accounts", Permission.OWNER, list_accounts)

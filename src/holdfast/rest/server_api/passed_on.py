@@ -54,7 +54,13 @@ _PLAIN = (
     _Passed("GET", "/accounts/{name}", "get_account", "One account.", Account),
     _Passed("PUT", "/accounts/{name}", "put_account", "Add an account, or replace it.", Account, Account),
     _Passed("DELETE", "/accounts/{name}", "remove_account", "Forget an account."),
-    _Passed("POST", "/accounts/{name}/check", "check_account", "Who answers in it, and what it lacks.", AccountCheck),
+    _Passed(
+        "POST",
+        "/accounts/{name}/check",
+        "check_account",
+        "Who answers in it, and what of reading it refuses.",
+        AccountCheck,
+    ),
     _Passed(
         "POST",
         "/repositories/{name}/collect-garbage",

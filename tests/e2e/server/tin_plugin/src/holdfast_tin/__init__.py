@@ -61,6 +61,9 @@ class TinPlugin:
     def accept_certificate(self, appliance, context):
         return replace(appliance, certificate=appliance.offered_certificate)
 
+    def tell(self, appliance, context):
+        """There is nothing to know."""
+
     def disconnect(self, appliance, context, *, delete):
         if delete:
             Path(appliance.instance_id).unlink()
