@@ -46,7 +46,7 @@ class Ground:
         return self.folder / "image"
 
     def open(self) -> Repository:
-        return self.small.open(deterministic_surroundings(self.dice.randrange(1 << 16)))
+        return self.small.open(deterministic_surroundings(self.dice.randrange(1 << 62)))
 
     def change_image(self) -> bytes:
         """Some blocks anew, some zeros, sometimes another size."""

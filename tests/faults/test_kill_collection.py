@@ -48,7 +48,7 @@ def packs_in(ground: Ground) -> set[str]:
 def collect_a_day_later(ground: Ground):
     """Nothing else runs: sessions that were killed have given no sign of life for a day."""
     later = SteppableClock(datetime.now(UTC) + timedelta(days=2))
-    repository = ground.small.open(deterministic_surroundings(ground.dice.randrange(1 << 16), later))
+    repository = ground.small.open(deterministic_surroundings(ground.dice.randrange(1 << 62), later))
     return collect(repository)
 
 

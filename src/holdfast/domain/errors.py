@@ -12,7 +12,8 @@
     │   ├── NotAuthenticatedError     exit 5   nobody has said who is asking
     │   └── CertificateError          exit 5   the other side is not who it was when it was trusted
     ├── IntegrityError                exit 6   damage was found
-    │   └── FormatError               exit 6   bytes that are no valid structure
+    │   ├── FormatError               exit 6   bytes that are no valid structure
+    │   └── UnreadableError           exit 6   an object is there and is put so that nobody here may read it
     ├── ConflictError                 exit 7   something else is there already
     │   ├── ObjectExistsError         exit 7   a write-once name is taken
     │   ├── KeyPinError               exit 7   the key is not the one remembered here
@@ -145,6 +146,12 @@ class FormatError(IntegrityError):
 
     def __init__(self, what: str, *, why: str, cure: str = "run `holdfast repository check`", key: str = "") -> None:
         super().__init__(what, why=why, cure=cure, objects=(key,) if key else ())
+
+
+class UnreadableError(IntegrityError):
+    """An object is there, and nobody here may read it, while all others are read: what it says is not known."""
+
+    code = "unreadable"
 
 
 class ConflictError(HoldfastError):

@@ -23,7 +23,7 @@ def translate_curl_error(number: int, message: str, method: str, endpoint: str) 
     if number == pycurl.E_ABORTED_BY_CALLBACK:
         message = "the connection ended before the answer came"
     why = message or f"libcurl error {number}"
-    if number == pycurl.E_FILESIZE_EXCEEDED:  # asking again brings the same
+    if number == pycurl.E_FILESIZE_EXCEEDED and method == "GET":  # asking again brings the same
         cure = "somebody has put it there, or the endpoint is no AWS-compatible service"
         return IntegrityError(what, why="the answer is larger than any that is right", cure=cure)
     return UnavailableError(what, why=why, cure=_CURES.get(number, _USUAL_CURE))

@@ -32,6 +32,7 @@ class Guise(Enum):
     NONE = "none"
     COLD = "an archive class"
     FOREIGN_KEY = "a KMS key of another account"
+    TOO_LARGE = "more bytes than any object of a repository"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,12 @@ class StrictBucket:
                 self._keys.setdefault(made.key, []).append(made)
             else:
                 self._keys[made.key] = [made]
+
+    def change(self, other: Version) -> None:
+        """What a lifecycle rule, or a change of keys, makes of the version of that id."""
+        with self._turn:
+            versions = self._keys[other.key]
+            versions[[one.id for one in versions].index(other.id)] = other
 
     def now(self) -> datetime:
         """Its time."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from holdfast.domain.archive import Tier
-from holdfast.domain.errors import NeedsRetrievalError, ObjectNotFoundError, PermissionDeniedError
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, PermissionDeniedError
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Protection, StorageTerms
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.locks import whole_second
@@ -43,6 +43,8 @@ class StrictStore:
         """A GET; behind a delete marker the newest version."""
         check_range(offset, length)
         found = self._found(key, version)
+        if found.guise is Guise.TOO_LARGE and length is None:
+            raise IntegrityError(f"{key} is too large", why="more than any object", cure="remove it", objects=(key,))
         body = _seen(found, Guise.COLD, Guise.FOREIGN_KEY).body or b""
         return body[offset:] if length is None else body[offset : offset + length]
 
@@ -99,7 +101,7 @@ class StrictStore:
             for marker in above:
                 self.bucket.delete_version(key, marker.id)
             return
-        if above[0].body == body:
+        if above[0].body == body and above[0].guise is Guise.NONE:
             return
         if above[0].body is not None:
             self.bucket.delete(key)

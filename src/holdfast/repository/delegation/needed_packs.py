@@ -9,7 +9,7 @@ from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.places import PackRow
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.keys.access import TenantAccess
-from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.plans import plan_to_read_by
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.reading.chunk_reader import ChunkReader
@@ -32,7 +32,7 @@ def needed_packs(repository: Repository, access: TenantAccess, volumes: Iterable
     maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
     fetched = list(volumes)
     rows = {row for volume in fetched for _number, leaf in leaves(volume, maps) for row in leaf.packs}
-    plan = newest_plan(repository.sealed)
+    plan = plan_to_read_by(repository.sealed)
     gone = _gone(repository, rows) if plan.epoch else frozenset()
     packs = rows - gone
     if gone:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from holdfast.domain.errors import ConflictError, FormatError, ObjectExistsError
+from holdfast.domain.errors import ConflictError, FormatError, NeedsRetrievalError, ObjectExistsError
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.delegation.results import Result, decode_result, encode_result
 from holdfast.repository.delegation.task_form import decode_task, encode_task
@@ -20,6 +20,7 @@ from holdfast.repository.format.alive import Alive
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.session_checkpoint import SessionCheckpoint
 from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.trust.older_versions import as_damage
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -99,7 +100,10 @@ class SessionScratch:
         self.store.create(key, data, hashlib.sha256(data).digest())
 
     def _read(self, kind: Kind, key: str) -> bytes:
-        data = self.store.get(key)
+        try:
+            data = self.store.get(key)
+        except NeedsRetrievalError as error:
+            raise as_damage(self.store, key, error) from error
         return envelope.open_object(
             data, kinds=(kind,), kind_key=self.keys, object_key=key, repository=self.repository
         )[1]

@@ -36,17 +36,14 @@ class TenantAccess:
         """An index run of the tenant. To find a chunk whose id is verified all runs count; who builds upon one, or
         deletes by it, says which do. Raises ObjectNotFoundError, IntegrityError.
         """
-        try:
-            return open_newest_good(self.store, key, lambda data: self._index_run(key, data, vouching))
-        except UNSEEN as error:
-            raise as_damage(self.store, key, error) from error
+        return open_newest_good(self.store, key, lambda data: self._index_run(key, data, vouching))
 
     def read_index_run_version(self, key: str, version: str) -> IndexRun:
         """One version of it, for who looks for a chunk. Raises ObjectNotFoundError, IntegrityError."""
         try:
             return self._index_run(key, self.store.get(key, version=version), ALL_COUNT)
         except UNSEEN as error:
-            raise as_damage(self.store, key, error) from error
+            raise as_damage(self.store, key, error, version) from error
 
     def index_run_versions(self) -> Iterator[tuple[str, str]]:
         """Key and id of each version of the index runs that have several, of one key the newest first."""

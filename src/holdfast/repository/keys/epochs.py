@@ -10,6 +10,7 @@ from holdfast.domain.errors import (
     FormatError,
     IntegrityError,
     ObjectNotFoundError,
+    UnreadableError,
     WrongKeyError,
 )
 from holdfast.repository.crypto.keys import EpochKeys, KeyRing, MasterKey
@@ -22,17 +23,20 @@ from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.keys.slots import KeySlots, Secret
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN, open_first_good, open_newest_good
+from holdfast.repository.trust.older_versions import NOT_IT, open_first_good, open_newest_good
 from holdfast.repository.trust.vouching import ALL_COUNT, Vouching
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Unlocked:
-    """The master key of every epoch, the slot that led to the newest, and what that one vouches for."""
+    """The master key of every epoch, the slot that led to the newest, and what that one vouches for. `doubt`: why
+    nobody here can tell whether a newer one has begun.
+    """
 
     slot: KeySlot
     keys: Mapping[int, MasterKey]
     vouching: Vouching = ALL_COUNT
+    doubt: UnreadableError | None = None
 
 
 class KeyEpochs:
@@ -43,6 +47,7 @@ class KeyEpochs:
     def __init__(self, unlocked: Unlocked, newer: Callable[[MasterKey], Unlocked | None]) -> None:
         self.slot = unlocked.slot
         self.vouching = unlocked.vouching
+        self.doubt = unlocked.doubt
         self._keys = dict(unlocked.keys)
         self._newer = newer
         self._lock = threading.Lock()
@@ -190,7 +195,11 @@ def _by_slots(door: _Door, proof: _Proof) -> Unlocked | None:
             marked = proof(chain)
             if marked:
                 _require_first(door.store, chain.keys)
-            if not _has_successor(door.store, master, marked=marked):
+            try:
+                is_newest = not _has_successor(door.store, master, marked=marked)
+            except UnreadableError as error:
+                return dataclasses.replace(chain, doubt=error)
+            if is_newest:
                 return chain
             is_past = True
         except IntegrityError as error:  # a slot that somebody else has made keeps no other from opening
@@ -256,7 +265,9 @@ def _has_successor(store: ObjectStore, master: MasterKey, *, marked: bool) -> bo
 
 
 def first_marked(store: ObjectStore, previous: MasterKey) -> Buffer | None:
-    """The object by which who held `previous` has begun the epoch after it: of several the first (rule 9.7)."""
+    """The object by which who held `previous` has begun the epoch after it: of several the first (rule 9.7). Raises
+    UnreadableError for one that may be it.
+    """
     kid = previous.kid + 1
     key = names.epoch(kid)
 
@@ -268,7 +279,9 @@ def first_marked(store: ObjectStore, previous: MasterKey) -> Buffer | None:
 
     try:
         return open_first_good(store, key, opened)
-    except (*NOT_IT, *UNSEEN, ObjectNotFoundError):
+    except UnreadableError:
+        raise
+    except (*NOT_IT, ObjectNotFoundError):
         return None  # whoever may put objects can take the name; nothing has begun by that
 
 

@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Callable
 from typing import TypeVar
 
-from holdfast.domain.errors import IntegrityError, ObjectExistsError, ObjectNotFoundError
+from holdfast.domain.errors import IntegrityError, ObjectExistsError, ObjectNotFoundError, UnreadableError
 from holdfast.repository.crypto.keys import MasterKey
 from holdfast.repository.format import envelope, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.keys.epochs import KeyEpochs
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.trust.older_versions import UNSEEN, open_first_good, open_newest_good
+from holdfast.repository.trust.older_versions import UNSEEN, as_damage, open_first_good, open_newest_good
 
 _LABELS = {
     Kind.CONFIG: "config",
@@ -84,6 +84,8 @@ class SealedStore:
             return open_newest_good(self.store, key, opened)
         try:
             return open_first_good(self.store, key, opened)
+        except UnreadableError:
+            raise  # hidden or not, it may be the one
         except IntegrityError as error:
             if self.is_hidden(key):
                 raise ObjectNotFoundError(key) from error  # nobody can read it, and it takes no name
@@ -110,8 +112,10 @@ class SealedStore:
             try:
                 data = self.store.get(key, version=version)
                 self.open(key, data, *_CONTESTED[kind])
-            except (IntegrityError, ObjectNotFoundError, *UNSEEN):
+            except (IntegrityError, ObjectNotFoundError):
                 continue  # whoever may put objects can have been there first; what does not open takes no name
+            except UNSEEN as error:
+                raise as_damage(self.store, key, error, version) from error  # it may be another one's
             if hashlib.sha256(data).digest() != sha256:
                 raise ObjectExistsError(key)
             return

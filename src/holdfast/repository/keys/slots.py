@@ -29,7 +29,7 @@ from holdfast.repository.format.key_slot import KMS, PASSWORD, RECOVERY, KeySlot
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN, all_keys, open_newest_good
+from holdfast.repository.trust.older_versions import NOT_IT, all_keys, open_newest_good
 
 
 class KeyWrapper(Protocol):
@@ -152,7 +152,7 @@ class KeySlots:
         for key in [*listed, *self._hidden_keys()]:
             try:
                 slots.append(open_newest_good(self._store, key, partial(_decode, key, of=repository)))
-            except (*NOT_IT, *UNSEEN) as error:
+            except NOT_IT as error:
                 if key in listed:
                     damaged.append(DamagedSlot(names.slot_id(key), error.why))
         return SlotsFound(tuple(slots), tuple(damaged))
@@ -197,7 +197,7 @@ class KeySlots:
             raise ConflictError(
                 f"slot {chosen[0].slot.hex()} stays",
                 why="the repository is immutable: Object Lock holds its key slots, and renewals lock them on",
-                cure="begin a new key with another password (`holdfast repository key rotate --new-password-file FILE`): "
+                cure="begin a new key, with another password (`holdfast repository key rotate --new-password-file`): "
                 "this slot opens nothing that is written from then on",
             )
         return chosen[0]
@@ -229,7 +229,7 @@ class KeySlots:
         for key in keys:
             try:
                 slots.append(open_newest_good(self._store, key, partial(_decode, key)))
-            except (*NOT_IT, *UNSEEN) as error:
+            except NOT_IT as error:
                 met.errors.append(error)
         met.slots += slots
         own = sorted((slot for slot in slots if slot.repository == repository), key=lambda slot: -slot.kid)

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 
 from holdfast.domain.errors import (
@@ -16,6 +15,7 @@ from holdfast.domain.errors import (
     PermissionDeniedError,
     RollbackError,
     UnavailableError,
+    UnreadableError,
 )
 from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
@@ -63,6 +63,7 @@ class Ledger:
         self._kid = FIRST_EPOCH
         self._summed_kid = FIRST_EPOCH
         self.damage: list[IntegrityError] = []
+        self._gaps: list[range] = []
 
     def open(self, *, hidden: bool = False) -> LedgerState:
         """Begin at the newest checkpoint that opens and read to the end. `hidden`: also one that a delete marker hides,
@@ -78,6 +79,13 @@ class Ledger:
         while self._cross_gap():
             self.refresh()
         return self.state
+
+    def numbers(self, first: int) -> Iterator[int]:
+        """What there is from a number on to the end: gaps left out, which are as wide as somebody likes."""
+        for gap in self._gaps:
+            yield from range(first, gap.start)
+            first = max(first, gap.stop)
+        yield from range(first, self.state.sequence + 1)
 
     def refresh(self) -> LedgerState:
         """Read on by GET of dense numbers until there is none (rule 4); a LIST is never asked for the end."""
@@ -110,6 +118,7 @@ class Ledger:
                 objects=tuple(missing),
             )
         )
+        self._gaps.append(range(self.state.sequence + 1, behind))
         self.state = dataclasses.replace(self.state, sequence=behind - 1, head=b"")
         return True
 
@@ -207,7 +216,11 @@ class Ledger:
     def _stands(self, sequence: int, data: Fetched, head: bytes) -> bool:
         """Whether the batch is that object, or was before something else was put over it (rule 9.5)."""
         candidates = self._candidates(sequence, data, ())
-        return any(hashlib.sha256(candidate).digest() == head for candidate in candidates)
+        return any(
+            hashlib.sha256(candidate).digest() == head
+            for candidate in candidates
+            if not isinstance(candidate, IntegrityError)
+        )
 
     def _set_junk_aside(self, sequence: int) -> bool:
         """Whether a name that is taken, and has no batch, can be asked for again: junk is under a delete marker now.
@@ -228,6 +241,8 @@ class Ledger:
             data = sealed.store.get(key)
         except ObjectNotFoundError:
             return None
+        except IntegrityError as error:  # it is larger than any batch
+            data = error
         except UNSEEN as error:
             data = self._unseen(key, error)
         return None if sealed.first_counts and not self._opens(key, data) and self._is_junk(key) else data
@@ -246,16 +261,18 @@ class Ledger:
 
     def _is_junk(self, key: str) -> bool:
         """Whether what stands there never was a batch: no version opens, or would with a key epoch that is not known
-        here, and each is as it was put; where nobody can tell that, whether all are hidden. Who may not ask for
-        versions cannot tell.
+        here, and each is as it was put; where the store cannot tell that, whether all are hidden. Who may not ask for
+        versions, or may not read one, cannot tell.
         """
         store, as_put = self._sealed.store, list[bool | None]()
         for version in older_versions(store, key):
             try:
                 data = store.get(key, version=version)
-            except UNSEEN:
-                as_put.append(None)
+            except IntegrityError:  # larger than any batch
+                as_put.append(True)
                 continue
+            except UNSEEN:
+                return False
             if self._opens(key, data) or self._is_beyond(key, data):
                 return False
             as_put.append(is_as_put(store, key, version, data))
@@ -309,21 +326,30 @@ class Ledger:
         """The batch that counts, with the SHA-256 of its object: the first of several `versions` that follows `head`
         (rule 9.7); else these bytes, or what they were put over (rule 9.5).
         """
-        damage = data if isinstance(data, IntegrityError) else None
+        damage: IntegrityError | None = None
         for candidate in self._candidates(sequence, data, versions):
+            if isinstance(candidate, IntegrityError):
+                damage = damage or candidate
+                if versions and isinstance(candidate, UnreadableError):
+                    break  # it may be the first
+                continue
             try:
                 return self._decode(sequence, candidate, head), hashlib.sha256(candidate).digest()
             except IntegrityError as error:
                 damage = damage or error  # the first one's is reported
         raise damage or ObjectNotFoundError(names.ledger(sequence))
 
-    def _candidates(self, sequence: int, data: Fetched, versions: tuple[str, ...]) -> Iterator[Buffer]:
+    def _candidates(self, sequence: int, data: Fetched, versions: tuple[str, ...]) -> Iterator[Fetched]:
         key, store = names.ledger(sequence), self._sealed.store
-        if not versions and not isinstance(data, IntegrityError):
+        if not versions:
             yield data
         for version in reversed(versions) if versions else older_versions(store, key):
-            with suppress(*UNSEEN):
+            try:
                 yield store.get(key, version=version)
+            except IntegrityError as error:
+                yield error
+            except UNSEEN as error:
+                yield as_damage(store, key, error, version)
 
     def _checkpoint(self) -> None:
         try:

@@ -3,7 +3,7 @@
 import dataclasses
 from datetime import datetime
 
-from holdfast.domain.errors import FormatError, IntegrityError, ObjectExistsError, ObjectNotFoundError
+from holdfast.domain.errors import FormatError, IntegrityError, ObjectExistsError, ObjectNotFoundError, UnreadableError
 from holdfast.domain.time import parse_time
 from holdfast.repository.format import names
 from holdfast.repository.format import plan as plan_form
@@ -14,7 +14,7 @@ from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import UNSEEN, as_damage, open_newest_good
+from holdfast.repository.trust.older_versions import open_newest_good
 from holdfast.repository.trust.vouching import digest_of, unvouched
 
 
@@ -58,6 +58,22 @@ def newest_plan(sealed: SealedStore, at_least: int = 0) -> Plan:
     if newest.kid < sealed.epochs.newest.kid:
         _require_first_of_its_kind(sealed, newest, listed)
     return newest
+
+
+def plan_to_read_by(sealed: SealedStore) -> Plan:
+    """The newest plan that opens, for who changes nothing: what somebody has put under the next name stops no restore.
+    Where a plan is passed over, what it says of moved chunks is found in the index runs that a LIST shows.
+    """
+    try:
+        return newest_plan(sealed)
+    except IntegrityError:
+        pass
+    for info in reversed(list(objects_under(sealed.store, names.PLANS))):
+        try:
+            return _read(sealed, int(info.key.removeprefix(names.PLANS)))[0]
+        except (IntegrityError, ObjectNotFoundError):
+            continue
+    return NO_PLAN
 
 
 def plan_to_write_under(sealed: SealedStore, at_least: int = 0) -> Plan:
@@ -109,11 +125,11 @@ def _read(sealed: SealedStore, epoch: int) -> tuple[Plan, str]:
 
     try:
         return sealed.counting(Kind.PLAN, key, opened)
-    except (IntegrityError, ObjectNotFoundError, *UNSEEN) as error:
+    except UnreadableError:
+        raise  # it may be under the newest key epoch
+    except (IntegrityError, ObjectNotFoundError):
         if older:
             return older[0]
-        if isinstance(error, UNSEEN):
-            raise as_damage(sealed.store, key, error) from error
         raise
 
 

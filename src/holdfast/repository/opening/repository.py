@@ -31,7 +31,7 @@ from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.keys.slots import KeySlots, KeyWrapper, PasswordCost, Secret
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.opening.ledger import Ledger
-from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.plans import plan_to_read_by
 from holdfast.repository.opening.single_writer.guarded_store import GuardedStore
 from holdfast.repository.opening.single_writer.lease import Holder, Lease
 from holdfast.repository.surroundings import Surroundings
@@ -159,7 +159,7 @@ class Repository:
     def _runs_in_force(self, prefix: str) -> Iterator[str]:
         """By name: a LIST may leave one out (rule 5). What has moved is found in those that are of no live point."""
         live = self.ledger.state.live
-        named = [key for key in newest_plan(self.sealed).index_runs if key.startswith(prefix)]
+        named = [key for key in plan_to_read_by(self.sealed).index_runs if key.startswith(prefix)]
         return iter(sorted(named, key=lambda key: (names.session_of_run(key) in live, key)))
 
     def _runs_listed(self, prefix: str) -> Iterator[str]:
@@ -333,6 +333,8 @@ def _opened(store: ObjectStore, surroundings: Surroundings, config: Config, epoc
     sealed = SealedStore(store, epochs, surroundings, first_counts=config.immutable)
     ledger = Ledger(sealed)
     ledger.open(hidden=config.immutable)
+    if epochs.doubt is not None:  # records may follow that are sealed under a key which is not known here
+        ledger.damage.append(epochs.doubt)
     return Repository(store, surroundings, config, sealed, ledger, _guarded=guarded)
 
 

@@ -35,9 +35,13 @@ class PackDirectory:
 
 
 def read_header(store: ObjectStore, pack: bytes) -> PackHeader:
-    """The clear header, which nothing vouches for yet. Raises ObjectNotFoundError, FormatError."""
+    """The clear header, which nothing vouches for yet, of the newest version that has one. Raises ObjectNotFoundError,
+    IntegrityError, UnsupportedFormatError, NeedsRetrievalError.
+    """
     key = names.pack(pack)
-    return form.read_header(bytes(store.get(key, 0, HEADER_BYTES)), key)
+    return newest_good(
+        store, key, lambda version: form.read_header(bytes(store.get(key, 0, HEADER_BYTES, version)), key)
+    )
 
 
 def read_directory(access: TenantAccess, pack: bytes, session: bytes | None = None) -> PackDirectory:

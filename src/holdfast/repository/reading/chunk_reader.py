@@ -12,6 +12,7 @@ from holdfast.domain.errors import (
     FormatError,
     HoldfastError,
     IntegrityError,
+    NeedsRetrievalError,
     ObjectNotFoundError,
     PermissionDeniedError,
     UnsupportedFormatError,
@@ -24,7 +25,7 @@ from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.packs.chunk_opening import OpenedChunk, damaged_pack, does_not_open, open_whole
 from holdfast.repository.reading.index_search import IndexSearch
-from holdfast.repository.trust.older_versions import UNSEEN, older_versions
+from holdfast.repository.trust.older_versions import UNSEEN, as_damage, older_versions, unreadable
 
 GAP_LIMIT_BYTES = 64 * 1024
 RANGE_LIMIT_BYTES = 4 * 1024 * 1024
@@ -77,12 +78,15 @@ class ChunkReader:
 
     def __init__(self, access: TenantAccess, chunk_type: int, search: IndexSearch) -> None:
         self._store = access.store
+        self._is_archive = access.archive_class is not None
         self._keys = access.keys
         self._type = chunk_type
         self._type_key = access.keys.chunk_key(chunk_type)
         self._search = search
         self._cipher = functools.lru_cache(maxsize=256)(self._derive)
         self._versions = functools.lru_cache(maxsize=256)(self._older_versions)
+        # Packs of which a version could not be read: what does not open in the others may open in it.
+        self._refused: dict[str, HoldfastError] = {}
         self.passed_over: dict[str, str] = {}
 
     def read(self, wanted: PackRange) -> Iterator[tuple[Located, Buffer]]:
@@ -150,6 +154,9 @@ class ChunkReader:
         return self._older_version(chunk, place) if opened is None else opened
 
     def _copy_of_missing(self, chunk: Located) -> OpenedChunk:
+        hidden = self._older_version(chunk.id, chunk.place)  # who may not see the newest may see one below it
+        if hidden is not None:
+            return hidden
         copy, denied = self._copy(chunk)
         if copy is not None:
             return copy
@@ -158,12 +165,23 @@ class ChunkReader:
         )
 
     def _copy_of_unseen(self, chunk: Located, refusal: HoldfastError) -> OpenedChunk:
-        """Where nobody may read what is found: it may be there to hide the pack (rule 9.5)."""
+        """Where nobody may read what is found: it may be there to hide the pack (rule 9.5), or in its place."""
+        key = names.pack(chunk.place.pack.pack)
         hidden = self._older_version(chunk.id, chunk.place)
-        if hidden is None:
-            raise refusal
-        self.passed_over.setdefault(names.pack(chunk.place.pack.pack), f"{refusal.why}; an older version is read")
-        return hidden
+        if hidden is not None:
+            self.passed_over.setdefault(key, f"{refusal.why}; an older version is read")
+            return hidden
+        copy, _denied = self._copy(chunk)
+        if copy is None:
+            raise self._of_unseen(key, refusal)
+        self.passed_over.setdefault(key, refusal.why)
+        return copy
+
+    def _of_unseen(self, key: str, refusal: HoldfastError) -> HoldfastError:
+        """In an archive packs are cold, and are retrieved; else one that nobody may read is damaged."""
+        if isinstance(refusal, NeedsRetrievalError):
+            return refusal if self._is_archive else unreadable(key, refusal)
+        return as_damage(self._store, key, refusal)
 
     def _copy_of_damaged(self, chunk: Located) -> OpenedChunk:
         key = names.pack(chunk.place.pack.pack)
@@ -174,6 +192,8 @@ class ChunkReader:
             return hidden
         copy, _denied = self._copy(chunk)
         if copy is None:
+            if key in self._refused:
+                raise self._of_unseen(key, self._refused[key])
             raise damaged_pack(key, f"{why}, and no other copy does")
         self.passed_over.setdefault(key, why)
         return copy
@@ -187,7 +207,10 @@ class ChunkReader:
         for version in self._versions(key):
             try:
                 opened = self._open(chunk, place, self._store.get(key, place.offset, place.length, version))
-            except (ObjectNotFoundError, *UNSEEN):
+            except ObjectNotFoundError:
+                continue
+            except UNSEEN as error:
+                self._refused.setdefault(key, error)
                 continue
             if opened is not None:
                 return opened

@@ -3,6 +3,7 @@ open the one that was there first counts.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import groupby
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from holdfast.domain.errors import (
     NeedsRetrievalError,
     ObjectNotFoundError,
     PermissionDeniedError,
+    UnreadableError,
     UnsupportedFormatError,
 )
 from holdfast.repository.format import names
@@ -25,54 +27,96 @@ NOT_IT = (IntegrityError, UnsupportedFormatError)
 UNSEEN = (NeedsRetrievalError, PermissionDeniedError)
 
 
-def as_damage(store: ObjectStore, key: str, error: HoldfastError) -> IntegrityError:
-    """What one of `UNSEEN` says of an object whose repository is read otherwise. Raises `error` where that is not so:
-    credentials have expired, or a right is missing, and nothing is damaged.
+def as_damage(store: ObjectStore, key: str, error: HoldfastError, version: str | None = None) -> UnreadableError:
+    """What one of `UNSEEN` says of an object, or one version of it, of a repository that is read otherwise. Raises
+    `error` where that is not so: credentials have expired, a right is missing, or a pack lies where archives have them.
     """
-    if isinstance(error, PermissionDeniedError):
-        try:
-            newest_good(store, names.CONFIG, lambda version: store.get(names.CONFIG, version=version))
-        except (*UNSEEN, ObjectNotFoundError):
-            raise error from None
-    return IntegrityError(f"{key} cannot be read", why=error.why, cure=error.cure, objects=(key,))
+    if isinstance(error, NeedsRetrievalError):
+        is_damage = not key.startswith(names.PACKS)
+    else:
+        is_damage = _is_denied_alone(store, key, version)
+    if not is_damage:
+        raise error
+    return unreadable(key, error)
+
+
+def unreadable(key: str, error: HoldfastError) -> UnreadableError:
+    """The same as the error that it is."""
+    return UnreadableError(
+        f"{key} cannot be read",
+        why=error.why,
+        cure="bring it back where it is yours, else remove that version by its id; restores go on (docs/errors.md)",
+        objects=(key,),
+    )
+
+
+def _is_denied_alone(store: ObjectStore, key: str, version: str | None) -> bool:
+    """Whether `config` is read, by an id where a version was denied, and then the object is denied again."""
+    for one in older_versions(store, names.CONFIG) if version else (None, *older_versions(store, names.CONFIG)):
+        with suppress(*NOT_IT, *UNSEEN, ObjectNotFoundError):
+            store.get(names.CONFIG, 0, 1, one)
+            break
+    else:
+        return False
+    try:
+        store.get(key, 0, 1, version)
+    except PermissionDeniedError:
+        return True
+    except (*NOT_IT, NeedsRetrievalError, ObjectNotFoundError):
+        pass
+    return False
 
 
 def open_newest_good(store: ObjectStore, key: str, opened: Callable[[Buffer], Opened]) -> Opened:
     """What `opened` makes of the object, or else of its newest older version that it takes.
 
-    Raises what came of the newest (IntegrityError, UnsupportedFormatError, NeedsRetrievalError, PermissionDeniedError)
-    where it takes none; ObjectNotFoundError.
+    Raises UnreadableError where one may not be read and none is taken, else what it raised for the newest
+    (IntegrityError, UnsupportedFormatError); ObjectNotFoundError.
     """
     return newest_good(store, key, lambda version: opened(store.get(key, version=version)))
 
 
 def newest_good(store: ObjectStore, key: str, read: Callable[[str | None], Opened]) -> Opened:
     """The same for who does not read the object whole: `read` is given a version, None for what is found."""
+    refused: tuple[HoldfastError, str | None] | None = None
+    newest: HoldfastError
     try:
         return read(None)
-    except (*NOT_IT, *UNSEEN) as error:
+    except NOT_IT as error:
         newest = error
+    except UNSEEN as error:
+        newest, refused = error, (error, None)
     for version in older_versions(store, key):
         try:
             return read(version)
-        except (*NOT_IT, *UNSEEN, ObjectNotFoundError):
+        except (*NOT_IT, ObjectNotFoundError):
             continue  # that one was not written by us either, is damaged, or went; the newest one's error is reported
+        except UNSEEN as error:
+            refused = refused or (error, version)
+    if refused is not None:
+        raise as_damage(store, key, *refused) from newest
     raise newest
 
 
 def open_first_good(store: ObjectStore, key: str, opened: Callable[[Buffer], Opened]) -> Opened:
-    """The same of the oldest version that `opened` takes: for names that several parties may write (rule 9.7)."""
+    """The same of the oldest version that `opened` takes: for names that several parties may write (rule 9.7). One
+    that may not be read could be the first: UnreadableError where it is older than those that open.
+    """
     newest: Buffer | HoldfastError
     try:
         newest = store.get(key)
-    except UNSEEN as error:
+    except (*NOT_IT, *UNSEEN) as error:
         newest = error
     versions = tuple(older_versions(store, key))
     for version in reversed(versions if len(versions) > 1 else ()):
         try:
             return opened(store.get(key, version=version))
-        except (*NOT_IT, *UNSEEN, ObjectNotFoundError):
+        except (*NOT_IT, ObjectNotFoundError):
             continue
+        except UNSEEN as error:
+            raise as_damage(store, key, error, version) from error
+    if isinstance(newest, UNSEEN):
+        raise as_damage(store, key, newest) from newest
     if isinstance(newest, HoldfastError):
         raise newest
     return opened(newest)

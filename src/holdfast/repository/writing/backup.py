@@ -78,6 +78,7 @@ def backup_volume(
     Raises UsageError for a list without a parent; anything that fails leaves no point.
     """
     session = open_session(repository, order.tenant, order.workload, keep_until=order.keep_until)
+    dated_ahead = _of_the_clock(session)
     progress = living(repository, session.session, progress)
     with vigil.kept(session.session), ended_on_failure(session, progress), ExitStack() as stack:
         inheritance = inherit(session, [(VOLUME_NAME, source.size_bytes, source.identity)])
@@ -98,7 +99,7 @@ def backup_volume(
         volume = write_volume(backup, source, name=VOLUME_NAME, parent=parent, changed=changed, progress=progress)
         finished = _commit(session, backup, IMAGE, volume, None if manifest is None else manifest.session)
     settle(session, 0 if backup.trail is None else backup.trail.left, inheritance, vigil, progress)
-    warnings = *passed_over, *warnings, *_of_what_was_made(session, volume)
+    warnings = *passed_over, *warnings, *_of_what_was_made(volume), *dated_ahead
     return BackupReport(finished, Method.of(parent, changed), warnings)
 
 
@@ -107,25 +108,32 @@ def backup_stream(repository: Repository, stream: BinaryIO, order: BackupOrder, 
     if order.parent not in (None, NO_PARENT):
         raise UsageError("a stream has no parent", why="its chunks are found by content", cure="leave --parent out")
     session = open_session(repository, order.tenant, order.workload, keep_until=order.keep_until)
+    dated_ahead = _of_the_clock(session)
     progress = living(repository, session.session, progress)
     with ended_on_failure(session, progress), _begun(session, order) as backup:
         volume = write_stream(backup, stream, session.tenant.keys.gear(), name=VOLUME_NAME, progress=progress)
         finished = _commit(session, backup, STREAM, volume, None)
-    return BackupReport(finished, Method.STREAM, _of_what_was_made(session, volume))
+    return BackupReport(finished, Method.STREAM, (*_of_what_was_made(volume), *dated_ahead))
 
 
-def _of_what_was_made(session: WriterSession, volume: VolumeMap) -> tuple[str, ...]:
-    """Warnings: an empty point is seldom meant, and a point of tomorrow is the latest one until then."""
-    warnings = [] if volume.size_bytes else ["nothing was there to read: the restore point is empty"]
+def _of_what_was_made(volume: VolumeMap) -> tuple[str, ...]:
+    """A warning: an empty point is seldom meant."""
+    return () if volume.size_bytes else ("nothing was there to read: the restore point is empty",)
+
+
+def _of_the_clock(session: WriterSession) -> tuple[str, ...]:
+    """A warning when the session was just opened: a point of tomorrow is the latest one until then. Later, one may be
+    there of a backup that began after this one and was done before.
+    """
     live = session.repository.ledger.state.live.values()
     latest = max((str(one["created"]) for one in live if one["workload"] == session.workload), default=session.started)
-    # Not later than this one: another backup may have begun after this and be done before.
-    if session.repository.surroundings.is_yet_to_come(parse_time(latest)):
-        warnings.append(
-            f"there is a restore point of {latest}, yet to come: it is `latest:{session.workload}` until then; "
-            "a clock was wrong when it was made, or is now: restore by id, or delete it"
-        )
-    return tuple(warnings)
+    if not session.repository.surroundings.is_yet_to_come(parse_time(latest)):
+        return ()
+    warning = (
+        f"there is a restore point of {latest}, yet to come: it is `latest:{session.workload}` until then; "
+        "a clock was wrong when it was made, or is now: restore by id, or delete it"
+    )
+    return (warning,)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from itertools import count
 
 import numpy as np
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnsupportedFormatError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, PermissionDeniedError, UnsupportedFormatError
 from holdfast.repository.block_source import ContentSource
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format import names
@@ -113,8 +113,8 @@ def checkpoints_of(read: ReadCheckpoint, attempt: int) -> Iterator[SessionCheckp
 def _stands(access: TenantAccess, pack: StoredPack) -> bool:
     try:
         found = access.store.head(names.pack(pack.pack))
-    except ObjectNotFoundError:
-        return False
+    except (ObjectNotFoundError, PermissionDeniedError):
+        return False  # or somebody has put another over it, under a key of his own
     return found.size_bytes == pack.size_bytes and found.sha256 in (None, pack.sha256)
 
 

@@ -25,6 +25,7 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.session import WriterSession, end_session
 from holdfast.repository.sessions.signs_of_life import last_sign
 from holdfast.repository.trust.listing import objects_under
+from holdfast.repository.trust.older_versions import open_newest_good
 from holdfast.repository.trust.vouching import unvouched
 from holdfast.repository.writing.resuming import NOTHING_TAKEN, TakenOver, checkpoints_of, take_over
 from holdfast.repository.writing.trail import TrailOwner
@@ -141,7 +142,7 @@ def read_checkpoint(repository: Repository, session: bytes, attempt: int, number
     newest master key.
     """
     key = names.session_checkpoint(session, attempt, number)
-    data = repository.store.get(key)
+    data = open_newest_good(repository.store, key, bytes)
     checkpoint = form.of_key(key, repository.sealed.open(key, data, Kind.SESSION_CHECKPOINT)[1])
     kid, master = read_header(data, key).kid, repository.master
     if kid < master.kid:

@@ -288,8 +288,6 @@ def _opened(repository: Repository, key: str) -> Manifest | HoldfastError | None
         return read_point(repository, key)
     except NOT_IT as error:
         return error
-    except UNSEEN as error:
-        return as_damage(repository.store, key, error)
 
 
 def _is_known(repository: Repository, session: bytes) -> bool:

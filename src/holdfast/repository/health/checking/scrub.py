@@ -7,12 +7,14 @@ hurts, `check.py` says, which has the keys.
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from holdfast.domain.errors import (
     IntegrityError,
     NeedsRetrievalError,
     NotFoundError,
     ObjectNotFoundError,
+    PermissionDeniedError,
     UnsupportedFormatError,
 )
 from holdfast.repository.format import envelope, key_slot, names
@@ -23,6 +25,7 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.coverings import hidden
 from holdfast.repository.trust.few_at_once import few_at_once
+from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN, as_damage, open_newest_good
 from holdfast.repository.trust.presence import is_there
 
 _HIDDEN = "a delete marker stands over it: restores look behind it, and `holdfast repository repair` puts it right"
@@ -138,9 +141,13 @@ def _is_pack(key: str) -> bool:
 def _identity(store: ObjectStore) -> bytes | None:
     """The repository's id as `config` says in the clear; None where that is damaged or missing, which is named."""
     try:
-        return envelope.read_header(store.get(names.CONFIG), names.CONFIG).repository
-    except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError):
+        return open_newest_good(store, names.CONFIG, lambda data: envelope.read_header(data, names.CONFIG).repository)
+    except (*NOT_IT, *UNSEEN, ObjectNotFoundError):
         return None
+
+
+# Of each gap: whoever may put objects makes it as wide as a number can be.
+_NAMED_MISSING = 1000
 
 
 def _missing(store: ObjectStore, own: Iterable[ObjectInfo]) -> Iterator[tuple[str, str]]:
@@ -150,10 +157,11 @@ def _missing(store: ObjectStore, own: Iterable[ObjectInfo]) -> Iterator[tuple[st
     listed = {info.key for info in own}
     expected = [(names.CONFIG, "it is missing, and without it the repository does not open")]
     for prefix, first, digits in _DENSE:
-        numbers = [int(key.removeprefix(prefix)) for key in listed if _is_numbered(key, prefix)]
+        numbers = sorted(int(key.removeprefix(prefix)) for key in listed if _is_numbered(key, prefix))
         expected += [
             (f"{prefix}{number:0{digits}d}", "it is missing, and later ones are there")
-            for number in range(first, max(numbers, default=0))
+            for before, behind in pairwise([first - 1, *numbers])
+            for number in range(before + 1, behind)[:_NAMED_MISSING]
         ]
     for key, why in expected:
         if key not in listed and not is_there(store, key):
@@ -178,8 +186,12 @@ def _examine(store: ObjectStore, info: ObjectInfo, repository: bytes | None) -> 
         return _Examined(f"it has {info.size_bytes} bytes, more than any object of a repository")
     try:
         data = memoryview(store.get(info.key))
-    except NeedsRetrievalError:
-        return _Examined("", cold=True)
+    except NeedsRetrievalError as error:
+        if _is_pack(info.key):
+            return _Examined("", cold=True)
+        return _Examined(as_damage(store, info.key, error).why)
+    except PermissionDeniedError as error:
+        return _Examined(as_damage(store, info.key, error).why)
     except ObjectNotFoundError:
         return _Examined("" if info.key.startswith(_MAY_GO) else "it is missing")
     try:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError, IntegrityError, NeedsRetrievalError, ObjectNotFoundError
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
@@ -12,6 +12,7 @@ from holdfast.repository.health.repair.workshop import overtaken
 from holdfast.repository.opening.plans import publish
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.pack_directory import read_header
+from holdfast.repository.trust.older_versions import NOT_IT
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.collection.index_runs import IndexRuns, read_runs
 from holdfast.repository.upkeep.collection.marking import Marking
@@ -86,7 +87,7 @@ def replaced_runs(
 def _session_of(repository: Repository, pack: bytes) -> bytes | None:
     try:
         return read_header(repository.store, pack).session
-    except (FormatError, NeedsRetrievalError, ObjectNotFoundError):
+    except (*NOT_IT, NeedsRetrievalError, ObjectNotFoundError):
         return None
 
 

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -19,6 +20,7 @@ from holdfast.domain.archive import Tier
 from holdfast.domain.errors import (
     HoldfastError,
     IntegrityError,
+    NeedsRetrievalError,
     NotFoundError,
     ObjectExistsError,
     ObjectNotFoundError,
@@ -30,6 +32,7 @@ from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, Prote
 from holdfast.repository.stores.byte_ranges import check_range
 from holdfast.repository.stores.locks import LOCK_MODE, whole_second
 from holdfast.repository.stores.object_keys import check_key, is_key
+from holdfast.repository.stores.s3.aim import aim, is_aws
 from holdfast.repository.stores.s3.coldness import coldness_of, is_done_already
 from holdfast.repository.stores.s3.dates import date_of
 from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_error
@@ -78,7 +81,7 @@ class S3Store:
         self._clock = clock
         self._ahead: timedelta | None = None
         self._root = f"{place.prefix}/" if place.prefix else ""
-        self._client, base_url = _aim(place, session)
+        self._client, base_url = aim(place, session)
         parts = urlsplit(base_url)
         self._scheme, self._host, self._base_path = parts.scheme, parts.netloc, parts.path
         region = self._client.meta.region_name
@@ -87,7 +90,7 @@ class S3Store:
     @property
     def location(self) -> str:
         """The canonical location; names the endpoint when it is not AWS's, wherever it was set."""
-        if self._place.endpoint is None and not _is_aws(self._client.meta.endpoint_url):
+        if self._place.endpoint is None and not is_aws(self._client.meta.endpoint_url):
             return S3Location(
                 self._place.bucket,
                 self._place.prefix,
@@ -267,9 +270,11 @@ class S3Store:
             known = self._head(key, None)
         except ObjectNotFoundError:
             return True  # a DELETE would leave a delete marker where there is nothing
-        if known.version is None:
+        except PermissionDeniedError:
+            known = None  # somebody has put it under a key of his own
+        if known is not None and known.version is None:
             return self._delete_version(key, None)
-        if known.locked_until is not None and known.locked_until > self._clock():
+        if known is not None and known.locked_until is not None and known.locked_until > self._clock():
             return False
         found = [entry["VersionId"] for listed, entry in self._every_version(key) if listed == key]
         gone = [self._delete_version(key, one) for one in reversed(found)]
@@ -291,8 +296,13 @@ class S3Store:
         return True
 
     def _is_locked(self, key: str, version: str) -> bool:
-        """What a refused deletion is due to: S3 says the same, "access denied", of a lock and of a missing right."""
-        until = self._head(key, version).locked_until
+        """What a refused deletion is due to: S3 says the same, "access denied", of a lock and of a missing right; of
+        what is under another one's key it tells no lock.
+        """
+        try:
+            until = self._head(key, version).locked_until
+        except PermissionDeniedError:
+            return True
         return until is not None and until > self._clock()
 
     def _every_version(self, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -356,8 +366,9 @@ class S3Store:
             return
         body = self.get(key, version=version)
         if "Size" in above[0]:
-            if int(above[0]["Size"]) == len(body) and self.get(key, version=above[0]["VersionId"]) == body:
-                return  # the copy is there: an answer was lost
+            with suppress(IntegrityError, NeedsRetrievalError, PermissionDeniedError):
+                if int(above[0]["Size"]) == len(body) and self.get(key, version=above[0]["VersionId"]) == body:
+                    return  # the copy is there: an answer was lost
             self._delete_version(key, None)
         self.create(key, body, hashlib.sha256(body).digest(), terms)
 
@@ -456,34 +467,6 @@ class S3Store:
 
     def _name(self, key: str) -> str:
         return f"s3://{self._place.bucket}/{self._root}{key}"
-
-
-def _aim(place: S3Location, session: AwsSession) -> tuple[Any, str]:
-    """The client and the URL under which the bucket's objects lie, as botocore's endpoint rules have it.
-
-    Path style where asked, for every endpoint that is not AWS's (their names and certificates seldom cover bucket
-    sub-domains), and for bucket names with dots, which AWS's wildcard certificate does not cover.
-    """
-    client = session.client("s3", endpoint=place.endpoint)
-    path_style = place.path_style
-    if path_style is None:
-        path_style = not _is_aws(client.meta.endpoint_url) or "." in place.bucket
-    options = {
-        "addressing_style": "path" if path_style else "virtual",
-        "us_east_1_regional_endpoint": "regional",
-    }
-    client = session.client("s3", endpoint=place.endpoint, s3_options=options)
-    session.credentials()
-    try:
-        url: str = client.generate_presigned_url("get_object", Params={"Bucket": place.bucket, "Key": "k"})
-    except BotoCoreError as error:
-        raise translate_botocore_error(error, "s3:GetObject", f"s3://{place.bucket}") from error
-    return client, url.partition("?")[0].removesuffix("k")
-
-
-def _is_aws(endpoint: str) -> bool:
-    host = urlsplit(endpoint).hostname or ""
-    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws"))
 
 
 def _whole_object_sha256(checksum: str | None) -> bytes | None:

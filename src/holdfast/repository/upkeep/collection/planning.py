@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError, NeedsRetrievalError, ObjectNotFoundError, PermissionDeniedError
+from holdfast.domain.errors import NeedsRetrievalError, ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import DIRECTORY_ENTRY, FOOTER, HEADER_BYTES, TAG_BYTES, PackHeader
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.pack_directory import read_header
 from holdfast.repository.trust.few_at_once import few_at_once
+from holdfast.repository.trust.older_versions import NOT_IT
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.collection.index_runs import IndexRuns
 from holdfast.repository.upkeep.collection.marking import PackUse
@@ -83,7 +84,7 @@ def _header_of(repository: Repository, pack: bytes) -> object:
         return read_header(repository.store, pack)
     except NeedsRetrievalError:
         return _COLD
-    except (FormatError, ObjectNotFoundError, PermissionDeniedError):
+    except (*NOT_IT, ObjectNotFoundError):
         return None
 
 

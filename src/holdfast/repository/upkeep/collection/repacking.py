@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, groupby
 
-from holdfast.domain.errors import IntegrityError
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, PermissionDeniedError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import ChunkCipher
@@ -21,6 +21,7 @@ from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import plan_ranges
 from holdfast.repository.sessions.session import end_session, open_repacking
+from holdfast.repository.trust.older_versions import as_damage
 from holdfast.repository.upkeep.collection.marking import PackUse, iter_numbers
 from holdfast.repository.writing.commit import write_index_runs
 from holdfast.repository.writing.pack_writer import PackWriter
@@ -94,6 +95,12 @@ def _loads(access: TenantAccess, uses: Iterable[PackUse], progress: Progress) ->
             chunks = list(_live_chunks(access, use))
         except IntegrityError as damage:
             progress.note(f"{damage}: not moved; run `holdfast repository repair`")
+            continue
+        except NeedsRetrievalError as error:  # somebody has put a cold object over it: in an archive nothing is moved
+            progress.note(f"{error}: not moved")
+            continue
+        except PermissionDeniedError as error:
+            progress.note(f"{as_damage(access.store, names.pack(use.pack), error)}: not moved")
             continue
         yield use, chunks
 

@@ -45,7 +45,7 @@ def needs_of_all(repository: Repository, points: tuple[LivePoint, ...], now: dat
     if summed is not None:
         first = summed[0].sequence
         yield Need(names.checkpoint(first), until)
-    for sequence in range(first, repository.ledger.state.sequence + 1):
+    for sequence in repository.ledger.numbers(first):
         yield Need(names.ledger(sequence), until)
     for key in _standing(store, names.RETIRED):
         yield Need(key, now + GENERATION)
