@@ -33,6 +33,14 @@ def test_one_run_makes_both_points_and_leaves_no_worker(site):
     assert not site.last.engine.failures
 
 
+def test_what_a_repository_says_of_the_parent_stands_in_the_session(site):
+    site.cloud.add_instance("web-1")
+    site.policy()
+    site.repository.warnings = ("point 3fa9 was passed over as the parent: it is damaged",)
+    session = site.run_policy()
+    assert log(site, session).count(site.repository.warnings[0]) == 1
+
+
 def test_only_the_snapshots_that_are_needed_stay(site):
     site.cloud.add_instance("web-1")
     site.policy(snapshot=None)

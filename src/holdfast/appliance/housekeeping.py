@@ -68,6 +68,7 @@ class Housekeeping:
         )
         self._expiry = Expiry(surface, workflows)
         self._collections = CollectionClock(surface, service.start_collection, self._rhythm.collections)
+        self._strange: frozenset[str] = frozenset()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -133,3 +134,7 @@ class Housekeeping:
             _log.warning("removed %s %s, which no session needed", one.kind, one.id)
         for line in report.failed:
             _log.warning("could not be removed: %s", line)
+        for one in report.strange:
+            if one.id not in self._strange:
+                _log.warning("%s %s bears our tags, and no record here names it: a person decides", one.kind, one.id)
+        self._strange = frozenset(one.id for one in report.strange)

@@ -61,7 +61,7 @@ class InlineExecutor(Executor):
 
 
 def deterministic_surroundings(seed: int = 0, clock: Callable[[], datetime] | None = None) -> Surroundings:
-    """Surroundings of one seed. A `clock` lets several parties share the time; else seeds below 2^16 have each a day."""
+    """Surroundings of one seed. A `clock` lets several parties share the time; else each seed has its day."""
     inline = InlineExecutor()
     return Surroundings(
         now=clock or SteppableClock(FIRST_MOMENT + timedelta(days=seed % (1 << 16))),

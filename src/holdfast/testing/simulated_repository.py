@@ -92,6 +92,8 @@ class SimulatedRepository:
         self.collections: list[CollectionWish] = []
         self.pins: dict[str, str] = {}
         self.fail_next: list[Exception] = []
+        # What is to be said to a person when a session is opened.
+        self.warnings: tuple[str, ...] = ()
         # What a verification finds of a point; points whose packs serve everybody; what the last backup was to avoid.
         self.damage: dict[str, tuple[DamagedObject, ...]] = {}
         self.opened: set[str] = set()
@@ -381,7 +383,7 @@ class SimulatedRepository:
 
     def _work(self, session: str) -> PreparedWork:
         key, bases = hashlib.sha256(session.encode()).digest(), self._bases(self.sessions[session])
-        return PreparedWork(session, self.repository_id, self.location, 1, key, bases)
+        return PreparedWork(session, self.repository_id, self.location, 1, key, bases, warnings=self.warnings)
 
     def _bases(self, known: "_Session") -> tuple[str, ...]:
         """The snapshots of the newest point of the same workload; a restore has none, nor has a copy."""

@@ -111,7 +111,7 @@ class DelegatedRepository:
             prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
             parents = [one.parent.source for one in prepared.task.volumes if one.parent is not None]
             bases = tuple(str(source["snapshot"]) for source in parents if "snapshot" in source)
-            return replace(work_of(prepared, self._location), base_snapshots=bases)
+            return replace(work_of(prepared, self._location), base_snapshots=bases, warnings=prepared.warnings)
 
     def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
         """Check the worker's result and commit; None while there is none."""

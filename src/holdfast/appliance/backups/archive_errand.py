@@ -65,9 +65,9 @@ class ArchiveErrand:
         what = replace(self._what, backup=replace(self._what.backup, work=work))
         return ArchiveErrand(self._surface, replace(self._facts, work=work), what, self._policy)
 
-    def open(self) -> str:
+    def open(self) -> PreparedWork:
         """Pin the backup, and open the session with its first attempt."""
-        return self._prepared(self._facts.first_attempt).session
+        return self._prepared(self._facts.first_attempt)
 
     def open_backup(self) -> OpenBackup:
         """As it is written down until its end was seen."""

@@ -80,9 +80,9 @@ class _BackupErrand:
         """What it avoids."""
         return remark_on(self._damaged_packs())
 
-    def open(self) -> str:
+    def open(self) -> PreparedWork:
         """With its first attempt."""
-        return self._prepared(1).session
+        return self._prepared(1)
 
     def prepare(self, attempt: int) -> PreparedWork:
         """In the session that was opened, and no other."""

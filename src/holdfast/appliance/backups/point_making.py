@@ -26,8 +26,8 @@ class PointErrand(Errand, Protocol):
     def in_session(self, work: str) -> Self:
         """The same errand in that session."""
 
-    def open(self) -> str:
-        """Prepare the first attempt; the session that was opened, which may be another one than was asked for."""
+    def open(self) -> PreparedWork:
+        """Prepare the first attempt, in a session that may be another one than was asked for."""
 
     def open_backup(self) -> OpenBackup:
         """As it is written down until its end was seen."""
@@ -81,7 +81,10 @@ class PointMaking:
         kept.put(meant)
         for line in errand.remarks():
             self._book.say(errand.facts.session_id, line, LogLevel.WARNING, errand.facts.task_id)
-        opened = errand.open()
+        prepared = errand.open()
+        for line in prepared.warnings:
+            self._book.say(errand.facts.session_id, line, LogLevel.WARNING, errand.facts.task_id)
+        opened = prepared.session
         if opened != meant.work:
             kept.put(replace(meant, work=opened))
             kept.remove(meant.work)

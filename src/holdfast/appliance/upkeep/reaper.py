@@ -40,7 +40,7 @@ _PASSING = frozenset({ownership.WORKER, ownership.RESTORE, ownership.SNAPSHOT, o
 
 @dataclass
 class ReaperReport:
-    """What was found: removed, left for a person to look at, and what would not go."""
+    """What was found: removed, left for a person to look at (`strange`), and what would not go."""
 
     removed: list[OwnedObject] = field(default_factory=list)
     strange: list[OwnedObject] = field(default_factory=list)
@@ -97,7 +97,6 @@ class Reaper:
     def _judge(self, account: Account, one: OwnedObject, look: _Round) -> None:
         owner, report = one.ownership, look.report
         if owner is None or owner.appliance_id != self._surface.appliance_id:
-            report.strange.append(one)
             return
         if owner.session_id in look.undecided or one.id in look.kept or not self._is_left_over(one.id, owner):
             return
