@@ -8,7 +8,6 @@ import botocore.session
 import pytest
 
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.stores.caching import CachingStore
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.stores.memory import MemoryStore
@@ -29,8 +28,7 @@ _bucket_numbers = itertools.count()
 
 
 def all_wrappers(store: ObjectStore) -> ObjectStore:
-    patient = RetryingStore(CountingStore(store, RequestCounts()))
-    return StoppableStore(CachingStore(patient, 1024 * 1024), lambda: False)
+    return StoppableStore(RetryingStore(CountingStore(store, RequestCounts())), lambda: False)
 
 
 def losing_answers(store: ObjectStore) -> ObjectStore:

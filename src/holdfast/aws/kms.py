@@ -13,9 +13,9 @@ MAX_PLAINTEXT_BYTES = 4096
 class KmsKeyWrapper:
     """Wraps and unwraps under KMS keys of one region; the plain key never leaves this process unwrapped."""
 
-    def __init__(self, session: AwsSession | None = None, *, client: PatientClient | None = None) -> None:
-        """With the region and credentials of `session`, by default the environment's; or through a client of KMS."""
-        self._client = client or PatientClient(session if session is not None else AwsSession(), "kms")
+    def __init__(self, client: PatientClient | None = None) -> None:
+        """Through that client of KMS, by default one with the environment's region and credentials."""
+        self._client = client or PatientClient(AwsSession(), "kms")
 
     def wrap(self, key_id: str, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """`plaintext` (at most 4,096 bytes) under the key `key_id` (id, ARN or alias); the blob names its key.

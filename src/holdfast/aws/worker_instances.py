@@ -68,7 +68,7 @@ class Ec2WorkerInstances:
         self._waiting = waiting
         self._roles = WorkerRoles(services.iam, appliance_id)
         self._queues = TaskQueues(services.sqs, waiting)
-        self._keys = KmsKeyWrapper(client=services.kms)
+        self._keys = KmsKeyWrapper(services.kms)
         self._places = WorkerPlaces(services.ec2, self._book)
 
     def launch(self, order: WorkerOrder) -> Worker:

@@ -11,9 +11,7 @@ NAME_LIMIT = 127
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,125}[A-Za-z0-9])?")
 _INSTANCE = re.compile(r"i-[0-9a-f]{8,17}")
 _VOLUME = re.compile(r"vol-[0-9a-f]{8,17}")
-_ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]")
-_HEX_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def checked_name(text: str, what: str) -> str:
@@ -35,11 +33,6 @@ def new_id(random_bytes: bytes) -> str:
     return random_bytes.hex()
 
 
-def is_id(text: str) -> bool:
-    """Whether `text` has the form of an id of ours."""
-    return _HEX_ID.fullmatch(text) is not None
-
-
 def is_instance_id(text: str) -> bool:
     """Whether `text` has the form of an EC2 instance id."""
     return _INSTANCE.fullmatch(text) is not None
@@ -48,11 +41,6 @@ def is_instance_id(text: str) -> bool:
 def is_volume_id(text: str) -> bool:
     """Whether `text` has the form of an EBS volume id."""
     return _VOLUME.fullmatch(text) is not None
-
-
-def is_account_id(text: str) -> bool:
-    """Whether `text` has the form of an AWS account id."""
-    return _ACCOUNT.fullmatch(text) is not None
 
 
 def is_region(text: str) -> bool:

@@ -19,6 +19,7 @@ from holdfast.domain.errors import (
     UsageError,
 )
 from holdfast.rest.client.appliance import enrol
+from holdfast.rest.client.failures import offered_at
 from holdfast.rest.client.server import HoldfastClient
 from holdfast.rest.tls import (
     client_context,
@@ -71,7 +72,7 @@ def test_a_changed_certificate_is_named_with_both_fingerprints_and_can_be_fetche
         assert fingerprint_of(after.certificate) in caught.value.why
         with pytest.raises(CertificateError):
             next(client.events("/sessions/x/events"))
-        assert client.offered_certificate() == after.certificate
+        assert offered_at(after.url) == after.certificate
         client.close()
         accepted = after.client(certificate=after.certificate)
         assert accepted.send("GET", "/appliance")["api"] == 1
@@ -214,7 +215,7 @@ def test_nobody_is_there(tmp_path):
     with pytest.raises(UnavailableError):
         client.send("GET", "/appliance")
     with pytest.raises(UnavailableError):
-        client.offered_certificate()
+        offered_at(one.url)
     client.close()
 
 

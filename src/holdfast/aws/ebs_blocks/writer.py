@@ -5,7 +5,7 @@ import hashlib
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -77,11 +77,9 @@ class EbsSnapshotTarget:
         self,
         connection: EbsConnection,
         request: SnapshotRequest | None = None,
-        progress: Callable[[str], None] = lambda message: None,
     ) -> None:
         self._connection = connection
         self._request = request if request is not None else SnapshotRequest()
-        self._progress = progress
         self._snapshot_id = ""
         self._size_bytes = 0
         self._started_seconds = 0.0
@@ -120,7 +118,6 @@ class EbsSnapshotTarget:
         self._snapshot_id = str(answer["SnapshotId"])
         self._size_bytes = size_bytes
         self._started_seconds = self._connection.waiting.monotonic()
-        self._progress(f"writing snapshot {self._snapshot_id}")
 
     def write(self, offset: int, data: Buffer) -> None:
         """Send the blocks of `data`, which begins at a block boundary and ends at one or with the volume.

@@ -44,11 +44,6 @@ class ServerScope:
         return (f"arn:{self.partition}:iam::{self.account_id}:{kind}/holdfast/{self.name}-*",)
 
 
-def server_grants(scope: ServerScope) -> list[Grant]:
-    """Both parts. They are more than IAM takes as one inline policy of a user: attach them as managed policies."""
-    return [*plugin_grants(scope), *deployment_grants(scope)]
-
-
 def plugin_grants(scope: ServerScope) -> list[Grant]:
     """Installing the plug-in, looking at what it installed, and removing it."""
     return [

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from holdfast.domain.errors import (
@@ -385,8 +385,3 @@ def newest_checkpoint(sealed: SealedStore, keys: Iterable[str]) -> tuple[LedgerS
 def commit_record(session: bytes, point: str, fields: dict[str, object]) -> Record:
     """What a list shows of a point (section 12)."""
     return {"type": form.COMMIT, "session": session, "point": point, **fields}
-
-
-def live_in_order(state: LedgerState) -> Sequence[Record]:
-    """Live points as the ledger knows them, oldest first."""
-    return sorted(state.live.values(), key=lambda record: (record["created"], record["session"]))

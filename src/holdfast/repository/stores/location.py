@@ -14,7 +14,6 @@ from urllib.parse import quote, unquote, urlsplit
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.stores.caching import CachingStore
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.stores.location_errors import refuse
@@ -78,18 +77,15 @@ def open_store(
     *,
     counts: RequestCounts | None = None,
     retry: RetryPolicy = DEFAULT_POLICY,
-    cache_bytes: int = 0,
 ) -> ObjectStore:
-    """The store at `location` with its wrappers: every attempt is counted in `counts`, passing faults are retried,
-    and up to `cache_bytes` of small reads of packs and index runs are kept in memory.
+    """The store at `location` with its wrappers: every attempt is counted in `counts`, and passing faults are retried.
 
     Raises UsageError, and for S3 PermissionDeniedError where there are no credentials. Touches no network.
     """
     place = parse_location(location) if isinstance(location, str) else location
     store = _open_raw(place)
     store = CountingStore(store, counts if counts is not None else RequestCounts())
-    store = RetryingStore(store, retry)
-    return CachingStore(store, cache_bytes) if cache_bytes else store
+    return RetryingStore(store, retry)
 
 
 def asked_class(location: str) -> ArchiveClass | None:

@@ -33,7 +33,7 @@ def _add_documents(door: Door, appliance: Policies) -> None:
 
     def apply_policy(
         name: str,
-        document: Annotated[Any, Depends(Body(dict[str, Any], "the policy", passed_on=True))],
+        document: PolicyDocument,
         dry_run: DryRun = False,
     ) -> PolicyApplied:
         """Add a policy, or change it; the same document again changes nothing (docs/policies.md)."""

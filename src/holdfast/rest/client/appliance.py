@@ -52,10 +52,6 @@ class ApplianceClient:
         for name, document in self._requests.events(path):
             yield {"type": name or STILL_HERE, "document": document}
 
-    def offered_certificate(self) -> str:
-        """The certificate (PEM) that the appliance shows now, trusted or not. Raises UnavailableError."""
-        return offered_at(self._requests.place)
-
     def close(self) -> None:
         """Close the connections."""
         self._requests.close()

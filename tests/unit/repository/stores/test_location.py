@@ -6,7 +6,6 @@ import pytest
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import UsageError
-from holdfast.repository.stores.caching import CachingStore
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.repository.stores.location import (
     DirectoryLocation,
@@ -99,14 +98,12 @@ def test_a_secret_in_a_location_is_not_repeated():
     assert "the-secret" not in f"{caught.value} {caught.value.cure}"
 
 
-def test_an_opened_store_counts_and_may_cache(tmp_path):
+def test_an_opened_store_counts(tmp_path):
     counts = RequestCounts()
-    store = open_store(str(tmp_path / "repository"), counts=counts, cache_bytes=1000)
-    assert isinstance(store, CachingStore)
+    store = open_store(str(tmp_path / "repository"), counts=counts)
     assert store.location == str(tmp_path / "repository")
     put(store, "packs/00/a")
-    for _ in range(3):
-        assert store.get("packs/00/a") == b"body"
+    assert store.get("packs/00/a") == b"body"
     assert counts.requests == {"get": 1, "put": 1, "list": 0, "head": 0, "delete": 0, "retrieve": 0}
     store.close()
 

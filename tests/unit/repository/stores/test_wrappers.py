@@ -13,7 +13,6 @@ from holdfast.domain.errors import (
     UnavailableError,
 )
 from holdfast.repository.object_store import ObjectInfo
-from holdfast.repository.stores.caching import CachingStore
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
@@ -178,67 +177,3 @@ def test_a_list_counts_its_pages(memory, objects, pages):
     counts = RequestCounts()
     assert len(keys(CountingStore(memory, counts))) == objects
     assert counts.requests["list"] == pages
-
-
-# -------------------------------------------------------------------------------------------------------------- caching
-
-
-@pytest.fixture
-def counts() -> RequestCounts:
-    return RequestCounts()
-
-
-@pytest.fixture
-def cache(memory, counts) -> CachingStore:
-    return CachingStore(CountingStore(memory, counts), 1000, largest_bytes=400)
-
-
-def test_the_same_range_is_read_once(memory, counts, cache):
-    put(memory, "packs/00/a", bytes(range(200)))
-    for _ in range(3):
-        assert cache.get("packs/00/a", 10, 20) == bytes(range(10, 30))
-        assert cache.get("packs/00/a") == bytes(range(200))
-    assert counts.requests["get"] == 2
-    assert cache.held_bytes == 220
-
-
-def test_what_is_too_large_or_may_change_is_not_remembered(memory, counts, cache):
-    put(memory, "packs/00/large", bytes(401))
-    put(memory, "plan/1", b"plan")
-    for _ in range(2):
-        cache.get("packs/00/large")
-        cache.get("plan/1")
-    assert counts.requests["get"] == 4
-    assert cache.held_bytes == 0
-
-
-def test_the_least_recently_used_goes_first(memory, counts, cache):
-    for name in "abcd":
-        put(memory, f"packs/00/{name}", bytes(300))
-    for name in "abcad":  # b goes, a was used again
-        cache.get(f"packs/00/{name}")
-    assert cache.held_bytes <= 1000
-    asked = counts.requests["get"]
-    cache.get("packs/00/a")
-    assert counts.requests["get"] == asked
-    cache.get("packs/00/b")
-    assert counts.requests["get"] == asked + 1
-
-
-def test_absence_is_never_remembered(memory, cache):
-    with pytest.raises(ObjectNotFoundError):
-        cache.get("packs/00/a")
-    put(memory, "packs/00/a")
-    assert cache.get("packs/00/a") == b"body"
-
-
-def test_what_is_deleted_or_closed_is_forgotten(memory, cache):
-    put(cache, "packs/00/a")
-    cache.get("packs/00/a")
-    cache.delete("packs/00/a")
-    with pytest.raises(ObjectNotFoundError):
-        cache.get("packs/00/a")
-    put(cache, "packs/00/b")
-    cache.get("packs/00/b")
-    cache.close()
-    assert cache.held_bytes == 0
