@@ -16,5 +16,7 @@ RESTORE = "restore"
 RESTORED = "restored"
 DEPLOYMENT = "deployment"
 
-# What the reaper may remove when its session has ended; a restore point's snapshots, and what was restored, stay.
-TEMPORARY = frozenset({WORKER, RESTORE})
+# What is there for the work of a session alone; a restore point's snapshots, and what was restored, stay.
+ONLY_FOR_WORK = frozenset({WORKER, RESTORE})
+# What the reaper looks at when its session has ended: of snapshots those that no restore point names.
+PASSING = ONLY_FOR_WORK | {SNAPSHOT, BASE_SNAPSHOT}

@@ -1,8 +1,7 @@
 """What an appliance tells a worker and what a worker tells it: one pointer to a task, then events.
 
 A pointer holds no secret in clear: the task itself lies sealed in the repository, and the one key to it is wrapped by
-KMS for one instance. Queues deliver at least once and in any order: `WorkerEvent.idempotency_key` tells a repetition,
-and `sequence` the order.
+KMS for one instance. Queues deliver at least once and in any order: a `WorkerEvent`'s `sequence` tells both.
 """
 
 import base64
@@ -111,11 +110,6 @@ class WorkerEvent:
     error: EventError | None = None
     exit_status: int | None = None
     appliance: str = ""
-
-    @property
-    def idempotency_key(self) -> str:
-        """The same for every delivery of this event, and for no other event."""
-        return f"{self.session}/{self.attempt}/{self.sequence}"
 
     @property
     def is_last(self) -> bool:

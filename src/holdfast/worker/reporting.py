@@ -87,7 +87,7 @@ class EventReporter:
         if len(self._outbox) < _WAITING_NOTES:
             self._put(EventType.LOG, message=shortened(text))
 
-    def end(self, exit_status: int, error: HoldfastError | None = None, message: str = "") -> None:
+    def end(self, exit_status: int, error: HoldfastError | None = None) -> None:
         """Send the last event, and wait until everything is delivered.
 
         Raises UnavailableError when nobody has taken it for too long.
@@ -97,7 +97,7 @@ class EventReporter:
             self._thread.join()
         told = None if error is None else EventError.of(error)
         kind = EventType.DONE if error is None else EventType.FAILED
-        self._put(kind, message=shortened(message), error=told, exit_status=exit_status)
+        self._put(kind, error=told, exit_status=exit_status)
         while True:
             self.step()
             if not self._outbox:

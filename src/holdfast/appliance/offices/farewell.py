@@ -8,7 +8,7 @@ from holdfast.appliance.ports.cloud import OwnedObject
 from holdfast.appliance.upkeep.reaper import Reaper
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import Account
-from holdfast.domain.ownership import DEPLOYMENT, TEMPORARY
+from holdfast.domain.ownership import DEPLOYMENT, ONLY_FOR_WORK
 from holdfast.protocol.appliance_answers import FarewellState
 
 
@@ -44,7 +44,7 @@ class Farewell(Desk):
     def _goes(self, one: OwnedObject) -> bool:
         owner = one.ownership
         mine = owner is not None and owner.appliance_id == self._surface.appliance_id
-        return mine and owner is not None and owner.purpose in (TEMPORARY | {DEPLOYMENT})
+        return mine and owner is not None and owner.purpose in (ONLY_FOR_WORK | {DEPLOYMENT})
 
 
 def _place(account: Account, region: str) -> str:

@@ -35,7 +35,6 @@ _LISTED_KINDS = frozenset(
     }
 )
 _Pair = tuple[str, str]
-_PASSING = frozenset({ownership.WORKER, ownership.RESTORE, ownership.SNAPSHOT, ownership.BASE_SNAPSHOT})
 
 
 @dataclass
@@ -159,7 +158,7 @@ class Reaper:
     def _is_left_over(self, object_id: str, owner: Ownership) -> bool:
         """What passes by its purpose; and what a restore that failed has made and was not allowed to remove again."""
         if owner.purpose != ownership.RESTORED:
-            return owner.purpose in _PASSING
+            return owner.purpose in ownership.PASSING
         task = self._task(owner.task_id)
         if task is None or task.state not in (State.FAILED, State.CANCELLED):
             return False

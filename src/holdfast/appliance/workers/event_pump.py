@@ -113,8 +113,8 @@ def _told(task: Task, event: WorkerEvent, now: datetime) -> Task:
 def _heard(worker: WorkerFacts, event: WorkerEvent, now: datetime) -> WorkerFacts:
     if worker.outcome or (event.sequence <= worker.reports and not event.is_last):
         return worker
-    told = event.error
-    error = None if told is None else ItemError(told.code, told.what, told.why, told.cure, objects=told.objects)
+    told, status = event.error, event.exit_status or 1
+    error = None if told is None else ItemError(told.code, told.what, told.why, told.cure, status, told.objects)
     return replace(
         worker,
         heard_at=now,

@@ -67,7 +67,9 @@ def accept(
         record_commit(repository, point_key)
         return stored
     if result.session != session:
-        raise IntegrityError("a result of another session", why=f"it names {result.session.hex()}", cure="read it anew")
+        raise IntegrityError(
+            "a result of another session", why=f"it names {result.session.hex()}", cure="run the backup again"
+        )
     task = ordered_task(repository, session, result.attempt)
     writer = _writer(repository, point_key, task)
     access = repository.access_with(writer.tenant_id, writer.tenant.keys)

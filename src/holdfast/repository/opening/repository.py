@@ -99,7 +99,9 @@ class Repository:
         tenant = self.tenant_by_id(self.tenant_id(name))
         if tenant.name != name:
             raise ConflictError(
-                f"tenant {name} is stored as {tenant.name}", why="two names, one id", cure="report this"
+                f"tenant {name} is stored as {tenant.name}",
+                why="two names have one id",
+                cure="name the tenant otherwise",
             )
         return tenant
 

@@ -232,7 +232,7 @@ def read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes,
         raise IntegrityError(
             f"{point_key} holds another point",
             why="its manifest names another session",
-            cure="run check",
+            cure="run `holdfast repository check`",
             objects=(point_key,),
         )
     return manifest, sha256, kid
