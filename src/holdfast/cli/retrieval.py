@@ -152,7 +152,7 @@ def retrieval_table(document: Mapping[str, Any], first: Mapping[str, str]) -> st
 
 
 def _usd(amount: float) -> str:
-    return "< 0.01" if 0 < amount < 0.01 else f"{amount:.2f}"
+    return f"{amount:.2f}" if amount >= 0.01 else "< 0.01"
 
 
 def _words(document: Mapping[str, Any], what: str) -> str:
