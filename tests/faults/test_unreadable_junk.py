@@ -4,14 +4,17 @@ What lies so over an object, or under a name that comes next, stops no restore.
 """
 
 import dataclasses
+import random
 from contextlib import suppress
 
 import pytest
 
 from holdfast.domain.errors import IntegrityError, PermissionDeniedError, UnreadableError
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
 from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
@@ -119,6 +122,22 @@ def test_under_every_other_name_it_stops_no_restore_and_no_renewal(whole, keys, 
             site.collect()
             assert site.restores(contents), key
         count_case()
+
+
+@pytest.mark.parametrize("guise", list(Guise))
+def test_under_the_next_plans_name_it_hides_nothing_that_a_collection_moved(guise):
+    """What has moved is found by the index runs that the plan before names."""
+    site = Site()
+    kept, changed = (random.Random(seed).randbytes(BLOCK_SIZE_BYTES) for seed in (1, 2))
+    gone = site.back_up(kept + changed, keep=None)
+    contents = {site.back_up(kept + FIRST): kept + FIRST}
+    site.retire(gone)
+    assert site.collect().repacked == 1
+    site.later(60)
+    assert site.collect().deleted == 2, "data and map"
+    plan = newest_plan(site.open().sealed)
+    site.bucket.put(names.plan(plan.epoch + 1), b"junk" * 100, guise=guise)
+    assert site.restores(contents)
 
 
 BUT_TOO_LARGE = pytest.mark.parametrize("guise", [Guise.COLD, Guise.FOREIGN_KEY])
