@@ -6,10 +6,12 @@ from holdfast.domain.errors import (
     IntegrityError,
     KeyPinError,
     NotFoundError,
+    ObjectExistsError,
+    UnavailableError,
 )
 from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
-from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.object_store import ORDINARY, ObjectStore
 from holdfast.repository.opening.memory_of_locations import LocationMemory, Remembered, recognise, remember
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.sessions.points import list_points
@@ -72,6 +74,7 @@ def test_several_gaps_are_all_named(small, scene):
         small.store.delete(key)
     repository = open_(small)
     assert [key for one in repository.ledger.damage for key in one.objects] == lost
+    assert [one.why for one in repository.ledger.damage] == ["it is missing"] * 3
     assert {point.session for point in list_points(repository)} == set(scene.contents)
 
 
@@ -93,6 +96,18 @@ def test_a_batch_that_comes_while_the_gap_is_looked_at_is_no_damage(small):
 def opened(number: int) -> form.Record:
     session = number.to_bytes(16, "big")
     return {"type": form.OPEN, "session": session, "point": f"points/{number}", "time": ""}
+
+
+def test_a_store_that_refuses_a_name_and_has_nothing_there_is_told_of(small):
+    class Contrary(FaultyStore):
+        def create(self, key, body, sha256, terms=ORDINARY):
+            raise ObjectExistsError(key)
+
+    repository = small.open(deterministic_surroundings(50), Contrary(small.store, {}))
+    key = names.ledger(repository.ledger.state.sequence + 1)
+    with pytest.raises(UnavailableError, match=rf"^{key} is there and cannot be read \(the store refuses") as told:
+        repository.ledger.append(opened(1))
+    assert "the store is not consistent and not to be trusted" in told.value.cure
 
 
 def test_many_processes_append_at_once_and_nothing_is_lost(small):

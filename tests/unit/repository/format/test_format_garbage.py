@@ -28,9 +28,12 @@ from holdfast.repository.format import (
     pack,
     plan,
     retirement,
+    session_checkpoint,
     tenant,
 )
 from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.places import ENTRY_BYTES, PACK_ROW
+from holdfast.repository.format.session_checkpoint import BLOCKS_LIMIT, SessionCheckpoint, VolumeBlocks
 from tests.golden import make_structures as golden
 
 # FormatError is an IntegrityError.
@@ -205,6 +208,21 @@ def test_no_map_is_refused(name):
         decode(encoded(name, fields) + b"\0")
 
 
+CALLED = {
+    "volume": "manifest",
+    "batch": "ledger batch",
+    "record": "ledger batch",
+    "checkpoint": "ledger checkpoint",
+}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_a_refusal_names_the_structure(name):
+    with pytest.raises(FormatError) as told:
+        MAPS[name][0](b"")
+    assert told.value.what == f"{CALLED.get(name, name)} is no valid CBOR"
+
+
 HOSTILE = {
     "a long list": b"\xa1\x61x\x9b\x00\x00\x00\x00\xff\xff\xff\xff",
     "a list of 2^64": b"\xa1\x61x\x9b" + b"\xff" * 8,
@@ -264,6 +282,44 @@ def test_root_that_names_another_row_than_its_own_is_refused():
 def test_node_of_another_level_or_cut_is_refused(level, cut):
     with refused():
         map_node.decode(golden.fixed_leaf(), level=level, cut=cut)
+
+
+def test_node_of_a_wrong_size_is_refused():
+    with pytest.raises(FormatError, match=r"^a block map node has a wrong size \(6615 bytes for 2 packs\)"):
+        map_node.decode(golden.fixed_leaf()[:-1], level=0, cut=0)
+
+
+def test_node_that_names_a_pack_row_it_lacks_is_refused():
+    valid = bytearray(golden.fixed_leaf())
+    valid[map_node.HEAD.size + 2 * PACK_ROW.size + 5 * ENTRY_BYTES + 33] = 2  # the first that is not there
+    with pytest.raises(FormatError, match=r"names a pack row that it does not have \(it has 2\)"):
+        map_node.decode(bytes(valid), level=0, cut=0)
+
+
+def test_session_checkpoint_with_a_part_of_a_row_is_refused():
+    fields = golden.session_checkpoint()
+    [volume] = fields["volumes"]
+    hurt = {**fields, "volumes": [{**volume, "blocks": volume["blocks"][:-1]}]}
+    with pytest.raises(FormatError, match=r"^session checkpoint: bad blocks \(176 bytes are no rows of 59\)"):
+        session_checkpoint.decode(cbor2.dumps(hurt))
+
+
+def test_session_checkpoint_of_more_blocks_than_allowed_is_refused():
+    """In all of its volumes together."""
+
+    def checkpoint(*counts: int) -> bytes:
+        volumes = [VolumeBlocks.of("v", 2**40, {}, ((block, None) for block in range(count))) for count in counts]
+        return session_checkpoint.encode(SessionCheckpoint(bytes(16), 1, 1, bytes(16), (), tuple(volumes)))
+
+    session_checkpoint.decode(checkpoint(BLOCKS_LIMIT - 1, 1))
+    with pytest.raises(FormatError, match=r"^session checkpoint: too many blocks \(allowed are 65535\)"):
+        session_checkpoint.decode(checkpoint(BLOCKS_LIMIT, 1))
+
+
+def test_key_slot_that_is_too_large_is_named():
+    with pytest.raises(FormatError, match=r"^keys/x has 65537 bytes \(a key slot has at most 65536\)") as told:
+        key_slot.decode(bytes(key_slot.SLOT_LIMIT_BYTES + 1), "keys/x")
+    assert told.value.objects == ("keys/x",)
 
 
 def test_newer_structures_are_told_from_damage():

@@ -1,5 +1,6 @@
 """Collection: what nothing needs goes, what anything needs stays, whoever may not know is waited for."""
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -8,15 +9,18 @@ from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.delegation.restore_side import VolumeTarget, finish_reading, prepare_restore
 from holdfast.repository.delegation.worker_side import run_restore_task
 from holdfast.repository.format import names
+from holdfast.repository.format.plan import NO_PLAN
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.sessions.points import list_points, load_manifest
-from holdfast.repository.sessions.session import open_session, retire
+from holdfast.repository.sessions.session import end_session, open_session, retire
+from holdfast.repository.sessions.signs_of_life import hour_of
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
+from holdfast.repository.upkeep.collection.fence import POLL_SECONDS, wait_for_sessions
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
@@ -147,12 +151,33 @@ def test_a_session_that_does_not_know_the_plan_is_waited_for(site):
     assert [one.point_key.split("/")[0] for one in report.waiting] == ["points"]
     assert site.packs() == before
     assert newest_plan(site.open().sealed).epoch == 1
+    foreseen = site.collect(dry_run=True)
+    assert (foreseen.condemned, foreseen.condemned_bytes) == (report.condemned, report.condemned_bytes)
+    assert foreseen.condemned > 0
     site.clock.step(25 * 3600)
     report = site.collect()
     assert report.deleted > 0
     assert report.waiting == ()
     assert not site.open().ledger.state.open
     site.all_is_there()
+
+
+def test_a_session_is_waited_for_until_it_ends_or_patience_is_over(site):
+    slow = open_session(site.open(), DEFAULT_TENANT, "slow")
+    plan = dataclasses.replace(NO_PLAN, epoch=1)
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        site.pause(seconds)
+        if len(pauses) == 5:
+            end_session(site.open(), slow.session, slow.point_key)
+
+    [left] = wait_for_sessions(site.open(), plan, timedelta(seconds=12), pause)
+    assert left.session == slow.session
+    assert pauses == [POLL_SECONDS] * 3
+    assert wait_for_sessions(site.open(), plan, timedelta(minutes=10), pause) == ()
+    assert pauses == [POLL_SECONDS] * 5
 
 
 @pytest.mark.parametrize("with_plan", [False, True])
@@ -291,6 +316,23 @@ def test_a_sign_of_life_from_the_future_keeps_nobody_alive(site, hour):
     assert site.collect().waiting == ()
     assert session not in site.open().ledger.state.open
     site.all_is_there()
+
+
+def test_where_the_store_has_no_clock_signs_of_life_count_by_their_own_hours(site):
+    class WithoutClock(FaultyStore):
+        def list(self, prefix, start_after=""):
+            return (dataclasses.replace(info, modified=None) for info in super().list(prefix, start_after))
+
+    site.small = dataclasses.replace(site.small, store=WithoutClock(site.store, {}))
+    site.delete(site.back_up("a", 1, 2))
+    session = open_session(site.open(), DEFAULT_TENANT, "slow").session
+    site.clock.step(20 * 3600)
+    put(site.store, names.alive(session, hour_of(site.clock())), b"whatever")
+    put(site.store, names.alive(session, 70_000_000), b"centuries ahead")
+    site.clock.step(20 * 3600)
+    assert [one.session for one in site.collect().waiting] == [session]
+    site.clock.step(5 * 3600)
+    assert site.collect().waiting == ()
 
 
 def test_what_moved_before_stays_where_a_worker_has_its_key():

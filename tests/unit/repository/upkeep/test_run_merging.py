@@ -147,6 +147,7 @@ def test_runs_of_workloads_that_may_not_share_stay_apart():
 
 def test_rows_are_written_anew_seldom():
     assert sizes(usable(facts(1), facts(2), facts(6), facts(100), facts(90))) == {SERVES_ALL: [[1, 2, 6], [90, 100]]}
+    assert sizes(usable(facts(1), facts(2), facts(7))) == {SERVES_ALL: [[1, 2], [7]]}
 
 
 def test_a_merged_run_has_one_part_and_large_runs_are_left_alone():
