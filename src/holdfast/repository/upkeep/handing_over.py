@@ -1,6 +1,7 @@
 """What stands under older keys is handed over to a key epoch that begins (section 21)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from holdfast.domain.errors import IntegrityError
 from holdfast.repository.format import ledger as form
@@ -10,7 +11,7 @@ from holdfast.repository.format.ledger import Record
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.plans import plan_to_write_under
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.sessions.session import read_whole, retired_of
+from holdfast.repository.sessions.session import read_whole, record_commit, retired_of
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.older_versions import all_keys
 from holdfast.repository.trust.vouching import digest_of
@@ -31,6 +32,15 @@ def vouched_for(repository: Repository) -> Mapping[str, bytes]:
 
         found[key] = repository.sealed.counting(kind, key, digest)
     return found
+
+
+def record_commits(repository: Repository) -> None:
+    """Points whose commits died before they were told to the ledger are told to it. To be done before the epoch begins:
+    a manifest under an older key counts for no session that is open then.
+    """
+    for record in list(repository.ledger.refresh().open.values()):
+        with suppress(IntegrityError):  # `check` names it
+            record_commit(repository, str(record["point"]))
 
 
 def unrecorded_retirements(repository: Repository) -> Sequence[Record]:

@@ -15,7 +15,7 @@ from holdfast.repository.keys.epochs import first_marked
 from holdfast.repository.keys.slots import DamagedSlot, KeySlots, PasswordCost, Secret
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.vouching import Vouching
-from holdfast.repository.upkeep.handing_over import hand_over, unrecorded_retirements, vouched_for
+from holdfast.repository.upkeep.handing_over import hand_over, record_commits, unrecorded_retirements, vouched_for
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -45,6 +45,7 @@ def rotate(
     """
     before = repository.master
     vouched = vouched_for(repository)
+    record_commits(repository)
     retired = unrecorded_retirements(repository)
     slots = KeySlots(repository.store, repository.surroundings)
     found = slots.found(before.repository)

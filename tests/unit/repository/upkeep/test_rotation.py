@@ -30,6 +30,7 @@ from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.small_repository import make_small_repository, put, restored
 from tests.faults.test_ledger import OneMemory
 from tests.faults.world import DISK, FIRST, SECOND, back_up, collect, volume_of
@@ -56,6 +57,29 @@ def epochs_of_packs(small):
 def slots_of(small):
     found = KeySlots(small.store, deterministic_surroundings(3)).found(repository_id(small.store))
     return list(found.slots)
+
+
+def test_a_point_whose_commit_died_before_its_record_is_one_after_a_rotation(small):
+    """It stands by its name alone, which under an older key counts for no session that is open."""
+
+    def backed_up(store):
+        back_up(small.open(deterministic_surroundings(60), store), "other", SECOND, "s2")
+
+    living = FaultyStore(small.copied().store, {})
+    backed_up(living)
+    record = [one for one in living.requests if one.kind == "create"][-1]
+    assert record.key.startswith(names.LEDGER)
+    with pytest.raises(SimulatedCrash):
+        backed_up(FaultyStore(small.store, {record.number: Fault.CRASH_BEFORE}))
+    before = open_(small, 61)
+    [died] = before.ledger.state.open
+    assert died in {point.session for point in list_points(before)}
+    rotate(before, small.secret)
+    collect(open_(small, 62))
+    after = open_(small, 63)
+    contents = {point.session: restored(after, point) for point in list_points(after)}
+    assert contents[died] == SECOND.content
+    assert died in after.ledger.state.live
 
 
 def test_what_was_written_before_opens_and_is_built_upon(small):
