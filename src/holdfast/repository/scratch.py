@@ -83,13 +83,13 @@ def _wrote(file: IO[bytes], offset: int, view: memoryview) -> bool:
 
 
 def _read(file: IO[bytes], offset: int, length: int) -> bytes:
-    found = bytearray()
-    while len(found) < length:
+    found = b""
+    while len(found) < length:  # seldom twice, so that nothing large is copied
         piece = os.pread(file.fileno(), length - len(found), offset + len(found))
         if not piece:
             raise OSError(errno.EIO, "a temporary file is shorter than what was put there")
         found += piece
-    return bytes(found)
+    return found
 
 
 def _nameless_file() -> IO[bytes] | None:

@@ -20,7 +20,8 @@ class _Stretch:
     def joined(self, other: "_Stretch") -> "_Stretch":
         prefixes = np.concatenate([self.prefixes, other.prefixes])
         order = np.argsort(prefixes, kind="stable")
-        return _Stretch(prefixes[order], np.concatenate([self.numbers, other.numbers])[order])
+        prefixes = prefixes[order]  # what was not in order is let go before the numbers are put together
+        return _Stretch(prefixes, np.concatenate([self.numbers, other.numbers])[order])
 
 
 class Begins:
