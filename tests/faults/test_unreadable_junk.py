@@ -76,6 +76,23 @@ def test_over_every_object_it_stops_nobody(whole, keys, guise, count_case):
         count_case()
 
 
+@UNREADABLE
+def test_between_an_object_and_the_copy_that_a_repair_has_put_over_it_all_it_stops_nobody(
+    whole, keys, guise, count_case
+):
+    """There the newest version is read, and an older one is denied."""
+    for key in keys:
+        site = whole.copied()
+        true = site.bucket.current(key).body
+        site.bucket.put(key, b"junk" * 100, guise=guise)
+        site.bucket.put(key, true)
+        assert renewed(site), key
+        assert site.restores(site.contents), key
+        site.bucket.put(key, b"readable junk")
+        assert not any(one.hurt for one in check_repository(site.open(), 100, Silence()).damage), key
+        count_case()
+
+
 def names_to_come(site, keys):
     """Names of every kind that nothing has: others, those of what lives, and those that come next."""
     live, state = next(iter(site.contents)), site.open().ledger.state

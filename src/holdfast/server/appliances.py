@@ -180,13 +180,12 @@ class ApplianceRegister:
 
     def _tell(self, appliance: Appliance) -> None:
         """All that the server has for it."""
-        plugin = self._plugins.installed(appliance.plugin)
+        plugin, refused = self._plugins.installed(appliance.plugin), list[str]()
         try:
             plugin.tell(appliance, self._plugins.context(appliance.plugin))
         except HoldfastError as error:
-            self._tell_repositories(appliance, f"{error.what}: {error.why}")
-        else:
-            self._tell_repositories(appliance)
+            refused.append(f"{error.what}: {error.why}")
+        self._tell_repositories(appliance, *refused)
 
     def _tell_repositories(self, appliance: Appliance, *before: str) -> None:
         """What it refuses is shown beside its state, and behind what it refused `before`: policies that need it would

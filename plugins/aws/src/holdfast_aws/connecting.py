@@ -18,12 +18,9 @@ def connect(doors: Doors, order: ConnectOrder, context: PluginContext) -> Applia
     """An appliance that was started by hand. Nothing is sent to one with another certificate than the person named."""
     enrolled = doors.enrol(order.url, order.fingerprint, order.code, context.identity)
     _check(enrolled.facts)
-    door = doors.appliance(order.url, enrolled.certificate, context.identity)
-    try:
-        tell_settings(door, context)
-    finally:
-        door.close()
-    return appliance_of(order.name, order.url, enrolled.certificate, enrolled.facts)
+    appliance = appliance_of(order.name, order.url, enrolled.certificate, enrolled.facts)
+    tell(doors, appliance, context)
+    return appliance
 
 
 def accept_certificate(doors: Doors, appliance: Appliance, context: PluginContext) -> Appliance:
@@ -56,7 +53,7 @@ def first_contact(door: ApplianceConnection, context: PluginContext) -> Applianc
 
 
 def tell(doors: Doors, appliance: Appliance, context: PluginContext) -> None:
-    """Push what an installation made anew to one that is connected already."""
+    """Push what an installation made to one that was taken on, now or before."""
     door = doors.appliance(appliance.url, appliance.certificate, context.identity)
     try:
         tell_settings(door, context)

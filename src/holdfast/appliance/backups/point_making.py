@@ -3,6 +3,7 @@
 Whatever becomes of it, its end is seen or settled later: it is written down before it is opened (`settlement.py`).
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any, Protocol, Self
 
@@ -79,16 +80,18 @@ class PointMaking:
         """Open it, with the first attempt's task. Whatever becomes of it: it is settled by what is written here."""
         kept, meant = self._surface.records.open_backups, errand.open_backup()
         kept.put(meant)
-        for line in errand.remarks():
-            self._book.say(errand.facts.session_id, line, LogLevel.WARNING, errand.facts.task_id)
+        self._warn(errand, errand.remarks())
         prepared = errand.open()
-        for line in prepared.warnings:
-            self._book.say(errand.facts.session_id, line, LogLevel.WARNING, errand.facts.task_id)
+        self._warn(errand, prepared.warnings)
         opened = prepared.session
         if opened != meant.work:
             kept.put(replace(meant, work=opened))
             kept.remove(meant.work)
         return opened
+
+    def _warn(self, errand: PointErrand, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._book.say(errand.facts.session_id, line, LogLevel.WARNING, errand.facts.task_id)
 
     def commit(self, errand: PointErrand, attempt: int) -> dict[str, Any]:
         """Check the worker's result and commit: from here on there is a restore point."""

@@ -166,15 +166,9 @@ class ChunkReader:
 
     def _copy_of_unseen(self, chunk: Located, refusal: HoldfastError) -> OpenedChunk:
         """Where nobody may read what is found: it may be there to hide the pack (rule 9.5), or in its place."""
-        key = names.pack(chunk.place.pack.pack)
-        hidden = self._older_version(chunk.id, chunk.place)
-        if hidden is not None:
-            self.passed_over.setdefault(key, f"{refusal.why}; an older version is read")
-            return hidden
-        copy, _denied = self._copy(chunk)
+        copy = self._passing_over(chunk, refusal.why, "an older version is read")
         if copy is None:
-            raise self._of_unseen(key, refusal)
-        self.passed_over.setdefault(key, refusal.why)
+            raise self._of_unseen(names.pack(chunk.place.pack.pack), refusal)
         return copy
 
     def _of_unseen(self, key: str, refusal: HoldfastError) -> HoldfastError:
@@ -184,18 +178,23 @@ class ChunkReader:
         return as_damage(self._store, key, refusal)
 
     def _copy_of_damaged(self, chunk: Located) -> OpenedChunk:
-        key = names.pack(chunk.place.pack.pack)
-        why = does_not_open(chunk.place)
+        key, why = names.pack(chunk.place.pack.pack), does_not_open(chunk.place)
+        copy = self._passing_over(chunk, why, "an older version of the object does")
+        if copy is not None:
+            return copy
+        if key in self._refused:
+            raise self._of_unseen(key, self._refused[key])
+        raise damaged_pack(key, f"{why}, and no other copy does")
+
+    def _passing_over(self, chunk: Located, why: str, older: str) -> OpenedChunk | None:
+        """From an older version of its pack, which is told in the words of `older`, else from another place; None where
+        it opens nowhere. What was passed over, and why, is noted.
+        """
         hidden = self._older_version(chunk.id, chunk.place)
-        if hidden is not None:
-            self.passed_over.setdefault(key, f"{why}; an older version of the object does")
-            return hidden
-        copy, _denied = self._copy(chunk)
-        if copy is None:
-            if key in self._refused:
-                raise self._of_unseen(key, self._refused[key])
-            raise damaged_pack(key, f"{why}, and no other copy does")
-        self.passed_over.setdefault(key, why)
+        copy = self._copy(chunk)[0] if hidden is None else hidden
+        if copy is not None:
+            key = names.pack(chunk.place.pack.pack)
+            self.passed_over.setdefault(key, why if hidden is None else f"{why}; {older}")
         return copy
 
     def _older_versions(self, key: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ open the one that was there first counts.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import groupby
+from itertools import chain, groupby
 from typing import TypeVar
 
 from holdfast.domain.errors import (
@@ -52,7 +52,8 @@ def unreadable(key: str, error: HoldfastError) -> UnreadableError:
 
 def _is_denied_alone(store: ObjectStore, key: str, version: str | None) -> bool:
     """Whether `config` is read, by an id where a version was denied, and then the object is denied again."""
-    for one in older_versions(store, names.CONFIG) if version else (None, *older_versions(store, names.CONFIG)):
+    versions = older_versions(store, names.CONFIG)
+    for one in versions if version else chain((None,), versions):
         with suppress(*NOT_IT, *UNSEEN, ObjectNotFoundError):
             store.get(names.CONFIG, 0, 1, one)
             break

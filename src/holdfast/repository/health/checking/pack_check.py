@@ -3,12 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import (
-    IntegrityError,
-    NeedsRetrievalError,
-    ObjectNotFoundError,
-    UnsupportedFormatError,
-)
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
@@ -72,7 +67,7 @@ def _first_whole(repository: Repository, key: str, look: Callable[[str | None], 
         try:
             return look(version)
         except UNSEEN as error:
-            return PackFinding(as_damage(repository.store, key, error).why)
+            return PackFinding(as_damage(repository.store, key, error, version).why)
 
     found = seen(None)
     if not found.why:

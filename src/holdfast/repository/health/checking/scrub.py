@@ -14,7 +14,6 @@ from holdfast.domain.errors import (
     NeedsRetrievalError,
     NotFoundError,
     ObjectNotFoundError,
-    PermissionDeniedError,
     UnsupportedFormatError,
 )
 from holdfast.repository.format import envelope, key_slot, names
@@ -186,11 +185,9 @@ def _examine(store: ObjectStore, info: ObjectInfo, repository: bytes | None) -> 
         return _Examined(f"it has {info.size_bytes} bytes, more than any object of a repository")
     try:
         data = memoryview(store.get(info.key))
-    except NeedsRetrievalError as error:
-        if _is_pack(info.key):
+    except UNSEEN as error:
+        if isinstance(error, NeedsRetrievalError) and _is_pack(info.key):
             return _Examined("", cold=True)
-        return _Examined(as_damage(store, info.key, error).why)
-    except PermissionDeniedError as error:
         return _Examined(as_damage(store, info.key, error).why)
     except ObjectNotFoundError:
         return _Examined("" if info.key.startswith(_MAY_GO) else "it is missing")

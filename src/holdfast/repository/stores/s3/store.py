@@ -271,11 +271,12 @@ class S3Store:
         except ObjectNotFoundError:
             return True  # a DELETE would leave a delete marker where there is nothing
         except PermissionDeniedError:
-            known = None  # somebody has put it under a key of his own
-        if known is not None and known.version is None:
-            return self._delete_version(key, None)
-        if known is not None and known.locked_until is not None and known.locked_until > self._clock():
-            return False
+            pass  # somebody has put it under a key of his own: each version says whether it goes
+        else:
+            if known.version is None:
+                return self._delete_version(key, None)
+            if known.locked_until is not None and known.locked_until > self._clock():
+                return False
         found = [entry["VersionId"] for listed, entry in self._every_version(key) if listed == key]
         gone = [self._delete_version(key, one) for one in reversed(found)]
         return all(gone)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from holdfast.domain.errors import (
     HoldfastError,
@@ -28,8 +27,6 @@ from holdfast.repository.upkeep.renewal.live_points import HURT, latest_promise,
 from holdfast.repository.upkeep.renewal.needs import Need, needs_of_all, needs_of_points
 
 _TRIES = 5
-
-Changed = TypeVar("Changed", bool, bool | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +151,9 @@ def require_locks(repository: Repository, keys: Iterable[str], promise: datetime
         pass
 
 
-def _each(repository: Repository, needs: Iterable[Need], extend: Callable[[Need], Changed]) -> Iterator[Changed]:
+def _each(
+    repository: Repository, needs: Iterable[Need], extend: Callable[[Need], bool | None]
+) -> Iterator[bool | None]:
     return repository.surroundings.transfer.map(extend, needs)
 
 
@@ -188,7 +187,7 @@ def _extend(repository: Repository, versions: tuple[str, ...], need: Need, *, dr
             missing.append(error)  # one that nothing locked may go at any time; of the others one is as it was written
             continue
         except PermissionDeniedError as error:  # nor is ours what somebody has put under a KMS key of his own
-            missing.append(as_damage(repository.store, need.key, error))
+            missing.append(as_damage(repository.store, need.key, error, version))
             continue
         short = found.locked_until is None or found.locked_until < need.until
         try:
