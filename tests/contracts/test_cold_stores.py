@@ -9,13 +9,13 @@ import pytest
 
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import NeedsRetrievalError
+from holdfast.patience import Waiting
 from holdfast.repository.object_store import Coldness, ObjectStore
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
-from holdfast.signed_http.patience import Waiting
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.cold_store import ColdStore
 from holdfast.testing.cold_store_contract import BODY, HOUR_SECONDS, KEY, ColdStoreContract, coldness, put_cold

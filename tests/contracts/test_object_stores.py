@@ -7,6 +7,7 @@ from typing import Any
 import botocore.session
 import pytest
 
+from holdfast.patience import Waiting
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.directory import DirectoryStore
@@ -16,7 +17,6 @@ from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
 from holdfast.repository.stores.stoppable import StoppableStore
-from holdfast.signed_http.patience import Waiting
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.faulty_store import Fault, FaultyStore
 from holdfast.testing.object_store_contract import ObjectStoreContract

@@ -10,6 +10,7 @@ import itertools
 import pytest
 
 from holdfast.domain.errors import ConflictError, HoldfastError
+from holdfast.patience import Waiting
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.health.checking.check import check_repository
@@ -20,7 +21,6 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
-from holdfast.signed_http.patience import Waiting
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore

@@ -10,6 +10,7 @@ import pytest
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.retrieval import RetrievalOrder
+from holdfast.patience import Waiting
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.retrieval.plan import plan_retrieval
@@ -19,7 +20,6 @@ from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.upkeep.collection.collect import CollectionReport
-from holdfast.signed_http.patience import Waiting
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import copy_to, restored

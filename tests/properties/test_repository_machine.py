@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from holdfast.domain.errors import ConflictError, HoldfastError
+from holdfast.patience import Waiting
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.format.manifest import IMAGE, VolumeMap
 from holdfast.repository.health.checking.check import check_repository
@@ -41,7 +42,6 @@ from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
 from holdfast.repository.writing.terms import terms_of
 from holdfast.repository.writing.volume_writer import write_volume
-from holdfast.signed_http.patience import Waiting
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume

@@ -25,9 +25,9 @@ from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.restore import VolumeRestore
 from holdfast.domain.session import LogLevel, State
 from holdfast.engine.dbos_engine import DbosEngine
+from holdfast.patience import Waiting
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
-from holdfast.signed_http.patience import Waiting
 from holdfast.testing.faulty_store import Fault, FaultyStore
 from holdfast.testing.object_store_contract import put
 from holdfast.testing.simulated_cloud import ACCOUNT_ID, SimulatedCloud

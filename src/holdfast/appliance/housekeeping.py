@@ -20,7 +20,7 @@ from holdfast.appliance.upkeep.scheduler import TRIGGER
 from holdfast.appliance.workers.event_pump import EventPump
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.policy import WorkerMode
-from holdfast.signed_http.patience import told_to
+from holdfast.patience import told_to
 
 _log = logging.getLogger(__name__)
 

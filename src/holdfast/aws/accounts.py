@@ -10,8 +10,8 @@ from botocore.credentials import CredentialProvider, CredentialResolver, Deferre
 from holdfast.aws.clients import PatientClient
 from holdfast.domain.errors import PermissionDeniedError
 from holdfast.domain.infrastructure import Account
+from holdfast.patience import REAL_WAITING, Waiting
 from holdfast.repository.stores.s3.session import AwsSession
-from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
 # The longest that role chaining allows: the appliance's own credentials are a role's, too.
 ROLE_SESSION_SECONDS = 3600

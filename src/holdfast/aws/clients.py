@@ -8,10 +8,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast.aws.errors import error_of_aws_refusal, error_of_botocore
 from holdfast.domain.errors import HoldfastError, UnavailableError
+from holdfast.patience import REAL_WAITING, Patience, RetryPolicy, Waiting
 from holdfast.repository.stores.s3.errors import refusal_of
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import REAL_WAITING, Patience, RetryPolicy, Waiting
 
 # AWS's throttling of control calls lasts seconds, sometimes a minute.
 CONTROL_POLICY = RetryPolicy(attempts=12, first_delay_seconds=0.2)

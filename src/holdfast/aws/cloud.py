@@ -23,8 +23,8 @@ from holdfast.aws.written_down import Book
 from holdfast.domain.cloud_ledger import CloudLedger
 from holdfast.domain.errors import ConflictError
 from holdfast.domain.infrastructure import Account
+from holdfast.patience import REAL_WAITING, Waiting
 from holdfast.protocol.appliance_answers import AwsSettings
-from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
 OWN_ACCOUNT = Account("")
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from holdfast.aws.clients import PatientClient
 from holdfast.domain.errors import UnavailableError
+from holdfast.patience import REAL_WAITING, TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import REAL_WAITING, TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
 
 # SQS's bounds (API reference: ReceiveMessage, DeleteMessageBatch, SetQueueAttributes).
 BATCH_MESSAGES = 10

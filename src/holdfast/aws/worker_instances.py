@@ -21,10 +21,10 @@ from holdfast.aws.worker_roles import WorkerRoles
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import ConflictError, HoldfastError, QuotaReachedError, UnavailableError
 from holdfast.domain.ownership import PURPOSE
+from holdfast.patience import REAL_WAITING, TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.protocol.worker_messages import CONTEXT_USER_ID
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import REAL_WAITING, TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
 
 # The bundle, the system, and what a command writes: a worker keeps nothing on its disk.
 ROOT_GIB = 8

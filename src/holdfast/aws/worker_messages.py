@@ -1,9 +1,9 @@
 """The two queues of a worker: its task comes from one, its events go to the other (Amazon SQS)."""
 
 from holdfast.aws.clients import PatientClient
+from holdfast.patience import RetryPolicy
 from holdfast.protocol.worker_messages import TaskPointer, WorkerEvent, decode_pointer, encode_event
 from holdfast.repository.stores.s3.session import AwsSession
-from holdfast.signed_http.patience import RetryPolicy
 from holdfast.worker.ports import EventSink
 
 # An event that is not taken is kept and sent again by the worker, which goes on meanwhile.

@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli.options import DebugOption, NoProgressOption, OutputOption
 from holdfast.cli.voice import Output, Voice
-from holdfast.signed_http.patience import told_to
+from holdfast.patience import told_to
 
 Command = Callable[..., int]
 

@@ -12,8 +12,8 @@ from typing import Any
 from holdfast.domain.errors import CancelledError, HoldfastError
 from holdfast.domain.records import Sessions
 from holdfast.domain.session import ItemError, LogLevel, LogLine, Session, SessionKind, State
+from holdfast.patience import told_to
 from holdfast.server.ports.surroundings import Surroundings
-from holdfast.signed_http.patience import told_to
 
 STOP_SECONDS = 20.0
 

@@ -23,6 +23,7 @@ from holdfast.domain.errors import IntegrityError, NotFoundError, ObjectNotFound
 from holdfast.domain.retrieval import ColdData, RetrievalOrder
 from holdfast.domain.time import parse_time
 from holdfast.domain.verification import ALL_VOLUMES, DamagedObject
+from holdfast.patience import in_turn
 from holdfast.repository.delegation import backup_side, orders, restore_side
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.prepared import Prepared
@@ -41,7 +42,6 @@ from holdfast.repository.sessions.session import read_point, retire
 from holdfast.repository.trust.lock_terms import lock_end
 from holdfast.repository.trust.presence import is_there
 from holdfast.repository.writing.parents import Method
-from holdfast.signed_http.patience import in_turn
 from holdfast.wiring.delegated_retrieval import DelegatedRetrievals
 
 

@@ -13,6 +13,7 @@ from holdfast.domain.errors import HoldfastError, UsageError
 from holdfast.domain.infrastructure import RepositoryDefinition
 from holdfast.domain.records import Repositories
 from holdfast.domain.secret_box import SecretBox
+from holdfast.patience import in_turn
 from holdfast.repository.keys.slots import Secret
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening.memory_of_locations import LocationMemory, Remembered, recognise, remember
@@ -20,7 +21,6 @@ from holdfast.repository.opening.repository import Repository, open_repository, 
 from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.stores.stoppable import StoppableStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.signed_http.patience import in_turn
 from holdfast.wiring.collecting import collect
 from holdfast.wiring.delegated_copying import DelegatedCopying
 from holdfast.wiring.delegated_repository import DelegatedRepository

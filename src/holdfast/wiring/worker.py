@@ -12,12 +12,12 @@ from holdfast.aws.ebs_blocks.writer import EbsSnapshotTarget, SnapshotRequest
 from holdfast.aws.worker_keys import InstanceKeyUnwrapper
 from holdfast.aws.worker_messages import SqsEventSinks, SqsTaskQueue
 from holdfast.domain.errors import UnsupportedFormatError
+from holdfast.patience import REAL_WAITING
 from holdfast.repository.block_source import BlockSource, BlockTarget
 from holdfast.repository.delegation.facts import Facts
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.s3.session import AwsSession, utc_now
 from holdfast.repository.surroundings import Surroundings
-from holdfast.signed_http.patience import REAL_WAITING
 from holdfast.wiring.machine import machine_surroundings
 from holdfast.wiring.worker_streams import StreamTask
 from holdfast.worker.data_mover import DataMover

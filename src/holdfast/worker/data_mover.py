@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from holdfast.domain.errors import FormatError, WrongKeyError
+from holdfast.patience import Waiting
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer
 from holdfast.repository.crypto.keys import KEY_BYTES
 from holdfast.repository.delegation.copy_work import run_copy_task
@@ -17,7 +18,6 @@ from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.signs_of_life import LivingProgress
 from holdfast.repository.surroundings import Surroundings
-from holdfast.signed_http.patience import Waiting
 from holdfast.worker.narrow_store import NarrowStore
 from holdfast.worker.new_rights import when_allowed
 from holdfast.worker.ports import KeyUnwrapper

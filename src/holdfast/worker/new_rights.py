@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from holdfast.domain.errors import PermissionDeniedError, UnavailableError, WrongKeyError
-from holdfast.signed_http.patience import TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
+from holdfast.patience import TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
 
 # IAM speaks of seconds, KMS of up to five minutes for a grant (AWS KMS Developer Guide, "Eventual consistency").
 NEW_RIGHTS_POLICY = RetryPolicy(

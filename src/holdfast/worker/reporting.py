@@ -8,8 +8,8 @@ from datetime import datetime
 
 from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.domain.time import format_time
+from holdfast.patience import Waiting
 from holdfast.protocol.worker_messages import EventError, EventType, TaskPointer, WorkerEvent, shortened
-from holdfast.signed_http.patience import Waiting
 from holdfast.worker.ports import EventSink
 
 _STEP_SECONDS = 0.25

@@ -11,9 +11,9 @@ from holdfast.domain.errors import (
     NotFoundError,
     UnavailableError,
 )
+from holdfast.patience import Waiting, told_to
 from holdfast.protocol.worker_messages import TaskPointer
 from holdfast.repository.progress import Progress
-from holdfast.signed_http.patience import Waiting, told_to
 from holdfast.worker.new_rights import when_allowed
 from holdfast.worker.ports import EventSinks, TaskQueue
 from holdfast.worker.reporting import EventReporter, ReportingLimits

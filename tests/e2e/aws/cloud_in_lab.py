@@ -9,8 +9,8 @@ from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws.cloud import AwsCloud, CloudMemory
 from holdfast.domain.infrastructure import Account as CloudAccount
 from holdfast.domain.ownership import SNAPSHOT
+from holdfast.patience import Waiting
 from holdfast.protocol.appliance_answers import AwsSettings
-from holdfast.signed_http.patience import Waiting
 from tests.e2e.lab.account import Account, block, until
 from tests.unit.aws.memory_ledger import MemoryLedger
 

@@ -9,9 +9,9 @@ from holdfast.aws.ebs_blocks.connection import EbsConnection
 from holdfast.aws.ebs_blocks.reader import EbsSnapshotSource
 from holdfast.aws.location import open_source, open_target
 from holdfast.domain.errors import PermissionDeniedError, SourceGoneError, UnavailableError
+from holdfast.patience import Waiting
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.stores.s3.session import AwsSession
-from holdfast.signed_http.patience import Waiting
 from holdfast.wiring.worker import open_ordered_target
 from tests.e2e.lab.account import Account, block
 from tests.labs import start_lab

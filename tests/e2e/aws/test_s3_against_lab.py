@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError
+from holdfast.patience import RetryPolicy
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.repository.stores.location import open_store
-from holdfast.signed_http.patience import RetryPolicy
 from holdfast.testing.object_store_contract import keys, put
 from tests.e2e.lab.account import Account
 from tests.labs import start_lab

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from holdfast.appliance.housekeeping import Rhythm
 from holdfast.appliance.surface import Patience
-from holdfast.signed_http.patience import Waiting
+from holdfast.patience import Waiting
 from holdfast.wiring.appliance import RunOrder, Tempo, run
 
 HURRY = Tempo(

@@ -32,10 +32,10 @@ from holdfast.aws.policies.production_account import production_account_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.session import Session
+from holdfast.patience import Waiting
 from holdfast.plugin_api import PluginContext, ServerIdentity
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.rest.tls import keep_certificate
-from holdfast.signed_http.patience import Waiting
 from holdfast.testing.memory_engine import EngineMemory, MemoryEngine
 from holdfast.testing.memory_records import memory_records
 from holdfast.testing.simulated_site import OpenBox

@@ -10,9 +10,9 @@ from contextlib import closing
 from holdfast.aws.worker_keys import InstanceKeyUnwrapper
 from holdfast.aws.worker_messages import SqsEventSinks, SqsTaskQueue
 from holdfast.domain.errors import HoldfastError
+from holdfast.patience import Waiting
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.s3.session import AwsSession, utc_now
-from holdfast.signed_http.patience import Waiting
 from holdfast.wiring.machine import machine_surroundings
 from holdfast.wiring.worker import open_ordered_source, open_ordered_target
 from holdfast.worker.data_mover import DataMover

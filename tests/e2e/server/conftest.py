@@ -18,12 +18,12 @@ import pytest
 from holdfast.aws.bundle.building import Bundle
 from holdfast.aws.clients import PatientClient
 from holdfast.domain.errors import HoldfastError
+from holdfast.patience import Waiting
 from holdfast.plugin_api import PluginContext, ServerIdentity
 from holdfast.protocol.appliance_answers import API_VERSION, ApplianceFacts
 from holdfast.protocol.encoding import to_document
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.rest.tls import keep_certificate
-from holdfast.signed_http.patience import Waiting
 from holdfast_aws.cloud import Cloud
 from holdfast_aws.doors import Doors
 from holdfast_aws.plugin import AwsPlugin

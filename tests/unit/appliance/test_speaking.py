@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.appliance.sessions.speaking import spoken_for
 from holdfast.domain.errors import NotFoundError, UnavailableError
-from holdfast.signed_http.patience import Patience, RetryPolicy, Waiting
+from holdfast.patience import Patience, RetryPolicy, Waiting
 
 NO_ANSWER = UnavailableError("the store does not answer", why="a fault", cure="wait")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.aws.ebs_blocks.budget import SLOWEST_REQUESTS_PER_SECOND, RequestBudget, shared_budget
-from holdfast.signed_http.patience import Waiting
+from holdfast.patience import Waiting
 from tests.unit.sleeping_clock import SleepingClock
 
 

@@ -18,9 +18,9 @@ from holdfast.domain.errors import (
     UnavailableError,
     UnsupportedFormatError,
 )
+from holdfast.patience import Waiting
 from holdfast.repository.block_source import BlockReference
 from holdfast.repository.stores.s3.session import AwsSession
-from holdfast.signed_http.patience import Waiting
 from tests.unit.aws.fake_ebs import SNAPSHOT, FakeEbs, block, good, refusal
 from tests.unit.signed_http.loopback import Answer, serving
 

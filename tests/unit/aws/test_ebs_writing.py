@@ -11,9 +11,9 @@ from holdfast.aws.ebs_blocks.checksums import LinearChecksum
 from holdfast.aws.ebs_blocks.connection import EbsConnection
 from holdfast.aws.ebs_blocks.writer import EbsSnapshotTarget, SnapshotRequest
 from holdfast.domain.errors import ConflictError, PermissionDeniedError, SourceGoneError, UnavailableError
+from holdfast.patience import Waiting
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.stores.s3.session import AwsSession
-from holdfast.signed_http.patience import Waiting
 from tests.unit.aws.fake_ebs import FakeEbs, block, refusal
 from tests.unit.signed_http.loopback import Answer, serving
 

@@ -6,8 +6,8 @@ import pytest
 
 from holdfast.aws.deployment.stack import Stack
 from holdfast.domain.errors import ConflictError, PermissionDeniedError
+from holdfast.patience import Waiting
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import Waiting
 
 OUTPUTS = [{"OutputKey": "Name", "OutputValue": "value"}]
 

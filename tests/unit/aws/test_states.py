@@ -9,8 +9,8 @@ from holdfast.aws.ec2.states import IMAGE_TIMEOUT_SECONDS, Waits, start_instance
 from holdfast.aws.ec2.volumes import create_volume
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import CancelledError, ConflictError, PermissionDeniedError, UnavailableError
+from holdfast.patience import Waiting
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import Waiting
 from tests.unit.aws.memory_ledger import MemoryLedger
 from tests.unit.aws.recorded_ec2 import Answer, RecordedEc2
 

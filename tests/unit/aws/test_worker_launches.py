@@ -10,9 +10,9 @@ from holdfast.aws.queues import TaskQueues
 from holdfast.aws.worker_instances import Ec2WorkerInstances, WorkerServices
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import ConflictError, QuotaReachedError, UnavailableError
+from holdfast.patience import Waiting
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import Waiting
 from tests.unit.aws.memory_ledger import MemoryLedger
 from tests.unit.aws.recorded_ec2 import RecordedEc2
 from tests.unit.sleeping_clock import SleepingClock

@@ -8,8 +8,8 @@ import pytest
 
 from holdfast.aws.bundle.building import Bundle
 from holdfast.domain.errors import CancelledError, UsageError
+from holdfast.patience import Waiting
 from holdfast.plugin_api import PluginContext
-from holdfast.signed_http.patience import Waiting
 from holdfast_aws.bundling import made_bundle
 from holdfast_aws.cloud import Cloud
 

@@ -6,8 +6,8 @@ from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import UnavailableError
 from holdfast.domain.infrastructure import ApplianceState
 from holdfast.domain.session import Session, SessionKind, State
+from holdfast.patience import Patience, Waiting
 from holdfast.plugin_api import ConnectOrder, DeployOrder
-from holdfast.signed_http.patience import Patience, Waiting
 from tests.unit.server.small_server import START
 from tests.unit.sleeping_clock import SleepingClock
 

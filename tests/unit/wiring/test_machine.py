@@ -3,7 +3,7 @@
 import asyncio
 
 from holdfast.domain.errors import UnavailableError
-from holdfast.signed_http.patience import Patience, Waiting, told_to
+from holdfast.patience import Patience, Waiting, told_to
 from holdfast.wiring.machine import CarryingThreads, machine_surroundings
 from tests.unit.sleeping_clock import SleepingClock
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from holdfast.domain.errors import HoldfastError
+from holdfast.patience import Waiting
 from holdfast.protocol.worker_messages import TaskKind, TaskPointer, WorkerEvent
-from holdfast.signed_http.patience import Waiting
 from holdfast.worker.task_runner import Surface
 
 POINTER = TaskPointer("ab" * 16, 2, TaskKind.BACKUP, "memory:", "cd" * 16, 1, "eu-west-1", appliance="ap-1")

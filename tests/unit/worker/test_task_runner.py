@@ -10,8 +10,8 @@ from holdfast.domain.errors import (
     UnavailableError,
     WrongKeyError,
 )
+from holdfast.patience import Patience
 from holdfast.protocol.worker_messages import EventType
-from holdfast.signed_http.patience import Patience
 from holdfast.worker.task_runner import TaskRunner
 from tests.unit.worker.fakes import POINTER, Hand, Listener, ScriptedQueue, surface
 

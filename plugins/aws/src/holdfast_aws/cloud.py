@@ -8,8 +8,8 @@ from pathlib import Path
 from holdfast.aws.bundle.building import Bundle, Told, build_bundle
 from holdfast.aws.bundle.contents import Kind
 from holdfast.aws.clients import PatientClient
+from holdfast.patience import REAL_WAITING, Waiting
 from holdfast.repository.stores.s3.session import AwsSession
-from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
 
 @dataclass(frozen=True, slots=True)

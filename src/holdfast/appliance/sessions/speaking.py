@@ -8,7 +8,7 @@ from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.surface import Surface
 from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.session import LogLevel
-from holdfast.signed_http.patience import told_to
+from holdfast.patience import told_to
 
 _log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from holdfast.aws.deployment.network import Site, allow, create_group, find_grou
 from holdfast.aws.ec2.states import find_instance
 from holdfast.aws.stock_images import stock_image
 from holdfast.domain.errors import CancelledError, HoldfastError, UnavailableError
+from holdfast.patience import REAL_WAITING, Waiting
 from holdfast.plugin_api import DeployOrder
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
 # By processor: the type that an appliance has unless another is named.
 DEFAULT_TYPES = {"x86_64": "t3.medium", "arm64": "t4g.medium"}

@@ -13,8 +13,8 @@ from holdfast.aws.ec2.states import instance_state
 from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import UnavailableError
 from holdfast.domain.ownership import SESSION
+from holdfast.patience import REAL_WAITING, Waiting
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
 LOOK_SECONDS = 1.0
 # A new instance is not seen by everybody at once.

@@ -17,8 +17,8 @@ from holdfast.domain.errors import (
     QuotaReachedError,
     UnavailableError,
 )
+from holdfast.patience import REAL_WAITING, Waiting
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import REAL_WAITING, Waiting
 
 LOOK_SECONDS = 2.0
 # CloudFormation takes minutes: so often a line says how far it is.

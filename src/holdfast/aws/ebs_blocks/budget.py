@@ -6,7 +6,7 @@ AWS counts EBS direct requests per account, region and action (Amazon EBS User G
 import threading
 from dataclasses import dataclass, field
 
-from holdfast.signed_http.patience import REAL_WAITING, Waiting
+from holdfast.patience import REAL_WAITING, Waiting
 
 # AWS's default quota for GetSnapshotBlock and PutSnapshotBlock, per account.
 DEFAULT_REQUESTS_PER_SECOND = 1000.0

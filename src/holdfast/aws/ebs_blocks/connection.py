@@ -9,10 +9,10 @@ from urllib.parse import quote, urlsplit
 
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ebs_blocks.budget import RequestBudget, shared_budget
+from holdfast.patience import REAL_WAITING, Waiting
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.stores.s3.session import AwsSession, utc_now
 from holdfast.signed_http.messages import HttpRequest, HttpResponse
-from holdfast.signed_http.patience import REAL_WAITING, Waiting
 from holdfast.signed_http.sigv4 import EMPTY_PAYLOAD_SHA256, UNSIGNED_PAYLOAD, SigV4Signer
 from holdfast.signed_http.transport import CurlTransport
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from holdfast.aws.ebs_blocks.connection import WINDOW_BLOCKS, EbsConnection
 from holdfast.aws.errors import error_of_aws_refusal
 from holdfast.domain.errors import HoldfastError, IntegrityError, ThrottledError, UnavailableError
+from holdfast.patience import Patience, RetryPolicy
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference
 from holdfast.repository.object_store import Buffer
 from holdfast.signed_http.aws_answers import read_refusal
 from holdfast.signed_http.messages import HttpResponse
-from holdfast.signed_http.patience import Patience, RetryPolicy
 
 # Throttling may last minutes when other programs use the same account; giving up is for whoever is cut off.
 BLOCK_POLICY = RetryPolicy(attempts=40, first_delay_seconds=0.05, longest_delay_seconds=10.0, total_seconds=900.0)

@@ -23,11 +23,11 @@ from holdfast.domain.errors import (
     UnavailableError,
     UsageError,
 )
+from holdfast.patience import Patience
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.object_store import Buffer
 from holdfast.signed_http.aws_answers import Refusal, read_refusal
 from holdfast.signed_http.messages import HttpResponse
-from holdfast.signed_http.patience import Patience
 
 GIB = 1024**3
 # The largest volume (EBS API reference, StartSnapshot).

@@ -27,8 +27,8 @@ from holdfast.aws.ownership import owned_by
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import ConflictError
 from holdfast.domain.ownership import PURPOSE, RESTORE, RESTORED
+from holdfast.patience import Waiting
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import Waiting
 
 
 class VolumeExchange:

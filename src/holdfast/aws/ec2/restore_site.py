@@ -18,7 +18,7 @@ from holdfast.aws.ec2.order_check import problems_of
 from holdfast.aws.ec2.restored_instance import InstanceMaker
 from holdfast.aws.ec2.states import Waits
 from holdfast.aws.written_down import Book
-from holdfast.signed_http.patience import REAL_WAITING, Waiting
+from holdfast.patience import REAL_WAITING, Waiting
 
 
 class Ec2RestoreSite:

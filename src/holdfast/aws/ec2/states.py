@@ -6,8 +6,8 @@ from typing import Any
 
 from holdfast.aws.clients import PatientClient
 from holdfast.domain.errors import ConflictError, UnavailableError
+from holdfast.patience import Waiting
 from holdfast.signed_http.aws_answers import Refusal
-from holdfast.signed_http.patience import Waiting
 
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 10.0
 # A large instance with much memory takes minutes to stop, and EC2 helps after some more.

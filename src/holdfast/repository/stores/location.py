@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
 from holdfast.domain.archive import ArchiveClass
+from holdfast.patience import DEFAULT_POLICY, RetryPolicy
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.directory import DirectoryStore
@@ -20,7 +21,6 @@ from holdfast.repository.stores.location_errors import refuse
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.stores.s3.location import S3Location, parse_s3_location
-from holdfast.signed_http.patience import DEFAULT_POLICY, RetryPolicy
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 # Behind a bucket these are options; behind a folder somebody took it for a bucket.

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, UnavailableError
+from holdfast.patience import DEFAULT_POLICY, REAL_WAITING, Patience, RetryPolicy, Waiting
 from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
-from holdfast.signed_http.patience import DEFAULT_POLICY, REAL_WAITING, Patience, RetryPolicy, Waiting
 
 Result = TypeVar("Result")
 

@@ -22,13 +22,13 @@ from holdfast.domain.errors import (
     UnavailableError,
     UsageError,
 )
+from holdfast.patience import RetryPolicy
 from holdfast.repository.object_store import Coldness, StorageTerms
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.repository.stores.s3.store import S3Store
 from holdfast.signed_http.messages import HttpRequest, HttpResponse
-from holdfast.signed_http.patience import RetryPolicy
 from holdfast.signed_http.sigv4 import Credentials
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.object_store_contract import keys, put

@@ -12,11 +12,11 @@ from holdfast.domain.errors import (
     ThrottledError,
     UnavailableError,
 )
+from holdfast.patience import RetryPolicy, Waiting, told_to
 from holdfast.repository.object_store import ObjectInfo
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
-from holdfast.signed_http.patience import RetryPolicy, Waiting, told_to
 from holdfast.testing.faulty_store import Fault, FaultyStore, Request, SimulatedCrash
 from holdfast.testing.object_store_contract import keys, put
 

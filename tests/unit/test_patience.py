@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from holdfast.domain.errors import UnavailableError
-from holdfast.signed_http.patience import Patience, RetryPolicy, SeldomTold, Waiting, in_turn, told_to
+from holdfast.patience import Patience, RetryPolicy, SeldomTold, Waiting, in_turn, told_to
 from tests.unit.sleeping_clock import SleepingClock
 
 AWAY = UnavailableError("ebs:ListSnapshotBlocks failed", why="no route", cure="look at the network")
