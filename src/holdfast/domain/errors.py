@@ -37,6 +37,7 @@ Every error says what happened, why, and what to do; the code is stable and stan
 become one of these at one place in each adapter.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 
@@ -271,3 +272,30 @@ class InterruptedByUserError(HoldfastError):
 
     code = "interrupted"
     exit_status = 130
+
+
+def error_again(
+    code: str, what: str, *, why: str, cure: str, exit_status: int = 1, objects: Sequence[str] = (), key: str = ""
+) -> HoldfastError:
+    """An error from what was stored or sent of it: of the class that has its code, else, as a newer Holdfast may know
+    more codes, of the first that has its exit status.
+    """
+    kind = _BY_CODE.get(code) or _BY_EXIT_STATUS.get(exit_status, HoldfastError)
+    error = kind.__new__(kind)
+    HoldfastError.__init__(error, what, why=why, cure=cure)
+    if isinstance(error, IntegrityError):
+        error.objects = tuple(objects)
+    if isinstance(error, ObjectNotFoundError | ObjectExistsError):
+        error.key = key
+    return error
+
+
+def _tree(kind: type[HoldfastError]) -> Iterator[type[HoldfastError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _tree(child)
+
+
+_BY_CODE = {kind.code: kind for kind in _tree(HoldfastError)}
+# The classes nearest to the root come last, so that they are those which stay.
+_BY_EXIT_STATUS = {kind.exit_status: kind for kind in reversed(list(_tree(HoldfastError)))}

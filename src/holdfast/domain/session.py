@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from holdfast.domain.errors import HoldfastError, IntegrityError, damaged_objects
+from holdfast.domain.errors import HoldfastError, damaged_objects, error_again
 from holdfast.domain.workload import Workload
 
 
@@ -68,18 +68,14 @@ class ItemError:
 
     def as_error(self) -> HoldfastError:
         """The error again: of the class that has this code."""
-        kind = _class_of(self.code, HoldfastError) or HoldfastError
-        error = kind.__new__(kind, self.what)
-        HoldfastError.__init__(error, self.what, why=self.why, cure=self.cure)
-        if isinstance(error, IntegrityError):
-            error.objects = self.objects
-        return error
-
-
-def _class_of(code: str, root: type[HoldfastError]) -> type[HoldfastError] | None:
-    if root.code == code:
-        return root
-    return next((found for kind in root.__subclasses__() if (found := _class_of(code, kind))), None)
+        return error_again(
+            self.code,
+            self.what,
+            why=self.why,
+            cure=self.cure,
+            exit_status=self.exit_status,
+            objects=self.objects,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ The code decides the class, so that the error arrives as what it was, with its w
 version becomes the nearest class: that of its exit status.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from holdfast.domain import errors
@@ -52,34 +52,13 @@ def error_of(document: object, status: int, place: str) -> HoldfastError:
             why=f"HTTP status {status} without a document that says why",
             cure="check the address, and what stands in between",
         )
-    kind = _CLASSES.get(document["code"]) or _NEAREST.get(document.get("exit_status"), HoldfastError)
-    error = kind.__new__(kind)
     what, why, cure = (str(document.get(name, "")) for name in ("title", "detail", "cure"))
-    HoldfastError.__init__(error, what, why=why, cure=cure)
-    for name in _BESIDE:
-        if name in document:
-            value = document[name]
-            setattr(error, name, tuple(value) if isinstance(value, list) else value)
-    if isinstance(error, errors.IntegrityError) and "objects" not in document:
-        error.objects = ()
-    return error
-
-
-def _every(kind: type[HoldfastError]) -> Iterator[type[HoldfastError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from _every(child)
-
-
-_CLASSES = {kind.code: kind for kind in _every(HoldfastError)}
-_NEAREST: dict[Any, type[HoldfastError]] = {
-    kind.exit_status: kind
-    for kind in (
-        errors.UsageError,
-        errors.NotFoundError,
-        errors.PermissionDeniedError,
-        errors.IntegrityError,
-        errors.ConflictError,
-        errors.InterruptedByUserError,
+    return errors.error_again(
+        document["code"],
+        what,
+        why=why,
+        cure=cure,
+        exit_status=document.get("exit_status", 1),
+        objects=document.get("objects", ()),
+        key=document.get("key", ""),
     )
-}
