@@ -9,17 +9,6 @@ from holdfast.domain.ownership import APPLIANCE, ATTEMPT, PURPOSE, SESSION, TASK
 RESERVED = ("aws:", "holdfast:")
 
 
-def tags_of(owner: Ownership) -> dict[str, str]:
-    """The tags of what belongs to `owner`."""
-    return {
-        APPLIANCE: owner.appliance_id,
-        SESSION: owner.session_id,
-        TASK: owner.task_id,
-        ATTEMPT: str(owner.attempt),
-        PURPOSE: owner.purpose,
-    }
-
-
 def owner_of(tags: Mapping[str, str]) -> Ownership | None:
     """Whose something is; None where tags of ours are missing or are no tags of ours."""
     if not all(key in tags for key in (APPLIANCE, SESSION, TASK, ATTEMPT, PURPOSE)) or not tags[ATTEMPT].isdecimal():
@@ -44,5 +33,5 @@ def as_map(tags: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
 
 def owned_by(owner: Ownership) -> list[dict[str, Any]]:
     """EC2's filters for what was made for that task and attempt, for whatever purpose."""
-    wanted = {key: value for key, value in tags_of(owner).items() if key != PURPOSE}
+    wanted = {key: value for key, value in owner.tags().items() if key != PURPOSE}
     return [{"Name": f"tag:{key}", "Values": [value]} for key, value in wanted.items()]

@@ -12,7 +12,7 @@ from holdfast.aws.ec2.discovery import standing_instances
 from holdfast.aws.ec2.states import find_instance
 from holdfast.aws.errors import NO_CAPACITY_CODES
 from holdfast.aws.kms import KmsKeyWrapper
-from holdfast.aws.ownership import as_list, owned_by, people_tags, tags_of
+from holdfast.aws.ownership import as_list, owned_by, people_tags
 from holdfast.aws.queues import TaskQueues
 from holdfast.aws.stock_images import stock_image
 from holdfast.aws.worker_places import Place, WorkerPlaces, architecture_of, instance_types_for
@@ -124,7 +124,7 @@ class Ec2WorkerInstances:
         bundle_key, bundle_sha256 = bundle_of(settings, architecture)
         image_id = stock_image(self._ec2, architecture)
         places = self._places.find(order)
-        tags = tags_of(owner)
+        tags = owner.tags()
         queue_url = self._home_book.create(
             "queue", owner, "task", lambda token: self._queues.create(name, tags, order.lifetime_seconds)
         )
@@ -238,7 +238,7 @@ def name_of(owner: Ownership) -> str:
 
 def _request(order: WorkerOrder, name: str, boot: BootOrder) -> dict[str, Any]:
     tags = as_list(
-        people_tags(order.tags) | {"Name": f"holdfast worker {order.owner.task_id[:8]}"} | tags_of(order.owner)
+        people_tags(order.tags) | {"Name": f"holdfast worker {order.owner.task_id[:8]}"} | order.owner.tags()
     )
     return {
         "MinCount": 1,

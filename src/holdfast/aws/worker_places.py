@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
 from holdfast.aws.clients import PatientClient
-from holdfast.aws.ownership import as_list, tags_of
+from holdfast.aws.ownership import as_list
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import NotFoundError
 from holdfast.domain.ownership import DEPLOYMENT
@@ -123,7 +123,7 @@ class WorkerPlaces:
             GroupName=name,
             Description="Workers of Holdfast: nothing comes in",
             VpcId=vpc_id,
-            TagSpecifications=[{"ResourceType": "security-group", "Tags": as_list(tags_of(keeper))}],
+            TagSpecifications=[{"ResourceType": "security-group", "Tags": as_list(keeper.tags())}],
         )
         if isinstance(answer, Refusal):
             # Another worker was launched at the same moment.

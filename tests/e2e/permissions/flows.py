@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws import worker_rights
-from holdfast.aws.ownership import as_list, tags_of
+from holdfast.aws.ownership import as_list
 from holdfast.aws.policies.grants import Grant
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import HoldfastError
@@ -428,7 +428,7 @@ class Scene:
         """Of a session that has ended, as if the appliance had died in it."""
         iam, ec2, sqs = self.account.iam, self.ec2, self.hand.client("sqs")
         ended = self.appliance.records.sessions.page(before=None, limit=1)[0].id
-        tags = tags_of(Ownership(APPLIANCE_ID, ended, "0" * 32, 1, "worker"))
+        tags = Ownership(APPLIANCE_ID, ended, "0" * 32, 1, "worker").tags()
         name = f"holdfast-worker-{APPLIANCE_ID[:8]}-{'0' * 24}"
         sqs.create_queue(QueueName=name, tags=tags)
         path, trust = f"/holdfast/worker/{APPLIANCE_ID}/", {"Version": "2012-10-17", "Statement": []}

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from holdfast.appliance.ports.cloud import Ownership
-from holdfast.aws.ownership import as_list, tags_of
+from holdfast.aws.ownership import as_list
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.policy import Ec2Policy, Selection, SnapshotTarget
 from tests.e2e.lab.people import Person
@@ -16,7 +16,7 @@ from tests.e2e.permissions.account_in_lab import ACCOUNT_ID, APPLIANCE_ID, BUCKE
 from tests.e2e.permissions.flows import Scene
 
 ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/shop"
-OURS = as_list(tags_of(Ownership(APPLIANCE_ID, "5" * 32, "7" * 32, 1, "restore")))
+OURS = as_list(Ownership(APPLIANCE_ID, "5" * 32, "7" * 32, 1, "restore").tags())
 BLOCK = b"\x05" * 512 * 1024
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from holdfast.appliance.ports.cloud import CopiedRepository, Ownership, WorkerOrder
-from holdfast.aws.ownership import as_list, tags_of
+from holdfast.aws.ownership import as_list
 from holdfast.aws.policies.grants import MAX_ROLE_CHARACTERS
 from holdfast.aws.worker_rights import grants_of, policy_of
 from holdfast.domain.errors import UsageError
@@ -27,7 +27,7 @@ MOST_VOLUMES = 128
 
 
 def snapshots(count, owner, account_id=OWN, first=0, **facts):
-    tags = as_list(tags_of(owner)) if owner is not None else []
+    tags = as_list(owner.tags()) if owner is not None else []
     return [
         {"SnapshotId": f"snap-{number:017x}", "OwnerId": account_id, "Tags": tags, **facts}
         for number in range(first, first + count)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from holdfast.domain import ownership
 from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.workload import FoundInstance, InstanceConfiguration
@@ -26,6 +27,16 @@ class Ownership:
     task_id: str
     attempt: int
     purpose: str
+
+    def tags(self) -> dict[str, str]:
+        """The tags by which something is known as ours."""
+        return {
+            ownership.APPLIANCE: self.appliance_id,
+            ownership.SESSION: self.session_id,
+            ownership.TASK: self.task_id,
+            ownership.ATTEMPT: str(self.attempt),
+            ownership.PURPOSE: self.purpose,
+        }
 
     def intent(
         self, row_id: str, kind: str, account: str, region: str, token: str, now: datetime, object_id: str = ""

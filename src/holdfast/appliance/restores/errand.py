@@ -34,7 +34,7 @@ class RestoreErrand:
     def prepare(self, attempt: int) -> PreparedWork:
         """Pin the point, and write where each volume goes."""
         facts, (source, volumes) = self._facts, self._wanted()
-        point, tags = source.point, tags_of(self._owner(attempt))
+        point, tags = source.point, self._owner(attempt).tags()
         targets = []
         for device, volume in volumes.items():
             about = f"Holdfast: restore of {point.workload.id} {device}"
@@ -112,14 +112,3 @@ def _encryption(volume: VolumeOrder) -> dict[str, str | bool]:
     if volume.kms_key_id is not None:
         return {"encrypted": True, "kms_key_arn": volume.kms_key_id}
     return {"encrypted": True} if volume.encrypted else {}
-
-
-def tags_of(owner: Ownership) -> dict[str, str]:
-    """The tags by which something is known as ours."""
-    return {
-        ownership.APPLIANCE: owner.appliance_id,
-        ownership.SESSION: owner.session_id,
-        ownership.TASK: owner.task_id,
-        ownership.ATTEMPT: str(owner.attempt),
-        ownership.PURPOSE: owner.purpose,
-    }

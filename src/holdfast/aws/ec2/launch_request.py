@@ -5,7 +5,7 @@ from typing import Any
 
 from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder, Ownership
 from holdfast.aws.ec2.volumes import properties
-from holdfast.aws.ownership import as_list, people_tags, tags_of
+from holdfast.aws.ownership import as_list, people_tags
 from holdfast.domain.workload import InstanceConfiguration
 
 
@@ -22,7 +22,7 @@ def image_request(owner: Ownership, order: InstanceOrder, name: str) -> dict[str
         "BlockDeviceMappings": [
             {"DeviceName": order.root_device, "Ebs": {"SnapshotId": root.snapshot_id, "VolumeSize": root.size_gib}}
         ],
-        "TagSpecifications": [{"ResourceType": "image", "Tags": as_list(tags_of(owner))}],
+        "TagSpecifications": [{"ResourceType": "image", "Tags": as_list(owner.tags())}],
     }
     if configuration.boot_mode:
         request["BootMode"] = configuration.boot_mode
@@ -45,9 +45,9 @@ def launch_request(owner: Ownership, order: InstanceOrder, image_id: str) -> dic
         "BlockDeviceMappings": _mappings(order),
         "NetworkInterfaces": [_interface(one) for one in order.interfaces],
         "TagSpecifications": [
-            {"ResourceType": "instance", "Tags": as_list(people_tags(order.tags) | tags_of(owner))},
-            {"ResourceType": "volume", "Tags": as_list(tags_of(owner))},
-            {"ResourceType": "network-interface", "Tags": as_list(tags_of(owner))},
+            {"ResourceType": "instance", "Tags": as_list(people_tags(order.tags) | owner.tags())},
+            {"ResourceType": "volume", "Tags": as_list(owner.tags())},
+            {"ResourceType": "network-interface", "Tags": as_list(owner.tags())},
         ],
     }
     if order.key_name:

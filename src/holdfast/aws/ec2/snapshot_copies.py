@@ -11,7 +11,7 @@ from typing import Any
 from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.snapshots import DESCRIPTION_TAGS, MAX_DESCRIPTION_CHARACTERS, MAX_TAGS, known, made_before
-from holdfast.aws.ownership import as_list, as_map, people_tags, tags_of
+from holdfast.aws.ownership import as_list, as_map, people_tags
 from holdfast.aws.written_down import Book
 
 COPIED_FROM = "holdfast:copied-from"
@@ -35,7 +35,7 @@ def copy_snapshots(
     encryption: dict[str, Any] = {} if kms_key_id is None else {"Encrypted": True, "KmsKeyId": kms_key_id}
     copies = {}
     for volume_id, source in sources.items():
-        ours = {**tags_of(owner), COPIED_FROM: source}
+        ours = {**owner.tags(), COPIED_FROM: source}
         room = MAX_TAGS - DESCRIPTION_TAGS - len(ours)
         born = as_list(ours) + as_list(people_tags(tags.get(volume_id, {})))[:room]
         request = {

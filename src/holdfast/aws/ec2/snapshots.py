@@ -8,7 +8,7 @@ from holdfast.appliance.ports.cloud import DescribedSnapshot, Ownership
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.configuration import describe_instance
 from holdfast.aws.ec2.discovery import mappings_of
-from holdfast.aws.ownership import as_list, as_map, owned_by, owner_of, people_tags, tags_of
+from holdfast.aws.ownership import as_list, as_map, owned_by, owner_of, people_tags
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import (
     ConflictError,
@@ -47,7 +47,7 @@ def create_snapshots(
     instance = describe_instance(ec2, instance_id)
     excluded = _left_out(instance, volume_ids)
     before = [(str(one["VolumeId"]), str(one["SnapshotId"])) for one in made_before(ec2, owner)]
-    all_tags = people_tags(tags) | tags_of(owner)
+    all_tags = people_tags(tags) | owner.tags()
     if sorted(volume_id for volume_id, _snapshot_id in before) == sorted(volume_ids):
         return _finished(ec2, book, owner, dict(before), all_tags if copy_tags else None)
     delete_snapshots(ec2, book, tuple(snapshot_id for _volume_id, snapshot_id in before))

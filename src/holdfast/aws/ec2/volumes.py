@@ -5,7 +5,7 @@ from typing import Any
 from holdfast.appliance.ports.cloud import Ownership, VolumeOrder
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.states import Waits, wait_for_volume
-from holdfast.aws.ownership import as_list, people_tags, tags_of
+from holdfast.aws.ownership import as_list, people_tags
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import CancelledError, ConflictError
 from holdfast.signed_http.aws_answers import Refusal
@@ -18,7 +18,7 @@ def create_volume(ec2: PatientClient, book: Book, waits: Waits, owner: Ownership
     """The id of a volume that is available; `name` tells apart those of one attempt. Nothing stays of one that could
     not be made, or that nobody wants any more.
     """
-    tags = as_list(people_tags(order.tags) | tags_of(owner))
+    tags = as_list(people_tags(order.tags) | owner.tags())
     request = properties(order) | {
         "SnapshotId": order.snapshot_id,
         "Size": order.size_gib,

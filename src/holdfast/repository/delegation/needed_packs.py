@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
-from holdfast.repository.format import names
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.places import PackRow
 from holdfast.repository.format.plan import Plan
@@ -15,7 +14,7 @@ from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
-from holdfast.repository.trust.presence import is_there
+from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.trust.vouching import vouching_of
 
 
@@ -55,11 +54,10 @@ def _survivors(access: TenantAccess, plan: Plan, rows: Iterable[PackRow]) -> set
 
 
 def _gone(repository: Repository, rows: set[PackRow]) -> frozenset[PackRow]:
-    """Packs that a collection has removed. A LIST tells which are there, a HEAD which are not (rule 5)."""
-    listed = {info.key for info in repository.store.list(names.PACKS)}
-    unseen = [row for row in rows if names.pack(row.pack) not in listed]
-    there = repository.surroundings.transfer.map(lambda row: is_there(repository.store, names.pack(row.pack)), unseen)
-    return frozenset(row for row, stands in zip(unseen, there, strict=True) if not stands)
+    """Packs that a collection has removed."""
+    packs = StandingPacks(repository.store)
+    packs.ask((row.pack for row in rows), repository.surroundings)
+    return frozenset(row for row in rows if not packs.stands(row.pack))
 
 
 def _moved_to(

@@ -2,9 +2,7 @@
 Of a cold pack nothing can be read: it is found, and that is all.
 """
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.format import names
@@ -14,6 +12,7 @@ from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import ObjectInfo
 from holdfast.repository.packs.chunk_index import ChunkIndex
 from holdfast.repository.packs.pack_directory import PackDirectory, read_directory
+from holdfast.repository.trust.few_at_once import few_at_once
 
 
 def index_new_packs(
@@ -29,9 +28,10 @@ def index_new_packs(
     in_archive = access.archive_class is not None
     cold = [pack for pack in packs if in_archive and not pack.holds_maps]
     warm = [pack for pack in packs if pack.holds_maps or not in_archive]
-    for _found in access.surroundings.transfer.map(lambda pack: _find(access, pack), cold):
+    for _pack, _found in few_at_once(access.surroundings, lambda pack: _find(access, pack), cold):
         pass
-    for directory in _directories(access, session, kid, warm):
+    read = few_at_once(access.surroundings, lambda pack: _directory(access, session, kid, pack), warm)
+    for _pack, directory in read:
         for entry, located in zip(directory.entries, directory.located(), strict=True):
             index.add(entry.id, entry.type, located.place)
     return {PackRow(kid, session, pack.pack): pack.size_bytes for pack in cold}
@@ -43,24 +43,6 @@ def _find(access: TenantAccess, pack: StoredPack) -> None:
         _compare(key, access.store.head(key), pack)
     except ObjectNotFoundError as error:
         raise _refused(key, "it is not there") from error
-
-
-def _directories(
-    access: TenantAccess, session: bytes, kid: int, packs: Sequence[StoredPack]
-) -> Iterator[PackDirectory]:
-    """A few at once, in order."""
-    surroundings = access.surroundings
-    under_way: deque[Future[PackDirectory]] = deque()
-    try:
-        for pack in packs:
-            if len(under_way) >= 2 * surroundings.transfer_width:
-                yield under_way.popleft().result()
-            under_way.append(surroundings.transfer.submit(_directory, access, session, kid, pack))
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        for future in under_way:
-            future.cancel()
 
 
 def _directory(access: TenantAccess, session: bytes, kid: int, pack: StoredPack) -> PackDirectory:
