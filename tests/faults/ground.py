@@ -87,6 +87,10 @@ class Ground:
         return len(list(ledger.iterdir())) if ledger.exists() else 0
 
 
+# A victim that had ended by itself before it was struck is no kill, and the next one is tried.
+TRIES_FOR_A_KILL = 3
+
+
 @dataclass
 class Aim:
     """When to strike: at any moment of the `seconds` that a victim works. One that was gone already brings the next
@@ -99,7 +103,7 @@ class Aim:
         return dice.random() * self.seconds
 
     def learn(self, *, hit: bool) -> None:
-        self.seconds *= 1.1 if hit else 0.6
+        self.seconds *= 1.05 if hit else 0.7
 
 
 @contextmanager
