@@ -1,11 +1,12 @@
 """The contract of block targets over every target of this machine and of memory."""
 
+import errno
 import hashlib
 import io
 
 import pytest
 
-from holdfast.domain.errors import ConflictError
+from holdfast.domain.errors import ConflictError, HoldfastError
 from holdfast.images.file_target import FileTarget
 from holdfast.images.pipe_target import PipeTarget
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
@@ -56,6 +57,54 @@ class TestFileTarget(BlockTargetContract):
         forced.write(0, b"new")
         assert path.read_bytes() == b"precious"
         forced.finish()
+        assert path.read_bytes() == b"new"
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_one_restore_at_a_time_writes_there(self, target, path):
+        size_bytes = 2 * BLOCK_SIZE_BYTES
+        content = sample(size_bytes)
+        target.begin(size_bytes)
+        target.write(0, content)
+        for force in (False, True):
+            other = FileTarget(path, force=force)
+            with pytest.raises(ConflictError, match="another restore"):
+                other.begin(size_bytes)
+            other.abort()
+        target.finish()
+        assert path.read_bytes() == content
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_what_a_dead_restore_has_left_is_taken_over(self, target, path):
+        path.with_name(".volume.holdfast-partial").write_bytes(b"left" * BLOCK_SIZE_BYTES)
+        target.begin(3)
+        target.write(0, b"new")
+        target.finish()
+        assert path.read_bytes() == b"new"
+        assert list(path.parent.iterdir()) == [path]
+
+    def test_a_link_in_its_place_is_not_followed(self, target, path):
+        other = path.with_name("precious")
+        other.write_bytes(b"precious")
+        path.with_name(".volume.holdfast-partial").symlink_to(other)
+        with pytest.raises(HoldfastError):
+            target.begin(3)
+        assert other.read_bytes() == b"precious"
+
+    def test_a_file_system_without_hard_links(self, target, path, monkeypatch):
+        """FAT says EPERM. (None can be mounted here: what the system answers is put in its place.)"""
+
+        def refuse(*_paths):
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr("os.link", refuse)
+        target.begin(3)
+        target.write(0, b"new")
+        path.write_bytes(b"precious")
+        with pytest.raises(ConflictError):
+            target.finish()
+        assert path.read_bytes() == b"precious"
+        path.unlink()
+        target.finish()
         assert path.read_bytes() == b"new"
         assert list(path.parent.iterdir()) == [path]
 

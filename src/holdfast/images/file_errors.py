@@ -43,6 +43,8 @@ def _translate(error: OSError, path: Path) -> HoldfastError:
             return ConflictError(
                 f"{path} exists already", why=why, cure="choose another target, or --force to replace it"
             )
+        case errno.EBUSY:
+            return ConflictError(f"{path} is in use", why=why, cure="unmount it, or end what else has it; run it again")
         case errno.EISDIR:
             return UsageError(f"{path} is a folder", why=why, cure="name a file")
         case _:

@@ -1,9 +1,12 @@
 """A file or block device as the place of a restore.
 
 A file is written beside its name and takes it only when it is whole and durable, so what bears the name is never half
-a volume.
+a volume. One restore at a time writes there: a lock on the unfinished file says so, which ends with its process. A
+device is opened for its writer alone, which the kernel refuses while it is mounted or another one has it so (open(2)).
 """
 
+import errno
+import fcntl
 import os
 import stat
 from collections.abc import Mapping
@@ -14,6 +17,10 @@ from holdfast.images.file_errors import translated
 from holdfast.repository.object_store import Buffer
 
 _ZEROS = bytes(1024 * 1024)
+_ONLY_THE_OWNER = stat.S_IRUSR | stat.S_IWUSR
+# FAT, exFAT and some network file systems have no hard links, and some have no locks.
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 class FileTarget:
@@ -44,13 +51,14 @@ class FileTarget:
         return False
 
     def begin(self, size_bytes: int) -> None:
-        """Open the target; a device must be large enough."""
+        """Open the target; a device must be large enough. Raises ConflictError where another restore has it."""
         with translated(self._path):
-            flags = os.O_WRONLY | os.O_CLOEXEC | (0 if self._device else os.O_CREAT | os.O_TRUNC)
-            self._descriptor = os.open(self._partial, flags, stat.S_IRUSR | stat.S_IWUSR)
             if not self._device:
+                self._descriptor = _only_writer(self._partial, self._path)
+                os.ftruncate(self._descriptor, 0)
                 os.ftruncate(self._descriptor, size_bytes)
                 return
+            self._descriptor = os.open(self._partial, os.O_WRONLY | os.O_CLOEXEC | os.O_EXCL)
             room = os.lseek(self._descriptor, 0, os.SEEK_END)
         if room < size_bytes:
             raise ConflictError(
@@ -78,24 +86,75 @@ class FileTarget:
         """Make it durable, then give it its name."""
         with translated(self._path):
             os.fsync(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = -1
             if not self._device:
-                if self._force:
-                    os.replace(self._partial, self._path)
-                else:
-                    os.link(self._partial, self._path)
-                    os.unlink(self._partial)
+                self._take_name()
                 _sync_folder(self._path.parent)
+            self._close()
         return {}
 
     def abort(self) -> None:
-        """Close, and remove the unfinished file."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Remove the unfinished file, if it is this restore's, and close."""
+        if self._descriptor < 0:
+            return
         if not self._device:
             self._partial.unlink(missing_ok=True)
+        self._close()
+
+    def _take_name(self) -> None:
+        """While the lock is held: what is unfinished has no other writer, nor what is finished."""
+        if self._force:
+            os.replace(self._partial, self._path)
+            return
+        try:
+            os.link(self._partial, self._path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if self._path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+            self._partial.rename(self._path)
+        else:
+            os.unlink(self._partial)
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+
+
+def _only_writer(partial: Path, path: Path) -> int:
+    """The unfinished file, open and locked; one that a dead restore has left is taken over."""
+    while True:
+        flags = os.O_WRONLY | os.O_CLOEXEC | os.O_CREAT | os.O_NOFOLLOW
+        descriptor = os.open(partial, flags, _ONLY_THE_OWNER)
+        try:
+            _lock(descriptor, path)
+            if _is_at(descriptor, partial):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # who had it has finished or removed it meanwhile
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConflictError(
+            f"another restore to {path} is running",
+            why="it has locked the unfinished file beside it",
+            cure="wait until it has ended, or choose another target",
+        ) from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:
