@@ -86,8 +86,8 @@ def copy(
     found = IntegrityError(
         f"{counted(len(damaged), 'restore point')} could not be copied for damage",
         why="; ".join(dict.fromkeys(one.error.what for one in damaged)),
-        cure=f"run `holdfast repository repair {shlex.quote(source)}`, and copy again: what was copied is not copied "
-        "twice",
+        cure=f"`holdfast repository check` of {shlex.quote(source)}, or of {shlex.quote(target)}, says what is damaged, "
+        "and `holdfast repository repair` mends it; then copy again: what was copied is not copied twice",
     )
     return show_error(found)
 

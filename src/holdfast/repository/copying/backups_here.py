@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
+from holdfast.repository.format import names
 from holdfast.repository.format.origin import Backup
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.sessions.points import PointSummary, list_points
+from holdfast.repository.sessions.points import PointSummary, list_points, stands
+from holdfast.repository.trust.listing import objects_under
 
 
 def backup_of(repository: Repository, point: PointSummary) -> Backup:
@@ -16,9 +18,22 @@ class BackupsHere:
     """The live points of a repository by their backup; of several copies of one the newest is found."""
 
     def __init__(self, repository: Repository) -> None:
+        self._repository = repository
         self.points = list_points(repository)
         self._every = [(backup_of(repository, point), point) for point in self.points]
         self._by_backup = dict(self._every)
+
+    def pass_over_gone(self) -> list[PointSummary]:
+        """Count no more, and give back, what the ledger calls a point although its object is gone, or does not open:
+        a copy that nobody can restore from is none. A LIST tells what stands, and what it leaves out is asked for.
+        """
+        listed = {info.key for info in objects_under(self._repository.store, names.POINTS)}
+        gone = [point for point in self.points if point.key not in listed and not stands(self._repository, point)]
+        missing = {point.session for point in gone}
+        self.points = [point for point in self.points if point.session not in missing]
+        self._every = [(backup, point) for backup, point in self._every if point.session not in missing]
+        self._by_backup = dict(self._every)
+        return gone
 
     def find(self, backup: Backup) -> PointSummary | None:
         """The point that is that backup, or a copy of it."""

@@ -6,7 +6,10 @@ from holdfast.domain.errors import (
     ConflictError,
     HoldfastError,
     IntegrityError,
+    KeyPinError,
+    LeaseHeldError,
     NotFoundError,
+    SecondWriterError,
     UnsupportedFormatError,
     UsageError,
 )
@@ -15,13 +18,15 @@ from holdfast.repository.copying.copy_point import CopiedPoint, Copying
 from holdfast.repository.copying.estimate import new_chunks
 from holdfast.repository.copying.order import Chosen, CopyOrder, choose
 from holdfast.repository.copying.run_progress import RunProgress
+from holdfast.repository.format import names
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.points import PointSummary
 from holdfast.repository.writing.unfinished import NO_VIGIL, Vigil
 
-# What befalls one point and need not stop the others.
+# What may befall one point and need not stop the others, and what of that never does.
 _OF_ONE_POINT = (ConflictError, IntegrityError, NotFoundError, UnsupportedFormatError)
+_OF_A_PLACE = (KeyPinError, LeaseHeldError, SecondWriterError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,9 @@ def copy_points(
     source: Repository, target: Repository, order: CopyOrder, progress: Progress, vigil: Vigil = NO_VIGIL
 ) -> CopyReport:
     """Copy what the target does not have. What befalls one point (it is damaged, or was deleted meanwhile) does not
-    stop the others and stands in the report; what befalls the places (full, forbidden, away) is raised, and the next
-    run goes on: also with the point that was under way, where what was stored of it still stands.
+    stop the others and stands in the report; what befalls the places (full, forbidden, away, taken by another writer)
+    is raised, and the next run goes on: also with the point that was under way, where what was stored of it still
+    stands.
     """
     run = _begun(source, target, vigil)
     report = CopyReport(choose(source, run.there, run.here, order))
@@ -75,6 +81,7 @@ def copy_points(
         try:
             copied = run.copy(point, told)
         except _OF_ONE_POINT as error:
+            _raise_if_of_a_place(error, source, target)
             report.failed.append(FailedPoint(point, error))
             run.forget_readers()
         else:
@@ -108,7 +115,17 @@ def plan_copy(source: Repository, target: Repository, order: CopyOrder) -> CopyP
 
 def _begun(source: Repository, target: Repository, vigil: Vigil) -> Copying:
     require_two(source, target)
-    return Copying(source, target, BackupsHere(source), BackupsHere(target), vigil)
+    here = BackupsHere(target)
+    gone = tuple(here.pass_over_gone())
+    return Copying(source, target, BackupsHere(source), here, vigil, gone)
+
+
+def _raise_if_of_a_place(error: HoldfastError, *places: Repository) -> None:
+    """What every further point would meet too: raised, as is what is wrong with a place that does not answer."""
+    if isinstance(error, _OF_A_PLACE):
+        raise error
+    for place in places:
+        place.store.head(names.CONFIG)
 
 
 def require_two(source: Repository, target: Repository) -> None:

@@ -49,13 +49,16 @@ class CopiedPoint:
 
 @dataclass(frozen=True, slots=True)
 class Copying:
-    """One run, from `source` to `target`: what both have, and what the run remembers."""
+    """One run, from `source` to `target`: what both have, and what the run remembers. `gone`: what the target's ledger
+    calls points although nobody finds them.
+    """
 
     source: Repository
     target: Repository
     there: BackupsHere
     here: BackupsHere
     vigil: Vigil = NO_VIGIL
+    gone: tuple[PointSummary, ...] = ()
     known: KnownChunks = field(default_factory=KnownChunks)
     _readers: dict[str, Readers] = field(default_factory=dict)
     _passed_over: dict[str, str] = field(default_factory=dict)
@@ -98,11 +101,13 @@ class Copying:
         self._readers.clear()
 
     def warnings(self) -> tuple[str, ...]:
-        """A line for every damaged object of the source for which another copy was read."""
+        """A line for every damaged object of the source for which another copy was read, and for every point of the
+        target that is gone.
+        """
         found = dict(self._passed_over)
         for readers in self._readers.values():
             found |= readers.passed_over()
-        return warnings_in(self.source, found)
+        return (*warnings_in(self.source, found), *(_of_gone(point, self.target) for point in self.gone))
 
     def _copy(
         self,
@@ -152,6 +157,13 @@ class Copying:
             target_maps = ChunkReader(backup.access, CHUNK_TYPE_MAP, IndexSearch(backup.access))
             pairs = side_by_side(in_source, readers.maps, in_target, target_maps)
         return copy_stream(backup, volume, readers.maps, translation, NearbyChunks(pairs), progress)
+
+
+def _of_gone(point: PointSummary, target: Repository) -> str:
+    return (
+        f"restore point {point.id} of {point.workload} is gone from {target.store.location} although nobody deleted it "
+        "as one: it counts as no copy; `holdfast repository check` says what else is gone there"
+    )
 
 
 def _identities(backup: Backup, manifest: Manifest) -> list[tuple[str, int, Mapping[str, str]]]:

@@ -92,6 +92,11 @@ def _readable_point(repository: Repository, key: str) -> Manifest | None:
         return None
 
 
+def stands(repository: Repository, point: PointSummary) -> bool:
+    """Whether the object that is this point is there and opens."""
+    return _readable_point(repository, point.key) is not None
+
+
 def find_point(repository: Repository, text: str, tenant: str | None) -> PointSummary:
     """The one point (of any tenant where `tenant` is None) that `text` names: an id, a unique prefix of one, or
     `latest:WORKLOAD[@TIME]`.

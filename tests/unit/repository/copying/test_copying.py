@@ -1,5 +1,6 @@
 """Points of one repository in another: what is kept, what is read, what is skipped, and what fails alone."""
 
+import io
 import random
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from holdfast.domain.errors import (
     HoldfastError,
     IntegrityError,
+    LeaseHeldError,
     NotFoundError,
     OutOfSpaceError,
     PermissionDeniedError,
@@ -20,9 +22,11 @@ from holdfast.repository.format.origin import Backup, Origin
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.counting import RequestCounts
-from holdfast.testing.deterministic_surroundings import SteppableClock
+from holdfast.repository.writing.backup import BackupOrder, backup_stream
+from holdfast.testing.careless_store import CarelessStore
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
-from holdfast.testing.small_repository import put
+from holdfast.testing.small_repository import make_small_repository, put
 from tests.faults.world import collect, pattern, publish_plan
 from tests.unit.repository.copying.copied import copy, third_place, two_places
 
@@ -369,3 +373,54 @@ def test_where_nothing_can_be_built_upon_all_is_read_and_that_is_said():
     assert "lets nobody build upon it" in note
     assert target.contents()[copied.manifest.session] == volume(1, 3)
     assert first.manifest.session in target.contents()
+
+
+def test_a_copy_that_is_gone_is_made_again_and_told_of():
+    source, target = two_places()
+    content = volume(1, 2, 3)
+    backup = source.back_up(DISK, content)
+    [first] = copy(source, target).copied
+    [key] = [info.key for info in target.small.store.list(names.POINTS)]
+    target.small.store.delete(key)
+    report = copy(source, target)
+    assert [one.point.session for one in report.copied] == [backup]
+    assert first.manifest.session.hex() in report.warnings[0]
+    [again] = [info.key for info in target.small.store.list(names.POINTS)]
+    assert again != key
+    assert copy(source, target).chosen.present
+
+
+def test_what_befalls_the_target_as_a_whole_is_raised():
+    """Another program holds the lease: that is no failure of one point."""
+    source, clock = two_places()[0], SteppableClock()
+    source.back_up(DISK, volume(1, 2))
+    careless = make_small_repository(CarelessStore(clock), deterministic_surroundings(500, clock))
+    other = careless.open(deterministic_surroundings(502, clock))
+    backup_stream(other, io.BytesIO(b"content"), BackupOrder(DUMP), Silence())
+    target = careless.open(deterministic_surroundings(504, clock))
+    with pytest.raises(LeaseHeldError):
+        copy_points(source.open(), target, CopyOrder(), Silence())
+
+
+class Leaving(Full):
+    """A bucket that is deleted when the first pack comes."""
+
+    refused = NotFoundError("the bucket does not exist", why="it was deleted", cure="check the name")
+
+    def create(self, key, body, sha256, *terms):
+        if key.startswith(names.PACKS):
+            self.below = ""
+        return super().create(key, body, sha256, *terms)
+
+    def head(self, key):
+        if not self.below:
+            raise self.refused
+        return self._inner.head(key)
+
+
+def test_a_target_that_goes_away_is_no_failure_of_a_point():
+    source, target = two_places()
+    source.back_up(DISK, volume(1, 2))
+    source.back_up(DISK, volume(1, 3))
+    with pytest.raises(NotFoundError, match="bucket"):
+        copy_points(source.open(), target.open(Leaving(target.small.store)), CopyOrder(), Silence())
