@@ -19,7 +19,6 @@ from holdfast.cli.options import (
     RepositoryArgument,
 )
 from holdfast.cli.passwords import given_password
-from holdfast.cli.quantities import short_time
 from holdfast.cli.repository_key import app as key_app
 from holdfast.cli.server_connection import ApplianceOption
 from holdfast.cli.tables import as_facts, facts_table
@@ -88,7 +87,6 @@ def show(
     """Show what the repository is; a name instead of a URL asks the server."""
     from holdfast.repository.trust.coverings import hidden
     from holdfast.repository.upkeep.rekeying import stored_by_epoch
-    from holdfast.repository.upkeep.renewal.notice import is_overdue
     from holdfast.wiring.local import opening
 
     if names.is_name(url):
@@ -99,11 +97,6 @@ def show(
         single_writer.note_mode(opened.repository)
         if opened.repository.config.immutable:
             _warn_of_hidden(voice, len(hidden(opened.repository.store)), url)
-        if is_overdue(opened.repository):
-            voice.warn(
-                f"locks begin to end on {short_time(document['locks_hold_until'])} and nobody renews them: "
-                f"run `holdfast repository renew-locks {opened.repository.store.location}`, once a day"
-            )
     return voice.status
 
 

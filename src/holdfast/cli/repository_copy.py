@@ -86,7 +86,7 @@ def copy(
     found = IntegrityError(
         f"{counted(len(damaged), 'restore point')} could not be copied for damage",
         why="; ".join(dict.fromkeys(one.error.what for one in damaged)),
-        cure=f"`holdfast repository check` of {shlex.quote(source)}, or of {shlex.quote(target)}, says what is damaged, "
+        cure=f"`holdfast repository check` of {shlex.quote(source)}, or of {shlex.quote(target)}, says what is damaged "
         "and `holdfast repository repair` mends it; then copy again: what was copied is not copied twice",
     )
     return show_error(found)

@@ -5,7 +5,8 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from holdfast.domain.errors import HoldfastError, SecondWriterError, UsageError, WrongKeyError
+from holdfast.domain.errors import HoldfastError, KeyPinError, SecondWriterError, UsageError, WrongKeyError
+from holdfast.domain.time import format_time
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.password import MEMORY_KIB
 from holdfast.repository.keys.slots import PasswordCost, Secret
@@ -21,6 +22,7 @@ from holdfast.repository.opening.repository import (
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.surroundings import CLOCK_TOLERANCE, Surroundings
+from holdfast.repository.upkeep.renewal.notice import holds_until, is_overdue
 from holdfast.wiring.existing_store import open_existing
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.location_memory import FileLocationMemory, ReadOnlyMemory, home_folder
@@ -55,7 +57,8 @@ def opened(
     remembering: bool = True,
     words: PasswordWords = PASSWORD,
 ) -> Iterator[LocalRepository]:
-    """Open the repository at `location` and, when the work in it succeeded, remember it as it was left.
+    """Open the repository at `location` and remember it as it was left, also by work that failed: what was committed
+    before must not go away unseen. Afterwards it is told where locks end soon and nobody has renewed them.
 
     `password`: a password or recovery code; None tries the slots of a key service. `accept_ledger`: a person said that
     what is there now is right. Without `remembering` what is remembered is compared and left as it is. `words`: how a
@@ -70,9 +73,17 @@ def opened(
         require_class(repository, asked_class(location))
         _tell_of_clock(repository, warn)
         recognise(repository, memory, accept=accept_ledger)
-        with _given_back(repository, warn):
-            yield LocalRepository(repository, counts, memory)
+        try:
+            with _given_back(repository, warn):
+                yield LocalRepository(repository, counts, memory)
+        except KeyPinError:
+            raise  # it is not what it was, and what was remembered is right
+        except BaseException:
+            with suppress(HoldfastError):  # what happened before it is told
+                remember(repository, memory)
+            raise
         remember(repository, memory)
+        tell_of_locks(repository, warn)
 
 
 def _tell_of_clock(repository: Repository, warn: Warn) -> None:
@@ -82,6 +93,15 @@ def _tell_of_clock(repository: Repository, warn: Warn) -> None:
         warn(
             f"this machine's clock is {seconds} s {'ahead of' if ahead > timedelta(0) else 'behind'} that of "
             f"{repository.store.location}: promises are judged by the latter; set this one right"
+        )
+
+
+def tell_of_locks(repository: Repository, warn: Warn) -> None:
+    """A warning where locks of an immutable repository begin to end within 72 hours and nobody has renewed them."""
+    if is_overdue(repository):
+        warn(
+            f"locks begin to end on {format_time(holds_until(repository))} and nobody renews them: "
+            f"run `holdfast repository renew-locks {repository.store.location}`, once a day"
         )
 
 

@@ -412,10 +412,10 @@ class Leaving(Full):
             self.below = ""
         return super().create(key, body, sha256, *terms)
 
-    def head(self, key):
+    def head(self, key, *version):
         if not self.below:
             raise self.refused
-        return self._inner.head(key)
+        return self._inner.head(key, *version)
 
 
 def test_a_target_that_goes_away_is_no_failure_of_a_point():

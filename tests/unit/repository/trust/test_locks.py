@@ -24,6 +24,7 @@ from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.strict_bucket import StrictBucket
 from holdfast.testing.strict_store import StrictStore
 from holdfast.wiring.collecting import collect, renew
+from holdfast.wiring.local.opening import tell_of_locks
 from tests.faults.immutable_site import KEEP, Site
 
 DAY = timedelta(days=1)
@@ -202,11 +203,15 @@ def test_who_opens_it_hears_that_nobody_renews(site):
     assert not is_overdue(site.open())
     site.back_up(block(1))
     site.later(6.9)
-    assert not is_overdue(site.open())
+    said: list[str] = []
+    tell_of_locks(site.open(), said.append)
+    assert not said
     site.later(0.2)
-    assert is_overdue(site.open())
+    tell_of_locks(site.open(), said.append)
+    assert "locks begin to end on 2026-01-11" in said.pop()
     site.renew()
-    assert not is_overdue(site.open())
+    tell_of_locks(site.open(), said.append)
+    assert not said
     assert holds_until(site.open()) > site.clock() + 9 * DAY
 
 
