@@ -39,6 +39,7 @@ def main(verb: str, folder: str, code: str, file: str, *changed: str) -> None:
             source.close()
             said["read_bytes"] = report.finished.counters.read_bytes
             said["stored_bytes"] = report.finished.stored_bytes
+            said["map_bytes"] = sum(pack.size_bytes for pack in report.finished.manifest.packs if pack.holds_maps)
         else:
             point = find_point(repository, "latest:huge", "default")
             restore_volume(repository, point, FileTarget(Path(file), force=False), Silence())

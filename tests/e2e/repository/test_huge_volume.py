@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.format.map_node import depth_of
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.small_repository import make_small_repository
@@ -86,6 +87,8 @@ def test_sixteen_tebibytes(tmp_path, request):
     lines = [f"{number * BLOCK_SIZE_BYTES} 700" for number in changed]
     second = run("backup", repository, code, path, *lines)
     assert second["read_bytes"] == len(changed) * BLOCK_SIZE_BYTES
+    depth = depth_of(-(-size_bytes // BLOCK_SIZE_BYTES))
+    assert 0 < second["map_bytes"] <= len(changed) * depth * 12 * 1024
 
     restored = tmp_path / "restored"
     restore = run("restore", repository, code, restored)

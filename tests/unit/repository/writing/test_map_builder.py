@@ -2,17 +2,19 @@
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT, depth_of
-from holdfast.repository.format.places import Located
+from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.reading.map_reader import leaves
 from holdfast.repository.writing.map_builder import FixedMapBuilder
 from tests.unit.repository.writing.map_nodes_in_memory import NodesInMemory, located
 
 BLOCK = 524288
+NODE_LIMIT_BYTES = 12 * 1024
 Blocks = dict[int, Located | None]
 
 
@@ -124,6 +126,30 @@ def test_one_changed_block_stores_one_node_a_level():
     second = build(nodes, count, {700: located(1)}, first, inherit=True)
     check(nodes, second)
     assert len(nodes.stored) - stored == second.volume.depth == 3
+
+
+@pytest.mark.parametrize("count", [FANOUT, FANOUT**2, FANOUT**3, FANOUT**4 + 1])
+def test_map_bytes_follow_what_changed_and_not_the_size(count):
+    """Of nodes as full as they can be, before they are compressed: each chunk lies in a pack of its own."""
+    nodes = NodesInMemory()
+    last = count - 1
+    full: Blocks = {0: alone(0), **{n: alone(n) for n in range(max(0, last - FANOUT), count)}}
+    for width in (1, FANOUT, FANOUT**2, FANOUT**3):
+        full |= {number: alone(number) for number in range(0, min(count, FANOUT * width), width)}
+    first = build(nodes, count, full, inherit=False)
+    stored = dict(nodes.stored)
+    changed = [0, count // 2, last]
+    second = build(nodes, count, {number: alone(count + number) for number in changed}, first, inherit=True)
+    check(nodes, second)
+    new = [len(node) for identifier, node in nodes.stored.items() if identifier not in stored]
+    assert sum(new) <= len(changed) * second.volume.depth * NODE_LIMIT_BYTES
+    assert max(new) > NODE_LIMIT_BYTES * 9 // 10
+
+
+def alone(number: int) -> Located:
+    """A data chunk in a pack of its own."""
+    pack = PackRow(1, b"s" * 16, number.to_bytes(16, "big"))
+    return Located((number + 1).to_bytes(32, "big"), Place(pack, 0, 96, 116, 100, 0))
 
 
 def test_equal_leaves_are_stored_once():
