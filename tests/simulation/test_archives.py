@@ -122,6 +122,18 @@ def test_archives_go_by_their_own_limits_and_backups_by_theirs(archiving):
     assert_nothing_left(site)
 
 
+def test_an_archive_of_a_backup_from_before_its_policy_goes_by_the_policy(archiving):
+    """The policy was removed and applied again: what it copies is older than it, the copy is not."""
+    site = archiving
+    site.run(lambda appliance: appliance.service.remove_policy("web"))
+    archived(site)
+    archive(site)
+    made, stored = copies(site), site.records.policies.get("web")
+    assert all(one.created_at < stored.created_at for one in made)
+    verdicts = site.run(lambda appliance: appliance.workflows.retention.verdicts(stored))
+    assert {one.id for one in made} <= {one.point.id for one in verdicts}
+
+
 def test_no_retention_removes_what_is_being_copied(archiving):
     """Two workers are lost, and meanwhile a backup is made where one is kept."""
     site = archiving

@@ -107,6 +107,23 @@ def test_the_newest_stays_when_its_time_is_over_and_goes_with_the_next(site):
     assert second.id not in {one.id for one in points(site, "image-backup")}
 
 
+def test_new_limits_count_from_the_next_run_on_whosever_time_is_over_before(site):
+    site.cloud.add_instance("web-1")
+    policy = site.policy(snapshot=None, backup=BackupTarget("vault", Retention(days=10)))
+    for _day in range(4):
+        site.run_policy("web", "backup")
+        site.wait(2 * A_DAY)
+    less = replace(policy, backup=BackupTarget("vault", Retention(days=1)))
+    site.records.policies.put(less, site.loop.now())
+    first, *others = points(site, "image-backup")
+    site.wait((first.keep_until - site.loop.now()).total_seconds())
+    assert len(sweep(site)) == 1
+    assert [one.id for one in points(site, "image-backup")] == [one.id for one in others]
+    assert sweep(site) == []
+    site.run_policy("web", "backup")
+    assert len(points(site, "image-backup")) == 1
+
+
 def test_a_backup_that_lasts_beyond_a_tiers_moment_does_not_take_its_flag(site):
     """It is of the time when its run began."""
     site.cloud.add_instance("web-1")

@@ -38,6 +38,13 @@ def test_a_time_that_comes_twice_in_autumn_counts_once():
     assert moments(daily, "2026-10-24 12:00", "2026-10-26 12:00") == ["25 00:30", "26 01:30"]
 
 
+def test_looking_back_from_the_hour_that_comes_twice_sees_what_was_due_in_its_first_time():
+    daily = Schedule("30 2 * * *", BERLIN)
+    for minutes in range(90):
+        moment = at("2026-10-25 00:30") + timedelta(minutes=minutes)
+        assert last_due(daily, at("2026-10-20 00:00"), moment) == at("2026-10-25 00:30")
+
+
 def test_every_hour_follows_the_time_that_passes():
     hourly = Schedule("15 * * * *", BERLIN)
     assert moments(hourly, "2026-10-25 00:00", "2026-10-25 03:00") == ["25 00:15", "25 01:15", "25 02:15"]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 from holdfast.appliance.points.snapshot_tags import GONE
 from holdfast.appliance.policies.schedules import zone_of
@@ -58,11 +59,12 @@ class RetentionWork:
 
     def verdicts(self, stored: StoredPolicy) -> list[Verdict]:
         """What would become of each point of the policy. Points are older than their policy where an earlier one of
-        its name was removed: these stay until a person removes them. So do those that lack a snapshot: they are no
-        reason to remove whole ones. What is being copied or restored is not judged before that has ended.
+        its name was removed: these stay until a person removes them. (An archive is as old as the run that made it,
+        whatever backup it is of.) So do those that lack a snapshot: they are no reason to remove whole ones. What is
+        being copied or restored is not judged before that has ended.
         """
         policy, every = stored.policy, self._surface.records.points.of_policy(stored.policy.name)
-        known = [point for point in every if (point.found_at or point.created_at) >= stored.created_at]
+        known = [point for point in every if _appeared_at(point) >= stored.created_at]
         being_read = self._being_read()
         points = [point for point in known if not point.missing and point.id not in being_read]
         now, verdicts = self._surface.surroundings.now(), list[Verdict]()
@@ -155,3 +157,9 @@ class RetentionWork:
 
     def _of(self, workload: Workload) -> list[RestorePoint]:
         return self._surface.records.points.of_workload(workload.account, workload.region, workload.id)
+
+
+def _appeared_at(point: RestorePoint) -> datetime:
+    """When the appliance came to have it. An archive bears the time of the backup that it is a copy of."""
+    made_at = point.as_of if point.kind == PointKind.ARCHIVE else None
+    return point.found_at or made_at or point.created_at

@@ -19,6 +19,7 @@ from holdfast.domain.tiers import TierMoments, moments_of
 _FIELDS = 5
 # A tier is compared with its schedule over more than a year of weeks.
 _MOMENTS_COMPARED = 60
+_CHANGE_OF_CLOCKS = timedelta(hours=2)
 _ANY_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -56,11 +57,14 @@ def last_due(schedule: Schedule, after: datetime, until: datetime) -> datetime |
     zone = _zone(schedule.time_zone)
     # Backwards, and from the second after, as the moment itself counts.
     beginning = (until.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)).astimezone(zone)
-    try:
-        due: datetime = next(CronSim(schedule.cron, beginning, reverse=True)).astimezone(UTC)
-    except StopIteration:
-        return None
-    return due if due > after else None
+    if beginning.fold:
+        # Clocks show this hour for the second time, and all of its first time is over: CronSim reads it as the first.
+        beginning = (beginning.astimezone(UTC) + _CHANGE_OF_CLOCKS).astimezone(zone)
+    for moment in CronSim(schedule.cron, beginning, reverse=True):
+        due: datetime = moment.astimezone(UTC)
+        if due <= until:
+            return due if due > after else None
+    return None
 
 
 def next_due(schedule: Schedule, after: datetime) -> datetime | None:

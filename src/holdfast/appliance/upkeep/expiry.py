@@ -2,10 +2,13 @@
 why. A policy that is disabled removes nothing by itself, and the end of a run does it all at once.
 """
 
+from datetime import datetime
+
 from holdfast.appliance.desk.desk import LEAVING, Desk
 from holdfast.appliance.points.deletion import deletion_task
 from holdfast.appliance.surface import derived_id
 from holdfast.domain.errors import NotFoundError
+from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.retention import Verdict
 from holdfast.domain.session import SessionKind
 from holdfast.protocol.appliance_answers import StoredPolicy
@@ -20,16 +23,18 @@ class Expiry(Desk):
 
     def sweep(self) -> list[str]:
         """Open a session for each point that goes; their ids. One that resists is tried again the next day."""
-        opened = list[str]()
+        opened, now = list[str](), self._surface.surroundings.now()
         if self._records.settings.get(LEAVING):
             return opened
-        for name in self._records.points.policies_with_expired(self._surface.surroundings.now()):
+        for name in self._records.points.policies_with_expired(now):
             try:
                 stored = self._records.policies.get(name)
             except NotFoundError:
                 continue  # what a deleted policy made stays
             if stored.enabled and not self._is_running(stored):
                 for verdict in self._workflows.retention.verdicts(stored):
+                    if not _is_over(verdict.point, now):
+                        continue  # whatever new limits say of it: they count from the next run on
                     if verdict.keep:
                         self._workflows.retention.write_down(verdict)
                     elif len(opened) < AT_ONCE:
@@ -53,3 +58,7 @@ class Expiry(Desk):
             session.kind == SessionKind.POLICY and session.subject == stored.policy.name
             for session in self._records.sessions.unfinished()
         )
+
+
+def _is_over(point: RestorePoint, now: datetime) -> bool:
+    return point.keep_until is not None and point.keep_until <= now

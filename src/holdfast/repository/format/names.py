@@ -67,6 +67,11 @@ def index_run(tenant_id: bytes, session: bytes, part: int) -> str:
     return f"{index_runs(tenant_id)}{session.hex()}-{part:04d}"
 
 
+def tenant_of_point(key: str) -> bytes:
+    """Whose workload's point stands there, or would."""
+    return bytes.fromhex(key.removeprefix(POINTS).partition("/")[0])
+
+
 def tenant_of_run(key: str) -> bytes:
     """Whose index run that is."""
     return bytes.fromhex(key.removeprefix(INDEX).partition("/")[0])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from holdfast.domain.errors import (
@@ -24,6 +24,7 @@ from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.ledger import Batch, LedgerState, Record
 from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
+from holdfast.repository.opening.point_object import unrecorded_commits
 from holdfast.repository.trust.as_put import is_as_put
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import (
@@ -50,7 +51,8 @@ Fetched = Buffer | IntegrityError
 
 
 class Ledger:
-    """One party's view of the ledger; `state` is as of the last `refresh` or `append`.
+    """One party's view of the ledger; `state` is as of the last `refresh` or `append`, and so is `kid`, the key epoch
+    of its newest batch.
 
     A damaged batch hides what it recorded and nothing else: it is kept in `damage`, reading goes on behind it, so that
     a restore never fails for it; points that it may have hidden are found by their keys. Nothing is appended to such a
@@ -60,7 +62,7 @@ class Ledger:
     def __init__(self, sealed: SealedStore) -> None:
         self._sealed = sealed
         self.state = LedgerState()
-        self._kid = FIRST_EPOCH
+        self.kid = FIRST_EPOCH
         self._summed_kid = FIRST_EPOCH
         self.damage: list[IntegrityError] = []
         self._gaps: list[range] = []
@@ -73,8 +75,8 @@ class Ledger:
         hints = all_keys(store, names.CHECKPOINTS) if hidden else [one.key for one in store.list(names.CHECKPOINTS)]
         summed = newest_checkpoint(self._sealed, hints)
         if summed is not None:
-            self.state, self._kid = summed
-            self._summed_kid = self._kid
+            self.state, self.kid = summed
+            self._summed_kid = self.kid
         self.refresh()
         while self._cross_gap():
             self.refresh()
@@ -151,30 +153,55 @@ class Ledger:
             head = sha256
         self.state = form.apply(self.state, batches)
 
+    def whole(self) -> LedgerState:
+        """The state now. Raises the IntegrityError of a damaged ledger: it may hide points."""
+        self.refresh()
+        self._require_whole()
+        return self.state
+
     def append(self, *records: Record, opening: bytes | None = None, ending: bytes | None = None) -> None:
         """Add records after whatever others have added meanwhile, and see them acknowledged.
 
         `opening`: a session that must not be known yet, so that of two who open it one does. `ending`: one that nobody
-        may have ended without a point. Raises ConflictError where it is so, the IntegrityError of a damaged ledger,
-        whose chain cannot be continued.
+        may have ended without a point. Raises ConflictError where it is so, and what `append_as` raises.
         """
-        while True:
-            if self.damage:
-                raise self.damage[0]
-            if opening is not None and (opening in self.state.open or opening in self.state.live):
+
+        def said(state: LedgerState) -> Sequence[Record]:
+            if opening is not None and (opening in state.open or opening in state.live):
                 raise ConflictError(
                     f"session {opening.hex()} was opened already",
                     why="somebody else did, or an answer was lost",
                     cure="run it again",
                 )
-            if ending is not None and ending not in self.state.open and ending not in self.state.live:
+            if ending is not None and ending not in state.open and ending not in state.live:
                 raise ConflictError(
                     f"session {ending.hex()} was ended by somebody else",
                     why="the ledger counts it as open no more: it gave no sign of life for a day, or was given up",
                     cure="run the backup again",
                 )
+            return records
+
+        self.append_as(said)
+
+    def append_as(self, records_of: Callable[[LedgerState], Sequence[Record] | None]) -> None:
+        """Add what `records_of` makes of the state that it is to follow, asked again whenever somebody was quicker:
+        what was true before may not be. Where it makes None there is nothing to add.
+
+        Who adds the first batch under a new key epoch says with it which points older keys have made that the ledger
+        does not know: behind it they would count no more (section 21). Raises the IntegrityError of a damaged ledger,
+        whose chain cannot be continued.
+        """
+        while True:
+            self._require_whole()
             sequence = self.state.sequence + 1
-            batch = Batch(sequence, self.state.head, self._sealed.surroundings.timestamp(), tuple(records))
+            unsaid = self._unsaid()
+            said = Batch(sequence, self.state.head, "", tuple(unsaid))
+            records = records_of(form.apply(self.state, [(said, self.state.head)]) if unsaid else self.state)
+            if records is None and not unsaid:
+                return
+            batch = dataclasses.replace(
+                said, time=self._sealed.surroundings.timestamp(), records=(*unsaid, *(records or ()))
+            )
             try:
                 sha256 = self._sealed.write(Kind.LEDGER_BATCH, names.ledger(sequence), form.encode_batch(batch))
             except ObjectExistsError as error:
@@ -186,10 +213,19 @@ class Ledger:
                     ) from error
                 continue
             self.state = form.apply(self.state, [(batch, sha256)])
-            self._kid = self._sealed.epochs.newest.kid
-            if sequence % form.CHECKPOINT_EVERY == 0 or self._summed_kid < self._kid:
+            self.kid = self._sealed.epochs.newest.kid
+            if sequence % form.CHECKPOINT_EVERY == 0 or self._summed_kid < self.kid:
                 self._checkpoint()
             return
+
+    def _require_whole(self) -> None:
+        if self.damage:
+            raise self.damage[0]
+
+    def _unsaid(self) -> list[Record]:
+        if self.kid >= self._sealed.epochs.newest.kid:
+            return []
+        return unrecorded_commits(self._sealed, self.state, self.kid)
 
     def require_head(self, sequence: int, head: bytes) -> None:
         """Rule 10: the ledger must still hold what was remembered; RollbackError when it was set back or replaced."""
@@ -302,10 +338,10 @@ class Ledger:
         key = names.ledger(sequence)
         batch = form.decode_batch(self._sealed.open(key, data, Kind.LEDGER_BATCH)[1])
         kid = read_header(data, key).kid
-        if kid < self._kid:
+        if kid < self.kid:
             raise FormatError(
                 f"{key} is of key epoch {kid}",
-                why=f"epoch {self._kid} stands before it, which who has only an older key cannot have read",
+                why=f"epoch {self.kid} stands before it, which who has only an older key cannot have read",
                 cure="find out who has the older master key and may write here",
                 key=key,
             )
@@ -313,7 +349,7 @@ class Ledger:
             raise FormatError(
                 f"the ledger's chain breaks at {key}", why="it does not follow the object before it", key=key
             )
-        self._kid = kid
+        self.kid = kid
         return batch
 
     def _several(self, first: int, last: int) -> dict[str, tuple[str, ...]]:
@@ -355,7 +391,7 @@ class Ledger:
         try:
             body = form.encode_checkpoint(self.state)
             self._sealed.write(Kind.LEDGER_CHECKPOINT, names.checkpoint(self.state.sequence), body)
-            self._summed_kid = self._kid
+            self._summed_kid = self.kid
         except ObjectExistsError:
             return  # another process reached the same sequence and wrote the same sum
 
@@ -380,8 +416,3 @@ def newest_checkpoint(sealed: SealedStore, keys: Iterable[str]) -> tuple[LedgerS
         except (IntegrityError, ObjectNotFoundError):
             continue  # a checkpoint only saves time; the batches before it are the truth, and check names it
     return None
-
-
-def commit_record(session: bytes, point: str, fields: dict[str, object]) -> Record:
-    """What a list shows of a point (section 12)."""
-    return {"type": form.COMMIT, "session": session, "point": point, **fields}

@@ -9,8 +9,9 @@ from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.origin import Backup
+from holdfast.repository.opening.point_object import commit_record
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.sessions.session import is_retired, ledger_record, read_point, retired_of
+from holdfast.repository.sessions.session import is_retired, read_point, retired_of
 from holdfast.repository.trust.listing import objects_under
 
 LATEST = "latest:"
@@ -59,7 +60,7 @@ def list_points(repository: Repository, tenant: str | None = None, workload: str
     for session, record in state.open.items():
         manifest = _readable_point(repository, record["point"])
         if manifest is not None:
-            records[session] = ledger_record(record["point"], manifest, record["time"])
+            records[session] = commit_record(record["point"], manifest, record["time"])
     if repository.ledger.damage:
         records.update(_found_by_key(repository, records))
     retired = retired_of(repository, records)
@@ -80,7 +81,7 @@ def _found_by_key(repository: Repository, known: Mapping[bytes, object]) -> dict
             continue
         manifest = _readable_point(repository, info.key)
         if manifest is not None:
-            found[manifest.session] = ledger_record(info.key, manifest, manifest.committed)
+            found[manifest.session] = commit_record(info.key, manifest, manifest.committed)
     return found
 
 

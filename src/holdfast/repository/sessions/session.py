@@ -1,6 +1,5 @@
 """Sessions: open, commit, retire (ordering rules 2, 3 and 6). The order of the lines here is the promise."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,11 +7,11 @@ from datetime import datetime
 
 from holdfast.domain.errors import (
     ConflictError,
-    FormatError,
     HoldfastError,
     IntegrityError,
     ObjectExistsError,
     ObjectNotFoundError,
+    UnavailableError,
     UnsupportedFormatError,
     UsageError,
 )
@@ -32,8 +31,8 @@ from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.format.tombstone import Tombstone
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.opening.ledger import commit_record
 from holdfast.repository.opening.plans import plan_to_write_under
+from holdfast.repository.opening.point_object import PointObject, commit_record, read_point_object
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.trust.older_versions import open_newest_good
@@ -139,13 +138,15 @@ def commit(session: WriterSession, manifest: Manifest) -> Manifest:
     """Rule 2: the point's PUT makes it, the ledger's record follows. All packs and index runs are there already. The
     manifest that stands is given back: this one, or an equal one of an earlier try whose answer was lost.
 
-    Raises ConflictError when a tombstone took the name: the session was given up for dead and has lost.
+    Raises ConflictError when a tombstone took the name: the session was given up for dead and has lost;
+    UnavailableError where the name is taken and nobody can see by what.
     """
     repository = session.repository
     try:
         sha256 = repository.sealed.write(Kind.MANIFEST, session.point_key, manifest_form.encode(manifest))
     except ObjectExistsError as error:
-        stored, sha256, _kid = read_whole(repository, session.point_key) or (None, b"", 0)
+        found = _taken(repository, session.point_key, error)
+        stored, sha256 = found.manifest, found.sha256
         if stored is None or stored.session != manifest.session or stored.volumes != manifest.volumes:
             raise ConflictError(
                 "the session was ended by somebody else",
@@ -156,86 +157,46 @@ def commit(session: WriterSession, manifest: Manifest) -> Manifest:
             ) from error
         manifest = stored  # rule 1: our own lost answer
     time = repository.surroundings.timestamp()
-    record = {**ledger_record(session.point_key, manifest, time), "manifest": sha256}
+    record = {**commit_record(session.point_key, manifest, time), "manifest": sha256}
     repository.ledger.append(record, ending=manifest.session)
     return manifest
-
-
-def ledger_record(point_key: str, manifest: Manifest, time: str) -> ledger_form.Record:
-    """The `commit` record of a point, but for the SHA-256 of its manifest's object."""
-    origin = {} if manifest.origin is None else {"origin": manifest.origin.backup.encode()}
-    promise = {} if manifest.keep_until is None else {"keep_until": manifest.keep_until}
-    return commit_record(
-        manifest.session,
-        point_key,
-        {
-            "time": time,
-            "tenant": manifest.tenant,
-            "workload": manifest.workload,
-            "kind": manifest.kind,
-            "created": manifest.created,
-            "size": manifest.size_bytes,
-            "parent": manifest.parent,
-            **origin,
-            **({"plan_epoch": manifest.plan_epoch} if manifest.plan_epoch else {}),
-            **promise,
-        },
-    )
 
 
 def read_point(repository: Repository, point_key: str) -> Manifest | None:
     """The manifest at that key; None when there is none or a tombstone. Raises IntegrityError for damage, for another
     object than the ledger's `commit` says, and where there is none yet for one under a past key epoch (section 21).
     """
-    found = read_whole(repository, point_key)
+    found = _standing(repository, point_key)
+    if found is None or found.manifest is None:
+        return None
+    if not _counts(repository, point_key, found):
+        raise unvouched(point_key, found.kid, repository.master.kid)
+    return found.manifest
+
+
+def _standing(repository: Repository, point_key: str) -> PointObject | None:
+    return read_point_object(repository.sealed, repository.ledger.state, point_key)
+
+
+def _counts(repository: Repository, point_key: str, found: PointObject) -> bool:
+    """Whether it is a point, though the ledger does not say its SHA-256 yet. Who has an older key can make one: behind
+    a batch under a newer one it counts no more. Of a damaged ledger nobody knows which epoch it has reached.
+    """
+    ledger = repository.ledger
+    least_kid = repository.master.kid if ledger.damage else min(ledger.kid, repository.master.kid)
+    return found.kid >= least_kid or names.session_of_point(point_key) not in ledger.state.open
+
+
+def _taken(repository: Repository, point_key: str, error: ObjectExistsError) -> PointObject:
+    """What has taken a point's name. Raises UnavailableError where nothing is to be seen there: it may be a point."""
+    found = _standing(repository, point_key)
     if found is None:
-        return None
-    if not _counts(repository, found):
-        raise unvouched(point_key, found[2], repository.master.kid)
-    return found[0]
-
-
-def _counts(repository: Repository, found: tuple[Manifest, bytes, int]) -> bool:
-    """Whether it is a point, though the ledger does not say its SHA-256 yet: who has an older key can make one."""
-    manifest, _sha256, kid = found
-    return kid >= repository.master.kid or manifest.session not in repository.ledger.state.open
-
-
-def read_whole(repository: Repository, point_key: str) -> tuple[Manifest, bytes, int] | None:
-    """The same with the SHA-256 of the whole object and its key epoch, whatever that is: for who vouches for it."""
-    record = repository.ledger.state.live.get(names.session_of_point(point_key), {})
-    expected = record.get("manifest")
-
-    def opened(data: Buffer) -> tuple[Kind, bytes, bytes, int]:
-        sha256 = hashlib.sha256(data).digest()
-        if expected is not None and sha256 != expected:
-            raise FormatError(
-                f"{point_key} is not what the ledger says",
-                why="its SHA-256 is another one: it is damaged, or somebody put another object in its place",
-                cure="bring it back from the bucket's older versions or a copy",
-                key=point_key,
-            )
-        kind, body = repository.sealed.open(point_key, data, Kind.MANIFEST, Kind.TOMBSTONE)
-        return kind, body, sha256, read_header(data, point_key).kid
-
-    try:
-        if expected is None:
-            kind, body, sha256, kid = repository.sealed.counting(Kind.MANIFEST, point_key, opened)
-        else:
-            kind, body, sha256, kid = open_newest_good(repository.store, point_key, opened)
-    except ObjectNotFoundError:
-        return None
-    if kind == Kind.TOMBSTONE:
-        return None
-    manifest = manifest_form.decode(body)
-    if manifest.session != names.session_of_point(point_key):
-        raise IntegrityError(
-            f"{point_key} holds another point",
-            why="its manifest names another session",
-            cure="run `holdfast repository check`",
-            objects=(point_key,),
-        )
-    return manifest, sha256, kid
+        raise UnavailableError(
+            f"{point_key} is there and cannot be read",
+            why="the store refuses its name and does not give its bytes",
+            cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
+        ) from error
+    return found
 
 
 def is_retired(repository: Repository, session: bytes) -> bool:
@@ -289,24 +250,27 @@ def record_commit(repository: Repository, point_key: str) -> None:
     session = names.session_of_point(point_key)
     if session in state.live or session not in state.open:
         return
-    found = read_whole(repository, point_key)
-    if found is not None and _counts(repository, found):
-        record = ledger_record(point_key, found[0], repository.surroundings.timestamp())
-        repository.ledger.append({**record, "manifest": found[1]})
+    found = _standing(repository, point_key)
+    if found is not None and found.manifest is not None and _counts(repository, point_key, found):
+        commit = commit_record(point_key, found.manifest, repository.surroundings.timestamp())
+        record = {**commit, "manifest": found.sha256}
+        repository.ledger.append_as(lambda state: [record] if session in state.open else None)
 
 
 def end_without_point(repository: Repository, session: bytes, point_key: str) -> Manifest | None:
     """A tombstone in the place of the session's point, so that it can make none any more. Of commit and tombstone
     exactly one wins (rule 4): where the commit did, its manifest is given back. A manifest that does not count is none.
+    Raises UnavailableError where the name is taken and nobody can see by what.
     """
     tombstone = Tombstone(session, repository.surroundings.timestamp())
     try:
         repository.sealed.write(Kind.TOMBSTONE, point_key, tombstone_form.encode(tombstone))
-    except ObjectExistsError:
-        found = read_whole(repository, point_key)
-        if found is not None and _counts(repository, found):
+    except ObjectExistsError as error:
+        repository.ledger.refresh()
+        found = _taken(repository, point_key, error)
+        if found.manifest is not None and _counts(repository, point_key, found):
             record_commit(repository, point_key)
-            return found[0]
+            return found.manifest
     return None
 
 
@@ -333,10 +297,13 @@ def ended_on_failure(session: WriterSession, progress: Progress) -> Iterator[Non
 
 
 def close_ended(repository: Repository, session: bytes, point_key: str) -> None:
-    """The ledger's record for a session whose name bears a tombstone: from here on it is not open any more."""
+    """The ledger's record for a session whose name bears a tombstone: from here on it is not open any more. Where it
+    has become a point meanwhile it stays one.
+    """
     time = repository.surroundings.timestamp()
-    if session in repository.ledger.refresh().open:
-        repository.ledger.append({"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time})
+    record = {"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time}
+    repository.ledger.refresh()
+    repository.ledger.append_as(lambda state: [record] if session in state.open else None)
 
 
 def retire(repository: Repository, session: bytes, point_key: str) -> None:

@@ -1,7 +1,6 @@
 """What stands under older keys is handed over to a key epoch that begins (section 21)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 
 from holdfast.domain.errors import IntegrityError
 from holdfast.repository.format import ledger as form
@@ -10,24 +9,32 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.ledger import Record
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.plans import plan_to_write_under
+from holdfast.repository.opening.point_object import read_point_object
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.sessions.session import read_whole, record_commit, retired_of
+from holdfast.repository.sessions.session import record_commit, retired_of
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.older_versions import all_keys
 from holdfast.repository.trust.vouching import digest_of
 
 
 def vouched_for(repository: Repository) -> Mapping[str, bytes]:
-    """`config` and the tenants as they stand and count now, by key and digest: what a new epoch vouches for. Raises
-    IntegrityError where one does not open: nobody would believe it any more.
+    """`config` and the tenants as they stand and count now, by key and digest: what a new epoch vouches for. Tenants
+    are those that a LIST shows, and those that the ledger has a session of. Raises IntegrityError where one does not
+    open: nobody would believe it any more.
     """
     found: dict[str, bytes] = {}
-    for key in (names.CONFIG, *filter(names.is_object, all_keys(repository.store, names.TENANTS))):
+    state = repository.ledger.whole()
+    used = {names.tenant_of_point(str(one["point"])) for one in [*state.live.values(), *state.open.values()]}
+    tenants = {*filter(names.is_object, all_keys(repository.store, names.TENANTS)), *map(names.tenant, used)}
+    for key in (names.CONFIG, *sorted(tenants)):
         kind = Kind.CONFIG if key == names.CONFIG else Kind.TENANT
 
         def digest(data: Buffer, key: str = key, kind: Kind = kind) -> bytes:
             repository.sealed.open(key, data, kind)
-            repository.epochs.vouching.require(key, data)
+            if kind == Kind.TENANT:
+                repository.require_counted(key, data)
+            else:
+                repository.epochs.vouching.require(key, data)
             return digest_of(data)
 
         found[key] = repository.sealed.counting(kind, key, digest)
@@ -36,11 +43,11 @@ def vouched_for(repository: Repository) -> Mapping[str, bytes]:
 
 def record_commits(repository: Repository) -> None:
     """Points whose commits died before they were told to the ledger are told to it. To be done before the epoch begins:
-    a manifest under an older key counts for no session that is open then.
+    behind the first batch under it a manifest under an older key counts for no session that is open. Raises
+    IntegrityError where the ledger, or what stands under such a name, is damaged: it may be a point.
     """
-    for record in list(repository.ledger.refresh().open.values()):
-        with suppress(IntegrityError):  # `check` names it
-            record_commit(repository, str(record["point"]))
+    for record in list(repository.ledger.whole().open.values()):
+        record_commit(repository, str(record["point"]))
 
 
 def unrecorded_retirements(repository: Repository) -> Sequence[Record]:
@@ -54,9 +61,12 @@ def unrecorded_retirements(repository: Repository) -> Sequence[Record]:
 
 
 def hand_over(repository: Repository, records: Sequence[Record]) -> None:
-    """The newest plan and the ledger go on under the newest epoch, which from then on vouches for what was before."""
+    """The newest plan and the ledger go on under the newest epoch, which from then on vouches for what was before. What
+    is said of points is said of those that are still live.
+    """
     plan_to_write_under(repository.sealed, repository.ledger.state.plan_epoch)
-    repository.ledger.append(*records, *_unnamed_manifests(repository))
+    unsaid = [*records, *_unnamed_manifests(repository)]
+    repository.ledger.append_as(lambda state: [record for record in unsaid if record["session"] in state.live])
 
 
 def _unnamed_manifests(repository: Repository) -> Iterator[Record]:
@@ -64,10 +74,10 @@ def _unnamed_manifests(repository: Repository) -> Iterator[Record]:
 
     def sha256_of(record: Record) -> bytes | None:
         try:
-            found = read_whole(repository, str(record["point"]))
+            found = read_point_object(repository.sealed, repository.ledger.state, str(record["point"]))
         except IntegrityError:
             return None  # `check` names it
-        return None if found is None else found[1]
+        return None if found is None or found.manifest is None else found.sha256
 
     unnamed = [record for record in repository.ledger.state.live.values() if "manifest" not in record]
     for record, sha256 in few_at_once(repository.surroundings, sha256_of, unnamed):

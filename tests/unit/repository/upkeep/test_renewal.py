@@ -11,9 +11,10 @@ from holdfast.repository.format import names
 from holdfast.repository.health.repair.quarries import of_the_source
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points, load_manifest
-from holdfast.repository.sessions.session import read_point
+from holdfast.repository.sessions.session import end_session, open_session, read_point
 from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
 from holdfast.repository.upkeep.collection.run_merging import Tidiness
 from holdfast.repository.upkeep.renewal.notice import is_due, is_overdue, last_renewal
@@ -268,3 +269,35 @@ def test_runs_out_of_force_go_when_their_locks_have_ended(site):
     assert site.locks(names.INDEX).keys() == merged
     site.attack()
     assert site.restores(contents)
+
+
+def test_what_a_session_of_many_days_may_build_upon_stays_locked(site):
+    """It was opened before the plan that condemns it, and inherits from what was retired meanwhile."""
+    gone = site.back_up(block(9), timedelta(0))
+    site.later(1)
+    repository = site.open()
+    writer = open_session(repository, DEFAULT_TENANT, "disk")
+    assert writer.plan.epoch == 0
+    site.retire(gone)
+    condemned = newest_plan_after_collection(site)
+    site.renew()
+    for _day in range(14):
+        site.later(1)
+        site.renew()
+        assert all(until > site.clock() for until in condemned_locks(site, condemned))
+    end_session(repository, writer.session, writer.point_key)
+    site.later(11)
+    site.renew()
+    assert all(until <= site.clock() + timedelta(days=5) for until in condemned_locks(site, condemned))
+
+
+def newest_plan_after_collection(site):
+    site.collect()
+    condemned = newest_plan(site.open().sealed).condemned
+    assert condemned
+    return condemned
+
+
+def condemned_locks(site, condemned):
+    locks = site.locks(names.PACKS)
+    return [locks[names.pack(pack)] for pack in condemned]

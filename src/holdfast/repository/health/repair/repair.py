@@ -28,7 +28,6 @@ from holdfast.repository.progress import Progress, Silence
 from holdfast.repository.sessions.session import read_point
 from holdfast.repository.trust.probe import require_conditional_writes
 from holdfast.repository.upkeep.collection.index_runs import read_runs
-from holdfast.repository.upkeep.collection.roots import require_whole_ledger
 
 _TRIES = 5
 
@@ -41,7 +40,8 @@ def repair(repository: Repository, quarries: Quarries, progress: Progress, *, re
         require_conditional_writes(repository.store, repository.surroundings, repository.config)
     reinstated = _reinstate(repository, progress, rehearsal=rehearsal)
     for _try in range(_TRIES):
-        plan = (newest_plan if rehearsal else plan_to_write_under)(repository.sealed)
+        reached = repository.ledger.state.plan_epoch
+        plan = (newest_plan if rehearsal else plan_to_write_under)(repository.sealed, reached)
         try:
             report = _Repair(repository, plan, quarries, progress, rehearsal=rehearsal).run()
             return dataclasses.replace(report, reinstated=reinstated)
@@ -75,7 +75,7 @@ class _Repair:
         self._quarries = quarries
         self._progress = progress
         self._rehearsal = rehearsal
-        self._opened = frozenset(require_whole_ledger(repository).open)
+        self._opened = frozenset(repository.ledger.whole().open)
         self._points = list(_readable_points(repository))
         newer = {key for point in self._points if point.plan_epoch >= plan.since for key in point.index_runs}
         self._runs = read_runs(repository, plan, self._opened, frozenset(newer))

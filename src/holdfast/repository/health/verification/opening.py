@@ -31,7 +31,7 @@ def open_to_others(
     repository: Repository, point: Manifest, orders: Iterable[PackOrder], good: Mapping[bytes, ReadPack]
 ) -> int:
     """Write index runs of what was read and serves its own workload alone until now; how many packs."""
-    plan = plan_to_write_under(repository.sealed)
+    plan = plan_to_write_under(repository.sealed, repository.ledger.state.plan_epoch)
     tenant_id, tenant = repository.tenant_id(point.tenant), repository.tenant(point.tenant)
     access = repository.access_with(tenant_id, tenant.keys)
     by_session: dict[bytes, list[PackOrder]] = defaultdict(list)

@@ -25,7 +25,6 @@ from holdfast.repository.sessions.signs_of_life import last_sign
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import open_newest_good
 from holdfast.repository.trust.presence import is_there
-from holdfast.repository.upkeep.collection.roots import require_whole_ledger
 
 SILENCE = timedelta(hours=24)
 POLL_SECONDS = 5.0
@@ -48,7 +47,7 @@ def wait_for_sessions(
     """
     now = repository.surroundings.now
     until = now() + patience
-    state = require_whole_ledger(repository)
+    state = repository.ledger.whole()
     waiting = [
         OpenSession(session, str(record["point"]), str(record["time"])) for session, record in state.open.items()
     ]
@@ -63,7 +62,7 @@ def _is_past(repository: Repository, one: OpenSession, plan: Plan) -> bool:
     """Whether this session is in nobody's way any more."""
     if is_there(repository.store, one.point_key) or knows(repository, one.session, plan):
         return True
-    if one.session not in require_whole_ledger(repository).open:
+    if one.session not in repository.ledger.whole().open:
         return True
     if is_repacking(repository, one.point_key) or _is_silent(repository, one.session, one.since):
         end_without_point(repository, one.session, one.point_key)
@@ -107,7 +106,7 @@ def close_dead(repository: Repository) -> None:
     and for sessions and readers of whom nothing was heard for a day, whatever plan they know: what they wrote is held
     as long as they are open.
     """
-    state = require_whole_ledger(repository)
+    state = repository.ledger.whole()
     for session, record in state.open.items():
         point_key = str(record["point"])
         if _is_silent(repository, session, str(record["time"])):

@@ -11,7 +11,6 @@ from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.vouching import vouching_of
-from holdfast.repository.upkeep.collection.roots import require_whole_ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +49,16 @@ def read_runs(
     newer: frozenset[str] = frozenset(),
     unread: frozenset[str] = frozenset(),
 ) -> IndexRuns:
-    """Usable are runs that the plan names, and newer ones of sessions that are not open. One that it left out never
-    returns. `newer`: those that are known to be in force (a point says so, or they were written just now), for a LIST
-    may leave one out. `unread`: those that the plan names and that are to stay so whatever they hold.
+    """Usable are runs that the plan names, whoever wrote them, and newer ones of sessions that are not open. One that
+    it left out never returns. `newer`: those that are known to be in force (a point says so, or they were written just
+    now), for a LIST may leave one out. `unread`: those that the plan names and that are to stay so whatever they hold.
     """
     usable: dict[str, RunFacts] = {}
     unreadable: set[str] = set()
     obsolete: set[str] = set()
     listed = {info.key for info in objects_under(repository.store, names.INDEX)}
     for key in sorted((listed | plan.index_runs | newer) - unread):
-        if names.session_of_run(key) in opened:
+        if names.session_of_run(key) in opened and key not in plan.index_runs:
             continue
         try:
             run = read_run(repository, key, plan)
@@ -94,7 +93,7 @@ def delete_runs(repository: Repository, plan: Plan, keys: Iterable[str]) -> None
     wanted = sorted(keys)
     if not wanted:
         return
-    opened = require_whole_ledger(repository).open
+    opened = repository.ledger.whole().open
     if newest_plan(repository.sealed).epoch != plan.epoch:
         return
     for key in wanted:

@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnavailableError
 from holdfast.repository.format import names
 from holdfast.repository.format import retirement as retirement_form
 from holdfast.repository.format.envelope import Kind
-from holdfast.repository.format.ledger import LedgerState
 from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.opening.point_object import read_point_object
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.sessions.session import read_point
+from holdfast.repository.trust.presence import is_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +25,13 @@ class Roots:
     opened: frozenset[bytes]
 
 
-def require_whole_ledger(repository: Repository) -> LedgerState:
-    """The ledger's state now. Raises the IntegrityError of a damaged one: it may hide points."""
-    state = repository.ledger.refresh()
-    if repository.ledger.damage:
-        raise repository.ledger.damage[0]
-    return state
-
-
 def read_roots(repository: Repository, known: dict[bytes, Manifest]) -> Roots:
     """Every root as of now. `known` saves requests: manifests are written once; it grows.
 
-    Raises IntegrityError where a root is damaged or missing: then nothing may be deleted.
+    Raises IntegrityError where a root is damaged or missing, UnavailableError where one is there and is not shown: then
+    nothing may be deleted.
     """
-    state = require_whole_ledger(repository)
+    state = repository.ledger.whole()
     live = _manifests(repository, known, ((record["session"], str(record["point"])) for record in state.live.values()))
     for record in state.live.values():
         if record["session"] not in live:
@@ -45,6 +39,8 @@ def read_roots(repository: Repository, known: dict[bytes, Manifest]) -> Roots:
     opened = _manifests(
         repository, known, ((record["session"], str(record["point"])) for record in state.open.values())
     )
+    for session in state.open.keys() - opened.keys():
+        _require_no_point(repository, str(state.open[session]["point"]))
     points = {**live, **opened}
     read = {point for record in state.pins.values() for point in record["points"]}
     gone = _manifests(repository, known, _retired_keys(repository, read - points.keys()))
@@ -78,6 +74,16 @@ def _manifests(
 def _read(repository: Repository, keys: list[tuple[bytes, str]]) -> Iterator[tuple[bytes, Manifest | None]]:
     manifests = repository.surroundings.transfer.map(lambda item: read_point(repository, item[1]), keys)
     return zip((session for session, _key in keys), manifests, strict=True)
+
+
+def _require_no_point(repository: Repository, key: str) -> None:
+    """That nothing stands there, or no point, is asked in two ways: nothing may hang on one answer that is wrong."""
+    if read_point_object(repository.sealed, repository.ledger.state, key) is None and is_there(repository.store, key):
+        raise UnavailableError(
+            f"{key} is there and cannot be read",
+            why="the store tells its size and does not give its bytes: it may be a restore point",
+            cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
+        )
 
 
 def _missing(key: str) -> IntegrityError:

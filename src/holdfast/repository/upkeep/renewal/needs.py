@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 
 from holdfast.domain.errors import HoldfastError
+from holdfast.domain.time import format_time
 from holdfast.repository.format import names
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.object_store import ObjectStore
@@ -16,6 +17,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.lock_terms import GENERATION
 from holdfast.repository.trust.older_versions import all_keys
 from holdfast.repository.trust.standing_packs import StandingPacks
+from holdfast.repository.upkeep.collection.fence import knows
 from holdfast.repository.upkeep.collection.index_runs import read_run
 from holdfast.repository.upkeep.collection.marking import Marking
 from holdfast.repository.upkeep.renewal.live_points import HURT, LivePoint, latest_promise
@@ -81,8 +83,20 @@ def _needs_of_packs(
     needed, hurt = _promised_packs(repository, plan, packs, points, damage)
     standing = {bytes.fromhex(key.rpartition("/")[2]) for key in _standing(repository.store, names.PACKS)}
     promised = {**hurt, **needed}
-    for pack in sorted(promised.keys() | ((standing | packs.listed.keys() | named) - plan.condemned)):
+    let_go = frozenset[bytes]() if _is_lagging(repository, plan) else plan.condemned
+    for pack in sorted(promised.keys() | ((standing | packs.listed.keys() | named) - let_go)):
         yield Need(names.pack(pack), _later(floor, promised.get(pack)), pack not in needed and pack not in standing)
+
+
+def _is_lagging(repository: Repository, plan: Plan) -> bool:
+    """Whether a session has been open for so long, under an older plan, that locks of what it may build upon and this
+    plan condemns could end before it does.
+    """
+    since = format_time(repository.now() - GENERATION / 2)
+    return any(
+        str(record["time"]) <= since and not knows(repository, session, plan)
+        for session, record in repository.ledger.state.open.items()
+    )
 
 
 def _promised_packs(
