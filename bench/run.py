@@ -8,6 +8,7 @@ import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def main() -> None:
             "changed_block_count": images.changed_block_count,
         },
         "rounds": options.rounds,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
     print(json.dumps(facts, indent=2))
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir=options.images) as folder:
@@ -101,7 +103,7 @@ def _setting(facts: dict[str, Any], images: Images) -> str:
         f" Python {machine['python']}; {f'medians of {rounds} rounds' if rounds > 1 else 'one round'}."
         f" The image has {images.size_bytes / MEBIBYTE:.0f} MiB, {images.data_bytes / MEBIBYTE:.0f} MiB of them data;"
         f" between the two backups {images.changed_bytes / MEBIBYTE:.1f} MiB change, in"
-        f" {images.changed_block_count} blocks of 512 KiB."
+        f" {images.changed_block_count} blocks of 512 KiB. Measured on {facts['date']}."
     )
 
 

@@ -54,3 +54,16 @@ def test_paths_named_in_pages_exist():
         if not (ROOT / path).exists()
     ]
     assert not gone, f"{gone}: the page sends readers to a file that is not there"
+
+
+def test_the_page_of_tests_names_each_kind_and_each_campaign():
+    text, tests = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8"), ROOT / "tests"
+    folders = [f"`tests/{folder.name}`" for folder in tests.iterdir() if any(folder.glob("**/*.py"))]
+    campaigns = [f"`{file.name}`" for file in (tests / "faults").glob("test_*.py")]
+    variables = {
+        f"`{name}`"
+        for file in tests.glob("**/*.py")
+        for name in re.findall(r"int\(os\.environ\.get\(\"([A-Z_]+)\"", file.read_text(encoding="utf-8"))
+    }
+    missing = sorted(name for name in (*folders, *campaigns, *variables) if name not in text)
+    assert not missing, f"docs/testing.md: say what {missing} proves, or what it is for"
