@@ -41,7 +41,7 @@ def rotate(
     unless `new_password` takes its place.
 
     A damaged slot keeps nobody from it. Raises ConflictError where another rotation was quicker, IntegrityError where
-    `config` or a tenant is damaged: then nothing has changed.
+    `config`, a tenant, the ledger or what an open session has made is damaged: then nothing has changed.
     """
     before = repository.master
     vouched = vouched_for(repository)
