@@ -151,6 +151,11 @@ class OpenedPack:
     cipher: ChunkCipher
 
 
+def least_bytes(number: int, end: int) -> int:
+    """So long is a pack at least of which chunk `number` ends at byte `end`: directory and footer come behind."""
+    return end + (number + 1) * DIRECTORY_ENTRY.size + TAG_BYTES + FOOTER.size
+
+
 @dataclass(frozen=True, slots=True)
 class DirectorySpan:
     """Where a pack's sealed directory lies, as its footer says: it ends at the footer."""

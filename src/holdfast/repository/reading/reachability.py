@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from holdfast.domain.errors import HoldfastError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
+from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import Manifest, VolumeMap
-from holdfast.repository.format.places import Located
+from holdfast.repository.format.places import Located, Place
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.reading.chunk_reader import FAILURES, ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
@@ -36,12 +37,17 @@ class Reachability:
         self._packs = packs
         self._known: dict[bytes, Reachable] = {}
         self._tenants: dict[str, _Tenant] = {}
+        self._least: dict[bytes, int] = {}
 
     def of_volume(self, manifest: Manifest, volume: VolumeMap) -> Reachable:
         """Everything that a volume of a point needs."""
         if volume.root is None:
             return _NOTHING
         return self._walk([volume.root], volume.depth - 1, volume.cut, self._tenant(manifest.tenant))
+
+    def least_bytes(self, pack: bytes) -> int:
+        """So many bytes a pack has at least in which all lies that volumes were found to need of it."""
+        return self._least.get(pack, 0)
 
     def volume_lacks(self, manifest: Manifest, volume: VolumeMap, pack: str) -> bool:
         """Whether a chunk (data or map) that the volume's map says to lie in that pack opens nowhere; only walks what
@@ -89,7 +95,7 @@ class Reachability:
         unknown = {item.id: item for item in row if item.id not in self._known}
         nodes, failures = readable_nodes(tenant.reader, list(unknown.values()), level, cut)
         for identifier, item in unknown.items():
-            packs = {tenant.pack_of(item, CHUNK_TYPE_MAP)}
+            packs = {self._pack_of(item, CHUNK_TYPE_MAP, tenant)}
             damage: list[HoldfastError] = []
             if identifier in failures:
                 damage.append(failures[identifier])
@@ -97,7 +103,7 @@ class Reachability:
                 node = nodes[identifier]
                 below = [located for located in map(node.located, range(node.count)) if located is not None]
                 if level == 0:
-                    packs.update(tenant.pack_of(located, CHUNK_TYPE_DATA) for located in below)
+                    packs.update(self._pack_of(located, CHUNK_TYPE_DATA, tenant) for located in below)
                 else:
                     deeper = self._walk(below, level - 1, cut, tenant)
                     packs.update(deeper.packs)
@@ -107,6 +113,13 @@ class Reachability:
         return Reachable(
             frozenset().union(*(one.packs for one in found)), tuple(error for one in found for error in one.damage)
         )
+
+    def _pack_of(self, chunk: Located, chunk_type: int, tenant: "_Tenant") -> bytes:
+        place = tenant.place_of(chunk, chunk_type)
+        pack, least = place.pack.pack, form.least_bytes(place.number, place.offset + place.length)
+        if least > self._least.get(pack, 0):
+            self._least[pack] = least
+        return pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +144,8 @@ class _Tenant:
                 self.asked[chunk.id, chunk_type] = True
         return self.asked[chunk.id, chunk_type]
 
-    def pack_of(self, chunk: Located, chunk_type: int) -> bytes:
-        """The pack that the chunk lies in."""
-        pack = chunk.place.pack.pack
-        if self.packs.stands(pack):
-            return pack
-        moved = self.search.locate(chunk.id, chunk_type)
-        return pack if moved is None else moved.pack.pack
+    def place_of(self, chunk: Located, chunk_type: int) -> Place:
+        """Where the chunk lies; its own place where nobody knows."""
+        if self.packs.stands(chunk.place.pack.pack):
+            return chunk.place
+        return self.search.locate(chunk.id, chunk_type) or chunk.place

@@ -204,15 +204,21 @@ def is_retired(repository: Repository, session: bytes) -> bool:
     whoever may put objects can take. What does not open there is damage, which `check` names. One under a past key
     epoch counts for points alone that the ledger counts no more (section 21).
     """
-    kid, state = _epoch_of_retirement(repository, session), repository.ledger.state
-    if kid is None or (kid < repository.master.kid and (session in state.live or session in state.open)):
+    found, state = _retirement_of(repository, session), repository.ledger.state
+    if found is None or (found[1] < repository.master.kid and (session in state.live or session in state.open)):
         return False
     record = state.live.get(session)
     return record is None or not _is_promised(repository, record)
 
 
-def _epoch_of_retirement(repository: Repository, session: bytes) -> int | None:
-    """Under which key epoch a retirement of that point stands; None where none does."""
+def retired_key(repository: Repository, session: bytes) -> str | None:
+    """Where the manifest of a retired point stands, for none is ever deleted; None for a session without retirement."""
+    found = _retirement_of(repository, session)
+    return None if found is None else found[0].point
+
+
+def _retirement_of(repository: Repository, session: bytes) -> tuple[Retirement, int] | None:
+    """The retirement of that point, and under which key epoch it stands; None where none does."""
     key = names.retired(session)
 
     def opened(data: Buffer) -> tuple[Retirement, int]:
@@ -226,7 +232,7 @@ def _epoch_of_retirement(repository: Repository, session: bytes) -> int | None:
     record = repository.ledger.state.live.get(session)
     if retirement.session != session or (record is not None and record["point"] != retirement.point):
         return None
-    return kid
+    return retirement, kid
 
 
 def _is_promised(repository: Repository, record: ledger_form.Record) -> bool:
@@ -319,7 +325,7 @@ def retire(repository: Repository, session: bytes, point_key: str) -> None:
         repository.sealed.write(Kind.RETIREMENT, names.retired(session), body)
     except ObjectExistsError as error:
         # Retired before, perhaps by a run that died before its ledger record; or somebody took the name.
-        if _epoch_of_retirement(repository, session) is None:
+        if _retirement_of(repository, session) is None:
             raise IntegrityError(
                 f"{names.retired(session)} is damaged, so restore point {session.hex()} cannot be deleted",
                 why="what stands there is no retirement of that point: somebody put it there, or it has suffered",

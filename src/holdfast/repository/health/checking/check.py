@@ -6,6 +6,7 @@ smaller count.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError
@@ -164,7 +165,7 @@ def _checked(repository: Repository, packs: StandingPacks, read_percent: int | N
     repository.ledger.refresh()
     findings = _Findings()
     objects = _check_small(repository, findings)
-    manifests = _manifests(repository, findings)
+    manifests, written = _manifests(repository, findings, packs)
     objects += len(manifests) + 1
     _check_index_runs(repository, manifests, findings)
     _pass_condemned(repository, findings)
@@ -183,14 +184,13 @@ def _checked(repository: Repository, packs: StandingPacks, read_percent: int | N
     sizes = {names.pack(pack): size for pack, size in packs.listed.items()}
     for key, why in walk.passed_over().items():
         findings.add_object(key, why)
-    needed = _needed(manifests, reachable, findings, packs, walk)
+    needed = _needed(reachable, findings, packs, written, walk)
     dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
     # Without every tenant's keys a whole pack could not be told from a damaged one.
     provable = read_percent is not None and not any(key.startswith(names.TENANTS) for key in findings.whys)
     chosen = [key for key in sizes if provable and dice.random() * 100 < (read_percent or 0)]
     progress.total(sum(sizes[key] for key in chosen))
     read_bytes, cold_bytes, packs_cold = 0, 0, 0
-    written = {names.pack(pack.pack): pack for manifest in manifests for pack in manifest.packs}
     for one in misplaced(repository, written):
         findings.add_object(one.object, f"{one.why}: restores look behind it, and a repair puts it right")
     for key, finding in read_packs(repository, chosen, written):
@@ -255,14 +255,19 @@ def _trouble_with(repository: Repository, key: str, runs: Vouching) -> HoldfastE
     return None
 
 
-def _manifests(repository: Repository, findings: _Findings) -> list[Manifest]:
-    """Every live point that opens; those that should be there and do not open are damage. LIST only adds (rule 5)."""
+def _manifests(
+    repository: Repository, findings: _Findings, packs: StandingPacks
+) -> tuple[list[Manifest], dict[str, StoredPack]]:
+    """Every live point that opens; those that should be there and do not open are damage. LIST only adds (rule 5). And
+    what manifests recorded of packs: of a retired point's those that a LIST shows, for live points may need them.
+    """
     state = repository.ledger.state
     keys = {str(record["point"]): record for record in state.live.values()}
     listed = [info.key for info in objects_under(repository.store, names.POINTS)]
     every = list(dict.fromkeys([*keys, *listed]))
     retired = retired_of(repository, map(names.session_of_point, every))
     manifests = []
+    written: dict[str, StoredPack] = {}
     for key, found in few_at_once(repository.surroundings, lambda key: _opened(repository, key), every):
         gone = names.session_of_point(key) in retired
         record = None if gone else keys.get(key)
@@ -271,7 +276,9 @@ def _manifests(repository: Repository, findings: _Findings) -> list[Manifest]:
             findings.add(found, key)
             if not gone:
                 findings.hurt.setdefault(key, {})[key.rsplit("/", 1)[1]] = (label, {"all"})
-        elif found is not None and not gone:
+        elif found is not None and gone:
+            written |= {names.pack(pack.pack): pack for pack in found.packs if pack.pack in packs.listed}
+        elif found is not None:
             manifests.append(found)
             if not (_is_known(repository, found.session) or is_retired(repository, found.session)):
                 why = f"it is missing, or the ledger lost a record: it does not know the point {key}"
@@ -279,7 +286,9 @@ def _manifests(repository: Repository, findings: _Findings) -> list[Manifest]:
         elif record is not None:
             findings.add_object(key, "the ledger says that it is a restore point, but it is not there")
             findings.hurt.setdefault(key, {})[key.rsplit("/", 1)[1]] = (label, {"all"})
-    return manifests
+    # A point that counts has the last word.
+    written |= {names.pack(pack.pack): pack for manifest in manifests for pack in manifest.packs}
+    return manifests, written
 
 
 def _opened(repository: Repository, key: str) -> Manifest | HoldfastError | None:
@@ -325,10 +334,10 @@ def _pass_condemned(repository: Repository, findings: _Findings) -> None:
 
 
 def _needed(
-    manifests: list[Manifest],
     reachable: list[tuple[Manifest, VolumeMap, Reachable]],
     findings: _Findings,
     packs: StandingPacks,
+    written: Mapping[str, StoredPack],
     walk: Reachability,
 ) -> dict[str, list[tuple[Manifest, VolumeMap]]]:
     """Which volumes need which pack; packs that are missing or of a wrong size are damage on the spot."""
@@ -336,14 +345,23 @@ def _needed(
     for manifest, volume, found in reachable:
         for pack in found.packs:
             needed.setdefault(pack, []).append((manifest, volume))
-    written: dict[bytes, StoredPack] = {pack.pack: pack for m in manifests for pack in m.packs}
     for pack, volumes in needed.items():
-        size = packs.size_bytes(pack)
-        expected = written[pack].size_bytes if pack in written else size
-        if size is None or size != expected:
-            why = "it is missing" if size is None else f"it has {size} bytes where {expected} were written"
-            findings.add_object(names.pack(pack), why)
+        key, size = names.pack(pack), packs.size_bytes(pack)
+        why = _wrong_size(size, written.get(key), walk.least_bytes(pack))
+        if why:
+            findings.add_object(key, why)
             for manifest, volume in volumes:
-                if size is None or walk.volume_lacks(manifest, volume, names.pack(pack)):
-                    findings.add_object(names.pack(pack), why, manifest, (volume.name,))
+                if size is None or walk.volume_lacks(manifest, volume, key):
+                    findings.add_object(key, why, manifest, (volume.name,))
     return {names.pack(pack): volumes for pack, volumes in needed.items()}
+
+
+def _wrong_size(size_bytes: int | None, written: StoredPack | None, least_bytes: int) -> str:
+    """Of a pack that no manifest recorded (a collection or a repair made it) only the least size is known."""
+    if size_bytes is None:
+        return "it is missing"
+    if written is None:
+        short = f"it has {size_bytes} bytes, and with what points need of it at least {least_bytes}"
+        return short if size_bytes < least_bytes else ""
+    other = f"it has {size_bytes} bytes where {written.size_bytes} were written"
+    return other if size_bytes != written.size_bytes else ""

@@ -5,13 +5,13 @@ Killed anywhere, another one is safe: what this one wrote is then garbage that a
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from holdfast.domain.errors import ConflictError, IntegrityError, ObjectNotFoundError
 from holdfast.domain.numerals import counted
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
-from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.manifest import Manifest, StoredPack
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.health.checking.check import Hurt, check_repository
 from holdfast.repository.health.checking.misplaced import Misplaced, misplaced
@@ -25,6 +25,7 @@ from holdfast.repository.opening.plans import newest_plan, plan_to_write_under
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.progress import Progress, Silence
+from holdfast.repository.sessions.recorded_packs import all_recorded_packs
 from holdfast.repository.sessions.session import read_point
 from holdfast.repository.trust.probe import require_conditional_writes
 from holdfast.repository.upkeep.collection.index_runs import read_runs
@@ -38,12 +39,13 @@ def repair(repository: Repository, quarries: Quarries, progress: Progress, *, re
     """
     if not rehearsal:
         require_conditional_writes(repository.store, repository.surroundings, repository.config)
-    reinstated = _reinstate(repository, progress, rehearsal=rehearsal)
+    written = {names.pack(pack): one for pack, one in all_recorded_packs(repository).items()}
+    reinstated = _reinstate(repository, written, progress, rehearsal=rehearsal)
     for _try in range(_TRIES):
         reached = repository.ledger.state.plan_epoch
         plan = (newest_plan if rehearsal else plan_to_write_under)(repository.sealed, reached)
         try:
-            report = _Repair(repository, plan, quarries, progress, rehearsal=rehearsal).run()
+            report = _Repair(repository, plan, quarries, written, progress, rehearsal=rehearsal).run()
             return dataclasses.replace(report, reinstated=reinstated)
         except (ConflictError, IntegrityError, ObjectNotFoundError):
             if newest_plan(repository.sealed).epoch == plan.epoch:
@@ -52,10 +54,11 @@ def repair(repository: Repository, quarries: Quarries, progress: Progress, *, re
     raise overtaken()
 
 
-def _reinstate(repository: Repository, progress: Progress, *, rehearsal: bool) -> tuple[Misplaced, ...]:
+def _reinstate(
+    repository: Repository, written: Mapping[str, StoredPack], progress: Progress, *, rehearsal: bool
+) -> tuple[Misplaced, ...]:
     """First of all what others have hidden comes to light, so that all else is looked for in vain no more."""
     progress.note("looking behind delete markers and other versions")
-    written = {names.pack(pack.pack): pack for manifest in _readable_points(repository) for pack in manifest.packs}
     found = tuple(misplaced(repository, written))
     if not rehearsal:
         store = repository.store
@@ -68,7 +71,14 @@ class _Repair:
     """One try, under one plan."""
 
     def __init__(
-        self, repository: Repository, plan: Plan, quarries: Quarries, progress: Progress, *, rehearsal: bool
+        self,
+        repository: Repository,
+        plan: Plan,
+        quarries: Quarries,
+        written: Mapping[str, StoredPack],
+        progress: Progress,
+        *,
+        rehearsal: bool,
     ) -> None:
         self._repository = repository
         self._plan = plan
@@ -79,7 +89,6 @@ class _Repair:
         self._points = list(_readable_points(repository))
         newer = {key for point in self._points if point.plan_epoch >= plan.since for key in point.index_runs}
         self._runs = read_runs(repository, plan, self._opened, frozenset(newer))
-        written = {names.pack(pack.pack): pack for manifest in self._points for pack in manifest.packs}
         self._health = read_health(repository, plan, self._runs, written, progress)
         self._workshops: dict[str, Workshop] = {}
         self._menders: dict[str, Mender] = {}

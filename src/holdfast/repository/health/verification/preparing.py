@@ -18,6 +18,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.pins import pin_again
 from holdfast.repository.sessions.points import PointSummary, load_manifest
+from holdfast.repository.sessions.recorded_packs import recorded_packs
 from holdfast.repository.sessions.session import read_point
 
 
@@ -65,12 +66,7 @@ def packs_of(repository: Repository, access: TenantAccess, manifest: Manifest) -
     not open leads to is not among them.
     """
     rows = _rows(repository, access, manifest.volumes)
-    recorded = {
-        pack.pack: pack
-        for owner in manifests_of(repository, rows).values()
-        for pack in owner.packs
-        if not pack.holds_maps
-    }
+    recorded = {pack: one for pack, one in recorded_packs(repository, rows).items() if not one.holds_maps}
     return tuple(
         PackOrder(row, known.size_bytes, known.sha256) if (known := recorded.get(row.pack)) else PackOrder(row)
         for row in sorted(rows, key=PackRow.encode)
@@ -90,7 +86,7 @@ def verify_task(task: Task) -> VerifyTask:
 
 
 def manifests_of(repository: Repository, rows: Iterable[PackRow]) -> dict[bytes, Manifest]:
-    """By session, of those packs' sessions that are points still and open: only these say what a pack must be."""
+    """By session, of those packs' sessions that are points still and open."""
     found = {}
     for session in {row.session for row in rows}:
         record = repository.ledger.state.live.get(session)
