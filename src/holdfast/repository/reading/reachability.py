@@ -3,13 +3,14 @@
 A chunk whose pack is gone counts where an index run says that it lies now; where none does, its place is what is named.
 """
 
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from holdfast.domain.errors import HoldfastError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
-from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import Manifest, VolumeMap
+from holdfast.repository.format.map_node import MapNode
 from holdfast.repository.format.places import Located, Place
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.reading.chunk_reader import FAILURES, ChunkReader
@@ -49,25 +50,19 @@ class Reachability:
         """So many bytes a pack has at least in which all lies that volumes were found to need of it."""
         return self._least.get(pack, 0)
 
-    def volume_lacks(self, manifest: Manifest, volume: VolumeMap, pack: str) -> bool:
-        """Whether a chunk (data or map) that the volume's map says to lie in that pack opens nowhere; only walks what
-        can be read.
+    def lacking(self, manifest: Manifest, volume: VolumeMap, bad: Set[bytes]) -> set[bytes]:
+        """Which of these packs hold a chunk (data or map) of the volume, by its map or since a collection has moved it
+        there, that opens nowhere. Of the map, which was walked before, only what leads there is read.
         """
-        if volume.root is None:
-            return False
-        tenant = self._tenant(manifest.tenant)
-        level, row = volume.depth - 1, [volume.root]
-        while row:
-            chunk_type = CHUNK_TYPE_DATA if level < 0 else CHUNK_TYPE_MAP
-            if not all(tenant.opens(item, chunk_type) for item in row if names.pack(item.place.pack.pack) == pack):
-                return True
-            if level < 0:
-                return False
-            nodes = readable_nodes(tenant.reader, row, level, volume.cut)[0]
-            below = [node.located(at) for node in nodes.values() for at in range(node.count)]
-            row = list({item.id: item for item in below if item is not None}.values())
-            level -= 1
-        return False
+        if volume.root is None or not bad:
+            return set()
+        lacking: set[bytes] = set()
+        for chunk, chunk_type in self._suspected([volume.root], volume, volume.depth - 1, manifest.tenant, bad):
+            tenant = self._tenant(manifest.tenant)
+            pack = tenant.place_of(chunk, chunk_type).pack.pack
+            if pack in bad and pack not in lacking and not tenant.opens(chunk, chunk_type):
+                lacking.add(pack)
+        return lacking
 
     def passed_over(self) -> dict[str, str]:
         """Damaged objects for which another copy was read, with why."""
@@ -101,7 +96,7 @@ class Reachability:
                 damage.append(failures[identifier])
             else:
                 node = nodes[identifier]
-                below = [located for located in map(node.located, range(node.count)) if located is not None]
+                below = _entries(node)
                 if level == 0:
                     packs.update(self._pack_of(located, CHUNK_TYPE_DATA, tenant) for located in below)
                 else:
@@ -114,12 +109,31 @@ class Reachability:
             frozenset().union(*(one.packs for one in found)), tuple(error for one in found for error in one.damage)
         )
 
+    def _suspected(
+        self, row: list[Located], volume: VolumeMap, level: int, tenant: str, bad: Set[bytes]
+    ) -> Iterator[tuple[Located, int]]:
+        """Chunks with their types, among them all that lie in these packs: these nodes of one level, and what is below
+        those that lead there.
+        """
+        yield from ((node, CHUNK_TYPE_MAP) for node in row)
+        leading = [node for node in row if not self._known[node.id].packs.isdisjoint(bad)]
+        for node in readable_nodes(self._tenant(tenant).reader, leading, level, volume.cut)[0].values():
+            below = _entries(node)
+            if level > 0:
+                yield from self._suspected(below, volume, level - 1, tenant, bad)
+            else:
+                yield from ((chunk, CHUNK_TYPE_DATA) for chunk in below)
+
     def _pack_of(self, chunk: Located, chunk_type: int, tenant: "_Tenant") -> bytes:
         place = tenant.place_of(chunk, chunk_type)
         pack, least = place.pack.pack, form.least_bytes(place.number, place.offset + place.length)
         if least > self._least.get(pack, 0):
             self._least[pack] = least
         return pack
+
+
+def _entries(node: MapNode) -> list[Located]:
+    return [located for located in map(node.located, range(node.count)) if located is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +162,5 @@ class _Tenant:
         """Where the chunk lies; its own place where nobody knows."""
         if self.packs.stands(chunk.place.pack.pack):
             return chunk.place
-        return self.search.locate(chunk.id, chunk_type) or chunk.place
+        places = self.search.places(chunk.id, chunk_type)
+        return next((place for place in places if self.packs.stands(place.pack.pack)), chunk.place)

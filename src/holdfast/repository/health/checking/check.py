@@ -6,7 +6,7 @@ smaller count.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError
@@ -181,37 +181,36 @@ def _checked(repository: Repository, packs: StandingPacks, read_percent: int | N
             reachable.append((manifest, volume, found))
             for error in found.damage:
                 findings.add(error, f"the block map of {volume.name}", manifest, (volume.name,))
-    sizes = {names.pack(pack): size for pack, size in packs.listed.items()}
+    pack_ids = {names.pack(pack): pack for pack in packs.listed}
     for key, why in walk.passed_over().items():
         findings.add_object(key, why)
-    needed = _needed(reachable, findings, packs, written, walk)
+    needed = frozenset[bytes]().union(*(found.packs for _manifest, _volume, found in reachable))
+    bad = _missing_or_wrong(needed, packs, written, walk)
     dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
     # Without every tenant's keys a whole pack could not be told from a damaged one.
     provable = read_percent is not None and not any(key.startswith(names.TENANTS) for key in findings.whys)
-    chosen = [key for key in sizes if provable and dice.random() * 100 < (read_percent or 0)]
-    progress.total(sum(sizes[key] for key in chosen))
+    chosen = [key for key in pack_ids if provable and dice.random() * 100 < (read_percent or 0)]
+    progress.total(sum(packs.listed[pack_ids[key]] for key in chosen))
     read_bytes, cold_bytes, packs_cold = 0, 0, 0
     for one in misplaced(repository, written):
         findings.add_object(one.object, f"{one.why}: restores look behind it, and a repair puts it right")
     for key, finding in read_packs(repository, chosen, written):
-        progress.advance(sizes[key])
+        progress.advance(packs.listed[pack_ids[key]])
         if finding.cold:
             packs_cold += 1
             cold_bytes += finding.size_bytes
         else:
             read_bytes += finding.size_bytes
         if finding.why:
-            findings.add_object(key, finding.why)
-            for manifest, volume in needed.get(key, ()):
-                if walk.volume_lacks(manifest, volume, key):
-                    findings.add_object(key, finding.why, manifest, (volume.name,))
+            bad.setdefault(pack_ids[key], finding.why)
+    _name(bad, reachable, findings, walk)
     return CheckReport(
-        objects=objects + len(sizes),
-        packs=len(sizes),
+        objects=objects + len(pack_ids),
+        packs=len(pack_ids),
         packs_read=len(chosen) - packs_cold,
         read_bytes=read_bytes,
         points=len(manifests),
-        unreferenced_packs=len(sizes.keys() - needed.keys()),
+        unreferenced_packs=len(packs.listed.keys() - needed),
         packs_cold=packs_cold,
         cold_bytes=cold_bytes,
         damage=findings.report(),
@@ -333,27 +332,29 @@ def _pass_condemned(repository: Repository, findings: _Findings) -> None:
     findings.passed |= {names.pack(pack) for pack in plan.condemned}
 
 
-def _needed(
+def _missing_or_wrong(
+    needed: Iterable[bytes], packs: StandingPacks, written: Mapping[str, StoredPack], walk: Reachability
+) -> dict[bytes, str]:
+    """Of packs that volumes need those that are missing or of a wrong size, and why."""
+    whys = {
+        pack: _wrong_size(packs.size_bytes(pack), written.get(names.pack(pack)), walk.least_bytes(pack))
+        for pack in needed
+    }
+    return {pack: why for pack, why in whys.items() if why}
+
+
+def _name(
+    bad: Mapping[bytes, str],
     reachable: list[tuple[Manifest, VolumeMap, Reachable]],
     findings: _Findings,
-    packs: StandingPacks,
-    written: Mapping[str, StoredPack],
     walk: Reachability,
-) -> dict[str, list[tuple[Manifest, VolumeMap]]]:
-    """Which volumes need which pack; packs that are missing or of a wrong size are damage on the spot."""
-    needed: dict[bytes, list[tuple[Manifest, VolumeMap]]] = {}
+) -> None:
+    """Every bad pack, with the volumes that lack something for it."""
+    for pack, why in bad.items():
+        findings.add_object(names.pack(pack), why)
     for manifest, volume, found in reachable:
-        for pack in found.packs:
-            needed.setdefault(pack, []).append((manifest, volume))
-    for pack, volumes in needed.items():
-        key, size = names.pack(pack), packs.size_bytes(pack)
-        why = _wrong_size(size, written.get(key), walk.least_bytes(pack))
-        if why:
-            findings.add_object(key, why)
-            for manifest, volume in volumes:
-                if size is None or walk.volume_lacks(manifest, volume, key):
-                    findings.add_object(key, why, manifest, (volume.name,))
-    return {names.pack(pack): volumes for pack, volumes in needed.items()}
+        for pack in walk.lacking(manifest, volume, found.packs & bad.keys()):
+            findings.add_object(names.pack(pack), bad[pack], manifest, (volume.name,))
 
 
 def _wrong_size(size_bytes: int | None, written: StoredPack | None, least_bytes: int) -> str:
