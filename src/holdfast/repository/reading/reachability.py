@@ -6,7 +6,7 @@ A chunk whose pack is gone counts where an index run says that it lies now; wher
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
-from holdfast.domain.errors import HoldfastError
+from holdfast.domain.errors import HoldfastError, NeedsRetrievalError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import Manifest, VolumeMap
@@ -60,7 +60,7 @@ class Reachability:
         for chunk, chunk_type in self._suspected([volume.root], volume, volume.depth - 1, manifest.tenant, bad):
             tenant = self._tenant(manifest.tenant)
             pack = tenant.place_of(chunk, chunk_type).pack.pack
-            if pack in bad and pack not in lacking and not tenant.opens(chunk, chunk_type):
+            if pack in bad and pack not in lacking and not tenant.opens(chunk, chunk_type, bad):
                 lacking.add(pack)
         return lacking
 
@@ -146,12 +146,17 @@ class _Tenant:
     packs: StandingPacks
     asked: dict[tuple[bytes, int], bool] = field(default_factory=dict)
 
-    def opens(self, chunk: Located, chunk_type: int) -> bool:
-        """Whether the chunk opens, at its place or at any other; each is tried once."""
+    def opens(self, chunk: Located, chunk_type: int, bad: Set[bytes]) -> bool:
+        """Whether the chunk opens, at its place or at any other; each is tried once. What is cold counts by where it
+        lies: in a pack that stands and is none of the bad ones it is there.
+        """
         if (chunk.id, chunk_type) not in self.asked:
             reader = self.data if chunk_type == CHUNK_TYPE_DATA else self.reader
             try:
                 reader.read_one(chunk)
+            except NeedsRetrievalError:
+                places = (place.pack.pack for place in self.search.places(chunk.id, chunk_type))
+                self.asked[chunk.id, chunk_type] = any(one not in bad and self.packs.stands(one) for one in places)
             except FAILURES:
                 self.asked[chunk.id, chunk_type] = False
             else:

@@ -1,0 +1,57 @@
+"""Damage to cold packs is told by size and checksum: it ends no check and no repair, and who needs it is named."""
+
+import pytest
+
+from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.health.repair.quarries import none
+from holdfast.repository.health.repair.repair import repair
+from holdfast.repository.progress import Silence
+from holdfast.testing.small_repository import put
+from tests.faults.cold_world import Archive
+from tests.faults.world import FIRST, back_up
+
+
+def cut(data):
+    return data[:-40]
+
+
+def of_the_same_size(data):
+    return bytes(len(data))
+
+
+@pytest.fixture
+def archive():
+    return Archive()
+
+
+def spoilt(archive, change):
+    """A pack that both points need, still cold."""
+    key = next(one.key for one in archive.plan(0).packs if one in archive.plan(1).packs)
+    put(archive.inner, key, change(bytes(archive.inner.get(key))))
+    assert key in archive.store.cold
+    return key
+
+
+def hurt(report):
+    return {one.object: {hurt.point_id for hurt in one.hurt} for one in report.harmful}
+
+
+@pytest.mark.parametrize(("change", "percent"), [(cut, None), (cut, 100), (of_the_same_size, 100)])
+def test_a_check_names_a_cold_pack_that_is_not_as_it_was_written(archive, change, percent):
+    key = spoilt(archive, change)
+    found = check_repository(archive.open(9), percent, Silence())
+    assert hurt(found) == {key: {point.id for point in archive.points}}
+
+
+def test_a_cold_copy_elsewhere_counts(archive):
+    """An archive stores the blocks of another workload once more."""
+    key = spoilt(archive, cut)
+    back_up(archive.open(8), "other", FIRST, "x")
+    assert hurt(check_repository(archive.open(9), None, Silence())) == {key: set()}
+
+
+def test_a_repair_goes_on_and_names_what_it_could_not_mend(archive):
+    key = spoilt(archive, cut)
+    report = repair(archive.open(9), none, Silence())
+    assert [(one.object, one.lost_chunks > 0) for one in report.packs] == [(key, True)]
+    assert key in report.left
