@@ -120,6 +120,10 @@ class Located:
     id: bytes
     place: Place
 
+    def at(self, place: Place) -> "Located":
+        """The same chunk at another place."""
+        return Located(self.id, place)
+
     def encode_entry(self, pack_number: int) -> bytes:
         """The 51 bytes of a map entry that refers to row `pack_number` of its node's pack table."""
         place = self.place

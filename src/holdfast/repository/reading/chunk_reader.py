@@ -221,7 +221,7 @@ class ChunkReader:
         """
         denied: HoldfastError | None = None
         for place in self._search.places(chunk.id, self._type):
-            if place.pack.pack == chunk.place.pack.pack:
+            if place == chunk.place:
                 continue
             key = names.pack(place.pack.pack)
             try:

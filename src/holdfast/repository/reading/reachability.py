@@ -13,6 +13,7 @@ from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import MapNode
 from holdfast.repository.format.places import Located, Place
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.known_directories import KnownDirectories
 from holdfast.repository.reading.chunk_reader import FAILURES, ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import readable_nodes
@@ -31,14 +32,20 @@ _NOTHING = Reachable(frozenset())
 
 
 class Reachability:
-    """Walks the maps of one repository; remembers every node that it has walked."""
+    """Walks the maps of one repository; remembers every node that it has walked. `misnamed`: packs of which a map names
+    a chunk that by their `directories` does not lie there, and why.
+    """
 
-    def __init__(self, repository: Repository, packs: StandingPacks) -> None:
+    def __init__(
+        self, repository: Repository, packs: StandingPacks, directories: KnownDirectories | None = None
+    ) -> None:
         self._repository = repository
         self._packs = packs
         self._known: dict[bytes, Reachable] = {}
         self._tenants: dict[str, _Tenant] = {}
         self._least: dict[bytes, int] = {}
+        self._directories = directories
+        self.misnamed: dict[bytes, str] = {}
 
     def of_volume(self, manifest: Manifest, volume: VolumeMap) -> Reachable:
         """Everything that a volume of a point needs."""
@@ -126,6 +133,9 @@ class Reachability:
 
     def _pack_of(self, chunk: Located, chunk_type: int, tenant: "_Tenant") -> bytes:
         place = tenant.place_of(chunk, chunk_type)
+        if self._directories is not None and self._directories.contradict(chunk.at(place), chunk_type):
+            why = f"a block map says that its chunk {place.number} is one that does not lie there"
+            self.misnamed.setdefault(place.pack.pack, why)
         pack, least = place.pack.pack, form.least_bytes(place.number, place.offset + place.length)
         if least > self._least.get(pack, 0):
             self._least[pack] = least

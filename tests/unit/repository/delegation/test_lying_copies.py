@@ -159,14 +159,14 @@ def test_a_lie_within_its_own_cold_pack_hurts_its_own_point_alone(scene, lie):
     assert scene.contents() == {scene.foreign.session: FOREIGN, scene.parent.session: FIRST, manifest.session: None}
 
 
-def test_another_session_s_pack_called_its_own_opens_nothing_and_is_not_lost_with_the_liar(scene):
+def test_another_session_s_pack_called_its_own_is_read_as_whose_it_is_and_is_not_lost_with_the_liar(scene):
     forger = forged(scene)
     theirs = forger.block_of(scene.foreign, 0)
     pack = next(one for one in scene.foreign.packs if one.pack == theirs.place.pack.pack)
     mine = dataclasses.replace(theirs.place.pack, session=scene.prepared.session)
     lying = forger.result({0: moved(theirs, pack=mine)})
     manifest = scene.accept(dataclasses.replace(lying, packs=(*lying.packs, pack)))
-    assert scene.contents()[manifest.session] is None
+    assert scene.contents()[manifest.session][:BLOCK_SIZE_BYTES] == FOREIGN[:BLOCK_SIZE_BYTES]
     retire(scene.repository, manifest.session, find_point(scene.repository, manifest.session.hex(), None).key)
     for _time in range(2):
         scene.archive.clock.step(200 * DAY_SECONDS)

@@ -17,6 +17,7 @@ from holdfast.repository.health.checking.object_check import check_small_object,
 from holdfast.repository.health.checking.pack_check import read_packs
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.known_directories import KnownDirectories
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.reachability import Reachability, Reachable
 from holdfast.repository.sessions.session import is_retired, read_point, retired_of
@@ -166,10 +167,16 @@ def _checked(repository: Repository, packs: StandingPacks, read_percent: int | N
     findings = _Findings()
     objects = _check_small(repository, findings)
     manifests, written = _manifests(repository, findings, packs)
-    objects += len(manifests) + 1
     _check_index_runs(repository, manifests, findings)
     _pass_condemned(repository, findings)
-    walk = Reachability(repository, packs)
+    for one in misplaced(repository, written):
+        findings.add_object(one.object, f"{one.why}: restores look behind it, and a repair puts it right")
+    _require_keys(repository, manifests, findings)
+    read = _PacksRead(KnownDirectories(repository.surroundings.random_bytes(16)))
+    # Without every tenant's keys a whole pack could not be told from a damaged one.
+    if read_percent is not None and not any(key.startswith(names.TENANTS) for key in findings.whys):
+        read.read(repository, packs, written, read_percent, progress)
+    walk = Reachability(repository, packs, read.directories)
     reachable: list[tuple[Manifest, VolumeMap, Reachable]] = []
     for manifest in manifests:
         for volume in manifest.volumes:
@@ -181,40 +188,71 @@ def _checked(repository: Repository, packs: StandingPacks, read_percent: int | N
             reachable.append((manifest, volume, found))
             for error in found.damage:
                 findings.add(error, f"the block map of {volume.name}", manifest, (volume.name,))
-    pack_ids = {names.pack(pack): pack for pack in packs.listed}
     for key, why in walk.passed_over().items():
         findings.add_object(key, why)
     needed = frozenset[bytes]().union(*(found.packs for _manifest, _volume, found in reachable))
-    bad = _missing_or_wrong(needed, packs, written, walk)
-    dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
-    # Without every tenant's keys a whole pack could not be told from a damaged one.
-    provable = read_percent is not None and not any(key.startswith(names.TENANTS) for key in findings.whys)
-    chosen = [key for key in pack_ids if provable and dice.random() * 100 < (read_percent or 0)]
-    progress.total(sum(packs.listed[pack_ids[key]] for key in chosen))
-    read_bytes, cold_bytes, packs_cold = 0, 0, 0
-    for one in misplaced(repository, written):
-        findings.add_object(one.object, f"{one.why}: restores look behind it, and a repair puts it right")
-    for key, finding in read_packs(repository, chosen, written):
-        progress.advance(packs.listed[pack_ids[key]])
-        if finding.cold:
-            packs_cold += 1
-            cold_bytes += finding.size_bytes
-        else:
-            read_bytes += finding.size_bytes
-        if finding.why:
-            bad.setdefault(pack_ids[key], finding.why)
+    bad = walk.misnamed | read.bad | _missing_or_wrong(needed, packs, written, walk)
     _name(bad, reachable, findings, walk)
     return CheckReport(
-        objects=objects + len(pack_ids),
-        packs=len(pack_ids),
-        packs_read=len(chosen) - packs_cold,
-        read_bytes=read_bytes,
+        objects=objects + len(manifests) + 1 + len(packs.listed),
+        packs=len(packs.listed),
+        packs_read=read.packs,
+        read_bytes=read.read_bytes,
         points=len(manifests),
         unreferenced_packs=len(packs.listed.keys() - needed),
-        packs_cold=packs_cold,
-        cold_bytes=cold_bytes,
+        packs_cold=read.packs_cold,
+        cold_bytes=read.cold_bytes,
         damage=findings.report(),
     )
+
+
+@dataclass(slots=True)
+class _PacksRead:
+    """What reading packs whole has shown: what is wrong with the `bad` ones, and what lies where in the others. They
+    are read before any map is walked, so that what maps say can be compared with them.
+    """
+
+    directories: KnownDirectories
+    bad: dict[bytes, str] = field(default_factory=dict)
+    packs: int = 0
+    read_bytes: int = 0
+    packs_cold: int = 0
+    cold_bytes: int = 0
+
+    def read(
+        self,
+        repository: Repository,
+        packs: StandingPacks,
+        written: Mapping[str, StoredPack],
+        percent: int,
+        progress: Progress,
+    ) -> None:
+        """So many percent of the packs, chosen at random."""
+        dice = random.Random(repository.surroundings.random_bytes(16))  # noqa: S311 - chooses packs, not keys
+        chosen = {names.pack(pack): pack for pack in packs.listed if dice.random() * 100 < percent}
+        progress.total(sum(packs.listed[pack] for pack in chosen.values()))
+        for key, finding in read_packs(repository, chosen, written):
+            progress.advance(packs.listed[chosen[key]])
+            if finding.cold:
+                self.packs_cold += 1
+                self.cold_bytes += finding.size_bytes
+            else:
+                self.packs += 1
+                self.read_bytes += finding.size_bytes
+            if finding.why:
+                self.bad[chosen[key]] = finding.why
+            elif finding.opened is not None:
+                self.directories.take(finding.opened)
+
+
+def _require_keys(repository: Repository, manifests: Iterable[Manifest], findings: _Findings) -> None:
+    """Tenants whose keys cannot be had are damage."""
+    holding = (manifest for manifest in manifests if any(volume.root for volume in manifest.volumes))
+    for name in sorted({manifest.tenant for manifest in holding}):
+        try:
+            repository.access(name)
+        except IntegrityError as no_keys:
+            findings.add(no_keys)
 
 
 def _check_small(repository: Repository, findings: _Findings) -> int:

@@ -20,7 +20,7 @@ from holdfast.repository.trust.older_versions import UNSEEN, as_damage, older_ve
 class PackFinding:
     """What is wrong with a pack, "" for nothing. `chunks` are the ids that do not open; none means the pack as a
     whole. `cold`: it lies in an archive class, and only what the store says of it was compared. `tenant`: the id of the
-    one whose keys open it, where one's do.
+    one whose keys open it, where one's do, and `opened` the pack as they open it.
     """
 
     why: str = ""
@@ -28,6 +28,7 @@ class PackFinding:
     size_bytes: int = 0
     cold: bool = False
     tenant: bytes = b""
+    opened: OpenedPack | None = None
 
 
 def read_packs(
@@ -106,7 +107,7 @@ def examine_pack(repository: Repository, key: str, data: Buffer, written: Stored
         chunks = _bad_chunks(repository, tenant_id, opened, data)
         why = broken or (f"{len(chunks)} of its {len(opened.entries)} chunks do not open" if chunks else "")
         if best is None or len(chunks) < best[0]:
-            best = len(chunks), PackFinding(why, chunks, len(data), tenant=tenant_id)
+            best = len(chunks), PackFinding(why, chunks, len(data), tenant=tenant_id, opened=opened)
         if not chunks:
             break
     return PackFinding("no tenant's keys could be read") if best is None else best[1]

@@ -127,7 +127,7 @@ class Mender:
         reader = self._readers[chunk_type]
         own = self._workshop.index.find(chunk.id, chunk_type)
         for place in [*([] if own is None else [own]), *self._in_force.places(chunk.id, chunk_type)]:
-            if not self._health.may_be_relied_on(place.pack.pack):
+            if not (self._health.may_be_relied_on(place.pack.pack) and self._health.holds(chunk.at(place), chunk_type)):
                 continue
             if chunk_type == CHUNK_TYPE_DATA:
                 return place.pack.pack  # opened and hashed when all packs were read

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import StoredPack
+from holdfast.repository.format.places import Located
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.health.checking.pack_check import read_packs
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.known_directories import KnownDirectories
 from holdfast.repository.progress import Progress
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.collection.index_runs import IndexRuns
@@ -17,15 +19,16 @@ from holdfast.repository.upkeep.collection.index_runs import IndexRuns
 class PackHealth:
     """`damaged` and `missing` say why, by pack: missing are those that a run in force names and no plan condemns, and
     what turns out to be needed. `unnamed`: sound packs that no run in force names, with their tenants' ids; looked
-    for only where a run does not open.
+    for only where a run does not open. `directories`: of the sound ones.
     """
 
     plan: Plan
     packs: StandingPacks
-    damaged: Mapping[bytes, str]
+    damaged: dict[bytes, str]
     missing: set[bytes]
     unnamed: Mapping[bytes, bytes]
     read_bytes: int
+    directories: KnownDirectories
     _sound: dict[bytes, bool] = field(default_factory=dict)
 
     def is_sound(self, pack: bytes) -> bool:
@@ -38,6 +41,18 @@ class PackHealth:
         """A point needs it; it is missing unless it stands, or a collection has removed it."""
         if pack not in self.damaged and pack not in self.plan.condemned and not self.packs.stands(pack):
             self.missing.add(pack)
+
+    def doubt(self, misnamed: Mapping[bytes, str]) -> None:
+        """Packs of which a map names what does not lie there, and why: they count as damaged, so that all that points
+        need of them gets other places, which who reads finds. A map cannot be changed.
+        """
+        for pack, why in misnamed.items():
+            self.damaged.setdefault(pack, why)
+            self._sound.pop(pack, None)
+
+    def holds(self, chunk: Located, chunk_type: int) -> bool:
+        """Whether nothing that was read says that it does not lie at that place."""
+        return not self.directories.contradict(chunk, chunk_type)
 
     def may_be_relied_on(self, pack: bytes) -> bool:
         """Whether it may be named as a survivor (rule 4.4)."""
@@ -52,6 +67,7 @@ def read_health(
     named = runs.named
     damaged: dict[bytes, str] = {}
     unnamed: dict[bytes, bytes] = {}
+    directories = KnownDirectories(repository.surroundings.random_bytes(16))
     read_bytes = 0
     progress.total(sum(packs.listed.values()))
     keys = {names.pack(pack): pack for pack in packs.listed}
@@ -61,7 +77,10 @@ def read_health(
         read_bytes += finding.size_bytes
         if finding.why:
             damaged[pack] = finding.why
-        elif runs.unreadable and pack not in named and not finding.cold:
+            continue
+        if finding.opened is not None:
+            directories.take(finding.opened)
+        if runs.unreadable and pack not in named and not finding.cold:
             unnamed[pack] = finding.tenant
     missing = {pack for pack in named - plan.condemned if not packs.stands(pack)}
-    return PackHealth(plan, packs, damaged, missing, unnamed, read_bytes)
+    return PackHealth(plan, packs, damaged, missing, unnamed, read_bytes, directories)

@@ -25,6 +25,7 @@ from holdfast.repository.opening.plans import newest_plan, plan_to_write_under
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.progress import Progress, Silence
+from holdfast.repository.reading.reachability import Reachability
 from holdfast.repository.sessions.recorded_packs import all_recorded_packs
 from holdfast.repository.sessions.session import read_point
 from holdfast.repository.trust.probe import require_conditional_writes
@@ -98,6 +99,7 @@ class _Repair:
         found = check_repository(self._repository, None, Silence())
         whys = {one.object: one.why for one in found.damage}
         try:
+            self._doubt_packs()
             self._name_packs()
             lost = self._mend()
             made = [workshop.finish() for workshop in self._workshops.values()]
@@ -127,6 +129,14 @@ class _Repair:
             others=tuple(one for one in found.damage if not one.object.startswith((names.PACKS, names.INDEX))),
             rehearsal=self._rehearsal,
         )
+
+    def _doubt_packs(self) -> None:
+        """Before anything counts as settled: what maps say is compared with what the packs have."""
+        walk = Reachability(self._repository, self._health.packs, self._health.directories)
+        for manifest in self._points:
+            for volume in manifest.volumes:
+                walk.of_volume(manifest, volume)
+        self._health.doubt(walk.misnamed)
 
     def _name_packs(self) -> None:
         """Where a run is lost: what the packs that no other names say themselves, for a run of this repair."""
