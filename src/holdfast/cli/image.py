@@ -21,7 +21,7 @@ from holdfast.cli.retrieval import (
     RetrievalTierOption,
     RetrievalWish,
     WaitOption,
-    readable,
+    read_when_readable,
     show_plan,
 )
 from holdfast.cli.single_writer import note_mode
@@ -146,12 +146,14 @@ def restore(
         if plan or to is None:
             show_plan(voice, needed().plan, retrieval_days)
             return voice.status
-        target = points.target(to, found, force=force)
-        retrieved = readable(voice, opened, needed, RetrievalWish(retrieval_tier, retrieval_days, wait))
-        if isinstance(retrieved, int):
-            return retrieved
-        with voice.progress("restoring") as progress:
-            report = points.restore(opened, found, target, retrieved, progress, volume, salvage=salvage)
+        open_target = partial(points.target, to, found, force=force)
+        open_target()  # nothing is paid for what cannot go there
+        wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
+        retrieves = retrieval_tier is not None
+        read = partial(points.restore, opened, found, open_target, volume=volume, salvage=salvage, retrieves=retrieves)
+        report = read_when_readable(voice, opened, needed, wish, "restoring", read, may_read_again=to != "-")
+        if isinstance(report, int):
+            return report
         sha256 = report.facts.get("sha256")
         if sha256 is None and not no_sha256:
             with voice.progress("reading back") as progress:
@@ -245,12 +247,12 @@ def verify(
     began_seconds = time.monotonic()
     with opening.opened(repository, password, voice.warn) as opened:
         found = points.find(opened, point)
+        needed = partial(points.retrieval, opened, found, None, whole=True)
         wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
-        retrieved = readable(voice, opened, lambda: points.retrieval(opened, found, None, whole=True), wish)
-        if isinstance(retrieved, int):
-            return retrieved
-        with voice.progress("verifying") as progress:
-            report = points.verify(opened, found, retrieved, progress)
+        read = partial(points.verify, opened, found)
+        report = read_when_readable(voice, opened, needed, wish, "verifying", read)
+        if isinstance(report, int):
+            return report
     for warning in report.warnings:
         voice.warn(warning)
     document = documents.verification(report, found, time.monotonic() - began_seconds)

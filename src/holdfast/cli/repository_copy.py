@@ -2,6 +2,7 @@
 
 import shlex
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,13 @@ from holdfast.cli.command import command
 from holdfast.cli.options import PasswordFileOption
 from holdfast.cli.passwords import given_password
 from holdfast.cli.repository_names import is_name
-from holdfast.cli.retrieval import RetrievalDaysOption, RetrievalTierOption, RetrievalWish, WaitOption, readable
+from holdfast.cli.retrieval import (
+    RetrievalDaysOption,
+    RetrievalTierOption,
+    RetrievalWish,
+    WaitOption,
+    read_when_readable,
+)
 from holdfast.cli.voice import Voice, show_error
 from holdfast.domain.errors import IntegrityError, UsageError
 from holdfast.domain.numerals import counted
@@ -51,7 +58,6 @@ def copy(
     """Copy restore points into another repository, those that it does not have; safe to end and run again."""
     from holdfast.repository.copying.copy import plan_copy
     from holdfast.repository.copying.order import CopyOrder
-    from holdfast.repository.reading.retrieval.retrieving import KeepingProgress
     from holdfast.wiring.local import copying, opening
 
     _require_locations(source, target)
@@ -68,11 +74,11 @@ def copy(
             document, failed = documents.planned(plan), plan.failed
         else:
             wish = RetrievalWish(retrieval_tier, retrieval_days, wait)
-            retrieved = readable(voice, there, lambda: copying.retrieval_for_copy(there, here, order), wish)
-            if isinstance(retrieved, int):
-                return retrieved
-            with voice.progress("copying") as progress:
-                report = copying.copy(there, here, order, KeepingProgress(progress, retrieved))
+            needed = partial(copying.retrieval_for_copy, there, here, order)
+            read = partial(copying.copy, there, here, order)
+            report = read_when_readable(voice, there, needed, wish, "copying", read)
+            if isinstance(report, int):
+                return report
             document, failed = documents.copied(report), report.failed
             for warning in report.warnings:
                 voice.warn(warning)

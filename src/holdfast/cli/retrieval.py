@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -27,9 +28,12 @@ from holdfast.domain.time import format_time
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.repository.progress import Progress
     from holdfast.repository.reading.retrieval.plan import RetrievalPlan
     from holdfast.repository.reading.retrieval.retrieving import Retrieval
     from holdfast.wiring.local.opening import LocalRepository
+
+Report = TypeVar("Report")
 
 PlanOption = Annotated[
     bool, typer.Option("--plan", help="Only say what has to be retrieved first, how long that takes and what it costs.")
@@ -80,6 +84,38 @@ def readable(
     now = plan().plan
     show_plan(voice, now, wish.days)
     return show_error(_under_way(now, how_long(wanted.plan.data, wish.tier)))
+
+
+def read_when_readable(
+    voice: Voice,
+    opened: "LocalRepository",
+    plan: "Callable[[frozenset[str]], Retrieval]",
+    wish: RetrievalWish,
+    doing: str,
+    read: "Callable[[Retrieval, Progress], Report]",
+    *,
+    may_read_again: bool = True,
+) -> "Report | int":
+    """What `read` gives once all that `plan` says is readable, or the exit code of a command that ends here. What only
+    reading shows to be needed (a copy of what is damaged) is retrieved, too, and all is read again; where that may not
+    be, the next call of the command finds it.
+    """
+    met: frozenset[str] = frozenset()
+    while True:
+        retrieved = readable(voice, opened, partial(plan, met), wish)
+        if isinstance(retrieved, int):
+            return retrieved
+        try:
+            with voice.progress(doing) as progress:
+                return read(retrieved, progress)
+        except NeedsRetrievalError as error:
+            if wish.tier is None or met.issuperset(error.packs):
+                raise
+            voice.warn(str(error))
+            met |= set(error.packs)
+            if not may_read_again:
+                readable(voice, opened, partial(plan, met), wish)
+                raise
 
 
 def show_plan(voice: Voice, plan: "RetrievalPlan", days: int) -> None:

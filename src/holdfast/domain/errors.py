@@ -207,10 +207,16 @@ class QuotaReachedError(ConflictError):
 
 
 class NeedsRetrievalError(HoldfastError):
-    """What is to be read lies in an archive class: somebody must ask for it, wait, and pay."""
+    """What is to be read lies in an archive class: somebody must ask for it, wait, and pay. `packs`: the objects of a
+    repository that it is about, where a plan did not know of them.
+    """
 
     code = "needs-retrieval"
     exit_status = 8
+
+    def __init__(self, what: str, *, why: str, cure: str, packs: tuple[str, ...] = ()) -> None:
+        super().__init__(what, why=why, cure=cure)
+        self.packs = packs
 
 
 class LocksEndingError(HoldfastError):
@@ -285,6 +291,8 @@ def error_again(
     HoldfastError.__init__(error, what, why=why, cure=cure)
     if isinstance(error, IntegrityError):
         error.objects = tuple(objects)
+    if isinstance(error, NeedsRetrievalError):
+        error.packs = tuple(objects)
     if isinstance(error, ObjectNotFoundError | ObjectExistsError):
         error.key = key
     return error

@@ -36,20 +36,37 @@ def needed_packs(repository: Repository, access: TenantAccess, volumes: Iterable
     packs = rows - gone
     if gone:
         packs |= _moved_to(IndexSearch(access, vouching_of(plan)), maps, fetched, gone)
-    return packs | _survivors(access, plan, rows)
+    return packs | _survivors(repository, access, plan, rows)
 
 
-def _survivors(access: TenantAccess, plan: Plan, rows: Iterable[PackRow]) -> set[PackRow]:
+def _survivors(repository: Repository, access: TenantAccess, plan: Plan, rows: Iterable[PackRow]) -> set[PackRow]:
     """Packs that hold copies out of these: a repair made them because some chunks here do not open."""
     packs = {other for row in rows for other in plan.survivors.get(row.pack, ())}
     found = set()
+    cold = set()
     for pack in packs:
         try:
             header = read_directory(access, pack).header
-        except (IntegrityError, NeedsRetrievalError, ObjectNotFoundError):
+        except NeedsRetrievalError:
+            cold.add(pack)
+            continue
+        except (IntegrityError, ObjectNotFoundError):
             continue  # where it is needed, who reads says so
         if not header.holds_maps:
             found.add(PackRow(header.kid, header.session, pack))
+    return found | (_named(repository, access, plan, cold) if cold else set())
+
+
+def _named(repository: Repository, access: TenantAccess, plan: Plan, packs: set[bytes]) -> set[PackRow]:
+    """Those of these packs that index runs name as data: cold ones do not say whose they are."""
+    found: set[PackRow] = set()
+    for key in access.index_runs():
+        try:
+            run = access.read_index_run(key, vouching_of(plan))
+        except (IntegrityError, ObjectNotFoundError):
+            continue  # the others may name it; a check names a damaged run
+        holding_data = set(run.rows["pack"][run.rows["type"] == CHUNK_TYPE_DATA].tolist())
+        found.update(run.packs[at] for at, pack in enumerate(run.packs.ids()) if pack in packs and at in holding_data)
     return found
 
 

@@ -1,6 +1,7 @@
 """Chunks out of packs: neighbours fetched with one range read, opened and verified (sections 8 and 9).
 
 A place is a hint: when its pack is gone, or the chunk in it does not open, the index says where else the chunk lies.
+In an archive that may be a cold pack, of which no plan of a retrieval knew.
 """
 
 import functools
@@ -17,7 +18,7 @@ from holdfast.domain.errors import (
     PermissionDeniedError,
     UnsupportedFormatError,
 )
-from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import PACK_LIMIT_BYTES, PLAIN_LIMIT_BYTES, TAG_BYTES, ChunkCipher, ChunkEntry
 from holdfast.repository.format.places import Located, PackRow, Place
@@ -78,7 +79,8 @@ class ChunkReader:
 
     def __init__(self, access: TenantAccess, chunk_type: int, search: IndexSearch) -> None:
         self._store = access.store
-        self._is_archive = access.archive_class is not None
+        # Maps are never cold: what is, under a map pack's name, is somebody else's.
+        self._may_be_cold = access.archive_class is not None and chunk_type == CHUNK_TYPE_DATA
         self._keys = access.keys
         self._type = chunk_type
         self._type_key = access.keys.chunk_key(chunk_type)
@@ -97,7 +99,8 @@ class ChunkReader:
         """Every chunk of the range, proven, with what was sealed beside its plain bytes.
 
         Raises IntegrityError naming the pack when a chunk is damaged, ObjectNotFoundError when its pack is gone, and no
-        other copy opens either; ChunksMovedError where the only other one is under a key that this party lacks.
+        other copy opens either; ChunksMovedError where the only other one is under a key that this party lacks,
+        NeedsRetrievalError naming what is cold where the only one is, here or elsewhere.
         """
         for chunk, found in self.each(wanted):
             if isinstance(found, HoldfastError):
@@ -105,7 +108,9 @@ class ChunkReader:
             yield chunk, found
 
     def each(self, wanted: PackRange) -> Iterator[tuple[Located, OpenedChunk | HoldfastError]]:
-        """The same, with the error of `FAILURES` in the stead of a chunk that opens nowhere. Raises all others."""
+        """The same, with the error of `FAILURES` in the stead of a chunk that opens nowhere, and NeedsRetrievalError in
+        that of one that has but a cold copy elsewhere. Raises all others.
+        """
         data: memoryview | HoldfastError
         try:
             data = memoryview(self._store.get(names.pack(wanted.pack.pack), wanted.offset, wanted.end - wanted.offset))
@@ -123,6 +128,10 @@ class ChunkReader:
                     opened = self._open(chunk.id, chunk.place, data[at : at + chunk.place.length])
                     found = self._copy_of_damaged(chunk) if opened is None else opened
             except FAILURES as error:
+                found = error
+            except NeedsRetrievalError as error:
+                if isinstance(data, NeedsRetrievalError):
+                    raise  # nobody has retrieved the pack itself: most of the others will be as cold
                 found = error
             yield chunk, found
 
@@ -174,7 +183,7 @@ class ChunkReader:
     def _of_unseen(self, key: str, refusal: HoldfastError) -> HoldfastError:
         """In an archive packs are cold, and are retrieved; else one that nobody may read is damaged."""
         if isinstance(refusal, NeedsRetrievalError):
-            return refusal if self._is_archive else unreadable(key, refusal)
+            return _cold(refusal.what, refusal.why, key) if self._may_be_cold else unreadable(key, refusal)
         return as_damage(self._store, key, refusal)
 
     def _copy_of_damaged(self, chunk: Located) -> OpenedChunk:
@@ -217,9 +226,10 @@ class ChunkReader:
 
     def _copy(self, chunk: Located) -> tuple[OpenedChunk | None, HoldfastError | None]:
         """From the first other place that any index run knows and that opens, each asked once; and why one could not be
-        asked.
+        asked. Raises NeedsRetrievalError where none opens and one has to be retrieved.
         """
         denied: HoldfastError | None = None
+        cold = ""
         for place in self._search.places(chunk.id, self._type):
             if place == chunk.place:
                 continue
@@ -231,10 +241,28 @@ class ChunkReader:
             except (ChunksMovedError, PermissionDeniedError) as error:
                 denied = error
                 continue
+            except NeedsRetrievalError as error:
+                if self._may_be_cold and self._has_key_of(place):
+                    cold = cold or key
+                else:
+                    self.passed_over.setdefault(key, error.why)
+                continue
             if opened is not None:
                 return opened, None
-            self.passed_over.setdefault(key, f"chunk {place.number} at byte {place.offset} does not open")
+            self.passed_over.setdefault(key, does_not_open(place))
+        if cold:
+            lacking = names.pack(chunk.place.pack.pack)
+            why = f"{does_not_open(chunk.place)} or is gone, and its copy in {cold} lies in an archive class"
+            raise _cold(f"{lacking} is damaged", why, cold)
         return None, denied
+
+    def _has_key_of(self, place: Place) -> bool:
+        """Whether it is worth retrieving; a worker has the keys of what it was told of alone."""
+        try:
+            self._cipher(place.pack)
+        except ChunksMovedError:
+            return False
+        return True
 
     def _open(self, chunk: bytes, place: Place, sealed: Buffer) -> OpenedChunk | None:
         """None where these bytes are not that chunk."""
@@ -250,6 +278,11 @@ class ChunkReader:
         session = self._keys.session(pack.kid, pack.session)
         key = session.of_pack(pack.pack, holds_maps=self._type == CHUNK_TYPE_MAP)
         return ChunkCipher(key, self._keys.repository, pack.pack)
+
+
+def _cold(what: str, why: str, key: str) -> NeedsRetrievalError:
+    cure = "run the same command with --retrieval-tier: it retrieves that, too, and begins again"
+    return NeedsRetrievalError(what, why=why, cure=cure, packs=(key,))
 
 
 def passed_over_by(*readers: ChunkReader) -> dict[str, str]:

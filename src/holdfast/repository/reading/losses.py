@@ -4,7 +4,13 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, damaged_objects
+from holdfast.domain.errors import (
+    HoldfastError,
+    IntegrityError,
+    NeedsRetrievalError,
+    ObjectNotFoundError,
+    damaged_objects,
+)
 
 _JOINED_FIRST_AT = 4096
 
@@ -42,20 +48,57 @@ def salvageable(error: HoldfastError) -> HoldfastError:
     return error
 
 
-class Losses:
-    """What is lost of one volume. Neighbours of one object and reason are one, so a lost pack takes little memory."""
+class ColdCopies:
+    """Packs of an archive that have the only other copies of what does not open. Who reads goes on past them, so that
+    all are named at once: each retrieval takes hours.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, lose: Lose) -> None:
+        self._lose = lose
+        self._lock = threading.Lock()
+        self._first: NeedsRetrievalError | None = None
+        self._packs: set[str] = set()
+
+    def lose(self, missing: Missing) -> None:
+        """Tell it to `lose`, and remember what that would have retrieved. From any thread; raises all other errors."""
+        try:
+            self._lose(missing)
+        except NeedsRetrievalError as error:
+            with self._lock:
+                self._first = self._first or error
+                self._packs.update(error.packs)
+
+    def require_none(self) -> None:
+        """Raises the NeedsRetrievalError of the first, which names the packs of all."""
+        if self._first is not None:
+            self._first.packs = tuple(sorted(self._packs))
+            raise self._first
+
+
+class Losses:
+    """What is lost of one volume. Neighbours of one object and reason are one, so a lost pack takes little memory.
+    `cold_too`: nobody retrieves anything, so what has but a cold copy is lost.
+    """
+
+    def __init__(self, *, cold_too: bool) -> None:
+        self._cold_too = cold_too
         self._lock = threading.Lock()
         self._lost: list[Lost] = []
         self._joined_at = _JOINED_FIRST_AT
 
     def add(self, missing: Missing) -> None:
-        """From any thread, in any order. Raises the error of what is not damage: a newer version may read it."""
+        """From any thread, in any order. Raises the error of what is not damage: a newer version may read it, or who
+        retrieves it.
+        """
         error = missing.error
-        if not isinstance(error, IntegrityError | ObjectNotFoundError):
+        if isinstance(error, ObjectNotFoundError):
+            lacking: tuple[str, ...] = (error.key,)
+        elif isinstance(error, NeedsRetrievalError) and self._cold_too:
+            lacking = error.packs
+        elif isinstance(error, IntegrityError):
+            lacking = damaged_objects(error)
+        else:
             raise error
-        lacking = (error.key,) if isinstance(error, ObjectNotFoundError) else damaged_objects(error)
         with self._lock:
             self._lost.append(Lost(missing.offset, missing.length, ", ".join(lacking), error.why))
             if len(self._lost) >= self._joined_at:

@@ -37,11 +37,13 @@ def restore_volume(
     volume: str | None = None,
     *,
     salvage: bool = False,
+    retrieves: bool = False,
 ) -> RestoreReport:
     """Restore the volume of that name (or the only one). Whatever fails, the target is aborted and the error raised;
-    with `salvage` what opens nowhere is zeros in the target, and lost.
+    with `salvage` what opens nowhere is zeros in the target, and lost; what has but a cold copy in an archive, too,
+    unless the caller `retrieves` what a NeedsRetrievalError names.
     """
-    losses = Losses()
+    losses = Losses(cold_too=not retrieves)
     with pinned(repository, [point.session], progress) as living:
         manifest = load_manifest(repository, point)
         chosen = choose_volume(manifest, volume)

@@ -21,7 +21,7 @@ from holdfast.repository.object_store import Buffer
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.chunk_reader import ChunkReader, PackRange, passed_over_by, plan_ranges
 from holdfast.repository.reading.index_search import IndexSearch
-from holdfast.repository.reading.losses import Lose, Missing, refuse
+from holdfast.repository.reading.losses import ColdCopies, Lose, Missing, refuse
 from holdfast.repository.reading.map_reader import parts
 
 _WINDOW_CHUNKS = 1 << 16
@@ -90,11 +90,16 @@ class VolumeReader:
     def restore(self, target: BlockTarget, progress: Progress, lose: Lose = refuse) -> None:
         """Give everything to `target`, which was begun with the volume's size; the caller finishes or aborts it. What
         opens nowhere is told to `lose`, from any thread: where that raises nothing, zeros are written in its stead.
+
+        Raises NeedsRetrievalError: at once where a pack is cold, and where copies of damaged ones are, naming all of
+        them, at the end, or before anything false goes to a sequential target.
         """
         progress.total(self.volume.size_bytes)
         position = 0
+        cold = ColdCopies(lose)
         for window, end in self._windows(sequential=target.sequential):
-            position = self._restore_window(target, progress, window, position, end, lose)
+            position = self._restore_window(target, progress, window, position, end, cold)
+        cold.require_none()
         if position != self.volume.size_bytes:
             raise FormatError("a block map ends too early", why=f"at byte {position} of {self.volume.size_bytes}")
 
@@ -123,12 +128,12 @@ class VolumeReader:
         window: list[Piece | Missing],
         position: int,
         end: int,
-        lose: Lose,
+        cold: ColdCopies,
     ) -> int:
         wanted: dict[bytes, list[Piece]] = defaultdict(list)
         for stretch in window:
             if isinstance(stretch, Missing):
-                lose(stretch)
+                cold.lose(stretch)
             else:
                 wanted[stretch.chunk.id].append(stretch)
         arrived: dict[int, bytes] = {}
@@ -143,9 +148,11 @@ class VolumeReader:
 
         def give_up(missing: Missing) -> None:
             gone.add(missing.offset)
-            lose(missing)
+            cold.lose(missing)
 
         self._fetch_all(wanted, deliver, give_up)
+        if target.sequential:
+            cold.require_none()
         for stretch in window:
             if isinstance(stretch, Missing) or stretch.offset in gone:
                 continue  # a gap, as what the map has not: the next zeros go over it

@@ -4,22 +4,29 @@ from holdfast.repository.copying.copy import CopyReport, copy_points, plan_copy
 from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.retrieval.plan import RetrievalPlan, plan_for_packs
-from holdfast.repository.reading.retrieval.retrieving import Retrieval
+from holdfast.repository.reading.retrieval.retrieving import KeepingProgress, Retrieval
 from holdfast.wiring.local.opening import LocalRepository
 from holdfast.wiring.location_memory import home_folder
 from holdfast.wiring.process_vigil import ProcessVigil
 
 
-def copy(there: LocalRepository, here: LocalRepository, order: CopyOrder, progress: Progress) -> CopyReport:
-    """Copy restore points of the one into the other."""
-    return copy_points(there.repository, here.repository, order, progress, ProcessVigil(home_folder()))
+def copy(
+    there: LocalRepository, here: LocalRepository, order: CopyOrder, retrieved: Retrieval, progress: Progress
+) -> CopyReport:
+    """Copy restore points of the one into the other; copies that were retrieved for it are kept while it goes on."""
+    keeping, vigil = KeepingProgress(progress, retrieved), ProcessVigil(home_folder())
+    return copy_points(there.repository, here.repository, order, keeping, vigil)
 
 
-def retrieval_for_copy(there: LocalRepository, here: LocalRepository, order: CopyOrder) -> Retrieval:
-    """What has to be retrieved of `there` before those points can be copied to `here`. Asks for nothing."""
+def retrieval_for_copy(
+    there: LocalRepository, here: LocalRepository, order: CopyOrder, met: frozenset[str] = frozenset()
+) -> Retrieval:
+    """What has to be retrieved of `there` before those points can be copied to `here`; `met`: what a
+    NeedsRetrievalError named. Asks for nothing.
+    """
     source = there.repository
     if source.config.archive_class is None:
         return Retrieval(source, RetrievalPlan((), None))
     estimates = plan_copy(source, here.repository, order).estimates
     packs = frozenset(pack for one in estimates for pack in one.packs)
-    return Retrieval(source, plan_for_packs(source, tuple(one.point.session for one in estimates), packs))
+    return Retrieval(source, plan_for_packs(source, tuple(one.point.session for one in estimates), packs, met))

@@ -1,6 +1,7 @@
 """Restore points: found, read, restored, retired."""
 
 import time
+from collections.abc import Callable
 
 from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.domain.time import parse_time
@@ -44,13 +45,19 @@ def target(text: str, point: PointSummary, *, force: bool) -> BlockTarget:
 
 
 def retrieval(
-    opened: LocalRepository, point: PointSummary, volume: str | None, *, whole: bool, salvage: bool = False
+    opened: LocalRepository,
+    point: PointSummary,
+    volume: str | None,
+    met: frozenset[str] = frozenset(),
+    *,
+    whole: bool,
+    salvage: bool = False,
 ) -> Retrieval:
     """What has to be retrieved before that volume, or with `whole` all of the point, can be read; with `salvage` what
-    there is of it. Asks for nothing.
+    there is of it. `met`: what a NeedsRetrievalError named. Asks for nothing.
     """
     volumes = None if whole else (volume,)
-    return Retrieval(opened.repository, plan_retrieval(opened.repository, point, volumes, salvage=salvage))
+    return Retrieval(opened.repository, plan_retrieval(opened.repository, point, volumes, salvage=salvage, met=met))
 
 
 def retrieve(
@@ -63,18 +70,19 @@ def retrieve(
 def restore(
     opened: LocalRepository,
     point: PointSummary,
-    place: BlockTarget,
+    place: Callable[[], BlockTarget],
     retrieved: Retrieval,
     progress: Progress,
-    volume: str | None,
     *,
+    volume: str | None,
     salvage: bool,
+    retrieves: bool,
 ) -> RestoreReport:
     """Restore a volume of the point to `place`, with `salvage` what there is of it; copies that were retrieved for it
-    are kept while it goes on.
+    are kept while it goes on. `retrieves`: so is what a NeedsRetrievalError names.
     """
     keeping = KeepingProgress(progress, retrieved)
-    return restore_volume(opened.repository, point, place, keeping, volume, salvage=salvage)
+    return restore_volume(opened.repository, point, place(), keeping, volume, salvage=salvage, retrieves=retrieves)
 
 
 def verify(opened: LocalRepository, point: PointSummary, retrieved: Retrieval, progress: Progress) -> VerifyReport:

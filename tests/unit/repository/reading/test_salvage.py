@@ -201,7 +201,7 @@ def test_a_point_that_is_gone_is_not_salvaged(disk):
 
 
 def test_losses_are_joined_in_whatever_order_they_come():
-    losses, numbers = Losses(), list(range(10_000))
+    losses, numbers = Losses(cold_too=True), list(range(10_000))
     random.Random(1).shuffle(numbers)
     for number in numbers:
         losses.add(Missing(number * 10, 10, damaged_pack("packs/a" if number < 7000 else "packs/b", "it is gone")))
@@ -218,4 +218,4 @@ def test_losses_are_joined_in_whatever_order_they_come():
 def test_what_a_newer_version_may_read_is_not_lost():
     newer = UnsupportedFormatError("an index run is newer", why="format 2", cure="use a newer version")
     with pytest.raises(UnsupportedFormatError):
-        Losses().add(Missing(0, 1, newer))
+        Losses(cold_too=True).add(Missing(0, 1, newer))

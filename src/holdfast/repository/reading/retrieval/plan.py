@@ -1,4 +1,6 @@
-"""What has to be retrieved before points can be read: exactly the cold packs that their maps lead to."""
+"""What has to be retrieved before points can be read: the cold packs that their maps lead to, those to which a repair
+has copied what is damaged in these, and what somebody who read has met besides.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,6 +10,7 @@ from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.domain.retrieval import ColdData
 from holdfast.repository.format import names
 from holdfast.repository.object_store import Coldness
+from holdfast.repository.opening.plans import plan_to_read_by
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.reading.losses import salvageable
 from holdfast.repository.reading.reachability import Reachability
@@ -88,15 +91,21 @@ def _bytes(packs: Iterable[ColdPack]) -> int:
 
 
 def plan_retrieval(
-    repository: Repository, point: PointSummary, volumes: Sequence[str | None] | None, *, salvage: bool = False
+    repository: Repository,
+    point: PointSummary,
+    volumes: Sequence[str | None] | None,
+    *,
+    salvage: bool = False,
+    met: frozenset[str] = frozenset(),
 ) -> RetrievalPlan:
-    """For the volumes of these names (None: the only one), or for all of the point. Asks for nothing.
+    """For the volumes of these names (None: the only one), or for all of the point. Asks for nothing. `met`: what a
+    NeedsRetrievalError named when this was read before.
 
     Raises as `packs_of_volumes`, and ObjectNotFoundError for a pack that is gone; with `salvage` these are left out.
     """
     packs = packs_of_volumes(repository, point, volumes, salvage=salvage)
     try:
-        return plan_for_packs(repository, (point.session,), packs)
+        return plan_for_packs(repository, (point.session,), packs, met)
     except ObjectNotFoundError as error:
         raise salvageable(error) from None
 
@@ -104,7 +113,8 @@ def plan_retrieval(
 def packs_of_volumes(
     repository: Repository, point: PointSummary, volumes: Sequence[str | None] | None, *, salvage: bool = False
 ) -> frozenset[bytes]:
-    """The packs that their maps lead to; none in a standard repository, where nothing is walked.
+    """The packs that their maps lead to, and the survivors of these (section 13); none in a standard repository, where
+    nothing is walked.
 
     Raises IntegrityError for a map that cannot be walked to its end, UsageError and NotFoundError where a volume cannot
     be told. With `salvage` as far as the maps can be walked, and only packs that are there.
@@ -121,14 +131,18 @@ def packs_of_volumes(
         if found.damage and not salvage:
             raise salvageable(found.damage[0])
         packs |= found.packs
+    survivors = plan_to_read_by(repository.sealed).survivors
+    packs |= {other for pack in packs for other in survivors.get(pack, ()) if standing.stands(other)}
     return frozenset(pack for pack in packs if standing.stands(pack)) if salvage else frozenset(packs)
 
 
-def plan_for_packs(repository: Repository, points: tuple[bytes, ...], packs: Iterable[bytes]) -> RetrievalPlan:
+def plan_for_packs(
+    repository: Repository, points: tuple[bytes, ...], packs: Iterable[bytes], met: frozenset[str] = frozenset()
+) -> RetrievalPlan:
     """The same for whoever knows which packs of these points will be read. Raises ObjectNotFoundError."""
     archive_class = repository.config.archive_class
     if archive_class is None:
         return RetrievalPlan(points, None)
-    infos = repository.surroundings.transfer.map(repository.store.head, sorted(map(names.pack, packs)))
+    infos = repository.surroundings.transfer.map(repository.store.head, sorted({*map(names.pack, packs), *met}))
     cold = tuple(ColdPack(info.key, info.size_bytes, info.coldness) for info in infos if info.coldness is not None)
     return RetrievalPlan(points, archive_class, cold)

@@ -199,12 +199,14 @@ class _TenantMarking:
         """Of a chunk whose own pack is condemned or gone: one place that is not condemned, or else every one that there
         is, for another collection may rely on any of them. Who reads at this moment may rely on any in either case.
         """
-        ground = self._ground
+        ground, stands = self._ground, self._ground.packs.stands(chunk.place.pack.pack)
         copies = self._moved.copies_of(chunk, chunk_type)
         clean = bool(copies) and copies[0].pack.pack not in ground.plan.condemned
+        # A survivor that was not opened may lack the chunk: it stays, and so does the condemned pack.
+        clean = clean and not (stands and self._moved.is_cold(copies[0]))
         if clean and not ground.in_place:
             return copies[:1], True
-        if ground.packs.stands(chunk.place.pack.pack):
+        if stands:
             # Others may have put it there, so it does not stand for what the runs in force know elsewhere.
             copies = [chunk.place, *copies, *self._moved.known_of(chunk, chunk_type)]
         if not copies and not ground.in_place:

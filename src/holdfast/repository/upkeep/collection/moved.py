@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.format.places import Located, Place
 from holdfast.repository.format.plan import Plan
@@ -22,7 +22,7 @@ class MovedChunks:
         self._access = access
         self._plan = plan
         self._packs = packs
-        self._directories: dict[bytes, dict[tuple[bytes, int], Place]] = {}
+        self._directories: dict[bytes, dict[tuple[bytes, int], Place] | None] = {}
         self._runs: dict[int, RunShelf[str]] = {}
 
     def copies_of(self, chunk: Located, chunk_type: int) -> list[Place]:
@@ -46,13 +46,20 @@ class MovedChunks:
         for other in sorted(self._plan.survivors.get(pack, ())):
             if other not in self._directories:
                 self._directories[other] = self._read(other)
-            place = self._directories[other].get((chunk, chunk_type))
-            if place is not None:
-                yield place
+            held = self._directories[other]
+            if held is None:
+                yield from (place for place in self._in_runs(chunk, chunk_type) if place.pack.pack == other)
+            elif (chunk, chunk_type) in held:
+                yield held[chunk, chunk_type]
 
-    def _read(self, pack: bytes) -> dict[tuple[bytes, int], Place]:
-        """What lies in it; nothing where it is gone. Damage is raised: nothing may be deleted for a pack's sake that
-        cannot say what it holds. One that the plan condemns is taken for nobody's survivor where another is left.
+    def is_cold(self, place: Place) -> bool:
+        """Whether that survivor was not opened: a run in force says what it has."""
+        return self._directories.get(place.pack.pack, {}) is None
+
+    def _read(self, pack: bytes) -> dict[tuple[bytes, int], Place] | None:
+        """What lies in it; nothing where it is gone, None for a cold one of an archive that a run in force names.
+        Damage is raised: nothing may be deleted for a pack's sake that cannot say what it holds. One that the plan
+        condemns is taken for nobody's survivor where another is left.
         """
         try:
             read = read_directory(self._access, pack)
@@ -62,8 +69,23 @@ class MovedChunks:
             if pack in self._plan.condemned:
                 return {}
             raise
+        except NeedsRetrievalError:
+            if self._access.archive_class is None or not self._is_named(pack):
+                raise
+            return None
         chunks = zip(read.entries, read.located(), strict=True)
         return {(entry.id, entry.type): located.place for entry, located in chunks}
+
+    def _is_named(self, pack: bytes) -> bool:
+        for key in self._runs_in_force():
+            with contextlib.suppress(IntegrityError, ObjectNotFoundError):
+                if pack in self._access.read_index_run(key, vouching_of(self._plan)).packs.ids():
+                    return True
+        return False
+
+    def _runs_in_force(self) -> list[str]:
+        prefix = names.index_runs(self._access.keys.tenant)
+        return sorted(key for key in self._plan.index_runs if key.startswith(prefix))
 
     def _in_runs(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
         """By the runs that the plan names, which are asked for by name and never by LIST. Where one is gone or does not
@@ -72,8 +94,7 @@ class MovedChunks:
         if chunk_type not in self._runs:
             read = partial(self._access.read_index_run, vouching=vouching_of(self._plan))
             runs = self._runs[chunk_type] = RunShelf(read, chunk_type)
-            prefix = names.index_runs(self._access.keys.tenant)
-            for key in sorted(key for key in self._plan.index_runs if key.startswith(prefix)):
+            for key in self._runs_in_force():
                 with contextlib.suppress(IntegrityError, ObjectNotFoundError):
                     runs.take(key, read(key))
         yield from self._runs[chunk_type].places(chunk)

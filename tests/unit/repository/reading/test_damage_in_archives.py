@@ -1,0 +1,202 @@
+"""What of an archive is damaged and lies elsewhere, too, in packs that are cold: they are asked for, and then read."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from holdfast.cli.retrieval import RetrievalWish, read_when_readable
+from holdfast.cli.voice import Output, Voice
+from holdfast.domain.archive import Tier
+from holdfast.domain.errors import NeedsRetrievalError
+from holdfast.repository.delegation.needed_packs import needed_packs
+from holdfast.repository.format import names
+from holdfast.repository.health.checking.verify import verify_point
+from holdfast.repository.health.repair.quarries import of_the_source
+from holdfast.repository.health.repair.repair import repair
+from holdfast.repository.opening.plans import newest_plan
+from holdfast.repository.progress import Progress, Silence
+from holdfast.repository.reading.restore import RestoreReport, restore_volume
+from holdfast.repository.reading.retrieval.plan import plan_retrieval
+from holdfast.repository.reading.retrieval.retrieving import Retrieval
+from holdfast.repository.sessions.points import list_points, load_manifest
+from holdfast.repository.stores.counting import RequestCounts
+from holdfast.testing.memory_volumes import MemorySource, MemoryTarget
+from holdfast.testing.small_repository import put, restored
+from holdfast.wiring.local import points
+from holdfast.wiring.local.opening import LocalRepository
+from holdfast.wiring.location_memory import FileLocationMemory
+from tests.faults.cold_world import DAY_SECONDS, Archive
+from tests.faults.world import FIRST, back_up, collect, without
+
+
+def spoil(archive: Archive, key: str) -> None:
+    """A bit of its first chunk, behind the store's back: it stays as cold, or as readable, as it was."""
+    body = bytearray(archive.inner.get(key))
+    body[110] ^= 1
+    put(archive.inner, key, bytes(body))
+
+
+def spoilt(archive: Archive, *numbers: int) -> list[str]:
+    """The point is readable, and these packs of it are damaged."""
+    archive.retrieve(0)
+    keys = [archive.plan(0).packs[number].key for number in numbers]
+    for key in keys:
+        spoil(archive, key)
+    return keys
+
+
+def read(archive: Archive, *, salvage: bool = False, retrieves: bool = True) -> tuple[RestoreReport, bytes]:
+    target = MemoryTarget()
+    report = restore_volume(archive.open(9), archive.points[0], target, Silence(), salvage=salvage, retrieves=retrieves)
+    assert target.volume is not None
+    return report, target.volume.content
+
+
+@pytest.fixture
+def twins() -> Archive:
+    """Another workload has the same blocks: in an archive it has stored them again."""
+    archive = Archive()
+    back_up(archive.repository, "other", FIRST, "x1")
+    return archive
+
+
+@pytest.mark.parametrize("sequential", [False, True])
+def test_the_cold_copies_of_all_that_is_damaged_are_named_at_once(twins, sequential):
+    first, second = spoilt(twins, 0, 1)
+    known = {pack.key for pack in twins.plan(0).packs}
+    target = MemoryTarget(sequential=sequential)
+    with pytest.raises(NeedsRetrievalError, match="damaged") as caught:
+        restore_volume(twins.open(9), twins.points[0], target, Silence())
+    assert "--retrieval-tier" in caught.value.cure
+    assert len(caught.value.packs) == 2
+    assert known.isdisjoint(caught.value.packs)
+    assert target.aborted
+    for key in caught.value.packs:
+        twins.store.retrieve(key, 3, Tier.STANDARD)
+    twins.clock.step(13 * 3600)
+    report, content = read(twins)
+    assert content == FIRST.content
+    assert {key for key in (first, second) if any(key in line for line in report.warnings)} == {first, second}
+
+
+@dataclass
+class Command:
+    """A restore of the older point by a command; `tries` counts how often it was begun."""
+
+    archive: Archive
+    opened: LocalRepository
+    tries: int = 0
+
+    def run(self, tier: Tier | None, *, salvage: bool = False, again: bool = True) -> tuple[RestoreReport, bytes]:
+        def plan(met: frozenset[str]) -> Retrieval:
+            return points.retrieval(self.opened, self.archive.points[0], None, met, whole=False, salvage=salvage)
+
+        def attempt(_retrieved: Retrieval, _progress: Progress) -> tuple[RestoreReport, bytes]:
+            self.tries += 1
+            return read(self.archive, salvage=salvage)
+
+        voice, wish = Voice(Output.TABLE, no_progress=True), RetrievalWish(tier, 3, wait=True)
+        found = read_when_readable(voice, self.opened, plan, wish, "restoring", attempt, may_read_again=again)
+        assert isinstance(found, tuple)
+        return found
+
+
+@pytest.fixture
+def restore(twins, tmp_path, monkeypatch) -> Command:
+    monkeypatch.setattr("time.sleep", twins.clock.step)
+    memory = FileLocationMemory(tmp_path, lambda text: None)
+    return Command(twins, LocalRepository(twins.open(9), RequestCounts(), memory))
+
+
+@pytest.mark.parametrize("salvage", [False, True])
+def test_a_command_that_may_retrieve_gets_them_and_begins_again(twins, restore, salvage, capsys):
+    spoilt(twins, 0)
+    asked = len(twins.store.billed)
+    report, content = restore.run(Tier.STANDARD, salvage=salvage)
+    assert (content, report.lost, restore.tries) == (FIRST.content, (), 2)
+    assert len(twins.store.billed) == asked + 1
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_what_may_not_be_begun_again_is_retrieved_for_the_next_time(twins, restore):
+    spoilt(twins, 0)
+    for tier in (None, Tier.STANDARD):
+        with pytest.raises(NeedsRetrievalError):
+            restore.run(tier, again=False)
+    assert (restore.run(None)[1], restore.tries) == (FIRST.content, 3)
+
+
+def test_a_salvage_for_which_nothing_is_retrieved_loses_what_has_but_a_cold_copy(twins):
+    spoilt(twins, 0)
+    report, content = read(twins, salvage=True, retrieves=False)
+    assert content == without(FIRST.content, report.lost)
+    assert {(one.object in twins.store.cold, "archive class" in one.why) for one in report.lost} == {(True, True)}
+
+
+def test_a_verification_names_them_too(twins):
+    spoilt(twins, 0)
+    with pytest.raises(NeedsRetrievalError) as caught:
+        verify_point(twins.open(9), twins.points[0], Silence())
+    assert len(caught.value.packs) == 1
+
+
+def test_another_copy_that_can_be_read_is_taken(twins):
+    """A third workload has the blocks as well, and its point is readable."""
+    back_up(twins.repository, "third", FIRST, "y1")
+    spoilt(twins, 0)
+    [third] = list_points(twins.repository, None, "third")
+    for pack in plan_retrieval(twins.open(10), third, (None,)).packs:
+        twins.store.retrieve(pack.key, 3, Tier.STANDARD)
+    twins.clock.step(13 * 3600)
+    assert read(twins)[1] == FIRST.content
+
+
+# ------------------------------------------------------------------------------------------------------- after a repair
+
+
+@pytest.fixture
+def repaired() -> tuple[Archive, frozenset[str]]:
+    """The older point has a damaged pack, which was repaired from the source: what the repair has made is cold."""
+    archive = Archive()
+    spoilt(archive, 0)
+    before = archive.store.cold
+    manifest = load_manifest(archive.repository, archive.points[0])
+    quarries = of_the_source(MemorySource(FIRST, "s1"), manifest.session, manifest.volumes[0].name)
+    report = repair(archive.open(20), quarries, Silence())
+    assert report.left == ()
+    return archive, archive.store.cold - before
+
+
+def test_what_a_repair_has_made_is_in_the_plan(repaired):
+    archive, made = repaired
+    assert made
+    assert made <= {pack.key for pack in archive.plan(0).archived}
+    archive.retrieve(0)
+    assert restored(archive.open(21), archive.points[0]) == FIRST.content
+
+
+def test_workers_get_the_keys_of_it(repaired):
+    archive, made = repaired
+    repository = archive.open(22)
+    manifest = load_manifest(repository, archive.points[0])
+    rows = needed_packs(repository, repository.access(manifest.tenant), manifest.volumes)
+    assert made <= {names.pack(row.pack) for row in rows}
+
+
+def test_a_collection_deletes_neither_the_damaged_pack_nor_the_copy_that_it_cannot_open(repaired):
+    archive, made = repaired
+    for seed in (30, 31):
+        archive.clock.step(200 * DAY_SECONDS)
+        collect(archive.open(seed))
+    assert made < archive.store.cold
+    assert {pack.key for pack in archive.plan(0).packs} <= archive.store.cold
+    archive.retrieve(0)
+    assert restored(archive.open(32), archive.points[0]) == FIRST.content
+    collect(archive.open(33))  # by now the copy is opened
+    archive.retrieve(0)
+    assert restored(archive.open(34), archive.points[0]) == FIRST.content
+
+
+def test_nobody_builds_upon_it_before_it_was_opened(repaired):
+    archive, _made = repaired
+    assert newest_plan(archive.open(23).sealed).live.isdisjoint({archive.points[0].session})
