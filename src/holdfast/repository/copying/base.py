@@ -7,10 +7,11 @@ from holdfast.domain.errors import IntegrityError
 from holdfast.repository.copying.backups_here import BackupsHere, nearest
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
+from holdfast.repository.format.plan import Plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.points import PointSummary
-from holdfast.repository.sessions.session import WriterSession, read_point
+from holdfast.repository.sessions.session import read_point
 from holdfast.repository.writing.parents import clear_of, fixed_volumes, if_fit
 
 
@@ -25,31 +26,43 @@ class Base:
     stands: bool
 
 
+class Heir:
+    """Who writes to the target under that plan, or would."""
+
+    def __init__(self, target: Repository, plan: Plan, avoided: frozenset[bytes] = frozenset()) -> None:
+        self.target = target
+        self.avoided = avoided
+        self._plan = plan
+
+    def if_fit(self, candidate: PointSummary) -> tuple[Manifest | None, str]:
+        """The manifest of that point of the target, or why it is not built upon (rule 3)."""
+        return if_fit(self.target, self._plan, candidate)
+
+
 def choose_base(
-    session: WriterSession,
+    heir: Heir,
     source: Repository,
     there: BackupsHere,
     here: BackupsHere,
     point: PointSummary,
     progress: Progress,
-    avoided: frozenset[bytes] = frozenset(),
 ) -> Base | None:
-    """The nearest point of the workload that the target's session may inherit from (rule 3) and whose maps the source
-    has: of those that still stand `there`, else by the roots that a copy remembers. It leads to no pack of the target
-    that is `avoided`; where all do, it is the nearest one with the volumes that do not.
+    """The nearest point of the workload that the heir may inherit from and whose maps the source has: of those that
+    still stand `there`, else by the roots that a copy remembers. It leads to no pack of the target that the heir
+    avoids; where all do, it is the nearest one with the volumes that do not.
 
     None: everything is read, which is noted where the workload has points here.
     """
     candidates = nearest(point, here.of_workload(point))
     passed_over, partly = "", None
     for backup, candidate in sorted(candidates, key=lambda one: there.find(one[0]) is None):
-        manifest, why = if_fit(session, candidate)
+        manifest, why = heir.if_fit(candidate)
         if manifest is None:
             passed_over = passed_over or why
             continue
         standing = there.find(backup)
         volumes = _remembered(source, manifest) if standing is None else _read(source, standing)
-        clear = _clear(session, manifest, volumes, avoided)
+        clear = _clear(heir, manifest, volumes)
         base = Base(manifest, clear, standing is not None) if clear else None
         if base is not None and len(clear) == len(volumes):
             return base
@@ -60,13 +73,11 @@ def choose_base(
     return partly
 
 
-def _clear(
-    session: WriterSession, manifest: Manifest, volumes: Mapping[str, VolumeMap], avoided: frozenset[bytes]
-) -> Mapping[str, VolumeMap]:
-    """Those of which the copy in the target leads to no such pack."""
-    if not avoided:
+def _clear(heir: Heir, manifest: Manifest, volumes: Mapping[str, VolumeMap]) -> Mapping[str, VolumeMap]:
+    """Those of which the copy in the target leads to no pack that is avoided."""
+    if not heir.avoided:
         return volumes
-    clear = clear_of(avoided, session.repository.access(manifest.tenant), fixed_volumes(manifest))
+    clear = clear_of(heir.avoided, heir.target.access(manifest.tenant), fixed_volumes(manifest))
     return {name: volume for name, volume in volumes.items() if name in clear}
 
 

@@ -13,14 +13,15 @@ from holdfast.domain.errors import (
     UnsupportedFormatError,
     UsageError,
 )
-from holdfast.repository.copying.backups_here import BackupsHere, backup_of, nearest
+from holdfast.repository.copying.backups_here import BackupsHere, backup_of
+from holdfast.repository.copying.base import choose_base
 from holdfast.repository.copying.copy_point import CopiedPoint, Copying
-from holdfast.repository.copying.estimate import new_chunks
+from holdfast.repository.copying.estimate import WouldBeHeir, new_chunks
 from holdfast.repository.copying.order import Chosen, CopyOrder, choose
 from holdfast.repository.copying.run_progress import RunProgress
 from holdfast.repository.format import names
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.progress import Progress
+from holdfast.repository.progress import Progress, Silence
 from holdfast.repository.sessions.points import PointSummary
 from holdfast.repository.writing.unfinished import NO_VIGIL, Vigil
 
@@ -94,15 +95,17 @@ def copy_points(
 
 
 def plan_copy(source: Repository, target: Repository, order: CopyOrder) -> CopyPlan:
-    """The same without writing anything anywhere: from the maps of what would be copied. It reads without a pin."""
+    """The same without writing anything anywhere: from the maps of what would be copied, against what the target's
+    newest plan lets a copy build upon. It reads without a pin.
+    """
     run = _begun(source, target, NO_VIGIL)
     plan = CopyPlan(choose(source, run.there, run.here, order))
+    heir = WouldBeHeir(source, target)
     for point in plan.chosen.to_copy:
-        bases = (run.there.find(backup) for backup, _copy in nearest(point, run.here.of_workload(point)))
-        base = next((base for base in bases if base is not None), None)
         try:
+            base = choose_base(heir, source, run.there, run.here, point, Silence())
             stored_bytes, packs = 0, set[bytes]()
-            for chunk in new_chunks(source, run.readers(point.tenant).maps, point, base):
+            for chunk in new_chunks(source, run.readers(point.tenant), point, base):
                 stored_bytes += chunk.place.length
                 packs.add(chunk.place.pack.pack)
         except _OF_ONE_POINT as error:
@@ -110,6 +113,7 @@ def plan_copy(source: Repository, target: Repository, order: CopyOrder) -> CopyP
         else:
             plan.estimates.append(EstimatedCopy(point, stored_bytes, frozenset(packs)))
             run.here.add(backup_of(source, point), point)
+            heir.add(point)
     return plan
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from holdfast.domain.time import parse_time
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
-from holdfast.repository.copying.base import Base, base_volumes, choose_base
+from holdfast.repository.copying.base import Base, Heir, base_volumes, choose_base
 from holdfast.repository.copying.known_chunks import KnownChunks, NearbyChunks
 from holdfast.repository.copying.readers import Readers
 from holdfast.repository.copying.stream_copy import copy_stream, side_by_side
@@ -117,7 +117,8 @@ class Copying:
         manifest: Manifest,
         progress: Progress,
     ) -> CopiedPoint:
-        base = choose_base(session, self.source, self.there, self.here, point, progress)
+        heir = Heir(self.target, session.plan)
+        base = choose_base(heir, self.source, self.there, self.here, point, progress)
         volumes = tuple(self._volume(backup, point, volume, base, progress) for volume in manifest.volumes)
         packs = backup.finish()
         origin = Origin(

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from holdfast.domain.errors import ConflictError, IntegrityError, UsageError
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
-from holdfast.repository.copying.base import Base, base_volumes, choose_base
+from holdfast.repository.copying.base import Base, Heir, base_volumes, choose_base
 from holdfast.repository.delegation.acceptance import Said, accept
 from holdfast.repository.delegation.backup_side import (
     PreparedBackup,
@@ -114,7 +114,8 @@ def open_copy(
         return OpenedCopy(begun, _before(begun.task))
     promise = keep_until if target.config.immutable else None
     writer = open_session(target, manifest.tenant, manifest.workload, session, promise)
-    base = choose_base(writer, source, pinned.there, BackupsHere(target), point, progress, avoided_packs)
+    heir = Heir(target, writer.plan, avoided_packs)
+    base = choose_base(heir, source, pinned.there, BackupsHere(target), point, progress)
     parent = None if base is None else base.manifest
     task = first_task(writer, _orders(manifest, base), parent, CompressionLevel.DEFAULT, avoided_packs=avoided_packs)
     before = _Before(_to_copy(manifest, base), base is not None and base.stands)

@@ -64,7 +64,12 @@ class WriterSession:
 
     def may_inherit(self, parent: Manifest) -> bool:
         """Rule 3: whether subtrees of that point may be taken over."""
-        return parent.session in self.plan.live or parent.plan_epoch >= self.plan.since
+        return may_be_inherited(parent, self.plan)
+
+
+def may_be_inherited(parent: Manifest, plan: Plan) -> bool:
+    """The same of who writes under that plan."""
+    return parent.session in plan.live or parent.plan_epoch >= plan.since
 
 
 def open_session(

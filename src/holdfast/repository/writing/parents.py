@@ -8,12 +8,14 @@ from holdfast.repository.block_source import BlockReference, BlockSource
 from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import IMAGE, Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
+from holdfast.repository.format.plan import Plan
 from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.opening.repository import Repository
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
 from holdfast.repository.sessions.points import PointSummary, list_points, load_manifest
-from holdfast.repository.sessions.session import WriterSession
+from holdfast.repository.sessions.session import WriterSession, may_be_inherited
 
 # Of a point that the newest plan does not list as live: it needs a condemned pack, or the plan's maker did not know it.
 OUTDATED = "the newest plan of collections and repairs lets nobody build upon it"
@@ -42,7 +44,7 @@ def newest_parent(session: WriterSession, *, only_volume: bool) -> tuple[Manifes
     for point in reversed(points):
         if point.kind != IMAGE:
             continue
-        manifest, why = if_fit(session, point)
+        manifest, why = if_fit(session.repository, session.plan, point)
         if manifest is not None and only_volume and len(fixed_volumes(manifest)) != 1:
             manifest, why = None, "it has several volumes"
         if manifest is not None:
@@ -51,15 +53,15 @@ def newest_parent(session: WriterSession, *, only_volume: bool) -> tuple[Manifes
     return None, tuple(passed_over)
 
 
-def if_fit(session: WriterSession, point: PointSummary) -> tuple[Manifest | None, str]:
-    """The point's manifest, or why it cannot be the parent (rule 3)."""
+def if_fit(repository: Repository, plan: Plan, point: PointSummary) -> tuple[Manifest | None, str]:
+    """The point's manifest, or why it cannot be the parent of who writes under that plan (rule 3)."""
     try:
-        manifest = load_manifest(session.repository, point)
+        manifest = load_manifest(repository, point)
     except NotFoundError:
         return None, "it was deleted meanwhile"
     except IntegrityError:
         return None, "it is damaged; run `holdfast repository check`"
-    if not session.may_inherit(manifest):
+    if not may_be_inherited(manifest, plan):
         return None, OUTDATED
     return manifest, ""
 
