@@ -22,6 +22,8 @@ from holdfast.testing.cold_store_contract import BODY, HOUR_SECONDS, KEY, ColdSt
 from holdfast.testing.deterministic_surroundings import SteppableClock
 from holdfast.testing.faulty_store import Fault, FaultyStore
 from holdfast.testing.object_store_contract import ObjectStoreContract
+from holdfast.testing.strict_bucket import StrictBucket
+from holdfast.testing.strict_store import StrictStore
 from tests.labs import start_lab
 
 _bucket_numbers = itertools.count()
@@ -46,6 +48,12 @@ class TestArchiveClassesInThisProcess(ColdStoreContract):
     @pytest.fixture
     def advance(self, clock) -> Callable[[float], None]:
         return clock.step
+
+
+class TestArchiveClassesOfVersions(TestArchiveClassesInThisProcess):
+    @pytest.fixture
+    def store(self, clock) -> ObjectStore:
+        return ColdStore(StrictStore(StrictBucket(clock)), clock)
 
 
 class TestArchiveClassesWhereAnswersAreLost(TestArchiveClassesInThisProcess):
@@ -93,3 +101,16 @@ class TestArchiveClassesOfTheLab(ColdStoreContract):
             urllib.request.urlopen(urllib.request.Request(f"{lab}/_lab/clock", body), timeout=60).close()
 
         return pass_by
+
+
+class TestArchiveClassesOfVersionsInTheLab(TestArchiveClassesOfTheLab):
+    @pytest.fixture
+    def store(self, lab) -> Iterator[ObjectStore]:
+        bucket = f"cold-{next(_bucket_numbers)}"
+        session = AwsSession("us-east-1")
+        client = session.client("s3", endpoint=lab)
+        client.create_bucket(Bucket=bucket)
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        store = S3Store(S3Location(bucket, "p", "us-east-1", lab), session, CurlTransport())
+        yield store
+        store.close()

@@ -240,6 +240,7 @@ def repair(report: "RepairReport") -> Document:
         ],
         "damage": [{"object": one.object, "why": one.why, "restore_points": _hurt(one.hurt)} for one in report.others],
         "reinstated": [{"object": one.object, "why": one.why} for one in report.reinstated],
+        "covered": [{"object": one.object, "why": one.why} for one in report.covered],
     }
 
 
@@ -265,6 +266,7 @@ def repair_table(report: "RepairReport") -> str:
     rows += [(run.object, run.why, "replaced" if run.replaced else "in force still", None, None) for run in report.runs]
     rows += [(one.object, one.why, "see docs/recovery.md", None, None) for one in report.others]
     rows += [(one.object, one.why, "brought back on top", None, None) for one in report.reinstated]
+    rows += [(one.object, one.why, "below it still", None, None) for one in report.covered]
     return facts + ("\n" + rows_table(("OBJECT", "WHY", "OUTCOME", "HURTS", "VOLUMES"), rows) if rows else "")
 
 

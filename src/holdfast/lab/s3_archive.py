@@ -31,6 +31,7 @@ _NOT_COLD = AwsError(
 )
 _UNDER_WAY = AwsError("RestoreAlreadyInProgress", "Object restore is already in progress", "409 Conflict")
 _MALFORMED = AwsError("MalformedXML", "The XML you provided was not well-formed", "400 Bad Request")
+_NO_VERSION = AwsError("NoSuchVersion", "The specified version does not exist.", "404 Not Found")
 _NO_DAYS = AwsError("InvalidArgument", "Restoration days should be at least 1", "400 Bad Request")
 _NO_TIER = AwsError("InvalidArgument", "Retrieval option is not supported by this storage class", "400 Bad Request")
 # Of a GET these ask for something else than the object's content.
@@ -109,12 +110,16 @@ class ArchivingS3:
         if source is not None:
             self._retrievals.show(source)
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        key = _found(path, query.get("versionId", [None])[0])
+        version = query.get("versionId", [None])[0]
+        key = _found(path, version)
+        method = environ["REQUEST_METHOD"]
+        restores = method == "POST" and "restore" in query
+        if key is None and restores and version is not None and _found(path, None) is not None:
+            return aws_errors.send(_NO_VERSION, "s3", environ, start_response)  # moto looks at no version
         if key is None:
             return self._moto(environ, start_response)
         self._retrievals.show(key)
-        method = environ["REQUEST_METHOD"]
-        if method == "POST" and "restore" in query:
+        if restores:
             return self._restore(key, environ, start_response)
         if method == "GET" and _ASIDE.isdisjoint(query) and not self._retrievals.is_readable(key):
             return aws_errors.send(_COLD, "s3", environ, start_response)

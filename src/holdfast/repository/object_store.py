@@ -111,8 +111,9 @@ class ObjectStore(Protocol):
         versions lists its objects, with None for a version.
         """
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
-        """Ask that a cold object can be read, one day; nothing waits. Once it can, it stays so for `days` from then on.
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
+        """Ask that a cold object, or one version of it, can be read, one day; nothing waits. Once it can, it stays so
+        for `days` from then on. Without a `version` the newest there is, as `get` finds it, cold or not.
 
         Of one that can be read it sets the end anew, `days` from now. One that is under way goes on as it was asked
         for, unless `tier` is a faster one; nothing is done to what is not cold. Raises ObjectNotFoundError, UsageError
@@ -133,7 +134,8 @@ class ObjectStore(Protocol):
     def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
         """Make that version what is found under the key: delete markers over it are taken away; where other versions
         stand over it, a copy of it, kept by `terms`, comes on top. Raises ObjectNotFoundError, ObjectExistsError where
-        somebody else was quicker. Running it again is safe.
+        somebody else was quicker, and where a copy is made of what is cold NeedsRetrievalError, before anything is
+        changed. Running it again is safe.
         """
 
     def hide(self, key: str) -> None:

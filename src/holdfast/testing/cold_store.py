@@ -3,7 +3,7 @@
 Rules: S3 API Reference, RestoreObject, GetObject and HeadObject; S3 User Guide, "Restoring an archived object". A cold
 object is not read; a copy takes its tier's time (here always the longest that AWS calls typical) and goes at the
 midnight in UTC after its days; a request for one under way is refused unless it is faster; DEEP_ARCHIVE has no
-expedited tier.
+expedited tier. Of a key with several versions each has its own class and its own copy.
 """
 
 import dataclasses
@@ -34,6 +34,10 @@ class Asked:
     tier: Tier
 
 
+# A key and the id of one version of it, None where the store keeps no versions.
+_Name = tuple[str, str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Copy:
     ready: datetime
@@ -47,8 +51,8 @@ class ColdStore(PassingStore):
     def __init__(self, inner: ObjectStore, clock: Callable[[], datetime]) -> None:
         super().__init__(inner)
         self._clock = clock
-        self._cold: dict[str, ArchiveClass] = {}
-        self._copies: dict[str, _Copy] = {}
+        self._cold: dict[_Name, ArchiveClass] = {}
+        self._copies: dict[_Name, _Copy] = {}
         self._lock = threading.Lock()
         self.billed: list[Asked] = []
 
@@ -61,20 +65,24 @@ class ColdStore(PassingStore):
 
     @property
     def cold(self) -> frozenset[str]:
-        """The keys of all objects in an archive class."""
+        """The keys of all objects of which a version is in an archive class."""
         with self._lock:
-            return frozenset(self._cold)
+            return frozenset(key for key, _version in self._cold)
 
     def create(self, key: str, body: Buffer, sha256: bytes, terms: StorageTerms = ORDINARY) -> None:
         """Cold from the first moment, where the terms say so."""
         self._inner.create(key, body, sha256, terms)
+        self._take(key, terms)
+
+    def _take(self, key: str, terms: StorageTerms) -> None:
         if terms.archive_class is not None:
+            name = key, self._inner.head(key).version
             with self._lock:
-                self._cold[key] = terms.archive_class
+                self._cold[name] = terms.archive_class
 
     def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """As the store inside; NeedsRetrievalError where the object is cold and has no copy."""
-        coldness = self.head(key).coldness
+        coldness = self.head(key, version).coldness
         if coldness is not None and coldness.readable_until is None:
             raise NeedsRetrievalError(f"{key} is not read", why="InvalidObjectState", cure="retrieve it first")
         return self._inner.get(key, offset, length, version)
@@ -82,28 +90,29 @@ class ColdStore(PassingStore):
     def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """As the store inside, with how far a retrieval is."""
         found = self._inner.head(key, version)
+        name = key, found.version
         with self._lock:
-            if key not in self._cold:
+            if name not in self._cold:
                 return found
-            copy = self._copy(key)
+            copy = self._copy(name)
         coldness = Coldness()
         if copy is not None:
             ready = copy.ready <= self._clock()
             coldness = Coldness(under_way=not ready, readable_until=copy.gone if ready else None)
         return dataclasses.replace(found, coldness=coldness)
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
         """As RestoreObject: a new copy, a new end for one that is there, a faster tier, or nothing."""
-        self._inner.head(key)
+        name = key, self._inner.head(key, version).version
         now = self._clock()
         with self._lock:
-            archive_class = self._cold.get(key)
+            archive_class = self._cold.get(name)
             if archive_class is None:
                 return
             offers = LIST_PRICES.offers(archive_class)
             if tier not in offers or days < 1:
                 raise UsageError(f"{key} is not retrieved so", why=f"{tier}, {days} days", cure="choose another tier")
-            copy = self._copy(key)
+            copy = self._copy(name)
             if copy is not None and copy.ready <= now:
                 ready = copy.ready
                 gone = end_of_copy(now, days)
@@ -112,7 +121,7 @@ class ColdStore(PassingStore):
                     return  # RestoreAlreadyInProgress
                 ready = now + offers[tier].longest
                 gone = end_of_copy(ready, days)
-            self._copies[key] = _Copy(ready, gone, tier)
+            self._copies[name] = _Copy(ready, gone, tier)
             self.billed.append(Asked(key, days, tier))
 
     def delete(self, key: str) -> bool:
@@ -120,13 +129,23 @@ class ColdStore(PassingStore):
         gone = self._inner.delete(key)
         if gone:
             with self._lock:
-                self._cold.pop(key, None)
-                self._copies.pop(key, None)
+                for name in [name for name in self._cold if name[0] == key]:
+                    del self._cold[name]
+                    self._copies.pop(name, None)
         return gone
 
-    def _copy(self, key: str) -> _Copy | None:
-        copy = self._copies.get(key)
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """As the store inside; a copy is made of what can be read alone, and is as cold as the terms say."""
+        newest = next((one.version for one in self._inner.versions(key) if one.key == key), None)
+        if newest != version:
+            self.get(key, 0, 1, version)
+        self._inner.reinstate(key, version, terms)
+        if newest != version and self._inner.head(key).version != newest:
+            self._take(key, terms)
+
+    def _copy(self, name: _Name) -> _Copy | None:
+        copy = self._copies.get(name)
         if copy is not None and copy.gone <= self._clock():
-            del self._copies[key]
+            del self._copies[name]
             return None
         return copy

@@ -17,6 +17,7 @@ from holdfast.repository.object_store import Coldness, ObjectStore, StorageTerms
 Advance = Callable[[float], None]
 KEY = "packs/00/cold"
 BODY = b"what is cold"
+JUNK = b"junk"
 HOUR_SECONDS = 3600
 DAY_SECONDS = 24 * HOUR_SECONDS
 # A clock that jumps is still one that runs.
@@ -31,6 +32,15 @@ EVERY_OFFER = pytest.mark.parametrize(
 def put_cold(store: ObjectStore, archive_class: ArchiveClass, key: str = KEY) -> None:
     """Create an object in an archive class."""
     store.create(key, BODY, hashlib.sha256(BODY).digest(), StorageTerms(archive_class=archive_class))
+
+
+def put_junk_over(store: ObjectStore) -> str:
+    """Create another object over the one that is there; the id of that."""
+    old = store.head(KEY).version
+    assert old is not None
+    store.hide(KEY)
+    store.create(KEY, JUNK, hashlib.sha256(JUNK).digest())
+    return old
 
 
 def coldness(store: ObjectStore, key: str = KEY) -> Coldness:
@@ -154,6 +164,51 @@ class ColdStoreContract:
         put_cold(store, ArchiveClass.DEEP_ARCHIVE)
         with pytest.raises(UsageError):
             store.retrieve(KEY, 1, Tier.EXPEDITED)
+        assert coldness(store) == Coldness()
+
+    @EVERY_CLASS
+    def test_of_several_versions_each_is_cold_by_itself(
+        self, store: ObjectStore, advance: Advance, archive_class: ArchiveClass
+    ) -> None:
+        put_cold(store, archive_class)
+        with pytest.raises(ObjectNotFoundError):
+            store.retrieve(KEY, 1, Tier.STANDARD, "no-such-version")
+        if not store.protection().versions:
+            return
+        old = put_junk_over(store)
+        assert store.head(KEY).coldness is None
+        store.retrieve(KEY, 1, Tier.STANDARD)
+        assert store.head(KEY, old).coldness == Coldness()
+        with pytest.raises(NeedsRetrievalError):
+            store.get(KEY, version=old)
+        store.retrieve(KEY, 1, Tier.STANDARD, old)
+        advance(13 * HOUR_SECONDS)
+        assert (bytes(store.get(KEY, version=old)), bytes(store.get(KEY))) == (BODY, JUNK)
+
+    @EVERY_CLASS
+    def test_a_cold_version_is_copied_while_it_can_be_read(
+        self, store: ObjectStore, advance: Advance, archive_class: ArchiveClass
+    ) -> None:
+        if not store.protection().versions:
+            return
+        terms = StorageTerms(archive_class=archive_class)
+        put_cold(store, archive_class)
+        store.hide(KEY)
+        old = store.head(KEY).version
+        assert old is not None
+        store.reinstate(KEY, old, terms)  # nothing is read for that
+        assert [one.version for one in store.versions(KEY)] == [old]
+        put_junk_over(store)
+        before = list(store.versions(KEY))
+        with pytest.raises(NeedsRetrievalError):
+            store.reinstate(KEY, old, terms)
+        assert list(store.versions(KEY)) == before
+        store.retrieve(KEY, 1, Tier.STANDARD, old)
+        advance(13 * HOUR_SECONDS)
+        for _each in range(2):
+            store.reinstate(KEY, old, terms)
+            assert len(list(store.versions(KEY))) == len(before) + 1
+        assert store.head(KEY).size_bytes == len(BODY)
         assert coldness(store) == Coldness()
 
     @EVERY_CLASS

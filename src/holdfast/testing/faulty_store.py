@@ -118,11 +118,11 @@ class FaultyStore:
         self._after(request, fault)
         yield from found
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
         """As the store inside, or as planned; a torn answer is a lost one."""
         request, fault = self._arrive("retrieve", key)
         self._before(request, fault)
-        self._inner.retrieve(key, days, tier)
+        self._inner.retrieve(key, days, tier, version)
         self._after(request, Fault.LOST_ANSWER if fault is Fault.TORN else fault)
 
     def delete(self, key: str) -> bool:

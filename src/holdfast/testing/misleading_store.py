@@ -69,12 +69,12 @@ class MisleadingStore(PassingStore):
         found = list(self._inner.list(prefix, start_after))
         return iter(found[: len(found) // 2] if lie is Lie.SHORT_LIST else found)
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
         """As the store inside."""
         lie = self._arrive("retrieve", key)
-        self._inner.retrieve(key, days, tier)
+        self._inner.retrieve(key, days, tier, version)
         if lie is Lie.DUPLICATE:
-            self._inner.retrieve(key, days, tier)
+            self._inner.retrieve(key, days, tier, version)
 
     def delete(self, key: str) -> bool:
         """As the store inside."""

@@ -67,9 +67,9 @@ class StrictStore:
                 before = one.key
         return iter(found)
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
-        """Nothing here is cold."""
-        self._found(key, None)
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
+        """Nothing here comes back."""
+        self._found(key, version)
 
     def delete(self, key: str) -> bool:
         """Each version and marker by its id, the newest last; nothing where what is read is locked."""
@@ -94,13 +94,14 @@ class StrictStore:
 
     def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
         """Markers go by their ids; over another version a marker, then a conditional PUT."""
-        body = _seen(self.bucket.version(key, version), Guise.COLD, Guise.FOREIGN_KEY).body or b""
+        found = self.bucket.version(key, version)
         of_key = [one for one in self.bucket.every_version() if one.key == key]
         above = of_key[: [one.id for one in of_key].index(version)]
         if all(one.body is None for one in above):
             for marker in above:
                 self.bucket.delete_version(key, marker.id)
             return
+        body = _seen(found, Guise.COLD, Guise.FOREIGN_KEY).body or b""
         if above[0].body == body and above[0].guise is Guise.NONE:
             return
         if above[0].body is not None:

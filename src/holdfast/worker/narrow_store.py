@@ -64,7 +64,7 @@ class NarrowStore:
         """Refused."""
         self._refuse("list", prefix)
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
         """Refused: it costs money."""
         self._refuse("retrieve", key)
 

@@ -93,10 +93,10 @@ class CountingStore:
         """One `list` for each page of 1,000 versions."""
         return self._paged(self._inner.versions(prefix))
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
         """One `retrieve`."""
         self.counts.add("retrieve")
-        self._inner.retrieve(key, days, tier)
+        self._inner.retrieve(key, days, tier, version)
 
     def delete(self, key: str) -> bool:
         """One `delete`."""

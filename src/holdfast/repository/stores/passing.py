@@ -40,9 +40,9 @@ class PassingStore:
         """As the store inside."""
         return self._inner.versions(prefix)
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
         """As the store inside."""
-        self._inner.retrieve(key, days, tier)
+        self._inner.retrieve(key, days, tier, version)
 
     def delete(self, key: str) -> bool:
         """As the store inside."""

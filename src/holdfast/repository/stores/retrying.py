@@ -72,9 +72,9 @@ class RetryingStore:
         """As the store inside, with patience: all of them are asked for again after a fault."""
         return iter(self._repeat(lambda: list(self._inner.versions(prefix))))
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
         """As the store inside, with patience: a second one of the same tier costs nothing."""
-        self._repeat(lambda: self._inner.retrieve(key, days, tier))
+        self._repeat(lambda: self._inner.retrieve(key, days, tier, version))
 
     def delete(self, key: str) -> bool:
         """As the store inside, with patience."""

@@ -47,10 +47,10 @@ class StoppableStore:
             self._go_on()
             yield found
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
         """As the store inside."""
         self._go_on()
-        self._inner.retrieve(key, days, tier)
+        self._inner.retrieve(key, days, tier, version)
 
     def delete(self, key: str) -> bool:
         """As the store inside."""

@@ -46,9 +46,9 @@ class StoreWithoutVersions(ObjectStore, Protocol):
         """The objects: there is one version of each."""
         return self.list(prefix)
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
         """Nothing here is cold."""
-        self.head(key)
+        self.head(key, version)
 
     def extend(self, key: str, version: str | None, until: datetime) -> None:
         """Refused: nothing is locked here."""

@@ -169,8 +169,9 @@ def _checked(repository: Repository, packs: StandingPacks, read_percent: int | N
     manifests, written = _manifests(repository, findings, packs)
     _check_index_runs(repository, manifests, findings)
     _pass_condemned(repository, findings)
-    for one in misplaced(repository, written):
-        findings.add_object(one.object, f"{one.why}: restores look behind it, and a repair puts it right")
+    below = {one.object: one.why for one in misplaced(repository, written)}
+    for key, why in below.items():
+        findings.add_object(key, f"{why}: restores look behind it, and a repair puts it right")
     _require_keys(repository, manifests, findings)
     read = _PacksRead(KnownDirectories(repository.surroundings.random_bytes(16)))
     # Without every tenant's keys a whole pack could not be told from a damaged one.
@@ -191,7 +192,8 @@ def _checked(repository: Repository, packs: StandingPacks, read_percent: int | N
     for key, why in walk.passed_over().items():
         findings.add_object(key, why)
     needed = frozenset[bytes]().union(*(found.packs for _manifest, _volume, found in reachable))
-    bad = walk.misnamed | read.bad | _missing_or_wrong(needed, packs, written, walk)
+    shown = {pack for pack in needed if names.pack(pack) not in below}  # of the others a LIST shows what covers them
+    bad = walk.misnamed | read.bad | _missing_or_wrong(shown, packs, written, walk)
     _name(bad, reachable, findings, walk)
     return CheckReport(
         objects=objects + len(manifests) + 1 + len(packs.listed),

@@ -14,11 +14,11 @@ from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.health.checking.check import Hurt, check_repository
-from holdfast.repository.health.checking.misplaced import Misplaced, misplaced
 from holdfast.repository.health.repair.agreement import Outcome, agree, replaced_runs
 from holdfast.repository.health.repair.mending import Mender
 from holdfast.repository.health.repair.pack_health import read_health
 from holdfast.repository.health.repair.quarries import Quarries
+from holdfast.repository.health.repair.reinstating import reinstate
 from holdfast.repository.health.repair.report import MendedPack, MendedRun, RepairReport
 from holdfast.repository.health.repair.workshop import Workshop, overtaken
 from holdfast.repository.opening.plans import newest_plan, plan_to_write_under
@@ -41,31 +41,18 @@ def repair(repository: Repository, quarries: Quarries, progress: Progress, *, re
     if not rehearsal:
         require_conditional_writes(repository.store, repository.surroundings, repository.config)
     written = {names.pack(pack): one for pack, one in all_recorded_packs(repository).items()}
-    reinstated = _reinstate(repository, written, progress, rehearsal=rehearsal)
+    reinstated = reinstate(repository, written, progress, rehearsal=rehearsal)
     for _try in range(_TRIES):
         reached = repository.ledger.state.plan_epoch
         plan = (newest_plan if rehearsal else plan_to_write_under)(repository.sealed, reached)
         try:
             report = _Repair(repository, plan, quarries, written, progress, rehearsal=rehearsal).run()
-            return dataclasses.replace(report, reinstated=reinstated)
+            return dataclasses.replace(report, reinstated=reinstated.done, covered=reinstated.covered)
         except (ConflictError, IntegrityError, ObjectNotFoundError):
             if newest_plan(repository.sealed).epoch == plan.epoch:
                 raise
         progress.note("a collection was quicker: the repair begins again")
     raise overtaken()
-
-
-def _reinstate(
-    repository: Repository, written: Mapping[str, StoredPack], progress: Progress, *, rehearsal: bool
-) -> tuple[Misplaced, ...]:
-    """First of all what others have hidden comes to light, so that all else is looked for in vain no more."""
-    progress.note("looking behind delete markers and other versions")
-    found = tuple(misplaced(repository, written))
-    if not rehearsal:
-        store = repository.store
-        for _done in repository.surroundings.transfer.map(lambda one: store.reinstate(one.object, one.version), found):
-            pass
-    return found
 
 
 class _Repair:

@@ -32,7 +32,7 @@ class MendedRun:
 class RepairReport:
     """What was read, what was written, and every damaged object. `epoch`: of the plan that was published, 0 for none.
     `others`: damage that no repair can mend, as a check names it. `reinstated`: what stood behind delete markers
-    or other versions.
+    or other versions; `covered`: what stays there, for it is cold.
     """
 
     packs_read: int
@@ -46,6 +46,7 @@ class RepairReport:
     others: tuple[Damage, ...]
     rehearsal: bool
     reinstated: tuple[Misplaced, ...] = ()
+    covered: tuple[Misplaced, ...] = ()
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -54,4 +55,5 @@ class RepairReport:
             *(one.object for one in self.packs if one.lost_chunks),
             *(one.object for one in self.runs if not one.replaced),
             *(one.object for one in self.others),
+            *(one.object for one in self.covered),
         )

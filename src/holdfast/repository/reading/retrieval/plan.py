@@ -15,17 +15,19 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.reading.losses import salvageable
 from holdfast.repository.reading.reachability import Reachability
 from holdfast.repository.reading.restore import choose_volume
+from holdfast.repository.reading.retrieval.versions import versions_to_retrieve
 from holdfast.repository.sessions.points import PointSummary, load_manifest
 from holdfast.repository.trust.standing_packs import StandingPacks
 
 
 @dataclass(frozen=True, slots=True)
 class ColdPack:
-    """A pack that is needed and lies in an archive class."""
+    """A pack that is needed and lies in an archive class. `version`: which one, where something was put over it."""
 
     key: str
     size_bytes: int
     coldness: Coldness
+    version: str | None = None
 
     @property
     def is_readable(self) -> bool:
@@ -143,6 +145,12 @@ def plan_for_packs(
     archive_class = repository.config.archive_class
     if archive_class is None:
         return RetrievalPlan(points, None)
-    infos = repository.surroundings.transfer.map(repository.store.head, sorted({*map(names.pack, packs), *met}))
-    cold = tuple(ColdPack(info.key, info.size_bytes, info.coldness) for info in infos if info.coldness is not None)
-    return RetrievalPlan(points, archive_class, cold)
+    keys = sorted({*map(names.pack, packs), *met})
+    versions = versions_to_retrieve(repository, keys)
+
+    def look(key: str) -> ColdPack | None:
+        info = repository.store.head(key, versions.get(key))
+        return None if info.coldness is None else ColdPack(key, info.size_bytes, info.coldness, versions.get(key))
+
+    found = repository.surroundings.transfer.map(look, keys)
+    return RetrievalPlan(points, archive_class, tuple(pack for pack in found if pack is not None))

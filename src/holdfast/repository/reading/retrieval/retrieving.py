@@ -55,7 +55,7 @@ class Retrieval:
         """
         archived = (pack for pack in self._packs.values() if pack.is_archived)
         portion = list(islice(archived, at_most))
-        for _done in self._transfer.map(lambda pack: self._store.retrieve(pack.key, order.days, order.tier), portion):
+        for _done in self._transfer.map(lambda pack: self._ask_for(pack, order.days, order.tier), portion):
             pass
         for pack in portion:
             self._packs[pack.key] = replace(pack, coldness=Coldness(under_way=True))
@@ -102,13 +102,13 @@ class Retrieval:
         missed = 0
         for _each in range(len(self._waiting)):
             pack = self._packs[self._waiting.popleft()]
-            coldness = self._store.head(pack.key).coldness
+            coldness = self._store.head(pack.key, pack.version).coldness
             if coldness is None or coldness.readable_until is not None:
                 self._note(pack, coldness)
                 came.append(pack)
                 continue
             if not coldness.under_way:
-                self._store.retrieve(pack.key, order.days, order.tier)
+                self._ask_for(pack, order.days, order.tier)
             self._note(pack, Coldness(under_way=True))
             self._waiting.append(pack.key)
             missed += 1
@@ -119,6 +119,9 @@ class Retrieval:
                 self._look_again = self._next_look()
         return came
 
+    def _ask_for(self, pack: ColdPack, days: int, tier: Tier) -> None:
+        self._store.retrieve(pack.key, days, tier, pack.version)
+
     def _note(self, pack: ColdPack, coldness: Coldness | None) -> None:
         with self._lock:
             if coldness is None:
@@ -128,8 +131,8 @@ class Retrieval:
 
     def _extend(self, pack: ColdPack) -> None:
         # Nothing is retrieved for it, so the tier with the cheapest request does.
-        self._store.retrieve(pack.key, _EXTENSION_DAYS, Tier.BULK)
-        coldness = self._store.head(pack.key).coldness
+        self._ask_for(pack, _EXTENSION_DAYS, Tier.BULK)
+        coldness = self._store.head(pack.key, pack.version).coldness
         if coldness is not None and coldness.readable_until is not None:
             self._packs[pack.key] = replace(pack, coldness=coldness)
 

@@ -231,12 +231,12 @@ class S3Store:
                 yield ObjectInfo(key, int(version["Size"]), None, version["VersionId"], modified, shown=shown)
                 before = key
 
-    def retrieve(self, key: str, days: int, tier: Tier) -> None:
-        """One RestoreObject, behind a delete marker a HEAD and another one. S3 counts the days from when the copy is
-        there and rounds up to midnight in UTC.
+    def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
+        """One RestoreObject, where a delete marker is found a HEAD and another one. S3 counts the days from when the
+        copy is there and rounds up to midnight in UTC.
         """
         check_key(key)
-        self._restore(key, None, days, tier)
+        self._restore(key, version, days, tier)
 
     def _restore(self, key: str, version: str | None, days: int, tier: Tier) -> None:
         chosen: dict[str, Any] = {} if version is None else {"VersionId": version}
@@ -247,7 +247,7 @@ class S3Store:
             refusal = refusal_of(error)
             if is_done_already(refusal):
                 return
-            if refusal.code in ("NoSuchKey", "MethodNotAllowed"):
+            if refusal.code in ("NoSuchKey", "NoSuchVersion", "MethodNotAllowed"):
                 hidden = self._head(key, None).version if version is None else None
                 if hidden is None:
                     raise ObjectNotFoundError(key) from error
@@ -347,8 +347,9 @@ class S3Store:
             raise translate_botocore_error(error, "s3:PutObjectRetention", self._name(key)) from error
 
     def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
-        """A LIST, a DELETE for each marker on top; where other versions stand over it, a GET, a DELETE that leaves a
-        marker, and a PUT: markers are no objects, no lock holds them ("Working with delete markers").
+        """A LIST, a DELETE for each marker on top; where other versions stand over it, a GET, a HEAD of what may be the
+        copy, a DELETE that leaves a marker, and a PUT: markers are no objects, no lock holds them ("Working with delete
+        markers").
         """
         check_key(key)
         above, is_known = [], False
@@ -366,12 +367,18 @@ class S3Store:
                 self._delete_version(key, marker["VersionId"])
             return
         body = self.get(key, version=version)
+        sha256 = hashlib.sha256(body).digest()
         if "Size" in above[0]:
             with suppress(IntegrityError, NeedsRetrievalError, PermissionDeniedError):
-                if int(above[0]["Size"]) == len(body) and self.get(key, version=above[0]["VersionId"]) == body:
+                if int(above[0]["Size"]) == len(body) and self._sha256(key, above[0]["VersionId"]) == sha256:
                     return  # the copy is there: an answer was lost
             self._delete_version(key, None)
-        self.create(key, body, hashlib.sha256(body).digest(), terms)
+        self.create(key, body, sha256, terms)
+
+    def _sha256(self, key: str, version: str) -> bytes:
+        """As the store has it, else of what is read."""
+        stored = self._head(key, version).sha256
+        return hashlib.sha256(self.get(key, version=version)).digest() if stored is None else stored
 
     def hide(self, key: str) -> None:
         """A HEAD, and a DELETE that leaves a marker: what has a version id is not deleted by one without."""
