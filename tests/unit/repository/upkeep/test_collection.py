@@ -111,22 +111,6 @@ def test_a_dry_run_writes_nothing(site):
     assert {info.key for info in site.store.list("")} == before
 
 
-def test_half_of_the_points_gone_the_rest_is_as_small_as_if_they_had_never_been():
-    site, lean = Site(2000), Site(2000)
-    sessions = []
-    for number in range(10):
-        seeds = (number + 1, 50, 60 + number % 3)
-        sessions.append(site.back_up("a", *seeds))
-        if number % 2:
-            lean.back_up("a", *seeds)
-    for session in sessions[::2]:
-        site.delete(session)
-    site.collect()
-    site.collect()
-    site.all_is_there()
-    assert site.stored_bytes() <= lean.stored_bytes() + 2 * 2000
-
-
 def test_chunks_that_moved_are_found(site):
     site = Site(3000)
     gone = site.back_up("a", 1, 2, 3, 4, 5, 6)
