@@ -177,7 +177,9 @@ class ChunkReader:
         """Where nobody may read what is found: it may be there to hide the pack (rule 9.5), or in its place."""
         copy = self._passing_over(chunk, refusal.why, "an older version is read")
         if copy is None:
-            raise self._of_unseen(names.pack(chunk.place.pack.pack), refusal)
+            key = names.pack(chunk.place.pack.pack)
+            below = self._refused.get(key)
+            raise self._of_unseen(key, below if below is not None and self._may_be_cold else refusal)
         return copy
 
     def _of_unseen(self, key: str, refusal: HoldfastError) -> HoldfastError:
@@ -218,7 +220,8 @@ class ChunkReader:
             except ObjectNotFoundError:
                 continue
             except UNSEEN as error:
-                self._refused.setdefault(key, error)
+                if key not in self._refused or (self._may_be_cold and isinstance(error, NeedsRetrievalError)):
+                    self._refused[key] = error
                 continue
             if opened is not None:
                 return opened

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.domain.archive import ArchiveClass
+from holdfast.domain.errors import NeedsRetrievalError
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore
 from holdfast.repository.delegation.worker_side import run_restore_task
 from holdfast.repository.health.checking.check import check_repository
@@ -33,9 +34,9 @@ from tests.unit.repository.delegation.test_hidden_from_workers import OfWorker
 
 
 class Locked:
-    """One point that is promised for 300 days."""
+    """One point, that is promised for 300 days where it is immutable."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, immutable: bool = True) -> None:
         self.clock = SteppableClock()
         self.bucket = StrictBucket(self.clock)
         self.store = ColdStore(StrictStore(self.bucket), self.clock)
@@ -43,11 +44,11 @@ class Locked:
             self.store,
             deterministic_surroundings(1, self.clock),
             archive_class=ArchiveClass.DEEP_ARCHIVE,
-            immutable=True,
+            immutable=immutable,
         )
         self._secret = Secret(text=new.recovery_code.encode())
         self._seed = 10
-        order = BackupOrder("disk", keep_until=self.clock() + timedelta(days=300))
+        order = BackupOrder("disk", keep_until=self.clock() + timedelta(days=300) if immutable else None)
         backup_volume(self.open(), MemorySource(FIRST), order, Silence())
 
     def open(self) -> Repository:
@@ -59,8 +60,8 @@ class Locked:
         [point] = list_points(self.open())
         return point
 
-    def plan(self) -> RetrievalPlan:
-        return plan_retrieval(self.open(), self.point, (None,))
+    def plan(self, met: frozenset[str] = frozenset()) -> RetrievalPlan:
+        return plan_retrieval(self.open(), self.point, (None,), met=met)
 
     def retrieve(self) -> Retrieval:
         repository = self.open()
@@ -130,6 +131,18 @@ def test_where_no_manifest_says_what_was_written_the_oldest_is(locked, cover: Co
     assert {pack.version for pack in locked.plan().packs if pack.key == key} == {version}
     locked.retrieve()
     assert restored(locked.open(), locked.point) == FIRST.content
+
+
+@EVERY_COVER
+def test_where_nothing_is_locked_reading_shows_what_was_put_over_it(cover: Cover):
+    here = Locked(immutable=False)
+    key, version = here.pack()
+    cover(here, key)
+    with pytest.raises(NeedsRetrievalError) as caught:
+        restored(here.open(), here.point)
+    assert caught.value.packs == (key,)
+    [found] = here.plan(frozenset(caught.value.packs)).archived
+    assert (found.key, found.version) == (key, version)
 
 
 def test_what_is_put_over_it_while_it_is_under_way_is_met_by_the_next_plan(locked):

@@ -146,7 +146,8 @@ def plan_for_packs(
     if archive_class is None:
         return RetrievalPlan(points, None)
     keys = sorted({*map(names.pack, packs), *met})
-    versions = versions_to_retrieve(repository, keys)
+    # Where nobody can lock anything a look at all versions is worth it only for what turned out not to open.
+    versions = versions_to_retrieve(repository, keys if repository.config.immutable else met)
 
     def look(key: str) -> ColdPack | None:
         info = repository.store.head(key, versions.get(key))

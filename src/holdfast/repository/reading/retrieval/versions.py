@@ -18,7 +18,7 @@ def versions_to_retrieve(repository: Repository, packs: Collection[str]) -> Mapp
     """
     several = {
         one.key: one.versions
-        for one in covered(repository.store, names.PACKS)
+        for one in (covered(repository.store, names.PACKS) if packs else ())
         if one.key in packs and len(one.versions) > 1
     }
     written = {names.pack(pack): one for pack, one in all_recorded_packs(repository).items()} if several else {}
