@@ -3,8 +3,9 @@
 from holdfast.repository.copying.copy import CopyReport, copy_points, plan_copy
 from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.progress import Progress
-from holdfast.repository.reading.retrieval.plan import RetrievalPlan, plan_for_packs
+from holdfast.repository.reading.retrieval.plan import RetrievalPlan, plan_for_packs, with_survivors
 from holdfast.repository.reading.retrieval.retrieving import KeepingProgress, Retrieval
+from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.wiring.local.opening import LocalRepository
 from holdfast.wiring.location_memory import home_folder
 from holdfast.wiring.process_vigil import ProcessVigil
@@ -28,5 +29,6 @@ def retrieval_for_copy(
     if source.config.archive_class is None:
         return Retrieval(source, RetrievalPlan((), None))
     estimates = plan_copy(source, here.repository, order).estimates
-    packs = frozenset(pack for one in estimates for pack in one.packs)
+    planned = {pack for one in estimates for pack in one.packs}
+    packs = with_survivors(source, planned, StandingPacks(source.store))
     return Retrieval(source, plan_for_packs(source, tuple(one.point.session for one in estimates), packs, met))

@@ -8,6 +8,8 @@ from holdfast.cli.retrieval import RetrievalWish, read_when_readable
 from holdfast.cli.voice import Output, Voice
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import NeedsRetrievalError
+from holdfast.repository.copying.copy import copy_points
+from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.delegation.needed_packs import needed_packs
 from holdfast.repository.format import names
 from holdfast.repository.health.checking.verify import verify_point
@@ -17,15 +19,17 @@ from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.progress import Progress, Silence
 from holdfast.repository.reading.restore import RestoreReport, restore_volume
 from holdfast.repository.reading.retrieval.plan import plan_retrieval
-from holdfast.repository.reading.retrieval.retrieving import Retrieval
+from holdfast.repository.reading.retrieval.retrieving import Retrieval, retrieve
 from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.stores.counting import RequestCounts
+from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.memory_volumes import MemorySource, MemoryTarget
-from holdfast.testing.small_repository import put, restored
+from holdfast.testing.small_repository import make_small_repository, put, restored
 from holdfast.wiring.local import points
+from holdfast.wiring.local.copying import retrieval_for_copy
 from holdfast.wiring.local.opening import LocalRepository
 from holdfast.wiring.location_memory import FileLocationMemory
-from tests.faults.cold_world import DAY_SECONDS, Archive
+from tests.faults.cold_world import CHUNK_A_PACK_BYTES, DAY_SECONDS, STANDARD, Archive
 from tests.faults.world import FIRST, back_up, collect, without
 
 
@@ -173,6 +177,21 @@ def test_what_a_repair_has_made_is_in_the_plan(repaired):
     assert made <= {pack.key for pack in archive.plan(0).archived}
     archive.retrieve(0)
     assert restored(archive.open(21), archive.points[0]) == FIRST.content
+
+
+def test_it_is_in_the_plan_of_a_copy(repaired, tmp_path):
+    archive, made = repaired
+    target = make_small_repository(MemoryStore(), archive.surroundings(70), CHUNK_A_PACK_BYTES)
+    memory = FileLocationMemory(tmp_path, lambda text: None)
+    there = LocalRepository(archive.open(71), RequestCounts(), memory)
+    here = LocalRepository(target.open(archive.surroundings(72)), RequestCounts(), memory)
+    order = CopyOrder(points=(archive.points[0].id,))
+    wanted = retrieval_for_copy(there, here, order)
+    assert made <= {pack.key for pack in wanted.plan.archived}
+    retrieve(there.repository, wanted, STANDARD, Silence(), archive.clock.step)
+    assert copy_points(there.repository, here.repository, order, Silence()).failed == []
+    [copied] = list_points(target.open(archive.surroundings(73)))
+    assert restored(target.open(archive.surroundings(74)), copied) == FIRST.content
 
 
 def test_workers_get_the_keys_of_it(repaired):

@@ -2,7 +2,7 @@
 has copied what is damaged in these, and what somebody who read has met besides.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from holdfast.domain.archive import ArchiveClass
@@ -133,9 +133,14 @@ def packs_of_volumes(
         if found.damage and not salvage:
             raise salvageable(found.damage[0])
         packs |= found.packs
-    survivors = plan_to_read_by(repository.sealed).survivors
-    packs |= {other for pack in packs for other in survivors.get(pack, ()) if standing.stands(other)}
+    packs = with_survivors(repository, packs, standing)
     return frozenset(pack for pack in packs if standing.stands(pack)) if salvage else frozenset(packs)
+
+
+def with_survivors(repository: Repository, packs: Set[bytes], standing: StandingPacks) -> set[bytes]:
+    """These packs, and what a repair has made because some chunks in them do not open."""
+    survivors = plan_to_read_by(repository.sealed).survivors
+    return {*packs, *(other for pack in packs for other in survivors.get(pack, ()) if standing.stands(other))}
 
 
 def plan_for_packs(
