@@ -47,9 +47,14 @@ def pack(pack_id: bytes) -> str:
     return f"{PACKS}{text[:2]}/{text}"
 
 
+def points_of(tenant_id: bytes) -> str:
+    """What the keys of a tenant's points begin with."""
+    return f"{POINTS}{tenant_id.hex()}/"
+
+
 def point(tenant_id: bytes, workload_id: bytes, session: bytes) -> str:
     """A restore point: the commit."""
-    return f"{POINTS}{tenant_id.hex()}/{workload_id.hex()}/{session.hex()}"
+    return f"{points_of(tenant_id)}{workload_id.hex()}/{session.hex()}"
 
 
 def session_of_point(key: str) -> bytes:

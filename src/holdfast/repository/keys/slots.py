@@ -237,8 +237,8 @@ class KeySlots:
             try:
                 kek = self._key_for(slot, secret)
             except FormatError as error:  # a slot that asks for the impossible keeps no other from opening
-                error.objects = (names.slot(slot.slot),)
-                met.errors.append(error)
+                key = names.slot(slot.slot)
+                met.errors.append(FormatError(f"{key}: {error.what}", why=error.why, cure=error.cure, key=key))
                 continue
             except (NotFoundError, PermissionDeniedError, UnavailableError, UsageError) as error:
                 met.errors.append(error)  # nor does one whose KMS key is another one's
@@ -335,6 +335,8 @@ class _Met:
 
 
 def _why_none(slots: list[KeySlot], secret: Secret) -> str:
+    if not slots:
+        return "it has none: they were removed, or have not arrived yet"
     kinds = ", ".join(sorted({slot.kind for slot in slots}))
     if secret.text is None and secret.wrapper is None:
         return f"neither a password nor a key service was given; it has slots of kind {kinds}"

@@ -80,6 +80,8 @@ class Ledger:
         self.refresh()
         while self._cross_gap():
             self.refresh()
+        if self.state.sequence == 0:
+            self._look_for_points()
         return self.state
 
     def numbers(self, first: int) -> Iterator[int]:
@@ -122,6 +124,30 @@ class Ledger:
         )
         self._gaps.append(range(self.state.sequence + 1, behind))
         self.state = dataclasses.replace(self.state, sequence=behind - 1, head=b"")
+        return True
+
+    def _look_for_points(self) -> None:
+        """No session stores a point before its `open` record: where some stand and no batch does, all are missing, as
+        where a copy has not arrived yet. Only the repository's keys make one that opens.
+        """
+        keys = (info.key for info in objects_under(self._sealed.store, names.POINTS))
+        standing = next(filter(self._is_end_of_a_session, keys), None)
+        if standing is None or self.refresh().sequence:
+            return
+        self.damage.append(
+            IntegrityError(
+                f"{names.ledger(1)} and all that follow it are missing",
+                why=f"{standing} stands, and whoever wrote it was in the ledger before",
+                cure="bring the missing objects back from a copy of the store; restores go on without them",
+                objects=(names.ledger(1),),
+            )
+        )
+
+    def _is_end_of_a_session(self, key: str) -> bool:
+        try:
+            self._sealed.read(key, Kind.MANIFEST, Kind.TOMBSTONE)
+        except (*NOT_IT, *UNSEEN, ObjectNotFoundError):
+            return False
         return True
 
     def _standing_behind(self, sequence: int) -> int | None:

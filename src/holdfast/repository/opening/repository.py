@@ -9,6 +9,7 @@ from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import (
     ConflictError,
     FormatError,
+    IntegrityError,
     LeaseHeldError,
     NotFoundError,
     ObjectExistsError,
@@ -172,12 +173,30 @@ class Repository:
         return tuple(self._tenants)
 
     def ensure_tenant(self, name: str) -> Tenant:
-        """The tenant's keys, made now where it is new; of two makers one wins and both use its keys."""
+        """The tenant's keys, made now where it is new; of two makers one wins and both use its keys. Raises
+        IntegrityError where it has points: then its object is missing, and new keys in its place would open none.
+        """
         try:
             return self.tenant(name)
         except ObjectNotFoundError:
-            _make_tenant(self.sealed, self.config, name)
+            if not self._has_points(self.tenant_id(name)):
+                _make_tenant(self.sealed, self.config, name)
+        try:
             return self.tenant(name)
+        except ObjectNotFoundError as error:
+            raise IntegrityError(
+                f"{error.key} is missing, and there are restore points of that tenant",
+                why="the keys in it name their chunks; with new ones none of them would open",
+                cure="bring it back from a copy of the store, or from the bucket's older versions",
+                objects=(error.key,),
+            ) from error
+
+    def _has_points(self, tenant: bytes) -> bool:
+        """By the ledger, or by a LIST: what it shows is a fact (rule 5)."""
+        prefix = names.points_of(tenant)
+        state = self.ledger.state
+        recorded = (str(record["point"]) for record in [*state.live.values(), *state.open.values()])
+        return any(key.startswith(prefix) for key in recorded) or any(objects_under(self.store, prefix))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

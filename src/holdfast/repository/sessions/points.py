@@ -139,11 +139,16 @@ def _latest(points: list[PointSummary], text: str) -> PointSummary:
 
 
 def load_manifest(repository: Repository, point: PointSummary) -> Manifest:
-    """The point's manifest, by GET, after making sure that it is not retired (rule 2)."""
-    if not is_retired(repository, point.session):
-        manifest = read_point(repository, point.key)
-        if manifest is not None:
-            return manifest
-    raise NotFoundError(
-        f"restore point {point.id} is no more", why="it was deleted meanwhile", cure="see `holdfast image list`"
-    )
+    """The point's manifest, by GET, after making sure that it is not retired (rule 2). Raises NotFoundError."""
+    if is_retired(repository, point.session):
+        raise NotFoundError(
+            f"restore point {point.id} is no more", why="it was deleted meanwhile", cure="see `holdfast image list`"
+        )
+    manifest = read_point(repository, point.key)
+    if manifest is None:
+        raise NotFoundError(
+            f"restore point {point.id} is missing",
+            why=f"the ledger knows it, and {point.key} holds none",
+            cure="bring it back from a copy of the store; `holdfast repository check` says what else is missing",
+        )
+    return manifest

@@ -57,8 +57,8 @@ def if_fit(repository: Repository, plan: Plan, point: PointSummary) -> tuple[Man
     """The point's manifest, or why it cannot be the parent of who writes under that plan (rule 3)."""
     try:
         manifest = load_manifest(repository, point)
-    except NotFoundError:
-        return None, "it was deleted meanwhile"
+    except NotFoundError as error:
+        return None, error.why
     except IntegrityError:
         return None, "it is damaged; run `holdfast repository check`"
     if not may_be_inherited(manifest, plan):
