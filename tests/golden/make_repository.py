@@ -1,6 +1,6 @@
 """Makes the golden repository of this version's format: seeded randomness, a planned clock, every kind of point.
 
-    python -m tests.golden.make_repository FOLDER [rotated|suite-1|archive|immutable]
+    python -m tests.golden.make_repository FOLDER [rotated|suite-1|archive|immutable|collected|single-writer]
 
 writes FOLDER (which must not exist) and FOLDER.json, the record of what it holds. README.md says when.
 """
@@ -16,21 +16,30 @@ from typing import Any
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.copying.copy import copy_points
+from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.crypto.keyed_hash import FIPS_SUITE
 from holdfast.repository.keys.slots import Secret
 from holdfast.repository.opening.repository import NewRepository, Repository, create_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.directory import DirectoryStore
+from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.surroundings import Surroundings
+from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
+from holdfast.repository.upkeep.collection.run_merging import Tidiness
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_stream, backup_volume
+from holdfast.testing.careless_store import CarelessStore
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+from holdfast.testing.small_repository import copy_to
 from holdfast.testing.strict_bucket import StrictBucket, Version
 from holdfast.testing.strict_store import StrictStore
 
 PASSWORD = "correct horse battery staple"
 SEED = 1
+SINGLE_WRITER_SEED = SEED + 7
 
 
 def noise(seed: str, size_bytes: int) -> bytes:
@@ -164,6 +173,54 @@ def make_immutable(folder: Path) -> dict[str, Any]:
     }
 
 
+def tiny_image(*seeds: str) -> MemoryVolume:
+    """A block for each seed, of which few bytes are more than zeros."""
+    size = len(seeds) * BLOCK_SIZE_BYTES
+    return MemoryVolume(size, {n: noise(one, 2000).ljust(BLOCK_SIZE_BYTES, b"\0") for n, one in enumerate(seeds)})
+
+
+def make_collected(folder: Path) -> dict[str, Any]:
+    """Collected twice: chunks have moved out of packs that maps still name, runs are merged; and a copied point."""
+    around = deterministic_surroundings(SEED + 5)
+    new = create_repository(DirectoryStore(folder), around, password=PASSWORD.encode())
+    first = _image(new.repository, "web", tiny_image("a", "b", "c"), "monday", {})
+    second = _image(new.repository, "web", tiny_image("a", "d", "e"), "tuesday", {})
+    _delete(new.repository, first)
+    _collect(new.repository, around)
+    elsewhere = create_repository(
+        MemoryStore(around.now), deterministic_surroundings(SEED + 6), password=PASSWORD.encode()
+    )
+    original = _image(elsewhere.repository, "db", tiny_image("d", "f"), "once", {})
+    [copied] = copy_points(elsewhere.repository, new.repository, CopyOrder(), Silence()).copied
+    third = _image(new.repository, "web", tiny_image("a", "g", "e"), "wednesday", {})
+    _collect(new.repository, around)
+    points = [second, {**original, "id": copied.manifest.session.hex()}, third]
+    return {"password": PASSWORD, "recovery_code": new.recovery_code, "points": points}
+
+
+def make_single_writer(folder: Path) -> dict[str, Any]:
+    """In a store that ignores If-None-Match: condemned packs that rest, and the claim of a writer that has died."""
+    around = deterministic_surroundings(SINGLE_WRITER_SEED)
+    store = CarelessStore(around.now)
+    new = create_repository(store, around, password=PASSWORD.encode())
+    doomed = _image(new.repository, "doomed", tiny_image("x"), "once", {})
+    kept = [_image(new.repository, name, tiny_image(*name), "once", {}) for name in ("ab", "bc")]
+    _delete(new.repository, doomed)
+    _collect(new.repository, around)
+    copy_to(DirectoryStore(folder), store)
+    return {"password": PASSWORD, "recovery_code": new.recovery_code, "points": kept}
+
+
+def _delete(repository: Repository, point: dict[str, Any]) -> None:
+    session = bytes.fromhex(point["id"])
+    retire(repository, session, repository.ledger.refresh().live[session]["point"])
+
+
+def _collect(repository: Repository, around: Surroundings) -> None:
+    """Of which two index runs are many."""
+    Collection(repository, CollectionOrder(tidiness=Tidiness(runs=1, gone=0)), Silence(), around.pause).run()
+
+
 def _kept(folder: Path, number: int, one: Version) -> dict[str, Any]:
     """A version's bytes in a file of its own, but for a delete marker."""
     if one.body is not None:
@@ -202,11 +259,9 @@ def _made(workload: str, report: BackupReport, content: bytes) -> dict[str, Any]
 
 
 def _retire(new: NewRepository, made: list[dict[str, Any]]) -> None:
-    live = new.repository.ledger.refresh().live
     for point in made:
         if point["workload"] == "doomed":
-            session = bytes.fromhex(point["id"])
-            retire(new.repository, session, live[session]["point"])
+            _delete(new.repository, point)
             point["retired"] = True
 
 
@@ -219,6 +274,8 @@ if __name__ == "__main__":
         "suite-1": make_of_suite_1,
         "archive": make_archive,
         "immutable": make_immutable,
+        "collected": make_collected,
+        "single-writer": make_single_writer,
     }
     record = kinds[sys.argv[2] if len(sys.argv) > 2 else ""](target)
     target.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
