@@ -8,10 +8,12 @@ import pytest
 
 from holdfast.domain.errors import ConflictError, ObjectNotFoundError
 from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.pins import pin
 from holdfast.repository.sessions.points import find_point, list_points
-from holdfast.repository.sessions.session import retire
+from holdfast.repository.sessions.session import open_session, retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
@@ -166,4 +168,26 @@ def test_what_is_deleted_while_it_is_read_stays_unless_the_clock_runs_ahead(plac
         restore_volume(repository, point, target, Silence())
     assert target.volume == (LONG if years < 0 else None)
     assert target.aborted == (years > 0)
+    place.all_is_there()
+
+
+@pytest.mark.parametrize("knows_a_plan", [False, True])
+@pytest.mark.parametrize("years", [5, 30])
+def test_what_died_under_a_clock_that_ran_ahead_is_ended_a_day_after_it_was_met(place, years, knows_a_plan):
+    """Not in the year that it is dated of: it would hold up every collection until then."""
+    if knows_a_plan:
+        place.collect()
+    [point] = list_points(place.open())
+    with wrong_by(place, years):
+        repository = place.open()
+        open_session(repository, DEFAULT_TENANT, OTHER)
+        assert pin(repository, bytes(16), [point.session], Silence())
+    for _met in range(2):
+        place.collect()
+        state = place.open().ledger.state
+        assert (len(state.open), len(state.pins)) == (1, 1)
+    place.clock.right.step(DAY_SECONDS + 3600)
+    assert place.collect().waiting == ()
+    state = place.open().ledger.state
+    assert (len(state.open), len(state.pins)) == (0, 0)
     place.all_is_there()

@@ -1,8 +1,10 @@
 """Long work says once an hour that it is alive, so that no collection takes it for dead (rules 4 and 7)."""
 
 import threading
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from holdfast.domain.errors import HoldfastError, ObjectExistsError
 from holdfast.domain.time import parse_time
@@ -15,6 +17,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 
 HOUR_SECONDS = 3600
+A_DAY = timedelta(days=1)
 
 
 def hour_of(moment: datetime) -> int:
@@ -26,19 +29,42 @@ def last_sign(store: ObjectStore, session: bytes, since: str, now: datetime) -> 
     """When a session or reader that was opened at `since` was last heard of: by the clock of the store, where it has
     one, and by its own. Clocks may be wrong: that costs a backup, never data.
 
-    Whoever may write in the session's scratch can leave a sign of any hour. One that lies in the future, seen from when
-    the store took it, or from `now` where the store has no clock, is none: or the session would live for ever.
+    What is dated ahead counts only where there is nothing else, or what died under such a clock would live for years.
     """
-    signs = [parse_time(since)]
+    opened = parse_time(since)
+    signs = [*_signs(store, session, now), *([] if _is_ahead(opened, now) else [opened])]
+    return max(signs, default=opened)
+
+
+def begin_its_day(repository: Repository, session: bytes, since: str) -> None:
+    """Where there is nothing to go by but a beginning that is dated ahead, leave a sign of life in its stead, now."""
+    now = repository.surroundings.now()
+    if _is_ahead(parse_time(since), now) and not any(_signs(repository.store, session, now)):
+        with suppress(ObjectExistsError):  # somebody else who has met it did
+            _leave(repository, Alive(session, hour_of(now)))
+
+
+def _signs(store: ObjectStore, session: bytes, now: datetime) -> Iterator[datetime]:
+    """Of what is in its scratch, but for what was taken by a store whose clock ran ahead then. Whoever may write there
+    can leave a sign of any hour: one that lies in the future, seen from when the store took it, or from `now` where
+    the store has no clock, is none.
+    """
     prefix = names.scratch(session)
     for info in store.list(prefix):
+        taken = now if info.modified is None else info.modified
+        if _is_ahead(taken, now):
+            continue
         if info.modified is not None:
-            signs.append(info.modified)
+            yield info.modified
         if names.is_object(info.key) and info.key.startswith(prefix + names.ALIVE):
             hour = int(info.key.removeprefix(prefix + names.ALIVE))
-            if hour <= hour_of(now if info.modified is None else info.modified):
-                signs.append(datetime.fromtimestamp(hour * HOUR_SECONDS, UTC))
-    return max(signs)
+            if hour <= hour_of(taken):
+                yield datetime.fromtimestamp(hour * HOUR_SECONDS, UTC)
+
+
+def _is_ahead(moment: datetime, now: datetime) -> bool:
+    """Whether a clock ran ahead then by more than a day, or is behind now."""
+    return moment > now + A_DAY
 
 
 class LivingProgress:
@@ -95,7 +121,8 @@ class LivingProgress:
 def living(repository: Repository, session: bytes, progress: Progress) -> LivingProgress:
     """Progress that leaves a session's or reader's signs of life, for who holds the master key."""
 
-    def give(alive: Alive) -> None:
-        repository.sealed.write(Kind.ALIVE, names.alive(session, alive.hour), alive_form.encode(alive))
+    return LivingProgress(progress, session, partial(_leave, repository), repository.surroundings.now)
 
-    return LivingProgress(progress, session, give, repository.surroundings.now)
+
+def _leave(repository: Repository, alive: Alive) -> None:
+    repository.sealed.write(Kind.ALIVE, names.alive(alive.session, alive.hour), alive_form.encode(alive))

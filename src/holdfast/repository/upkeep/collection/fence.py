@@ -21,7 +21,7 @@ from holdfast.repository.sessions.session import (
     retire,
     retired_of,
 )
-from holdfast.repository.sessions.signs_of_life import last_sign
+from holdfast.repository.sessions.signs_of_life import begin_its_day, last_sign
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import open_newest_good
 from holdfast.repository.trust.presence import is_there
@@ -107,6 +107,8 @@ def close_dead(repository: Repository) -> None:
     as long as they are open.
     """
     state = repository.ledger.whole()
+    for session, record in {**state.open, **state.pins}.items():
+        begin_its_day(repository, session, str(record["time"]))
     for session, record in state.open.items():
         point_key = str(record["point"])
         if _is_silent(repository, session, str(record["time"])):
