@@ -11,11 +11,13 @@ from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
-from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
+from holdfast.testing.faulty_store import FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from tests.faults.immutable_site import Site
+from tests.faults.mishaps import befallen, mishaps, share
 
 FIRST, SECOND, THIRD = (bytes([seed]) * 1000 for seed in (1, 2, 3))
+SHARE = 7
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +44,23 @@ def requests_of(site):
     return store.requests
 
 
-@pytest.mark.parametrize("fault", list(Fault))
-def test_who_comes_after_a_backup_that_was_cut_off_goes_on(littered, fault, count_case):
+def test_who_comes_after_a_backup_that_was_cut_off_goes_on(littered, count_case):
     asked = [one for one in requests_of(littered) if one.key.startswith(names.LEDGER) and one.kind != "list"]
     assert {"hide", "create", "versions", "head", "get"} <= {one.kind for one in asked}
-    for request in asked[list(Fault).index(fault) :: len(Fault)]:  # each request meets one of the faults
+    for request, mishap in share(mishaps(asked), SHARE):
         site = littered.copied()
-        with contextlib.suppress(SimulatedCrash, HoldfastError):
-            backed_up(site, FaultyStore(site.store, {request.number: fault}), SECOND)
-        assert site.restores(site.contents)
-        after = site.open()
-        assert after.ledger.damage == []
-        backed_up(site, site.store, THIRD)
-        points = list_points(site.open())
-        assert len(points) in (2, 3)
-        damaged = {one.object for one in check_repository(site.open(), 100, Silence()).damage}
-        assert all(int(key.removeprefix(names.LEDGER)) > site.open().ledger.state.sequence for key in damaged)
+        try:
+            with contextlib.suppress(SimulatedCrash, HoldfastError):
+                backed_up(site, befallen(site.store, request, mishap), SECOND)
+            assert site.restores(site.contents)
+            after = site.open()
+            assert after.ledger.damage == []
+            backed_up(site, site.store, THIRD)
+            points = list_points(site.open())
+            assert len(points) in (2, 3)
+            damaged = {one.object for one in check_repository(site.open(), 100, Silence()).damage}
+            assert all(int(key.removeprefix(names.LEDGER)) > site.open().ledger.state.sequence for key in damaged)
+        except BaseException as error:
+            error.add_note(f"{mishap.name} at {request}")
+            raise
         count_case()

@@ -10,10 +10,12 @@ from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.health.repair.quarries import none
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.progress import Silence
-from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
+from holdfast.testing.faulty_store import FaultyStore, SimulatedCrash
 from tests.faults.immutable_site import Site
+from tests.faults.mishaps import befallen, mishaps, share
 
 CONTENT = b"content" * 100
+SHARE = 17
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +43,16 @@ def requests_of(site):
     return store.requests
 
 
-@pytest.mark.parametrize("fault", list(Fault))
-def test_another_one_finishes_what_was_cut_off(hidden, fault, count_case):
-    writing = [one for one in requests_of(hidden) if one.kind in ("reinstate", "create")]
-    for request in writing[list(Fault).index(fault) :: len(Fault)]:  # each request meets one of the faults
+def test_another_one_finishes_what_was_cut_off(hidden, count_case):
+    for request, mishap in share(mishaps(requests_of(hidden)), SHARE):
         site = hidden.copied()
-        with contextlib.suppress(SimulatedCrash, HoldfastError):
-            mended(site, FaultyStore(site.store, {request.number: fault}))
-        assert site.restores(site.contents)
-        assert mended(site, site.store).left == ()
-        assert check_repository(site.open(), 100, Silence()).damage == ()
+        try:
+            with contextlib.suppress(SimulatedCrash, HoldfastError):
+                mended(site, befallen(site.store, request, mishap))
+            assert site.restores(site.contents)
+            assert mended(site, site.store).left == ()
+            assert check_repository(site.open(), 100, Silence()).damage == ()
+        except BaseException as error:
+            error.add_note(f"{mishap.name} at {request}")
+            raise
         count_case()

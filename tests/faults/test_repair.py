@@ -6,7 +6,6 @@ the repository itself says what it could heal, and what it says is so.
 
 import contextlib
 import io
-import os
 import random
 from datetime import timedelta
 
@@ -31,6 +30,7 @@ from holdfast.testing.faulty_store import Fault, FaultyStore, Request, Simulated
 from holdfast.testing.memory_volumes import MemorySource
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, put, restored
 from tests.faults.judged import Judged
+from tests.faults.mishaps import WHOLE, befallen, mishaps
 from tests.faults.operations import Attempt, run
 from tests.faults.test_interleaving import MeanwhileStore
 from tests.faults.world import (
@@ -77,7 +77,7 @@ def lose(store: ObjectStore, key: str) -> None:
 
 
 PROBE = "probe"
-REPAIRS, SHARE = os.environ.get("REPAIRS", ""), 16
+SHARE = 16
 WAYS = {"flipped": flip, "cut": cut, "lost": lose}
 
 
@@ -308,7 +308,7 @@ def requests_of_a_repair(twin: SmallRepository) -> list[Request]:
     written = [request for request in own if request.kind == "create"]
     assert len(written) > 6
     rest = [request for request in own if request.kind != "create"]
-    return [*written, *(rest if REPAIRS == "all" else rest[::SHARE])]
+    return [*written, *(rest if WHOLE else rest[::SHARE])]
 
 
 def assert_healed(small: SmallRepository, before: dict[str, bytes]) -> None:
@@ -318,21 +318,20 @@ def assert_healed(small: SmallRepository, before: dict[str, bytes]) -> None:
     assert contents(small) == world(with_plan=True).contents
 
 
-@pytest.mark.parametrize("fault", Fault)
-def test_a_repair_that_dies_anywhere_has_removed_nothing_and_another_one_heals(fault, twin, count_case):
+def test_a_repair_that_dies_anywhere_has_removed_nothing_and_another_one_heals(twin, count_case):
     judged = Judged()
-    for request in requests_of_a_repair(twin):
+    for request, mishap in mishaps(requests_of_a_repair(twin)):
         small = hurt_world()
         before = everything(small.store)
         try:
             with contextlib.suppress(HoldfastError, SimulatedCrash):
-                mend(small, FaultyStore(small.store, {request.number: fault}), twin)
+                mend(small, befallen(small.store, request, mishap), twin)
             assert {key: value for key, value in everything(small.store).items() if key in before} == before
             if judged.is_new(stores=(small.store,)):
                 assert mend(small, small.store, twin, 34).left == ()
                 assert_healed(small, before)
         except BaseException as error:
-            error.add_note(f"{fault.name} at {request}")
+            error.add_note(f"{mishap.name} at {request}")
             raise
         count_case()
 

@@ -35,6 +35,20 @@ SECTIONS = (
         abreast=3,
     ),
     Section(
+        "crash points",
+        "each request × all that may befall it: repairs, reinstating, new keys, junk, single writers; once",
+        "cases",
+        0,
+        (
+            "tests/faults/test_junk.py",
+            "tests/faults/test_reinstating.py",
+            "tests/faults/test_rekeying.py",
+            "tests/faults/test_repair.py",
+            "tests/faults/test_single_writer.py",
+        ),
+        lambda seed: {"CRASH_POINTS": "all"},
+    ),
+    Section(
         "histories",
         "operations one after the other, each hit by up to two faults of the store, hours between them",
         "histories",

@@ -5,6 +5,7 @@ A plan names requests by their number, as that of `faulty_store.py`; a lie that 
 
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from enum import Enum
 
 from holdfast.domain.archive import Tier
@@ -81,6 +82,26 @@ class MisleadingStore(PassingStore):
         lie = self._arrive("delete", key)
         gone = self._inner.delete(key)
         return self._inner.delete(key) if lie is Lie.DUPLICATE else gone
+
+    def versions(self, prefix: str) -> Iterator[ObjectInfo]:
+        """As the store inside."""
+        self._arrive("versions", prefix)
+        return self._inner.versions(prefix)
+
+    def extend(self, key: str, version: str | None, until: datetime) -> None:
+        """As the store inside."""
+        self._arrive("extend", key)
+        self._inner.extend(key, version, until)
+
+    def reinstate(self, key: str, version: str, terms: StorageTerms = ORDINARY) -> None:
+        """As the store inside."""
+        self._arrive("reinstate", key)
+        self._inner.reinstate(key, version, terms)
+
+    def hide(self, key: str) -> None:
+        """As the store inside."""
+        self._arrive("hide", key)
+        self._inner.hide(key)
 
     def _arrive(self, kind: str, key: str) -> Lie | None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""After a rotation all that points need is sealed under the newest key, in rounds that a kill does not undo."""
+"""After a rotation all that points need is sealed under the newest key, in rounds that wait for who writes."""
 
 from datetime import timedelta
 
@@ -14,7 +14,6 @@ from holdfast.repository.sessions.session import end_without_point, open_session
 from holdfast.repository.upkeep.collection.collect import CollectionOrder
 from holdfast.repository.upkeep.rekeying import rekey, stored_by_epoch
 from holdfast.repository.upkeep.rotation import rotate
-from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.small_repository import put, restored
 from tests.unit.repository.upkeep.test_collection import Site
 
@@ -43,12 +42,6 @@ def whole(site):
     repository = site.open()
     assert {point.session: restored(repository, point) for point in list_points(repository)} == site.contents
     assert check_repository(repository, 100, Silence()).damage == ()
-
-
-def copy_of(site):
-    copy = Site()
-    copy.small, copy.clock, copy.seed, copy.contents = site.small.copied(), site.clock, site.seed + 1, site.contents
-    return copy
 
 
 def test_nothing_is_left_under_the_old_key(site):
@@ -89,21 +82,6 @@ def test_who_writes_meanwhile_is_waited_for_and_the_next_run_goes_on(site):
     done = sealed_anew(site.open())
     assert (done.stored_bytes[1], done.stored_bytes[2]) == (0, 0)
     whole(site)
-
-
-def test_killed_between_any_two_requests_it_goes_on_and_loses_nothing(site, count_case):
-    plain = FaultyStore(site.small.copied().store, {})
-    sealed_anew(site.small.open(site.surroundings(), plain))
-    for request in plain.requests[:: max(1, len(plain.requests) // 25)]:
-        copy = copy_of(site)
-        crashing = FaultyStore(copy.small.store, {request.number: Fault.CRASH_BEFORE})
-        with pytest.raises(SimulatedCrash):
-            sealed_anew(copy.small.open(copy.surroundings(), crashing))
-        whole(copy)
-        done = sealed_anew(copy.open())
-        assert done.stored_bytes[1] == 0, f"killed before {request}"
-        whole(copy)
-        count_case()
 
 
 def test_without_an_older_key_there_is_nothing_to_do():
