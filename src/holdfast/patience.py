@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from holdfast.domain.errors import UnavailableError
+from holdfast.domain.errors import ThrottledError, UnavailableError
 
 # A person who waits for longer wants to know for what; what AWS itself says takes a while is told later.
 TOLD_AFTER_SECONDS, TOLD_AFTER_USUAL_SECONDS = 2.0, 30.0
@@ -28,7 +28,9 @@ class RetryPolicy:
     """How often, how long, and how far apart.
 
     Attempt n (from 0) is followed by uniform() * first_delay * 2^n seconds. An attempt that would begin after
-    `total_seconds` is not made. A wait that lasts longer than `told_after_seconds` is told, once of each request.
+    `total_seconds` is not made. A wait that lasts longer than `told_after_seconds` is told, once of each request. Where
+    the other side answers and asks for patience (ThrottledError) the `throttled` ones count, if there are any: S3
+    may take minutes to make room for a prefix that is asked for more than before.
     """
 
     attempts: int = 8
@@ -36,6 +38,14 @@ class RetryPolicy:
     longest_delay_seconds: float = 20.0
     total_seconds: float = 300.0
     told_after_seconds: float = TOLD_AFTER_SECONDS
+    throttled_attempts: int | None = None
+    throttled_seconds: float | None = None
+
+    def bounds(self, error: UnavailableError) -> tuple[int, float]:
+        """Attempts and seconds for a request that failed so."""
+        if not isinstance(error, ThrottledError):
+            return self.attempts, self.total_seconds
+        return self.throttled_attempts or self.attempts, self.throttled_seconds or self.total_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ class Waiting:
     monotonic: Callable[[], float] = time.monotonic
 
 
-DEFAULT_POLICY = RetryPolicy()
+DEFAULT_POLICY = RetryPolicy(throttled_attempts=100, throttled_seconds=900.0)
 REAL_WAITING = Waiting()
 
 
@@ -68,7 +78,8 @@ class Patience:
         ceiling = min(policy.longest_delay_seconds, policy.first_delay_seconds * 2 ** (self._failures - 1))
         delay_seconds = waiting.uniform() * ceiling
         elapsed_seconds = waiting.monotonic() - self._started_seconds
-        if self._failures >= policy.attempts or elapsed_seconds + delay_seconds > policy.total_seconds:
+        attempts, total_seconds = policy.bounds(error)
+        if self._failures >= attempts or elapsed_seconds + delay_seconds > total_seconds:
             raise error
         if elapsed_seconds + delay_seconds > policy.told_after_seconds and not self._is_told:
             self._is_told = True

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from holdfast.domain.errors import UnavailableError
+from holdfast.domain.errors import ThrottledError, UnavailableError
 from holdfast.patience import Patience, RetryPolicy, SeldomTold, Waiting, in_turn, told_to
 from tests.unit.sleeping_clock import SleepingClock
 
@@ -21,6 +21,17 @@ def test_a_request_that_fails_for_a_while_is_told_once():
             told.append(len(lines))
     assert told == [0, 0, 1, 1, 1], "0.5 s, 1.5 s, 3.5 s, …"
     assert lines == ["ebs:ListSnapshotBlocks failed, which is tried again: no route"]
+    with pytest.raises(UnavailableError):
+        patience.wait_or_raise(AWAY)
+
+
+def test_who_is_asked_for_patience_has_more_of_it():
+    clock = SleepingClock()
+    policy = RetryPolicy(attempts=3, total_seconds=30.0, throttled_attempts=50, throttled_seconds=900.0)
+    patience = Patience(policy, Waiting(clock.sleep, lambda: 1.0, clock.now))
+    for _ in range(40):
+        patience.wait_or_raise(ThrottledError("s3:GetObject was refused", why="SlowDown", cure="wait"))
+    assert 600 < clock.seconds < 900
     with pytest.raises(UnavailableError):
         patience.wait_or_raise(AWAY)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -73,8 +74,11 @@ class RetryingStore:
         return iter(self._repeat(lambda: list(self._inner.versions(prefix))))
 
     def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
-        """As the store inside, with patience: a second one of the same tier costs nothing."""
-        self._repeat(lambda: self._inner.retrieve(key, days, tier, version))
+        """As the store inside, with patience: a second one of the same tier costs nothing. Where expedited retrievals
+        have no room, another tier is quicker than waiting.
+        """
+        impatient = replace(self._policy, throttled_attempts=None, throttled_seconds=None)
+        self._repeat(lambda: self._inner.retrieve(key, days, tier, version), impatient)
 
     def delete(self, key: str) -> bool:
         """As the store inside, with patience."""
@@ -104,8 +108,8 @@ class RetryingStore:
         """Close the store inside."""
         self._inner.close()
 
-    def _repeat(self, request: Callable[[], Result]) -> Result:
-        patience = Patience(self._policy, self._waiting)
+    def _repeat(self, request: Callable[[], Result], policy: RetryPolicy | None = None) -> Result:
+        patience = Patience(policy or self._policy, self._waiting)
         while True:
             try:
                 return request()
