@@ -68,6 +68,7 @@ def prepare_restore(
         volumes=chosen,
         limits=dict(limits or {}),
         versions=covered_versions(repository, names.PACKS, names.INDEX),
+        archive_class=repository.config.archive_class,
     )
     return PreparedRestore(repository, task, pinned)
 

@@ -63,6 +63,7 @@ def encode_task(task: Task) -> bytes:
                     {"volume": manifest.volume_fields(order.volume), "target": dict(order.target)}
                     for order in task.volumes
                 ],
+                **_class_fields(task.archive_class),
                 **_version_fields(task.versions),
             }
         )
@@ -82,7 +83,7 @@ def encode_task(task: Task) -> bytes:
             "volumes": [_order_fields(order) for order in task.volumes],
             **_terms_fields(task.terms),
             **_lock_fields(task),
-            **({"storage_class": task.archive_class.value} if task.archive_class is not None else {}),
+            **_class_fields(task.archive_class),
             **({"copied_from": _source_fields(task.copied_from)} if task.copied_from is not None else {}),
         }
     )
@@ -235,6 +236,11 @@ def _copy_task(fields: Fields) -> BackupTask:
     return replace(task, copied_from=source)
 
 
+def _class_fields(archive_class: ArchiveClass | None) -> dict[str, str]:
+    """Nothing in a standard repository."""
+    return {} if archive_class is None else {"storage_class": archive_class.value}
+
+
 def _archive_class(fields: Fields) -> ArchiveClass | None:
     text = fields.optional("storage_class", str)
     if text is not None and text not in list(ArchiveClass):
@@ -299,6 +305,7 @@ def _restore_task(fields: Fields) -> RestoreTask:
         ),
         limits=_limits(fields),
         versions=_versions(fields),
+        archive_class=_archive_class(fields),
         proof=fields.sized("proof", 32),
     )
 

@@ -185,7 +185,8 @@ class RestoreOrder:
 class RestoreTask:
     """Volumes of one point to be restored by a worker; `session` is the reader's own id, under which the point is
     pinned; `data_keys` are SD by session; `index_runs` say where chunks that moved lie now. `versions`: by key those of
-    packs and index runs that others have hidden or put something over, the newest first.
+    packs and index runs that others have hidden or put something over, the newest first. `archive_class`: where data
+    packs may be cold.
     """
 
     owner: TenantPart
@@ -196,6 +197,7 @@ class RestoreTask:
     volumes: tuple[RestoreOrder, ...]
     limits: Mapping[str, int] = field(default_factory=dict)
     versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    archive_class: ArchiveClass | None = None
     proof: bytes = bytes(32)
 
     @property
@@ -205,7 +207,14 @@ class RestoreTask:
 
     def access(self, store: ObjectStore, surroundings: Surroundings) -> TenantAccess:
         """What this worker may open."""
-        return self.owner.access(store, surroundings, self.data_keys, self.index_runs, versions=self.versions)
+        return self.owner.access(
+            store,
+            surroundings,
+            self.data_keys,
+            self.index_runs,
+            archive_class=self.archive_class,
+            versions=self.versions,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,14 @@ import pytest
 from holdfast.cli.retrieval import RetrievalWish, read_when_readable
 from holdfast.cli.voice import Output, Voice
 from holdfast.domain.archive import Tier
-from holdfast.domain.errors import NeedsRetrievalError
+from holdfast.domain.errors import IntegrityError, NeedsRetrievalError
 from holdfast.repository.copying.copy import copy_points
 from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.delegation.needed_packs import needed_packs
+from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore
+from holdfast.repository.delegation.task_form import decode_task, encode_task
+from holdfast.repository.delegation.tasks import RestoreTask
+from holdfast.repository.delegation.worker_side import run_restore_task
 from holdfast.repository.format import names
 from holdfast.repository.health.checking.verify import verify_point
 from holdfast.repository.health.repair.quarries import of_the_source
@@ -155,6 +159,26 @@ def test_another_copy_that_can_be_read_is_taken(twins):
     assert read(twins)[1] == FIRST.content
 
 
+def by_a_worker(archive: Archive) -> bytes:
+    wanted = [VolumeTarget(None, {})]
+    task = decode_task(encode_task(prepare_restore(archive.open(40), archive.points[0], wanted, Silence()).task))
+    assert isinstance(task, RestoreTask)
+    target = MemoryTarget()
+    run_restore_task(archive.store, task, lambda _facts: target, Silence(), archive.surroundings(41))
+    assert target.volume is not None
+    return target.volume.content
+
+
+def test_a_worker_tells_what_is_cold_from_what_is_damaged(twins):
+    """The other workload's copy is under a key that it has not: then what is damaged is damaged."""
+    with pytest.raises(NeedsRetrievalError):
+        by_a_worker(twins)
+    [bad] = spoilt(twins, 0)
+    with pytest.raises(IntegrityError) as caught:
+        by_a_worker(twins)
+    assert caught.value.objects == (bad,)
+
+
 # ------------------------------------------------------------------------------------------------------- after a repair
 
 
@@ -200,6 +224,10 @@ def test_workers_get_the_keys_of_it(repaired):
     manifest = load_manifest(repository, archive.points[0])
     rows = needed_packs(repository, repository.access(manifest.tenant), manifest.volumes)
     assert made <= {names.pack(row.pack) for row in rows}
+    with pytest.raises(NeedsRetrievalError):
+        by_a_worker(archive)
+    archive.retrieve(0)
+    assert by_a_worker(archive) == FIRST.content
 
 
 def test_a_collection_deletes_neither_the_damaged_pack_nor_the_copy_that_it_cannot_open(repaired):
