@@ -139,6 +139,7 @@ restore_tasks = st.builds(
     index_runs=st.lists(some.texts, max_size=3).map(tuple),
     volumes=st.lists(st.builds(RestoreOrder, some.volumes, facts), min_size=1, max_size=3).map(tuple),
     limits=numbers,
+    archive_class=st.none() | st.sampled_from(ArchiveClass),
     proof=some.digests,
 )
 pack_orders = st.builds(PackOrder, st.builds(PackRow, some.u32s, some.ids, some.ids), some.u32s, some.digests)

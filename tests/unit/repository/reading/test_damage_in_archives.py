@@ -10,6 +10,7 @@ from holdfast.domain.archive import Tier
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError
 from holdfast.repository.copying.copy import copy_points
 from holdfast.repository.copying.order import CopyOrder
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.delegation.needed_packs import needed_packs
 from holdfast.repository.delegation.restore_side import VolumeTarget, prepare_restore
 from holdfast.repository.delegation.task_form import decode_task, encode_task
@@ -21,12 +22,17 @@ from holdfast.repository.health.repair.quarries import of_the_source
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.progress import Progress, Silence
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import leaves
 from holdfast.repository.reading.restore import RestoreReport, restore_volume
 from holdfast.repository.reading.retrieval.plan import plan_retrieval
 from holdfast.repository.reading.retrieval.retrieving import Retrieval, retrieve
 from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.trust.standing_packs import StandingPacks
+from holdfast.repository.upkeep.collection.moved import MovedChunks
 from holdfast.testing.memory_volumes import MemorySource, MemoryTarget
 from holdfast.testing.small_repository import make_small_repository, put, restored
 from holdfast.wiring.local import points
@@ -242,6 +248,25 @@ def test_a_collection_deletes_neither_the_damaged_pack_nor_the_copy_that_it_cann
     collect(archive.open(33))  # by now the copy is opened
     archive.retrieve(0)
     assert restored(archive.open(34), archive.points[0]) == FIRST.content
+
+
+def test_what_a_cold_copy_has_is_not_known_where_a_run_in_force_does_not_open(repaired):
+    archive, made = repaired
+    repository = archive.open(35)
+    manifest, plan = load_manifest(repository, archive.points[0]), newest_plan(repository.sealed)
+    access = repository.access(manifest.tenant)
+    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
+    nodes = [leaf for _number, leaf in leaves(manifest.volumes[0], maps)]
+    chunks = [chunk for leaf in nodes for at in range(leaf.count) if (chunk := leaf.located(at)) is not None]
+    moved = next(chunk for chunk in chunks if chunk.place.pack.pack in plan.survivors)
+    known = MovedChunks(access, plan, StandingPacks(archive.store))
+    [place] = known.copies_of(moved, CHUNK_TYPE_DATA)
+    assert names.pack(place.pack.pack) in made
+    assert known.is_cold(place)
+    run = min(plan.index_runs)
+    put(archive.inner, run, bytes(archive.inner.get(run))[:-1])
+    with pytest.raises(NeedsRetrievalError):
+        MovedChunks(access, plan, StandingPacks(archive.store)).copies_of(moved, CHUNK_TYPE_DATA)
 
 
 def test_nobody_builds_upon_it_before_it_was_opened(repaired):

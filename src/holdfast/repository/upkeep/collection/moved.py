@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cached_property, partial
 
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError
 from holdfast.repository.format import names
@@ -70,18 +70,24 @@ class MovedChunks:
                 return {}
             raise
         except NeedsRetrievalError:
-            if self._access.archive_class is None or not self._is_named(pack):
+            if self._access.archive_class is None or pack not in self._named:
                 raise
             return None
         chunks = zip(read.entries, read.located(), strict=True)
         return {(entry.id, entry.type): located.place for entry, located in chunks}
 
-    def _is_named(self, pack: bytes) -> bool:
+    @cached_property
+    def _named(self) -> frozenset[bytes]:
+        """The packs of which the runs in force say what they hold; none where one of these does not open, for nobody
+        knows what it said.
+        """
+        named: set[bytes] = set()
         for key in self._runs_in_force():
-            with contextlib.suppress(IntegrityError, ObjectNotFoundError):
-                if pack in self._access.read_index_run(key, vouching_of(self._plan)).packs.ids():
-                    return True
-        return False
+            try:
+                named.update(self._access.read_index_run(key, vouching_of(self._plan)).packs.ids())
+            except (IntegrityError, ObjectNotFoundError):
+                return frozenset()
+        return frozenset(named)
 
     def _runs_in_force(self) -> list[str]:
         prefix = names.index_runs(self._access.keys.tenant)
