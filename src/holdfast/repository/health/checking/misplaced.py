@@ -9,7 +9,7 @@ from holdfast.repository.format import config, names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.health.checking.object_check import check_small_data, runs_that_count
-from holdfast.repository.health.checking.pack_check import examine_pack
+from holdfast.repository.health.checking.pack_check import examine_pack, tenants_of
 from holdfast.repository.object_store import Buffer, ObjectInfo
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.coverings import Covered, covered
@@ -83,7 +83,8 @@ def _proof_of(
         stored = repository.store.head(key, version)
         if pack is not None and stored.sha256 is not None:
             return (stored.size_bytes, stored.sha256) == (pack.size_bytes, pack.sha256)
-        return not examine_pack(repository, key, repository.store.get(key, version=version), pack).why
+        data = repository.store.get(key, version=version)
+        return not examine_pack(repository, key, data, pack, tenants_of(repository)).why
 
     def of_small(version: str) -> bool:
         _open(repository, key, repository.store.get(key, version=version), runs)

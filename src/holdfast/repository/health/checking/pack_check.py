@@ -1,6 +1,6 @@
 """Read a pack whole and open everything in it: digest, header, directory, every chunk, every id (section 8)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError, UnsupportedFormatError
@@ -35,17 +35,18 @@ def read_packs(
     repository: Repository, keys: Iterable[str], written: Mapping[str, StoredPack]
 ) -> Iterator[tuple[str, PackFinding]]:
     """The same of several, a few at once; `written`: what manifests recorded of them, where they did."""
-    return few_at_once(repository.surroundings, lambda key: read_pack(repository, key, written.get(key)), keys)
+    tenants = tenants_of(repository)
+    return few_at_once(repository.surroundings, lambda key: read_pack(repository, key, written.get(key), tenants), keys)
 
 
-def read_pack(repository: Repository, key: str, written: StoredPack | None) -> PackFinding:
+def read_pack(repository: Repository, key: str, written: StoredPack | None, tenants: Sequence[bytes]) -> PackFinding:
     """Everything that a pack can prove of itself, and that it is the one its manifest recorded, where one did. A whole
     one that something else was put over is as good (rule 9.5).
     """
 
     def read(version: str | None) -> PackFinding:
         try:
-            return examine_pack(repository, key, repository.store.get(key, version=version), written)
+            return examine_pack(repository, key, repository.store.get(key, version=version), written, tenants)
         except NeedsRetrievalError:
             return _stored(repository, key, written, version)
         except (IntegrityError, ObjectNotFoundError, UnsupportedFormatError) as error:
@@ -85,7 +86,9 @@ def _stored(repository: Repository, key: str, written: StoredPack | None, versio
     return PackFinding("it is not the pack that its manifest recorded", size_bytes=size_bytes, cold=True)
 
 
-def examine_pack(repository: Repository, key: str, data: Buffer, written: StoredPack | None) -> PackFinding:
+def examine_pack(
+    repository: Repository, key: str, data: Buffer, written: StoredPack | None, tenants: Sequence[bytes]
+) -> PackFinding:
     """The same of bytes that are at hand. Raises IntegrityError, UnsupportedFormatError."""
     trailer, sha256 = form.digest(memoryview(data)[:-32])  # one pass tells both
     broken = "" if trailer == memoryview(data)[-32:] else "its SHA-256 does not match its bytes"
@@ -95,7 +98,7 @@ def examine_pack(repository: Repository, key: str, data: Buffer, written: Stored
     if written is not None and sha256 != written.sha256 and not broken:
         return PackFinding("it is whole, but not the pack that its manifest recorded", size_bytes=len(data))
     best: tuple[int, PackFinding] | None = None
-    for tenant_id in _tenants(repository):
+    for tenant_id in tenants:
         session = repository.epochs.of(header.kid).session_keys(tenant_id, header.session)
         cipher_key = session.of_pack(header.pack, holds_maps=header.holds_maps)
         try:
@@ -113,9 +116,10 @@ def examine_pack(repository: Repository, key: str, data: Buffer, written: Stored
     return PackFinding("no tenant's keys could be read") if best is None else best[1]
 
 
-def _tenants(repository: Repository) -> list[bytes]:
-    """A pack does not say whose it is; a repository has few tenants. A LIST adds to those in use, it never takes away
-    (rule 5)."""
+def tenants_of(repository: Repository) -> Sequence[bytes]:
+    """Whose a pack may be, which it does not say itself; a repository has few tenants. Asked after the packs were
+    listed: a tenant stands before its first pack. A LIST adds to those in use, it never takes away (rule 5).
+    """
     listed = [info.key.removeprefix(names.TENANTS) for info in objects_under(repository.store, names.TENANTS)]
     return list(dict.fromkeys([*repository.known_tenants(), *map(bytes.fromhex, listed)]))
 
