@@ -29,7 +29,8 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
         case "wait":
             yield from _wait(world, me, rules)
         case "close":
-            yield world._replace(opened=world.opened - world.tombstones), me._replace(step="list")
+            for after in _closed(world):
+                yield after, me._replace(step="list")
         case "list":
             yield world, me._replace(step="ledger", listed=world.pack_names())
         case "ledger":
@@ -98,6 +99,19 @@ def _wait(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, Co
         yield world._replace(tombstones=tombstones), me._replace(waiting=waiting - {session})
 
 
+def _closed(world: World) -> Iterator[World]:
+    """Records that crashes have left unwritten; and any session may have given no sign of life for a day."""
+    world = world._replace(opened=world.opened - world.tombstones, committed=world.committed - world.retired)
+    yield world
+    for session in world.opened:
+        if world.point(session) is not None:
+            committed = world.committed | {session}
+            yield world._replace(opened=world.opened - {session}, committed=committed - world.retired)
+        else:
+            tombstones = world.tombstones | {session}
+            yield world._replace(opened=world.opened - {session}, tombstones=tombstones)
+
+
 def _roots(world: World, me: Collector, rules: Rules) -> Iterator[tuple[Point, ...]]:
     """What must be kept readable; the mutant asks a LIST, which may leave one out."""
     if not rules.roots_from_ledger:
@@ -136,6 +150,12 @@ def _needed(world: World, plan: Plan, roots: Iterable[Point], seen: frozenset[st
     return Marked(frozenset(needed), frozenset(clean))
 
 
+def needed_packs(world: World, plan: Plan, points: list[Point], rules: Rules) -> frozenset[str] | None:
+    """What these points need under a plan; None where something is missing."""
+    marked = _needed(world, plan, points, plan.runs, rules)
+    return None if marked is None else marked.needed
+
+
 def _copies_to_keep(world: World, plan: Plan, place: Place, seen: frozenset[str], rules: Rules) -> frozenset[str]:
     """The packs that must stay for that chunk's sake: its own, or, where that is condemned or gone, another one. Where
     all that have it are condemned, each of them: another collection may rely on any one.
@@ -147,6 +167,12 @@ def _copies_to_keep(world: World, plan: Plan, place: Place, seen: frozenset[str]
     runs = [run for run in world.runs if run.session in seen]
     known = {other for run in runs for one, other in run.places if one == chunk} - {pack}
     named = {other for doomed, other in plan.survivors if doomed == pack}
+    if world.archive and stands and named:
+        if not rules.cold_survivors_by_runs:
+            return frozenset()  # what lies in them would have to be retrieved: the collection stops
+        named &= known
+        kept = sorted(other for other in named if chunk in world.chunks_in(other))
+        return frozenset({pack, *kept})
     others = named if stands and rules.survivors_are_named else known
     standing = sorted(other for other in others if chunk in world.chunks_in(other))
     fit = [other for other in standing if other not in plan.condemned or not rules.survivors_never_condemned]
@@ -187,7 +213,7 @@ def _mark(
     if marked is None:
         yield _stopped(world, me)
         return
-    spared = {pack for pack in me.listed if pack in world.pack_names() and world.session_of(pack) in me.opened}
+    spared = _spared(world, me, rules)
     dead = me.listed - marked.needed - plan.condemned
     dead -= spared
     candidates = [(dead, frozenset[tuple[str, str]]())]
@@ -207,16 +233,30 @@ def _mark(
         yield world, me._replace(step="sweep", doomed=doomed, proposal=proposal._replace(live=live))
 
 
+def _spared(world: World, me: Collector, rules: Rules) -> frozenset[str]:
+    """Packs of sessions that are open. A cold one does not say whose it is: it may be anybody's."""
+    if world.archive:
+        return me.listed if me.opened and rules.cold_needs_no_session_open else NOTHING
+    return frozenset(pack for pack in me.listed & world.pack_names() if world.session_of(pack) in me.opened)
+
+
 def _copies(
     world: World, me: Collector, plan: Plan, pack: str, roots: tuple[Point, ...], rules: Rules
 ) -> Iterator[frozenset[str]]:
-    """Packs that make this one superfluous: each live chunk of it lies in one of them too."""
+    """Packs that make this one superfluous: each live chunk of it lies in one of them too. In an archive packs go as a
+    whole, when nothing needs them: to move a chunk would need a retrieval.
+    """
+    if world.archive:
+        return
     wanted = {chunk for point in roots for chunk, place in point.places if place == pack}
     standing = [other for other in sorted(me.listed & world.pack_names()) if other != pack]
     good = [other for other in standing if world.session_of(other) not in me.opened]
     if rules.survivors_never_condemned:
         good = [other for other in good if other not in plan.condemned]
-    named = {place for run in world.runs for place in run.places}
+    runs = runs_in_force(world, plan, me.epoch, me.opened, NOTHING, rules)
+    if not rules.survivors_in_runs_in_force:
+        runs = frozenset(run.session for run in world.runs)
+    named = {place for run in world.runs if run.session in runs for place in run.places}
     choices = [
         next(
             (
@@ -241,7 +281,7 @@ def runs_in_force(
     return frozenset(
         run.session
         for run in world.runs
-        if run.session not in opened
+        if (run.session not in opened or (run.session in plan.runs and rules.named_runs_stay))
         and (run.session in plan.runs or run.epoch >= world.since(epoch) or not rules.runs_never_return)
         and any(pack in world.pack_names() or pack not in condemned for _chunk, pack in run.places)
     )

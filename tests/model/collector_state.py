@@ -25,5 +25,6 @@ class Collector(NamedTuple):
     pinned: frozenset[str] = NOTHING
     waiting: frozenset[str] = NOTHING
     doomed: frozenset[str] = NOTHING
+    listed_runs: frozenset[str] = NOTHING
     doomed_runs: frozenset[str] = NOTHING
     proposal: Plan | None = None

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tests.model.collector import collect
-from tests.model.collector_state import Collector
+from tests.model.collector_state import STUCK, Collector
 from tests.model.handing_over import Successor, hand_over
 from tests.model.hiding import LEDGER, NOBODY, over_a_record, over_a_tombstone, set_aside, takes_for_junk
+from tests.model.renewer import Renewer, renew_locks
 from tests.model.repairer import Repairer, mend
 from tests.model.rules import Rules
 from tests.model.world import END, Place, Point, Run, World
@@ -72,15 +73,6 @@ class Usurper(NamedTuple):
     step: str = "put"
 
 
-class Renewer(NamedTuple):
-    """Renews locks: by the plan that it has read, of packs that stand and are not condemned, one after the other."""
-
-    name: str
-    step: str = "plan"
-    epoch: int = 0
-    listed: frozenset[str] = frozenset()
-
-
 class Rot(NamedTuple):
     """Takes the newest record, after which nobody who has not read it opens it."""
 
@@ -128,7 +120,7 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
         case Rot() if world.last_opened in world.opened:
             yield world._replace(rotten=True), party._replace(step=END)
         case Renewer():
-            yield from _renew_locks(world, party)
+            yield from renew_locks(world, party, rules)
 
 
 def _usurp(world: World, me: Usurper) -> tuple[World, Party]:
@@ -139,19 +131,6 @@ def _usurp(world: World, me: Usurper) -> tuple[World, Party]:
         world._replace(packs=packs, damaged=world.damaged | places, owed=world.owed | places),
         me._replace(step=END),
     )
-
-
-def _renew_locks(world: World, me: Renewer) -> Iterator[tuple[World, Party]]:
-    """A lock ends some time: whoever holds it is an `Unlocker`. What is gone meanwhile cannot be locked."""
-    if me.step == "plan":
-        yield world, me._replace(step="list", epoch=world.epoch)
-        return
-    if me.step == "list":
-        yield world, me._replace(step="lock", listed=world.pack_names() - world.plans[me.epoch].condemned)
-        return
-    for pack in me.listed:
-        standing = world.locked | ({pack} & world.pack_names())
-        yield world._replace(locked=standing), me._replace(listed=me.listed - {pack})
 
 
 def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Party]]:
@@ -269,7 +248,7 @@ def _with_pack(world: World, me: Writer, pack: str, chunks: frozenset[str], afte
     kept = frozenset(place for place in me.places if place[0] not in chunks)
     said = frozenset((me.name, place) for place in new)
     return (
-        world._replace(packs=world.packs | {(pack, chunks, me.name)}, checkpoints=world.checkpoints | said),
+        world.with_pack(pack, chunks, me.name)._replace(checkpoints=world.checkpoints | said),
         me._replace(step=after, places=kept | new, new=me.new | new),
     )
 
@@ -338,14 +317,13 @@ def _verify(world: World, me: Verifier, rules: Rules) -> tuple[World, Party]:
     return world, me._replace(step=following, places=found)
 
 
-def lost_while_read(world: World, party: Party) -> bool:
-    """Whether a reader that holds its pin and has checked misses something."""
-    if not isinstance(party, Reader) or party.step != "read" or (party.name, party.point) not in world.pins:
-        return False
-    point = world.point(party.point)
-    return point is not None and not all(world.found(place) for place in point.places)
-
-
-def believes_in_nothing(world: World, party: Party) -> bool:
-    """Whether a writer takes for a restore point what is none."""
-    return isinstance(party, Writer) and party.step in ("record", "end the other") and world.point(party.name) is None
+def sufferings(world: World, party: Party) -> Iterator[str]:
+    """What has befallen it that must befall nobody."""
+    if party.step == STUCK:
+        yield "is stuck"
+    elif isinstance(party, Reader) and party.step == "read" and (party.name, party.point) in world.pins:
+        point = world.point(party.point)
+        if point is not None and not all(world.found(place) for place in point.places):
+            yield "cannot read"
+    elif isinstance(party, Writer) and party.step in ("record", "end the other") and world.point(party.name) is None:
+        yield "has no point"

@@ -49,7 +49,7 @@ def _copy(world: World, me: Repairer) -> tuple[World, Repairer]:
     pack = f"{me.name}.1"
     chunks = frozenset(chunk for chunk, _pack in hurt)
     return (
-        world._replace(packs=world.packs | {(pack, chunks, me.name)}),
+        world.with_pack(pack, chunks, me.name),
         me._replace(step="index", healed=frozenset((place, pack) for place in hurt)),
     )
 

@@ -9,7 +9,9 @@ def after_sweep(world: World, me: Collector) -> tuple[str, ...]:
     """What may follow a sweep, or the deletion of runs."""
     if not me.merges:
         return ("publish" if me.proposal else "again",)
-    following = "again" if me.proposal is None else "open a merging" if world.since(me.epoch) else "publish"
+    if me.proposal is None:
+        return ("again",) if me.step == "delete runs" else ("whose runs", "again")
+    following = "open a merging" if world.since(me.epoch) else "publish"
     return (following,) if me.step == "delete runs" else ("list runs", following)
 
 
@@ -17,22 +19,18 @@ def tidy(world: World, me: Collector, rules: Rules) -> tuple[World, Collector]:
     """The next step between a sweep and the plan, or after all."""
     match me.step:
         case "list runs":
-            plan = world.plans[me.epoch]
-            doomed = frozenset(
-                run.session for run in world.runs if run.session not in plan.runs and run.epoch < world.since(me.epoch)
-            )
-            return world, me._replace(step="whose runs", doomed_runs=doomed)
+            return world, me._replace(step="whose runs", listed_runs=frozenset(run.session for run in world.runs))
         case "whose runs":
-            return world, me._replace(step="which plan", doomed_runs=me.doomed_runs - world.opened)
+            return world, me._replace(step="which plan", doomed_runs=_out_of_force(world, me, rules) - world.opened)
         case "which plan":
-            kept = rules.runs_go_by_newest_plan and world.epoch != me.epoch
-            return world, me._replace(step="delete runs", doomed_runs=NOTHING if kept else me.doomed_runs)
+            doomed = me.doomed_runs if world.epoch == me.epoch else NOTHING
+            return world, me._replace(step="delete runs", doomed_runs=doomed)
         case "delete runs":
             left = frozenset(run for run in world.runs if run.session not in me.doomed_runs)
             return world._replace(runs=left), me._replace(step=after_sweep(world, me)[0], doomed_runs=NOTHING)
         case "open a merging":
             session = _session(me)
-            opened = world.opened | {session} if rules.unnamed_run_in_open_session else world.opened
+            opened = world.opened | {session}
             following = "write the merged run" if rules.merged_before_named else "publish"
             acknowledged = world.acknowledged | {(session, world.epoch)}
             after = world._replace(opened=opened, acknowledged=acknowledged)
@@ -44,6 +42,19 @@ def tidy(world: World, me: Collector, rules: Rules) -> tuple[World, Collector]:
             session = _session(me)
             ended = world._replace(opened=world.opened - {session}, tombstones=world.tombstones | {session})
             return ended, me._replace(step="again" if me.step.endswith("again") else "who is open")
+
+
+def _out_of_force(world: World, me: Collector, rules: Rules) -> frozenset[str]:
+    """Of the runs that were listed before the plan. Those of epoch 0 may be named yet by who has merged under the plan
+    before and slept: they wait until another plan stands in its place.
+    """
+    plan, since = world.plans[me.epoch], world.since(me.epoch)
+    waits = me.proposal is not None and rules.unnamed_runs_outlive_the_plan
+    return frozenset(
+        run.session
+        for run in world.runs
+        if run.session in me.listed_runs - plan.runs and run.epoch < since and (run.epoch or not waits)
+    )
 
 
 def _session(me: Collector) -> str:

@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 
 from tests.model.collector_state import Collector
+from tests.model.copier import SOURCE, TARGET, Anybody, Copier, There, TwoWorlds
 from tests.model.handing_over import Successor
 from tests.model.hiding import LEDGER, NOBODY
-from tests.model.parties import Deleter, Hider, Party, Reader, Renewer, Rot, Unlocker, Usurper, Verifier, Writer
+from tests.model.parties import Deleter, Hider, Reader, Rot, Unlocker, Usurper, Verifier, Writer
+from tests.model.renewer import Renewer
 from tests.model.repairer import Repairer
 from tests.model.world import Plan, Point, Run, World
 
-Scenario = tuple[World, tuple[Party, ...]]
+Scenario = tuple[World | TwoWorlds, tuple[Anybody, ...]]
 
 
 def chunks(text: str) -> frozenset[str]:
@@ -43,8 +45,22 @@ def _after(world: World, *plans: Plan) -> World:
     return world._replace(plans=(*world.plans, *plans))
 
 
+def _cold(world: World) -> World:
+    return world._replace(archive=True)
+
+
+def _locked(world: World) -> World:
+    """A renewal was just done."""
+    return world._replace(immutable=True, locked=world.pack_names())
+
+
 def _writer(name: str, letters: str, parent: str = "", adopts: str = "", *, renews: bool = False) -> Writer:
     return Writer(name, chunks(letters), parent, adopts, renews)
+
+
+def _copier(letters: str, earlier: str = "", adopts: str = "") -> Copier:
+    writer = _writer("w", letters, earlier, adopts)
+    return Copier("p", writer, earlier, ("m", "e.2") if earlier else ("", ""), BASE if earlier else frozenset())
 
 
 LEFT = past(("old", "A"), ("keep", "B"), live=["keep"])
@@ -53,6 +69,7 @@ ONE = past(("p", "A"), live=["p"])
 TWICE = past(("p", "A"), ("q", "A"), live=["p"])
 CONDEMNED = _after(LEFT, Plan(frozenset({"keep"}), frozenset({"old.1"}), frozenset({"keep", "old"})))
 HALF = past(("s", "A"), dead=["s"])
+BOTH = past(("p", "A"), ("s", "A"), live=["p"], dead=["s"])
 # Its run names a pack that is needed, and one that is not.
 TWO_PACKS = past(("keep", "A"))._replace(
     packs=frozenset({("old.1", chunks("A"), "old"), ("old.2", chunks("B"), "old")}),
@@ -129,6 +146,21 @@ ABOUT_TO_MERGE = Collector(
     proposal=CONDEMNED.plans[1],
 )
 
+# p was made after e: they share A. The map of e is the chunk m. The target has a copy of e, of the same name.
+COPIED = World(
+    committed=frozenset({"e", "p"}),
+    packs=frozenset({("e.1", chunks("A"), "e"), ("e.2", chunks("Cm"), "e"), ("p.1", chunks("B"), "p")}),
+    points=frozenset(
+        {
+            Point("e", 0, frozenset({("A", "e.1"), ("C", "e.2"), ("m", "e.2")})),
+            Point("p", 0, frozenset({("A", "e.1"), ("B", "p.1")})),
+        }
+    ),
+    runs=frozenset({Run("e", 0, frozenset({("A", "e.1"), ("C", "e.2")})), Run("p", 0, frozenset({("B", "p.1")}))}),
+)
+COPY_OF_E = past(("e", "AC"), live=["e"])
+BASE = frozenset({("A", "e.1"), ("C", "e.1")})
+
 SCENARIOS: dict[str, Scenario] = {
     "a backup while garbage goes": (LEFT, (Collector("c"), _writer("w", "A"))),
     "two backups while garbage goes": (LEFT, (Collector("c"), _writer("w", "AC"), _writer("v", "A", "w"))),
@@ -138,10 +170,12 @@ SCENARIOS: dict[str, Scenario] = {
         CONDEMNED._replace(locked=frozenset({"old.1"})),
         (Collector("c"), Collector("d"), Unlocker("old.1"), _writer("w", "A")),
     ),
-    "locks are renewed while garbage goes": (
-        LEFT,
-        (Collector("c", 2), Renewer("r"), Unlocker("old.1"), _writer("w", "A")),
+    "locks are renewed while garbage goes": (_locked(LEFT), (Collector("c", 2), Renewer("r", 2), _writer("w", "A"))),
+    "locks are renewed while a parent goes": (
+        _locked(FAMILY),
+        (Collector("c"), Renewer("r", 2), Deleter("p"), _writer("w", "AB", "p")),
     ),
+    "locks of what is condemned and needed": (_locked(LATE), (Collector("c"), Renewer("r", 2))),
     "garbage in a run with what is needed": (TWO_PACKS, (Collector("c", 2), _writer("w", "AB"))),
     "an incremental while its parent goes": (FAMILY, (Collector("c"), Deleter("p"), _writer("w", "AB", "p"))),
     "three generations": (ONE, (Collector("c"), Deleter("p"), _writer("w", "A", "p"), _writer("v", "A", "w"))),
@@ -165,13 +199,23 @@ SCENARIOS: dict[str, Scenario] = {
     "a dead session's packs": (HALF, (Collector("c", 3), _writer("w", "A", "", "s"))),
     "a dead session's packs, and its successor dies": (
         HALF,
-        (Collector("c", 2), _writer("w", "AB", "", "s"), _writer("v", "AB", "", "w")),
+        (Collector("c"), _writer("w", "AB", "", "s"), _writer("v", "B", "", "w")),
+    ),
+    "a dead session's chunk that lies elsewhere too": (
+        BOTH,
+        (Collector("c", 2), Deleter("p"), _writer("w", "A", "", "s")),
     ),
     "a dead session comes to life": (LEFT, (Collector("c"), _writer("s", "A"), _writer("w", "A", "", "s"))),
     "a repair while garbage goes": (HURT, (Repairer("r"), Collector("c", 2))),
     "a repair, a backup and a collection": (HURT, (Repairer("r"), Collector("c"), _writer("w", "A", "p"))),
     "a repair and two collections": (HURT, (Repairer("r"), Collector("c"), Collector("d"))),
     "a repair while what it heals is deleted": (HURT, (Repairer("r"), Collector("c", 2), Deleter("p"))),
+    "an archive while garbage goes": (
+        _cold(LEFT),
+        (Collector("c", 2), Deleter("keep"), _writer("w", "AC")),
+    ),
+    "an archive and a dead session": (_cold(HALF), (Collector("c", 3), _writer("w", "AB", "", "s"))),
+    "a repair of an archive while garbage goes": (_cold(HURT), (Repairer("r"), Collector("c", 2), Deleter("p"))),
     "a long backup goes over to a newer plan": (LEFT, (Collector("c"), _writer("w", "AC", renews=True))),
     "runs are merged": (GONE_AND_MOVED, (Collector("c", 2, merges=True), _writer("w", "AB"))),
     "a name that is taken again": (
@@ -217,6 +261,23 @@ SCENARIOS: dict[str, Scenario] = {
     "a plan is handed over while runs are merged": (
         GONE_AND_MOVED,
         (Collector("c", 2, merges=True), Successor("h"), _writer("w", "AB")),
+    ),
+    "a copy while its original goes": (
+        TwoWorlds(COPIED, World()),
+        (There(SOURCE, Collector("c")), There(SOURCE, Deleter("p")), There(SOURCE, Deleter("e")), _copier("AB")),
+    ),
+    "a copy while what it builds upon goes": (
+        TwoWorlds(COPIED._replace(committed=frozenset({"p"}), retired=frozenset({"e"})), COPY_OF_E),
+        (
+            There(SOURCE, Collector("c")),
+            There(TARGET, Collector("d")),
+            There(TARGET, Deleter("e")),
+            _copier("AB", "e"),
+        ),
+    ),
+    "a copy that died is gone on with": (
+        TwoWorlds(COPIED, HALF),
+        (There(TARGET, Collector("d", 3)), _copier("AB", "", "s")),
     ),
     "two that go over": (FAMILY, (Collector("c", 2), Deleter("p"), _writer("w", "AB", "p", renews=True))),
 }

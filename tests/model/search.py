@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Generic, TypeVar
 
-from tests.model.collector_state import STUCK
-from tests.model.parties import Party, believes_in_nothing, lost_while_read, steps
+from tests.model.copier import Anybody, TwoWorlds, steps, sufferings
 from tests.model.rules import Rules
 from tests.model.world import World
 
@@ -23,14 +22,14 @@ class Searched:
     path: tuple[str, ...] = ()
 
 
-def search(world: World, parties: tuple[Party, ...], rules: Rules) -> Searched:
+def search(world: World | TwoWorlds, parties: tuple[Anybody, ...], rules: Rules) -> Searched:
     """Look at every state that can be reached, or up to the first in which something is lost.
 
     States share their worlds and parties: each of these is a number, and what one party makes of one world is worked
     out once.
     """
-    worlds: _Numbered[World] = _Numbered()
-    people: _Numbered[Party] = _Numbered()
+    worlds: _Numbered[World | TwoWorlds] = _Numbered()
+    people: _Numbered[Anybody] = _Numbered()
 
     @cache
     def lost(at: int) -> list[str]:
@@ -38,13 +37,8 @@ def search(world: World, parties: tuple[Party, ...], rules: Rules) -> Searched:
 
     @cache
     def suffered(at: int, who: int) -> list[str]:
-        world, one = worlds.of(at), people.of(who)
-        suffering = {
-            "cannot read": lost_while_read(world, one),
-            "has no point": believes_in_nothing(world, one),
-            "is stuck": one.step == STUCK,
-        }
-        return [f"{one.name} {what}" for what, true in suffering.items() if true]
+        one = people.of(who)
+        return [f"{one.name} {what}" for what in sufferings(worlds.of(at), one)]
 
     @cache
     def moves(at: int, who: int) -> list[tuple[int, int]]:

@@ -45,6 +45,8 @@ class World(NamedTuple):
     not open where it lies, though its pack says that it has it; `owed`: what of that a repair has healed. `hidden`:
     names under a delete marker; `last_opened`: whose `open` is the newest record, "" where that is not followed.
     `junk`: under the next record's name stands what never was one; `rotten`: the newest record opens no more.
+    `archive`: all packs are cold, so whose they are and what lies in them is not seen. `immutable`: a lock lasts for
+    two renewals; `locked` are those that have not ended, `lasting` of them were locked since the last one ended.
     """
 
     opened: frozenset[str] = frozenset()
@@ -65,6 +67,9 @@ class World(NamedTuple):
     junk: bool = False
     rotten: bool = False
     checkpoints: frozenset[tuple[str, Place]] = frozenset()  # what a session says of itself, whatever became of it
+    archive: bool = False
+    immutable: bool = False
+    lasting: frozenset[str] = frozenset()
 
     @property
     def epoch(self) -> int:
@@ -114,11 +119,29 @@ class World(NamedTuple):
         """Restore points as rule 2 defines them."""
         return (point for point in self.points if point.session not in self.retired)
 
+    def with_pack(self, name: str, chunks: frozenset[str], session: str) -> "World":
+        """One more; its own PUT locks it, where there are locks."""
+        after = self._replace(packs=self.packs | {(name, chunks, session)})
+        return after.with_lock(name) if self.immutable else after
+
+    def with_lock(self, pack: str) -> "World":
+        """It is locked anew. What is gone cannot be."""
+        standing = {pack} & self.pack_names()
+        return self._replace(locked=self.locked | standing, lasting=self.lasting | standing)
+
     def losses(self) -> list[str]:
-        """Chunks of restore points that nobody finds any more."""
-        return sorted(
-            f"{point.session} has lost {place[0]}"
-            for point in self.live_points()
-            for place in point.places
-            if not self.found(place) and (place not in self.damaged or place in self.owed)
-        )
+        """Chunks of restore points that nobody finds any more, or that no lock holds where one should; points of an
+        archive whose own packs are condemned: nothing moves there, so nobody may ever build upon them.
+        """
+        return sorted(f"{point.session} {what}" for point in self.live_points() for what in self._losses_of(point))
+
+    def _losses_of(self, point: Point) -> Iterator[str]:
+        for place in point.places:
+            if not self.found(place) and (place not in self.damaged or place in self.owed):
+                yield f"has lost {place[0]}"
+            elif self.immutable and not any(self.opens((place[0], pack)) for pack in self.locked):
+                yield f"has {place[0]} without a lock"
+        if self.archive and not self.damaged:
+            own = {name for name, _chunks, session in self.packs if session == point.session}
+            if own & self.plans[-1].condemned:
+                yield "can never be built upon"

@@ -146,6 +146,17 @@ def test_a_session_that_does_not_know_the_plan_is_waited_for(site):
     site.all_is_there()
 
 
+def test_what_somebody_puts_under_an_open_session_s_name_is_no_end_of_it(site):
+    site.delete(site.back_up("a", 1))
+    session = open_session(site.open(), DEFAULT_TENANT, "b")
+    assert site.collect().waiting
+    put(site.store, session.point_key, b"junk")
+    repository = site.open()
+    with pytest.raises(IntegrityError) as told:
+        wait_for_sessions(repository, newest_plan(repository.sealed), timedelta(0), site.pause)
+    assert told.value.objects == (session.point_key,)
+
+
 def test_a_session_is_waited_for_until_it_ends_or_patience_is_over(site):
     slow = open_session(site.open(), DEFAULT_TENANT, "slow")
     plan = dataclasses.replace(NO_PLAN, epoch=1)

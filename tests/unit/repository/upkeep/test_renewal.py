@@ -111,6 +111,25 @@ def test_a_repair_ends_what_renewals_say_of_a_lost_pack(site):
     assert site.restores({second: block(2)})
 
 
+def test_what_a_session_built_upon_is_renewed_until_it_ends_whatever_is_condemned_meanwhile(site):
+    gone = site.back_up(block(9), timedelta(0))
+    packs = [names.pack(pack.pack) for pack in load_manifest(site.open(), list_points(site.open())[0]).packs]
+    session = open_session(site.open(), DEFAULT_TENANT, "another disk")
+    site.later(0.5)
+    site.retire(gone)
+    site.back_up(block(1))
+    assert site.collect().waiting
+    for _day in range(30):
+        site.later(1)
+        assert site.renew().not_renewed == ()
+        assert all(site.locks()[pack] > site.clock() + timedelta(days=3) for pack in packs)
+    end_session(site.open(), session.session, session.point_key)
+    for _day in range(20):
+        site.later(1)
+        site.renew()
+    assert all(site.locks()[pack] <= site.clock() for pack in packs)
+
+
 def test_a_damaged_ledger_is_told_of_no_renewal(site):
     site.back_up(block(1))
     key = names.ledger(site.open().ledger.state.sequence)

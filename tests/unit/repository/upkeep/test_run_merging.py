@@ -209,7 +209,7 @@ def test_a_run_of_a_merging_at_work_stays_and_one_of_a_dead_merging_goes(grown):
     session = open_repacking(repository, DEFAULT_TENANT)
     key = write_run(repository, session.session, True, session.workload_id)
     plan = newest_plan(repository.sealed)
-    assert read_runs(repository, plan, frozenset()).obsolete == {key}
+    assert read_runs(repository, plan, frozenset()).unnamed == {key}
     delete_runs(repository, plan, [key])
     assert key in runs_in(grown)
     end_without_point(repository, session.session, session.point_key)
@@ -218,6 +218,60 @@ def test_a_run_of_a_merging_at_work_stays_and_one_of_a_dead_merging_goes(grown):
     assert key in runs_in(grown)
     delete_runs(repository, plan, [key])
     assert key not in runs_in(grown)
+
+
+class Sleeping(FaultyStore):
+    """Before the first plan is published, others do what they like."""
+
+    def __init__(self, inner, meanwhile):
+        super().__init__(inner, {})
+        self.meanwhile = meanwhile
+
+    def create(self, key, *args, **options):
+        if key.startswith(names.PLANS) and self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+        super().create(key, *args, **options)
+
+
+def test_a_run_of_a_merging_that_slept_for_days_is_there_when_its_plan_names_it(grown):
+    """The session was ended for its silence; no other plan came in between, so the one that slept may go on."""
+
+    def others():
+        grown.clock.step(3 * 86400)
+        for _day in range(3):
+            grown.collect()
+            grown.clock.step(86400)
+
+    repository = grown.small.open(grown.surroundings(), Sleeping(grown.store, others))
+    order = CollectionOrder(timedelta(0), FEW)
+    assert Collection(repository, order, Silence(), grown.pause).run().merged_runs
+    [left] = newest_plan(grown.open().sealed).index_runs
+    assert left in runs_in(grown)
+    grown.all_is_there()
+
+
+def test_a_run_of_a_merging_that_died_goes_with_the_next_plan(grown):
+    repository = grown.open()
+    session = open_repacking(repository, DEFAULT_TENANT)
+    key = write_run(repository, session.session, True, session.workload_id)
+    end_without_point(repository, session.session, session.point_key)
+    close_ended(repository, session.session, session.point_key)
+    grown.collect()
+    assert key in runs_in(grown)
+    grown.delete(grown.back_up("a", 98))
+    grown.collect()
+    assert key not in runs_in(grown)
+
+
+def test_a_run_that_the_plan_names_is_in_force_though_its_session_is_open_still(grown):
+    repository = grown.open()
+    plan = newest_plan(repository.sealed)
+    named = min(plan.index_runs)
+    opened = frozenset({names.session_of_run(key) for key in plan.index_runs})
+    assert named in read_runs(repository, plan, opened).usable
+    newer = write_run(repository, session := b"n" * 16, True, bytes(16))
+    assert newer not in read_runs(repository, plan, opened | {session}).usable
 
 
 def test_what_goes_while_it_is_merged_stays_in_force(grown):

@@ -183,7 +183,7 @@ class Collection:
         read = self._read_in_place(proposal.plan, packs, roots)
         needed = _condemned_in(proposal.plan, again.uses, read) | _after_repacking(proposal.plan, found.uses, moved)
         report = self._sweep(report, proposal.plan, needed, packs)
-        delete_runs(repository, proposal.plan, proposal.left_out)
+        delete_runs(repository, proposal.plan, proposal.left_out | runs.unnamed)
         return dataclasses.replace(report, merged_runs=len(merging.replaced))
 
     def _merge(self, found: Findings, moved: list[Repacked]) -> tuple[Merging, IndexRuns]:

@@ -18,6 +18,7 @@ from holdfast.repository.sessions.session import (
     end_session,
     end_without_point,
     is_repacking,
+    read_point,
     retire,
     retired_of,
 )
@@ -60,7 +61,7 @@ def wait_for_sessions(
 
 def _is_past(repository: Repository, one: OpenSession, plan: Plan) -> bool:
     """Whether this session is in nobody's way any more."""
-    if is_there(repository.store, one.point_key) or knows(repository, one.session, plan):
+    if _has_ended(repository, one.point_key) or knows(repository, one.session, plan):
         return True
     if one.session not in repository.ledger.whole().open:
         return True
@@ -68,6 +69,15 @@ def _is_past(repository: Repository, one: OpenSession, plan: Plan) -> bool:
         end_without_point(repository, one.session, one.point_key)
         return True  # by the tombstone, or by the commit that came first
     return False
+
+
+def _has_ended(repository: Repository, point_key: str) -> bool:
+    """By a point or a tombstone that opens: a name alone says nothing, for whoever may put objects can take it, and
+    hide again what he has put there. Raises IntegrityError for what is neither.
+    """
+    if not is_there(repository.store, point_key):
+        return False
+    return _bears_tombstone(repository, point_key) or read_point(repository, point_key) is not None
 
 
 def knows(repository: Repository, session: bytes, plan: Plan) -> bool:

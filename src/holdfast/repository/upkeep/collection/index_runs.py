@@ -9,6 +9,7 @@ from holdfast.repository.format.index_run import IndexRun
 from holdfast.repository.format.plan import SERVES_ALL, Plan
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.sessions.session import is_retired
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.vouching import vouching_of
 
@@ -26,8 +27,8 @@ class RunFacts:
 @dataclass(frozen=True, slots=True)
 class IndexRuns:
     """Under a plan: runs that may be in force, as far as they were read; those of whom nothing can be told, being
-    damaged or missing; of these the ones that are in force; those in force that were left unread; and those that are
-    in force neither now nor ever again.
+    damaged or missing; of these the ones that are in force; those in force that were left unread; those that are in
+    force neither now nor ever again; and what may be a merged one that no plan names: who has slept may publish that.
     """
 
     usable: Mapping[str, RunFacts]
@@ -35,6 +36,7 @@ class IndexRuns:
     lost: frozenset[str]
     unread: frozenset[str]
     obsolete: frozenset[str]
+    unnamed: frozenset[str] = frozenset()
 
     @property
     def named(self) -> frozenset[bytes]:
@@ -56,6 +58,7 @@ def read_runs(
     usable: dict[str, RunFacts] = {}
     unreadable: set[str] = set()
     obsolete: set[str] = set()
+    unnamed: set[str] = set()
     listed = {info.key for info in objects_under(repository.store, names.INDEX)}
     for key in sorted((listed | plan.index_runs | newer) - unread):
         if names.session_of_run(key) in opened and key not in plan.index_runs:
@@ -68,9 +71,14 @@ def read_runs(
         if key in plan.index_runs or run.plan_epoch >= plan.since:
             usable[key] = _facts(repository, run)
         else:
-            obsolete.add(key)
+            (obsolete if run.plan_epoch or _had_a_point(repository, run.session) else unnamed).add(key)
     lost = {key for key in unreadable if key in plan.index_runs | newer or not plan.since}
-    return IndexRuns(usable, frozenset(unreadable), frozenset(lost), unread, frozenset(obsolete))
+    return IndexRuns(usable, frozenset(unreadable), frozenset(lost), unread, frozenset(obsolete), frozenset(unnamed))
+
+
+def _had_a_point(repository: Repository, session: bytes) -> bool:
+    """Whether it was a backup's: a merging never has a point."""
+    return session in repository.ledger.state.live or is_retired(repository, session)
 
 
 def read_run(repository: Repository, key: str, plan: Plan) -> IndexRun:

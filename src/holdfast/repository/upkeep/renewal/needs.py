@@ -54,32 +54,37 @@ def needs_of_all(repository: Repository, points: tuple[LivePoint, ...], now: dat
 
 
 def needs_of_points(
-    repository: Repository, plan: Plan, points: tuple[LivePoint, ...], now: datetime, damage: list[HoldfastError]
+    repository: Repository,
+    plan: Plan,
+    packs: StandingPacks,
+    points: tuple[LivePoint, ...],
+    now: datetime,
+    damage: list[HoldfastError],
 ) -> Iterator[Need]:
     """Of manifests, index runs and packs: a generation from now for all that a session may build upon, and longer where
-    a point is promised that.
+    a point is promised that. `packs` were listed before the ledger was read.
     """
     floor = now + GENERATION
     for point in points:
         yield Need(point.key, _later(floor, point.promise))
     latest = _later(floor, latest_promise(points))
     named: set[bytes] = set()
-    for key, packs, may_be_gone in _index_runs(repository, plan, points, damage):
+    for key, of_run, may_be_gone in _index_runs(repository, plan, points, damage):
         yield Need(key, latest, may_be_gone)
-        named |= packs
-    yield from _needs_of_packs(repository, plan, points, named, floor, damage)
+        named |= of_run
+    yield from _needs_of_packs(repository, plan, packs, points, named, floor, damage)
 
 
 def _needs_of_packs(
     repository: Repository,
     plan: Plan,
+    packs: StandingPacks,
     points: tuple[LivePoint, ...],
     named: set[bytes],
     floor: datetime,
     damage: list[HoldfastError],
 ) -> Iterator[Need]:
     """Of what points need, of what stands, also behind markers, and of what is `named`, whatever a LIST shows."""
-    packs = StandingPacks(repository.store)
     needed, hurt = _promised_packs(repository, plan, packs, points, damage)
     standing = {bytes.fromhex(key.rpartition("/")[2]) for key in _standing(repository.store, names.PACKS)}
     promised = {**hurt, **needed}

@@ -23,6 +23,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.trust.lock_terms import A_LONG_SESSION, GENERATION, lock_end
 from holdfast.repository.trust.older_versions import as_damage, older_versions, several_versions
+from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.renewal.live_points import HURT, latest_promise, read_live_points
 from holdfast.repository.upkeep.renewal.needs import Need, needs_of_all, needs_of_points
 
@@ -105,11 +106,12 @@ def _renew(
     dry_run: bool,
 ) -> RenewalReport:
     """What all points need first, then what each one needs, past all that is added to `damage`."""
+    packs = StandingPacks(repository.store)
     points = read_live_points(repository, manifests, damage)
     progress.note(f"looking for locks that end too early for {counted(len(points), 'restore point')}")
     extend = partial(_extend_or_note, repository, several_versions(repository.store), damage, dry_run=dry_run)
     answers = list(_each(repository, needs_of_all(repository, points, now), extend))
-    answers += _each(repository, needs_of_points(repository, plan, points, now, damage), extend)
+    answers += _each(repository, needs_of_points(repository, plan, packs, points, now, damage), extend)
     changed = [one for one in answers if one is not None]
     if damage and not changed:
         raise damage[0]  # nobody has renewed anything, and the ledger is not to say so
