@@ -26,7 +26,7 @@ from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import SmallRepository, restored
 from tests.faults.judged import Judged
-from tests.faults.operations import ACTS, Attempt, run, scene
+from tests.faults.operations import ACTS, Attempt, run, scene, spare_keys
 from tests.faults.world import DISK, FIRST, World, back_up
 
 PATIENT_FAULTS = (Fault.ERROR, Fault.LOST_ANSWER)
@@ -77,6 +77,7 @@ def inspect(store: ObjectStore, world_: World, attempt: Attempt, *, succeeded: b
     if succeeded:
         assert len(added) == (attempt.adds is not None)
         assert missing == ({attempt.removes} if attempt.removes else set())
+        assert attempt.spare in (None, bool(spare_keys(repository)))
     for session, point in seen.items():
         expected = attempt.adds if session in added else world_.contents[session]
         assert restored(repository, point) == expected
@@ -84,8 +85,7 @@ def inspect(store: ObjectStore, world_: World, attempt: Attempt, *, succeeded: b
 
 def inspect_again(name: str, store: ObjectStore, world_: World, seed: int, first: Attempt) -> None:
     """The same operation succeeds now, and nothing is damaged."""
-    gone = first.removes is not None and first.removes not in points_in_store(store)
-    if not gone:
+    if not is_gone(store, world_, first):
         points = points_in_store(store)
         again, succeeded = attempted(name, store, world_, seed)
         assert succeeded
@@ -97,6 +97,13 @@ def inspect_again(name: str, store: ObjectStore, world_: World, seed: int, first
     if first.adds is not None:
         assert restored(repository, newest) == first.adds
     assert check_repository(repository, 100, Silence()).damage == ()
+
+
+def is_gone(store: ObjectStore, world_: World, first: Attempt) -> bool:
+    """Whether the attempt has removed what it was to remove: there is nothing left to do again."""
+    if first.spare is False:
+        return not spare_keys(world_.small.open(deterministic_surroundings(1500), store))
+    return first.removes is not None and first.removes not in points_in_store(store)
 
 
 def plain_requests(name: str, world_: World) -> tuple:

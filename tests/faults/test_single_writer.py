@@ -5,6 +5,7 @@ A party that dies leaves its claim: the next one takes the lease over after an h
 not is not seen, and of two that write at once one is refused.
 """
 
+import contextlib
 import dataclasses
 import functools
 
@@ -16,25 +17,26 @@ from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.opening.single_writer.lease import Holder
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.sessions.session import retire
 from holdfast.testing.careless_store import CarelessStore
 from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings
-from holdfast.testing.faulty_store import FaultyStore, Request, SimulatedCrash
+from holdfast.testing.faulty_store import Fault, FaultyStore, Request, SimulatedCrash
 from holdfast.testing.small_repository import SmallRepository, copy_to, restored
 from tests.faults.judged import Judged
 from tests.faults.mishaps import befallen, mishaps, share
-from tests.faults.operations import ACTS, Attempt, run
+from tests.faults.operations import ACTS, Attempt, run, spare_keys, world_with_a_spare_key
 from tests.faults.test_crash_points import points_in_store
 from tests.faults.test_interleaving import MeanwhileStore
-from tests.faults.world import DISK, DUMP, World, collect, world
+from tests.faults.world import DISK, LATE, World, collect
 
 HOUR_SECONDS = 3600.0
-# Nobody died here whom a backup could resume, and the stream's point was deleted for the collection.
-OPERATIONS = [name for name in ACTS if name not in ("resumed", "restore to a pipe")]
+# Nobody has died here whom a backup could resume.
+OPERATIONS = [name for name in ACTS if name != "resumed"]
 SLOW = ("changed blocks", "collect")
-SHARE = 5
+SHARE = 7
 EIGHT_DAYS_SECONDS = 8 * 24 * HOUR_SECONDS
 BEGUN = FIRST_MOMENT.replace(year=2027)
 JUDGED = Judged()
@@ -43,7 +45,7 @@ JUDGED = Judged()
 @functools.cache
 def scene() -> World:
     """As the other campaigns have it, in single-writer mode; a collection has condemned what may go by now."""
-    before = world(with_plan=True)
+    before = world_with_a_spare_key(with_plan=True)
     clock = SteppableClock(BEGUN)
     small = SmallRepository(copy_to(CarelessStore(clock), before.small.store), before.small.secret)
     ordinary = small.open(deterministic_surroundings(20, clock))
@@ -51,12 +53,12 @@ def scene() -> World:
     config = dataclasses.replace(ordinary.config, single_writer=True)
     ordinary.sealed.write(Kind.CONFIG, names.CONFIG, config_form.encode(config))
     repository = small.open(deterministic_surroundings(21, clock))
-    point = next(point for point in list_points(repository) if point.workload == DUMP)
+    point = next(point for point in list_points(repository) if point.workload == LATE)
     retire(repository, point.session, point.key)
     assert collect(repository).kept > 0
     repository.give_back()
     contents = {session: content for session, content in before.contents.items() if session != point.session}
-    return World(small, contents, {name: one for name, one in before.newest.items() if name != DUMP})
+    return World(small, contents, {name: one for name, one in before.newest.items() if name != LATE})
 
 
 class SlowStore(FaultyStore):
@@ -93,15 +95,22 @@ class Site:
             return attempt, error
         return attempt, None
 
-    def freed(self) -> bool:
-        """Whether a lease had to be taken over, an hour later."""
+    def freed(self, holders: int = 1) -> None:
+        """Where the lease was left behind it is taken over, an hour later, from so many at most."""
         if not list(self.store.list(names.LEASES)):
-            return False
+            return
         self.clock.step(HOUR_SECONDS + 1)
-        heir = scene().small.open(deterministic_surroundings(900, self.clock), self.store)
-        assert len(heir.take_over_lease()) == 1
+        assert 1 <= len(self.take_over(self.store, 900)) <= holders
+        assert list(self.store.list(names.LEASES)) == []
+
+    def take_over(self, store: ObjectStore, seed: int) -> tuple[Holder, ...]:
+        heir = scene().small.open(deterministic_surroundings(seed, self.clock), store)
+        holders = heir.take_over_lease()
         heir.give_back()
-        return True
+        return holders
+
+    def spare_keys(self) -> list[str]:
+        return spare_keys(scene().small.open(deterministic_surroundings(950, self.clock), self.store))
 
     def inspect(self, *attempts: Attempt) -> set[bytes]:
         """The points as a new process sees them at any time, every byte of which comes back; nothing is damaged."""
@@ -144,12 +153,46 @@ def test_faults(name, count_case):
             attempt, _error = site.attempt(name, befallen(site.way, request, mishap), 7)
             site.freed()
             seen = site.inspect(attempt)
-            if attempt.removes is None or attempt.removes in seen:
+            if (attempt.removes is None or attempt.removes in seen) and (
+                attempt.spare is not False or site.spare_keys()
+            ):
                 again, failed = site.attempt(name, site.store, 8)
                 assert failed is None
                 assert len(site.inspect(attempt, again) - seen) == (again.adds is not None)
         except BaseException as problem:
             problem.add_note(f"{name}: {mishap.name} at {request}")
+            raise
+        count_case()
+
+
+def left_behind() -> Site:
+    """A backup has died that held the lease, an hour ago."""
+    site = Site()
+    requests = requests_of("full")
+    claimed = next(one for one in requests if one.kind == "create" and one.key.startswith(names.PACKS))
+    _attempt, error = site.attempt("full", befallen(site.store, claimed, Fault.CRASH_AFTER), 7)
+    assert isinstance(error, SimulatedCrash)
+    site.clock.step(HOUR_SECONDS + 1)
+    return site
+
+
+def test_taking_over(count_case):
+    """Who takes over dies or is lied to: another heir takes over from both; the dead one never writes again."""
+    plain = left_behind()
+    store = FaultyStore(plain.store, {})
+    assert len(plain.take_over(store, 30)) == 1
+    for request, mishap in mishaps(store.requests):
+        site = left_behind()
+        try:
+            with contextlib.suppress(HoldfastError, SimulatedCrash):
+                site.take_over(befallen(site.store, request, mishap), 30)
+            site.freed(holders=2)
+            seen = site.inspect()
+            again, failed = site.attempt("full", site.store, 8)
+            assert failed is None
+            assert len(site.inspect(again) - seen) == 1
+        except BaseException as problem:
+            problem.add_note(f"{mishap.name} at {request}")
             raise
         count_case()
 
