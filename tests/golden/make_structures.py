@@ -110,6 +110,7 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
     origin = {"repository": TENANT, "point": OTHER_SESSION, "from": WORKLOAD, "roots": roots}
     copied = batch | {"sequence": 4, "records": [commit | {"origin": TENANT + OTHER_SESSION}]}
     session = SESSION.hex()
+    claim = {"holder": SLOT, "number": 2, "taken": TIME, "time": LATER, "party": "build-7, process 4711"}
     return {
         "config": (1, "config", "config", config),
         "tenant": (2, "tenant", f"tenants/{TENANT.hex()}", tenant),
@@ -126,6 +127,7 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
         "sign of life": (13, "", f"sessions/{session}/alive-{494592:020d}", {"session": SESSION, "hour": 494592}),
         "plan with survivors": (9, "plan", f"plan/{8:020d}", plan | {"epoch": 8, "survivors": PACK + OTHER_PACK}),
         **work(f"sessions/{session}/"),
+        "lease claim": (16, "lease", f"leases/{SLOT.hex()}-{2:010d}", claim),
         "session checkpoint": (14, "", f"sessions/{session}/checkpoint-0001-{2:08d}", session_checkpoint()),
     }
 

@@ -12,6 +12,7 @@ from holdfast.repository.format.alive import Alive
 from holdfast.repository.format.config import Config
 from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.key_slot import KeySlot
+from holdfast.repository.format.lease import Claim
 from holdfast.repository.format.ledger import Batch, LedgerState
 from holdfast.repository.format.manifest import IMAGE, Manifest, StoredPack, VolumeMap
 from holdfast.repository.format.origin import Backup, Origin
@@ -45,6 +46,7 @@ GIB_NODE = Located(SALT, Place(ROW_OF_PACK, 2, 200, 300, 6652, 1))
 
 CONFIG = Config(REPOSITORY, NAME_KEY, made.TIME, 524288)
 TENANT = Tenant("default", TenantKeys(ID_KEY, CHUNKING_KEY), made.TIME)
+LEASE = Claim(SLOT, 2, made.TIME, made.LATER, "build-7, process 4711")
 TOMBSTONE = Tombstone(SESSION, made.LATER)
 RETIREMENT = Retirement(SESSION, made.POINT, made.LATER)
 ACKNOWLEDGEMENT = Acknowledgement(SESSION, 7)

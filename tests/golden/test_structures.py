@@ -22,6 +22,7 @@ from holdfast.repository.format import (
     epoch,
     index_run,
     key_slot,
+    lease,
     ledger,
     manifest,
     map_node,
@@ -104,6 +105,7 @@ BODIES: dict[str, tuple[Kind, Decode, Any, Encode]] = {
         lambda: plan.encode(product.PLAN_WITH_SURVIVORS, made.TIME),
     ),
     "sign of life": (Kind.ALIVE, alive.decode, product.ALIVE, lambda: alive.encode(product.ALIVE)),
+    "lease claim": (Kind.LEASE, lease.decode, product.LEASE, lambda: lease.encode(product.LEASE)),
     "acknowledgement": (
         Kind.ACKNOWLEDGEMENT,
         acknowledgement.decode,

@@ -8,7 +8,7 @@ import pytest
 
 from holdfast.domain.errors import IntegrityError, UnsupportedFormatError
 from holdfast.repository.crypto.keys import MasterKey, TenantKeys
-from holdfast.repository.crypto.password import recovery_key
+from holdfast.repository.crypto.password import password_key, recovery_key
 from holdfast.repository.format import envelope, key_slot, pack
 from holdfast.repository.format.envelope import Kind, check_digest
 from holdfast.repository.packs.compression import decompress
@@ -18,9 +18,17 @@ from tests.golden.make_vectors import CHUNKING_KEY, ID_KEY, MASTER, PACK, REPOSI
 STRUCTURES = json.loads(golden.STRUCTURES.read_text())
 MASTER_KEY = MasterKey(MASTER, REPOSITORY)
 TENANT_KEYS = TenantKeys(ID_KEY, CHUNKING_KEY)
+SCRATCH = {
+    "acknowledgement": Kind.ACKNOWLEDGEMENT,
+    "sign of life": Kind.ALIVE,
+    "backup task": Kind.TASK,
+    "restore task": Kind.TASK,
+    "backup result": Kind.RESULT,
+    "restore result": Kind.RESULT,
+    "session checkpoint": Kind.SESSION_CHECKPOINT,
+}
 KIND_KEYS = {
     "index run": MASTER_KEY.index_key(TENANT),
-    "acknowledgement": MASTER_KEY.scratch_key(SESSION),
     "manifest": MASTER_KEY.sub("point"),
     "tombstone": MASTER_KEY.sub("point"),
     "retirement": MASTER_KEY.sub("retired"),
@@ -30,9 +38,22 @@ KIND_KEYS = {
     "tenant": MASTER_KEY.sub("tenant"),
     "plan": MASTER_KEY.sub("plan"),
     "epoch": MasterKey(MASTER, REPOSITORY, 2).sub("epoch"),
+    "lease claim": MASTER_KEY.sub("lease"),
+    **dict.fromkeys(SCRATCH, MASTER_KEY.scratch_key(SESSION)),
 }
-KINDS = {"index run": Kind.INDEX_RUN, "ledger batch": Kind.LEDGER_BATCH, "checkpoint": Kind.LEDGER_CHECKPOINT}
-SLOT_KEYS = {"recovery slot": recovery_key(ID_KEY), "kms slot": golden.CONTEXT_KEY}
+KINDS = {
+    "index run": Kind.INDEX_RUN,
+    "ledger batch": Kind.LEDGER_BATCH,
+    "checkpoint": Kind.LEDGER_CHECKPOINT,
+    "lease claim": Kind.LEASE,
+    **SCRATCH,
+}
+# A turned bit in what the password's key is made with changes the key as well: here it stays as it was.
+SLOT_KEYS = {
+    "password slot": password_key(golden.PASSWORD, SALT[:16], **golden.COST),
+    "recovery slot": recovery_key(ID_KEY),
+    "kms slot": golden.CONTEXT_KEY,
+}
 
 Open = Callable[[bytes], object]
 

@@ -37,10 +37,12 @@ _SMALL = (
     names.PLANS,
     names.RETIRED,
     names.SESSIONS,
+    names.LEASES,
 )
 _TRIES = 3
-# What a collection may remove between the list and the look; which index runs must be there is asked for by name.
-_MAY_GO = (names.INDEX, names.SESSIONS)
+# What a collection or a holder may remove between the list and the look; which index runs must be there is asked for by
+# name.
+_MAY_GO = (names.INDEX, names.SESSIONS, names.LEASES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from holdfast.repository.format import (
     epoch,
     index_run,
     key_slot,
+    lease,
     ledger,
     names,
     plan,
@@ -84,6 +85,7 @@ _DECODERS: _Decoders = {
     names.LEDGER: (Kind.LEDGER_BATCH, ledger.decode_batch),
     names.PLANS: (Kind.PLAN, plan.decode),
     names.RETIRED: (Kind.RETIREMENT, retirement.decode),
+    names.LEASES: (Kind.LEASE, lease.decode),
 }
 # By what the name begins with below the session's.
 _SCRATCH: _Decoders = {
