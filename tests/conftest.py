@@ -1,5 +1,6 @@
 """What holds for every test: no real account is reached, the developer's home is left alone, CI skips nothing, and the
-number of cases that a campaign went through stands at the end of the run: a campaign of nothing would show.
+number of cases that a campaign went through stands at the end of the run: a campaign of nothing would show, and one of
+too few crash points fails in CI.
 """
 
 import itertools
@@ -15,6 +16,10 @@ from hypothesis import HealthCheck, settings
 
 IN_CI = os.environ.get("CI") == "true"
 CASES = "cases"
+CRASH_POINTS = "crash points"
+# Of a whole run, and how pytest is asked for one.
+LEAST_CRASH_POINTS = 20_000
+WHOLE_RUN = ["tests"]
 # A file that is to hold as JSON the cases of the run, by the test's file, and how many tests passed.
 CASES_FILE = os.environ.get("CASES_FILE")
 
@@ -101,28 +106,68 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 @pytest.fixture
 def count_case(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Call it once a case."""
-    properties = request.node.user_properties
-    properties.append((CASES, 0))
-    place = len(properties) - 1
+    return _counter(request, CASES)
+
+
+@pytest.fixture
+def count_crash_point(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Call it once an execution that one fault has hit and that was judged: it is a case as well."""
+    counters = [_counter(request, name) for name in (CASES, CRASH_POINTS)]
 
     def count(number: int = 1) -> None:
-        properties[place] = (CASES, properties[place][1] + number)
+        for counter in counters:
+            counter(number)
 
     return count
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def _counter(request: pytest.FixtureRequest, name: str) -> Callable[..., None]:
+    properties = request.node.user_properties
+    properties.append((name, 0))
+    place = len(properties) - 1
+
+    def count(number: int = 1) -> None:
+        properties[place] = (name, properties[place][1] + number)
+
+    return count
+
+
+def _counted(reporter: pytest.TerminalReporter, what: str) -> dict[str, int]:
+    """By the test's file."""
     totals: dict[str, int] = {}
-    for reports in terminalreporter.stats.values():
+    for reports in reporter.stats.values():
         for report in reports:
             for name, value in getattr(report, "user_properties", ()):
-                if name == CASES and getattr(report, "when", "") == "call":
+                if name == what and getattr(report, "when", "") == "call":
                     file = report.nodeid.split("::")[0]
                     totals[file] = totals.get(file, 0) + value
+    return totals
+
+
+def _lacks_crash_points(config: pytest.Config) -> int:
+    """How many a whole run in CI lacks; no other run lacks any, nor does a process of a run that others share."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not IN_CI or config.args != WHOLE_RUN or config.option.keyword or config.option.markexpr:
+        return 0
+    return max(0, LEAST_CRASH_POINTS - sum(_counted(reporter, CRASH_POINTS).values()))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A proof that has shrunk is none."""
+    if session.exitstatus == pytest.ExitCode.OK and _lacks_crash_points(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    totals, crash_points = (_counted(terminalreporter, what) for what in (CASES, CRASH_POINTS))
     if totals:
         terminalreporter.section("cases")
         for file, number in sorted(totals.items()):
             terminalreporter.write_line(f"{number:7,} cases  {file}")
+    if crash_points:
+        terminalreporter.write_line(f"{sum(crash_points.values()):7,} crash points among them")
+    if _lacks_crash_points(terminalreporter.config):
+        terminalreporter.write_line(f"too few: {LEAST_CRASH_POINTS:,} is the least of a whole run", red=True)
     if CASES_FILE:
         passed = len(terminalreporter.stats.get("passed", ()))
         Path(CASES_FILE).write_text(json.dumps({"cases": totals, "passed": passed}))

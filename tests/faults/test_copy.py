@@ -113,7 +113,7 @@ def inspect(pair_: Pair, *, once: bool = True) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_faults(side, count_case):
+def test_faults(side, count_crash_point):
     requests = requests_of(side)
     assert len(requests) > 20
     judged = Judged()
@@ -127,11 +127,11 @@ def test_faults(side, count_case):
         except BaseException as error:
             error.add_note(f"{fault.name} at {request} of the {side}")
             raise
-        count_case()
+        count_crash_point()
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_lies(side, count_case):
+def test_lies(side, count_crash_point):
     judged = Judged()
     for request, lie in itertools.product(requests_of(side), Lie):
         if request.kind not in FITTING[lie]:
@@ -145,7 +145,7 @@ def test_lies(side, count_case):
         except BaseException as error:
             error.add_note(f"{lie.name} at {request} of the {side}")
             raise
-        count_case()
+        count_crash_point()
 
 
 def delete_and_collect(small: SmallRepository, clock: SteppableClock) -> None:

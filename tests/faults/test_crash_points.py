@@ -26,17 +26,14 @@ from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import SmallRepository, restored
 from tests.faults.judged import Judged
+from tests.faults.mishaps import befallen, mishaps
 from tests.faults.operations import ACTS, Attempt, run, scene, spare_keys
 from tests.faults.world import DISK, FIRST, World, back_up
 
 PATIENT_FAULTS = (Fault.ERROR, Fault.LOST_ANSWER)
-WRITES = ("full", "resumed", "compared", "changed blocks", "stream")
 EVERY_ACT = pytest.mark.parametrize(
     ("name", "with_plan"),
-    [
-        *((name, False) for name in ACTS if name != "resumed"),
-        *((name, True) for name in (*WRITES, "collect")),
-    ],
+    [(name, with_plan) for name in ACTS for with_plan in (False, True)],
 )
 
 
@@ -113,7 +110,7 @@ def plain_requests(name: str, world_: World) -> tuple:
 
 
 @EVERY_ACT
-def test_faults(name, with_plan, count_case):
+def test_faults(name, with_plan, count_crash_point):
     world_ = scene(name, with_plan=with_plan)
     requests = plain_requests(name, world_)
     assert len(requests) > 10
@@ -132,11 +129,11 @@ def test_faults(name, with_plan, count_case):
         except BaseException as error:
             error.add_note(context)
             raise
-        count_case()
+        count_crash_point()
 
 
 @EVERY_ACT
-def test_patience_hides_passing_faults(name, with_plan, count_case):
+def test_patience_hides_passing_faults(name, with_plan, count_crash_point):
     world_, judged = scene(name, with_plan=with_plan), Judged()
     for request, fault in itertools.product(plain_requests(name, world_), PATIENT_FAULTS):
         inner = world_.small.copied().store
@@ -151,11 +148,11 @@ def test_patience_hides_passing_faults(name, with_plan, count_case):
         except BaseException as error:
             error.add_note(f"{name}: {fault.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
 @EVERY_ACT
-def test_lies(name, with_plan, count_case):
+def test_lies(name, with_plan, count_crash_point):
     world_, judged = scene(name, with_plan=with_plan), Judged()
     for request, lie in itertools.product(plain_requests(name, world_), Lie):
         if request.kind not in FITTING[lie]:
@@ -172,7 +169,7 @@ def test_lies(name, with_plan, count_case):
         except BaseException as error:
             error.add_note(f"{name}: {lie.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
 def make(store: ObjectStore, seed: int) -> SmallRepository:
@@ -197,30 +194,26 @@ def inspect_init(store: ObjectStore, made: SmallRepository | None) -> None:
     assert check_repository(repository, 100, Silence()).damage == ()
 
 
-def test_init(count_case):
+def test_init(count_crash_point):
     plain = FaultyStore(MemoryStore(), {})
     make(plain, 7)
     assert len(plain.requests) > 70
     judged = Judged()
-    for request, fault in itertools.product(plain.requests, [*Fault, *Lie]):
-        if isinstance(fault, Lie) and request.kind not in FITTING[fault]:
-            continue
+    for request, mishap in mishaps(plain.requests):
         inner = MemoryStore()
-        plan = {request.number: fault}
-        store = FaultyStore(inner, plan) if isinstance(fault, Fault) else MisleadingStore(inner, plan)
         made = None
         try:
             with contextlib.suppress(HoldfastError, SimulatedCrash):
-                made = SmallRepository(inner, make(store, 7).secret)
+                made = SmallRepository(inner, make(befallen(inner, request, mishap), 7).secret)
             if judged.is_new(made and made.secret, stores=(inner,)):
                 inspect_init(inner, made)
         except BaseException as error:
-            error.add_note(f"init: {fault.name} at {request}")
+            error.add_note(f"init: {mishap.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
-def test_patience_hides_passing_faults_from_init(count_case):
+def test_patience_hides_passing_faults_from_init(count_crash_point):
     plain = FaultyStore(MemoryStore(), {})
     make(plain, 7)
     judged = Judged()
@@ -233,4 +226,4 @@ def test_patience_hides_passing_faults_from_init(count_case):
         except BaseException as error:
             error.add_note(f"init: {fault.name} at {request}")
             raise
-        count_case()
+        count_crash_point()

@@ -6,7 +6,7 @@ it was; done again as the appliance would there is exactly one, and no pin is le
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -25,10 +25,10 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import PointSummary, find_point, list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
-from holdfast.testing.faulty_store import Fault, FaultyStore, Request, SimulatedCrash
-from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
+from holdfast.testing.faulty_store import FaultyStore, Request, SimulatedCrash
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
 from tests.faults.judged import Judged
+from tests.faults.mishaps import Case, Mishap, befallen, mishaps
 from tests.faults.world import DISK, FIRST, PACK_SIZE_BYTES, SECOND, back_up, publish_plan
 from tests.unit.repository.delegation.delegated_copy import READER, accepted, prepare_copy, told, worker
 
@@ -117,28 +117,18 @@ def before(name: str) -> Run:
     return run
 
 
-def faults(name: str, start: Run, side: str) -> Iterator[tuple[Request, Fault | Lie]]:
+def faults(name: str, start: Run, side: str) -> list[Case]:
     run = start.copied()
     plain = FaultyStore(run.store(side), {})
     run.broken[side] = plain
     STEPS[name](run, 60)
     assert len(plain.requests) > 2
-    for request in plain.requests:
-        for fault in Fault:
-            yield request, fault
-        for lie in Lie:
-            if request.kind in FITTING[lie]:
-                yield request, lie
+    return mishaps(plain.requests)
 
 
-def hit(name: str, run: Run, side: str, request: Request, fault: Fault | Lie) -> bool:
+def hit(name: str, run: Run, side: str, request: Request, fault: Mishap) -> bool:
     """Do the step with that fault; whether it succeeded."""
-    store = run.store(side)
-    run.broken[side] = (
-        FaultyStore(store, {request.number: fault})
-        if isinstance(fault, Fault)
-        else MisleadingStore(store, {request.number: fault})
-    )
+    run.broken[side] = befallen(run.store(side), request, fault)
     try:
         STEPS[name](run, 60)
     except (HoldfastError, SimulatedCrash):
@@ -175,7 +165,7 @@ def go_on(run: Run) -> None:
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("name", STEPS)
-def test_copy(name, side, count_case):
+def test_copy(name, side, count_crash_point):
     start, judged = before(name), Judged()
     for request, fault in faults(name, start, side):
         run = start.copied()
@@ -189,7 +179,7 @@ def test_copy(name, side, count_case):
         except BaseException as error:
             error.add_note(f"{name}: {fault.name} at {request} of the {side}")
             raise
-        count_case()
+        count_crash_point()
 
 
 def two_futures(run: Run, made: int) -> None:

@@ -6,7 +6,6 @@ again as the appliance would, there is exactly one; and a session that was given
 
 import contextlib
 import functools
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -36,9 +35,9 @@ from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, Request, SimulatedCrash
 from holdfast.testing.memory_volumes import MemoryTarget
-from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import SmallRepository, make_small_repository
 from tests.faults.judged import Judged
+from tests.faults.mishaps import Case, Mishap, befallen, mishaps
 from tests.faults.world import PACK_SIZE_BYTES, publish_plan, volume_of
 from tests.unit.repository.delegation.delegated import Disks, back_up, scratch, work
 
@@ -133,29 +132,22 @@ def before(step: str, scene: Instance) -> tuple[Run, ObjectStore]:
     return run, store
 
 
-def faults(step: Step, run: Run, store: ObjectStore) -> list[tuple[Request, Fault | Lie]]:
+def faults(step: Step, run: Run, store: ObjectStore) -> list[Case]:
     """Every request of the step with everything that may befall it."""
     plain = FaultyStore(copy(run, store), {})
     step(Run(run.scene, run.session, run.attempt), plain, 20)
     assert len(plain.requests) > 5
-    pairs: list[tuple[Request, Fault | Lie]] = list(itertools.product(plain.requests, Fault))
-    lies = itertools.product(plain.requests, Lie)
-    return [*pairs, *((request, lie) for request, lie in lies if request.kind in FITTING[lie])]
+    return mishaps(plain.requests)
 
 
 def copy(run: Run, store: ObjectStore) -> ObjectStore:
     return SmallRepository(store, run.scene.small.secret).copied().store
 
 
-def hit(step: Step, run: Run, store: ObjectStore, request: Request, fault: Fault | Lie) -> bool:
+def hit(step: Step, run: Run, store: ObjectStore, request: Request, fault: Mishap) -> bool:
     """Do the step with that fault; whether it succeeded."""
-    broken: ObjectStore
-    if isinstance(fault, Fault):
-        broken = FaultyStore(store, {request.number: fault})
-    else:
-        broken = MisleadingStore(store, {request.number: fault})
     try:
-        step(run, broken, 20)
+        step(run, befallen(store, request, fault), 20)
     except (HoldfastError, SimulatedCrash):
         return False
     return True
@@ -198,7 +190,7 @@ def go_on(run: Run, store: ObjectStore) -> None:
 
 @pytest.mark.parametrize("with_plan", [False, True])
 @pytest.mark.parametrize("name", STEPS)
-def test_backup(name, with_plan, count_case):
+def test_backup(name, with_plan, count_crash_point):
     start, standing = before(name, instance(with_plan=with_plan))
     judged = Judged()
     for request, fault in faults(BACKUP[name], start, standing):
@@ -213,7 +205,7 @@ def test_backup(name, with_plan, count_case):
         except BaseException as error:
             error.add_note(f"{name}: {fault.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
 def again(run: Run, store: ObjectStore, *, made: int) -> None:
@@ -233,7 +225,7 @@ def again(run: Run, store: ObjectStore, *, made: int) -> None:
 
 
 @pytest.mark.parametrize("accepted", [False, True])
-def test_giving_up(accepted, count_case):
+def test_giving_up(accepted, count_crash_point):
     start, standing = before("give up", instance(with_plan=True))
     if accepted:
         BACKUP["accept"](start, standing, 15)
@@ -252,7 +244,7 @@ def test_giving_up(accepted, count_case):
         except BaseException as error:
             error.add_note(f"{fault.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
 def test_two_attempts_of_which_both_finish():
@@ -306,7 +298,7 @@ def restore(run: Run, store: ObjectStore, seed: int) -> None:
 
 
 @pytest.mark.parametrize("with_plan", [False, True])
-def test_restore(with_plan, count_case):
+def test_restore(with_plan, count_crash_point):
     scene = instance(with_plan=with_plan)
     start, standing = Run(scene), scene.small.copied().store
     judged = Judged()
@@ -324,7 +316,7 @@ def test_restore(with_plan, count_case):
         except BaseException as error:
             error.add_note(f"{fault.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
 def restore_again(run: Run, store: ObjectStore) -> None:

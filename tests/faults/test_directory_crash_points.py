@@ -75,7 +75,7 @@ def creates(name: str) -> list[Request]:
 
 @pytest.mark.parametrize("death", Death)
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_writer_dies_in_the_middle_of_a_file(name, death, folder, count_case):
+def test_a_writer_dies_in_the_middle_of_a_file(name, death, folder, count_crash_point):
     world_ = world(with_plan=False)
     for request in creates(name):
         root = folder / str(request.number)
@@ -94,4 +94,4 @@ def test_a_writer_dies_in_the_middle_of_a_file(name, death, folder, count_case):
         except BaseException as error:
             error.add_note(f"{name}: {death.name} at {request}")
             raise
-        count_case()
+        count_crash_point()

@@ -44,7 +44,7 @@ def requests_of(site):
     return store.requests
 
 
-def test_who_comes_after_a_backup_that_was_cut_off_goes_on(littered, count_case):
+def test_who_comes_after_a_backup_that_was_cut_off_goes_on(littered, count_crash_point):
     asked = [one for one in requests_of(littered) if one.key.startswith(names.LEDGER) and one.kind != "list"]
     assert {"hide", "create", "versions", "head", "get"} <= {one.kind for one in asked}
     for request, mishap in share(mishaps(asked), SHARE):
@@ -63,4 +63,4 @@ def test_who_comes_after_a_backup_that_was_cut_off_goes_on(littered, count_case)
         except BaseException as error:
             error.add_note(f"{mishap.name} at {request}")
             raise
-        count_case()
+        count_crash_point()

@@ -332,7 +332,7 @@ def test_tenant_that_was_made_while_the_key_was_rotated_counts_once_the_ledger_k
     assert site.open().tenant("new").keys == session.tenant.keys
 
 
-def test_a_rotation_that_died_is_finished_by_who_writes_next(count_case):
+def test_a_rotation_that_died_is_finished_by_who_writes_next(count_crash_point):
     """Killed at any request: what stood before counts as it did, and after the next backup nothing is believed of the
     thief any more."""
     plain = Site(rotated=False)
@@ -350,7 +350,7 @@ def test_a_rotation_that_died_is_finished_by_who_writes_next(count_case):
             assert newest_plan(repository.sealed).kid == 2
             assert [read_header(site.store.get(info.key), "").kid for info in site.store.list(names.CHECKPOINTS)] == [2]
         assert check_repository(repository, 100, Silence()).damage == ()
-        count_case()
+        count_crash_point()
 
 
 def test_a_plan_is_handed_over_once_and_says_the_same():

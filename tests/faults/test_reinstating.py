@@ -43,7 +43,7 @@ def requests_of(site):
     return store.requests
 
 
-def test_another_one_finishes_what_was_cut_off(hidden, count_case):
+def test_another_one_finishes_what_was_cut_off(hidden, count_crash_point):
     for request, mishap in share(mishaps(requests_of(hidden)), SHARE):
         site = hidden.copied()
         try:
@@ -55,4 +55,4 @@ def test_another_one_finishes_what_was_cut_off(hidden, count_case):
         except BaseException as error:
             error.add_note(f"{mishap.name} at {request}")
             raise
-        count_case()
+        count_crash_point()

@@ -33,7 +33,7 @@ def whole(world_: World, store: ObjectStore, seed: int) -> None:
     assert check_repository(repository, 100, Silence()).damage == ()
 
 
-def test_whatever_befalls_it_another_one_goes_on_and_nothing_is_lost(count_case):
+def test_whatever_befalls_it_another_one_goes_on_and_nothing_is_lost(count_crash_point):
     world_, judged = world(with_plan=True), Judged()
     plain = FaultyStore(world_.small.copied().store, {})
     assert sealed_anew(world_, plain, 7).rounds > 2
@@ -49,4 +49,4 @@ def test_whatever_befalls_it_another_one_goes_on_and_nothing_is_lost(count_case)
         except BaseException as error:
             error.add_note(f"{mishap.name} at {request}")
             raise
-        count_case()
+        count_crash_point()

@@ -45,13 +45,13 @@ def everything_is_locked(site):
 
 
 @pytest.mark.parametrize("fault", list(Fault))
-def test_another_one_finishes_what_was_cut_off(begun, fault, count_case):
+def test_another_one_finishes_what_was_cut_off(begun, fault, count_crash_point):
     for request in requests_of(begun):
         site = begun.copied()
         with contextlib.suppress(SimulatedCrash, HoldfastError):
             renew(site, FaultyStore(site.store, {request.number: fault}))
         everything_is_locked(site)
-        count_case()
+        count_crash_point()
 
 
 def collect(site):

@@ -318,7 +318,7 @@ def assert_healed(small: SmallRepository, before: dict[str, bytes]) -> None:
     assert contents(small) == world(with_plan=True).contents
 
 
-def test_a_repair_that_dies_anywhere_has_removed_nothing_and_another_one_heals(twin, count_case):
+def test_a_repair_that_dies_anywhere_has_removed_nothing_and_another_one_heals(twin, count_crash_point):
     judged = Judged()
     for request, mishap in mishaps(requests_of_a_repair(twin)):
         small = hurt_world()
@@ -333,10 +333,10 @@ def test_a_repair_that_dies_anywhere_has_removed_nothing_and_another_one_heals(t
         except BaseException as error:
             error.add_note(f"{mishap.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
-def test_what_a_dead_repair_has_left_goes_with_a_collection(twin):
+def test_what_a_dead_repair_has_left_goes_with_a_collection(twin, count_crash_point):
     """Its packs are nobody's until a plan names them; and what it healed of is healed by the next one all the same."""
     for request in requests_of_a_repair(twin)[::3]:
         small = hurt_world()
@@ -347,6 +347,7 @@ def test_what_a_dead_repair_has_left_goes_with_a_collection(twin):
         assert mend(small, small.store, twin, 34).left == ()
         assert collected(small) == world(with_plan=True).contents
         assert checked(small).harmful == ()
+        count_crash_point()
 
 
 @pytest.mark.parametrize("other", ["full", "changed blocks", "delete", "restore", "collect"])

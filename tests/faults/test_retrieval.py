@@ -21,10 +21,10 @@ from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.upkeep.collection.collect import CollectionReport
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
-from holdfast.testing.misleading_store import FITTING, Lie, MisleadingStore
 from holdfast.testing.small_repository import copy_to, restored
 from holdfast.wiring.delegated_repository import DelegatedRepository
 from tests.faults.cold_world import DAY_SECONDS, STANDARD, Archive
+from tests.faults.mishaps import befallen, mishaps
 from tests.faults.world import FIRST, collect
 
 # Minutes to wait for, with one pause, so that there are tens of requests and not a thousand.
@@ -67,36 +67,32 @@ def copied(archive: Archive):
 
 
 @pytest.mark.parametrize("restore", [run, run_by_an_appliance])
-def test_faults_and_lies(archive, count_case, restore):
+def test_faults_and_lies(archive, count_crash_point, restore):
     needed = sorted(pack.key for pack in archive.plan(0).packs)
     requests = counted_requests(archive, restore)
     assert sum(request.kind == "retrieve" for request in requests) == len(needed) > 1
-    for request, fault in itertools.product(requests, [*Fault, *Lie]):
-        if isinstance(fault, Lie) and request.kind not in FITTING[fault]:
-            continue
+    for request, mishap in mishaps(requests):
         cold = copied(archive)
-        plan = {request.number: fault}
-        store = FaultyStore(cold, plan) if isinstance(fault, Fault) else MisleadingStore(cold, plan)
         try:
             try:
-                assert restore(archive, store) == FIRST.content
+                assert restore(archive, befallen(cold, request, mishap)) == FIRST.content
             except (HoldfastError, SimulatedCrash):
                 assert restore(archive, cold) == FIRST.content
             assert sorted(asked.key for asked in cold.billed) == needed
         except BaseException as error:
-            error.add_note(f"{fault.name} at {request}")
+            error.add_note(f"{mishap.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
-def test_patience_hides_passing_faults(archive, count_case):
+def test_patience_hides_passing_faults(archive, count_crash_point):
     needed = sorted(pack.key for pack in archive.plan(0).packs)
     for request, fault in itertools.product(counted_requests(archive, run), (Fault.ERROR, Fault.LOST_ANSWER)):
         cold = copied(archive)
         patient = RetryingStore(FaultyStore(cold, {request.number: fault}), waiting=Waiting(sleep=lambda seconds: None))
         assert run(archive, patient) == FIRST.content, f"{fault.name} at {request}"
         assert sorted(asked.key for asked in cold.billed) == needed
-        count_case()
+        count_crash_point()
 
 
 def test_two_who_ask_at_once_pay_once(archive):

@@ -1,7 +1,5 @@
 """A salvage hit at each request for what it reads: it gives back all but what it names, or no target and an error."""
 
-import itertools
-
 from holdfast.domain.errors import HoldfastError
 from holdfast.repository.format import names
 from holdfast.repository.object_store import ObjectStore
@@ -9,9 +7,10 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import RestoreReport, restore_volume
 from holdfast.repository.sessions.points import find_point, load_manifest
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
-from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
+from holdfast.testing.faulty_store import FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemoryTarget
 from holdfast.testing.small_repository import SmallRepository
+from tests.faults.mishaps import befallen, mishaps
 from tests.faults.world import DISK, World, without, world
 
 
@@ -30,7 +29,7 @@ def lacking_a_pack(world_: World, session: bytes) -> SmallRepository:
     return small
 
 
-def test_faults(count_case):
+def test_faults(count_crash_point):
     world_ = world(with_plan=False)
     session = world_.newest[DISK]
     content, small = world_.contents[session], lacking_a_pack(world_, session)
@@ -38,9 +37,9 @@ def test_faults(count_case):
     assert salvaged(small, session, calm, MemoryTarget()).lost
     # What opening asks for is hit in test_crash_points.py.
     requests = [one for one in calm.requests if one.key.startswith((names.POINTS, names.PACKS, names.INDEX))]
-    for request, fault in itertools.product(requests, Fault):
+    for request, mishap in mishaps(requests):
         target = MemoryTarget()
-        store = FaultyStore(small.copied().store, {request.number: fault})
+        store = befallen(small.copied().store, request, mishap)
         try:
             report = salvaged(small, session, store, target)
         except (HoldfastError, SimulatedCrash):
@@ -48,5 +47,5 @@ def test_faults(count_case):
         else:
             assert report.lost
             assert target.volume is not None
-            assert target.volume.content == without(content, report.lost), f"{fault.name} at {request}"
-        count_case()
+            assert target.volume.content == without(content, report.lost), f"{mishap.name} at {request}"
+        count_crash_point()

@@ -140,7 +140,7 @@ def requests_of(name: str, *, slow: bool = False) -> tuple[Request, ...]:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_faults(name, count_case):
+def test_faults(name, count_crash_point):
     slow = name in SLOW
     requests = requests_of(name, slow=slow)
     renewed = {request.key for request in requests if request.kind == "create" and request.key.startswith(names.LEASES)}
@@ -162,7 +162,7 @@ def test_faults(name, count_case):
         except BaseException as problem:
             problem.add_note(f"{name}: {mishap.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
 def left_behind() -> Site:
@@ -176,7 +176,7 @@ def left_behind() -> Site:
     return site
 
 
-def test_taking_over(count_case):
+def test_taking_over(count_crash_point):
     """Who takes over dies or is lied to: another heir takes over from both; the dead one never writes again."""
     plain = left_behind()
     store = FaultyStore(plain.store, {})
@@ -194,7 +194,7 @@ def test_taking_over(count_case):
         except BaseException as problem:
             problem.add_note(f"{mishap.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
 @pytest.mark.parametrize(

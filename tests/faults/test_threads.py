@@ -42,7 +42,7 @@ def act(name: str, store: ObjectStore, world_: World, pools, attempt: Attempt) -
 
 
 @pytest.mark.parametrize("name", ["full", "compared", "stream", "restore", "restore to a pipe", "check"])
-def test_faults_among_threads(name, pools, count_case):
+def test_faults_among_threads(name, pools, count_crash_point):
     world_ = world(with_plan=False)
     plain = FaultyStore(world_.small.copied().store, {})
     assert act(name, plain, world_, pools, Attempt())
@@ -57,4 +57,4 @@ def test_faults_among_threads(name, pools, count_case):
         except BaseException as error:
             error.add_note(f"{name}: {fault.name} at request {number}")
             raise
-        count_case()
+        count_crash_point()

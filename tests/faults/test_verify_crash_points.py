@@ -54,7 +54,7 @@ def step(run: Run, store: ObjectStore, seed: int) -> None:
     verification(run, store, seed)
 
 
-def test_verification(count_case):
+def test_verification(count_crash_point):
     scene = instance(with_plan=True)
     start, standing = Run(scene), scene.small.copied().store
     wanted = verification(Run(scene), copy(start, standing), 20)
@@ -75,7 +75,7 @@ def test_verification(count_case):
         except BaseException as error:
             error.add_note(f"{fault.name} at {request}")
             raise
-        count_case()
+        count_crash_point()
 
 
 def _collections(repository: Repository, run: Run) -> None:

@@ -21,21 +21,29 @@ class Lie(Enum):
     DUPLICATE = "a write is sent twice by the network, and the second one's refusal is what arrives"
     SHORT_LIST = "a list leaves out the second half of its objects, and all of it where it is one"
     STALE_GET = "an object that exists is said not to"
+    LATE_VISIBLE = "an object that was created is neither found nor listed until some requests later"
 
 
 FITTING = {
     Lie.DUPLICATE: ("create", "delete", "retrieve"),
     Lie.SHORT_LIST: ("list",),
     Lie.STALE_GET: ("get", "head"),
+    Lie.LATE_VISIBLE: ("create",),
 }
+LATE_REQUESTS = 8
 
 
 class MisleadingStore(PassingStore):
-    """An ObjectStore that passes requests on to `inner` but lies as planned; deterministic for one thread."""
+    """An ObjectStore that passes requests on to `inner` but lies as planned; deterministic for one thread.
 
-    def __init__(self, inner: ObjectStore, plan: Mapping[int, Lie]) -> None:
+    For `late_requests` requests after its creation nobody who asks here sees an object that is late; its name is taken.
+    """
+
+    def __init__(self, inner: ObjectStore, plan: Mapping[int, Lie], late_requests: int = LATE_REQUESTS) -> None:
         super().__init__(inner)
         self._plan = plan
+        self._late_requests = late_requests
+        self._seen_from: dict[str, int] = {}
         self._lock = threading.Lock()
         self._requests: list[Request] = []
 
@@ -51,23 +59,26 @@ class MisleadingStore(PassingStore):
         self._inner.create(key, body, sha256, terms)
         if lie is Lie.DUPLICATE:
             self._inner.create(key, body, sha256, terms)
+        if lie is Lie.LATE_VISIBLE:
+            with self._lock:
+                self._seen_from[key] = len(self._requests) + self._late_requests
 
     def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
         """As the store inside, or ObjectNotFoundError."""
-        if self._arrive("get", key) is Lie.STALE_GET:
+        if self._arrive("get", key) is Lie.STALE_GET or self._is_late(key):
             raise ObjectNotFoundError(key)
         return self._inner.get(key, offset, length, version)
 
     def head(self, key: str, version: str | None = None) -> ObjectInfo:
         """As the store inside, or ObjectNotFoundError."""
-        if self._arrive("head", key) is Lie.STALE_GET:
+        if self._arrive("head", key) is Lie.STALE_GET or self._is_late(key):
             raise ObjectNotFoundError(key)
         return self._inner.head(key, version)
 
     def list(self, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
         """As the store inside, or half of it."""
         lie = self._arrive("list", prefix)
-        found = list(self._inner.list(prefix, start_after))
+        found = [info for info in self._inner.list(prefix, start_after) if not self._is_late(info.key)]
         return iter(found[: len(found) // 2] if lie is Lie.SHORT_LIST else found)
 
     def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
@@ -86,7 +97,7 @@ class MisleadingStore(PassingStore):
     def versions(self, prefix: str) -> Iterator[ObjectInfo]:
         """As the store inside."""
         self._arrive("versions", prefix)
-        return self._inner.versions(prefix)
+        return iter([info for info in self._inner.versions(prefix) if not self._is_late(info.key)])
 
     def extend(self, key: str, version: str | None, until: datetime) -> None:
         """As the store inside."""
@@ -102,6 +113,11 @@ class MisleadingStore(PassingStore):
         """As the store inside."""
         self._arrive("hide", key)
         self._inner.hide(key)
+
+    def _is_late(self, key: str) -> bool:
+        """Whether the request that has just arrived comes too early for that object."""
+        with self._lock:
+            return len(self._requests) <= self._seen_from.get(key, 0)
 
     def _arrive(self, kind: str, key: str) -> Lie | None:
         with self._lock:
