@@ -1,12 +1,13 @@
-"""What the directories of packs say that were read whole, 8 bytes a chunk: enough to tell whether a map names what lies
-where it says.
+"""What the directories of packs say that were read, 8 bytes a chunk: enough to tell whether a map names what lies where
+it says.
 """
 
 import hashlib
+from collections.abc import Iterable
 
-from holdfast.repository.format.pack import OpenedPack
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.format.pack import ChunkEntry, PackHeader
 from holdfast.repository.format.places import Located, PackRow, Place
-from holdfast.repository.packs.whole_pack import chunk_type_of
 
 _PRINT_BYTES = 8
 
@@ -20,17 +21,21 @@ class KnownDirectories:
         self._secret = secret
         self._prints: dict[bytes, bytes] = {}
 
-    def take(self, opened: OpenedPack) -> None:
+    def take(self, header: PackHeader, entries: Iterable[ChunkEntry]) -> None:
         """Know that pack from now on."""
-        header, chunk_type = opened.header, chunk_type_of(opened)
+        chunk_type = CHUNK_TYPE_MAP if header.holds_maps else CHUNK_TYPE_DATA
         row = PackRow(header.kid, header.session, header.pack)
         self._prints[header.pack] = b"".join(
             self._print(
                 Located(one.id, Place(row, number, one.offset, one.length, one.plain_length, one.compression)),
                 chunk_type,
             )
-            for number, one in enumerate(opened.entries)
+            for number, one in enumerate(entries)
         )
+
+    def know(self, pack: bytes) -> bool:
+        """Whether that pack was taken."""
+        return pack in self._prints
 
     def contradict(self, chunk: Located, chunk_type: int) -> bool:
         """Whether the pack is known, and that chunk does not lie at that place in it."""

@@ -20,6 +20,7 @@ from holdfast.testing.deterministic_surroundings import SteppableClock
 from holdfast.testing.small_repository import restored
 from tests.faults.world import collect, volume_of
 from tests.unit.repository.copying.copied import Place
+from tests.unit.repository.health.verification.verified import verify
 
 SEVERAL_IN_A_PACK, ONE_IN_A_PACK = 1200, 400
 LIED_ABOUT = 1
@@ -105,6 +106,14 @@ def test_a_repair_calls_lost_what_lies_nowhere(monkeypatch):
     place, pack = place_with(monkeypatch, invented)
     report = repair(place.open(), none, Silence())
     assert [(one.object, one.lost_chunks, len(one.hurt)) for one in report.packs] == [(pack, 1, 1)]
+
+
+def test_a_verification_finds_it_in_packs_that_are_drawn(monkeypatch):
+    """Here all of them: there are fewer than are drawn."""
+    place, pack = place_with(monkeypatch, invented)
+    repository = place.open()
+    (point,) = list_points(repository)
+    assert [(one.object, one.volumes) for one in verify(repository, point.session).damage] == [(pack, ("volume",))]
 
 
 def test_beside_the_packs_reading_all_data_asks_for_little_more():

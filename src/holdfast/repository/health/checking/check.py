@@ -246,7 +246,7 @@ class _PacksRead:
             if finding.why:
                 self.bad[chosen[key]] = finding.why
             elif finding.opened is not None:
-                self.directories.take(finding.opened)
+                self.directories.take(finding.opened.header, finding.opened.entries)
 
 
 def _require_keys(repository: Repository, manifests: Iterable[Manifest], findings: _Findings) -> None:

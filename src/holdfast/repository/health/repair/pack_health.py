@@ -79,7 +79,7 @@ def read_health(
             damaged[pack] = finding.why
             continue
         if finding.opened is not None:
-            directories.take(finding.opened)
+            directories.take(finding.opened.header, finding.opened.entries)
         if runs.unreadable and pack not in named and not finding.cold:
             unnamed[pack] = finding.tenant
     missing = {pack for pack in named - plan.condemned if not packs.stands(pack)}

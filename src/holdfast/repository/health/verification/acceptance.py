@@ -22,6 +22,7 @@ from holdfast.repository.health.verification.preparing import verify_task
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.known_directories import KnownDirectories
 from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
@@ -56,10 +57,11 @@ def accept_verification(repository: Repository, point: PointSummary, result: Ver
     access = repository.access(manifest.tenant)
     orders = {one.row.pack: one for one in task.packs}
     good = {one.pack: one for one in result.packs}
-    for pack in _sample(repository, access, good):
+    directories = KnownDirectories(repository.surroundings.random_bytes(16))
+    for pack in _sample(repository, access, good, directories):
         del good[pack]
     bad, whole = _looked_at(repository, [orders[one.pack] for one in result.damage])
-    damage = HurtVolumes(access, frozenset(good) | whole, bad).look(manifest.volumes)
+    damage = HurtVolumes(access, frozenset(good) | whole, bad, directories).look(manifest.volumes)
     return Verified(
         packs=len(good),
         chunks=sum(one.chunks for one in result.packs),
@@ -100,10 +102,12 @@ def _looked_at(
     return bad, frozenset(whole)
 
 
-def _sample(repository: Repository, access: TenantAccess, good: Mapping[bytes, ReadPack]) -> frozenset[bytes]:
+def _sample(
+    repository: Repository, access: TenantAccess, good: Mapping[bytes, ReadPack], directories: KnownDirectories
+) -> frozenset[bytes]:
     """Read some chunks of packs that are called good. They are drawn now, so no worker can have known them. Given back
     are packs that are not there: where a collection has taken them, what is needed of them lies elsewhere. Plans forget
-    what is gone, so only a look for each chunk can tell.
+    what is gone, so only a look for each chunk can tell. What their directories say, the maps are compared with.
     """
     if not good:
         return frozenset()
@@ -112,12 +116,14 @@ def _sample(repository: Repository, access: TenantAccess, good: Mapping[bytes, R
     reader = ChunkReader(access, CHUNK_TYPE_DATA, IndexSearch(access))
     for pack in dice.choices(sorted(good), k=SAMPLED_CHUNKS):
         try:
-            chunks = read_directory(access, pack).located()
+            directory = read_directory(access, pack)
         except ObjectNotFoundError:
             gone.add(pack)
             continue
         except IntegrityError as error:
             raise untrue(pack) from error
+        directories.take(directory.header, directory.entries)
+        chunks = directory.located()
         drawn = dice.choice(chunks) if chunks else None
         if len(chunks) != good[pack].chunks or (drawn and reader.open_at(drawn.id, drawn.place) is None):
             raise untrue(pack)

@@ -16,6 +16,7 @@ from holdfast.repository.format.map_node import MapNode
 from holdfast.repository.format.places import Located
 from holdfast.repository.health.checking.pack_check import PackFinding
 from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.packs.known_directories import KnownDirectories
 from holdfast.repository.reading.chunk_reader import FAILURES, ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
@@ -35,14 +36,21 @@ class HurtObject:
 
 class HurtVolumes:
     """`good`: packs whose chunks all open; `bad`: what was found of others. What lies in neither, a collection has
-    moved, or nobody has it: that is looked for.
+    moved, or nobody has it: that is looked for. So is what a map names and the `directories` do not.
     """
 
-    def __init__(self, access: TenantAccess, good: frozenset[bytes], bad: Mapping[bytes, PackFinding]) -> None:
+    def __init__(
+        self,
+        access: TenantAccess,
+        good: frozenset[bytes],
+        bad: Mapping[bytes, PackFinding],
+        directories: KnownDirectories | None = None,
+    ) -> None:
         self._search = IndexSearch(access)
         self._maps = ChunkReader(access, CHUNK_TYPE_MAP, self._search)
         self._data = ChunkReader(access, CHUNK_TYPE_DATA, self._search)
         self._good = good
+        self._directories = KnownDirectories(b"") if directories is None else directories
         self._bad = bad
         self._known: dict[bytes, HoldfastError | None] = {}
         self._whys = {names.pack(pack): finding.why for pack, finding in bad.items()}
@@ -63,7 +71,7 @@ class HurtVolumes:
         )
 
     def _leaf(self, volume: VolumeMap, leaf: MapNode) -> None:
-        if all(row.pack in self._good for row in leaf.packs):
+        if all(row.pack in self._good and not self._directories.know(row.pack) for row in leaf.packs):
             return
         for at in range(leaf.count):
             chunk = leaf.located(at)
@@ -76,7 +84,7 @@ class HurtVolumes:
         pack = chunk.place.pack.pack
         finding = self._bad.get(pack)
         if finding is None:
-            return pack not in self._good
+            return pack not in self._good or self._directories.contradict(chunk, CHUNK_TYPE_DATA)
         return not finding.chunks or chunk.id in finding.chunks
 
     def _failure(self, chunk: Located) -> HoldfastError | None:
