@@ -14,6 +14,7 @@ from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.sessions.pins import pin
 from holdfast.repository.sessions.points import find_point, list_points
 from holdfast.repository.sessions.session import open_session, retire
+from holdfast.repository.sessions.signs_of_life import living
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, BackupReport, backup_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
@@ -191,3 +192,17 @@ def test_what_died_under_a_clock_that_ran_ahead_is_ended_a_day_after_it_was_met(
     state = place.open().ledger.state
     assert (len(state.open), len(state.pins)) == (0, 0)
     place.all_is_there()
+
+
+def test_a_long_backup_on_a_machine_whose_clock_is_behind_is_not_taken_for_dead():
+    """Its own signs are a year old, and the store's times of them a year ahead of who collects there: they count."""
+    place = Place(store_is_right=True)
+    with wrong_by(place, -1):
+        repository = place.open()
+        session = open_session(repository, DEFAULT_TENANT, OTHER).session
+        progress = living(repository, session, Silence())
+        for _hour in range(30):
+            place.clock.right.step(3600)
+            progress.advance(1)
+        assert [one.session for one in place.collect().waiting] == [session]
+    assert [one.session for one in place.collect().waiting] == [session]

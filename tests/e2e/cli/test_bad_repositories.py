@@ -65,7 +65,7 @@ FIRST_BATCH = "ledger/00000000000000000001"
     ("missing", "refused"),
     [
         ("keys/", [(LIST, 5, "have not arrived"), (BACKUP, 5, "have not arrived")]),
-        ("tenants/", [(BACKUP, 6, "tenants/"), (COLLECT, 4, "tenants/")]),
+        ("tenants/", [(BACKUP, 6, "tenants/"), (COLLECT, 6, "tenants/"), (CHECK, 6, "tenants/")]),
         (FIRST_BATCH, [(BACKUP, 6, "ledger/"), (COLLECT, 6, "ledger/"), (CHECK, 6, FIRST_BATCH)]),
         ("ledger/", [(BACKUP, 6, FIRST_BATCH), (COLLECT, 6, FIRST_BATCH), (CHECK, 6, FIRST_BATCH)]),
         ("points/", [(COLLECT, 6, "points/"), (CHECK, 6, "points/"), (RESTORE, 4, "points/")]),

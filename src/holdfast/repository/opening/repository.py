@@ -96,7 +96,7 @@ class Repository:
         return timedelta(0) if there is None else self.surroundings.now() - there
 
     def tenant(self, name: str = DEFAULT_TENANT) -> Tenant:
-        """The tenant's keys. Raises ObjectNotFoundError where it was never made."""
+        """The tenant's keys. Raises ObjectNotFoundError where it was never made, IntegrityError where it is missing."""
         tenant = self.tenant_by_id(self.tenant_id(name))
         if tenant.name != name:
             raise ConflictError(
@@ -113,10 +113,35 @@ class Repository:
     def tenant_by_id(self, identifier: bytes) -> Tenant:
         """The same, from the id in a key."""
         if identifier not in self._tenants:
-            key = names.tenant(identifier)
-            body = self.sealed.counting(Kind.TENANT, key, lambda data: self._tenant_body(key, data))
-            self._tenants[identifier] = tenant_form.decode(body, self.config.suite)
+            self._tenants[identifier] = self._made_tenant(names.tenant(identifier), names.points_of(identifier))
         return self._tenants[identifier]
+
+    def _made_tenant(self, key: str, points: str) -> Tenant:
+        """Where it has points it was made, and nobody makes it anew: what is not there is missing."""
+        try:
+            return self._read_tenant(key)
+        except ObjectNotFoundError:
+            if not self._any_points(points):
+                raise
+        try:
+            return self._read_tenant(key)  # it may have been made, and used, since
+        except ObjectNotFoundError as error:
+            raise IntegrityError(
+                f"{key} is missing, and there are restore points of that tenant",
+                why="the keys in it name their chunks; with new ones none of them would open",
+                cure="bring it back from a copy of the store, or from the bucket's older versions",
+                objects=(key,),
+            ) from error
+
+    def _any_points(self, prefix: str) -> bool:
+        """By the ledger, or by a LIST: what it shows is a fact (rule 5)."""
+        state = self.ledger.state
+        recorded = (str(record["point"]) for record in [*state.live.values(), *state.open.values()])
+        return any(key.startswith(prefix) for key in recorded) or any(objects_under(self.store, prefix))
+
+    def _read_tenant(self, key: str) -> Tenant:
+        body = self.sealed.counting(Kind.TENANT, key, lambda data: self._tenant_body(key, data))
+        return tenant_form.decode(body, self.config.suite)
 
     def _tenant_body(self, key: str, data: Buffer) -> bytes:
         body = self.sealed.open(key, data, Kind.TENANT)[1]
@@ -173,30 +198,12 @@ class Repository:
         return tuple(self._tenants)
 
     def ensure_tenant(self, name: str) -> Tenant:
-        """The tenant's keys, made now where it is new; of two makers one wins and both use its keys. Raises
-        IntegrityError where it has points: then its object is missing, and new keys in its place would open none.
-        """
+        """The tenant's keys, made now where it is new; of two makers one wins and both use its keys."""
         try:
             return self.tenant(name)
         except ObjectNotFoundError:
-            if not self._has_points(self.tenant_id(name)):
-                _make_tenant(self.sealed, self.config, name)
-        try:
+            _make_tenant(self.sealed, self.config, name)
             return self.tenant(name)
-        except ObjectNotFoundError as error:
-            raise IntegrityError(
-                f"{error.key} is missing, and there are restore points of that tenant",
-                why="the keys in it name their chunks; with new ones none of them would open",
-                cure="bring it back from a copy of the store, or from the bucket's older versions",
-                objects=(error.key,),
-            ) from error
-
-    def _has_points(self, tenant: bytes) -> bool:
-        """By the ledger, or by a LIST: what it shows is a fact (rule 5)."""
-        prefix = names.points_of(tenant)
-        state = self.ledger.state
-        recorded = (str(record["point"]) for record in [*state.live.values(), *state.open.values()])
-        return any(key.startswith(prefix) for key in recorded) or any(objects_under(self.store, prefix))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

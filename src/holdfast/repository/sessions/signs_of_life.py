@@ -29,37 +29,41 @@ def last_sign(store: ObjectStore, session: bytes, since: str, now: datetime) -> 
     """When a session or reader that was opened at `since` was last heard of: by the clock of the store, where it has
     one, and by its own. Clocks may be wrong: that costs a backup, never data.
 
-    What is dated ahead counts only where there is nothing else, or what died under such a clock would live for years.
+    One that is dated ahead goes by signs that are not, where there are any: or it would live for years after its death.
     """
     opened = parse_time(since)
-    signs = [*_signs(store, session, now), *([] if _is_ahead(opened, now) else [opened])]
-    return max(signs, default=opened)
+    if _is_ahead(opened, now):
+        return max(_signs_until(store, session, now), default=opened)
+    return max([opened, *(moment for _taken, moment in _signs(store, session, now))])
 
 
 def begin_its_day(repository: Repository, session: bytes, since: str) -> None:
     """Where there is nothing to go by but a beginning that is dated ahead, leave a sign of life in its stead, now."""
     now = repository.surroundings.now()
-    if _is_ahead(parse_time(since), now) and not any(_signs(repository.store, session, now)):
+    if _is_ahead(parse_time(since), now) and not any(_signs_until(repository.store, session, now)):
         with suppress(ObjectExistsError):  # somebody else who has met it did
             _leave(repository, Alive(session, hour_of(now)))
 
 
-def _signs(store: ObjectStore, session: bytes, now: datetime) -> Iterator[datetime]:
-    """Of what is in its scratch, but for what was taken by a store whose clock ran ahead then. Whoever may write there
-    can leave a sign of any hour: one that lies in the future, seen from when the store took it, or from `now` where
-    the store has no clock, is none.
+def _signs_until(store: ObjectStore, session: bytes, now: datetime) -> Iterator[datetime]:
+    """But for those that the store has taken when its clock ran ahead, too."""
+    return (moment for taken, moment in _signs(store, session, now) if not _is_ahead(taken, now))
+
+
+def _signs(store: ObjectStore, session: bytes, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """When the store took each sign, and when it is of. Whoever may write in the session's scratch can leave a sign of
+    any hour: one that lies in the future, seen from when the store took it, or from `now` where the store has no clock,
+    is none: or the session would live for ever.
     """
     prefix = names.scratch(session)
     for info in store.list(prefix):
         taken = now if info.modified is None else info.modified
-        if _is_ahead(taken, now):
-            continue
         if info.modified is not None:
-            yield info.modified
+            yield taken, taken
         if names.is_object(info.key) and info.key.startswith(prefix + names.ALIVE):
             hour = int(info.key.removeprefix(prefix + names.ALIVE))
             if hour <= hour_of(taken):
-                yield datetime.fromtimestamp(hour * HOUR_SECONDS, UTC)
+                yield taken, datetime.fromtimestamp(hour * HOUR_SECONDS, UTC)
 
 
 def _is_ahead(moment: datetime, now: datetime) -> bool:
