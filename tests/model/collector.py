@@ -100,9 +100,11 @@ def _wait(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, Co
 
 
 def _closed(world: World) -> Iterator[World]:
-    """Records that crashes have left unwritten; and any session may have given no sign of life for a day."""
+    """Records that crashes have left unwritten; and any session or reader may have given no sign of life for a day."""
     world = world._replace(opened=world.opened - world.tombstones, committed=world.committed - world.retired)
     yield world
+    for pin in world.pins:
+        yield world._replace(pins=world.pins - {pin})
     for session in world.opened:
         if world.point(session) is not None:
             committed = world.committed | {session}

@@ -84,7 +84,7 @@ def sufferings(world: World | TwoWorlds, party: Anybody) -> Iterator[str]:
             yield from parties.sufferings(getattr(world, party.place), party.party)
         case Copier(), TwoWorlds():
             yield from parties.sufferings(world.target, party.writer)
-            if party.step == "read" and not all(world.source.found(place) for place in party.read):
+            if _is_held(world.source, party) and not _can_read(world.source, party):
                 yield "cannot read"
             original, copy = world.source.point(party.point), world.target.point(party.name)
             if (
@@ -116,11 +116,21 @@ def _copy(world: TwoWorlds, me: Copier, rules: Rules) -> Iterator[tuple[TwoWorld
                     yield world._replace(target=after), me._replace(step=following, writer=writer)
         case "compare":
             yield world, _compared(source, me, rules)
-        case "read":
-            yield world, me._replace(step="write")
+        case "read" | "read without a pin":
+            yield world, me._replace(step="write" if _can_read(source, me) else "unpin")
         case _:  # unpin
             unpinned = source._replace(pins=source.pins - {pin})
-            yield world._replace(source=unpinned), me._replace(step="read" if step == "unpin early" else END)
+            following = "read without a pin" if step == "unpin early" else END
+            yield world._replace(source=unpinned), me._replace(step=following)
+
+
+def _is_held(source: World, me: Copier) -> bool:
+    """Whether it reads what must be there. Who gave no sign of life for a day has no pin any more, and fails."""
+    return me.step == "read without a pin" or (me.step == "read" and (me.name, me.point) in source.pins)
+
+
+def _can_read(source: World, me: Copier) -> bool:
+    return all(source.found(place) for place in me.read)
 
 
 def _compared(source: World, me: Copier, rules: Rules) -> Copier:

@@ -69,6 +69,9 @@ ONE = past(("p", "A"), live=["p"])
 TWICE = past(("p", "A"), ("q", "A"), live=["p"])
 CONDEMNED = _after(LEFT, Plan(frozenset({"keep"}), frozenset({"old.1"}), frozenset({"keep", "old"})))
 HALF = past(("s", "A"), dead=["s"])
+# w had taken over what s left, and died as well.
+SUCCEEDED = past(("s", "A"), ("w", "B"), dead=["s", "w"])
+SUCCEEDED = SUCCEEDED._replace(checkpoints=SUCCEEDED.checkpoints | {("w", ("A", "s.1"))})
 BOTH = past(("p", "A"), ("s", "A"), live=["p"], dead=["s"])
 # Its run names a pack that is needed, and one that is not.
 TWO_PACKS = past(("keep", "A"))._replace(
@@ -198,8 +201,8 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "a dead session's packs": (HALF, (Collector("c", 3), _writer("w", "A", "", "s"))),
     "a dead session's packs, and its successor dies": (
-        HALF,
-        (Collector("c"), _writer("w", "AB", "", "s"), _writer("v", "B", "", "w")),
+        SUCCEEDED,
+        (Collector("c", 2), _writer("v", "AB", "", "w")),
     ),
     "a dead session's chunk that lies elsewhere too": (
         BOTH,
