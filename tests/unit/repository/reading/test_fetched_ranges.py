@@ -1,6 +1,5 @@
 """What a restore asks its store for: all that it needs, once; of other bytes none but what lies between neighbours."""
 
-import functools
 import itertools
 import random
 from collections import Counter
@@ -108,9 +107,9 @@ class Past:
         }
 
 
-@functools.cache
+@pytest.fixture(scope="module")
 def large_past() -> Past:
-    """Made once for those who only read."""
+    """For those who only read."""
     return Past(LARGE_BYTES)
 
 
@@ -159,9 +158,8 @@ def reading_of(past: Past, point: PointSummary, *, sequential: bool = False) -> 
 
 @pytest.mark.parametrize("at", [0, POINTS - 1], ids=["full", "incremental"])
 @pytest.mark.parametrize("sequential", [False, True])
-def test_a_restore_fetches_what_it_needs_once(at, sequential):
-    past = large_past()
-    reading = reading_of(past, past.points()[at], sequential=sequential)
+def test_a_restore_fetches_what_it_needs_once(large_past, at, sequential):
+    reading = reading_of(large_past, large_past.points()[at], sequential=sequential)
     assert reading.chunks == BLOCKS, "the block that is there twice is fetched once"
     assert reading.needed_bytes <= reading.fetched_bytes <= MOST_OF_NEEDED * reading.needed_bytes
     assert reading.ranges < reading.chunks
