@@ -64,6 +64,9 @@ def test_two_in_a_row(first, second, with_plan, count_crash_point):
             tried(second, store, world_, 9, SteppableClock(LATER)),
         ]
         try:
+            assert len(store.requests) < UNSEEN_REQUESTS, (
+                "it waits for what it does not find, without a pause or an end"
+            )
             inspect(inner, world_, came)
         except BaseException as error:
             error.add_note(f"{second} does not see {request} of {first}")

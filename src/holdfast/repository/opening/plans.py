@@ -4,7 +4,14 @@ import dataclasses
 from contextlib import suppress
 from datetime import datetime
 
-from holdfast.domain.errors import FormatError, IntegrityError, ObjectExistsError, ObjectNotFoundError, UnreadableError
+from holdfast.domain.errors import (
+    FormatError,
+    IntegrityError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    UnavailableError,
+    UnreadableError,
+)
 from holdfast.domain.time import parse_time
 from holdfast.repository.format import names
 from holdfast.repository.format import plan as plan_form
@@ -79,18 +86,25 @@ def plan_to_read_by(sealed: SealedStore) -> Plan:
 
 def plan_to_write_under(sealed: SealedStore, at_least: int = 0) -> Plan:
     """The newest plan, for who builds upon what it says or publishes the next: handed over to the newest key epoch
-    where that was not done yet (section 21). Raises IntegrityError as `newest_plan` does.
+    where that was not done yet (section 21). Raises IntegrityError as `newest_plan` does, UnavailableError where the
+    store does not show a plan that it has.
     """
+    refused: tuple[int, int] | None = None
     while True:
         plan = newest_plan(sealed, at_least)
         newest = sealed.epochs.newest.kid
         if newest == FIRST_EPOCH or (plan.kid == newest and plan.vouched is not None):
             return plan
+        following = plan.epoch + 1, newest
+        if following == refused:
+            raise UnavailableError(
+                f"{names.plan(plan.epoch + 1)} is there and cannot be read",
+                why="the store refuses its name and does not give its bytes",
+                cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
+            )
         vouched = _still_counted(sealed, plan, newest)
-        publish(
-            sealed,
-            dataclasses.replace(plan, epoch=plan.epoch + 1, kid=newest, vouched=vouched, said_since=plan.since),
-        )
+        said_anew = dataclasses.replace(plan, epoch=plan.epoch + 1, kid=newest, vouched=vouched, said_since=plan.since)
+        refused = None if publish(sealed, said_anew) else following
 
 
 def condemned_before(sealed: SealedStore, plan: Plan, moment: datetime) -> frozenset[bytes]:
