@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from tests.model.collector_state import NOTHING, STUCK, Collector
 from tests.model.hiding import over_a_point
+from tests.model.rotating import begin_to_end, counts, say_the_end
 from tests.model.rules import Rules
 from tests.model.run_merging import after_sweep, tidy
 from tests.model.world import END, Place, Plan, Point, World
@@ -22,6 +23,8 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
     match me.step:
         case "stuck":
             return
+        case "wait" | "mark" | "mark again" if any(not counts(world, one, rules) for one in _asked(world, me)):
+            yield world, _again(me)  # nobody can say yet whether that is to be a point
         case "begin":
             yield world, me._replace(step="who is open" if world.epoch else "close", epoch=world.epoch)
         case "who is open":
@@ -29,8 +32,11 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
         case "wait":
             yield from _wait(world, me, rules)
         case "close":
-            for after in _closed(world):
+            for after in _closed(world, rules):
                 yield after, me._replace(step="list")
+            yield from begin_to_end(world, me, rules)
+        case "say the end":
+            yield say_the_end(world, me, rules)
         case "list":
             yield world, me._replace(step="ledger", listed=world.pack_names())
         case "ledger":
@@ -55,6 +61,11 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
                     yield from _mark_again(world, me, rules, roots, seen)
         case _:
             yield tidy(world, me, rules)
+
+
+def _asked(world: World, me: Collector) -> frozenset[str]:
+    """The open sessions under whose names it looks now."""
+    return {"wait": me.waiting & world.opened, "mark": me.opened}.get(me.step, world.opened)
 
 
 def _stopped(world: World, me: Collector) -> tuple[World, Collector]:
@@ -99,7 +110,7 @@ def _wait(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, Co
         yield world._replace(tombstones=tombstones), me._replace(waiting=waiting - {session})
 
 
-def _closed(world: World) -> Iterator[World]:
+def _closed(world: World, rules: Rules) -> Iterator[World]:
     """Records that crashes have left unwritten; and any session or reader may have given no sign of life for a day."""
     world = world._replace(opened=world.opened - world.tombstones, committed=world.committed - world.retired)
     yield world
@@ -107,8 +118,9 @@ def _closed(world: World) -> Iterator[World]:
         yield world._replace(pins=world.pins - {pin})
     for session in world.opened:
         if world.point(session) is not None:
-            committed = world.committed | {session}
-            yield world._replace(opened=world.opened - {session}, committed=committed - world.retired)
+            if counts(world, session, rules):
+                recorded = world.with_commit(session)
+                yield recorded._replace(committed=recorded.committed - world.retired)
         else:
             tombstones = world.tombstones | {session}
             yield world._replace(opened=world.opened - {session}, tombstones=tombstones)
@@ -128,7 +140,11 @@ def _roots(world: World, me: Collector, rules: Rules) -> Iterator[tuple[Point, .
     if rules.pins_are_roots:
         sessions |= me.pinned
     found = (world.point(session) for session in sorted(sessions))
-    yield tuple(point for point in found if point is not None)
+    shown = tuple(point for point in found if point is not None)
+    yield shown
+    if world.keys.misleads and not rules.roots_asked_in_two_ways:
+        for hidden in me.opened:
+            yield tuple(point for point in shown if point.session != hidden)
 
 
 def _needed(world: World, plan: Plan, roots: Iterable[Point], seen: frozenset[str], rules: Rules) -> Marked | None:

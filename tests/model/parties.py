@@ -13,12 +13,15 @@ from tests.model.handing_over import Successor, hand_over
 from tests.model.hiding import LEDGER, NOBODY, over_a_record, over_a_tombstone, set_aside, takes_for_junk
 from tests.model.renewer import Renewer, renew_locks
 from tests.model.repairer import Repairer, mend
+from tests.model.rotating import Rotation, rotate
 from tests.model.rules import Rules
 from tests.model.world import END, Place, Point, Run, World
 
 
 class Writer(NamedTuple):
-    """Backs up `wants`; `parent` is the point it would like to build upon, `adopts` a dead session's name."""
+    """Backs up `wants`; `parent` is the point it would like to build upon, `adopts` a dead session's name, `key` the
+    newest key epoch that it has met.
+    """
 
     name: str
     wants: frozenset[str]
@@ -31,6 +34,7 @@ class Writer(NamedTuple):
     new: frozenset[Place] = frozenset()
     seen: frozenset[Place] = frozenset()
     inherited: frozenset[Place] = frozenset()
+    key: int = 1
 
 
 class Deleter(NamedTuple):
@@ -88,7 +92,19 @@ class Hider(NamedTuple):
 
 
 Party = (
-    Hider | Rot | Successor | Writer | Deleter | Reader | Verifier | Unlocker | Usurper | Renewer | Collector | Repairer
+    Hider
+    | Rot
+    | Successor
+    | Rotation
+    | Writer
+    | Deleter
+    | Reader
+    | Verifier
+    | Unlocker
+    | Usurper
+    | Renewer
+    | Collector
+    | Repairer
 )
 
 
@@ -103,6 +119,8 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
             yield from mend(world, party, rules)
         case Successor():
             yield from hand_over(world, party, rules)
+        case Rotation():
+            yield from rotate(world, party, rules)
         case Writer():
             yield from _write(world, party, rules)
         case Deleter() if world.point(party.name):
@@ -152,7 +170,8 @@ def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Part
         case "open":
             following = "plan" if rules.open_before_plan else "acknowledge"
             last = me.name if world.last_opened else ""
-            yield world._replace(opened=world.opened | {me.name}, last_opened=last), me._replace(step=following)
+            opened = world._replace(opened=world.opened | {me.name}, last_opened=last)
+            yield opened, me._replace(step=following, key=world.keys.ledger)
             if LEDGER in world.hidden and world.last_opened in world.opened:
                 over, believes = over_a_record(world, me.name, rules)
                 yield over, me._replace(step=following if believes else "open")
@@ -179,14 +198,12 @@ def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Part
             yield world._replace(runs=world.runs | {run} if me.new else world.runs), me._replace(step="commit")
         case "commit":
             yield _commit(world, me, rules)
+        case "record" if me.name in world.keys.ended and rules.recorded_while_open:
+            yield world, me._replace(step=END)
         case "record":
             last = NOBODY if world.last_opened else ""
-            yield (
-                world._replace(
-                    opened=world.opened - {me.name}, committed=world.committed | {me.name}, last_opened=last
-                ),
-                me._replace(step="end the other" if me.adopts else END),
-            )
+            recorded = world.with_commit(me.name)._replace(last_opened=last)
+            yield recorded, me._replace(step="end the other" if me.adopts else END)
         case "end the other":
             ended = frozenset() if world.ended(me.adopts) else frozenset({me.adopts})
             yield world._replace(tombstones=world.tombstones | ended), me._replace(step=END)
@@ -277,7 +294,9 @@ def _commit(world: World, me: Writer, rules: Rules) -> tuple[World, Party]:
     if not rules.packs_before_point:
         missing = me.wants - {chunk for chunk, _pack in me.places}
         me = me._replace(places=me.places | {(chunk, f"{me.name}.1") for chunk in missing})
-    points = world.points | {Point(me.name, me.epoch, me.places)}
+    points = world.points | {Point(me.name, me.epoch, me.places, me.key)}
+    if me.key < world.keys.ledger:
+        world = world._replace(keys=world.keys._replace(unpromised=world.keys.unpromised | {me.name}))
     return world._replace(points=points, tombstones=tombstones), me._replace(step="record")
 
 

@@ -10,6 +10,9 @@ class Rules:
     one_winner: bool = True  # 1: of commit and tombstone exactly one stands
     packs_before_point: bool = True  # 2
     retired_before_record: bool = True  # 2
+    ended_while_open: bool = True  # 2: by the ledger, which is looked at with each try
+    recorded_while_open: bool = True  # 2: no `commit` follows an end
+    taken_is_no_tombstone: bool = True  # 2: where nothing is shown under the name
     open_before_plan: bool = True  # 3
     only_runs_in_force: bool = True  # 3
     never_condemned: bool = True  # 3: no chunk of a condemned pack is built upon
@@ -20,6 +23,7 @@ class Rules:
     renewed_before_acknowledged: bool = True  # 3: what a newer plan condemns is uploaded again, then acknowledged
     roots_from_ledger: bool = True  # 4
     open_resolved_by_get: bool = True  # 4
+    roots_asked_in_two_ways: bool = True  # 4: by GET, and where that shows nothing by HEAD
     ledger_read_again: bool = True  # 4: open sessions are those of a reading after the plan stands
     unacknowledged_must_end: bool = True  # 4
     expiry_by_tombstone: bool = True  # 4
@@ -58,6 +62,9 @@ class Rules:
     first_counts: bool = True  # 9: of two objects of one name, a delete marker between them
     looked_after_writing: bool = True  # 9: whoever has written a name looks whether it was the first
     junk_is_as_it_was_put: bool = True  # 9: what does not open and is not as it was put is damage, and stops
+    unsaid_in_the_first_batch: bool = True  # 11: points that the ledger does not know, by who appends it under an epoch
+    unsaid_asked_in_two_ways: bool = True  # 11
+    counts_until_the_ledger_turns: bool = True  # 11: what is under the key before, though an epoch has begun
 
 
 def names() -> list[str]:

@@ -9,7 +9,8 @@ from tests.model.hiding import LEDGER, NOBODY
 from tests.model.parties import Deleter, Hider, Reader, Rot, Unlocker, Usurper, Verifier, Writer
 from tests.model.renewer import Renewer
 from tests.model.repairer import Repairer
-from tests.model.world import Plan, Point, Run, World
+from tests.model.rotating import Rotation
+from tests.model.world import Keys, Plan, Point, Run, World
 
 Scenario = tuple[World | TwoWorlds, tuple[Anybody, ...]]
 
@@ -264,6 +265,22 @@ SCENARIOS: dict[str, Scenario] = {
     "a plan is handed over while runs are merged": (
         GONE_AND_MOVED,
         (Collector("c", 2, merges=True), Successor("h"), _writer("w", "AB")),
+    ),
+    "a key epoch begins while garbage goes": (
+        LEFT,
+        (Rotation("r"), Rotation("n", "look"), Collector("c", 2), _writer("w", "A")),
+    ),
+    "two begin a key epoch while garbage goes": (
+        LEFT,
+        (Rotation("r"), Rotation("s"), Rotation("n", "look"), Collector("c", 2), _writer("w", "A")),
+    ),
+    "a key epoch begins beside an incremental": (
+        FAMILY,
+        (Rotation("r"), Collector("c", 2), Deleter("p"), _writer("w", "AB", "p")),
+    ),
+    "a key epoch begins, and one answer is wrong": (
+        LEFT._replace(keys=Keys(misleads=True)),
+        (Rotation("r"), Rotation("n", "look"), Collector("c", 2), _writer("w", "A")),
     ),
     "a copy while its original goes": (
         TwoWorlds(COPIED, World()),

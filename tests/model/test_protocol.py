@@ -22,10 +22,15 @@ COPYING = "a copy while its original goes"
 ELSEWHERE = "a dead session's chunk that lies elsewhere too"
 LOCKS = "locks are renewed while a parent goes"
 REPAIR = "a repair while garbage goes"
+TURNED = "a key epoch begins while garbage goes"
+MISLED = "a key epoch begins, and one answer is wrong"
 LOSES_IN = {
     "one_winner": GARBAGE,
     "packs_before_point": GARBAGE,
     "retired_before_record": READING,
+    "ended_while_open": TURNED,
+    "recorded_while_open": TURNED,
+    "taken_is_no_tombstone": MISLED,
     "open_before_plan": GARBAGE,
     "only_runs_in_force": "two that go over",
     "never_condemned": KNOWN,
@@ -36,6 +41,7 @@ LOSES_IN = {
     "renewed_before_acknowledged": RENEWAL,
     "roots_from_ledger": GARBAGE,
     "open_resolved_by_get": GARBAGE,
+    "roots_asked_in_two_ways": MISLED,
     "ledger_read_again": GARBAGE,
     "unacknowledged_must_end": GARBAGE,
     "expiry_by_tombstone": GARBAGE,
@@ -74,6 +80,9 @@ LOSES_IN = {
     "first_counts": "a point or a tombstone is hidden",
     "looked_after_writing": "the newest record is hidden",
     "junk_is_as_it_was_put": "the newest record rots",
+    "unsaid_in_the_first_batch": TURNED,
+    "unsaid_asked_in_two_ways": MISLED,
+    "counts_until_the_ledger_turns": TURNED,
 }
 
 

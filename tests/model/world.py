@@ -25,11 +25,12 @@ class Plan(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A manifest."""
+    """A manifest, and the key epoch that it is sealed under."""
 
     session: str
     epoch: int
     places: frozenset[Place]
+    key: int = 1
 
 
 class Run(NamedTuple):
@@ -38,6 +39,19 @@ class Run(NamedTuple):
     session: str
     epoch: int
     places: frozenset[Place]
+
+
+class Keys(NamedTuple):
+    """The newest key epoch that has begun, and that of the ledger's newest batch. `unpromised`: whose points were made
+    too late to be said in the first batch under it, and nobody has told the ledger of; `ended`: of whom the ledger says
+    that they ended without a point; `misleads`: one answer of this store is still to be wrong.
+    """
+
+    newest: int = 1
+    ledger: int = 1
+    unpromised: frozenset[str] = frozenset()
+    ended: frozenset[str] = frozenset()
+    misleads: bool = False
 
 
 class World(NamedTuple):
@@ -70,6 +84,7 @@ class World(NamedTuple):
     archive: bool = False
     immutable: bool = False
     lasting: frozenset[str] = frozenset()
+    keys: Keys = Keys()
 
     @property
     def epoch(self) -> int:
@@ -117,7 +132,12 @@ class World(NamedTuple):
 
     def live_points(self) -> Iterator[Point]:
         """Restore points as rule 2 defines them."""
-        return (point for point in self.points if point.session not in self.retired)
+        return (point for point in self.points if point.session not in self.retired | self.keys.unpromised)
+
+    def with_commit(self, session: str) -> "World":
+        """The ledger is told of a point."""
+        keys = self.keys._replace(unpromised=self.keys.unpromised - {session}, ended=self.keys.ended - {session})
+        return self._replace(opened=self.opened - {session}, committed=self.committed | {session}, keys=keys)
 
     def with_pack(self, name: str, chunks: frozenset[str], session: str) -> "World":
         """One more; its own PUT locks it, where there are locks."""
@@ -136,6 +156,8 @@ class World(NamedTuple):
         return sorted(f"{point.session} {what}" for point in self.live_points() for what in self._losses_of(point))
 
     def _losses_of(self, point: Point) -> Iterator[str]:
+        if point.session in self.keys.ended:
+            yield "counts no more"
         for place in point.places:
             if not self.found(place) and (place not in self.damaged or place in self.owed):
                 yield f"has lost {place[0]}"

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError, IntegrityError, ObjectNotFoundError
+from holdfast.domain.errors import FormatError, IntegrityError, ObjectNotFoundError, UnavailableError
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import manifest as manifest_form
 from holdfast.repository.format import names
@@ -15,6 +15,7 @@ from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.older_versions import open_newest_good
+from holdfast.repository.trust.presence import is_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,22 @@ def read_point_object(sealed: SealedStore, state: LedgerState, point_key: str) -
     return PointObject(manifest, sha256, kid)
 
 
+def seen_point_object(sealed: SealedStore, state: LedgerState, point_key: str) -> PointObject | None:
+    """The same, for who takes absence for a reason: that nothing stands there is asked in two ways, for nothing may
+    hang on one answer that is wrong. Raises UnavailableError where the two differ and stay so.
+    """
+    found = read_point_object(sealed, state, point_key)
+    if found is None and is_there(sealed.store, point_key):
+        found = read_point_object(sealed, state, point_key)  # it was put just now, or the first answer was wrong
+        if found is None:
+            raise UnavailableError(
+                f"{point_key} is there and cannot be read",
+                why="the store tells its size and does not give its bytes: it may be a restore point",
+                cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
+            )
+    return found
+
+
 def commit_record(point_key: str, manifest: Manifest, time: str) -> Record:
     """The `commit` record of a point (section 12), but for the SHA-256 of its manifest's object."""
     origin = {} if manifest.origin is None else {"origin": manifest.origin.backup.encode()}
@@ -89,10 +106,11 @@ def commit_record(point_key: str, manifest: Manifest, time: str) -> Record:
 
 def unrecorded_commits(sealed: SealedStore, state: LedgerState, least_kid: int) -> list[Record]:
     """What commits that died after their point's PUT left unsaid: records of open sessions whose manifests stand, of
-    that key epoch at least. Raises IntegrityError where one does not open: nobody can say what it is.
+    that key epoch at least. Raises IntegrityError where one does not open, UnavailableError where one is
+    there and is not shown: nobody can say what it is.
     """
     keys: Iterable[str] = [str(record["point"]) for record in state.open.values()]
-    found = few_at_once(sealed.surroundings, lambda key: read_point_object(sealed, state, key), keys)
+    found = few_at_once(sealed.surroundings, lambda key: seen_point_object(sealed, state, key), keys)
     time = sealed.surroundings.timestamp()
     return [
         {**commit_record(key, one.manifest, time), "manifest": one.sha256}

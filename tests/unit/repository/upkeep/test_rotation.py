@@ -32,6 +32,7 @@ from holdfast.repository.sessions.points import find_point, list_points
 from holdfast.repository.sessions.session import close_ended, end_session, record_commit, retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.passing import PassingStore
+from holdfast.repository.upkeep.collection.roots import read_roots
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
@@ -123,6 +124,11 @@ def died_before_its_record(small, party=None):
     return died
 
 
+def key_of(small, session):
+    [key] = [info.key for info in small.store.list(names.POINTS) if session.hex() in info.key]
+    return key
+
+
 def is_a_point_for_good(small, died):
     """Also after collections a day later, which end what gives no sign of life."""
     later = SteppableClock(FIRST_MOMENT + timedelta(days=400))
@@ -195,7 +201,7 @@ def test_nobody_ends_a_session_that_has_become_a_point_meanwhile(small):
 
     pending = []
     died = died_before_its_record(small)
-    [key] = [info.key for info in small.store.list(names.POINTS) if died.hex() in info.key]
+    key = key_of(small, died)
     pending.append(lambda: record_commit(open_(small, 65), key))
     close_ended(small.open(deterministic_surroundings(66), Between(small.store)), died, key)
     assert not pending
@@ -204,12 +210,36 @@ def test_nobody_ends_a_session_that_has_become_a_point_meanwhile(small):
 
 def test_a_name_that_is_taken_and_not_shown_is_no_tombstone(small):
     died = died_before_its_record(small)
-    [key] = [info.key for info in small.store.list(names.POINTS) if died.hex() in info.key]
+    key = key_of(small, died)
     for _time in range(2):
         repository = small.open(deterministic_surroundings(67), Once(small.store, key, unseen))
         with pytest.raises(UnavailableError, match="cannot be read"):
             end_session(repository, died, key)
     is_a_point_for_good(small, died)
+
+
+def test_a_point_that_one_answer_hides_from_who_writes_first_under_an_epoch_is_one(small):
+    """No rotation has told the ledger of it: it was made when that one had died."""
+    running = small.open(deterministic_surroundings(40), Unrecorded(small.store))
+    with pytest.raises(SimulatedCrash):
+        rotate(small.open(deterministic_surroundings(51), Dying(small.store, before=False)), small.secret)
+    died = died_before_its_record(small, running)
+    store = Once(small.store, key_of(small, died), unseen)
+    back_up(small.open(deterministic_surroundings(53), store), "further", FIRST, "s9")
+    assert store.wrong
+    is_a_point_for_good(small, died)
+
+
+def test_a_point_that_one_answer_hides_from_a_collection_is_a_root(small):
+    died = died_before_its_record(small)
+    store = Once(small.store, key_of(small, died), unseen)
+    roots = read_roots(small.open(deterministic_surroundings(68), store), {})
+    assert store.wrong
+    assert died in {point.session for point in roots.points}
+    for _time in range(3):
+        store = Once(store, key_of(small, died), unseen)
+    with pytest.raises(UnavailableError, match="cannot be read"):
+        read_roots(small.open(deterministic_surroundings(69), store), {})
 
 
 def test_what_was_written_before_opens_and_is_built_upon(small):

@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UnavailableError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.format import retirement as retirement_form
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import Manifest
-from holdfast.repository.opening.point_object import read_point_object
+from holdfast.repository.opening.point_object import seen_point_object
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.sessions.session import read_point
-from holdfast.repository.trust.presence import is_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,9 @@ def read_roots(repository: Repository, known: dict[bytes, Manifest]) -> Roots:
         repository, known, ((record["session"], str(record["point"])) for record in state.open.values())
     )
     for session in state.open.keys() - opened.keys():
-        _require_no_point(repository, str(state.open[session]["point"]))
+        manifest = _asked_again(repository, str(state.open[session]["point"]))
+        if manifest is not None:
+            opened[session] = known[session] = manifest
     points = {**live, **opened}
     read = {point for record in state.pins.values() for point in record["points"]}
     gone = _manifests(repository, known, _retired_keys(repository, read - points.keys()))
@@ -76,14 +77,10 @@ def _read(repository: Repository, keys: list[tuple[bytes, str]]) -> Iterator[tup
     return zip((session for session, _key in keys), manifests, strict=True)
 
 
-def _require_no_point(repository: Repository, key: str) -> None:
-    """That nothing stands there, or no point, is asked in two ways: nothing may hang on one answer that is wrong."""
-    if read_point_object(repository.sealed, repository.ledger.state, key) is None and is_there(repository.store, key):
-        raise UnavailableError(
-            f"{key} is there and cannot be read",
-            why="the store tells its size and does not give its bytes: it may be a restore point",
-            cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
-        )
+def _asked_again(repository: Repository, key: str) -> Manifest | None:
+    """The point under a name that showed none: it came meanwhile, or that answer was wrong."""
+    found = seen_point_object(repository.sealed, repository.ledger.state, key)
+    return None if found is None or found.manifest is None else read_point(repository, key)
 
 
 def _missing(key: str) -> IntegrityError:
