@@ -20,6 +20,7 @@ from holdfast.repository.copying.estimate import WouldBeHeir, new_chunks
 from holdfast.repository.copying.order import Chosen, CopyOrder, choose
 from holdfast.repository.copying.run_progress import RunProgress
 from holdfast.repository.format import names
+from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress, Silence
 from holdfast.repository.sessions.points import PointSummary
@@ -70,9 +71,9 @@ def copy_points(
     source: Repository, target: Repository, order: CopyOrder, progress: Progress, vigil: Vigil = NO_VIGIL
 ) -> CopyReport:
     """Copy what the target does not have. What befalls one point (it is damaged, or was deleted meanwhile) does not
-    stop the others and stands in the report; what befalls the places (full, forbidden, away, taken by another writer)
-    is raised, and the next run goes on: also with the point that was under way, where what was stored of it still
-    stands.
+    stop the others and stands in the report; what befalls the places (full, forbidden, away, taken by another writer,
+    the target's ledger or plan damaged) is raised, and the next run goes on: also with the point that was under way,
+    where what was stored of it still stands.
     """
     run = _begun(source, target, vigil)
     report = CopyReport(choose(source, run.there, run.here, order))
@@ -124,12 +125,15 @@ def _begun(source: Repository, target: Repository, vigil: Vigil) -> Copying:
     return Copying(source, target, BackupsHere(source), here, vigil, gone)
 
 
-def _raise_if_of_a_place(error: HoldfastError, *places: Repository) -> None:
-    """What every further point would meet too: raised, as is what is wrong with a place that does not answer."""
+def _raise_if_of_a_place(error: HoldfastError, source: Repository, target: Repository) -> None:
+    """What every further point would meet too: raised, as is what is wrong with a place that does not answer, or with
+    what every session in the target goes by.
+    """
     if isinstance(error, _OF_A_PLACE):
         raise error
-    for place in places:
+    for place in (source, target):
         place.store.head(names.CONFIG)
+    newest_plan(target.sealed, target.ledger.whole().plan_epoch)
 
 
 def require_two(source: Repository, target: Repository) -> None:

@@ -1,7 +1,7 @@
 """Sessions: open, commit, retire (ordering rules 2, 3 and 6). The order of the lines here is the promise."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -80,8 +80,10 @@ def open_session(
     keep_until: datetime | None = None,
 ) -> WriterSession:
     """Rule 3, in this order: the ledger's `open`, the newest plan, its acknowledgement. Index runs are read after.
+    Where no plan is to be had the session is ended.
 
-    `session`: an id that was never used, where the caller has drawn one; of two who open it one does (ConflictError).
+    `session`: an id that was never used, where the caller has drawn one; of two who open it one does (ConflictError),
+    and the caller ends it.
     `keep_until`: the promise, in an immutable repository; UsageError in another one.
     """
     _check_workload(workload)
@@ -116,11 +118,17 @@ def _open_session(
     point = names.point(tenant_id, workload_id, session)
     opening = {"type": ledger_form.OPEN, "session": session, "point": point, "time": started, **_epoch(repository)}
     repository.ledger.append(opening, opening=drawn)
-    plan = plan_to_write_under(repository.sealed, repository.ledger.state.plan_epoch)
-    if plan.epoch:
-        acknowledgement = Acknowledgement(session, plan.epoch)
-        key = names.acknowledgement(session, plan.epoch)
-        repository.sealed.write(Kind.ACKNOWLEDGEMENT, key, acknowledgement_form.encode(acknowledgement))
+    try:
+        plan = plan_to_write_under(repository.sealed, repository.ledger.state.plan_epoch)
+        if plan.epoch:
+            acknowledgement = Acknowledgement(session, plan.epoch)
+            key = names.acknowledgement(session, plan.epoch)
+            repository.sealed.write(Kind.ACKNOWLEDGEMENT, key, acknowledgement_form.encode(acknowledgement))
+    except HoldfastError:
+        if drawn is None:  # who has drawn the id comes back with it, and ends it
+            with suppress(HoldfastError):  # it stays open for a day; what happened first is told
+                end_session(repository, session, point)
+        raise
     locking = repository.promising(keep_until)
     return WriterSession(locking, tenant, tenant_id, workload, workload_id, session, plan, started, keep_until)
 

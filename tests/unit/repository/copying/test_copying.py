@@ -424,3 +424,20 @@ def test_a_target_that_goes_away_is_no_failure_of_a_point():
     source.back_up(DISK, volume(1, 3))
     with pytest.raises(NotFoundError, match="bucket"):
         copy_points(source.open(), target.open(Leaving(target.small.store)), CopyOrder(), Silence())
+
+
+@pytest.mark.parametrize("damaged", [names.plan(1), names.ledger(1)])
+def test_a_target_in_which_nobody_can_write_is_no_failure_of_a_point(damaged):
+    source, target = two_places()
+    for workload in ("a", "b", "c"):
+        source.back_up(workload, volume(1))
+    publish_plan(target.open(), ())
+    if damaged == names.ledger(1):
+        target.back_up(DISK, volume(2))
+    put(target.small.store, damaged, b"junk")
+    before = source.open().ledger.state.sequence
+    with pytest.raises(IntegrityError) as raised:
+        copy(source, target)
+    assert raised.value.objects == (damaged,)
+    assert source.open().ledger.state.sequence - before == 2  # one pin, and its end
+    assert target.open().ledger.state.open == {}

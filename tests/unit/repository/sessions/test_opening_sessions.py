@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from holdfast.domain.errors import ConflictError, UsageError
+from holdfast.domain.errors import ConflictError, IntegrityError, UsageError
+from holdfast.repository.format import names
 from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
 from holdfast.repository.sessions.session import end_session, is_repacking, open_repacking, open_session
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
-from holdfast.testing.small_repository import make_small_repository
+from holdfast.testing.small_repository import make_small_repository, put
+from tests.faults.world import publish_plan
 
 
 @pytest.fixture
@@ -53,3 +55,13 @@ def test_a_repacking_session_is_told_by_its_key(repository):
     moving, ordinary = open_repacking(repository, DEFAULT_TENANT), open_session(repository, DEFAULT_TENANT, "w")
     assert is_repacking(repository, moving.point_key)
     assert not is_repacking(repository, ordinary.point_key)
+
+
+@pytest.mark.parametrize("drawn", [None, b"s" * 16])
+def test_where_the_plan_does_not_open_only_who_comes_back_with_the_id_leaves_a_session_open(repository, drawn):
+    publish_plan(repository, ())
+    put(repository.store, names.plan(1), b"junk")
+    with pytest.raises(IntegrityError) as refused:
+        open_session(repository, DEFAULT_TENANT, "w", drawn)
+    assert refused.value.objects == (names.plan(1),)
+    assert list(repository.ledger.refresh().open) == ([] if drawn is None else [drawn])
