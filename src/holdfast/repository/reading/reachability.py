@@ -58,8 +58,9 @@ class Reachability:
         return self._least.get(pack, 0)
 
     def lacking(self, manifest: Manifest, volume: VolumeMap, bad: Set[bytes]) -> set[bytes]:
-        """Which of these packs hold a chunk (data or map) of the volume, by its map or since a collection has moved it
-        there, that opens nowhere. Of the map, which was walked before, only what leads there is read.
+        """Which of the `bad` packs, all that there are, hold a chunk (data or map) of the volume, by its map or since a
+        collection has moved it there, that opens nowhere. Of the map, which was walked before, only what leads there is
+        read.
         """
         if volume.root is None or not bad:
             return set()

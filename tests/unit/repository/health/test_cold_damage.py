@@ -6,6 +6,8 @@ from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.health.repair.quarries import none
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.progress import Silence
+from holdfast.repository.reading.retrieval.plan import plan_retrieval
+from holdfast.repository.sessions.points import list_points
 from holdfast.testing.small_repository import put
 from tests.faults.cold_world import Archive
 from tests.faults.world import FIRST, back_up
@@ -48,6 +50,18 @@ def test_a_cold_copy_elsewhere_counts(archive):
     key = spoilt(archive, cut)
     back_up(archive.open(8), "other", FIRST, "x")
     assert hurt(check_repository(archive.open(9), None, Silence())) == {key: set()}
+
+
+def test_a_cold_copy_in_a_pack_that_is_spoilt_too_counts_for_nothing(archive):
+    back_up(archive.open(8), "other", FIRST, "x")
+    repository = archive.open(8)
+    points = list_points(repository)
+    needed = {point.id: {one.key for one in plan_retrieval(repository, point, (None,)).packs} for point in points}
+    for key in set().union(*needed.values()):
+        put(archive.inner, key, cut(bytes(archive.inner.get(key))))
+    found = hurt(check_repository(archive.open(9), None, Silence()))
+    assert len(points) == 3
+    assert {point: {key for key, points in found.items() if point in points} for point in needed} == needed
 
 
 def test_a_repair_goes_on_and_names_what_it_could_not_mend(archive):

@@ -394,8 +394,8 @@ def _name(
     """Every bad pack, with the volumes that lack something for it."""
     for pack, why in bad.items():
         findings.add_object(names.pack(pack), why)
-    for manifest, volume, found in reachable:
-        for pack in walk.lacking(manifest, volume, found.packs & bad.keys()):
+    for manifest, volume, _found in reachable:
+        for pack in walk.lacking(manifest, volume, frozenset(bad)):
             findings.add_object(names.pack(pack), bad[pack], manifest, (volume.name,))
 
 

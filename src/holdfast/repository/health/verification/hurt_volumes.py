@@ -1,5 +1,6 @@
 """Whom damage hurts that a verify worker, or a look at a point, has found: read here, as far as it is not cold."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from holdfast.repository.packs.known_directories import KnownDirectories
 from holdfast.repository.reading.chunk_reader import FAILURES, ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
 from holdfast.repository.reading.map_reader import leaves
+from holdfast.repository.trust.presence import is_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class HurtVolumes:
         bad: Mapping[bytes, PackFinding],
         directories: KnownDirectories | None = None,
     ) -> None:
+        self._store = access.store
         self._search = IndexSearch(access)
         self._maps = ChunkReader(access, CHUNK_TYPE_MAP, self._search)
         self._data = ChunkReader(access, CHUNK_TYPE_DATA, self._search)
@@ -95,14 +98,20 @@ class HurtVolumes:
                 try:
                     self._data.read_one(chunk)
                 except NeedsRetrievalError as error:
-                    # A cold pack that is bad; else a copy of the chunk is there, and cold.
-                    self._known[chunk.id] = error if chunk.place.pack.pack in self._bad else None
+                    self._known[chunk.id] = None if self._is_there(chunk) else error
                 except FAILURES as error:
                     self._known[chunk.id] = error
         return self._known[chunk.id]
 
+    def _is_there(self, cold: Located) -> bool:
+        """Whether a cold chunk lies in a pack that stands and is none of the bad ones."""
+        places = itertools.chain([cold.place], self._search.places(cold.id, CHUNK_TYPE_DATA))
+        packs = (place.pack.pack for place in places)
+        return any(pack not in self._bad and is_there(self._store, names.pack(pack)) for pack in packs)
+
     def _add(self, volume: VolumeMap, error: HoldfastError, fallback: str) -> None:
         missing = (error.key,) if isinstance(error, ObjectNotFoundError) else ()
-        for key in getattr(error, "objects", missing) or (fallback,):
+        cold = error.packs if isinstance(error, NeedsRetrievalError) else missing
+        for key in getattr(error, "objects", cold) or (fallback,):
             self._whys.setdefault(key, error.why)
             self._hurt[key].add(volume.name)

@@ -9,9 +9,10 @@ from holdfast.domain.errors import IntegrityError
 from holdfast.repository.format import names
 from holdfast.repository.health.verification.look import PointLook
 from holdfast.repository.object_store import ORDINARY, StorageTerms
-from holdfast.repository.sessions.points import list_points
+from holdfast.repository.sessions.points import find_point, list_points
 from holdfast.testing.deterministic_surroundings import SteppableClock
 from tests.faults.immutable_site import Site
+from tests.faults.world import publish_plan
 from tests.unit.repository.copying.copied import Place
 from tests.unit.repository.copying.test_copying import DISK, noise
 
@@ -79,6 +80,23 @@ def test_a_suspicion_is_looked_into_where_that_can_be_read_and_stands_where_it_i
         flipped[len(flipped) // 3] ^= 1
         put_over(place.small.store, pack, bytes(flipped))
         assert look(place, [pack])[pack][1]
+
+
+def test_a_cold_copy_in_a_pack_that_is_damaged_too_counts_for_nothing():
+    """The chunk's own pack has gone; the only other one is another workload's."""
+    place = Place(1, SteppableClock(), PACK_SIZE_BYTES, ArchiveClass.DEEP_ARCHIVE)
+    point = place.back_up(DISK, noise(1, 1))
+    (gone,) = packs(place)
+    place.back_up("other", noise(1, 1))
+    (copy,) = packs(place)
+    publish_plan(place.open(), [], [bytes.fromhex(gone[-32:])], 1)
+    store = place.small.store
+    store.delete(gone)
+    repository = place.open()
+    of_point = PointLook(repository, find_point(repository, point.hex(), None))
+    assert of_point.damage({}) == ()
+    put_over(store, copy, b"something else", StorageTerms(archive_class=place.archive_class))
+    assert [(one.object, bool(one.volumes)) for one in of_point.damage({})] == [(copy, True)]
 
 
 def test_a_point_that_does_not_open_cannot_be_looked_at(place):
