@@ -29,8 +29,8 @@ class RetryPolicy:
 
     Attempt n (from 0) is followed by uniform() * first_delay * 2^n seconds. An attempt that would begin after
     `total_seconds` is not made. A wait that lasts longer than `told_after_seconds` is told, once of each request. Where
-    the other side answers and asks for patience (ThrottledError) the `throttled` ones count, if there are any: S3
-    may take minutes to make room for a prefix that is asked for more than before.
+    the other side asks for patience in words (ThrottledError) the `throttled` ones count, if there are any: S3 may
+    take minutes to make room for a prefix that is asked for more than before.
     """
 
     attempts: int = 8
@@ -43,7 +43,7 @@ class RetryPolicy:
 
     def bounds(self, error: UnavailableError) -> tuple[int, float]:
         """Attempts and seconds for a request that failed so."""
-        if not isinstance(error, ThrottledError):
+        if not _is_asked_for(error):
             return self.attempts, self.total_seconds
         return self.throttled_attempts or self.attempts, self.throttled_seconds or self.total_seconds
 
@@ -67,24 +67,33 @@ class Patience:
     def __init__(self, policy: RetryPolicy = DEFAULT_POLICY, waiting: Waiting = REAL_WAITING) -> None:
         self._policy = policy
         self._waiting = waiting
-        self._failures = 0
         self._is_told = False
         self._started_seconds = waiting.monotonic()
+        # Of failures that ask for patience, and of others: how many, and since when.
+        self._failures = {True: 0, False: 0}
+        self._since_seconds: dict[bool, float] = {}
 
     def wait_or_raise(self, error: UnavailableError) -> None:
         """Sleep before the next attempt, or raise `error` when attempts or time are used up."""
-        policy, waiting = self._policy, self._waiting
-        self._failures += 1
-        ceiling = min(policy.longest_delay_seconds, policy.first_delay_seconds * 2 ** (self._failures - 1))
+        policy, waiting, kind = self._policy, self._waiting, _is_asked_for(error)
+        self._failures[kind] += 1
+        failures, now_seconds = self._failures[kind], waiting.monotonic()
+        ceiling = min(policy.longest_delay_seconds, policy.first_delay_seconds * 2 ** (failures - 1))
         delay_seconds = waiting.uniform() * ceiling
-        elapsed_seconds = waiting.monotonic() - self._started_seconds
         attempts, total_seconds = policy.bounds(error)
-        if self._failures >= attempts or elapsed_seconds + delay_seconds > total_seconds:
+        first_seconds = now_seconds if self._since_seconds else self._started_seconds
+        since_seconds = self._since_seconds.setdefault(kind, first_seconds)
+        if failures >= attempts or now_seconds - since_seconds + delay_seconds > total_seconds:
             raise error
+        elapsed_seconds = now_seconds - self._started_seconds
         if elapsed_seconds + delay_seconds > policy.told_after_seconds and not self._is_told:
             self._is_told = True
             _listener.get()(f"{error.what}, which is tried again: {error.why}")
         waiting.sleep(delay_seconds)
+
+
+def _is_asked_for(error: UnavailableError) -> bool:
+    return isinstance(error, ThrottledError) and error.in_words
 
 
 def _nobody(text: str) -> None:

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import os
 
 import pytest
 
@@ -81,6 +82,16 @@ class TestFileTarget(BlockTargetContract):
         target.finish()
         assert path.read_bytes() == b"new"
         assert list(path.parent.iterdir()) == [path]
+
+    def test_a_file_that_was_finished_and_renamed_is_not_touched(self, target, path):
+        """Its restore died when it had the name, and before the other name of it was taken away."""
+        kept, partial = path.with_name("kept"), path.with_name(".volume.holdfast-partial")
+        kept.write_bytes(b"precious")
+        os.link(kept, partial)
+        target.begin(3)
+        target.write(0, b"new")
+        target.finish()
+        assert (kept.read_bytes(), path.read_bytes(), partial.exists()) == (b"precious", b"new", False)
 
     def test_a_link_in_its_place_is_not_followed(self, target, path):
         other = path.with_name("precious")

@@ -45,6 +45,7 @@ def test_kill(ground, count_case):
     tail = Aim(timed_backup(ground))
     number = killed = most_leftovers = 0
     while killed < KILLS:
+        assert number < TRIES_FOR_A_KILL * KILLS, "most victims had ended by themselves"
         content = ground.change_image()
         batches, leftovers = ground.batches(), ground.leftovers()
         process = ground.back_up()
@@ -65,7 +66,6 @@ def test_kill(ground, count_case):
         if number % 8 == 7:
             tail = Aim(timed_backup(ground))
         number += 1
-    assert number <= TRIES_FOR_A_KILL * KILLS, "most victims had ended by themselves"
     assert most_leftovers <= LEFTOVERS_OF_ONE_KILL
     timed_backup(ground)
     everything_is_there(ground)

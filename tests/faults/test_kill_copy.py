@@ -62,6 +62,7 @@ def test_kill(count_case):
             finished(copies.start())
         tries, killed, aim = 0, 0, Aim(2 * (time.monotonic() - began))
         while killed < KILLS:
+            assert tries < TRIES_FOR_A_KILL * KILLS, "most copies had ended by themselves"
             back_up(ground)
             process = copies.start()
             time.sleep(aim.moment(ground.dice))
@@ -72,7 +73,6 @@ def test_kill(count_case):
             aim.learn(hit=is_hit)
             assert copies.seen() >= 1
             count_case(int(is_hit))
-        assert tries <= TRIES_FOR_A_KILL * KILLS, "most copies had ended by themselves"
         finished(copies.start())
         assert copies.seen() == len(ground.contents)
         for repository in (ground.open(), small.open(deterministic_surroundings(8))):

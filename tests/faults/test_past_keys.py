@@ -4,6 +4,7 @@ The table in docs/threat-model.md has a row for each kind; the tests here have i
 """
 
 import dataclasses
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ from holdfast.repository.upkeep.collection.fence import knows
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.repository.writing.unfinished import marked as checkpoints_marked
 from holdfast.repository.writing.unfinished import read_checkpoint
-from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.small_repository import make_small_repository, put, restored
 from tests.faults.immutable_site import Site as ImmutableSite
@@ -239,8 +240,9 @@ def test_manifest_of_a_live_point(site):
     assert key in site.named()
 
 
+@pytest.mark.parametrize("ended_by", ["a person", "a collection a day later"])
 @pytest.mark.parametrize("opened", ["before", "after"])
-def test_manifest_of_an_open_session(opened):
+def test_manifest_of_an_open_session(opened, ended_by):
     """It is no point, whenever the session was opened; the session can be ended, and its name says nothing."""
     site = Site(rotated=False)
     repository = site.open()
@@ -254,7 +256,11 @@ def test_manifest_of_an_open_session(opened):
     site.all_is_there()
     with pytest.raises(FormatError):
         collect(site.open())
-    end_session(site.open(), session.session, key)
+    if ended_by == "a person":
+        end_session(site.open(), session.session, key)
+    else:
+        later = SteppableClock(FIRST_MOMENT + timedelta(days=site.seed + 400))
+        collect(site.small.open(deterministic_surroundings(0, later)))
     assert session.session not in site.open().ledger.state.open
     site.goes_on()
 

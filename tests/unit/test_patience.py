@@ -29,11 +29,24 @@ def test_who_is_asked_for_patience_has_more_of_it():
     clock = SleepingClock()
     policy = RetryPolicy(attempts=3, total_seconds=30.0, throttled_attempts=50, throttled_seconds=900.0)
     patience = Patience(policy, Waiting(clock.sleep, lambda: 1.0, clock.now))
+    slow_down = ThrottledError("s3:GetObject was refused", why="SlowDown", cure="wait")
+    slow_down.in_words = True
     for _ in range(40):
-        patience.wait_or_raise(ThrottledError("s3:GetObject was refused", why="SlowDown", cure="wait"))
+        patience.wait_or_raise(slow_down)
     assert 600 < clock.seconds < 900
+    for _ in range(2):
+        patience.wait_or_raise(AWAY)  # another kind of failure, which has had no time yet
     with pytest.raises(UnavailableError):
         patience.wait_or_raise(AWAY)
+
+
+def test_a_gateway_with_nothing_behind_it_asks_for_no_patience():
+    clock = SleepingClock()
+    patience = Patience(RetryPolicy(attempts=3, throttled_attempts=50), Waiting(clock.sleep, lambda: 1.0, clock.now))
+    for _ in range(2):
+        patience.wait_or_raise(ThrottledError("s3:GetObject was refused", why="HTTP status 503", cure="wait"))
+    with pytest.raises(ThrottledError):
+        patience.wait_or_raise(ThrottledError("s3:GetObject was refused", why="HTTP status 503", cure="wait"))
 
 
 @pytest.mark.parametrize("make", [threading.Lock, threading.RLock])

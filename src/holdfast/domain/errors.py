@@ -250,9 +250,12 @@ class UnavailableError(HoldfastError):
 
 
 class ThrottledError(UnavailableError):
-    """The other side asks for patience; trying again later is right."""
+    """The other side asks for patience; trying again later is right. `in_words`: it said so, and not merely by a status
+    that a gateway with nothing behind it has, too.
+    """
 
     code = "throttled"
+    in_words = False
 
 
 class WorkerLostError(UnavailableError):

@@ -128,7 +128,9 @@ def _only_writer(partial: Path, path: Path) -> int:
         descriptor = os.open(partial, flags, _ONLY_THE_OWNER)
         try:
             _lock(descriptor, path)
-            if _is_at(descriptor, partial):
+            if os.fstat(descriptor).st_nlink > 1:
+                partial.unlink()  # it has its name already: whoever finished it died before this was taken away
+            elif _is_at(descriptor, partial):
                 return descriptor
         except BaseException:
             os.close(descriptor)

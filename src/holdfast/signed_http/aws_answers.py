@@ -123,7 +123,9 @@ def error_of_refusal(refusal: Refusal, action: str, resource: str) -> HoldfastEr
     what = f"{action} on {resource} was refused"
     why = ": ".join(part for part in (code or f"HTTP status {status}", refusal.reason, refusal.message) if part)
     if code in THROTTLING_CODES or status == 429:
-        return ThrottledError(what, why=why, cure="wait a moment, or ask AWS for a higher request rate")
+        throttled = ThrottledError(what, why=why, cure="wait a moment, or ask AWS for a higher request rate")
+        throttled.in_words = True
+        return throttled
     if code in _CREDENTIALS_CODES:
         return PermissionDeniedError(what, why=why, cure=_CREDENTIALS_CODES[code])
     if code in _WRONG_REGION_CODES:

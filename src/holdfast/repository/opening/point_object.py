@@ -17,6 +17,12 @@ from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.older_versions import open_newest_good
 from holdfast.repository.trust.presence import is_there
 
+_OF_AN_OPEN_SESSION = (
+    "it may be a restore point that the ledger does not know yet: bring it back from the bucket's older versions or a "
+    "copy; if none ever stood there, remove that one object (in an immutable repository put a delete marker over it), "
+    "and the session is ended without a point"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PointObject:
@@ -33,9 +39,10 @@ def read_point_object(sealed: SealedStore, state: LedgerState, point_key: str) -
     """What stands there, whatever its key epoch is; None where nothing does. Raises IntegrityError for damage, and for
     another object than the ledger's `commit` says.
     """
-    expected = state.live.get(names.session_of_point(point_key), {}).get("manifest")
+    session = names.session_of_point(point_key)
+    expected = state.live.get(session, {}).get("manifest")
 
-    def opened(data: Buffer) -> tuple[Kind, bytes, bytes, int]:
+    def opened(data: Buffer) -> PointObject:
         sha256 = hashlib.sha256(data).digest()
         if expected is not None and sha256 != expected:
             raise FormatError(
@@ -45,36 +52,37 @@ def read_point_object(sealed: SealedStore, state: LedgerState, point_key: str) -
                 key=point_key,
             )
         kind, body = sealed.open(point_key, data, Kind.MANIFEST, Kind.TOMBSTONE)
-        return kind, body, sha256, read_header(data, point_key).kid
+        manifest = None if kind == Kind.TOMBSTONE else manifest_form.decode(body)
+        if manifest is not None and manifest.session != session:
+            raise IntegrityError(
+                f"{point_key} holds another point",
+                why="its manifest names another session",
+                cure="run `holdfast repository check`",
+                objects=(point_key,),
+            )
+        return PointObject(manifest, sha256, read_header(data, point_key).kid)
 
     try:
-        if expected is None:
-            kind, body, sha256, kid = sealed.counting(Kind.MANIFEST, point_key, opened)
-        else:
-            kind, body, sha256, kid = open_newest_good(sealed.store, point_key, opened)
+        if expected is not None:
+            return open_newest_good(sealed.store, point_key, opened)
+        return sealed.counting(Kind.MANIFEST, point_key, opened)
     except ObjectNotFoundError:
         return None
-    if kind == Kind.TOMBSTONE:
-        return PointObject(None, sha256, kid)
-    manifest = manifest_form.decode(body)
-    if manifest.session != names.session_of_point(point_key):
-        raise IntegrityError(
-            f"{point_key} holds another point",
-            why="its manifest names another session",
-            cure="run `holdfast repository check`",
-            objects=(point_key,),
-        )
-    return PointObject(manifest, sha256, kid)
+    except IntegrityError as error:
+        if session in state.open:
+            error.cure = _OF_AN_OPEN_SESSION
+        raise
 
 
 def seen_point_object(sealed: SealedStore, state: LedgerState, point_key: str) -> PointObject | None:
     """The same, for who takes absence for a reason: that nothing stands there is asked in two ways, for nothing may
-    hang on one answer that is wrong. Raises UnavailableError where the two differ and stay so.
+    hang on one answer that is wrong. Raises UnavailableError where the two differ and stay so, unless a delete marker
+    hides what does not open: that is nothing (rule 9.7).
     """
     found = read_point_object(sealed, state, point_key)
     if found is None and is_there(sealed.store, point_key):
         found = read_point_object(sealed, state, point_key)  # it was put just now, or the first answer was wrong
-        if found is None:
+        if found is None and not (sealed.first_counts and sealed.is_hidden(point_key)):
             raise UnavailableError(
                 f"{point_key} is there and cannot be read",
                 why="the store tells its size and does not give its bytes: it may be a restore point",

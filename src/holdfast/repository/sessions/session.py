@@ -200,6 +200,20 @@ def _counts(repository: Repository, point_key: str, found: PointObject) -> bool:
     return found.kid >= least_kid or names.session_of_point(point_key) not in ledger.state.open
 
 
+def has_ended(repository: Repository, point_key: str) -> bool:
+    """Whether a session's name bears its end: a tombstone, or a point that counts. Raises IntegrityError where what
+    stands there does not open.
+    """
+    found = _standing(repository, point_key)
+    return found is not None and (found.manifest is None or _counts(repository, point_key, found))
+
+
+def bears_tombstone(repository: Repository, point_key: str) -> bool:
+    """Whether a session was ended without a point. Raises IntegrityError where what stands there does not open."""
+    found = _standing(repository, point_key)
+    return found is not None and found.manifest is None
+
+
 def _taken(repository: Repository, point_key: str, error: ObjectExistsError) -> PointObject:
     """What has taken a point's name. Raises UnavailableError where nothing is to be seen there: it may be a point."""
     found = _standing(repository, point_key)

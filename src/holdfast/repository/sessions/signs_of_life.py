@@ -32,7 +32,7 @@ def last_sign(store: ObjectStore, session: bytes, since: str, now: datetime) -> 
     One that is dated ahead goes by signs that are not, where there are any: or it would live for years after its death.
     """
     opened = parse_time(since)
-    if _is_ahead(opened, now):
+    if is_ahead(opened, now):
         return max(_signs_until(store, session, now), default=opened)
     return max([opened, *(moment for _taken, moment in _signs(store, session, now))])
 
@@ -40,14 +40,14 @@ def last_sign(store: ObjectStore, session: bytes, since: str, now: datetime) -> 
 def begin_its_day(repository: Repository, session: bytes, since: str) -> None:
     """Where there is nothing to go by but a beginning that is dated ahead, leave a sign of life in its stead, now."""
     now = repository.surroundings.now()
-    if _is_ahead(parse_time(since), now) and not any(_signs_until(repository.store, session, now)):
+    if is_ahead(parse_time(since), now) and not any(_signs_until(repository.store, session, now)):
         with suppress(ObjectExistsError):  # somebody else who has met it did
             _leave(repository, Alive(session, hour_of(now)))
 
 
 def _signs_until(store: ObjectStore, session: bytes, now: datetime) -> Iterator[datetime]:
     """But for those that the store has taken when its clock ran ahead, too."""
-    return (moment for taken, moment in _signs(store, session, now) if not _is_ahead(taken, now))
+    return (moment for taken, moment in _signs(store, session, now) if not is_ahead(taken, now))
 
 
 def _signs(store: ObjectStore, session: bytes, now: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -66,7 +66,7 @@ def _signs(store: ObjectStore, session: bytes, now: datetime) -> Iterator[tuple[
                 yield taken, datetime.fromtimestamp(hour * HOUR_SECONDS, UTC)
 
 
-def _is_ahead(moment: datetime, now: datetime) -> bool:
+def is_ahead(moment: datetime, now: datetime) -> bool:
     """Whether a clock ran ahead then by more than a day, or is behind now."""
     return moment > now + A_DAY
 

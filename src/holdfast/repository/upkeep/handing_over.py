@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from holdfast.domain.errors import IntegrityError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
 from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind
@@ -37,7 +37,15 @@ def vouched_for(repository: Repository) -> Mapping[str, bytes]:
                 repository.epochs.vouching.require(key, data)
             return digest_of(data)
 
-        found[key] = repository.sealed.counting(kind, key, digest)
+        try:
+            found[key] = repository.sealed.counting(kind, key, digest)
+        except ObjectNotFoundError as error:
+            raise IntegrityError(
+                f"{key} is missing",
+                why="without it nothing of its tenant opens, or nothing at all",
+                cure="bring it back from a copy of the store, or from the bucket's older versions; rotate then",
+                objects=(key,),
+            ) from error
     return found
 
 

@@ -1,17 +1,18 @@
 """Rule 9.7: a delete marker frees no name. Of two objects under it the first counts, and who came second is told."""
 
+import hashlib
 from typing import Any
 
 import pytest
 
-from holdfast.domain.errors import ConflictError, PermissionDeniedError
+from holdfast.domain.errors import ConflictError, IntegrityError, PermissionDeniedError
 from holdfast.repository.format import names
 from holdfast.repository.format import tombstone as tombstone_form
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.tombstone import Tombstone
 from holdfast.repository.opening.plans import newest_plan, publish
-from holdfast.repository.opening.repository import create_repository
+from holdfast.repository.opening.repository import DEFAULT_TENANT, create_repository
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.sessions.session import commit, end_without_point, open_session, read_point
 from holdfast.testing.strict_store import StrictStore
@@ -145,3 +146,18 @@ def test_no_repository_is_made_over_a_hidden_one(site):
     site.attack()
     with pytest.raises(ConflictError, match="something at"):
         create_repository(site.store, site.surroundings(), immutable=True)
+
+
+def test_junk_under_an_open_session_s_name_keeps_no_collection_when_it_is_hidden(site):
+    """As the error says: whoever may write has put it there, and nobody can remove it."""
+    site.back_up(block(1))
+    session = open_session(site.open(), DEFAULT_TENANT, "disk")
+    site.store.create(session.point_key, JUNK, hashlib.sha256(JUNK).digest())
+    with pytest.raises(IntegrityError) as caught:
+        site.collect()
+    assert "put a delete marker over it" in caught.value.cure
+    site.store.hide(session.point_key)
+    assert site.collect().waiting == ()
+    site.later(1.5)
+    site.collect()
+    assert site.open().ledger.state.open == {}

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from holdfast.domain.errors import IntegrityError
 from holdfast.repository.format import names
 from holdfast.repository.health.repair.quarries import none
 from holdfast.repository.health.repair.repair import repair
@@ -80,6 +81,16 @@ def test_a_tenant_that_no_list_shows_is_vouched_for(moved):
     moved.back_up("a", 1, 2)  # nothing but the epoch's word tells that the tenant is what it was
     assert rotated(moved, moved.store).kid == 3
     moved.all_is_there()
+
+
+def test_a_tenant_that_is_gone_is_damage(moved):
+    [tenant] = [info.key for info in moved.store.list(names.TENANTS)]
+    repository = moved.open()
+    moved.store.delete(tenant)
+    with pytest.raises(IntegrityError) as caught:
+        rotate(repository, moved.small.secret)
+    assert caught.value.objects == (tenant,)
+    assert repository.master.kid == 1
 
 
 def test_a_repair_keeps_the_run_that_a_collection_left_behind_when_it_died(moved):

@@ -14,18 +14,18 @@ from holdfast.repository.format.plan import Plan
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.sessions.session import (
+    bears_tombstone,
     close_ended,
     end_session,
     end_without_point,
+    has_ended,
     is_repacking,
-    read_point,
     retire,
     retired_of,
 )
 from holdfast.repository.sessions.signs_of_life import begin_its_day, last_sign
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import open_newest_good
-from holdfast.repository.trust.presence import is_there
 
 SILENCE = timedelta(hours=24)
 POLL_SECONDS = 5.0
@@ -61,7 +61,7 @@ def wait_for_sessions(
 
 def _is_past(repository: Repository, one: OpenSession, plan: Plan) -> bool:
     """Whether this session is in nobody's way any more."""
-    if _has_ended(repository, one.point_key) or knows(repository, one.session, plan):
+    if has_ended(repository, one.point_key) or knows(repository, one.session, plan):
         return True
     if one.session not in repository.ledger.whole().open:
         return True
@@ -69,15 +69,6 @@ def _is_past(repository: Repository, one: OpenSession, plan: Plan) -> bool:
         end_without_point(repository, one.session, one.point_key)
         return True  # by the tombstone, or by the commit that came first
     return False
-
-
-def _has_ended(repository: Repository, point_key: str) -> bool:
-    """By a point or a tombstone that opens: a name alone says nothing, for whoever may put objects can take it, and
-    hide again what he has put there. Raises IntegrityError for what is neither.
-    """
-    if not is_there(repository.store, point_key):
-        return False
-    return _bears_tombstone(repository, point_key) or read_point(repository, point_key) is not None
 
 
 def knows(repository: Repository, session: bytes, plan: Plan) -> bool:
@@ -123,7 +114,7 @@ def close_dead(repository: Repository) -> None:
         point_key = str(record["point"])
         if _is_silent(repository, session, str(record["time"])):
             end_session(repository, session, point_key)
-        elif _bears_tombstone(repository, point_key):
+        elif bears_tombstone(repository, point_key):
             close_ended(repository, session, point_key)
     for session in sorted(retired_of(repository, state.live)):
         retire(repository, session, str(state.live[session]["point"]))
@@ -135,10 +126,3 @@ def _silent_readers(repository: Repository) -> Iterator[bytes]:
     for session, record in repository.ledger.state.pins.items():
         if _is_silent(repository, session, str(record["time"])):
             yield session
-
-
-def _bears_tombstone(repository: Repository, point_key: str) -> bool:
-    try:
-        return repository.sealed.read(point_key, Kind.TOMBSTONE, Kind.MANIFEST)[0] == Kind.TOMBSTONE
-    except ObjectNotFoundError:
-        return False

@@ -8,12 +8,14 @@ from datetime import datetime
 from itertools import islice
 
 from holdfast.domain.errors import HoldfastError
-from holdfast.domain.time import format_time
+from holdfast.domain.time import parse_time
 from holdfast.repository.format import names
+from holdfast.repository.format.ledger import Record
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening.ledger import newest_checkpoint
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.sessions.signs_of_life import is_ahead
 from holdfast.repository.trust.lock_terms import GENERATION
 from holdfast.repository.trust.older_versions import all_keys
 from holdfast.repository.trust.standing_packs import StandingPacks
@@ -97,9 +99,14 @@ def _is_lagging(repository: Repository, plan: Plan) -> bool:
     """Whether a session has been open for so long, under an older plan, that locks of what it may build upon and this
     plan condemns could end before it does.
     """
-    since = format_time(repository.now() - GENERATION / 2)
+    now = repository.now()
+
+    def may_be_old(record: Record) -> bool:
+        opened = parse_time(str(record["time"]))
+        return opened <= now - GENERATION / 2 or is_ahead(opened, now)
+
     return any(
-        str(record["time"]) <= since and not knows(repository, session, plan)
+        may_be_old(record) and not knows(repository, session, plan)
         for session, record in repository.ledger.state.open.items()
     )
 
