@@ -121,10 +121,12 @@ class Reachability:
         self, row: list[Located], volume: VolumeMap, level: int, tenant: str, bad: Set[bytes]
     ) -> Iterator[tuple[Located, int]]:
         """Chunks with their types, among them all that lie in these packs: these nodes of one level, and what is below
-        those that lead there.
+        those that lead there. What is below a node that did not open when it was walked, and does now, nobody knows yet.
         """
         yield from ((node, CHUNK_TYPE_MAP) for node in row)
-        leading = [node for node in row if not self._known[node.id].packs.isdisjoint(bad)]
+        leading = [
+            node for node in row if node.id not in self._known or not self._known[node.id].packs.isdisjoint(bad)
+        ]
         for node in readable_nodes(self._tenant(tenant).reader, leading, level, volume.cut)[0].values():
             below = _entries(node)
             if level > 0:

@@ -5,13 +5,18 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import pytest
+
 from holdfast.repository.format import names
+from holdfast.repository.format.map_node import FANOUT
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.packs.pack_directory import read_header
 from holdfast.repository.progress import Silence
+from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.passing import PassingStore
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
-from tests.faults.world import publish_plan, world
+from holdfast.testing.small_repository import make_small_repository
+from tests.faults.world import DISK, back_up, publish_plan, volume_of, world
 
 TOGETHER = 3
 
@@ -39,6 +44,21 @@ class Collected(PassingStore):
         return super().get(key, offset, length, version)
 
 
+class TornAtFirst(PassingStore):
+    """Half of what is asked of one object comes at first, so many times."""
+
+    def __init__(self, inner, key, times):
+        super().__init__(inner)
+        self.key, self.left = key, times
+
+    def get(self, key, offset=0, length=None, version=None):
+        data = super().get(key, offset, length, version)
+        if key != self.key or not self.left:
+            return data
+        self.left -= 1
+        return data[: len(data) // 2]
+
+
 class Meeting(PassingStore):
     """The first that read a point meet, or nobody goes on."""
 
@@ -62,6 +82,19 @@ def test_several_manifests_are_read_at_once_and_the_answers_are_the_same():
         found = check_repository(small.open(surroundings, meeting), None, Silence())
     assert found == expected
     assert next(meeting.coming) >= TOGETHER
+
+
+@pytest.mark.parametrize("times", [2, 3, 4])
+def test_a_map_that_opens_again_after_it_did_not_is_named_with_whom_it_hurt(times):
+    """The pack is read first; then its root is, and what is below; and once more for what is bad, when it is whole."""
+    small = make_small_repository(MemoryStore(), deterministic_surroundings(1))
+    two_levels = volume_of(1, *[0] * FANOUT, 2)
+    (volume,) = back_up(small.open(deterministic_surroundings(2)), DISK, two_levels, "s").finished.manifest.volumes
+    pack = names.pack(volume.root.place.pack.pack)
+    torn = TornAtFirst(small.store, pack, times)
+    found = check_repository(small.open(deterministic_surroundings(3), torn), 100, Silence())
+    assert volume.depth == 2
+    assert [(one.object, [hurt.volumes for hurt in one.hurt]) for one in found.damage] == [(pack, [(volume.name,)])]
 
 
 def condemned_pack(*, needed):
