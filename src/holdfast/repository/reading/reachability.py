@@ -121,7 +121,7 @@ class Reachability:
         self, row: list[Located], volume: VolumeMap, level: int, tenant: str, bad: Set[bytes]
     ) -> Iterator[tuple[Located, int]]:
         """Chunks with their types, among them all that lie in these packs: these nodes of one level, and what is below
-        those that lead there. What is below a node that did not open when it was walked, and does now, nobody knows yet.
+        those that lead there. What is below a node that did not open when it was walked, and does now, is not known.
         """
         yield from ((node, CHUNK_TYPE_MAP) for node in row)
         leading = [
