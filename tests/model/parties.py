@@ -13,7 +13,7 @@ from tests.model.handing_over import Successor, hand_over
 from tests.model.hiding import LEDGER, NOBODY, over_a_record, over_a_tombstone, set_aside, takes_for_junk
 from tests.model.renewer import Renewer, renew_locks
 from tests.model.repairer import Repairer, mend
-from tests.model.rotating import Rotation, rotate
+from tests.model.rotating import Acceptor, Rotation, accept, rotate
 from tests.model.rules import Rules
 from tests.model.world import END, Place, Point, Run, World
 
@@ -96,6 +96,7 @@ Party = (
     | Rot
     | Successor
     | Rotation
+    | Acceptor
     | Writer
     | Deleter
     | Reader
@@ -121,6 +122,8 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
             yield from hand_over(world, party, rules)
         case Rotation():
             yield from rotate(world, party, rules)
+        case Acceptor():
+            yield from accept(world, party, rules)
         case Writer():
             yield from _write(world, party, rules)
         case Deleter() if world.point(party.name):
@@ -340,6 +343,8 @@ def sufferings(world: World, party: Party) -> Iterator[str]:
     """What has befallen it that must befall nobody."""
     if party.step == STUCK:
         yield "is stuck"
+    elif isinstance(party, Acceptor) and party.step == "believe" and party.name in world.keys.unpromised:
+        yield "believes in a point that counts no more"
     elif isinstance(party, Reader) and party.step == "read" and (party.name, party.point) in world.pins:
         point = world.point(party.point)
         if point is not None and not all(world.found(place) for place in point.places):

@@ -48,6 +48,24 @@ def rotate(world: World, me: Rotation, rules: Rules) -> Iterator[tuple[World, Ro
             yield _turn(world, me, rules), Rotation(me.name, END)
 
 
+class Acceptor(NamedTuple):
+    """Holds the key of the point `name`, which another one, or itself before it died, has made: goes by what stands."""
+
+    name: str
+    step: str = "read"
+
+
+def accept(world: World, me: Acceptor, rules: Rules) -> Iterator[tuple[World, Acceptor]]:
+    """The ledger is told of what counted when it was read, unless it says by now that the session has ended."""
+    if me.step == "read" and world.point(me.name) is not None:
+        if me.name in world.committed or counts(world, me.name, rules):
+            yield world, me._replace(step="tell" if rules.recorded_before_told else "believe")
+    elif me.step == "tell":
+        if me.name in world.opened:
+            world = world.with_commit(me.name)
+        yield world, me._replace(step="believe" if me.name in world.committed else END)
+
+
 def _ledger(world: World) -> tuple[frozenset[str], ...]:
     """What changes whenever somebody appends."""
     return world.opened, world.committed, frozenset({str(world.keys.ledger)})

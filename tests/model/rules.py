@@ -12,6 +12,7 @@ class Rules:
     retired_before_record: bool = True  # 2
     ended_while_open: bool = True  # 2: by the ledger, which is looked at with each try
     recorded_while_open: bool = True  # 2: no `commit` follows an end
+    recorded_before_told: bool = True  # 2: who tells others of a point has told the ledger of it
     taken_is_no_tombstone: bool = True  # 2: where nothing is shown under the name
     open_before_plan: bool = True  # 3
     only_runs_in_force: bool = True  # 3

@@ -9,7 +9,7 @@ from tests.model.hiding import LEDGER, NOBODY
 from tests.model.parties import Deleter, Hider, Reader, Rot, Unlocker, Usurper, Verifier, Writer
 from tests.model.renewer import Renewer
 from tests.model.repairer import Repairer
-from tests.model.rotating import Rotation
+from tests.model.rotating import Acceptor, Rotation
 from tests.model.world import Keys, Plan, Point, Run, World
 
 Scenario = tuple[World | TwoWorlds, tuple[Anybody, ...]]
@@ -269,6 +269,10 @@ SCENARIOS: dict[str, Scenario] = {
     "a key epoch begins while garbage goes": (
         LEFT,
         (Rotation("r"), Rotation("n", "look"), Collector("c", 2), _writer("w", "A")),
+    ),
+    "a key epoch begins while a point is accepted": (
+        LEFT,
+        (Rotation("r"), Collector("c", 2), Acceptor("w"), _writer("w", "A")),
     ),
     "two begin a key epoch while garbage goes": (
         LEFT,

@@ -30,6 +30,7 @@ LOSES_IN = {
     "retired_before_record": READING,
     "ended_while_open": TURNED,
     "recorded_while_open": TURNED,
+    "recorded_before_told": "a key epoch begins while a point is accepted",
     "taken_is_no_tombstone": MISLED,
     "open_before_plan": GARBAGE,
     "only_runs_in_force": "two that go over",

@@ -10,7 +10,7 @@ from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import find_point
-from holdfast.repository.sessions.session import read_point
+from holdfast.repository.sessions.session import recorded_point
 from holdfast.wiring.delegated_repository import DelegatedRepository, backed_up, work_of
 
 
@@ -60,7 +60,7 @@ class DelegatedCopying:
             try:
                 result = orders.read_result(target, identifier, attempt)
             except ObjectNotFoundError:
-                stored = read_point(target, backup_side.open_point_key(target, identifier))
+                stored = recorded_point(target, backup_side.open_point_key(target, identifier))
                 return None if stored is None else _copied(stored, None)
             if not isinstance(result, BackupResult):
                 return None

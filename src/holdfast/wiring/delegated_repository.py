@@ -38,7 +38,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import PointSummary, find_point, list_points, load_manifest
-from holdfast.repository.sessions.session import read_point, retire
+from holdfast.repository.sessions.session import recorded_point, retire
 from holdfast.repository.trust.lock_terms import lock_end
 from holdfast.repository.trust.presence import is_there
 from holdfast.repository.writing.parents import Method
@@ -121,7 +121,7 @@ class DelegatedRepository:
                 result = orders.read_result(repository, identifier, attempt)
             except ObjectNotFoundError:
                 # The scratch of a session that has its point may be gone already.
-                stored = read_point(repository, backup_side.open_point_key(repository, identifier))
+                stored = recorded_point(repository, backup_side.open_point_key(repository, identifier))
                 return None if stored is None else backed_up(stored, None)
             if not isinstance(result, BackupResult):
                 return None

@@ -21,7 +21,7 @@ from holdfast.repository.format.plan import NO_PLAN
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.chunk_index import ChunkIndex
-from holdfast.repository.sessions.session import WriterSession, read_point, record_commit
+from holdfast.repository.sessions.session import WriterSession, recorded_point
 from holdfast.repository.upkeep.renewal.renew import require_locks
 from holdfast.repository.writing.backup_session import Counters
 from holdfast.repository.writing.commit import Copied, WrittenVolumes, commit_point
@@ -62,9 +62,8 @@ def accept(
     stands.
     """
     point_key = open_point_key(repository, session)
-    stored = read_point(repository, point_key)
+    stored = recorded_point(repository, point_key)
     if stored is not None:
-        record_commit(repository, point_key)
         return stored
     if result.session != session:
         raise IntegrityError(

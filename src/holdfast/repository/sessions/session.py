@@ -179,12 +179,17 @@ def read_point(repository: Repository, point_key: str) -> Manifest | None:
     """The manifest at that key; None when there is none or a tombstone. Raises IntegrityError for damage, for another
     object than the ledger's `commit` says, and where there is none yet for one under a past key epoch (section 21).
     """
+    found = _point(repository, point_key)
+    return None if found is None else found.manifest
+
+
+def _point(repository: Repository, point_key: str) -> PointObject | None:
     found = _standing(repository, point_key)
     if found is None or found.manifest is None:
         return None
     if not _counts(repository, point_key, found):
         raise unvouched(point_key, found.kid, repository.master.kid)
-    return found.manifest
+    return found
 
 
 def _standing(repository: Repository, point_key: str) -> PointObject | None:
@@ -284,10 +289,37 @@ def record_commit(repository: Repository, point_key: str) -> None:
     if session in state.live or session not in state.open:
         return
     found = _standing(repository, point_key)
-    if found is not None and found.manifest is not None and _counts(repository, point_key, found):
+    if found is not None and _counts(repository, point_key, found):
+        _tell(repository, point_key, found)
+
+
+def _tell(repository: Repository, point_key: str, found: PointObject) -> Manifest | None:
+    """The ledger's record of a point that counted when it was found, unless it is there. Its manifest; None for a
+    tombstone, and where the session was ended meanwhile.
+    """
+    ledger, session = repository.ledger, names.session_of_point(point_key)
+    if found.manifest is not None and session not in ledger.state.live:
         commit = commit_record(point_key, found.manifest, repository.surroundings.timestamp())
         record = {**commit, "manifest": found.sha256}
-        repository.ledger.append_as(lambda state: [record] if session in state.open else None)
+        ledger.append_as(lambda state: [record] if session in state.open else None)
+    return found.manifest if session in ledger.state.live else None
+
+
+def recorded_point(repository: Repository, point_key: str) -> Manifest | None:
+    """The manifest at that key, for who tells others that the session has made a point: the ledger knows of it then.
+    None when there is none. Raises ConflictError where the session was ended meanwhile, and what `read_point` raises.
+    """
+    found = _point(repository, point_key)
+    if found is None:
+        return None
+    manifest = _tell(repository, point_key, found)
+    if manifest is None:
+        raise ConflictError(
+            f"session {names.session_of_point(point_key).hex()} has no restore point any more",
+            why="it was ended, or its point was deleted",
+            cure="run the backup again",
+        )
+    return manifest
 
 
 def end_without_point(repository: Repository, session: bytes, point_key: str) -> Manifest | None:
@@ -301,9 +333,8 @@ def end_without_point(repository: Repository, session: bytes, point_key: str) ->
     except ObjectExistsError as error:
         repository.ledger.refresh()
         found = _taken(repository, point_key, error)
-        if found.manifest is not None and _counts(repository, point_key, found):
-            record_commit(repository, point_key)
-            return found.manifest
+        if _counts(repository, point_key, found):
+            return _tell(repository, point_key, found)
     return None
 
 
