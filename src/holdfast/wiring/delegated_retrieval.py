@@ -69,7 +69,7 @@ class DelegatedRetrievals:
             found = find_point(repository, point, tenant)
             pin_again(repository, reader, (found.session,), listener)
             known = self._under_way.get(session)
-            packs = packs_of_volumes(repository, found, volumes) if known is None else frozenset()
+            packs = packs_of_volumes(repository, found, volumes) if known is None else {}
         if known is None:
             plan = plan_for_packs(repository, (found.session,), packs)
             offered(order, plan.archive_class, f"restore point {point}")

@@ -20,6 +20,7 @@ from holdfast.repository.copying.estimate import WouldBeHeir, new_chunks
 from holdfast.repository.copying.order import Chosen, CopyOrder, choose
 from holdfast.repository.copying.run_progress import RunProgress
 from holdfast.repository.format import names
+from holdfast.repository.format.places import PackRow
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress, Silence
@@ -55,7 +56,7 @@ class EstimatedCopy:
 
     point: PointSummary
     stored_bytes: int
-    packs: frozenset[bytes]
+    packs: frozenset[PackRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,10 @@ def plan_copy(source: Repository, target: Repository, order: CopyOrder) -> CopyP
     for point in plan.chosen.to_copy:
         try:
             base = choose_base(heir, source, run.there, run.here, point, Silence())
-            stored_bytes, packs = 0, set[bytes]()
+            stored_bytes, packs = 0, set[PackRow]()
             for chunk in new_chunks(source, run.readers(point.tenant), point, base):
                 stored_bytes += chunk.place.length
-                packs.add(chunk.place.pack.pack)
+                packs.add(chunk.place.pack)
         except _OF_ONE_POINT as error:
             plan.failed.append(FailedPoint(point, error))
         else:

@@ -11,7 +11,7 @@ from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import MapNode
-from holdfast.repository.format.places import Located, Place
+from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.known_directories import KnownDirectories
 from holdfast.repository.reading.chunk_reader import FAILURES, ChunkReader
@@ -33,7 +33,7 @@ _NOTHING = Reachable(frozenset())
 
 class Reachability:
     """Walks the maps of one repository; remembers every node that it has walked. `misnamed`: packs of which a map names
-    a chunk that by their `directories` does not lie there, and why.
+    a chunk that by their `directories` does not lie there, and why. `rows`: of every pack that was found.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class Reachability:
         self._least: dict[bytes, int] = {}
         self._directories = directories
         self.misnamed: dict[bytes, str] = {}
+        self.rows: dict[bytes, PackRow] = {}
 
     def of_volume(self, manifest: Manifest, volume: VolumeMap) -> Reachable:
         """Everything that a volume of a point needs."""
@@ -139,6 +140,7 @@ class Reachability:
         if self._directories is not None and self._directories.contradict(chunk.at(place), chunk_type):
             why = f"a block map says that its chunk {place.number} is one that does not lie there"
             self.misnamed.setdefault(place.pack.pack, why)
+        self.rows.setdefault(place.pack.pack, place.pack)
         pack, least = place.pack.pack, form.least_bytes(place.number, place.offset + place.length)
         if least > self._least.get(pack, 0):
             self._least[pack] = least

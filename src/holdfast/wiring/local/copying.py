@@ -29,6 +29,6 @@ def retrieval_for_copy(
     if source.config.archive_class is None:
         return Retrieval(source, RetrievalPlan((), None))
     estimates = plan_copy(source, here.repository, order).estimates
-    planned = {pack for one in estimates for pack in one.packs}
+    planned = {row for one in estimates for row in one.packs}
     packs = with_survivors(source, planned, StandingPacks(source.store))
     return Retrieval(source, plan_for_packs(source, tuple(one.point.session for one in estimates), packs, met))

@@ -39,7 +39,7 @@ class Road:
         """What the plan says, as a command does; how many packs that was."""
         source = self.source.open()
         estimates = plan_copy(source, self.target.open(), ALL).estimates
-        packs = frozenset(pack for one in estimates for pack in one.packs)
+        packs = {row.pack: row for one in estimates for row in one.packs}
         plan = plan_for_packs(source, tuple(one.point.session for one in estimates), packs)
         return retrieve(source, Retrieval(source, plan), STANDARD, Silence(), self.clock.step)
 
@@ -89,4 +89,4 @@ def test_what_was_not_planned_is_named(road):
         road.copied()
     [named] = caught.value.packs
     [estimate] = plan_copy(road.source.open(), road.target.open(), ALL).estimates
-    assert named in {names.pack(pack) for pack in estimate.packs}
+    assert named in {names.pack(row.pack) for row in estimate.packs}

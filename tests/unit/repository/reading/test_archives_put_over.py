@@ -15,14 +15,17 @@ from holdfast.repository.health.repair.quarries import none
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.health.repair.report import RepairReport
 from holdfast.repository.keys.slots import Secret
+from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository, create_repository, open_repository
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.retrieval.plan import RetrievalPlan, plan_retrieval
 from holdfast.repository.reading.retrieval.retrieving import KeepingProgress, Retrieval, retrieve
-from holdfast.repository.sessions.points import PointSummary, list_points, load_manifest
+from holdfast.repository.sessions.points import PointSummary, find_point, list_points, load_manifest
+from holdfast.repository.sessions.session import retire
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.cold_store import ColdStore
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
+from holdfast.testing.faulty_store import FaultyStore
 from holdfast.testing.memory_volumes import MemorySource, MemoryTarget
 from holdfast.testing.small_repository import restored
 from holdfast.testing.strict_bucket import Guise, StrictBucket
@@ -51,9 +54,9 @@ class Locked:
         order = BackupOrder("disk", keep_until=self.clock() + timedelta(days=300) if immutable else None)
         backup_volume(self.open(), MemorySource(FIRST), order, Silence())
 
-    def open(self) -> Repository:
+    def open(self, store: ObjectStore | None = None) -> Repository:
         self._seed += 1
-        return open_repository(self.store, self._secret, deterministic_surroundings(self._seed, self.clock))
+        return open_repository(store or self.store, self._secret, deterministic_surroundings(self._seed, self.clock))
 
     @property
     def point(self) -> PointSummary:
@@ -127,10 +130,27 @@ def test_the_version_that_was_written_is_retrieved_and_read(locked, cover: Cover
 def test_where_no_manifest_says_what_was_written_the_oldest_is(locked, cover: Cover, monkeypatch):
     key, version = locked.pack()
     cover(locked, key)
-    monkeypatch.setattr("holdfast.repository.reading.retrieval.versions.all_recorded_packs", lambda _repository: {})
+    monkeypatch.setattr("holdfast.repository.reading.retrieval.versions.recorded_packs", lambda _repository, _rows: {})
     assert {pack.version for pack in locked.plan().packs if pack.key == key} == {version}
     locked.retrieve()
     assert restored(locked.open(), locked.point) == FIRST.content
+
+
+def test_what_a_plan_costs_is_not_what_was_retired(locked):
+    def requests() -> int:
+        store = FaultyStore(locked.store, {})
+        repository = locked.open(store)
+        before = len(store.requests)
+        assert plan_retrieval(repository, locked.point, (None,)).archived
+        return len(store.requests) - before
+
+    junk(locked, locked.pack()[0])
+    before = requests()
+    for number in range(3):
+        order = BackupOrder(f"gone-{number}")
+        gone = backup_volume(locked.open(), MemorySource(FIRST), order, Silence()).finished.manifest.session
+        retire(repository := locked.open(), gone, find_point(repository, gone.hex(), None).key)
+    assert requests() == before
 
 
 @EVERY_COVER

@@ -270,7 +270,7 @@ def test_a_copy_out_of_an_archive_retrieves_what_is_new(archive):
         there, here = archive.open(51 + 10 * number), target.open(archive.surroundings(52 + 10 * number))
         with pytest.raises(NeedsRetrievalError):
             copy_points(there, here, order, Silence())
-        packs = frozenset(pack for one in plan_copy(there, here, order).estimates for pack in one.packs)
+        packs = {row.pack: row for one in plan_copy(there, here, order).estimates for row in one.packs}
         wanted = Retrieval(there, plan_for_packs(there, (archive.points[number].session,), packs))
         asked = len(archive.store.billed)
         retrieve(there, wanted, STANDARD, Silence(), archive.clock.step)

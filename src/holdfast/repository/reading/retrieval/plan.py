@@ -2,13 +2,14 @@
 has copied what is damaged in these, and what somebody who read has met besides.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.domain.retrieval import ColdData
 from holdfast.repository.format import names
+from holdfast.repository.format.places import PackRow
 from holdfast.repository.object_store import Coldness
 from holdfast.repository.opening.plans import plan_to_read_by
 from holdfast.repository.opening.repository import Repository
@@ -114,9 +115,9 @@ def plan_retrieval(
 
 def packs_of_volumes(
     repository: Repository, point: PointSummary, volumes: Sequence[str | None] | None, *, salvage: bool = False
-) -> frozenset[bytes]:
-    """The packs that their maps lead to, and the survivors of these (section 13); none in a standard repository, where
-    nothing is walked.
+) -> Mapping[bytes, PackRow | None]:
+    """The packs that their maps lead to, with their rows, and the survivors of these (section 13); none in a standard
+    repository, where nothing is walked.
 
     Raises IntegrityError for a map that cannot be walked to its end, UsageError and NotFoundError where a volume cannot
     be told. With `salvage` as far as the maps can be walked, and only packs that are there.
@@ -124,35 +125,46 @@ def packs_of_volumes(
     manifest = load_manifest(repository, point)
     chosen = manifest.volumes if volumes is None else [choose_volume(manifest, name) for name in volumes]
     if repository.config.archive_class is None:
-        return frozenset()
+        return {}
     standing = StandingPacks(repository.store)
     walk = Reachability(repository, standing)
-    packs: set[bytes] = set()
+    met: set[bytes] = set()
     for volume in chosen:
         found = walk.of_volume(manifest, volume)
         if found.damage and not salvage:
             raise salvageable(found.damage[0])
-        packs |= found.packs
-    packs = with_survivors(repository, packs, standing)
-    return frozenset(pack for pack in packs if standing.stands(pack)) if salvage else frozenset(packs)
+        met |= found.packs
+    packs = with_survivors(repository, [walk.rows[pack] for pack in met], standing)
+    return {pack: row for pack, row in packs.items() if standing.stands(pack)} if salvage else packs
 
 
-def with_survivors(repository: Repository, packs: Set[bytes], standing: StandingPacks) -> set[bytes]:
-    """These packs, and what a repair has made because some chunks in them do not open."""
+def with_survivors(
+    repository: Repository, rows: Collection[PackRow], standing: StandingPacks
+) -> Mapping[bytes, PackRow | None]:
+    """The packs of these rows, and what a repair has made because some chunks in them do not open: that bears no row,
+    for no manifest records it.
+    """
     survivors = plan_to_read_by(repository.sealed).survivors
-    return {*packs, *(other for pack in packs for other in survivors.get(pack, ()) if standing.stands(other))}
+    others = {other for row in rows for other in survivors.get(row.pack, ()) if standing.stands(other)}
+    return dict.fromkeys(others) | {row.pack: row for row in rows}
 
 
 def plan_for_packs(
-    repository: Repository, points: tuple[bytes, ...], packs: Iterable[bytes], met: frozenset[str] = frozenset()
+    repository: Repository,
+    points: tuple[bytes, ...],
+    packs: Mapping[bytes, PackRow | None],
+    met: frozenset[str] = frozenset(),
 ) -> RetrievalPlan:
-    """The same for whoever knows which packs of these points will be read. Raises ObjectNotFoundError."""
+    """The same for whoever knows which packs of these points will be read; a pack's row is what leads to who wrote it.
+    Raises ObjectNotFoundError.
+    """
     archive_class = repository.config.archive_class
     if archive_class is None:
         return RetrievalPlan(points, None)
     keys = sorted({*map(names.pack, packs), *met})
     # Where nobody can lock anything a look at all versions is worth it only for what turned out not to open.
-    versions = versions_to_retrieve(repository, keys if repository.config.immutable else met)
+    rows = [row for row in packs.values() if row is not None]
+    versions = versions_to_retrieve(repository, keys if repository.config.immutable else met, rows)
 
     def look(key: str) -> ColdPack | None:
         info = repository.store.head(key, versions.get(key))
