@@ -125,9 +125,7 @@ class Reachability:
         those that lead there. What is below a node that did not open when it was walked, and does now, is not known.
         """
         yield from ((node, CHUNK_TYPE_MAP) for node in row)
-        leading = [
-            node for node in row if node.id not in self._known or not self._known[node.id].packs.isdisjoint(bad)
-        ]
+        leading = [node for node in row if node.id not in self._known or not self._known[node.id].packs.isdisjoint(bad)]
         for node in readable_nodes(self._tenant(tenant).reader, leading, level, volume.cut)[0].values():
             below = _entries(node)
             if level > 0:
