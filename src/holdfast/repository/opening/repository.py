@@ -129,7 +129,8 @@ class Repository:
             raise IntegrityError(
                 f"{key} is missing, and there are restore points of that tenant",
                 why="the keys in it name their chunks; with new ones none of them would open",
-                cure="bring it back from a copy of the store, or from the bucket's older versions",
+                cure="bring it back from a copy of the store, or from the bucket's older versions; where there is none,"
+                " back up under another tenant's name or into a new repository: under this one none is written",
                 objects=(key,),
             ) from error
 

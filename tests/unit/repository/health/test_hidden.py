@@ -6,11 +6,13 @@ import pytest
 
 from holdfast.repository.format import names
 from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.health.checking.misplaced import misplaced
 from holdfast.repository.health.checking.scrub import scrub
 from holdfast.repository.health.repair.quarries import none
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.statistics import measure
+from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from tests.faults.immutable_site import Site
 from tests.unit.repository.trust.test_hostile_versions import newer_object
 
@@ -97,6 +99,20 @@ def test_some_of_all_kinds_of_versions(site):
             else:
                 site.bucket.put(key, dice.choice([b"junk", body[:-1], newer_object(key)]))
     assert_put_right(site, before)
+
+
+def test_whose_covered_packs_are_of_which_nothing_is_recorded_is_asked_once(site):
+    packs = [key for key in data_of(site) if key.startswith(names.PACKS)]
+    lists = []
+    for covered in (packs[:1], packs[1:]):
+        for key in covered:
+            site.bucket.put(key, b"junk")
+        counts = RequestCounts()
+        found = {one.object for one in misplaced(site.open(CountingStore(site.store, counts)), {})}
+        assert set(covered) <= found
+        lists.append(counts.requests["list"])
+    assert len(packs) > 2
+    assert lists[0] == lists[1]
 
 
 def test_junk_that_was_hidden_stays_so(site):

@@ -50,6 +50,7 @@ def test_a_tenant_that_has_points_gets_no_new_keys(small, also):
     with pytest.raises(IntegrityError) as raised:
         open_(small).ensure_tenant(TENANT)
     assert raised.value.objects == (key,)
+    assert "another tenant's name" in raised.value.cure
     assert [info.key for info in small.store.list("")] == before
 
 

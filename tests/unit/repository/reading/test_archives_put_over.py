@@ -220,7 +220,22 @@ def test_a_check_ends_and_names_what_is_covered(locked, cover: Cover):
     cover(locked, key)
     for read_percent in (None, 100):
         report = check_repository(locked.open(), read_percent, Silence())
-        assert [(one.object, one.hurt) for one in report.damage] == [(key, ())]
+        [damage] = report.damage
+        assert (damage.object, damage.hurt) == (key, ())
+        assert damage.why.endswith("a repair puts it right once it is retrieved")
+
+
+def test_a_check_says_so_neither_of_a_marker_alone_nor_of_what_was_retrieved(locked):
+    def why():
+        [damage] = check_repository(locked.open(), None, Silence()).damage
+        return damage.why
+
+    key, _version = locked.pack()
+    locked.bucket.delete(key)
+    assert why().endswith("a repair puts it right")
+    locked.retrieve()
+    junk(locked, key)
+    assert why().endswith("a repair puts it right")
 
 
 # --------------------------------------------------------------------------------------------------------- an appliance

@@ -171,9 +171,10 @@ def _checked(repository: Repository, packs: StandingPacks, read_percent: int | N
     manifests, written = _manifests(repository, findings, packs)
     _check_index_runs(repository, manifests, findings)
     _pass_condemned(repository, findings)
-    below = {one.object: one.why for one in misplaced(repository, written)}
-    for key, why in below.items():
-        findings.add_object(key, f"{why}: restores look behind it, and a repair puts it right")
+    below = {one.object: one for one in misplaced(repository, written)}
+    for key, one in below.items():
+        cure = "a repair puts it right" + (" once it is retrieved" if one.cold else "")
+        findings.add_object(key, f"{one.why}: restores look behind it, and {cure}")
     _require_keys(repository, manifests, findings)
     read = _PacksRead(KnownDirectories(repository.surroundings.random_bytes(16)))
     # Without every tenant's keys a whole pack could not be told from a damaged one.

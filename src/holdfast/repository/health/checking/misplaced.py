@@ -1,5 +1,6 @@
 """Objects of which another version should be on top than is: what a check names, and a repair puts right (rule 9.5)."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,39 +24,47 @@ _CONTESTED = (names.TENANTS, names.POINTS, names.LEDGER, names.PLANS, names.EPOC
 
 @dataclass(frozen=True, slots=True)
 class Misplaced:
-    """The `version` of the object that counts, and why a reader who cannot look at versions does not find it."""
+    """The `version` of the object that counts, and why a reader who cannot look at versions does not find it. `cold`: a
+    copy on top of the other versions is needed, and cannot be made before it is retrieved.
+    """
 
     object: str
     version: str
     why: str
+    cold: bool = False
 
 
 def misplaced(repository: Repository, written: Mapping[str, StoredPack]) -> Iterator[Misplaced]:
     """Of all objects; `written`: what manifests recorded of packs. Of what no version opens nothing is said: that is
     damage, or junk that somebody was right to hide.
     """
-    runs = runs_that_count(repository)
+    is_good = _proof(repository, written)
     found = few_at_once(
-        repository.surroundings, lambda one: _misplaced(repository, one, written, runs), covered(repository.store)
+        repository.surroundings, lambda one: _misplaced(repository, one, is_good), covered(repository.store)
     )
     return (one for _covered, one in found if one is not None)
 
 
-def _misplaced(
-    repository: Repository, one: Covered, written: Mapping[str, StoredPack], runs: Vouching
-) -> Misplaced | None:
-    is_good = _proof_of(repository, one.key, written, runs)
+def _misplaced(repository: Repository, one: Covered, is_good: Callable[[str, str], bool]) -> Misplaced | None:
     order: Iterable[ObjectInfo] = one.versions
     if one.key.startswith(_CONTESTED):
         order = reversed(one.versions)
     for info in order:
-        if info.version is not None and is_good(info.version):
-            if one.hidden:
-                return Misplaced(one.key, info.version, "a delete marker stands over it")
-            if _is_on_top(repository, one, info):
+        if info.version is not None and is_good(one.key, info.version):
+            if not one.hidden and _is_on_top(repository, one, info):
                 return None
-            return Misplaced(one.key, info.version, "another version was put over it")
+            why = "a delete marker stands over it" if one.hidden else "another version was put over it"
+            return Misplaced(one.key, info.version, why, _is_below_and_cold(repository, one, info.version))
     return None
+
+
+def _is_below_and_cold(repository: Repository, one: Covered, version: str) -> bool:
+    """A marker alone goes without a copy."""
+    in_archive = repository.config.archive_class is not None and one.key.startswith(names.PACKS)
+    if not in_archive or version == one.versions[0].version:
+        return False
+    coldness = repository.store.head(one.key, version).coldness
+    return coldness is not None and coldness.readable_until is None
 
 
 def _is_on_top(repository: Repository, one: Covered, good: ObjectInfo) -> bool:
@@ -75,24 +84,26 @@ def _is_on_top(repository: Repository, one: Covered, good: ObjectInfo) -> bool:
         return False
 
 
-def _proof_of(
-    repository: Repository, key: str, written: Mapping[str, StoredPack], runs: Vouching
-) -> Callable[[str], bool]:
-    def of_pack(version: str) -> bool:
+def _proof(repository: Repository, written: Mapping[str, StoredPack]) -> Callable[[str, str], bool]:
+    """Whether that version of an object is one of the repository's own, and as it was written."""
+    runs = runs_that_count(repository)
+    tenants = functools.cache(lambda: tenants_of(repository))  # by the first pack of which nothing was recorded
+
+    def of_pack(key: str, version: str) -> bool:
         pack = written.get(key)
         stored = repository.store.head(key, version)
         if pack is not None and stored.sha256 is not None:
             return (stored.size_bytes, stored.sha256) == (pack.size_bytes, pack.sha256)
         data = repository.store.get(key, version=version)
-        return not examine_pack(repository, key, data, pack, tenants_of(repository)).why
+        return not examine_pack(repository, key, data, pack, tenants()).why
 
-    def of_small(version: str) -> bool:
+    def of_small(key: str, version: str) -> bool:
         _open(repository, key, repository.store.get(key, version=version), runs)
         return True
 
-    def proof(version: str) -> bool:
+    def proof(key: str, version: str) -> bool:
         try:
-            return of_pack(version) if key.startswith(names.PACKS) else of_small(version)
+            return of_pack(key, version) if key.startswith(names.PACKS) else of_small(key, version)
         except (*NOT_IT, *UNSEEN, ObjectNotFoundError):
             return False
 
