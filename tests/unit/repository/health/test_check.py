@@ -90,6 +90,7 @@ def test_a_map_that_opens_again_after_it_did_not_is_named_with_whom_it_hurt(time
     small = make_small_repository(MemoryStore(), deterministic_surroundings(1))
     two_levels = volume_of(1, *[0] * FANOUT, 2)
     (volume,) = back_up(small.open(deterministic_surroundings(2)), DISK, two_levels, "s").finished.manifest.volumes
+    assert volume.root is not None
     pack = names.pack(volume.root.place.pack.pack)
     torn = TornAtFirst(small.store, pack, times)
     found = check_repository(small.open(deterministic_surroundings(3), torn), 100, Silence())
