@@ -23,7 +23,7 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
     match me.step:
         case "stuck":
             return
-        case "wait" | "mark" | "mark again" if any(not counts(world, one, rules) for one in _asked(world, me)):
+        case "mark" | "mark again" if any(not counts(world, one, rules) for one in _asked(world, me)):
             yield world, _again(me)  # nobody can say yet whether that is to be a point
         case "begin":
             yield world, me._replace(step="who is open" if world.epoch else "close", epoch=world.epoch)
@@ -65,7 +65,7 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
 
 def _asked(world: World, me: Collector) -> frozenset[str]:
     """The open sessions under whose names it looks now."""
-    return {"wait": me.waiting & world.opened, "mark": me.opened}.get(me.step, world.opened)
+    return me.opened if me.step == "mark" else world.opened
 
 
 def _stopped(world: World, me: Collector) -> tuple[World, Collector]:
@@ -95,7 +95,7 @@ def _wait(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, Co
         session
         for session in me.waiting
         if session in world.opened
-        and not world.ended(session)
+        and not (world.ended(session) and counts(world, session, rules))
         and not any(known == session and epoch >= me.epoch for known, epoch in world.acknowledged)
     )
     if not waiting or not rules.unacknowledged_must_end:
@@ -106,7 +106,8 @@ def _wait(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, Co
         yield world, me._replace(step=following, waiting=NOTHING)
         return
     for session in waiting:
-        tombstones = world.tombstones | {session} if rules.expiry_by_tombstone else world.tombstones
+        free = rules.expiry_by_tombstone and not world.ended(session)
+        tombstones = world.tombstones | {session} if free else world.tombstones
         yield world._replace(tombstones=tombstones), me._replace(waiting=waiting - {session})
 
 
