@@ -114,8 +114,11 @@ def read_when_readable(
             voice.warn(str(error))
             met |= set(error.packs)
             if not may_read_again:
-                readable(voice, opened, partial(plan, met), wish)
-                raise
+                fetched = readable(voice, opened, partial(plan, met), wish)
+                if isinstance(fetched, int):
+                    return fetched
+                cure = "run the same command again: it is there now"
+                raise NeedsRetrievalError(error.what, why=error.why, cure=cure, packs=error.packs) from error
 
 
 def show_plan(voice: Voice, plan: "RetrievalPlan", days: int) -> None:

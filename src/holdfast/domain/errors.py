@@ -295,7 +295,7 @@ def error_again(
     if isinstance(error, IntegrityError):
         error.objects = tuple(objects)
     if isinstance(error, NeedsRetrievalError):
-        error.packs = tuple(objects)
+        error.packs = ()  # they are for who reads, and neither stored nor sent
     if isinstance(error, ObjectNotFoundError | ObjectExistsError):
         error.key = key
     return error

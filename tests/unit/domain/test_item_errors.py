@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.domain.errors import HoldfastError, IntegrityError
+from holdfast.domain.errors import HoldfastError, IntegrityError, NeedsRetrievalError, error_again
 from holdfast.domain.session import ItemError
 
 
@@ -27,6 +27,12 @@ def test_an_error_is_again_of_its_class(kind):
     assert str(again) == "it failed (because)"
     if isinstance(again, IntegrityError):
         assert again.objects == ("packs/ab/cd",)
+
+
+def test_what_is_cold_is_for_who_reads_alone():
+    again = error_again("needs-retrieval", "w", why="y", cure="c", objects=("packs/ab/cd",))
+    assert isinstance(again, NeedsRetrievalError)
+    assert again.packs == ()
 
 
 def test_a_code_that_nobody_knows_is_an_error_all_the_same():

@@ -24,8 +24,9 @@ class BackupsHere:
         self._by_backup = dict(self._every)
 
     def pass_over_gone(self) -> list[PointSummary]:
-        """Count no more, and give back, what the ledger calls a point although its object is gone, or does not open:
-        a copy that nobody can restore from is none. A LIST tells what stands, and what it leaves out is asked for.
+        """Count no more, and give back, what the ledger calls a point although its object is gone: a copy that nobody
+        can restore from is none. A LIST tells what stands, and what it leaves out is asked for, and gone where it does
+        not open. Nothing else is opened: of what a LIST shows `check` says whether it is damaged.
         """
         listed = {info.key for info in objects_under(self._repository.store, names.POINTS)}
         gone = [point for point in self.points if point.key not in listed and not stands(self._repository, point)]

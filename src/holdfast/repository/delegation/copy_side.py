@@ -101,7 +101,8 @@ def open_copy(
     goes_on: bool = False,
     avoided_packs: frozenset[bytes] = frozenset(),
 ) -> OpenedCopy:
-    """The session, as it was opened before or is now, with what it builds upon.
+    """The session, as it was opened before or is now, with what it builds upon. Which copies count as there is for who
+    orders this one, and has looked at them; here a point that is gone is built upon no more than a damaged one.
 
     `session` as for `prepare_backup`. `keep_until`: what the copy is promised, whatever its original is (section 10);
     counts with the first attempt, and in an immutable target alone. `goes_on`: the session was opened before, also by

@@ -284,7 +284,7 @@ class ChunkReader:
 
 
 def _cold(what: str, why: str, key: str) -> NeedsRetrievalError:
-    cure = "run the same command with --retrieval-tier: it retrieves that, too, and begins again"
+    cure = "run it again with a retrieval tier (`--retrieval-tier`): that is retrieved then, too"
     return NeedsRetrievalError(what, why=why, cure=cure, packs=(key,))
 
 

@@ -102,6 +102,13 @@ class Command:
     tries: int = 0
 
     def run(self, tier: Tier | None, *, salvage: bool = False, again: bool = True) -> tuple[RestoreReport, bytes]:
+        found = self.begin(RetrievalWish(tier, 3, wait=True), salvage=salvage, again=again)
+        assert isinstance(found, tuple)
+        return found
+
+    def begin(
+        self, wish: RetrievalWish, *, salvage: bool = False, again: bool = True
+    ) -> tuple[RestoreReport, bytes] | int:
         def plan(met: frozenset[str]) -> Retrieval:
             return points.retrieval(self.opened, self.archive.points[0], None, met, whole=False, salvage=salvage)
 
@@ -109,10 +116,8 @@ class Command:
             self.tries += 1
             return read(self.archive, salvage=salvage)
 
-        voice, wish = Voice(Output.TABLE, no_progress=True), RetrievalWish(tier, 3, wait=True)
-        found = read_when_readable(voice, self.opened, plan, wish, "restoring", attempt, may_read_again=again)
-        assert isinstance(found, tuple)
-        return found
+        voice = Voice(Output.TABLE, no_progress=True)
+        return read_when_readable(voice, self.opened, plan, wish, "restoring", attempt, may_read_again=again)
 
 
 @pytest.fixture
@@ -134,10 +139,18 @@ def test_a_command_that_may_retrieve_gets_them_and_begins_again(twins, restore, 
 
 def test_what_may_not_be_begun_again_is_retrieved_for_the_next_time(twins, restore):
     spoilt(twins, 0)
-    for tier in (None, Tier.STANDARD):
-        with pytest.raises(NeedsRetrievalError):
+    for tier, cure in ((None, "with a retrieval tier"), (Tier.STANDARD, "again: it is there now")):
+        with pytest.raises(NeedsRetrievalError) as caught:
             restore.run(tier, again=False)
+        assert cure in caught.value.cure
     assert (restore.run(None)[1], restore.tries) == (FIRST.content, 3)
+
+
+def test_what_nobody_waits_for_is_told_once(twins, restore, capsys):
+    spoilt(twins, 0)
+    assert restore.begin(RetrievalWish(Tier.STANDARD, 3, wait=False), again=False) == 8
+    assert "1 pack is on the way" in capsys.readouterr().err
+    assert restore.tries == 1
 
 
 def test_a_salvage_for_which_nothing_is_retrieved_loses_what_has_but_a_cold_copy(twins):
@@ -177,8 +190,9 @@ def by_a_worker(archive: Archive) -> bytes:
 
 def test_a_worker_tells_what_is_cold_from_what_is_damaged(twins):
     """The other workload's copy is under a key that it has not: then what is damaged is damaged."""
-    with pytest.raises(NeedsRetrievalError):
+    with pytest.raises(NeedsRetrievalError) as cold:
         by_a_worker(twins)
+    assert "command" not in cold.value.cure  # who ordered it may have given none
     [bad] = spoilt(twins, 0)
     with pytest.raises(IntegrityError) as caught:
         by_a_worker(twins)
