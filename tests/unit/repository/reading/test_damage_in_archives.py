@@ -31,6 +31,7 @@ from holdfast.repository.reading.retrieval.retrieving import Retrieval, retrieve
 from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.stores.passing import PassingStore
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.collection.moved import MovedChunks
 from holdfast.testing.memory_volumes import MemorySource, MemoryTarget
@@ -41,6 +42,18 @@ from holdfast.wiring.local.opening import LocalRepository
 from holdfast.wiring.location_memory import FileLocationMemory
 from tests.faults.cold_world import CHUNK_A_PACK_BYTES, DAY_SECONDS, STANDARD, Archive
 from tests.faults.world import FIRST, back_up, collect, without
+
+
+class Remembering(PassingStore):
+    """Keeps what was read."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self.read = []
+
+    def get(self, key, offset=0, length=None, version=None):
+        self.read.append(key)
+        return super().get(key, offset, length, version)
 
 
 def spoil(archive: Archive, key: str) -> None:
@@ -264,15 +277,22 @@ def test_a_collection_deletes_neither_the_damaged_pack_nor_the_copy_that_it_cann
     assert restored(archive.open(34), archive.points[0]) == FIRST.content
 
 
+def moved_chunk(repository, manifest):
+    """One with data that has a copy because its pack is damaged."""
+    plan = newest_plan(repository.sealed)
+    maps = ChunkReader(
+        repository.access(manifest.tenant), CHUNK_TYPE_MAP, IndexSearch(repository.access(manifest.tenant))
+    )
+    nodes = [leaf for _number, leaf in leaves(manifest.volumes[0], maps)]
+    chunks = [chunk for leaf in nodes for at in range(leaf.count) if (chunk := leaf.located(at)) is not None]
+    return next(chunk for chunk in chunks if chunk.place.pack.pack in plan.survivors)
+
+
 def test_what_a_cold_copy_has_is_not_known_where_a_run_in_force_does_not_open(repaired):
     archive, made = repaired
     repository = archive.open(35)
     manifest, plan = load_manifest(repository, archive.points[0]), newest_plan(repository.sealed)
-    access = repository.access(manifest.tenant)
-    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
-    nodes = [leaf for _number, leaf in leaves(manifest.volumes[0], maps)]
-    chunks = [chunk for leaf in nodes for at in range(leaf.count) if (chunk := leaf.located(at)) is not None]
-    moved = next(chunk for chunk in chunks if chunk.place.pack.pack in plan.survivors)
+    access, moved = repository.access(manifest.tenant), moved_chunk(repository, manifest)
     known = MovedChunks(access, plan, StandingPacks(archive.store))
     [place] = known.copies_of(moved, CHUNK_TYPE_DATA)
     assert names.pack(place.pack.pack) in made
@@ -281,6 +301,20 @@ def test_what_a_cold_copy_has_is_not_known_where_a_run_in_force_does_not_open(re
     put(archive.inner, run, bytes(archive.inner.get(run))[:-1])
     with pytest.raises(NeedsRetrievalError):
         MovedChunks(access, plan, StandingPacks(archive.store)).copies_of(moved, CHUNK_TYPE_DATA)
+
+
+def test_the_runs_in_force_are_read_once_for_all_that_they_say(repaired):
+    """Which packs they name, and where chunks of either type lie."""
+    archive, _made = repaired
+    store = Remembering(archive.store)
+    repository = archive.open(36, store)
+    manifest, plan = load_manifest(repository, archive.points[0]), newest_plan(repository.sealed)
+    moved, root = moved_chunk(repository, manifest), manifest.volumes[0].root
+    known = MovedChunks(repository.access(manifest.tenant), plan, StandingPacks(store))
+    store.read.clear()
+    assert known.copies_of(moved, CHUNK_TYPE_DATA)
+    assert known.known_of(root, CHUNK_TYPE_MAP)
+    assert [key for key in store.read if key.startswith(names.INDEX)] == sorted(plan.index_runs)
 
 
 def test_nobody_builds_upon_it_before_it_was_opened(repaired):

@@ -1,10 +1,11 @@
 """Where chunks lie whose place is condemned or gone (rule 4.3)."""
 
-import contextlib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property, partial
 
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.places import Located, Place
 from holdfast.repository.format.plan import Plan
@@ -23,7 +24,6 @@ class MovedChunks:
         self._plan = plan
         self._packs = packs
         self._directories: dict[bytes, dict[tuple[bytes, int], Place] | None] = {}
-        self._runs: dict[int, RunShelf[str]] = {}
 
     def copies_of(self, chunk: Located, chunk_type: int) -> list[Place]:
         """Where else the chunk lies in packs that stand, those first that are not condemned. For a condemned pack only
@@ -70,37 +70,41 @@ class MovedChunks:
                 return {}
             raise
         except NeedsRetrievalError:
-            if self._access.archive_class is None or pack not in self._named:
+            if self._access.archive_class is None or pack not in self._in_force.named:
                 raise
             return None
         chunks = zip(read.entries, read.located(), strict=True)
         return {(entry.id, entry.type): located.place for entry, located in chunks}
 
     @cached_property
-    def _named(self) -> frozenset[bytes]:
-        """The packs of which the runs in force say what they hold; none where one of these does not open, for nobody
-        knows what it said.
-        """
-        named: set[bytes] = set()
-        for key in self._runs_in_force():
-            try:
-                named.update(self._access.read_index_run(key, vouching_of(self._plan)).packs.ids())
-            except (IntegrityError, ObjectNotFoundError):
-                return frozenset()
-        return frozenset(named)
-
-    def _runs_in_force(self) -> list[str]:
+    def _in_force(self) -> "_RunsInForce":
+        """By the runs that the plan names, which are asked for by name and never by LIST."""
+        read = partial(self._access.read_index_run, vouching=vouching_of(self._plan))
         prefix = names.index_runs(self._access.keys.tenant)
-        return sorted(key for key in self._plan.index_runs if key.startswith(prefix))
+        shelves = {kind: RunShelf(read, kind) for kind in (CHUNK_TYPE_DATA, CHUNK_TYPE_MAP)}
+        named: set[bytes] = set()
+        whole = True
+        for key in sorted(key for key in self._plan.index_runs if key.startswith(prefix)):
+            try:
+                run = read(key)
+            except (IntegrityError, ObjectNotFoundError):
+                whole = False
+                continue
+            named.update(run.packs.ids())
+            for shelf in shelves.values():
+                shelf.take(key, run)
+        return _RunsInForce(shelves, frozenset(named) if whole else frozenset())
 
     def _in_runs(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
-        """By the runs that the plan names, which are asked for by name and never by LIST. Where one is gone or does not
-        open the others may know the place, and where none does it is missed.
-        """
-        if chunk_type not in self._runs:
-            read = partial(self._access.read_index_run, vouching=vouching_of(self._plan))
-            runs = self._runs[chunk_type] = RunShelf(read, chunk_type)
-            for key in self._runs_in_force():
-                with contextlib.suppress(IntegrityError, ObjectNotFoundError):
-                    runs.take(key, read(key))
-        yield from self._runs[chunk_type].places(chunk)
+        """Where a run is gone or does not open the others may know the place, and where none does it is missed."""
+        return self._in_force.shelves[chunk_type].places(chunk)
+
+
+@dataclass(frozen=True, slots=True)
+class _RunsInForce:
+    """What they say, by chunk type. `named`: the packs of which they say what these hold; none where one of the runs
+    does not open, for nobody knows what it said.
+    """
+
+    shelves: dict[int, RunShelf[str]]
+    named: frozenset[bytes]
