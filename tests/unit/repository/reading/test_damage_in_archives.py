@@ -279,10 +279,8 @@ def test_a_collection_deletes_neither_the_damaged_pack_nor_the_copy_that_it_cann
 
 def moved_chunk(repository, manifest):
     """One with data that has a copy because its pack is damaged."""
-    plan = newest_plan(repository.sealed)
-    maps = ChunkReader(
-        repository.access(manifest.tenant), CHUNK_TYPE_MAP, IndexSearch(repository.access(manifest.tenant))
-    )
+    plan, access = newest_plan(repository.sealed), repository.access(manifest.tenant)
+    maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
     nodes = [leaf for _number, leaf in leaves(manifest.volumes[0], maps)]
     chunks = [chunk for leaf in nodes for at in range(leaf.count) if (chunk := leaf.located(at)) is not None]
     return next(chunk for chunk in chunks if chunk.place.pack.pack in plan.survivors)
@@ -310,6 +308,7 @@ def test_the_runs_in_force_are_read_once_for_all_that_they_say(repaired):
     repository = archive.open(36, store)
     manifest, plan = load_manifest(repository, archive.points[0]), newest_plan(repository.sealed)
     moved, root = moved_chunk(repository, manifest), manifest.volumes[0].root
+    assert root is not None
     known = MovedChunks(repository.access(manifest.tenant), plan, StandingPacks(store))
     store.read.clear()
     assert known.copies_of(moved, CHUNK_TYPE_DATA)
