@@ -36,10 +36,15 @@ def all_recorded_packs(repository: Repository) -> dict[bytes, StoredPack]:
     return gone | {one.pack: one for _session, one in _of_sessions(repository, [*state.live, *state.open])}
 
 
+def manifests_of(repository: Repository, sessions: Iterable[bytes]) -> Iterator[tuple[bytes, Manifest]]:
+    """Of those of these sessions, in their order, whose manifests open; `check` names the others."""
+    found = few_at_once(repository.surroundings, lambda session: _manifest_of(repository, session), sessions)
+    return ((session, manifest) for session, manifest in found if manifest is not None)
+
+
 def _of_sessions(repository: Repository, sessions: Iterable[bytes]) -> Iterator[tuple[bytes, StoredPack]]:
     """In the order of the sessions."""
-    found = few_at_once(repository.surroundings, lambda session: _manifest_of(repository, session), sessions)
-    return ((session, pack) for session, manifest in found if manifest is not None for pack in manifest.packs)
+    return ((session, pack) for session, manifest in manifests_of(repository, sessions) for pack in manifest.packs)
 
 
 def _manifest_of(repository: Repository, session: bytes) -> Manifest | None:

@@ -14,12 +14,12 @@ from holdfast.repository.delegation.tasks import PackOrder
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
-from holdfast.repository.health.verification.preparing import manifests_of
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.opening.plans import plan_to_write_under
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.chunk_index import ChunkIndex
 from holdfast.repository.packs.pack_directory import PackDirectory, read_directory
+from holdfast.repository.sessions.recorded_packs import manifests_of
 from holdfast.repository.sessions.session import WriterSession
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
@@ -38,8 +38,8 @@ def open_to_others(
     for one in orders:
         if one.recorded and one.row.pack not in plan.condemned:
             by_session[one.row.session].append(one)
-    manifests, opened = manifests_of(repository, [one.row for packs in by_session.values() for one in packs]), 0
-    for session, manifest in sorted(manifests.items()):
+    live, opened = repository.ledger.state.live, 0
+    for session, manifest in manifests_of(repository, sorted(by_session.keys() & live.keys())):
         known = _verified_packs(repository, access, tenant_id, session, plan)
         new = [one for one in by_session[session] if one.row.pack not in known]
         index, found = ChunkIndex(plan.condemned, access.surroundings.scratch), 0

@@ -19,7 +19,6 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.pins import pin_again
 from holdfast.repository.sessions.points import PointSummary, load_manifest
 from holdfast.repository.sessions.recorded_packs import recorded_packs
-from holdfast.repository.sessions.session import read_point
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -83,22 +82,6 @@ def verify_task(task: Task) -> VerifyTask:
     if not isinstance(task, VerifyTask):
         raise UsageError("the session is no verification", why="its task says so", cure="draw another id")
     return task
-
-
-def manifests_of(repository: Repository, rows: Iterable[PackRow]) -> dict[bytes, Manifest]:
-    """By session, of those packs' sessions that are points still and open."""
-    found = {}
-    for session in {row.session for row in rows}:
-        record = repository.ledger.state.live.get(session)
-        if record is None:
-            continue
-        try:
-            manifest = read_point(repository, str(record["point"]))
-        except IntegrityError:
-            continue  # `check` names it; its packs prove themselves
-        if manifest is not None:
-            found[session] = manifest
-    return found
 
 
 def _rows(repository: Repository, access: TenantAccess, volumes: Iterable[VolumeMap]) -> set[PackRow]:
