@@ -4,9 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from holdfast.domain.errors import NeedsRetrievalError
 from holdfast.domain.time import parse_time
 from holdfast.repository.copying.backups_here import BackupsHere, backup_of
 from holdfast.repository.copying.base import Base, Heir, base_volumes, choose_base
+from holdfast.repository.copying.cold_copies import cold_copies
+from holdfast.repository.copying.estimate import new_chunks
 from holdfast.repository.copying.known_chunks import KnownChunks, NearbyChunks
 from holdfast.repository.copying.readers import Readers
 from holdfast.repository.copying.stream_copy import copy_stream, side_by_side
@@ -119,7 +122,11 @@ class Copying:
     ) -> CopiedPoint:
         heir = Heir(self.target, session.plan)
         base = choose_base(heir, self.source, self.there, self.here, point, progress)
-        volumes = tuple(self._volume(backup, point, volume, base, progress) for volume in manifest.volumes)
+        try:
+            volumes = tuple(self._volume(backup, point, volume, base, progress) for volume in manifest.volumes)
+        except NeedsRetrievalError as error:
+            error.packs = tuple(sorted(self._cold_copies(point, base, progress).union(error.packs)))
+            raise
         packs = backup.finish()
         origin = Origin(
             backup_of(self.source, point),
@@ -140,6 +147,13 @@ class Copying:
         committed = commit_point(session, written)
         counters, stored_bytes = backup.counters, sum(pack.size_bytes for pack in packs)
         return CopiedPoint(point, committed, counters.read_bytes, counters.resumed_bytes, stored_bytes)
+
+    def _cold_copies(self, point: PointSummary, base: Base | None, progress: Progress) -> frozenset[str]:
+        """Of all that this run has not read yet."""
+        readers = self.readers(point.tenant)
+        chunks = new_chunks(self.source, readers, point, base)
+        unread = (chunk for chunk in chunks if self.known.target_id(chunk.id) is None)
+        return cold_copies(unread, readers.data, self.source.surroundings, progress)
 
     def _volume(
         self, backup: BackupSession, point: PointSummary, volume: VolumeMap, base: Base | None, progress: Progress

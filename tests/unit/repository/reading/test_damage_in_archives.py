@@ -8,7 +8,8 @@ from holdfast.cli.retrieval import RetrievalWish, read_when_readable
 from holdfast.cli.voice import Output, Voice
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError
-from holdfast.repository.copying.copy import copy_points
+from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.copying.copy import CopyReport, copy_points
 from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.delegation.needed_packs import needed_packs
@@ -34,7 +35,7 @@ from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.passing import PassingStore
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.collection.moved import MovedChunks
-from holdfast.testing.memory_volumes import MemorySource, MemoryTarget
+from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVolume
 from holdfast.testing.small_repository import make_small_repository, put, restored
 from holdfast.wiring.local import points
 from holdfast.wiring.local.copying import retrieval_for_copy
@@ -104,6 +105,35 @@ def test_the_cold_copies_of_all_that_is_damaged_are_named_at_once(twins, sequent
     report, content = read(twins)
     assert content == FIRST.content
     assert {key for key in (first, second) if any(key in line for line in report.warnings)} == {first, second}
+
+
+def test_a_copy_names_them_at_once_too(twins):
+    spoilt(twins, 0, 1)
+    target = make_small_repository(MemoryStore(), twins.surroundings(70), CHUNK_A_PACK_BYTES)
+
+    def copied(seed: int) -> CopyReport:
+        order = CopyOrder(points=(twins.points[0].id,))
+        return copy_points(twins.open(seed), target.open(twins.surroundings(seed + 1)), order, Silence())
+
+    with pytest.raises(NeedsRetrievalError, match="damaged") as caught:
+        copied(72)
+    assert len(caught.value.packs) == 2
+    for key in caught.value.packs:
+        twins.store.retrieve(key, 3, Tier.STANDARD)
+    twins.clock.step(13 * 3600)
+    assert copied(74).failed == []
+    [copy] = list_points(target.open(twins.surroundings(76)))
+    assert restored(target.open(twins.surroundings(77)), copy) == FIRST.content
+
+
+def test_a_copy_asks_for_nothing_where_something_opens_nowhere():
+    archive = Archive()
+    back_up(archive.repository, "other", MemoryVolume.of(FIRST.content[: max(FIRST.blocks) * BLOCK_SIZE_BYTES]), "x1")
+    spoilt(archive, *range(len(FIRST.blocks)))
+    target = make_small_repository(MemoryStore(), archive.surroundings(70), CHUNK_A_PACK_BYTES)
+    order = CopyOrder(points=(archive.points[0].id,))
+    report = copy_points(archive.open(72), target.open(archive.surroundings(73)), order, Silence())
+    assert [type(one.error) for one in report.failed] == [IntegrityError]
 
 
 @dataclass
