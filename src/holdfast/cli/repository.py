@@ -95,6 +95,8 @@ def show(
         document = documents.repository(opened.repository, stored_by_epoch(opened.repository))
         voice.document(document, lambda: documents.repository_table(document))
         single_writer.note_mode(opened.repository)
+        for damage in opened.repository.ledger.damage:
+            voice.warn(f"the ledger is damaged, and nothing can be written: {damage.what}; {damage.cure}")
         if opened.repository.config.immutable:
             _warn_of_hidden(voice, len(hidden(opened.repository.store)), url)
     return voice.status

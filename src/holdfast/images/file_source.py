@@ -14,12 +14,18 @@ from holdfast.repository.object_store import Buffer
 
 # The coarsest time that a file system keeps: FAT's, of 2 s.
 UNSETTLED_SECONDS = 2.0
+# A file of this size is worth waiting for: what is read of one without an identity is read again after a kill.
+WORTH_WAITING_BYTES = 256 << 20
 
 
 class FileSource:
-    """Implements BlockSource over a regular file or a block device, which should not change while it is read."""
+    """Implements BlockSource over a regular file or a block device, which should not change while it is read. A large
+    file that was changed a moment ago is waited for, two seconds at most, so that it is known again.
+    """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.time, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         with translated(path):
             # Not waiting: a named pipe would hold us until somebody writes to it, and is no volume anyway.
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -35,8 +41,10 @@ class FileSource:
             )
         self._sparse = stat.S_ISREG(mode)
         self._size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
-        changed = max(status.st_mtime, status.st_ctime)
-        settled = self._sparse and changed + UNSETTLED_SECONDS < clock()
+        if self._size_bytes >= WORTH_WAITING_BYTES and 0 <= _unsettled_seconds(status, clock) <= UNSETTLED_SECONDS:
+            pause(_unsettled_seconds(status, clock) + 0.01)
+            status = os.fstat(self._descriptor)
+        settled = self._sparse and _unsettled_seconds(status, clock) < 0
         self._identity = _identity(status) if settled else None
 
     @property
@@ -133,6 +141,11 @@ class FileSource:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _unsettled_seconds(status: os.stat_result, clock: Callable[[], float]) -> float:
+    """For so long a change may still bear the same time as the last one."""
+    return max(status.st_mtime, status.st_ctime) + UNSETTLED_SECONDS - clock()
 
 
 def _identity(status: os.stat_result) -> Mapping[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.domain.errors import UsageError
-from holdfast.images.file_source import FileSource
+from holdfast.images.file_source import WORTH_WAITING_BYTES, FileSource
 from holdfast.images.file_target import FileTarget
 
 
@@ -61,6 +61,23 @@ def test_a_file_that_was_just_changed_may_change_again_within_the_same_time(tmp_
     changed_seconds = path.stat().st_mtime
     assert identity(path, now=changed_seconds + 1.9) is None
     assert identity(path, now=changed_seconds + 2.1) is not None
+
+
+def test_a_large_file_that_was_just_written_is_waited_for(tmp_path):
+    """As a dump that is backed up at once."""
+    path, waited = tmp_path / "dump", list[float]()
+    path.touch()
+    os.truncate(path, WORTH_WAITING_BYTES)
+    changed_seconds = path.stat().st_ctime
+    source = FileSource(path, lambda: changed_seconds + 0.5 + sum(waited), waited.append)
+    source.close()
+    assert source.identity is not None
+    assert 1.5 < sum(waited) < 1.6
+    os.truncate(path, WORTH_WAITING_BYTES - 1)
+    changed_seconds, waited = path.stat().st_ctime, []
+    source = FileSource(path, lambda: changed_seconds + 0.5, waited.append)
+    source.close()
+    assert (source.identity, waited) == (None, [])
 
 
 def test_a_change_that_keeps_the_time_of_the_content_is_seen(tmp_path):

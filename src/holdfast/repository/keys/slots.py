@@ -324,6 +324,11 @@ class _Met:
     def worst(self, location: str, repository: bytes) -> HoldfastError | None:
         """What to report where no slot opens: damage before all else."""
         damage = [error for error in self.errors if isinstance(error, IntegrityError)]
+        for error in damage:
+            error.cure = (
+                "give the password, recovery code or KMS key of another slot: any of them opens it; then "
+                "`holdfast repository key add` makes a new slot in place of the damaged one"
+            )
         if not damage and self.slots and all(slot.repository != repository for slot in self.slots):
             return FormatError(
                 f"{names.CONFIG} and the key slots of {location} are of different repositories",

@@ -152,8 +152,9 @@ def test_what_somebody_puts_under_an_open_session_s_name_is_no_end_of_it(site):
     assert site.collect().waiting
     put(site.store, session.point_key, b"junk")
     repository = site.open()
+    told_of: list[object] = []
     with pytest.raises(IntegrityError) as told:
-        wait_for_sessions(repository, newest_plan(repository.sealed), timedelta(0), site.pause)
+        wait_for_sessions(repository, newest_plan(repository.sealed), timedelta(0), site.pause, told_of.append)
     assert told.value.objects == (session.point_key,)
 
 
@@ -168,10 +169,12 @@ def test_a_session_is_waited_for_until_it_ends_or_patience_is_over(site):
         if len(pauses) == 5:
             end_session(site.open(), slow.session, slow.point_key)
 
-    [left] = wait_for_sessions(site.open(), plan, timedelta(seconds=12), pause)
+    told_of: list[object] = []
+    [left] = wait_for_sessions(site.open(), plan, timedelta(seconds=12), pause, told_of.append)
     assert left.session == slow.session
+    assert told_of == [(left,)]
     assert pauses == [POLL_SECONDS] * 3
-    assert wait_for_sessions(site.open(), plan, timedelta(minutes=10), pause) == ()
+    assert wait_for_sessions(site.open(), plan, timedelta(minutes=10), pause, told_of.append) == ()
     assert pauses == [POLL_SECONDS] * 5
 
 

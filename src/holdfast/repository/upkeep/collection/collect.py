@@ -204,7 +204,15 @@ class Collection:
     def _wait(self, plan: Plan) -> tuple[OpenSession, ...]:
         if not plan.since:
             return ()
-        return wait_for_sessions(self._repository, plan, self._order.patience, self._pause)
+        return wait_for_sessions(self._repository, plan, self._order.patience, self._pause, self._tell_of_waiting)
+
+    def _tell_of_waiting(self, sessions: tuple[OpenSession, ...]) -> None:
+        minutes = round(self._order.patience.total_seconds() / 60)
+        named = ", ".join(f"{one.session.hex()[:8]} since {one.since}" for one in sessions[:3])
+        self._progress.note(
+            f"waiting for {counted(len(sessions), 'session')} that may build upon what is to go ({named}), for "
+            f"{counted(minutes, 'minute')} at most"
+        )
 
     def _roots(self) -> Roots:
         return read_roots(self._repository, self._manifests)

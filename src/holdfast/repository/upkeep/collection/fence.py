@@ -41,10 +41,14 @@ class OpenSession:
 
 
 def wait_for_sessions(
-    repository: Repository, plan: Plan, patience: timedelta, pause: Callable[[float], None]
+    repository: Repository,
+    plan: Plan,
+    patience: timedelta,
+    pause: Callable[[float], None],
+    tell: Callable[[tuple[OpenSession, ...]], None],
 ) -> tuple[OpenSession, ...]:
     """Wait until every session that is open now has ended or knows the plan; those left when patience is
-    over. Sessions without a sign of life are ended, and so are repacking ones.
+    over. Sessions without a sign of life are ended, and so are repacking ones. Before it waits it tells for whom.
     """
     now = repository.surroundings.now
     until = now() + patience
@@ -52,10 +56,14 @@ def wait_for_sessions(
     waiting = [
         OpenSession(session, str(record["point"]), str(record["time"])) for session, record in state.open.items()
     ]
+    is_told = False
     while True:
         waiting = [one for one in waiting if not _is_past(repository, one, plan)]
         if not waiting or now() >= until:
             return tuple(waiting)
+        if not is_told:
+            is_told = True
+            tell(tuple(waiting))
         pause(POLL_SECONDS)
 
 
