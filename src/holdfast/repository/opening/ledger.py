@@ -174,8 +174,8 @@ class Ledger:
                 if not self._opens(key, data):
                     error.cure = (
                         f"bring {key} back as it was, from a copy or the bucket's older versions; restores go on "
-                        f"without it. Only if no record ever stood there for certain, remove {key} (`aws s3 rm`, or the "
-                        "file)"
+                        f"without it. Only if no record ever stood there for certain, remove {key} (`aws s3 rm`, or "
+                        "the file)"
                     )
                 self.damage.append(error)
                 batch, sha256 = Batch(sequence, head, "", ()), b""
