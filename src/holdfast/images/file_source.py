@@ -41,8 +41,9 @@ class FileSource:
             )
         self._sparse = stat.S_ISREG(mode)
         self._size_bytes = os.lseek(self._descriptor, 0, os.SEEK_END)
-        if self._size_bytes >= WORTH_WAITING_BYTES and 0 <= _unsettled_seconds(status, clock) <= UNSETTLED_SECONDS:
-            pause(_unsettled_seconds(status, clock) + 0.01)
+        unsettled_seconds = _unsettled_seconds(status, clock)
+        if self._size_bytes >= WORTH_WAITING_BYTES and 0 <= unsettled_seconds <= UNSETTLED_SECONDS:
+            pause(unsettled_seconds + 0.01)
             status = os.fstat(self._descriptor)
         settled = self._sparse and _unsettled_seconds(status, clock) < 0
         self._identity = _identity(status) if settled else None

@@ -14,7 +14,6 @@ from holdfast.domain.errors import (
     ObjectNotFoundError,
     PermissionDeniedError,
     RollbackError,
-    UnavailableError,
     UnreadableError,
 )
 from holdfast.repository.format import ledger as form
@@ -36,6 +35,7 @@ from holdfast.repository.trust.older_versions import (
     open_newest_good,
     several_versions,
 )
+from holdfast.repository.trust.presence import not_shown
 from holdfast.repository.trust.vouching import unvouched
 
 _FIRST_WINDOW = 2
@@ -236,11 +236,7 @@ class Ledger:
                 sha256 = self._sealed.write(Kind.LEDGER_BATCH, names.ledger(sequence), form.encode_batch(batch))
             except ObjectExistsError as error:
                 if self.refresh().sequence < sequence and not self._set_junk_aside(sequence):
-                    raise UnavailableError(
-                        f"{names.ledger(sequence)} is there and cannot be read",
-                        why="the store refuses its name and does not give its bytes",
-                        cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
-                    ) from error
+                    raise not_shown(names.ledger(sequence)) from error
                 continue
             self.state = form.apply(self.state, [(batch, sha256)])
             self.kid = self._sealed.epochs.newest.kid

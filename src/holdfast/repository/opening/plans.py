@@ -9,7 +9,6 @@ from holdfast.domain.errors import (
     IntegrityError,
     ObjectExistsError,
     ObjectNotFoundError,
-    UnavailableError,
     UnreadableError,
 )
 from holdfast.domain.time import parse_time
@@ -23,6 +22,7 @@ from holdfast.repository.object_store import Buffer
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import open_newest_good
+from holdfast.repository.trust.presence import not_shown
 from holdfast.repository.trust.vouching import digest_of, unvouched
 
 
@@ -97,11 +97,7 @@ def plan_to_write_under(sealed: SealedStore, at_least: int = 0) -> Plan:
             return plan
         following = plan.epoch + 1, newest
         if following == refused:
-            raise UnavailableError(
-                f"{names.plan(plan.epoch + 1)} is there and cannot be read",
-                why="the store refuses its name and does not give its bytes",
-                cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
-            )
+            raise not_shown(names.plan(plan.epoch + 1))
         vouched = _still_counted(sealed, plan, newest)
         said_anew = dataclasses.replace(plan, epoch=plan.epoch + 1, kid=newest, vouched=vouched, said_since=plan.since)
         refused = None if publish(sealed, said_anew) else following

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from holdfast.domain.errors import FormatError, IntegrityError, ObjectNotFoundError, UnavailableError
+from holdfast.domain.errors import FormatError, IntegrityError, ObjectNotFoundError
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import manifest as manifest_form
 from holdfast.repository.format import names
@@ -15,7 +15,7 @@ from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.older_versions import open_newest_good
-from holdfast.repository.trust.presence import is_there
+from holdfast.repository.trust.presence import is_there, not_shown
 
 _OF_AN_OPEN_SESSION = (
     "it may be a restore point that the ledger does not know yet: bring it back from the bucket's older versions or a "
@@ -83,16 +83,13 @@ def seen_point_object(sealed: SealedStore, state: LedgerState, point_key: str) -
     if found is None and is_there(sealed.store, point_key):
         found = read_point_object(sealed, state, point_key)  # it was put just now, or the first answer was wrong
         if found is None and not (sealed.first_counts and sealed.is_hidden(point_key)):
-            raise UnavailableError(
-                f"{point_key} is there and cannot be read",
-                why="the store tells its size and does not give its bytes: it may be a restore point",
-                cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
-            )
+            why = "the store tells its size and does not give its bytes: it may be a restore point"
+            raise not_shown(point_key, why)
     return found
 
 
-def commit_record(point_key: str, manifest: Manifest, time: str) -> Record:
-    """The `commit` record of a point (section 12), but for the SHA-256 of its manifest's object."""
+def commit_record(point_key: str, manifest: Manifest, time: str, sha256: bytes | None = None) -> Record:
+    """The `commit` record of a point (section 12). `sha256`: of its manifest's object, for the ledger."""
     origin = {} if manifest.origin is None else {"origin": manifest.origin.backup.encode()}
     promise = {} if manifest.keep_until is None else {"keep_until": manifest.keep_until}
     return {
@@ -109,6 +106,7 @@ def commit_record(point_key: str, manifest: Manifest, time: str) -> Record:
         **origin,
         **({"plan_epoch": manifest.plan_epoch} if manifest.plan_epoch else {}),
         **promise,
+        **({} if sha256 is None else {"manifest": sha256}),
     }
 
 
@@ -121,7 +119,7 @@ def unrecorded_commits(sealed: SealedStore, state: LedgerState, least_kid: int) 
     found = few_at_once(sealed.surroundings, lambda key: seen_point_object(sealed, state, key), keys)
     time = sealed.surroundings.timestamp()
     return [
-        {**commit_record(key, one.manifest, time), "manifest": one.sha256}
+        commit_record(key, one.manifest, time, one.sha256)
         for key, one in found
         if one is not None and one.manifest is not None and one.kid >= least_kid
     ]

@@ -33,7 +33,7 @@ _NOTHING = Reachable(frozenset())
 
 class Reachability:
     """Walks the maps of one repository; remembers every node that it has walked. `misnamed`: packs of which a map names
-    a chunk that by their `directories` does not lie there, and why. `rows`: of every pack that was found.
+    a chunk that by their `directories` does not lie there, and why.
     """
 
     def __init__(
@@ -43,10 +43,9 @@ class Reachability:
         self._packs = packs
         self._known: dict[bytes, Reachable] = {}
         self._tenants: dict[str, _Tenant] = {}
-        self._least: dict[bytes, int] = {}
+        self._found: dict[bytes, tuple[PackRow, int]] = {}
         self._directories = directories
         self.misnamed: dict[bytes, str] = {}
-        self.rows: dict[bytes, PackRow] = {}
 
     def of_volume(self, manifest: Manifest, volume: VolumeMap) -> Reachable:
         """Everything that a volume of a point needs."""
@@ -56,7 +55,11 @@ class Reachability:
 
     def least_bytes(self, pack: bytes) -> int:
         """So many bytes a pack has at least in which all lies that volumes were found to need of it."""
-        return self._least.get(pack, 0)
+        return self._found[pack][1] if pack in self._found else 0
+
+    def row_of(self, pack: bytes) -> PackRow:
+        """Of a pack that volumes were found to need."""
+        return self._found[pack][0]
 
     def lacking(self, manifest: Manifest, volume: VolumeMap, bad: Set[bytes]) -> set[bytes]:
         """Which of the `bad` packs, all that there are, hold a chunk (data or map) of the volume, by its map or since a
@@ -138,11 +141,13 @@ class Reachability:
         if self._directories is not None and self._directories.contradict(chunk.at(place), chunk_type):
             why = f"a block map says that its chunk {place.number} is one that does not lie there"
             self.misnamed.setdefault(place.pack.pack, why)
-        self.rows.setdefault(place.pack.pack, place.pack)
-        pack, least = place.pack.pack, form.least_bytes(place.number, place.offset + place.length)
-        if least > self._least.get(pack, 0):
-            self._least[pack] = least
-        return pack
+        row, least = place.pack, form.least_bytes(place.number, place.offset + place.length)
+        known = self._found.get(row.pack)
+        if known is None:
+            self._found[row.pack] = row, least
+        elif least > known[1]:
+            self._found[row.pack] = known[0], least
+        return row.pack
 
 
 def _entries(node: MapNode) -> list[Located]:

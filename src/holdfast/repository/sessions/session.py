@@ -11,7 +11,6 @@ from holdfast.domain.errors import (
     IntegrityError,
     ObjectExistsError,
     ObjectNotFoundError,
-    UnavailableError,
     UnsupportedFormatError,
     UsageError,
 )
@@ -36,6 +35,7 @@ from holdfast.repository.opening.point_object import PointObject, commit_record,
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.trust.older_versions import open_newest_good
+from holdfast.repository.trust.presence import not_shown
 from holdfast.repository.trust.vouching import unvouched
 
 REPACKING = ""  # no workload can be called so
@@ -170,8 +170,7 @@ def commit(session: WriterSession, manifest: Manifest) -> Manifest:
             ) from error
         manifest = stored  # rule 1: our own lost answer
     time = repository.surroundings.timestamp()
-    record = {**commit_record(session.point_key, manifest, time), "manifest": sha256}
-    repository.ledger.append(record, ending=manifest.session)
+    repository.ledger.append(commit_record(session.point_key, manifest, time, sha256), ending=manifest.session)
     return manifest
 
 
@@ -223,11 +222,7 @@ def _taken(repository: Repository, point_key: str, error: ObjectExistsError) -> 
     """What has taken a point's name. Raises UnavailableError where nothing is to be seen there: it may be a point."""
     found = _standing(repository, point_key)
     if found is None:
-        raise UnavailableError(
-            f"{point_key} is there and cannot be read",
-            why="the store refuses its name and does not give its bytes",
-            cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
-        ) from error
+        raise not_shown(point_key) from error
     return found
 
 
@@ -299,8 +294,7 @@ def _tell(repository: Repository, point_key: str, found: PointObject) -> Manifes
     """
     ledger, session = repository.ledger, names.session_of_point(point_key)
     if found.manifest is not None and session not in ledger.state.live:
-        commit = commit_record(point_key, found.manifest, repository.surroundings.timestamp())
-        record = {**commit, "manifest": found.sha256}
+        record = commit_record(point_key, found.manifest, repository.surroundings.timestamp(), found.sha256)
         ledger.append_as(lambda state: [record] if session in state.open else None)
     return found.manifest if session in ledger.state.live else None
 

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from holdfast.domain.errors import ObjectNotFoundError, PermissionDeniedError
+from holdfast.domain.errors import ObjectNotFoundError, PermissionDeniedError, UnavailableError
 from holdfast.repository.object_store import ObjectStore
 
 
@@ -24,3 +24,12 @@ def size_of(store: ObjectStore, key: str) -> int | None:
 def is_there(store: ObjectStore, key: str) -> bool:
     """The same as a yes or no."""
     return size_of(store, key) is not None
+
+
+def not_shown(key: str, why: str = "the store refuses its name and does not give its bytes") -> UnavailableError:
+    """The error of an object that is there by one answer of the store and not by another."""
+    return UnavailableError(
+        f"{key} is there and cannot be read",
+        why=why,
+        cure="run the command again; if it stays so, the store is not consistent and not to be trusted",
+    )

@@ -4,7 +4,6 @@ import pytest
 
 from holdfast.domain.errors import ConflictError, ObjectNotFoundError
 from holdfast.repository.format import names
-from holdfast.repository.object_store import ORDINARY
 from holdfast.repository.sessions.session import close_ended, read_point, recorded_point
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.passing import PassingStore
@@ -13,15 +12,7 @@ from holdfast.testing.deterministic_surroundings import deterministic_surroundin
 from holdfast.testing.faulty_store import SimulatedCrash
 from holdfast.testing.small_repository import make_small_repository
 from tests.faults.world import DISK, FIRST, back_up
-
-
-class Unrecorded(PassingStore):
-    """Its user dies when it has made a point."""
-
-    def create(self, key, body, sha256, terms=ORDINARY):
-        super().create(key, body, sha256, terms)
-        if key.startswith(names.POINTS):
-            raise SimulatedCrash
+from tests.unit.repository.upkeep.rotating import Dying
 
 
 class Earlier(PassingStore):
@@ -60,7 +51,9 @@ class Between(PassingStore):
 def small():
     small = make_small_repository(MemoryStore(), deterministic_surroundings(1), 400)
     with pytest.raises(SimulatedCrash):
-        back_up(small.open(deterministic_surroundings(2), Unrecorded(small.store)), DISK, FIRST, "s1")
+        back_up(
+            small.open(deterministic_surroundings(2), Dying(small.store, names.POINTS, before=False)), DISK, FIRST, "s1"
+        )
     return small
 
 

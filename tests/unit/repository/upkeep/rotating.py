@@ -25,16 +25,16 @@ def open_(small, seed=50, secret=None):
 
 
 class Dying(PassingStore):
-    """Whoever begins a key epoch dies with it: just before, or when it stands."""
+    """Whoever writes such a name, as a rule that of a key epoch, dies with it: just before, or when it stands."""
 
-    def __init__(self, inner, *, before):
+    def __init__(self, inner, prefix=names.EPOCHS, *, before):
         super().__init__(inner)
-        self._before = before
+        self._prefix, self._before = prefix, before
 
     def create(self, key, body, sha256, terms=ORDINARY):
-        is_epoch = key.startswith(names.EPOCHS)
-        if is_epoch and self._before:
+        is_last = key.startswith(self._prefix)
+        if is_last and self._before:
             raise SimulatedCrash
         super().create(key, body, sha256, terms)
-        if is_epoch:
+        if is_last:
             raise SimulatedCrash

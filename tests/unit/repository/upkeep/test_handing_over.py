@@ -8,7 +8,6 @@ from holdfast.domain.errors import IntegrityError
 from holdfast.repository.format import names
 from holdfast.repository.health.repair.quarries import none
 from holdfast.repository.health.repair.repair import repair
-from holdfast.repository.object_store import ORDINARY
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.progress import Silence
 from holdfast.repository.stores.passing import PassingStore
@@ -16,6 +15,7 @@ from holdfast.repository.upkeep.collection.collect import Collection, Collection
 from holdfast.repository.upkeep.collection.run_merging import Tidiness
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.faulty_store import SimulatedCrash
+from tests.unit.repository.upkeep.rotating import Dying
 from tests.unit.repository.upkeep.test_collection import Site
 
 PACK_SIZE_BYTES = 4000
@@ -95,17 +95,10 @@ def test_a_tenant_that_is_gone_is_damage(moved):
 
 def test_a_repair_keeps_the_run_that_a_collection_left_behind_when_it_died(moved):
     """The plan names it; that the session which wrote it is not closed yet does not matter."""
-
-    class Dying(PassingStore):
-        def create(self, key, body, sha256, terms=ORDINARY):
-            super().create(key, body, sha256, terms)
-            if key.startswith(names.PLANS):
-                raise SimulatedCrash
-
     for number in range(5):
         moved.back_up("b", 20 + number)
     order = CollectionOrder(patience=timedelta(0), tidiness=Tidiness(runs=2, gone=0))
-    dying = moved.small.open(moved.surroundings(), Dying(moved.store))
+    dying = moved.small.open(moved.surroundings(), Dying(moved.store, names.PLANS, before=False))
     with pytest.raises(SimulatedCrash):
         Collection(dying, order, Silence(), moved.pause).run()
     plan = newest_plan(moved.open().sealed)

@@ -52,6 +52,18 @@ def unseen(key, _data):
     raise ObjectNotFoundError(key)
 
 
+class Unrecorded(PassingStore):
+    """Its user dies before it tells the ledger of a point that it has made."""
+
+    made = False
+
+    def create(self, key, body, sha256, terms=ORDINARY):
+        if self.made and key.startswith(names.LEDGER):
+            raise SimulatedCrash
+        super().create(key, body, sha256, terms)
+        self.made = self.made or key.startswith(names.POINTS)
+
+
 def died_before_its_record(small, party=None):
     """A backup whose point stands, and of which the ledger does not know."""
 
@@ -76,6 +88,14 @@ def died_before_its_record(small, party=None):
 def key_of(small, session):
     [key] = [info.key for info in small.store.list(names.POINTS) if session.hex() in info.key]
     return key
+
+
+def died_behind_a_rotation_that_died(small):
+    """The epoch stands and nobody has written under it; a party that was open before goes on, and dies."""
+    running = small.open(deterministic_surroundings(40), Unrecorded(small.store))
+    with pytest.raises(SimulatedCrash):
+        rotate(small.open(deterministic_surroundings(51), Dying(small.store, before=False)), small.secret)
+    return died_before_its_record(small, running)
 
 
 def is_a_point_for_good(small, died):
@@ -118,25 +138,10 @@ def test_a_point_that_one_answer_hides_from_a_rotation_is_one(small):
 
 def test_while_nobody_has_written_under_a_new_epoch_points_of_the_one_before_count(small):
     """The rotation died when its epoch stood; days later a party that knows nothing of it dies before its record."""
-    running = small.open(deterministic_surroundings(40), Unrecorded(small.store))
-    with pytest.raises(SimulatedCrash):
-        rotate(small.open(deterministic_surroundings(51), Dying(small.store, before=False)), small.secret)
-    died = died_before_its_record(small, running)
+    died = died_behind_a_rotation_that_died(small)
     assert died in {point.session for point in list_points(open_(small, 52))}
     back_up(open_(small, 53), "further", FIRST, "s9")  # the first batch under the new epoch
     is_a_point_for_good(small, died)
-
-
-class Unrecorded(PassingStore):
-    """Its user dies before it tells the ledger of a point that it has made."""
-
-    made = False
-
-    def create(self, key, body, sha256, terms=ORDINARY):
-        if self.made and key.startswith(names.LEDGER):
-            raise SimulatedCrash
-        super().create(key, body, sha256, terms)
-        self.made = self.made or key.startswith(names.POINTS)
 
 
 def test_nobody_ends_a_session_that_has_become_a_point_meanwhile(small):
@@ -169,10 +174,7 @@ def test_a_name_that_is_taken_and_not_shown_is_no_tombstone(small):
 
 def test_a_point_that_one_answer_hides_from_who_writes_first_under_an_epoch_is_one(small):
     """No rotation has told the ledger of it: it was made when that one had died."""
-    running = small.open(deterministic_surroundings(40), Unrecorded(small.store))
-    with pytest.raises(SimulatedCrash):
-        rotate(small.open(deterministic_surroundings(51), Dying(small.store, before=False)), small.secret)
-    died = died_before_its_record(small, running)
+    died = died_behind_a_rotation_that_died(small)
     store = Once(small.store, key_of(small, died), unseen)
     back_up(small.open(deterministic_surroundings(53), store), "further", FIRST, "s9")
     assert store.wrong

@@ -134,7 +134,7 @@ def packs_of_volumes(
         if found.damage and not salvage:
             raise salvageable(found.damage[0])
         met |= found.packs
-    packs = with_survivors(repository, [walk.rows[pack] for pack in met], standing)
+    packs = with_survivors(repository, [walk.row_of(pack) for pack in met], standing)
     return {pack: row for pack, row in packs.items() if standing.stands(pack)} if salvage else packs
 
 
