@@ -16,7 +16,7 @@ from holdfast.testing.deterministic_surroundings import deterministic_surroundin
 from holdfast.testing.faulty_store import FaultyStore
 from holdfast.testing.small_repository import copy_to, make_small_repository
 from tests.faults.test_ledger import OneMemory
-from tests.faults.world import DISK, FIRST, SECOND, THIRD, back_up, collect, volume_of
+from tests.faults.world import DISK, FIRST, SECOND, THIRD, back_up, collect, publish_plan, volume_of
 
 WITNESSED = (names.LEDGER, names.PLANS, names.EPOCHS)
 
@@ -118,15 +118,17 @@ def test_one_that_is_open_while_it_is_set_back_alarms_at_its_next_use(story):
         ledger.require_standing()
 
 
-def test_loss_of_the_plan_that_points_were_made_under_is_seen_without_any_memory(story):
+@pytest.mark.parametrize("backs_up", [False, True])
+def test_loss_of_a_plan_that_was_carried_out_or_written_under_is_seen_without_any_memory(story, backs_up):
     small, film, _memory = story
     store = copy_to(MemoryStore(), film[-1][1])
     repository = opened(small, store)
-    under = repository.ledger.state.plan_epoch
-    assert under
-    back_up(repository, DISK, volume_of(7), "under the newest")
     newest = repository.ledger.state.plan_epoch
-    assert newest > under
+    assert newest == int([info.key for info in store.list(names.PLANS)][-1].removeprefix(names.PLANS))
+    if backs_up:
+        publish_plan(repository, [], epoch=newest + 1)
+        back_up(repository, DISK, volume_of(7), "under the newest")  # which is handed over to the newest key first
+        newest = repository.ledger.state.plan_epoch
     store.delete(names.plan(newest))
     for act in (lambda: back_up(opened(small, store), DISK, volume_of(6), "x"), lambda: collect(opened(small, store))):
         with pytest.raises(IntegrityError) as caught:
@@ -149,9 +151,13 @@ def test_what_another_party_remembers_counts_as_much(story):
         Remembered.from_text("not of that form")
 
 
-def test_loss_of_a_plan_that_no_point_was_made_under_is_seen_by_who_published_it(story):
+def test_loss_of_a_plan_that_was_published_and_no_more_is_seen_by_who_published_it(story):
     small, film, memory = story
     store = copy_to(MemoryStore(), film[-1][1])
+    repository = opened(small, store)
+    newest = repository.ledger.state.plan_epoch + 1
+    publish_plan(repository, [], epoch=newest)
+    remember(repository, memory, plan_epoch=newest)
     store.delete(names.plan(memory.known["memory:"].plan_epoch))
     with pytest.raises(RollbackError, match="plan/"):
         recognise(opened(small, store), memory)

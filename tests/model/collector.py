@@ -26,7 +26,10 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
         case "mark" | "mark again" if any(not counts(world, one, rules) for one in _asked(world, me)):
             yield world, _again(me)  # nobody can say yet whether that is to be a point
         case "begin":
-            yield world, me._replace(step="who is open" if world.epoch else "close", epoch=world.epoch)
+            for after, epoch in world.plans_shown(0):  # it may have read the ledger long ago
+                yield after, me._replace(step="who is open" if epoch else "close", epoch=epoch)
+        case "who is open" if world.late and world.told < me.epoch and rules.told_before_asked:
+            yield world.with_told(me.epoch), me
         case "who is open":
             yield world, me._replace(step="wait", waiting=world.opened)
         case "wait":
@@ -37,6 +40,8 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
             yield from begin_to_end(world, me, rules)
         case "say the end":
             yield say_the_end(world, me, rules)
+        case "ledger" | "mark again" if rules.unknown_points_stop and _does_not_know_all(world):
+            yield world, _again(me)
         case "list":
             yield world, me._replace(step="ledger", listed=world.pack_names())
         case "ledger":
@@ -66,6 +71,12 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
 def _asked(world: World, me: Collector) -> frozenset[str]:
     """The open sessions under whose names it looks now."""
     return me.opened if me.step == "mark" else world.opened
+
+
+def _does_not_know_all(world: World) -> bool:
+    """Whether a point stands that the ledger does not know; of those under a past key nobody can tell whose."""
+    known = world.opened | world.committed
+    return any(point.session not in known and point.key >= world.keys.newest for point in world.live_points())
 
 
 def _stopped(world: World, me: Collector) -> tuple[World, Collector]:

@@ -20,7 +20,7 @@ from tests.model.world import END, Place, Point, Run, World
 
 class Writer(NamedTuple):
     """Backs up `wants`; `parent` is the point it would like to build upon, `adopts` a dead session's name, `key` the
-    newest key epoch that it has met.
+    newest key epoch that it has met, `told` the newest plan that the ledger knew of when its own record was added.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Writer(NamedTuple):
     seen: frozenset[Place] = frozenset()
     inherited: frozenset[Place] = frozenset()
     key: int = 1
+    told: int = 0
 
 
 class Deleter(NamedTuple):
@@ -84,6 +85,13 @@ class Rot(NamedTuple):
     step: str = "rot"
 
 
+class Forgetter(NamedTuple):
+    """Takes the ledger's end away, with the record of the point `name`, and nobody remembers that it was there."""
+
+    name: str
+    step: str = "forget"
+
+
 class Hider(NamedTuple):
     """Puts a delete marker over what stands under a name: a session's point or tombstone, or the newest record."""
 
@@ -92,7 +100,8 @@ class Hider(NamedTuple):
 
 
 Party = (
-    Hider
+    Forgetter
+    | Hider
     | Rot
     | Successor
     | Rotation
@@ -136,6 +145,8 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
             yield world._replace(locked=world.locked - {party.name}), party._replace(step=END)
         case Usurper() if party.name not in world.pack_names():
             yield _usurp(world, party)
+        case Forgetter():
+            yield world._replace(committed=world.committed - {party.name}), party._replace(step=END)
         case Hider() if party.name == LEDGER or world.ended(party.name):
             yield world._replace(hidden=world.hidden | {party.name}), party._replace(step=END)
         case Rot() if world.last_opened in world.opened:
@@ -174,13 +185,14 @@ def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Part
             following = "plan" if rules.open_before_plan else "acknowledge"
             last = me.name if world.last_opened else ""
             opened = world._replace(opened=world.opened | {me.name}, last_opened=last)
-            yield opened, me._replace(step=following, key=world.keys.ledger)
+            yield opened, me._replace(step=following, key=world.keys.ledger, told=world.told)
             if LEDGER in world.hidden and world.last_opened in world.opened:
                 over, believes = over_a_record(world, me.name, rules)
                 yield over, me._replace(step=following if believes else "open")
         case "plan":
             following = "acknowledge" if rules.open_before_plan else "open"
-            yield world, me._replace(step=following, epoch=world.epoch)
+            for after, epoch in world.plans_shown(me.told):
+                yield after, me._replace(step=following, epoch=epoch)
         case "acknowledge":
             acknowledged = world.acknowledged | {(me.name, me.epoch)}
             yield world._replace(acknowledged=acknowledged), me._replace(step="build upon")
@@ -205,7 +217,7 @@ def _write(world: World, me: Writer, rules: Rules) -> Iterator[tuple[World, Part
             yield world, me._replace(step=END)
         case "record":
             last = NOBODY if world.last_opened else ""
-            recorded = world.with_commit(me.name)._replace(last_opened=last)
+            recorded = world.with_commit(me.name).with_told(me.epoch)._replace(last_opened=last)
             yield recorded, me._replace(step="end the other" if me.adopts else END)
         case "end the other":
             ended = frozenset() if world.ended(me.adopts) else frozenset({me.adopts})

@@ -23,9 +23,11 @@ class Rules:
     adopted_never_condemned: bool = True  # 3: what the acknowledged plan condemns is left alone, whatever stands
     renewed_before_acknowledged: bool = True  # 3: what a newer plan condemns is uploaded again, then acknowledged
     roots_from_ledger: bool = True  # 4
+    unknown_points_stop: bool = True  # 4: a point stands that the ledger does not know: its end is missing
     open_resolved_by_get: bool = True  # 4
     roots_asked_in_two_ways: bool = True  # 4: by GET, and where that shows nothing by HEAD
     ledger_read_again: bool = True  # 4: open sessions are those of a reading after the plan stands
+    told_before_asked: bool = True  # 4: the ledger of the plan, before it is asked who is open
     unacknowledged_must_end: bool = True  # 4
     expiry_by_tombstone: bool = True  # 4
     plans_are_cumulative: bool = True  # 4

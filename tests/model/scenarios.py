@@ -6,7 +6,7 @@ from tests.model.collector_state import Collector
 from tests.model.copier import SOURCE, TARGET, Anybody, Copier, There, TwoWorlds
 from tests.model.handing_over import Successor
 from tests.model.hiding import LEDGER, NOBODY
-from tests.model.parties import Deleter, Hider, Reader, Rot, Unlocker, Usurper, Verifier, Writer
+from tests.model.parties import Deleter, Forgetter, Hider, Reader, Rot, Unlocker, Usurper, Verifier, Writer
 from tests.model.renewer import Renewer
 from tests.model.repairer import Repairer
 from tests.model.rotating import Acceptor, Rotation
@@ -285,6 +285,26 @@ SCENARIOS: dict[str, Scenario] = {
     "a key epoch begins, and one answer is wrong": (
         LEFT._replace(keys=Keys(misleads=True)),
         (Rotation("r"), Rotation("n", "look"), Collector("c", 2), _writer("w", "A")),
+    ),
+    "the ledger's end is lost while garbage goes": (
+        LEFT,
+        (Collector("c", 2), Forgetter("keep"), _writer("w", "A")),
+    ),
+    "the ledger's end is lost with a point that needs what is condemned": (
+        LATE,
+        (Collector("c", 2), Forgetter("late"), _writer("w", "A", "late")),
+    ),
+    "a plan shows late while garbage goes": (
+        LEFT._replace(late=True),
+        (Collector("c", 2), Collector("d"), _writer("w", "A")),
+    ),
+    "a plan shows late beside an incremental": (
+        FAMILY._replace(late=True),
+        (Collector("c", 2), Deleter("p"), _writer("w", "AB", "p")),
+    ),
+    "a plan shows late to a long backup": (
+        LEFT._replace(late=True),
+        (Collector("c"), _writer("w", "AC", renews=True), _writer("v", "A")),
     ),
     "a copy while its original goes": (
         TwoWorlds(COPIED, World()),

@@ -41,9 +41,11 @@ LOSES_IN = {
     "adopted_never_condemned": "a dead session's packs",
     "renewed_before_acknowledged": RENEWAL,
     "roots_from_ledger": GARBAGE,
+    "unknown_points_stop": "the ledger's end is lost while garbage goes",
     "open_resolved_by_get": GARBAGE,
     "roots_asked_in_two_ways": MISLED,
     "ledger_read_again": GARBAGE,
+    "told_before_asked": "a plan shows late while garbage goes",
     "unacknowledged_must_end": GARBAGE,
     "expiry_by_tombstone": GARBAGE,
     "plans_are_cumulative": KNOWN,
@@ -86,6 +88,8 @@ LOSES_IN = {
     "counts_until_the_ledger_turns": TURNED,
 }
 
+# A rule that is a second hold for what another one promises: to be seen at work, the other one needs both left out.
+SECOND_HOLDS = {"retired_before_record": "unknown_points_stop"}
 
 # A copy is a reader there and a writer here: what either needs, it needs.
 A_COPY_NEEDS = {
@@ -120,6 +124,7 @@ def test_a_copy_needs_the_rules_of_both_sides(rule):
 
 def _loses_without(rule: str, scenario: str) -> None:
     world, parties = SCENARIOS[scenario]
-    searched = search(world, parties, dataclasses.replace(Rules(), **{rule: False}))
+    without = {rule, SECOND_HOLDS.get(rule, rule)}
+    searched = search(world, parties, dataclasses.replace(Rules(), **dict.fromkeys(without, False)))
     assert searched.loss, f"without the rule {rule} nothing is lost here: search more, or drop the rule"
     assert searched.path

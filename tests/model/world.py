@@ -61,6 +61,8 @@ class World(NamedTuple):
     `junk`: under the next record's name stands what never was one; `rotten`: the newest record opens no more.
     `archive`: all packs are cold, so whose they are and what lies in them is not seen. `immutable`: a lock lasts for
     two renewals; `locked` are those that have not ended, `lasting` of them were locked since the last one ended.
+    `late`: one answer of this store is still to be without the newest plan; until then `told` is the newest one that
+    the ledger has been told of.
     """
 
     opened: frozenset[str] = frozenset()
@@ -85,6 +87,8 @@ class World(NamedTuple):
     immutable: bool = False
     lasting: frozenset[str] = frozenset()
     keys: Keys = Keys()
+    late: bool = False
+    told: int = 0
 
     @property
     def epoch(self) -> int:
@@ -95,6 +99,16 @@ class World(NamedTuple):
         """Points and runs of this epoch and of later ones are as good as of that plan itself."""
         said = self.plans[epoch].since
         return epoch if said is None else said
+
+    def plans_shown(self, told: int) -> Iterator[tuple["World", int]]:
+        """What who asks for the newest plan may be shown, its epoch; `told`: what he knows that there must be."""
+        yield self, self.epoch
+        if self.late and self.epoch > told:
+            yield self._replace(late=False), self.epoch - 1
+
+    def with_told(self, epoch: int) -> "World":
+        """The ledger is told of a plan."""
+        return self._replace(told=max(self.told, epoch)) if self.late else self
 
     def point(self, session: str) -> Point | None:
         """The manifest at that session's name."""

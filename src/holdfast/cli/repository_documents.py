@@ -241,6 +241,7 @@ def repair(report: "RepairReport") -> Document:
         "damage": [{"object": one.object, "why": one.why, "restore_points": _hurt(one.hurt)} for one in report.others],
         "reinstated": [{"object": one.object, "why": one.why} for one in report.reinstated],
         "covered": [{"object": one.object, "why": one.why} for one in report.covered],
+        "recorded_points": list(report.points),
     }
 
 
@@ -267,6 +268,7 @@ def repair_table(report: "RepairReport") -> str:
     rows += [(one.object, one.why, "see docs/recovery.md", None, None) for one in report.others]
     rows += [(one.object, one.why, "brought back on top", None, None) for one in report.reinstated]
     rows += [(one.object, one.why, "below it still", None, None) for one in report.covered]
+    rows += [(key, "the ledger did not know it", "recorded again", None, None) for key in report.points]
     return facts + ("\n" + rows_table(("OBJECT", "WHY", "OUTCOME", "HURTS", "VOLUMES"), rows) if rows else "")
 
 

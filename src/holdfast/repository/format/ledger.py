@@ -10,8 +10,9 @@ from holdfast.repository.format.epoch import KID_LIMIT
 
 CHECKPOINT_EVERY = 1000
 FIRST_PREVIOUS = bytes(32)
-OPEN, COMMIT, RETIRE, PIN, UNPIN, RENEW = "open", "commit", "retire", "pin", "unpin", "renew"
-TYPES = (OPEN, COMMIT, RETIRE, PIN, UNPIN, RENEW)
+OPEN, COMMIT, RETIRE, PIN, UNPIN = "open", "commit", "retire", "pin", "unpin"
+PLAN, RENEW = "plan", "renew"
+TYPES = (OPEN, COMMIT, RETIRE, PIN, UNPIN, PLAN, RENEW)
 
 Record = Mapping[str, Any]
 
@@ -29,8 +30,8 @@ class Batch:
 @dataclass(frozen=True, slots=True)
 class LedgerState:
     """The sum of the ledger up to `sequence`, keyed by session. `head` is the SHA-256 of that whole object;
-    `plan_epoch` the newest plan that any point was made under: that one must be there; `renewed` the last record of a
-    renewal of locks.
+    `plan_epoch` the newest plan that it tells of, also by a point that was made under it: that one must be there;
+    `renewed` the last record of a renewal of locks.
     """
 
     sequence: int = 0
@@ -84,7 +85,9 @@ def _record(fields: cbor.Fields) -> Record:
         fields.optional("keep_until", str)
         if fields.optional("manifest", bytes) is not None:
             fields.sized("manifest", 32)
-    if kind == RENEW:
+    if kind == PLAN:
+        fields.natural("plan_epoch")
+    if kind in (PLAN, RENEW):
         fields.get("time", str)
     return fields.values
 

@@ -88,7 +88,7 @@ def _require_plan(repository: Repository, known: int) -> None:
     if epoch and not is_there(repository.store, names.plan(epoch)):
         raise RollbackError(
             f"{names.plan(epoch)} of {repository.store.location} is gone",
-            why="it was seen here before, or a point was made under it, and plans are never deleted",
+            why="it was seen here before, or the ledger tells of it, and plans are never deleted",
             cure=f"bring it back from the bucket's older versions or a copy; {HOW_TO_ACCEPT}",
         )
 

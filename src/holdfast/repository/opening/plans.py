@@ -57,8 +57,9 @@ def newest_plan(sealed: SealedStore, at_least: int = 0) -> Plan:
             if newest.epoch < at_least:
                 raise IntegrityError(
                     f"{names.plan(at_least)} is missing",
-                    why="a point was made under that plan, and plans are never deleted",
-                    cure="bring it back from the bucket's older versions or a copy; until then only restores go on",
+                    why="the ledger tells of that plan, and plans are never deleted",
+                    cure="bring it back from the bucket's older versions or a copy; until then only restores go on. "
+                    "Where the store shows late what was written elsewhere (NFS), run it again",
                     objects=(names.plan(at_least),),
                 ) from error
             break

@@ -154,6 +154,7 @@ def records(*types: str) -> st.SearchStrategy[dict[str, Any]]:
             },
             optional={"origin": digests, "plan_epoch": naturals, "keep_until": times, "manifest": digests},
         ),
+        "plan": st.fixed_dictionaries({"type": st.just("plan"), "session": ids, "time": times, "plan_epoch": naturals}),
         "renew": st.fixed_dictionaries({"type": st.just("renew"), "session": ids, "time": times}),
     }
     return st.one_of(*(forms[name] for name in types))
@@ -164,7 +165,7 @@ def by_session(name: str) -> st.SearchStrategy[dict[bytes, dict[str, Any]]]:
     return st.lists(records(name), max_size=3).map(lambda rows: {row["session"]: row for row in rows})
 
 
-every_record = records("open", "commit", "retire", "pin", "unpin", "renew")
+every_record = records("open", "commit", "retire", "pin", "unpin", "plan", "renew")
 batches = st.builds(Batch, naturals, digests, times, st.lists(every_record, max_size=4).map(tuple))
 checkpoints = st.builds(
     LedgerState,

@@ -323,7 +323,7 @@ def _manifests(
         elif found is not None:
             manifests.append(found)
             if not (_is_known(repository, found.session) or is_retired(repository, found.session)):
-                why = f"it is missing, or the ledger lost a record: it does not know the point {key}"
+                why = f"it is missing, or the ledger lost a record: it does not know the point {key}; a repair tells it"
                 findings.add_object(names.retired(found.session), why)
         elif record is not None:
             findings.add_object(key, "the ledger says that it is a restore point, but it is not there")

@@ -5,7 +5,7 @@ Killed anywhere, another one is safe: what this one wrote is then garbage that a
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from holdfast.domain.errors import ConflictError, IntegrityError, ObjectNotFoundError
 from holdfast.domain.numerals import counted
@@ -22,12 +22,14 @@ from holdfast.repository.health.repair.reinstating import reinstate
 from holdfast.repository.health.repair.report import MendedPack, MendedRun, RepairReport
 from holdfast.repository.health.repair.workshop import Workshop, overtaken
 from holdfast.repository.opening.plans import newest_plan, plan_to_write_under
+from holdfast.repository.opening.point_object import PointObject
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.progress import Progress, Silence
 from holdfast.repository.reading.reachability import Reachability
 from holdfast.repository.sessions.recorded_packs import all_recorded_packs
 from holdfast.repository.sessions.session import read_point
+from holdfast.repository.sessions.unknown_points import tell_of_unknown_points, unknown_points
 from holdfast.repository.trust.probe import require_conditional_writes
 from holdfast.repository.upkeep.collection.index_runs import read_runs
 
@@ -40,14 +42,19 @@ def repair(repository: Repository, quarries: Quarries, progress: Progress, *, re
     """
     if not rehearsal:
         require_conditional_writes(repository.store, repository.surroundings, repository.config)
+    unknown = unknown_points(repository)
+    if unknown and not rehearsal:
+        tell_of_unknown_points(repository, unknown)
     written = {names.pack(pack): one for pack, one in all_recorded_packs(repository).items()}
     reinstated = reinstate(repository, written, progress, rehearsal=rehearsal)
     for _try in range(_TRIES):
         reached = repository.ledger.state.plan_epoch
         plan = (newest_plan if rehearsal else plan_to_write_under)(repository.sealed, reached)
         try:
-            report = _Repair(repository, plan, quarries, written, progress, rehearsal=rehearsal).run()
-            return dataclasses.replace(report, reinstated=reinstated.done, covered=reinstated.covered)
+            report = _Repair(repository, plan, quarries, written, unknown, progress, rehearsal=rehearsal).run()
+            return dataclasses.replace(
+                report, reinstated=reinstated.done, covered=reinstated.covered, points=tuple(sorted(unknown))
+            )
         except (ConflictError, IntegrityError, ObjectNotFoundError):
             if newest_plan(repository.sealed).epoch == plan.epoch:
                 raise
@@ -64,6 +71,7 @@ class _Repair:
         plan: Plan,
         quarries: Quarries,
         written: Mapping[str, StoredPack],
+        unknown: Mapping[str, PointObject],
         progress: Progress,
         *,
         rehearsal: bool,
@@ -74,7 +82,8 @@ class _Repair:
         self._progress = progress
         self._rehearsal = rehearsal
         self._opened = frozenset(repository.ledger.whole().open)
-        self._points = list(_readable_points(repository))
+        self._unknown = frozenset(names.retired(names.session_of_point(key)) for key in unknown)
+        self._points = list(_readable_points(repository, unknown))
         newer = {key for point in self._points if point.plan_epoch >= plan.since for key in point.index_runs}
         self._runs = read_runs(repository, plan, self._opened, frozenset(newer))
         self._health = read_health(repository, plan, self._runs, written, progress)
@@ -113,7 +122,11 @@ class _Repair:
                 MendedRun(key, whys.get(key, "it does not open"), key in replaced)
                 for key in sorted(self._runs.unreadable)
             ),
-            others=tuple(one for one in found.damage if not one.object.startswith((names.PACKS, names.INDEX))),
+            others=tuple(
+                one
+                for one in found.damage
+                if not one.object.startswith((names.PACKS, names.INDEX)) and one.object not in self._unknown
+            ),
             rehearsal=self._rehearsal,
         )
 
@@ -194,12 +207,13 @@ class _Repair:
         )
 
 
-def _readable_points(repository: Repository) -> Iterator[Manifest]:
+def _readable_points(repository: Repository, unknown: Iterable[str]) -> Iterator[Manifest]:
     """Restore points whose manifests open; a check names the others, and of these nothing can be looked at."""
     state = repository.ledger.state
-    for record in [*state.live.values(), *state.open.values()]:
+    known = (str(record["point"]) for record in [*state.live.values(), *state.open.values()])
+    for key in dict.fromkeys([*known, *unknown]):
         try:
-            manifest = read_point(repository, str(record["point"]))
+            manifest = read_point(repository, key)
         except IntegrityError:
             continue
         if manifest is not None:

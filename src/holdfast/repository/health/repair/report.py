@@ -32,7 +32,7 @@ class MendedRun:
 class RepairReport:
     """What was read, what was written, and every damaged object. `epoch`: of the plan that was published, 0 for none.
     `others`: damage that no repair can mend, as a check names it. `reinstated`: what stood behind delete markers
-    or other versions; `covered`: what stays there, for it is cold.
+    or other versions; `covered`: what stays there, for it is cold; `points`: those that the ledger was told of again.
     """
 
     packs_read: int
@@ -47,6 +47,7 @@ class RepairReport:
     rehearsal: bool
     reinstated: tuple[Misplaced, ...] = ()
     covered: tuple[Misplaced, ...] = ()
+    points: tuple[str, ...] = ()
 
     @property
     def left(self) -> tuple[str, ...]:

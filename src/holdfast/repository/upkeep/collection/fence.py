@@ -1,6 +1,6 @@
 """Who may still build upon what a plan condemns, and how long they are waited for (rule 4.5)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
 from holdfast.repository.format.acknowledgement import Acknowledgement
 from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.ledger import LedgerState, Record
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.repository import Repository
@@ -47,11 +48,13 @@ def wait_for_sessions(
     pause: Callable[[float], None],
     tell: Callable[[tuple[OpenSession, ...]], None],
 ) -> tuple[OpenSession, ...]:
-    """Wait until every session that is open now has ended or knows the plan; those left when patience is
-    over. Sessions without a sign of life are ended, and so are repacking ones. Before it waits it tells for whom.
+    """Tell the ledger of the plan; then wait until every session that is open has ended or knows it; those left when
+    patience is over. Who opens a session after that record knows that there is this plan, whatever the store shows.
+    Sessions without a sign of life are ended, and so are repacking ones. Before it waits it tells for whom.
     """
     now = repository.surroundings.now
     until = now() + patience
+    tell_of_plan(repository, plan)
     state = repository.ledger.whole()
     waiting = [
         OpenSession(session, str(record["point"]), str(record["time"])) for session, record in state.open.items()
@@ -65,6 +68,18 @@ def wait_for_sessions(
             is_told = True
             tell(tuple(waiting))
         pause(POLL_SECONDS)
+
+
+def tell_of_plan(repository: Repository, plan: Plan) -> None:
+    """Once, by whoever is first."""
+
+    def said(state: LedgerState) -> Sequence[Record] | None:
+        if state.plan_epoch >= plan.epoch:
+            return None
+        session, time = repository.surroundings.random_bytes(16), repository.surroundings.timestamp()
+        return [{"type": ledger_form.PLAN, "session": session, "time": time, "plan_epoch": plan.epoch}]
+
+    repository.ledger.append_as(said)
 
 
 def _is_past(repository: Repository, one: OpenSession, plan: Plan) -> bool:

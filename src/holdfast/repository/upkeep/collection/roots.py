@@ -11,6 +11,7 @@ from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.opening.point_object import seen_point_object
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.sessions.session import read_point
+from holdfast.repository.sessions.unknown_points import require_known_points
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,10 @@ class Roots:
 def read_roots(repository: Repository, known: dict[bytes, Manifest]) -> Roots:
     """Every root as of now. `known` saves requests: manifests are written once; it grows.
 
-    Raises IntegrityError where a root is damaged or missing, UnavailableError where one is there and is not shown: then
-    nothing may be deleted.
+    Raises IntegrityError where a root is damaged or missing, or a point stands that the ledger does not know;
+    UnavailableError where one is there and is not shown: then nothing may be deleted.
     """
+    require_known_points(repository)
     state = repository.ledger.whole()
     live = _manifests(repository, known, ((record["session"], str(record["point"])) for record in state.live.values()))
     for record in state.live.values():
