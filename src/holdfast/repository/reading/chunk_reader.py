@@ -5,7 +5,9 @@ In an archive that may be a cold pack, of which no plan of a retrieval knew.
 """
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Container, Generator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.domain.errors import (
@@ -112,11 +114,14 @@ class ChunkReader:
         that of one that has but a cold copy elsewhere. Raises all others.
         """
         data: memoryview | HoldfastError
+        chunks = wanted.chunks
         try:
-            data = memoryview(self._store.get(names.pack(wanted.pack.pack), wanted.offset, wanted.end - wanted.offset))
+            data = self._get(wanted)
         except (ObjectNotFoundError, *UNSEEN) as error:
             data = error
-        for chunk in wanted.chunks:
+        if isinstance(data, ObjectNotFoundError) and not self._versions(names.pack(wanted.pack.pack)):
+            chunks = yield from self._moved(wanted)  # of one that is covered by something an older version is read
+        for chunk in chunks:
             found: OpenedChunk | HoldfastError
             try:
                 if isinstance(data, ObjectNotFoundError):
@@ -124,8 +129,7 @@ class ChunkReader:
                 elif isinstance(data, HoldfastError):
                     found = self._copy_of_unseen(chunk, data)
                 else:
-                    at = chunk.place.offset - wanted.offset
-                    opened = self._open(chunk.id, chunk.place, data[at : at + chunk.place.length])
+                    opened = self._open_in(wanted, data, chunk)
                     found = self._copy_of_damaged(chunk) if opened is None else opened
             except FAILURES as error:
                 found = error
@@ -134,6 +138,49 @@ class ChunkReader:
                     raise  # nobody has retrieved the pack itself: most of the others will be as cold
                 found = error
             yield chunk, found
+
+    def _get(self, wanted: PackRange) -> memoryview:
+        key = names.pack(wanted.pack.pack)
+        return memoryview(self._store.get(key, wanted.offset, wanted.end - wanted.offset))
+
+    def _moved(self, wanted: PackRange) -> Generator[tuple[Located, OpenedChunk], None, tuple[Located, ...]]:
+        """Of a pack that is gone, because a collection has moved its chunks: all that opens elsewhere, neighbours
+        together there as well. Returned is the rest, each to be looked for by itself.
+        """
+        left, passed = dict.fromkeys(wanted.chunks), {wanted.pack.pack}
+        while origins := self._elsewhere(left, passed):
+            for one in plan_ranges(origins):
+                passed.add(one.pack.pack)
+                for moved, opened in self._opening(one):
+                    for chunk in origins[moved]:
+                        del left[chunk]
+                        yield chunk, opened
+        return tuple(left)
+
+    def _elsewhere(self, chunks: Iterable[Located], passed: Container[bytes]) -> dict[Located, list[Located]]:
+        """The first other places that index runs know, but for these packs; each with the chunks as they are asked."""
+        origins: dict[Located, list[Located]] = defaultdict(list)
+        for chunk in chunks:
+            places = self._search.places(chunk.id, self._type)
+            place = next((one for one in places if one.pack.pack not in passed), None)
+            if place is not None:
+                origins[Located(chunk.id, place)].append(chunk)
+        return origins
+
+    def _opening(self, wanted: PackRange) -> Iterator[tuple[Located, OpenedChunk]]:
+        """What of the range opens; nothing is said of all else."""
+        with suppress(ObjectNotFoundError, ChunksMovedError, *UNSEEN):
+            self._cipher(wanted.pack)
+            data = self._get(wanted)
+            for chunk in wanted.chunks:
+                with suppress(FormatError):
+                    opened = self._open_in(wanted, data, chunk)
+                    if opened is not None:
+                        yield chunk, opened
+
+    def _open_in(self, wanted: PackRange, data: memoryview, chunk: Located) -> OpenedChunk | None:
+        at = chunk.place.offset - wanted.offset
+        return self._open(chunk.id, chunk.place, data[at : at + chunk.place.length])
 
     def read_one(self, chunk: Located) -> bytes:
         """One chunk's plain bytes, to keep."""

@@ -4,6 +4,7 @@ import itertools
 import random
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
@@ -20,6 +21,9 @@ from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.passing import PassingStore
 from holdfast.repository.trust.standing_packs import StandingPacks
+from holdfast.repository.upkeep.collection.collect import CollectionOrder
+from holdfast.repository.upkeep.rekeying import rekey
+from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.memory_volumes import MemoryTarget, MemoryVolume
 from holdfast.testing.small_repository import make_small_repository
@@ -173,6 +177,15 @@ def test_so_it_does_when_collections_have_moved_chunks_and_merged_runs():
         reading = reading_of(past, point)
         assert reading.chunks == BLOCKS
         assert reading.needed_bytes <= reading.fetched_bytes <= MOST_OF_NEEDED * reading.needed_bytes
+
+
+def test_what_was_moved_as_a_whole_is_fetched_in_as_few_ranges_but_for_the_packs_other_ends():
+    past = Past(LARGE_BYTES)
+    before = [reading_of(past, point).ranges for point in past.points()]
+    rotate(past.open(), past.small.secret)
+    rekey(past.open(), CollectionOrder(timedelta(0)), Silence(), lambda seconds: None)
+    after = [reading_of(past, point).ranges for point in past.points()]
+    assert all(now <= then + 2 for then, now in zip(before, after, strict=True)), (before, after)
 
 
 def test_small_neighbours_are_fetched_together_whatever_lies_between():
