@@ -57,6 +57,7 @@ def init(
     ] = False,
 ) -> int:
     """Make a repository, and print its recovery code once."""
+    from holdfast.repository.trust.listing import holds_others
     from holdfast.wiring.local import opening
 
     each_try_bytes = memory_bytes(kdf_memory)
@@ -68,6 +69,8 @@ def init(
         voice.document(document, lambda: facts_table(as_facts(document)))
         single_writer.note_mode(new.repository)
         note_unused(kdf_memory, new.repository)
+        if holds_others(new.repository.store):
+            say(f"note: other files lie in {new.repository.store.location}, too: they are neither read nor removed")
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
     return voice.status
 
@@ -154,6 +157,8 @@ def collect_garbage(
             found = upkeep.collect(opened, wish, progress)
         document = collections.collection(found, dry_run=dry_run)
         voice.document(document, lambda: collections.collection_table(document))
+        if found.kept_packs > found.locked_packs:
+            single_writer.note_mode(opened.repository)
     if found.waiting:
         voice.warn(collections.what_waits(found))
     if found.not_renewed:

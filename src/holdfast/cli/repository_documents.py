@@ -247,28 +247,32 @@ def repair(report: "RepairReport") -> Document:
 
 def repair_table(report: "RepairReport") -> str:
     """Of `repository repair`, for people."""
+    would = "would be " if report.rehearsal else ""
     facts = facts_table(
         {
             "packs read": f"{report.packs_read} ({human_size(report.read_bytes)})",
             "packs written": f"{report.written_packs} ({human_size(report.written_bytes)})",
             "damaged objects": len(report.packs) + len(report.runs) + len(report.others),
-            "brought back on top": len(report.reinstated) or None,
+            f"{would}brought back on top": len(report.reinstated) or None,
             "left as they are": len(report.left),
         }
     )
     rows: list[tuple[str, str, str, str | None, str | None]] = []
     for pack in report.packs:
-        outcome = f"{counted(pack.mended_chunks, 'chunk')} healed" + (
+        outcome = f"{counted(pack.mended_chunks, 'chunk')} {would}healed" + (
             f", {pack.lost_chunks} lost" if pack.lost_chunks else ""
         )
         rows += [(pack.object, pack.why, outcome, hurt.point_id, ", ".join(hurt.volumes)) for hurt in pack.hurt] or [
             (pack.object, pack.why, outcome, None, None)
         ]
-    rows += [(run.object, run.why, "replaced" if run.replaced else "in force still", None, None) for run in report.runs]
+    rows += [
+        (run.object, run.why, f"{would}replaced" if run.replaced else "in force still", None, None)
+        for run in report.runs
+    ]
     rows += [(one.object, one.why, "see docs/recovery.md", None, None) for one in report.others]
-    rows += [(one.object, one.why, "brought back on top", None, None) for one in report.reinstated]
+    rows += [(one.object, one.why, f"{would}brought back on top", None, None) for one in report.reinstated]
     rows += [(one.object, one.why, "below it still", None, None) for one in report.covered]
-    rows += [(key, "the ledger did not know it", "recorded again", None, None) for key in report.points]
+    rows += [(key, "the ledger did not know it", f"{would}recorded again", None, None) for key in report.points]
     return facts + ("\n" + rows_table(("OBJECT", "WHY", "OUTCOME", "HURTS", "VOLUMES"), rows) if rows else "")
 
 

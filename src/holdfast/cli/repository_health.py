@@ -47,8 +47,8 @@ def check(
         found = IntegrityError(
             f"{counted(len(report.harmful), 'damaged or missing object')} in {opened.repository.store.location}",
             why="they are not as they were written; standard output names each with whom it hurts",
-            cure=f"run `holdfast repository repair {shlex.quote(url)}`; points that are not named restore "
-            "(docs/recovery.md)",
+            cure=f"`holdfast repository repair {shlex.quote(url)}` heals packs and index runs; for each other kind of "
+            "object docs/recovery.md says what brings it back; points that are not named restore",
         )
         return show_error(found)
     for damage in report.damage:
@@ -132,7 +132,8 @@ def repair(
         found = IntegrityError(
             f"{counted(len(report.left), 'object')} of {opened.repository.store.location} could not be healed",
             why="no healthy copy was found; standard output names each with whom it hurts",
-            cure="try --from or --source; docs/recovery.md says what else can be done; all other points restore",
+            cure="for packs try --from or --source; for each other kind of object docs/recovery.md says what brings it "
+            "back; all other points restore",
         )
         return show_error(found)
     return voice.status

@@ -33,8 +33,7 @@ def is_name(text: str) -> bool:
     """
     if not _NAME.fullmatch(text) or Path(text).exists():
         return False
-    # Not before: a client and the schemas of policies cost more than much that is done to a folder.
-    from holdfast.wiring.server_client import knows_a_server
+    from holdfast.wiring.known_server import knows_a_server
 
     if not knows_a_server():
         say(f"note: {text} is taken for a folder: HOLDFAST_SERVER is not set, and no server was started here")

@@ -26,11 +26,6 @@ def open_client() -> HoldfastClient:
     return HoldfastClient(_url(home), _token(home), _certificate(home))
 
 
-def knows_a_server() -> bool:
-    """Whether there is one to ask: the environment names it, or one was started under this HOLDFAST_HOME."""
-    return bool(os.environ.get("HOLDFAST_SERVER")) or ServerHome(home_folder()).connection.exists()
-
-
 def policy_of(text: str) -> tuple[str, dict[str, Any]]:
     """(name, document) of a policy that a person wrote. Raises UsageError for one that cannot be meant."""
     document = policies.parse_policy(text)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 REPAIR_FIELDS = {
     "dry_run", "packs_read", "read_bytes", "written_packs", "written_bytes", "index_runs", "plan", "packs",
-    "replaced_index_runs", "damage", "reinstated", "covered",
+    "replaced_index_runs", "damage", "reinstated", "recorded_points", "covered",
 }  # fmt: skip
 SCRUB_FIELDS = {
     "objects", "stored_bytes", "packs", "packs_read", "read_bytes", "packs_cold", "cold_bytes", "foreign_files",

@@ -184,6 +184,6 @@ def open_object(
 def damaged(object_key: str, why: str) -> IntegrityError:
     """The error for an object that is not as it was written."""
     cure = "run `holdfast repository check` to see which points it hurts"
-    if object_key == names.CONFIG:  # then no check can begin
-        cure = "bring it back as it was: an older version in the bucket, or the one in a backup of the folder"
+    if object_key == names.CONFIG or object_key.startswith(names.TENANTS):  # nothing else has the keys in it
+        cure = "bring it back as it was: an older version in the bucket, or the one in a copy of the whole place"
     return IntegrityError(f"{object_key} is damaged", why=why, cure=cure, objects=(object_key,))

@@ -219,7 +219,9 @@ class KeySlots:
         raise met.worst(self._store.location, repository) or WrongKeyError(
             f"no key slot of {self._store.location} opens",
             why=_why_none(met.slots, secret),
-            cure="check the password file; the recovery code opens the repository too",
+            cure="check the password file; the recovery code opens the repository too"
+            if secret.text is not None or secret.wrapper is None
+            else "a password or the recovery code opens it; `holdfast repository key add --kms-key KEY` adds a KMS key",
         )
 
     def _opened_of(
@@ -345,4 +347,6 @@ def _why_none(slots: list[KeySlot], secret: Secret) -> str:
     kinds = ", ".join(sorted({slot.kind for slot in slots}))
     if secret.text is None and secret.wrapper is None:
         return f"neither a password nor a key service was given; it has slots of kind {kinds}"
+    if secret.text is None and all(slot.kind != KMS for slot in slots):
+        return f"no KMS key was ever added; it has slots of kind {kinds}"
     return f"the password, code or KMS key given is none of its own (slots of kind {kinds})"

@@ -133,6 +133,8 @@ def _unlocked(
         return open_repository(store, Secret(password, LazyKeyService()), surroundings)
     except WrongKeyError as error:
         if password is not None:
+            if words is not PASSWORD:
+                error.cure = f"{words.cure}, with a password or recovery code of {store.location}"
             raise
         raise WrongKeyError(
             f"{store.location} does not open without a password",
