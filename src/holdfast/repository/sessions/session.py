@@ -1,6 +1,6 @@
 """Sessions: open, commit, retire (ordering rules 2, 3 and 6). The order of the lines here is the promise."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,7 @@ from holdfast.repository.format import tombstone as tombstone_form
 from holdfast.repository.format.acknowledgement import Acknowledgement
 from holdfast.repository.format.envelope import Kind, read_header
 from holdfast.repository.format.epoch import FIRST_EPOCH
+from holdfast.repository.format.ledger import LedgerState
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
@@ -358,10 +359,14 @@ def close_ended(repository: Repository, session: bytes, point_key: str) -> None:
     """The ledger's record for a session whose name bears a tombstone: from here on it is not open any more. Where it
     has become a point meanwhile it stays one.
     """
+    _record_end(repository, session, point_key, lambda state: session in state.open)
+
+
+def _record_end(repository: Repository, session: bytes, point_key: str, is_due: Callable[[LedgerState], bool]) -> None:
     time = repository.surroundings.timestamp()
     record = {"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time}
     repository.ledger.refresh()
-    repository.ledger.append_as(lambda state: [record] if session in state.open else None)
+    repository.ledger.append_as(lambda state: [record] if is_due(state) else None)
 
 
 def retire(repository: Repository, session: bytes, point_key: str) -> None:
@@ -384,8 +389,7 @@ def retire(repository: Repository, session: bytes, point_key: str) -> None:
                 cure="remove that one object from the store, then delete the point again",
                 objects=(names.retired(session),),
             ) from error
-    if session in repository.ledger.refresh().live:
-        repository.ledger.append({"type": ledger_form.RETIRE, "session": session, "point": point_key, "time": time})
+    _record_end(repository, session, point_key, lambda state: session in state.live)
 
 
 def require_no_promise(repository: Repository, session: bytes, point_key: str) -> None:
