@@ -124,19 +124,23 @@ def rotate(
 
     What was written before stays as it is and opens by the new keys; running backups and restores go on.
     """
+    from holdfast.repository.format.key_slot import RECOVERY
     from holdfast.wiring.local import key_slots, opening
 
     each_try_bytes = memory_bytes(kdf_memory)
     new_password = None if new_password_file is None else read_secret_file(new_password_file, "--new-password-file")
     password = given_password(password_file)
     with opening.opened(url, password, voice.warn) as opened:
+        opened_by = opened.repository.epochs.slot.slot
         done = key_slots.rotate(opened, password, new_password, each_try_bytes)
         note_unused(kdf_memory, opened.repository)
         document = documents.rotation(done)
         voice.document(document, lambda: documents.rotation_table(done))
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
     for slot in done.left_behind:
-        voice.warn(f"key slot {slot.slot.hex()} ({slot.kind}, {slot.label}) opens past key epochs only from now on")
+        is_replaced = slot.kind == RECOVERY or (new_password is not None and slot.slot == opened_by)
+        tell = say if is_replaced else voice.warn
+        tell(f"key slot {slot.slot.hex()} ({slot.kind}, {slot.label}) opens past key epochs only from now on")
     for damaged in done.damaged:
         voice.warn(f"key slot {damaged.slot.hex()} is damaged and was left as it is: {damaged.why}")
     if done.not_handed_over is not None:

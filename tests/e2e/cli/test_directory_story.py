@@ -186,10 +186,14 @@ def test_each_way_in_is_tried_and_a_rotation_leaves_others_behind(holdfast):
     assert rotated.document["key_epoch"] == 2
     assert {slot["kind"] for slot in rotated.document["left_behind"]} == {"password", "recovery"}
     assert "opens past key epochs only" in rotated.err
+    assert rotated.status == 3, "the first password's owner is not told of it otherwise"
+    again = key("rotate", "--password-file", other)
+    assert {slot["kind"] for slot in again.document["left_behind"]} == {"recovery"}
+    assert (again.status, again.document["key_epoch"]) == (0, 3)
     holdfast.repo("show").failed(5)
-    assert key("drill", "--password-file", other).document["key_epoch"] == 2
+    assert key("drill", "--password-file", other).document["key_epoch"] == 3
     current = {slot["key_epoch"]: slot["current"] for slot in key("list").document["key_slots"]}
-    assert current == {1: False, 2: True}
+    assert current == {1: False, 2: False, 3: True}
 
 
 def test_suite_1_is_kept_and_shown(holdfast):
