@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.health.checking.misplaced import misplaced
@@ -13,6 +14,7 @@ from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.statistics import measure
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
+from holdfast.repository.stores.passing import PassingStore
 from tests.faults.immutable_site import Site
 from tests.unit.repository.trust.test_hostile_versions import newer_object
 
@@ -113,6 +115,27 @@ def test_whose_covered_packs_are_of_which_nothing_is_recorded_is_asked_once(site
         lists.append(counts.requests["list"])
     assert len(packs) > 2
     assert lists[0] == lists[1]
+
+
+class Collecting(PassingStore):
+    """A collection deletes each version just after it was looked at once."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self._looked_at = set()
+
+    def head(self, key, version=None):
+        if version is not None and (key, version) in self._looked_at:
+            raise ObjectNotFoundError(key)
+        self._looked_at.add((key, version))
+        return super().head(key, version)
+
+
+def test_what_a_collection_deletes_meanwhile_ends_no_check(site):
+    pack = next(key for key in data_of(site) if key.startswith(names.PACKS))
+    site.bucket.put(pack, bytes(len(data_of(site)[pack])))
+    assert [one.object for one in misplaced(site.open(), {})] == [pack]
+    assert list(misplaced(site.open(Collecting(site.store)), {})) == []
 
 
 def test_junk_that_was_hidden_stays_so(site):

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.domain.errors import FormatError, ObjectNotFoundError
@@ -39,9 +40,13 @@ def misplaced(repository: Repository, written: Mapping[str, StoredPack]) -> Iter
     damage, or junk that somebody was right to hide.
     """
     is_good = _proof(repository, written)
-    found = few_at_once(
-        repository.surroundings, lambda one: _misplaced(repository, one, is_good), covered(repository.store)
-    )
+
+    def look(one: Covered) -> Misplaced | None:
+        with suppress(ObjectNotFoundError):  # a collection has deleted what was listed
+            return _misplaced(repository, one, is_good)
+        return None
+
+    found = few_at_once(repository.surroundings, look, covered(repository.store))
     return (one for _covered, one in found if one is not None)
 
 
