@@ -105,6 +105,10 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
     batch = {"sequence": 3, "previous": SALT, "time": LATER, "records": [opened, commit, retire, pin, unpin]}
     first = {"sequence": 1, "previous": bytes(32), "time": TIME, "records": [opened]}
     checkpoint = {"sequence": 1000, "head": SALT, "live": [commit], "open": [opened], "pins": [pin]}
+    planned = {"type": "plan", "session": SLOT, "time": LATER, "plan_epoch": 8}
+    renewed = {"type": "renew", "session": SLOT, "time": LATER}
+    upkeep = batch | {"sequence": 5, "records": [planned, renewed]}
+    later = checkpoint | {"sequence": 2000, "plan_epoch": 8, "renewed": renewed}
     plan = {"epoch": 7, "live": SESSION + OTHER_SESSION, "condemned": PACK, "index_runs": [RUN], "time": TIME}
     roots = [manifest()["volumes"][0]["root"], None]
     origin = {"repository": TENANT, "point": OTHER_SESSION, "from": WORKLOAD, "roots": roots}
@@ -122,6 +126,8 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
         "ledger batch": (7, "ledger", f"ledger/{3:020d}", batch),
         "first ledger batch": (7, "ledger", f"ledger/{1:020d}", first),
         "checkpoint": (8, "ledger", f"ledger/checkpoints/{1000:020d}", checkpoint),
+        "ledger batch of upkeep": (7, "ledger", f"ledger/{5:020d}", upkeep),
+        "checkpoint after upkeep": (8, "ledger", f"ledger/checkpoints/{2000:020d}", later),
         "plan": (9, "plan", f"plan/{7:020d}", plan),
         "acknowledgement": (10, "", f"sessions/{session}/ack-{7:020d}", {"session": SESSION, "epoch": 7}),
         "sign of life": (13, "", f"sessions/{session}/alive-{494592:020d}", {"session": SESSION, "hour": 494592}),

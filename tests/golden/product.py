@@ -72,6 +72,12 @@ PIN = {"type": "pin", "session": SLOT, "points": [SESSION, made.OTHER_SESSION], 
 UNPIN = {"type": "unpin", "session": SLOT}
 BATCH = Batch(3, SALT, made.LATER, (OPEN, COMMIT, RETIRE, PIN, UNPIN))
 FIRST_BATCH = Batch(1, bytes(32), made.TIME, (OPEN,))
+PLANNED = {"type": "plan", "session": SLOT, "time": made.LATER, "plan_epoch": 8}
+RENEWED = {"type": "renew", "session": SLOT, "time": made.LATER}
+BATCH_OF_UPKEEP = Batch(5, SALT, made.LATER, (PLANNED, RENEWED))
+CHECKPOINT_AFTER_UPKEEP = LedgerState(
+    2000, SALT, {SESSION: COMMIT}, {made.OTHER_SESSION: OPEN}, {SLOT: PIN}, plan_epoch=8, renewed=RENEWED
+)
 CHECKPOINT = LedgerState(1000, SALT, {SESSION: COMMIT}, {made.OTHER_SESSION: OPEN}, {SLOT: PIN})
 
 MANIFEST = Manifest(

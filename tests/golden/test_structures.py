@@ -91,6 +91,18 @@ BODIES: dict[str, tuple[Kind, Decode, Any, Encode]] = {
         product.FIRST_BATCH,
         lambda: ledger.encode_batch(product.FIRST_BATCH),
     ),
+    "ledger batch of upkeep": (
+        Kind.LEDGER_BATCH,
+        ledger.decode_batch,
+        product.BATCH_OF_UPKEEP,
+        lambda: ledger.encode_batch(product.BATCH_OF_UPKEEP),
+    ),
+    "checkpoint after upkeep": (
+        Kind.LEDGER_CHECKPOINT,
+        ledger.decode_checkpoint,
+        product.CHECKPOINT_AFTER_UPKEEP,
+        lambda: ledger.encode_checkpoint(product.CHECKPOINT_AFTER_UPKEEP),
+    ),
     "checkpoint": (
         Kind.LEDGER_CHECKPOINT,
         ledger.decode_checkpoint,
