@@ -40,7 +40,7 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
             yield from begin_to_end(world, me, rules)
         case "say the end":
             yield say_the_end(world, me, rules)
-        case "ledger" | "mark again" if rules.unknown_points_stop and _does_not_know_all(world):
+        case "ledger" | "mark again" if rules.unknown_points_stop and world.unknown():
             yield world, _again(me)
         case "list":
             yield world, me._replace(step="ledger", listed=world.pack_names())
@@ -71,12 +71,6 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
 def _asked(world: World, me: Collector) -> frozenset[str]:
     """The open sessions under whose names it looks now."""
     return me.opened if me.step == "mark" else world.opened
-
-
-def _does_not_know_all(world: World) -> bool:
-    """Whether a point stands that the ledger does not know; of those under a past key nobody can tell whose."""
-    known = world.opened | world.committed
-    return any(point.session not in known and point.key >= world.keys.newest for point in world.live_points())
 
 
 def _stopped(world: World, me: Collector) -> tuple[World, Collector]:

@@ -86,7 +86,7 @@ class Rot(NamedTuple):
 
 
 class Forgetter(NamedTuple):
-    """Takes the ledger's end away, with the record of the point `name`, and nobody remembers that it was there."""
+    """Takes the ledger's end away, from the record of the point `name` on, and nobody remembers that it was there."""
 
     name: str
     step: str = "forget"
@@ -146,7 +146,8 @@ def steps(world: World, party: Party, rules: Rules) -> Iterator[tuple[World, Par
         case Usurper() if party.name not in world.pack_names():
             yield _usurp(world, party)
         case Forgetter():
-            yield world._replace(committed=world.committed - {party.name}), party._replace(step=END)
+            keys = world.keys._replace(ledger=1)
+            yield world._replace(committed=world.committed - {party.name}, keys=keys), party._replace(step=END)
         case Hider() if party.name == LEDGER or world.ended(party.name):
             yield world._replace(hidden=world.hidden | {party.name}), party._replace(step=END)
         case Rot() if world.last_opened in world.opened:

@@ -1,4 +1,6 @@
-"""The repairer: copies what does not open, then a plan that condemns damage and names the copies (rule 4.7)."""
+"""The repairer: tells the ledger of points that it does not know, copies what does not open, publishes a plan that
+condemns damage and names the copies (rule 4.7).
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,7 +14,7 @@ class Repairer(NamedTuple):
     """`healed`: places that do not open, each with the pack that has the chunk now."""
 
     name: str
-    step: str = "open"
+    step: str = "tell"
     epoch: int = 0
     healed: frozenset[tuple[Place, str]] = frozenset()
 
@@ -20,6 +22,11 @@ class Repairer(NamedTuple):
 def mend(world: World, me: Repairer, rules: Rules) -> Iterator[tuple[World, Repairer]]:
     """The next step."""
     match me.step:
+        case "tell":
+            told = world
+            for session in world.unknown():
+                told = told.with_commit(session)
+            yield told, me._replace(step="open")
         case "open":
             yield world._replace(opened=world.opened | {me.name}), me._replace(step="plan")
         case "plan":

@@ -294,6 +294,14 @@ SCENARIOS: dict[str, Scenario] = {
         LATE,
         (Collector("c", 2), Forgetter("late"), _writer("w", "A", "late")),
     ),
+    "the ledger's end is lost, and a key epoch begins": (
+        LEFT,
+        (Collector("c", 2), Forgetter("keep"), Rotation("r"), Rotation("n", "look")),
+    ),
+    "the ledger's end is lost, and a repair tells what it was": (
+        past(("p", "AB"), ("q", "A"), live=["p"]),
+        (Collector("c", 2), Forgetter("p"), Deleter("p"), Repairer("r"), _writer("w", "A", "p")),
+    ),
     "a plan shows late while garbage goes": (
         LEFT._replace(late=True),
         (Collector("c", 2), Collector("d"), _writer("w", "A")),

@@ -148,6 +148,13 @@ class World(NamedTuple):
         """Restore points as rule 2 defines them."""
         return (point for point in self.points if point.session not in self.retired | self.keys.unpromised)
 
+    def unknown(self) -> frozenset[str]:
+        """Points that stand while the ledger, whose end is missing, does not know them. Behind a key epoch that it has
+        reached nobody can tell whose a point under a key before is.
+        """
+        standing = frozenset(point.session for point in self.live_points() if point.key >= self.keys.ledger)
+        return standing - self.opened - self.committed
+
     def with_commit(self, session: str) -> "World":
         """The ledger is told of a point."""
         keys = self.keys._replace(unpromised=self.keys.unpromised - {session}, ended=self.keys.ended - {session})

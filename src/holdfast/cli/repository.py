@@ -57,7 +57,6 @@ def init(
     ] = False,
 ) -> int:
     """Make a repository, and print its recovery code once."""
-    from holdfast.repository.trust.listing import holds_others
     from holdfast.wiring.local import opening
 
     each_try_bytes = memory_bytes(kdf_memory)
@@ -69,7 +68,7 @@ def init(
         voice.document(document, lambda: facts_table(as_facts(document)))
         single_writer.note_mode(new.repository)
         note_unused(kdf_memory, new.repository)
-        if holds_others(new.repository.store):
+        if opening.holds_others(new.repository.store):
             say(f"note: other files lie in {new.repository.store.location}, too: they are neither read nor removed")
     say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
     return voice.status

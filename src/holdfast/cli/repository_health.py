@@ -12,7 +12,7 @@ from holdfast.cli.options import PasswordFileOption, RepositoryArgument
 from holdfast.cli.passwords import given_password, read_secret_file
 from holdfast.cli.quantities import parse_percent
 from holdfast.cli.voice import Voice, say, show_error
-from holdfast.domain.errors import IntegrityError
+from holdfast.domain.errors import IntegrityError, UsageError
 from holdfast.domain.numerals import counted
 from holdfast.wiring.password_words import FROM_PASSWORD
 
@@ -117,6 +117,9 @@ def repair(
     volume: Annotated[
         str | None, typer.Option("--volume", metavar="NAME", help="Which volume of it, where it has several.")
     ] = None,
+    ledger_only: Annotated[
+        bool, typer.Option("--ledger-only", help="Only tell the ledger of points that it does not know; read no pack.")
+    ] = False,
 ) -> int:
     """Heal damage from copies, another repository or the source; only ever adds."""
     from holdfast.wiring.local import opening, repairing
@@ -124,9 +127,16 @@ def repair(
     password = given_password(password_file)
     other = password if from_password_file is None else read_secret_file(from_password_file, FROM_PASSWORD.option)
     elsewhere = repairing.Elsewhere(from_url, other, source, restore_point, volume)
+    if ledger_only and (from_url or source):
+        raise UsageError(
+            "nothing is read from elsewhere", why="--ledger-only reads no pack", cure="leave --from and --source out"
+        )
     with opening.opened(url, password, voice.warn) as opened:
-        with voice.progress("reading all packs") as progress:
-            report = repairing.mend(opened, elsewhere, voice.warn, progress, rehearsal=dry_run)
+        with voice.progress("asking the ledger" if ledger_only else "reading all packs") as progress:
+            if ledger_only:
+                report = repairing.tell_ledger(opened, progress, rehearsal=dry_run)
+            else:
+                report = repairing.mend(opened, elsewhere, voice.warn, progress, rehearsal=dry_run)
         voice.document(documents.repair(report), lambda: documents.repair_table(report))
     if report.left:
         found = IntegrityError(

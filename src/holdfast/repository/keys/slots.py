@@ -219,9 +219,7 @@ class KeySlots:
         raise met.worst(self._store.location, repository) or WrongKeyError(
             f"no key slot of {self._store.location} opens",
             why=_why_none(met.slots, secret),
-            cure="check the password file; the recovery code opens the repository too"
-            if secret.text is not None or secret.wrapper is None
-            else "a password or the recovery code opens it; `holdfast repository key add --kms-key KEY` adds a KMS key",
+            cure=_cure_of_none(secret),
         )
 
     def _opened_of(
@@ -339,6 +337,12 @@ class _Met:
                 key=names.CONFIG,
             )
         return next(iter([*damage, *self.errors]), None)
+
+
+def _cure_of_none(secret: Secret) -> str:
+    if secret.text is None and secret.wrapper is not None:
+        return "a password or the recovery code opens it; `holdfast repository key add --kms-key KEY` adds a KMS key"
+    return "check the password file; the recovery code opens the repository too"
 
 
 def _why_none(slots: list[KeySlot], secret: Secret) -> str:

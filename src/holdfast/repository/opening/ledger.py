@@ -23,7 +23,8 @@ from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.ledger import Batch, LedgerState, Record
 from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.opening.point_object import unrecorded_commits
+from holdfast.repository.opening.point_object import PointObject, unrecorded_commits
+from holdfast.repository.opening.unknown_points import commits_of, unknown_points
 from holdfast.repository.trust.as_put import is_as_put
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import (
@@ -248,10 +249,27 @@ class Ledger:
         if self.damage:
             raise self.damage[0]
 
+    def unknown_points(self) -> Iterator[tuple[str, PointObject | HoldfastError]]:
+        """Points that stand and that it does not know, read to its end first. None where it is damaged: that says
+        itself what it may hide.
+        """
+        if not self.damage:
+            for found in unknown_points(self._sealed, lambda: (self.refresh(), self.reached_kid)):
+                if self.damage:
+                    return
+                yield found
+
+    @property
+    def reached_kid(self) -> int:
+        """The key epoch that a manifest must have to count, where the ledger does not know it (section 21)."""
+        return min(self.kid, self._sealed.epochs.newest.kid)
+
     def _unsaid(self) -> list[Record]:
         if self.kid >= self._sealed.epochs.newest.kid:
             return []
-        return unrecorded_commits(self._sealed, self.state, self.kid)
+        unsaid = unrecorded_commits(self._sealed, self.state, self.kid)
+        unknown = unknown_points(self._sealed, lambda: (self.state, self.kid))
+        return [*unsaid, *commits_of(self._sealed, unknown)]
 
     def require_head(self, sequence: int, head: bytes) -> None:
         """Rule 10: the ledger must still hold what was remembered; RollbackError when it was set back or replaced."""

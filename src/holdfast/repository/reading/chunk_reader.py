@@ -119,8 +119,9 @@ class ChunkReader:
             data = self._get(wanted)
         except (ObjectNotFoundError, *UNSEEN) as error:
             data = error
+        # What is covered by something is read in an older version instead.
         if isinstance(data, ObjectNotFoundError) and not self._versions(names.pack(wanted.pack.pack)):
-            chunks = yield from self._moved(wanted)  # of one that is covered by something an older version is read
+            chunks = yield from self._moved(wanted)
         for chunk in chunks:
             found: OpenedChunk | HoldfastError
             try:
@@ -151,7 +152,7 @@ class ChunkReader:
         while origins := self._elsewhere(left, passed):
             for one in plan_ranges(origins):
                 passed.add(one.pack.pack)
-                for moved, opened in self._opening(one):
+                for moved, opened in self._opened_of(one):
                     for chunk in origins[moved]:
                         del left[chunk]
                         yield chunk, opened
@@ -167,16 +168,26 @@ class ChunkReader:
                 origins[Located(chunk.id, place)].append(chunk)
         return origins
 
-    def _opening(self, wanted: PackRange) -> Iterator[tuple[Located, OpenedChunk]]:
-        """What of the range opens; nothing is said of all else."""
-        with suppress(ObjectNotFoundError, ChunksMovedError, *UNSEEN):
+    def _opened_of(self, wanted: PackRange) -> Iterator[tuple[Located, OpenedChunk]]:
+        """What of the range opens; what does not, though its pack is there, is noted."""
+        key = names.pack(wanted.pack.pack)
+        try:
             self._cipher(wanted.pack)
             data = self._get(wanted)
-            for chunk in wanted.chunks:
-                with suppress(FormatError):
-                    opened = self._open_in(wanted, data, chunk)
-                    if opened is not None:
-                        yield chunk, opened
+        except (ObjectNotFoundError, ChunksMovedError, PermissionDeniedError):
+            return
+        except NeedsRetrievalError as error:
+            if not self._may_be_cold:
+                self.passed_over.setdefault(key, error.why)
+            return
+        for chunk in wanted.chunks:
+            opened = None
+            with suppress(FormatError):
+                opened = self._open_in(wanted, data, chunk)
+            if opened is None:
+                self.passed_over.setdefault(key, does_not_open(chunk.place))
+            else:
+                yield chunk, opened
 
     def _open_in(self, wanted: PackRange, data: memoryview, chunk: Located) -> OpenedChunk | None:
         at = chunk.place.offset - wanted.offset

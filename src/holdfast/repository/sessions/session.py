@@ -10,8 +10,6 @@ from holdfast.domain.errors import (
     HoldfastError,
     IntegrityError,
     ObjectExistsError,
-    ObjectNotFoundError,
-    UnsupportedFormatError,
     UsageError,
 )
 from holdfast.domain.time import format_time, parse_time
@@ -22,7 +20,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format import retirement as retirement_form
 from holdfast.repository.format import tombstone as tombstone_form
 from holdfast.repository.format.acknowledgement import Acknowledgement
-from holdfast.repository.format.envelope import Kind, read_header
+from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.ledger import LedgerState
 from holdfast.repository.format.manifest import Manifest
@@ -30,12 +28,11 @@ from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.format.tenant import Tenant
 from holdfast.repository.format.tombstone import Tombstone
-from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.plans import plan_to_write_under
 from holdfast.repository.opening.point_object import PointObject, commit_record, read_point_object
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.opening.retirements import read_retirement
 from holdfast.repository.progress import Progress
-from holdfast.repository.trust.older_versions import open_newest_good
 from holdfast.repository.trust.presence import not_shown
 from holdfast.repository.trust.vouching import unvouched
 
@@ -247,20 +244,11 @@ def retired_key(repository: Repository, session: bytes) -> str | None:
 
 def _retirement_of(repository: Repository, session: bytes) -> tuple[Retirement, int] | None:
     """The retirement of that point, and under which key epoch it stands; None where none does."""
-    key = names.retired(session)
-
-    def opened(data: Buffer) -> tuple[Retirement, int]:
-        body = repository.sealed.open(key, data, Kind.RETIREMENT)[1]
-        return retirement_form.decode(body), read_header(data, key).kid
-
-    try:
-        retirement, kid = open_newest_good(repository.sealed.store, key, opened)
-    except (ObjectNotFoundError, IntegrityError, UnsupportedFormatError):
-        return None
+    found = read_retirement(repository.sealed, session)
     record = repository.ledger.state.live.get(session)
-    if retirement.session != session or (record is not None and record["point"] != retirement.point):
+    if found is not None and record is not None and record["point"] != found[0].point:
         return None
-    return retirement, kid
+    return found
 
 
 def _is_promised(repository: Repository, record: ledger_form.Record) -> bool:

@@ -9,8 +9,3 @@ from holdfast.repository.object_store import ObjectInfo, ObjectStore
 def objects_under(store: ObjectStore, prefix: str, start_after: str = "") -> Iterator[ObjectInfo]:
     """Objects whose keys are of a form that section 2 knows, ascending by key. Absence proves nothing (rule 5)."""
     return (info for info in store.list(prefix, start_after) if names.is_object(info.key))
-
-
-def holds_others(store: ObjectStore) -> bool:
-    """Whether the place has anything of somebody else."""
-    return any(not names.is_object(info.key) for info in store.list(""))

@@ -9,6 +9,7 @@ from holdfast.domain.errors import HoldfastError, KeyPinError, SecondWriterError
 from holdfast.domain.time import format_time
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.password import MEMORY_KIB
+from holdfast.repository.format import names
 from holdfast.repository.keys.slots import PasswordCost, Secret
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening.memory_of_locations import LocationMemory, recognise, remember
@@ -175,6 +176,13 @@ def initialised(
         )
         remember(new.repository, FileLocationMemory(home_folder(), warn), forget=True)
         yield new
+
+
+def holds_others(store: ObjectStore) -> bool:
+    """Whether the place has anything of somebody else, as far as it may be looked at."""
+    with suppress(HoldfastError):
+        return any(not names.is_object(info.key) for info in store.list(""))
+    return False
 
 
 def password_cost(kdf_memory_bytes: int) -> PasswordCost:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from holdfast.domain.errors import UsageError
 from holdfast.repository.health.repair.quarries import Quarries, none, of_another_repository, of_the_source, together
+from holdfast.repository.health.repair.recording import record_points
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.health.repair.report import RepairReport
 from holdfast.repository.progress import Progress
@@ -33,6 +34,12 @@ def mend(
     """Heal what can be healed. Raises UsageError for words that do not fit."""
     with _quarries(local, elsewhere, warn, progress) as quarries:
         return repair(local.repository, quarries, progress, rehearsal=rehearsal)
+
+
+def tell_ledger(local: LocalRepository, progress: Progress, *, rehearsal: bool) -> RepairReport:
+    """The ledger is told of points that it does not know; no pack is read, and nothing else is looked at."""
+    points = record_points(local.repository, progress, rehearsal=rehearsal)
+    return RepairReport(0, 0, 0, 0, (), 0, (), (), (), rehearsal, points=points)
 
 
 @contextmanager

@@ -68,11 +68,18 @@ def twice() -> Twice:
     repository = small.open(surroundings)
     back_up(repository, DISK, VOLUME, "s1")
     first = [info.key for info in small.store.list(names.PACKS)]
+    return Twice(small, first, copied_once_more(small, 3))
+
+
+def copied_once_more(small: SmallRepository, seed: int) -> list[str]:
+    """The packs in which each chunk lies now, too."""
+    before = {info.key for info in small.store.list(names.PACKS)}
+    repository = small.open(deterministic_surroundings(seed + 100))
     marking = Marking(repository, NO_PLAN, StandingPacks(small.store))
     [point] = list_points(repository)
     marking.add(load_manifest(repository, point))
     repack(repository, "default", marking.uses.values(), Silence())
-    return Twice(small, first, [info.key for info in small.store.list(names.PACKS) if info.key not in first])
+    return [info.key for info in small.store.list(names.PACKS) if info.key not in before]
 
 
 def test_every_damaged_pack_is_read_past_and_named_once(twice):
@@ -116,6 +123,21 @@ def test_packs_that_are_gone_are_read_past(twice):
     report, content = twice.restore()
     assert content == VOLUME.content
     assert report.warnings == ()
+
+
+def test_of_other_places_the_one_that_is_damaged_is_named_where_it_was_tried_first(twice):
+    third = copied_once_more(twice.small, 4)
+    for key in twice.first:
+        twice.store.delete(key)
+    told = []
+    for bad in (twice.second, third):
+        one = Twice(twice.small.copied(), twice.first, twice.second)
+        one.damage(bad)
+        report, content = one.restore()
+        assert content == VOLUME.content
+        told.append({line.split()[0] for line in report.warnings})
+        assert told[-1] in (set(), set(bad))
+    assert any(told)
 
 
 def test_only_where_no_copy_opens_it_is_an_error(twice):

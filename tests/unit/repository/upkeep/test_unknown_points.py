@@ -1,44 +1,65 @@
 """Restore points that stand while the ledger does not know them: its end has gone, and nobody remembers it."""
 
+import dataclasses
+
 import pytest
 
-from holdfast.domain.errors import IntegrityError
+from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, PermissionDeniedError
 from holdfast.repository.format import names
+from holdfast.repository.format.envelope import Kind
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.health.repair.quarries import none
+from holdfast.repository.health.repair.recording import record_points
 from holdfast.repository.health.repair.repair import repair
+from holdfast.repository.opening.unknown_points import TOMBSTONE_BYTES
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
-from holdfast.repository.sessions.session import end_session, open_repacking, retire
-from holdfast.repository.sessions.unknown_points import unknown_points
+from holdfast.repository.sessions.session import end_session, open_session, retire
+from holdfast.repository.stores.passing import PassingStore
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore
-from holdfast.testing.small_repository import restored
-from tests.faults.world import FIRST, SECOND, back_up, collect
+from holdfast.testing.small_repository import put, restored
+from tests.faults.world import FIRST, SECOND, back_up, collect, publish_plan, volume_of
 from tests.unit.repository.upkeep.rotating import open_, small_with_a_point
+
+
+def without_its_end(small, act):
+    """What the ledger was told by `act` is forgotten by everybody."""
+    before = open_(small, 40).ledger.state.sequence
+    act()
+    last = open_(small, 42).ledger.state.sequence
+    assert last > before
+    for number in range(before + 1, last + 1):
+        small.store.delete(names.ledger(number))
+    for info in list(small.store.list(names.CHECKPOINTS)):
+        if int(info.key.rpartition("/")[2]) > before:
+            small.store.delete(info.key)
 
 
 @pytest.fixture
 def small():
-    """A point that the ledger knows, and one that it does not: its end has gone."""
+    """A point that the ledger knows, and one that it does not."""
     small = small_with_a_point()
-    before = open_(small, 40).ledger.state.sequence
-    back_up(open_(small, 41), "other", SECOND, "s2")
-    end = open_(small, 42).ledger.state.sequence
-    assert end == before + 2
-    for number in range(before + 1, end + 1):
-        small.store.delete(names.ledger(number))
+    without_its_end(small, lambda: back_up(open_(small, 41), "other", SECOND, "s2"))
     return small
 
 
-def contents(small):
-    repository = open_(small, 90)
+def contents(small, seed=90):
+    repository = open_(small, seed)
     return sorted(restored(repository, point) for point in list_points(repository))
+
+
+BOTH = sorted([FIRST.content, SECOND.content])
 
 
 def keys(store):
     return {info.key for info in store.list("")}
+
+
+def unknown_key(small):
+    [(key, _found)] = open_(small, 91).ledger.unknown_points()
+    return key
 
 
 def test_a_collection_stops_and_deletes_nothing(small):
@@ -53,12 +74,12 @@ def test_a_collection_stops_and_deletes_nothing(small):
 def test_a_repair_tells_the_ledger_and_all_is_as_before(small):
     assert contents(small) == [FIRST.content]
     [damage] = check_repository(open_(small, 50), None, Silence()).damage
-    assert "the ledger lost a record" in damage.why
+    assert "repair --ledger-only` tells it" in damage.why
     told = repair(open_(small, 51), none, Silence()).points
     assert len(told) == 1
     assert repair(open_(small, 52), none, Silence()).points == ()
     collect(open_(small, 53))
-    assert contents(small) == sorted([FIRST.content, SECOND.content])
+    assert contents(small) == BOTH
     assert check_repository(open_(small, 54), 100, Silence()).damage == ()
 
 
@@ -70,44 +91,187 @@ def test_a_rehearsal_names_the_point_and_writes_nothing(small):
     assert keys(small.store) == before
 
 
-def test_two_repairs_tell_it_once(small):
+def test_it_is_told_once(small):
     first, second = open_(small, 51), open_(small, 52)
-    repair(first, none, Silence())
+    record_points(first, Silence())
     sequence = first.ledger.state.sequence
-    repair(second, none, Silence())
+    assert record_points(second, Silence()) == ()
     assert second.ledger.state.sequence == sequence
 
 
+class Meanwhile(PassingStore):
+    """Just before the first ledger batch is written something happens."""
+
+    def __init__(self, inner, act):
+        super().__init__(inner)
+        self._act = act
+
+    def create(self, key, body, sha256, *terms):
+        if key.startswith(names.LEDGER) and self._act is not None:
+            act, self._act = self._act, None
+            act()
+        super().create(key, body, sha256, *terms)
+
+
+def test_what_is_deleted_between_the_look_and_the_record_stays_deleted(small):
+    def told_and_deleted():
+        record_points(open_(small, 61), Silence())
+        repository = open_(small, 62)
+        point = next(one for one in list_points(repository) if one.workload == "other")
+        retire(repository, point.session, point.key)
+
+    store = Meanwhile(small.store, told_and_deleted)
+    record_points(small.open(deterministic_surroundings(60), store), Silence())
+    assert contents(small) == [FIRST.content]
+    collect(open_(small, 63))
+
+
+def test_nothing_is_said_where_the_plan_of_the_point_is_missing_too():
+    """Behind such a record nobody could write any more."""
+    small = small_with_a_point()
+    first = list_points(open_(small, 39))[0].session
+    publish_plan(open_(small, 39), [first])
+    without_its_end(small, lambda: back_up(open_(small, 41), "other", SECOND, "s2"))
+    small.store.delete(names.plan(1))
+    for rehearsal in (True, False):
+        with pytest.raises(IntegrityError, match=names.plan(1)):
+            record_points(open_(small, 50), Silence(), rehearsal=rehearsal)
+    back_up(open_(small, 51), "third", FIRST, "s3")
+
+
 def test_a_retirement_that_is_lost_stops_it_too_until_the_point_is_deleted_again(small):
-    repair(open_(small, 51), none, Silence())
+    record_points(open_(small, 51), Silence())
     repository = open_(small, 52)
     point = next(one for one in list_points(repository) if one.workload == "other")
     retire(repository, point.session, point.key)
     collect(open_(small, 53))
     small.store.delete(names.retired(point.session))
-    with pytest.raises(IntegrityError, match=names.retired(point.session)):
+    with pytest.raises(IntegrityError, match="does not know") as caught:
         collect(open_(small, 54))
-    repair(open_(small, 55), none, Silence())
+    assert names.retired(point.session) in caught.value.why
+    record_points(open_(small, 55), Silence())
     repository = open_(small, 56)
     retire(repository, point.session, point.key)
     collect(open_(small, 57))
     assert contents(small) == [FIRST.content]
 
 
-def test_who_has_a_past_key_stops_nobody(small):
-    """What he writes under a name of his own is none of the newest epoch's."""
-    rotate(open_(small, 60), small.secret)
-    assert unknown_points(open_(small, 61)) == {}
-    collect(open_(small, 62))
-    assert FIRST.content in contents(small)
+def test_a_rotation_says_it_in_the_first_batch_under_its_epoch(small):
+    assert rotate(open_(small, 60), small.secret).not_handed_over is None
+    collect(open_(small, 61))
+    assert contents(small) == BOTH
+
+
+def test_so_does_whoever_is_first_where_the_batch_that_began_the_epoch_is_missing():
+    small = small_with_a_point()
+
+    def with_a_rotation():
+        back_up(open_(small, 41), "other", SECOND, "s2")
+        rotate(open_(small, 43), small.secret)
+
+    without_its_end(small, with_a_rotation)
+    with pytest.raises(IntegrityError, match="does not know"):
+        collect(open_(small, 50))
+    back_up(open_(small, 51), "third", volume_of(7), "s3")
+    collect(open_(small, 52))
+    assert contents(small) == sorted([*BOTH, volume_of(7).content])
+
+
+def test_who_has_a_past_key_stops_nobody():
+    small = small_with_a_point()
+    past = open_(small, 60)
+    manifest = past.sealed.read(list_points(past)[0].key, Kind.MANIFEST)[1]
+    rotate(open_(small, 61), small.secret)
+    point = list_points(open_(small, 62))[0]
+    forged = point.key.rpartition("/")[0] + "/" + "ab" * 16
+    past.sealed.write(Kind.MANIFEST, forged, manifest.replace(point.session, bytes.fromhex("ab" * 16)))
+    assert list(open_(small, 63).ledger.unknown_points()) == []
+    collect(open_(small, 64))
+
+
+class Answering(PassingStore):
+    """GET of a key comes to what `answer` makes of it, every time or once."""
+
+    def __init__(self, inner, key, answer, times):
+        super().__init__(inner)
+        self._key, self._answer, self._left = key, answer, times
+
+    def get(self, key, offset=0, length=None, version=None):
+        data = super().get(key, offset, length, version)
+        if key != self._key or not self._left:
+            return data
+        self._left -= 1
+        return self._answer(bytes(data))
+
+
+def torn(data):
+    return data[: len(data) // 2]
+
+
+def unseen(_data):
+    raise ObjectNotFoundError("it")
+
+
+def refused(_data):
+    raise PermissionDeniedError("it", why="it is another's", cure="ask them")
+
+
+@pytest.mark.parametrize("answer", [torn, unseen, refused])
+@pytest.mark.parametrize("times", [1, 1000])
+def test_what_cannot_be_seen_may_be_one(small, answer, times):
+    before = keys(small.store)
+    key = unknown_key(small)
+    store = Answering(small.store, key, answer, times)
+    with pytest.raises(HoldfastError) as caught:
+        collect(small.open(deterministic_surroundings(50), store))
+    assert key in str(caught.value) or isinstance(caught.value, PermissionDeniedError)
+    assert keys(small.store) == before
+    if times > 1:
+        with pytest.raises(HoldfastError):
+            rotate(small.open(deterministic_surroundings(51), store), small.secret)
+        assert keys(small.store) == before, "no epoch begins beside what nobody can read"
+
+
+@pytest.mark.parametrize("bears_checksum", [True, False])
+def test_what_is_as_it_was_put_and_does_not_open_never_was_one(small, bears_checksum):
+    """Somebody else has put it there, in a store that keeps checksums of all that is ours."""
+    record_points(open_(small, 50), Silence())
+    junk = list_points(open_(small, 51))[0].key.rpartition("/")[0] + "/" + "cd" * 16
+    put(small.store, junk, bytes(1000))
+
+    class Keeping(PassingStore):
+        def head(self, key, version=None):
+            found = super().head(key, version)
+            return found if bears_checksum or key != junk else dataclasses.replace(found, sha256=None)
+
+    assert small.store.head(junk).sha256 is not None
+    collect(small.open(deterministic_surroundings(52), Keeping(small.store)))
+    assert contents(small) == BOTH
 
 
 def test_sessions_that_ended_without_a_point_cost_no_request():
     small = small_with_a_point()
     repository = open_(small, 40)
-    for _time in range(3):
-        session = open_repacking(repository, "default")
+    for number in range(3):
+        session = open_session(repository, "default", f"failed {number}")
         end_session(repository, session.session, session.point_key)
+        assert small.store.head(session.point_key).size_bytes == TOMBSTONE_BYTES
     counting = FaultyStore(small.store, {})
-    assert unknown_points(small.open(deterministic_surroundings(41), counting)) == {}
-    assert not [one for one in counting.requests if one.kind == "get" and one.key.startswith(names.POINTS)]
+    counted = small.open(deterministic_surroundings(41), counting)
+    before = len(counting.requests)
+    assert list(counted.ledger.unknown_points()) == []
+    asked = [one for one in counting.requests[before:] if not one.key.startswith(names.LEDGER)]
+    assert {one.kind for one in asked} == {"list"}
+
+
+def test_every_manifest_is_larger_than_a_tombstone():
+    small = small_with_a_point()
+    back_up(open_(small, 41), "w", volume_of(tail_bytes=0), "")
+    sizes = [info.size_bytes for info in small.store.list(names.POINTS)]
+    assert min(sizes) > 2 * TOMBSTONE_BYTES
+
+
+def test_a_damaged_ledger_says_itself_what_it_may_hide(small):
+    ledger = open_(small, 50).ledger
+    ledger.damage.append(IntegrityError("it", why="so", cure="so"))
+    assert list(ledger.unknown_points()) == []

@@ -267,7 +267,7 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
         findings.add(error)
     under = repository.ledger.state.plan_epoch
     if under and not is_there(repository.store, names.plan(under)):
-        findings.add_object(names.plan(under), "it is missing: points were made under that plan")
+        findings.add_object(names.plan(under), "it is missing: the ledger tells of that plan")
     for kid in repository.epochs.kids[1:]:
         if not is_there(repository.store, names.epoch(kid)):
             findings.add_object(names.epoch(kid), "it is missing: whoever has a slot of that epoch opens nothing")
@@ -310,6 +310,7 @@ def _manifests(
     retired = retired_of(repository, map(names.session_of_point, every))
     manifests = []
     written: dict[str, StoredPack] = {}
+    unknown: set[str] | None = None  # asked for where it is wanted, which is seldom
     for key, found in few_at_once(repository.surroundings, lambda key: _opened(repository, key), every):
         gone = names.session_of_point(key) in retired
         record = None if gone else keys.get(key)
@@ -323,7 +324,11 @@ def _manifests(
         elif found is not None:
             manifests.append(found)
             if not (_is_known(repository, found.session) or is_retired(repository, found.session)):
-                why = f"it is missing, or the ledger lost a record: it does not know the point {key}; a repair tells it"
+                why = f"it is missing, or the ledger lost a record: it does not know the point {key}"
+                if unknown is None:
+                    unknown = {key for key, _found in repository.ledger.unknown_points()}
+                if key in unknown:
+                    why += "; `holdfast repository repair --ledger-only` tells it"
                 findings.add_object(names.retired(found.session), why)
         elif record is not None:
             findings.add_object(key, "the ledger says that it is a restore point, but it is not there")

@@ -5,7 +5,7 @@ Killed anywhere, another one is safe: what this one wrote is then garbage that a
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from holdfast.domain.errors import ConflictError, IntegrityError, ObjectNotFoundError
 from holdfast.domain.numerals import counted
@@ -18,18 +18,17 @@ from holdfast.repository.health.repair.agreement import Outcome, agree, replaced
 from holdfast.repository.health.repair.mending import Mender
 from holdfast.repository.health.repair.pack_health import read_health
 from holdfast.repository.health.repair.quarries import Quarries
+from holdfast.repository.health.repair.recording import record_points
 from holdfast.repository.health.repair.reinstating import reinstate
 from holdfast.repository.health.repair.report import MendedPack, MendedRun, RepairReport
 from holdfast.repository.health.repair.workshop import Workshop, overtaken
 from holdfast.repository.opening.plans import newest_plan, plan_to_write_under
-from holdfast.repository.opening.point_object import PointObject
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.progress import Progress, Silence
 from holdfast.repository.reading.reachability import Reachability
 from holdfast.repository.sessions.recorded_packs import all_recorded_packs
 from holdfast.repository.sessions.session import read_point
-from holdfast.repository.sessions.unknown_points import tell_of_unknown_points, unknown_points
 from holdfast.repository.trust.probe import require_conditional_writes
 from holdfast.repository.upkeep.collection.index_runs import read_runs
 
@@ -42,19 +41,15 @@ def repair(repository: Repository, quarries: Quarries, progress: Progress, *, re
     """
     if not rehearsal:
         require_conditional_writes(repository.store, repository.surroundings, repository.config)
-    unknown = unknown_points(repository)
-    if unknown and not rehearsal:
-        tell_of_unknown_points(repository, unknown)
+    points = record_points(repository, progress, rehearsal=rehearsal)
     written = {names.pack(pack): one for pack, one in all_recorded_packs(repository).items()}
     reinstated = reinstate(repository, written, progress, rehearsal=rehearsal)
     for _try in range(_TRIES):
         reached = repository.ledger.state.plan_epoch
         plan = (newest_plan if rehearsal else plan_to_write_under)(repository.sealed, reached)
         try:
-            report = _Repair(repository, plan, quarries, written, unknown, progress, rehearsal=rehearsal).run()
-            return dataclasses.replace(
-                report, reinstated=reinstated.done, covered=reinstated.covered, points=tuple(sorted(unknown))
-            )
+            report = _Repair(repository, plan, quarries, written, points, progress, rehearsal=rehearsal).run()
+            return dataclasses.replace(report, reinstated=reinstated.done, covered=reinstated.covered, points=points)
         except (ConflictError, IntegrityError, ObjectNotFoundError):
             if newest_plan(repository.sealed).epoch == plan.epoch:
                 raise
@@ -71,7 +66,7 @@ class _Repair:
         plan: Plan,
         quarries: Quarries,
         written: Mapping[str, StoredPack],
-        unknown: Mapping[str, PointObject],
+        unknown: Sequence[str],
         progress: Progress,
         *,
         rehearsal: bool,

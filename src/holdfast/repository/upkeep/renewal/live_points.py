@@ -10,6 +10,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.ledger import Record
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.opening.unknown_points import unknown as unknown_error
 from holdfast.repository.sessions.session import read_point
 from holdfast.repository.trust.older_versions import all_keys
 
@@ -29,14 +30,16 @@ class LivePoint:
 def read_live_points(
     repository: Repository, known: dict[str, Manifest], damage: list[HoldfastError]
 ) -> tuple[LivePoint, ...]:
-    """Live ones and those of open sessions, as the ledger says now; of a damaged ledger also all that stand, for it may
-    hide some. `known` saves requests and grows.
+    """Live ones and those of open sessions, as the ledger says now, and those that it does not know; of a damaged
+    ledger all that stand, for it may hide some. `known` saves requests and grows.
     """
+    unknown = dict(repository.ledger.unknown_points())
+    damage += [one if isinstance(one, HoldfastError) else unknown_error(key) for key, one in unknown.items()]
     state = repository.ledger.refresh()
     damage += repository.ledger.damage
     live = {str(record["point"]): record for record in state.live.values()}
     opened: dict[str, Record] = {str(record["point"]): record for record in state.open.values()}
-    standing: Iterable[str] = all_keys(repository.store, names.POINTS) if repository.ledger.damage else ()
+    standing: Iterable[str] = all_keys(repository.store, names.POINTS) if repository.ledger.damage else unknown
     keys = list(dict.fromkeys([*live, *opened, *standing]))
 
     def read(key: str) -> LivePoint | None:
