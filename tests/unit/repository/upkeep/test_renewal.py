@@ -143,6 +143,24 @@ def test_a_damaged_ledger_is_told_of_no_renewal(site):
     assert key in told.value.objects
 
 
+def test_points_that_the_ledger_does_not_know_are_renewed_and_named(site):
+    site.back_up(block(1))
+    known = site.open().ledger.state.sequence
+    session = site.back_up(block(2))
+    lost = {names.ledger(number) for number in range(known + 1, site.open().ledger.state.sequence + 1)}
+    site.later(11)
+    for one in site.bucket.every_version():
+        if one.key in lost:
+            site.bucket.delete_version(one.key, one.id)
+    [named] = site.renew().not_renewed
+    assert named.object.endswith(session.hex())
+    assert "its end is missing" in named.why
+    manifest = read_point(site.open(), named.object)
+    assert manifest is not None
+    needed = {named.object, *(names.pack(pack.pack) for pack in manifest.packs)}
+    assert all(site.locks()[key] > site.clock() for key in needed)
+
+
 def test_what_was_put_over_an_object_is_not_renewed_in_its_place(site):
     session = site.back_up(block(1), YEAR)
     site.later(1)
