@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import stat
 
 import pytest
@@ -220,6 +221,25 @@ def test_what_is_remembered_notices_a_store_that_was_set_back(holdfast):
     assert "--accept-ledger" in said
     assert holdfast.repo("show", "--accept-ledger").status == 0
     assert holdfast.image("list").status == 0
+
+
+def test_a_ledger_whose_end_is_lost_is_told_again_what_stands(holdfast):
+    holdfast.init()
+    (holdfast.folder / "disk").write_bytes(b"content")
+    first, last = (holdfast.done("backup", "disk", "--workload", name)["restore_point"] for name in "vw")
+    for batch in sorted((holdfast.folder / "repository" / "ledger").iterdir())[-2:]:
+        batch.unlink()
+    shutil.rmtree(holdfast.folder / "home")  # nobody remembers
+    assert "repair --ledger-only" in holdfast.repo("collect-garbage").failed(6)
+    holdfast.repo("repair", "--ledger-only", "--from", "elsewhere").failed(2)
+    rehearsed = holdfast.repo("repair", "--ledger-only", "--dry-run")
+    assert (rehearsed.status, "would be recorded again" in rehearsed.text) == (0, True)
+    told = holdfast.repo("repair", "--ledger-only", "--output", "json").document
+    assert [key.rpartition("/")[2] for key in told["recorded_points"]] == [last]
+    assert told["packs_read"] == 0
+    assert holdfast.repo("collect-garbage").status == 0
+    listed = holdfast.image("list", "--output", "json").document["restore_points"]
+    assert [one["restore_point"] for one in listed] == [first, last]
 
 
 def test_what_is_remembered_is_private_and_replaced_by_init(holdfast):
