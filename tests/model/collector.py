@@ -25,9 +25,11 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
             return
         case "mark" | "mark again" if any(not counts(world, one, rules) for one in _asked(world, me)):
             yield world, _again(me)  # nobody can say yet whether that is to be a point
+        case "begin" if rules.unknown_points_stop and world.unknown():
+            yield world, _again(me)
         case "begin":
             for after, epoch in world.plans_shown(0):  # it may have read the ledger long ago
-                yield after, me._replace(step="who is open" if epoch else "close", epoch=epoch)
+                yield after, _with_ledger(after, me)._replace(step="who is open" if epoch else "close", epoch=epoch)
         case "who is open" if world.late and world.told < me.epoch and rules.told_before_asked:
             yield world.with_told(me.epoch), me
         case "who is open":
@@ -40,8 +42,6 @@ def collect(world: World, me: Collector, rules: Rules) -> Iterator[tuple[World, 
             yield from begin_to_end(world, me, rules)
         case "say the end":
             yield say_the_end(world, me, rules)
-        case "ledger" | "mark again" if rules.unknown_points_stop and world.unknown():
-            yield world, _again(me)
         case "list":
             yield world, me._replace(step="ledger", listed=world.pack_names())
         case "ledger":
@@ -84,9 +84,11 @@ def _again(me: Collector) -> Collector:
 
 
 def _with_ledger(world: World, me: Collector) -> Collector:
+    """Read on: what it has read of a point before it knows, whatever becomes of the ledger's end."""
+    forgotten = me.committed & world.unknown()
     return me._replace(
         opened=world.opened,
-        committed=world.committed,
+        committed=world.committed | forgotten,
         pinned=frozenset(point for _reader, point in world.pins),
     )
 

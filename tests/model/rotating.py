@@ -26,8 +26,10 @@ class Rotation(NamedTuple):
 def rotate(world: World, me: Rotation, rules: Rules) -> Iterator[tuple[World, Rotation]]:
     """The next step."""
     match me.step:
+        case "record" | "look" if world.unknown() and rules.known_before_the_turn:
+            return  # behind the first batch they would count no more
         case "record" if world.keys.newest == 1:
-            yield world, me._replace(step="tell", seen=_made(world, rules))
+            yield world, me._replace(step="tell", seen=_made_and_open(world))
         case "tell":
             after = world
             for session in me.seen & world.opened:
@@ -36,7 +38,7 @@ def rotate(world: World, me: Rotation, rules: Rules) -> Iterator[tuple[World, Ro
         case "begin" if world.keys.newest == 1:
             yield world._replace(keys=world.keys._replace(newest=2)), me._replace(step="look")
         case "look" if world.keys.newest > world.keys.ledger:
-            stood = _made(world, rules)
+            stood = _made_and_open(world)
             looked = me._replace(step="append", read=_ledger(world), stood=stood, seen=stood)
             yield world, looked
             if world.keys.misleads and stood:
@@ -71,10 +73,8 @@ def _ledger(world: World) -> tuple[frozenset[str], ...]:
     return world.opened, world.committed, frozenset({str(world.keys.ledger)})
 
 
-def _made(world: World, rules: Rules) -> frozenset[str]:
-    """Points of which the ledger does not know, of open sessions or of none that it knows."""
-    unknown = world.unknown() if rules.unknown_in_the_first_batch else NOTHING
-    return frozenset(point.session for point in world.points) & world.opened | unknown
+def _made_and_open(world: World) -> frozenset[str]:
+    return frozenset(point.session for point in world.points) & world.opened
 
 
 def _turn(world: World, me: Rotation, rules: Rules) -> World:

@@ -66,7 +66,7 @@ class Rules:
     looked_after_writing: bool = True  # 9: whoever has written a name looks whether it was the first
     junk_is_as_it_was_put: bool = True  # 9: what does not open and is not as it was put is damage, and stops
     unsaid_in_the_first_batch: bool = True  # 11: points that the ledger does not know, by who appends it under an epoch
-    unknown_in_the_first_batch: bool = True  # 11: and points that the ledger, whose end is missing, does not know
+    known_before_the_turn: bool = True  # 11: nobody begins, or is first, beside points that the ledger does not know
     unsaid_asked_in_two_ways: bool = True  # 11
     counts_until_the_ledger_turns: bool = True  # 11: what is under the key before, though an epoch has begun
 

@@ -84,7 +84,7 @@ LOSES_IN = {
     "looked_after_writing": "the newest record is hidden",
     "junk_is_as_it_was_put": "the newest record rots",
     "unsaid_in_the_first_batch": TURNED,
-    "unknown_in_the_first_batch": "the ledger's end is lost, and a key epoch begins",
+    "known_before_the_turn": "the ledger's end is lost, and a key epoch begins",
     "unsaid_asked_in_two_ways": MISLED,
     "counts_until_the_ledger_turns": TURNED,
 }

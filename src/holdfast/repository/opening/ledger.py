@@ -24,7 +24,7 @@ from holdfast.repository.format.ledger import Batch, LedgerState, Record
 from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.point_object import PointObject, unrecorded_commits
-from holdfast.repository.opening.unknown_points import commits_of, unknown_points
+from holdfast.repository.opening.unknown_points import require_known, unknown_points
 from holdfast.repository.trust.as_put import is_as_put
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import (
@@ -214,15 +214,22 @@ class Ledger:
 
         self.append_as(said)
 
-    def append_as(self, records_of: Callable[[LedgerState], Sequence[Record] | None]) -> None:
+    def append_as(
+        self, records_of: Callable[[LedgerState], Sequence[Record] | None], *, beside_unknown: bool = False
+    ) -> None:
         """Add what `records_of` makes of the state that it is to follow, asked again whenever somebody was quicker:
         what was true before may not be. Where it makes None there is nothing to add.
 
         Who adds the first batch under a new key epoch says with it which points older keys have made that the ledger
-        does not know: behind it they would count no more (section 21). Raises the IntegrityError of a damaged ledger,
-        whose chain cannot be continued.
+        does not know: behind it they would count no more (section 21). So would points of sessions that it does not
+        know: beside these nobody adds it but who tells it of them (`beside_unknown`). Raises IntegrityError for such a
+        point, and that of a damaged ledger, whose chain cannot be continued.
         """
+        are_known = beside_unknown
         while True:
+            if self._is_to_turn() and not are_known:
+                require_known(self.unknown_points())
+                are_known = True
             self._require_whole()
             sequence = self.state.sequence + 1
             unsaid = self._unsaid()
@@ -249,9 +256,14 @@ class Ledger:
         if self.damage:
             raise self.damage[0]
 
+    @property
+    def reached_kid(self) -> int:
+        """The key epoch that a manifest must have to count while the ledger does not say so (section 21)."""
+        return min(self.kid, self._sealed.epochs.newest.kid)
+
     def unknown_points(self) -> Iterator[tuple[str, PointObject | HoldfastError]]:
-        """Points that stand and that it does not know, read to its end first. None where it is damaged: that says
-        itself what it may hide.
+        """Points that stand and that it does not know, read to its end; or why something may be one. Nothing where it
+        is damaged: that says itself what it may hide.
         """
         if not self.damage:
             for found in unknown_points(self._sealed, lambda: (self.refresh(), self.reached_kid)):
@@ -259,17 +271,12 @@ class Ledger:
                     return
                 yield found
 
-    @property
-    def reached_kid(self) -> int:
-        """The key epoch that a manifest must have to count, where the ledger does not know it (section 21)."""
-        return min(self.kid, self._sealed.epochs.newest.kid)
+    def _is_to_turn(self) -> bool:
+        """Whether the next batch is the first under a key epoch."""
+        return self.kid < self._sealed.epochs.newest.kid
 
     def _unsaid(self) -> list[Record]:
-        if self.kid >= self._sealed.epochs.newest.kid:
-            return []
-        unsaid = unrecorded_commits(self._sealed, self.state, self.kid)
-        unknown = unknown_points(self._sealed, lambda: (self.state, self.kid))
-        return [*unsaid, *commits_of(self._sealed, unknown)]
+        return unrecorded_commits(self._sealed, self.state, self.kid) if self._is_to_turn() else []
 
     def require_head(self, sequence: int, head: bytes) -> None:
         """Rule 10: the ledger must still hold what was remembered; RollbackError when it was set back or replaced."""

@@ -198,7 +198,7 @@ def _counts(repository: Repository, point_key: str, found: PointObject) -> bool:
     a batch under a newer one it counts no more. Of a damaged ledger nobody knows which epoch it has reached.
     """
     ledger = repository.ledger
-    least_kid = repository.master.kid if ledger.damage else min(ledger.kid, repository.master.kid)
+    least_kid = repository.master.kid if ledger.damage else ledger.reached_kid
     return found.kid >= least_kid or names.session_of_point(point_key) not in ledger.state.open
 
 

@@ -11,7 +11,7 @@ from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.plans import plan_to_write_under
 from holdfast.repository.opening.point_object import read_point_object
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.opening.unknown_points import commits_of
+from holdfast.repository.opening.unknown_points import require_known
 from holdfast.repository.sessions.session import record_commit, retired_of
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.older_versions import all_keys
@@ -52,12 +52,11 @@ def vouched_for(repository: Repository) -> Mapping[str, bytes]:
 
 def record_commits(repository: Repository) -> None:
     """Points whose commits died before they were told to the ledger are told to it. To be done before the epoch begins:
-    behind the first batch under it a manifest under an older key counts for no session that is open. That batch says
-    as well which points stand that the ledger does not know. Raises IntegrityError where the ledger, or what stands
-    under such a name, is damaged: it may be a point.
+    behind the first batch under it a manifest under an older key counts for no session that is open, or that the ledger
+    does not know. Raises IntegrityError where the ledger, or what stands under such a name, is damaged: it may be a
+    point; and for a point of a session that it does not know.
     """
-    for _record in commits_of(repository.sealed, repository.ledger.unknown_points()):
-        pass  # nothing is begun beside what nobody can read
+    require_known(repository.ledger.unknown_points())
     for record in list(repository.ledger.whole().open.values()):
         record_commit(repository, str(record["point"]))
 

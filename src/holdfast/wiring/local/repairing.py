@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from holdfast.domain.errors import UsageError
+from holdfast.repository.health.checking.check import Damage
 from holdfast.repository.health.repair.quarries import Quarries, none, of_another_repository, of_the_source, together
 from holdfast.repository.health.repair.recording import record_points
 from holdfast.repository.health.repair.repair import repair
@@ -38,8 +39,9 @@ def mend(
 
 def tell_ledger(local: LocalRepository, progress: Progress, *, rehearsal: bool) -> RepairReport:
     """The ledger is told of points that it does not know; no pack is read, and nothing else is looked at."""
-    points = record_points(local.repository, progress, rehearsal=rehearsal)
-    return RepairReport(0, 0, 0, 0, (), 0, (), (), (), rehearsal, points=points)
+    told = record_points(local.repository, progress, rehearsal=rehearsal)
+    damage = tuple(Damage(key, error.why, (), harmless=False) for key, error in sorted(told.unreadable.items()))
+    return RepairReport(others=damage, rehearsal=rehearsal, points=told.points)
 
 
 @contextmanager

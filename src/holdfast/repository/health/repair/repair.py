@@ -41,7 +41,7 @@ def repair(repository: Repository, quarries: Quarries, progress: Progress, *, re
     """
     if not rehearsal:
         require_conditional_writes(repository.store, repository.surroundings, repository.config)
-    points = record_points(repository, progress, rehearsal=rehearsal)
+    points = record_points(repository, progress, rehearsal=rehearsal).points
     written = {names.pack(pack): one for pack, one in all_recorded_packs(repository).items()}
     reinstated = reinstate(repository, written, progress, rehearsal=rehearsal)
     for _try in range(_TRIES):

@@ -35,16 +35,16 @@ class RepairReport:
     or other versions; `covered`: what stays there, for it is cold; `points`: those that the ledger was told of again.
     """
 
-    packs_read: int
-    read_bytes: int
-    written_packs: int
-    written_bytes: int
-    index_runs: tuple[str, ...]
-    epoch: int
-    packs: tuple[MendedPack, ...]
-    runs: tuple[MendedRun, ...]
-    others: tuple[Damage, ...]
     rehearsal: bool
+    packs_read: int = 0
+    read_bytes: int = 0
+    written_packs: int = 0
+    written_bytes: int = 0
+    index_runs: tuple[str, ...] = ()
+    epoch: int = 0
+    packs: tuple[MendedPack, ...] = ()
+    runs: tuple[MendedRun, ...] = ()
+    others: tuple[Damage, ...] = ()
     reinstated: tuple[Misplaced, ...] = ()
     covered: tuple[Misplaced, ...] = ()
     points: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.opening.plans import condemned_before, newest_plan, plan_to_write_under, publish
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.opening.unknown_points import require_known
 from holdfast.repository.progress import Progress
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
@@ -101,7 +102,8 @@ class Collection:
         self._own_epoch = 0
 
     def run(self) -> CollectionReport:
-        """Raises IntegrityError where a root or a needed chunk is missing: then nothing was deleted after it was seen.
+        """Raises IntegrityError where a root or a needed chunk is missing, or a point stands that the ledger does not
+        know: then nothing was deleted after it was seen.
 
         ConflictError when other collections were always quicker.
         """
@@ -128,6 +130,7 @@ class Collection:
     def _round(self, plan: Plan) -> CollectionReport | None:
         """None where another collection has published its plan first."""
         repository = self._repository
+        require_known(repository.ledger.unknown_points())  # what has been read of the ledger stays known
         waiting: tuple[OpenSession, ...] = ()
         if not self._order.dry_run:
             waiting = self._wait(plan)

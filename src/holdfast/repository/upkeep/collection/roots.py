@@ -10,7 +10,6 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.opening.point_object import seen_point_object
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.opening.unknown_points import require_known
 from holdfast.repository.sessions.session import read_point
 
 
@@ -28,10 +27,9 @@ class Roots:
 def read_roots(repository: Repository, known: dict[bytes, Manifest]) -> Roots:
     """Every root as of now. `known` saves requests: manifests are written once; it grows.
 
-    Raises IntegrityError where a root is damaged or missing, or a point stands that the ledger does not know;
-    UnavailableError where one is there and is not shown: then nothing may be deleted.
+    Raises IntegrityError where a root is damaged or missing, UnavailableError where one is there and is not shown: then
+    nothing may be deleted.
     """
-    require_known(repository.ledger.unknown_points())
     state = repository.ledger.whole()
     live = _manifests(repository, known, ((record["session"], str(record["point"])) for record in state.live.values()))
     for record in state.live.values():

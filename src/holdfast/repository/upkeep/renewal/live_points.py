@@ -10,7 +10,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.ledger import Record
 from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.opening.unknown_points import unknown as unknown_error
+from holdfast.repository.opening.unknown_points import unknown_point_error
 from holdfast.repository.sessions.session import read_point
 from holdfast.repository.trust.older_versions import all_keys
 
@@ -34,7 +34,7 @@ def read_live_points(
     ledger all that stand, for it may hide some. `known` saves requests and grows.
     """
     unknown = dict(repository.ledger.unknown_points())
-    damage += [one if isinstance(one, HoldfastError) else unknown_error(key) for key, one in unknown.items()]
+    damage += [one if isinstance(one, HoldfastError) else unknown_point_error(key) for key, one in unknown.items()]
     state = repository.ledger.refresh()
     damage += repository.ledger.damage
     live = {str(record["point"]): record for record in state.live.values()}
