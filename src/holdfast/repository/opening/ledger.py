@@ -220,10 +220,10 @@ class Ledger:
         """Add what `records_of` makes of the state that it is to follow, asked again whenever somebody was quicker:
         what was true before may not be. Where it makes None there is nothing to add.
 
-        Who adds the first batch under a new key epoch says with it which points older keys have made that the ledger
-        does not know: behind it they would count no more (section 21). So would points of sessions that it does not
-        know: beside these nobody adds it but who tells it of them (`beside_unknown`). Raises IntegrityError for such a
-        point, and that of a damaged ledger, whose chain cannot be continued.
+        Who adds the first batch under a new key epoch says with it which points of open sessions stand under older
+        keys: behind it they would count no more (section 21). Nor would those of which it knows no session: beside
+        these only who tells it of them adds that batch (`beside_unknown`). Raises IntegrityError for such a point, and
+        that of a damaged ledger, whose chain cannot be continued.
         """
         are_known = beside_unknown
         while True:
