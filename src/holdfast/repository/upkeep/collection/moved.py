@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNotFoundError
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format import names
 from holdfast.repository.format.places import Located, Place
 from holdfast.repository.format.plan import Plan
@@ -24,6 +24,7 @@ class MovedChunks:
         self._plan = plan
         self._packs = packs
         self._directories: dict[bytes, dict[tuple[bytes, int], Place] | None] = {}
+        self._runs: dict[int, _RunsInForce] = {}
 
     def copies_of(self, chunk: Located, chunk_type: int) -> list[Place]:
         """Where else the chunk lies in packs that stand, those first that are not condemned. For a condemned pack only
@@ -70,18 +71,24 @@ class MovedChunks:
                 return {}
             raise
         except NeedsRetrievalError:
-            if self._access.archive_class is None or pack not in self._in_force.named:
+            if self._access.archive_class is None or pack not in self._in_force(CHUNK_TYPE_DATA).named:
                 raise
             return None
         chunks = zip(read.entries, read.located(), strict=True)
         return {(entry.id, entry.type): located.place for entry, located in chunks}
 
-    @cached_property
-    def _in_force(self) -> "_RunsInForce":
-        """By the runs that the plan names, which are asked for by name and never by LIST."""
+    def _in_force(self, chunk_type: int) -> "_RunsInForce":
+        """By the runs that the plan names, which are asked for by name and never by LIST; read once for each type, for
+        of most collections only maps have moved, and data take a hundred times the memory.
+        """
+        if chunk_type not in self._runs:
+            self._runs[chunk_type] = self._read_runs(chunk_type)
+        return self._runs[chunk_type]
+
+    def _read_runs(self, chunk_type: int) -> "_RunsInForce":
         read = partial(self._access.read_index_run, vouching=vouching_of(self._plan))
         prefix = names.index_runs(self._access.keys.tenant)
-        shelves = {kind: RunShelf(read, kind) for kind in (CHUNK_TYPE_DATA, CHUNK_TYPE_MAP)}
+        shelf = RunShelf(read, chunk_type)
         named: set[bytes] = set()
         whole = True
         for key in sorted(key for key in self._plan.index_runs if key.startswith(prefix)):
@@ -91,20 +98,19 @@ class MovedChunks:
                 whole = False
                 continue
             named.update(run.packs.ids())
-            for shelf in shelves.values():
-                shelf.take(key, run)
-        return _RunsInForce(shelves, frozenset(named) if whole else frozenset())
+            shelf.take(key, run)
+        return _RunsInForce(shelf, frozenset(named) if whole else frozenset())
 
     def _in_runs(self, chunk: bytes, chunk_type: int) -> Iterator[Place]:
         """Where a run is gone or does not open the others may know the place, and where none does it is missed."""
-        return self._in_force.shelves[chunk_type].places(chunk)
+        return self._in_force(chunk_type).shelf.places(chunk)
 
 
 @dataclass(frozen=True, slots=True)
 class _RunsInForce:
-    """What they say, by chunk type. `named`: the packs of which they say what these hold; none where one of the runs
-    does not open, for nobody knows what it said.
+    """What they say of one type of chunk. `named`: the packs of which they say what these hold; none where one of the
+    runs does not open, for nobody knows what it said.
     """
 
-    shelves: dict[int, RunShelf[str]]
+    shelf: RunShelf[str]
     named: frozenset[bytes]
