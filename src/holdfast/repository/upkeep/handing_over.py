@@ -1,9 +1,8 @@
 """What stands under older keys is handed over to a key epoch that begins (section 21)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from holdfast.domain.errors import IntegrityError, ObjectNotFoundError
-from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.ledger import Record
@@ -12,7 +11,7 @@ from holdfast.repository.opening.plans import plan_to_write_under
 from holdfast.repository.opening.point_object import read_point_object
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.opening.unknown_points import require_known
-from holdfast.repository.sessions.session import record_commit, retired_of
+from holdfast.repository.sessions.session import record_commit, retire, retired_of
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.older_versions import all_keys
 from holdfast.repository.trust.vouching import digest_of
@@ -50,34 +49,29 @@ def vouched_for(repository: Repository) -> Mapping[str, bytes]:
     return found
 
 
-def record_commits(repository: Repository) -> None:
-    """Points whose commits died before they were told to the ledger are told to it. To be done before the epoch begins:
-    behind the first batch under it a manifest under an older key counts for no session that is open, or that the ledger
-    does not know. Raises IntegrityError where the ledger, or what stands under such a name, is damaged: it may be a
-    point; and for a point of a session that it does not know.
+def record_unsaid(repository: Repository) -> None:
+    """What crashes have left unsaid in the ledger is told to it: points whose commits died before their record, and
+    retirements. To be done before the epoch begins: behind the first batch under it what stands under an older key
+    counts for no session that is open, or that the ledger does not know, and retires nothing that it counts. Raises
+    IntegrityError where the ledger, or what stands under such a name, is damaged: it may be a point; and for a point of
+    a session that it does not know.
     """
-    require_known(repository.ledger.unknown_points())
-    for record in list(repository.ledger.whole().open.values()):
+    ledger = repository.ledger
+    require_known(ledger.unknown_points())
+    for record in list(ledger.whole().open.values()):
         record_commit(repository, str(record["point"]))
+    live = ledger.refresh().live
+    for session in sorted(retired_of(repository, live)):
+        retire(repository, session, str(live[session]["point"]))
 
 
-def unrecorded_retirements(repository: Repository) -> Sequence[Record]:
-    """What a crash has left unsaid in the ledger. To be asked before the epoch begins: then they count no more."""
-    live = repository.ledger.refresh().live
-    time = repository.surroundings.timestamp()
-    return [
-        {"type": form.RETIRE, "session": session, "point": live[session]["point"], "time": time}
-        for session in sorted(retired_of(repository, live))
-    ]
-
-
-def hand_over(repository: Repository, records: Sequence[Record]) -> None:
+def hand_over(repository: Repository) -> None:
     """The newest plan and the ledger go on under the newest epoch, which from then on vouches for what was before. What
     is said of points is said of those that are still live.
     """
     plan_to_write_under(repository.sealed, repository.ledger.state.plan_epoch)
-    unsaid = [*records, *_unnamed_manifests(repository)]
-    repository.ledger.append_as(lambda state: [record for record in unsaid if record["session"] in state.live])
+    unnamed = list(_unnamed_manifests(repository))
+    repository.ledger.append_as(lambda state: [record for record in unnamed if record["session"] in state.live])
 
 
 def _unnamed_manifests(repository: Repository) -> Iterator[Record]:

@@ -15,7 +15,7 @@ from holdfast.repository.keys.epochs import first_marked
 from holdfast.repository.keys.slots import DamagedSlot, KeySlots, PasswordCost, Secret
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.vouching import Vouching
-from holdfast.repository.upkeep.handing_over import hand_over, record_commits, unrecorded_retirements, vouched_for
+from holdfast.repository.upkeep.handing_over import hand_over, record_unsaid, vouched_for
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -45,8 +45,7 @@ def rotate(
     """
     before = repository.master
     vouched = vouched_for(repository)
-    record_commits(repository)
-    retired = unrecorded_retirements(repository)
+    record_unsaid(repository)
     slots = KeySlots(repository.store, repository.surroundings)
     found = slots.found(before.repository)
     old = [slot for slot in found.slots if slot.is_of(before)]
@@ -81,7 +80,7 @@ def rotate(
     repository.epochs.add(master, Vouching(master.kid, vouched))
     failure = None
     try:
-        hand_over(repository, retired)
+        hand_over(repository)
     except HoldfastError as error:  # the epoch has begun: its recovery code must be shown
         failure = error
     return Rotation(master.kid, code, tuple(kept), tuple(left_behind), found.damaged, failure)

@@ -13,7 +13,7 @@ from holdfast.repository.format import names
 from holdfast.repository.object_store import ORDINARY
 from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.sessions.points import list_points
-from holdfast.repository.sessions.session import close_ended, end_session, open_session, record_commit
+from holdfast.repository.sessions.session import close_ended, end_session, open_session, record_commit, retire
 from holdfast.repository.stores.passing import PassingStore
 from holdfast.repository.upkeep.collection.roots import read_roots
 from holdfast.repository.upkeep.rotation import rotate
@@ -215,3 +215,18 @@ def test_what_nobody_can_read_under_an_open_session_s_name_stops_writers_until_i
     back_up(open_(small, 66), "further", FIRST, "s")
     collect(open_(small, 67))
     assert open_(small, 68).ledger.state.open == {}
+
+
+def test_what_was_deleted_stays_so_though_its_record_and_the_rotation_died(small):
+    """A retirement under a past key counts for no point that the ledger counts still: so it is told first."""
+    repository = small.open(deterministic_surroundings(70), Dying(small.store, names.LEDGER, before=True))
+    [point] = list_points(repository)
+    with pytest.raises(SimulatedCrash):
+        retire(repository, point.session, point.key)
+    assert list_points(open_(small, 71)) == []
+    with pytest.raises(SimulatedCrash):
+        rotate(small.open(deterministic_surroundings(72), Dying(small.store, before=False)), small.secret)
+    assert open_(small, 73).master.kid == 2
+    assert list_points(open_(small, 73)) == []
+    back_up(open_(small, 74), "other", SECOND, "s2")
+    assert [restored(open_(small, 75), one) for one in list_points(open_(small, 75))] == [SECOND.content]
