@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from holdfast.appliance.ports.cloud import InstanceOrder, Ownership, VolumeOrder
-from holdfast.aws.ec2.restored_instance import InstanceMaker
+from holdfast.aws.ec2.restored_instance import ADDRESS_IN_USE, ADDRESS_TIMEOUT_SECONDS, InstanceMaker
 from holdfast.aws.ec2.states import Waits
 from holdfast.aws.written_down import Book
-from holdfast.domain.errors import CancelledError
+from holdfast.domain.errors import CancelledError, ConflictError
+from holdfast.signed_http.aws_answers import Refusal
 from holdfast.testing.simulated_site import SimulatedSite
 from tests.unit.aws.memory_ledger import MemoryLedger
 from tests.unit.aws.recorded_ec2 import RecordedEc2
@@ -69,3 +70,45 @@ def test_who_cancels_is_heard_at_each_wait_and_nothing_stays(images, instances, 
     assert ec2.operations(*done) == (done if launches else [done[0], done[3]])
     assert ledger.open_rows() == []
     assert len(ledger.rows) == 1 + launches, "all that was made was written down before"
+
+
+TAKEN = Refusal(400, ADDRESS_IN_USE, "Address 172.31.0.4 is in use.")
+
+
+def launched(*answers):
+    """An order is carried out up to the launch, to which EC2 answers so; and how long that took."""
+    ec2 = RecordedEc2(
+        {
+            "DescribeImages": [{"Images": []}, image("available"), {"Images": []}],
+            "RegisterImage": [{"ImageId": "ami-1"}],
+            "RunInstances": list(answers),
+            "DescribeInstances": [described(), described(), described("running"), described("terminated")],
+            "TerminateInstances": [{}],
+            "DeregisterImage": [{}],
+            "ModifyInstanceAttribute": [{}],
+        }
+    )
+    clock = Clock()
+    book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    with pytest.raises(ConflictError) as caught:
+        InstanceMaker(ec2, book, Waits.of(clock.waiting(), lambda: None), OWNER).make(order())
+    return str(caught.value), len(ec2.operations("RunInstances")), clock.seconds
+
+
+def test_an_address_that_a_worker_gives_back_is_waited_for():
+    said, times, _seconds = launched(TAKEN, TAKEN, {"Instances": [{"InstanceId": "i-1"}]})
+    assert times == 3
+    assert "lacks volumes" in said, "it was launched, and goes on from there"
+
+
+def test_one_that_stays_in_use_is_a_conflict_after_some_minutes():
+    said, times, seconds = launched(TAKEN)
+    assert TAKEN.message in said
+    assert times > 3
+    assert ADDRESS_TIMEOUT_SECONDS < seconds < 2 * ADDRESS_TIMEOUT_SECONDS
+
+
+def test_another_refusal_is_told_at_once():
+    said, times, seconds = launched(Refusal(400, "InstanceLimitExceeded", "so many"))
+    assert "so many" in said
+    assert (times, seconds) == (1, 0.0)

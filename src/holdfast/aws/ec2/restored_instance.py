@@ -9,12 +9,15 @@ from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownershi
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.discovery import mappings_of, standing_instances
 from holdfast.aws.ec2.launch_request import deletes_with_instance, image_request, launch_request
-from holdfast.aws.ec2.states import Waits, stop_instance, wait_for_image, wait_for_instance
+from holdfast.aws.ec2.states import Waits, stop_instance, wait_for_image, wait_for_instance, wait_until
 from holdfast.aws.ownership import as_list, owned_by, people_tags
 from holdfast.aws.written_down import Book, token_of
-from holdfast.domain.errors import ConflictError, HoldfastError
+from holdfast.domain.errors import ConflictError, HoldfastError, UnavailableError
 from holdfast.domain.ownership import PURPOSE, RESTORE, RESTORED
 from holdfast.signed_http.aws_answers import Refusal
+
+ADDRESS_IN_USE = "InvalidIPAddress.InUse"
+ADDRESS_TIMEOUT_SECONDS = 3 * 60.0
 
 
 class InstanceMaker:
@@ -79,10 +82,27 @@ class InstanceMaker:
         what = f"an instance like {order.configuration.instance_id}"
 
         def run(token: str) -> str:
-            answer = self._ec2.call("RunInstances", what, **request, ClientToken=token)
+            answer = self._run(what, request | {"ClientToken": token})
             return str(answer["Instances"][0]["InstanceId"])
 
         return self._book.create("instance", self._unfinished, f"restored from {image_id}", run)
+
+    def _run(self, what: str, request: dict[str, Any]) -> dict[str, Any]:
+        """RunInstances. An address that was free when the restore began may have been given to one of its own workers,
+        and is given back when that is gone, which EC2 takes its time for.
+        """
+        answers: list[dict[str, Any] | Refusal] = []
+
+        def answered() -> bool:
+            answers.append(self._ec2.try_call("RunInstances", what, **request))
+            return not isinstance(answers[-1], Refusal) or answers[-1].code != ADDRESS_IN_USE
+
+        with suppress(UnavailableError):  # then somebody else has it
+            wait_until(self._waits.making, what, ADDRESS_TIMEOUT_SECONDS, answered)
+        answer = answers[-1]
+        if isinstance(answer, Refusal):
+            raise self._ec2.meaning(answer, "RunInstances", what)
+        return answer
 
     def _complete(self, order: InstanceOrder, instance: Mapping[str, Any]) -> MadeInstance:
         """What RunInstances has no word for: tags of each volume and interface, and what may stay after the end."""
