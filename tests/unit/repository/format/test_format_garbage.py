@@ -322,6 +322,13 @@ def test_key_slot_that_is_too_large_is_named():
     assert told.value.objects == ("keys/x",)
 
 
+def test_key_slot_that_is_too_short_is_named():
+    data = bytes(10)
+    with pytest.raises(FormatError, match=r"^keys/x is too short \(it holds no key slot\)") as told:
+        key_slot.decode(data + hashlib.sha256(data).digest(), "keys/x")
+    assert told.value.objects == ("keys/x",)
+
+
 def test_newer_structures_are_told_from_damage():
     with pytest.raises(UnsupportedFormatError):
         config.decode(cbor.encode({**FIELDS["config"], "format": 2}))

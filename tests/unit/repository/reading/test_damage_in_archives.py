@@ -322,6 +322,9 @@ def test_what_a_cold_copy_has_is_not_known_where_a_run_in_force_does_not_open(re
     manifest, plan = load_manifest(repository, archive.points[0]), newest_plan(repository.sealed)
     access, moved = repository.access(manifest.tenant), moved_chunk(repository, manifest)
     known = MovedChunks(access, plan, StandingPacks(archive.store))
+    root = manifest.volumes[0].root
+    assert root is not None
+    assert not known.is_cold(root.place), "nobody has asked for it as a survivor"
     [place] = known.copies_of(moved, CHUNK_TYPE_DATA)
     assert names.pack(place.pack.pack) in made
     assert known.is_cold(place)

@@ -237,6 +237,20 @@ def test_what_is_read_stays(site):
     site.all_is_there()
 
 
+def test_a_collection_says_for_whom_it_waits_and_how_long_at_most(site):
+    site.delete(site.back_up("a", 1))
+    open_session(site.open(), DEFAULT_TENANT, "slow")
+    said: list[str] = []
+
+    class Listening(Silence):
+        def note(self, text):
+            said.append(text)
+
+    assert Collection(site.open(), CollectionOrder(timedelta(minutes=10)), Listening(), site.pause).run().waiting
+    [line] = [line for line in said if line.startswith("waiting for 1 session ")]
+    assert line.endswith(", for 10 minutes at most")
+
+
 def test_where_a_pack_is_missing_nothing_is_deleted(site):
     kept = site.back_up("b", 3, 4)
     site.delete(site.back_up("a", 1, 2))
@@ -249,6 +263,8 @@ def test_where_a_pack_is_missing_nothing_is_deleted(site):
     with pytest.raises(IntegrityError) as raised:
         site.collect()
     assert raised.value.objects == (lost,)
+    assert raised.value.cure.startswith("run `holdfast repository repair`; `holdfast repository check` says")
+    assert raised.value.cure.endswith("whom it hurts")
     assert site.packs() == before
 
 
