@@ -300,7 +300,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "the ledger's end is lost, and a repair tells what it was": (
         past(("p", "AB"), ("q", "A"), live=["p"]),
-        (Collector("c", 2), Forgetter("p"), Deleter("p"), Repairer("r"), _writer("w", "A", "p")),
+        (Collector("c", 2), Forgetter("p"), Deleter("p"), Repairer("r")),
     ),
     "a plan shows late while garbage goes": (
         LEFT._replace(late=True),
