@@ -8,7 +8,7 @@ from holdfast.appliance.ports.cloud import InstanceOrder, Ownership, VolumeOrder
 from holdfast.aws.ec2.restored_instance import ADDRESS_IN_USE, ADDRESS_TIMEOUT_SECONDS, InstanceMaker
 from holdfast.aws.ec2.states import Waits
 from holdfast.aws.written_down import Book
-from holdfast.domain.errors import CancelledError, ConflictError
+from holdfast.domain.errors import CancelledError, ConflictError, UnavailableError
 from holdfast.signed_http.aws_answers import Refusal
 from holdfast.testing.simulated_site import SimulatedSite
 from tests.unit.aws.memory_ledger import MemoryLedger
@@ -112,3 +112,20 @@ def test_another_refusal_is_told_at_once():
     said, times, seconds = launched(Refusal(400, "InstanceLimitExceeded", "so many"))
     assert "so many" in said
     assert (times, seconds) == (1, 0.0)
+
+
+@pytest.mark.parametrize("before", [[], [TAKEN]], ids=["at once", "while an address is waited for"])
+def test_a_service_that_does_not_answer_is_told_as_such(before):
+    silent = UnavailableError("EC2 does not answer", why="no word", cure="run it again")
+    ec2 = RecordedEc2(
+        {
+            "DescribeImages": [{"Images": []}, image("available"), {"Images": []}],
+            "RegisterImage": [{"ImageId": "ami-1"}],
+            "RunInstances": [*before, silent],
+            "DescribeInstances": [described()],
+            "DeregisterImage": [{}],
+        }
+    )
+    book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    with pytest.raises(UnavailableError, match="EC2 does not answer"):
+        InstanceMaker(ec2, book, Waits.of(Clock().waiting(), lambda: None), OWNER).make(order())

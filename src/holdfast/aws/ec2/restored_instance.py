@@ -9,10 +9,10 @@ from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownershi
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.discovery import mappings_of, standing_instances
 from holdfast.aws.ec2.launch_request import deletes_with_instance, image_request, launch_request
-from holdfast.aws.ec2.states import Waits, stop_instance, wait_for_image, wait_for_instance, wait_until
+from holdfast.aws.ec2.states import Waits, is_reached, stop_instance, wait_for_image, wait_for_instance
 from holdfast.aws.ownership import as_list, owned_by, people_tags
 from holdfast.aws.written_down import Book, token_of
-from holdfast.domain.errors import ConflictError, HoldfastError, UnavailableError
+from holdfast.domain.errors import ConflictError, HoldfastError
 from holdfast.domain.ownership import PURPOSE, RESTORE, RESTORED
 from holdfast.signed_http.aws_answers import Refusal
 
@@ -91,16 +91,15 @@ class InstanceMaker:
         """RunInstances. An address that was free when the restore began may have been given to one of its own workers,
         and is given back when that is gone, which EC2 takes its time for.
         """
-        answers: list[dict[str, Any] | Refusal] = []
+        answer: dict[str, Any] | Refusal = {}
 
-        def answered() -> bool:
-            answers.append(self._ec2.try_call("RunInstances", what, **request))
-            return not isinstance(answers[-1], Refusal) or answers[-1].code != ADDRESS_IN_USE
+        def has_its_addresses() -> bool:
+            nonlocal answer
+            answer = self._ec2.try_call("RunInstances", what, **request)
+            return not (isinstance(answer, Refusal) and answer.code == ADDRESS_IN_USE)
 
-        with suppress(UnavailableError):  # then somebody else has it
-            wait_until(self._waits.making, what, ADDRESS_TIMEOUT_SECONDS, answered)
-        answer = answers[-1]
-        if isinstance(answer, Refusal):
+        is_reached(self._waits.making, ADDRESS_TIMEOUT_SECONDS, has_its_addresses)
+        if isinstance(answer, Refusal):  # one that stays in use is somebody else's
             raise self._ec2.meaning(answer, "RunInstances", what)
         return answer
 

@@ -42,15 +42,22 @@ class Waits:
 
 def wait_until(waiting: Waiting, what: str, timeout_seconds: float, reached: Callable[[], bool]) -> None:
     """Ask until `reached` says so. Raises UnavailableError when it does not in time, and what it raises."""
+    if not is_reached(waiting, timeout_seconds, reached):
+        raise UnavailableError(
+            f"{what} takes too long", why=f"EC2 has had {timeout_seconds:.0f} s for it", cure="run it again"
+        )
+
+
+def is_reached(waiting: Waiting, timeout_seconds: float, reached: Callable[[], bool]) -> bool:
+    """The same; whether it came so in time."""
     deadline_seconds = waiting.monotonic() + timeout_seconds
     poll_seconds = FIRST_POLL_SECONDS
     while not reached():
         if waiting.monotonic() > deadline_seconds:
-            raise UnavailableError(
-                f"{what} takes too long", why=f"EC2 has had {timeout_seconds:.0f} s for it", cure="run it again"
-            )
+            return False
         waiting.sleep(poll_seconds)
         poll_seconds = min(LONGEST_POLL_SECONDS, poll_seconds * 1.5)
+    return True
 
 
 def find_instance(ec2: PatientClient, instance_id: str) -> dict[str, Any] | None:
