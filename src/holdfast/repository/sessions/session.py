@@ -380,6 +380,13 @@ def retire(repository: Repository, session: bytes, point_key: str) -> None:
     _record_end(repository, session, point_key, lambda state: session in state.live)
 
 
+def record_retirements(repository: Repository) -> None:
+    """What retirements that died before the ledger was told left undone: its record of each."""
+    live = repository.ledger.state.live
+    for session in sorted(retired_of(repository, live)):
+        retire(repository, session, str(live[session]["point"]))
+
+
 def require_no_promise(repository: Repository, session: bytes, point_key: str) -> None:
     """Raises ConflictError with the date while an immutable repository has promised to keep the point."""
     manifest = read_point(repository, point_key) if repository.config.immutable else None

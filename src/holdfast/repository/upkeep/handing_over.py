@@ -11,7 +11,7 @@ from holdfast.repository.opening.plans import plan_to_write_under
 from holdfast.repository.opening.point_object import read_point_object
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.opening.unknown_points import require_known
-from holdfast.repository.sessions.session import record_commit, retire, retired_of
+from holdfast.repository.sessions.session import record_commit, record_retirements
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.older_versions import all_keys
 from holdfast.repository.trust.vouching import digest_of
@@ -60,9 +60,7 @@ def record_unsaid(repository: Repository) -> None:
     require_known(ledger.unknown_points())
     for record in list(ledger.whole().open.values()):
         record_commit(repository, str(record["point"]))
-    live = ledger.refresh().live
-    for session in sorted(retired_of(repository, live)):
-        retire(repository, session, str(live[session]["point"]))
+    record_retirements(repository)
 
 
 def hand_over(repository: Repository) -> None:

@@ -1,7 +1,8 @@
-"""A small repository whose key is rotated, and a party that dies at it."""
+"""A small repository whose key is rotated, and what befalls who does it: death, a wrong answer, others at work."""
 
 import dataclasses
 
+from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.object_store import ORDINARY
 from holdfast.repository.stores.memory import MemoryStore
@@ -38,3 +39,40 @@ class Dying(PassingStore):
         super().create(key, body, sha256, terms)
         if is_last:
             raise SimulatedCrash
+
+
+class Answering(PassingStore):
+    """What GET of names that begin so comes to is made of what is there by `answer`, so many times; `wrong` counts."""
+
+    def __init__(self, inner, prefix, answer, times=1):
+        super().__init__(inner)
+        self._prefix, self._answer, self._times, self.wrong = prefix, answer, times, 0
+
+    def get(self, key, offset=0, length=None, version=None):
+        data = super().get(key, offset, length, version)
+        if not key.startswith(self._prefix) or self.wrong == self._times:
+            return data
+        self.wrong += 1
+        return self._answer(key, bytes(data))
+
+
+def torn(_key, data):
+    return data[: len(data) // 2]
+
+
+def unseen(key, _data):
+    raise ObjectNotFoundError(key)
+
+
+class Meanwhile(PassingStore):
+    """Just before a ledger batch is written something happens, so many times; `left` of them are to come."""
+
+    def __init__(self, inner, act, times=1):
+        super().__init__(inner)
+        self._act, self.left = act, times
+
+    def create(self, key, body, sha256, terms=ORDINARY):
+        if key.startswith(names.LEDGER) and self.left:
+            self.left -= 1
+            self._act()
+        super().create(key, body, sha256, terms)

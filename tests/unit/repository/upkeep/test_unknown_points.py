@@ -2,7 +2,7 @@
 
 import pytest
 
-from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError, PermissionDeniedError
+from holdfast.domain.errors import HoldfastError, IntegrityError, PermissionDeniedError
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.health.checking.check import check_repository
@@ -13,13 +13,20 @@ from holdfast.repository.opening.unknown_points import TOMBSTONE_BYTES
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.sessions.session import end_session, open_session, retire
-from holdfast.repository.stores.passing import PassingStore
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore, SimulatedCrash
 from holdfast.testing.small_repository import put, restored
 from tests.faults.world import FIRST, SECOND, back_up, collect, publish_plan, volume_of
-from tests.unit.repository.upkeep.rotating import Dying, open_, small_with_a_point
+from tests.unit.repository.upkeep.rotating import (
+    Answering,
+    Dying,
+    Meanwhile,
+    open_,
+    small_with_a_point,
+    torn,
+    unseen,
+)
 
 
 def without_its_end(small, act):
@@ -102,20 +109,6 @@ def test_it_is_told_once(small):
     sequence = first.ledger.state.sequence
     assert record_points(second, Silence()) == Recorded((), {})
     assert second.ledger.state.sequence == sequence
-
-
-class Meanwhile(PassingStore):
-    """Just before the first ledger batch is written something happens."""
-
-    def __init__(self, inner, act):
-        super().__init__(inner)
-        self._act = act
-
-    def create(self, key, body, sha256, *terms):
-        if key.startswith(names.LEDGER) and self._act is not None:
-            act, self._act = self._act, None
-            act()
-        super().create(key, body, sha256, *terms)
 
 
 def test_what_is_deleted_between_the_look_and_the_record_stays_deleted(small):
@@ -210,26 +203,12 @@ def test_nor_who_tells_it_where_another_cannot_be_read(turned):
     assert keys(turned.store) == before
 
 
-class Racing(PassingStore):
-    """Somebody of the epoch before is quicker with the next batch, four times."""
-
-    def __init__(self, inner, other):
-        super().__init__(inner)
-        self._other, self._left = other, 4
-
-    def create(self, key, body, sha256, *terms):
-        if key.startswith(names.LEDGER) and self._left:
-            self._left -= 1
-            self._other.ledger.append(UNPIN)
-        super().create(key, body, sha256, *terms)
-
-
 def test_whoever_is_first_lists_once_however_often_others_are_quicker():
     small = small_with_a_point()
     past = open_(small, 40)
     with pytest.raises(SimulatedCrash):
         rotate(small.open(deterministic_surroundings(41), Dying(small.store, before=False)), small.secret)
-    store = FaultyStore(Racing(small.store, past), {})
+    store = FaultyStore(Meanwhile(small.store, lambda: past.ledger.append(UNPIN), times=4), {})
     ledger = small.open(deterministic_surroundings(42), store).ledger
     before = len(store.requests)
     ledger.append(UNPIN)
@@ -248,29 +227,6 @@ def test_who_has_a_past_key_stops_nobody():
     past.sealed.write(Kind.MANIFEST, forged, manifest.replace(point.session, bytes.fromhex("ab" * 16)))
     assert list(open_(small, 63).ledger.unknown_points()) == []
     collect(open_(small, 64))
-
-
-class Answering(PassingStore):
-    """GET of a key comes to what `answer` makes of it, every time or once."""
-
-    def __init__(self, inner, key, answer, times):
-        super().__init__(inner)
-        self._key, self._answer, self._left = key, answer, times
-
-    def get(self, key, offset=0, length=None, version=None):
-        data = super().get(key, offset, length, version)
-        if key != self._key or not self._left:
-            return data
-        self._left -= 1
-        return self._answer(key, bytes(data))
-
-
-def torn(_key, data):
-    return data[: len(data) // 2]
-
-
-def unseen(key, _data):
-    raise ObjectNotFoundError(key)
 
 
 def refused(key, _data):

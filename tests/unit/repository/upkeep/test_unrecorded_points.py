@@ -6,7 +6,6 @@ import pytest
 
 from holdfast.domain.errors import (
     IntegrityError,
-    ObjectNotFoundError,
     UnavailableError,
 )
 from holdfast.repository.format import names
@@ -21,35 +20,20 @@ from holdfast.testing.deterministic_surroundings import FIRST_MOMENT, SteppableC
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.small_repository import put, restored
 from tests.faults.world import FIRST, SECOND, back_up, collect
-from tests.unit.repository.upkeep.rotating import Dying, open_, small_with_a_point
+from tests.unit.repository.upkeep.rotating import (
+    Answering,
+    Dying,
+    Meanwhile,
+    open_,
+    small_with_a_point,
+    torn,
+    unseen,
+)
 
 
 @pytest.fixture
 def small():
     return small_with_a_point()
-
-
-class Once(PassingStore):
-    """The first answer to GET of a key is `answer`, given what is there."""
-
-    def __init__(self, inner, prefix, answer):
-        super().__init__(inner)
-        self._prefix, self._answer, self.wrong = prefix, answer, 0
-
-    def get(self, key, offset=0, length=None, version=None):
-        data = super().get(key, offset, length, version)
-        if not key.startswith(self._prefix) or self.wrong:
-            return data
-        self.wrong += 1
-        return self._answer(key, bytes(data))
-
-
-def torn(_key, data):
-    return data[: len(data) // 2]
-
-
-def unseen(key, _data):
-    raise ObjectNotFoundError(key)
 
 
 class Unrecorded(PassingStore):
@@ -121,7 +105,7 @@ def test_a_point_whose_commit_died_before_its_record_is_one_after_a_rotation(sma
 @pytest.mark.parametrize("prefix", [names.POINTS, names.ledger(2)])
 def test_a_rotation_that_cannot_see_what_a_session_has_made_begins_nothing(small, prefix):
     died = died_before_its_record(small)
-    store = Once(small.store, prefix, torn)
+    store = Answering(small.store, prefix, torn)
     with pytest.raises(IntegrityError):
         rotate(small.open(deterministic_surroundings(70), store), small.secret)
     assert store.wrong
@@ -132,7 +116,7 @@ def test_a_rotation_that_cannot_see_what_a_session_has_made_begins_nothing(small
 
 def test_a_point_that_one_answer_hides_from_a_rotation_is_one(small):
     died = died_before_its_record(small)
-    rotate(small.open(deterministic_surroundings(70), Once(small.store, names.POINTS, unseen)), small.secret)
+    rotate(small.open(deterministic_surroundings(70), Answering(small.store, names.POINTS, unseen)), small.secret)
     is_a_point_for_good(small, died)
 
 
@@ -147,18 +131,11 @@ def test_while_nobody_has_written_under_a_new_epoch_points_of_the_one_before_cou
 def test_nobody_ends_a_session_that_has_become_a_point_meanwhile(small):
     """A collector has seen an open session without a point and is about to say that it ended; then its commit comes."""
 
-    class Between(PassingStore):
-        def create(self, key, body, sha256, terms=ORDINARY):
-            if key.startswith(names.LEDGER) and pending:
-                pending.pop()()
-            super().create(key, body, sha256, terms)
-
-    pending = []
     died = died_before_its_record(small)
     key = key_of(small, died)
-    pending.append(lambda: record_commit(open_(small, 65), key))
-    close_ended(small.open(deterministic_surroundings(66), Between(small.store)), died, key)
-    assert not pending
+    store = Meanwhile(small.store, lambda: record_commit(open_(small, 65), key))
+    close_ended(small.open(deterministic_surroundings(66), store), died, key)
+    assert not store.left
     is_a_point_for_good(small, died)
 
 
@@ -166,7 +143,7 @@ def test_a_name_that_is_taken_and_not_shown_is_no_tombstone(small):
     died = died_before_its_record(small)
     key = key_of(small, died)
     for _time in range(2):
-        repository = small.open(deterministic_surroundings(67), Once(small.store, key, unseen))
+        repository = small.open(deterministic_surroundings(67), Answering(small.store, key, unseen))
         with pytest.raises(UnavailableError, match="cannot be read"):
             end_session(repository, died, key)
     is_a_point_for_good(small, died)
@@ -175,7 +152,7 @@ def test_a_name_that_is_taken_and_not_shown_is_no_tombstone(small):
 def test_a_point_that_one_answer_hides_from_who_writes_first_under_an_epoch_is_one(small):
     """No rotation has told the ledger of it: it was made when that one had died."""
     died = died_behind_a_rotation_that_died(small)
-    store = Once(small.store, key_of(small, died), unseen)
+    store = Answering(small.store, key_of(small, died), unseen)
     back_up(small.open(deterministic_surroundings(53), store), "further", FIRST, "s9")
     assert store.wrong
     is_a_point_for_good(small, died)
@@ -183,12 +160,12 @@ def test_a_point_that_one_answer_hides_from_who_writes_first_under_an_epoch_is_o
 
 def test_a_point_that_one_answer_hides_from_a_collection_is_a_root(small):
     died = died_before_its_record(small)
-    store = Once(small.store, key_of(small, died), unseen)
+    store = Answering(small.store, key_of(small, died), unseen)
     roots = read_roots(small.open(deterministic_surroundings(68), store), {})
     assert store.wrong
     assert died in {point.session for point in roots.points}
     for _time in range(3):
-        store = Once(store, key_of(small, died), unseen)
+        store = Answering(store, key_of(small, died), unseen)
     with pytest.raises(UnavailableError, match="cannot be read"):
         read_roots(small.open(deterministic_surroundings(69), store), {})
 

@@ -5,6 +5,7 @@ Read only. What is counted as looked at was looked at: a map that cannot be walk
 smaller count.
 """
 
+import functools
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -310,7 +311,7 @@ def _manifests(
     retired = retired_of(repository, map(names.session_of_point, every))
     manifests = []
     written: dict[str, StoredPack] = {}
-    unknown: set[str] | None = None  # asked for where it is wanted, which is seldom
+    unknown = functools.cache(lambda: {key for key, _found in repository.ledger.unknown_points()})
     for key, found in few_at_once(repository.surroundings, lambda key: _opened(repository, key), every):
         gone = names.session_of_point(key) in retired
         record = None if gone else keys.get(key)
@@ -325,9 +326,7 @@ def _manifests(
             manifests.append(found)
             if not (_is_known(repository, found.session) or is_retired(repository, found.session)):
                 why = f"it is missing, or the ledger lost a record: it does not know the point {key}"
-                if unknown is None:
-                    unknown = {key for key, _found in repository.ledger.unknown_points()}
-                if key in unknown:
+                if key in unknown():
                     why += "; `holdfast repository repair --ledger-only` tells it"
                 findings.add_object(names.retired(found.session), why)
         elif record is not None:

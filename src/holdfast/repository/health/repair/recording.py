@@ -34,12 +34,13 @@ def record_points(repository: Repository, progress: Progress, *, rehearsal: bool
             unreadable[key] = one
         else:
             found[key] = one
-    if found:
-        if unreadable and ledger.reached_kid < repository.master.kid:
-            raise min(unreadable.items())[1]
-        made_under = [one.manifest.plan_epoch for one in found.values() if one.manifest is not None]
-        newest_plan(repository.sealed, max(ledger.state.plan_epoch, *made_under))
-    if found and not rehearsal:
+    if not found:
+        return Recorded((), unreadable)
+    if unreadable and ledger.reached_kid < repository.master.kid:
+        raise min(unreadable.items())[1]
+    made_under = [one.manifest.plan_epoch for one in found.values() if one.manifest is not None]
+    newest_plan(repository.sealed, max(ledger.state.plan_epoch, *made_under))
+    if not rehearsal:
         for key in sorted(found):
             progress.note(f"the ledger does not know {key}, and is told of it")
         ledger.append_as(lambda state: _still_unknown(repository, found, state), beside_unknown=True)

@@ -21,8 +21,7 @@ from holdfast.repository.sessions.session import (
     end_without_point,
     has_ended,
     is_repacking,
-    retire,
-    retired_of,
+    record_retirements,
 )
 from holdfast.repository.sessions.signs_of_life import begin_its_day, last_sign
 from holdfast.repository.trust.listing import objects_under
@@ -54,7 +53,7 @@ def wait_for_sessions(
     """
     now = repository.surroundings.now
     until = now() + patience
-    tell_of_plan(repository, plan)
+    _tell_of(repository, plan)
     state = repository.ledger.whole()
     waiting = [
         OpenSession(session, str(record["point"]), str(record["time"])) for session, record in state.open.items()
@@ -70,8 +69,8 @@ def wait_for_sessions(
         pause(POLL_SECONDS)
 
 
-def tell_of_plan(repository: Repository, plan: Plan) -> None:
-    """Once, by whoever is first."""
+def _tell_of(repository: Repository, plan: Plan) -> None:
+    """The ledger is told once, by whoever is first."""
 
     def said(state: LedgerState) -> Sequence[Record] | None:
         if state.plan_epoch >= plan.epoch:
@@ -139,8 +138,7 @@ def close_dead(repository: Repository) -> None:
             end_session(repository, session, point_key)
         elif bears_tombstone(repository, point_key):
             close_ended(repository, session, point_key)
-    for session in sorted(retired_of(repository, state.live)):
-        retire(repository, session, str(state.live[session]["point"]))
+    record_retirements(repository)
     for session in list(_silent_readers(repository)):
         repository.ledger.append({"type": ledger_form.UNPIN, "session": session})
 
