@@ -42,7 +42,7 @@ def store(endpoint, plain_client) -> Iterator[ObjectStore]:
 class TestLocks:
     """Those parts of the contract that versions and locks touch."""
 
-    strict_locks = True
+    strict_locks = atomic_creation = True
     now = ObjectStoreContract.now
     test_no_object_is_written_twice = ObjectStoreContract.test_no_object_is_written_twice
     test_one_of_many_writers_wins = ObjectStoreContract.test_one_of_many_writers_wins

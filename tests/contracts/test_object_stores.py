@@ -92,7 +92,7 @@ def transport() -> Iterator[CurlTransport]:
 
 
 class TestS3Store(ObjectStoreContract):
-    strict_locks = False  # moto
+    strict_locks = atomic_creation = False  # moto
 
     @pytest.fixture(
         params=[("", lambda store: store, False), ("some/prefix", all_wrappers, True)],
