@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from holdfast.domain.archive import Tier
-from holdfast.domain.errors import HoldfastError
+from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.domain.numerals import counted
 from holdfast.domain.retrieval import ColdData, RetrievalOrder, how_long, offered, pause_before_next_look
 from holdfast.repository.object_store import Coldness, ObjectStore
@@ -21,17 +21,21 @@ from holdfast.repository.progress import Progress
 from holdfast.repository.reading.retrieval.plan import ColdPack, RetrievalPlan
 from holdfast.repository.sessions.pins import pinned
 
-# A look at what is under way ends after so many packs that are not there yet: they come back in one go, mostly.
+# A look at what is under way ends after so many packs that are not there yet: they come back in one go, mostly. Where
+# they do not, a look at all of them in so long finds every copy before it goes, for none is kept for less than a day.
 _SAMPLE_PACKS = 8
+_WHOLE_LOOK = timedelta(hours=4)
 # S3 counts an extension from now and rounds up to midnight, so a day more is asked for when so much is left.
 EXTENSION_MARGIN = timedelta(hours=6)
 _EXTENSION_DAYS = 1
 _TRY_AGAIN = timedelta(minutes=5)
+# A store that does not answer for so long while somebody waits is not waited for any more.
+LONGEST_SILENCE = timedelta(hours=1)
 
 
 class Retrieval:
     """The packs of one plan on their way from cold to readable. `keep` may be called from any thread, the rest from one
-    at a time.
+    at a time. Whatever a request ends with, the next call goes on from there.
     """
 
     def __init__(self, repository: Repository, plan: RetrievalPlan) -> None:
@@ -39,10 +43,11 @@ class Retrieval:
         self._store: ObjectStore = repository.store
         self._now = repository.surroundings.now
         self._transfer = repository.surroundings.transfer
-        self._lock = threading.Lock()
+        self._lock, self._keeping = threading.Lock(), threading.Lock()
         self._packs = {pack.key: pack for pack in plan.packs}
         self._waiting = deque(pack.key for pack in plan.packs if not pack.is_readable)
-        self._look_again = self._next_look()
+        self._looked_at_all = self._now()
+        self._keep_again = self._next_keeping()
 
     @property
     def data(self) -> ColdData:
@@ -55,19 +60,27 @@ class Retrieval:
         """
         archived = (pack for pack in self._packs.values() if pack.is_archived)
         portion = list(islice(archived, at_most))
-        for _done in self._transfer.map(lambda pack: self._ask_for(pack, order.days, order.tier), portion):
+        for _done in self._transfer.map(lambda pack: self._ask_for(pack, order), portion):
             pass
-        for pack in portion:
-            self._packs[pack.key] = replace(pack, coldness=Coldness(under_way=True))
         return len(portion)
 
     def wait(self, order: RetrievalOrder, progress: Progress, pause: Callable[[float], None]) -> None:
         """Until every pack can be read; all were asked for. What came first is kept until the last is there."""
         progress.total(sum(self._packs[key].size_bytes for key in self._waiting))
         began = self._now()
+        silent_since: datetime | None = None
         while True:
-            for pack in self.look(order):
-                progress.advance(pack.size_bytes)
+            try:
+                came = self.look(order)
+            except UnavailableError as error:
+                silent_since = silent_since or self._now()
+                if self._now() - silent_since >= LONGEST_SILENCE:
+                    raise
+                progress.note(f"no look at what was asked for, which is tried again: {error}")
+            else:
+                silent_since = None
+                for pack in came:
+                    progress.advance(pack.size_bytes)
             if not self._waiting:
                 return
             progress.advance(0)  # the pin's sign of life
@@ -75,70 +88,93 @@ class Retrieval:
             pause(pause_before_next_look(self._now() - began).total_seconds())
 
     def keep(self, progress: Progress) -> None:
-        """Extend by a day what goes within hours. One that cannot be extended now is tried again soon."""
-        if not self._lock.acquire(blocking=False):
+        """Extend by a day what goes within hours. One that cannot be extended now is tried again soon; one that has
+        gone is archived again, and nothing is asked for: that is for whoever waits for it.
+        """
+        if not self._keeping.acquire(blocking=False):
             return  # another thread is about it
         try:
             now = self._now()
-            if self._look_again is None or now < self._look_again:
-                return
-            ends = [(pack, pack.coldness.readable_until) for pack in self._packs.values()]
-            try:
-                for pack in [pack for pack, until in ends if until is not None and until - now <= EXTENSION_MARGIN]:
-                    self._extend(pack)
-                soonest = self._next_look()
-                self._look_again = None if soonest is None else max(soonest, now + _TRY_AGAIN)
-            except HoldfastError as error:
-                progress.note(f"a retrieved copy could not be kept longer, which is tried again: {error}")
-                self._look_again = now + _TRY_AGAIN
+            with self._lock:
+                if self._keep_again is None or now < self._keep_again:
+                    return
+                due = [pack for pack in self._packs.values() if _goes_by(pack, now + EXTENSION_MARGIN)]
+            trouble: HoldfastError | None = None
+            for pack, found in zip(due, self._transfer.map(self._extended, due), strict=True):
+                if isinstance(found, HoldfastError):
+                    trouble = found
+                    continue
+                self._note(pack, found)
+                if found is not None and found.readable_until is None:
+                    self._waiting.append(pack.key)
+            with self._lock:
+                soonest = self._next_keeping()
+                self._keep_again = None if soonest is None else max(soonest, now + _TRY_AGAIN)
+            if trouble is not None:
+                progress.note(f"a retrieved copy could not be kept longer, which is tried again: {trouble}")
         finally:
-            self._lock.release()
+            self._keeping.release()
 
     def look(self, order: RetrievalOrder) -> list[ColdPack]:
         """Those that can be read since the last look; not all are looked at while none are. A copy that has gone
         meanwhile is asked for again.
         """
+        now, left = self._now(), len(self._waiting)
+        whole = now - self._looked_at_all >= _WHOLE_LOOK
         came: list[ColdPack] = []
         missed = 0
-        for _each in range(len(self._waiting)):
-            pack = self._packs[self._waiting.popleft()]
-            coldness = self._store.head(pack.key, pack.version).coldness
-            if coldness is None or coldness.readable_until is not None:
-                self._note(pack, coldness)
-                came.append(pack)
-                continue
-            if not coldness.under_way:
-                self._ask_for(pack, order.days, order.tier)
-            self._note(pack, Coldness(under_way=True))
-            self._waiting.append(pack.key)
-            missed += 1
-            if missed == _SAMPLE_PACKS:
-                break
-        if came:
-            with self._lock:
-                self._look_again = self._next_look()
+        while left and (whole or missed < _SAMPLE_PACKS):
+            portion = [self._packs[key] for key in islice(self._waiting, left if whole else min(left, _SAMPLE_PACKS))]
+            left -= len(portion)
+            for pack, coldness in zip(portion, self._transfer.map(self._coldness, portion), strict=True):
+                if coldness is None or coldness.readable_until is not None:
+                    self._note(pack, coldness)
+                    came.append(pack)
+                else:
+                    if not coldness.under_way:
+                        self._ask_for(pack, order)
+                    self._waiting.append(pack.key)
+                    missed += 1
+                self._waiting.popleft()
+        if whole:
+            self._looked_at_all = now
         return came
 
-    def _ask_for(self, pack: ColdPack, days: int, tier: Tier) -> None:
-        self._store.retrieve(pack.key, days, tier, pack.version)
+    def _coldness(self, pack: ColdPack) -> Coldness | None:
+        return self._store.head(pack.key, pack.version).coldness
+
+    def _ask_for(self, pack: ColdPack, order: RetrievalOrder) -> None:
+        self._store.retrieve(pack.key, order.days, order.tier, pack.version)
+        self._note(pack, Coldness(under_way=True))
 
     def _note(self, pack: ColdPack, coldness: Coldness | None) -> None:
         with self._lock:
             if coldness is None:
                 del self._packs[pack.key]  # cold no more: it is read as any other
-            else:
-                self._packs[pack.key] = replace(pack, coldness=coldness)
-
-    def _extend(self, pack: ColdPack) -> None:
-        # Nothing is retrieved for it, so the tier with the cheapest request does.
-        self._ask_for(pack, _EXTENSION_DAYS, Tier.BULK)
-        coldness = self._store.head(pack.key, pack.version).coldness
-        if coldness is not None and coldness.readable_until is not None:
+                return
             self._packs[pack.key] = replace(pack, coldness=coldness)
+            if coldness.readable_until is not None:
+                due = coldness.readable_until - EXTENSION_MARGIN
+                self._keep_again = due if self._keep_again is None else min(due, self._keep_again)
 
-    def _next_look(self) -> datetime | None:
+    def _extended(self, pack: ColdPack) -> Coldness | HoldfastError | None:
+        """How it lies, asked for a day more where its copy is there; or what came in between."""
+        try:
+            if not _goes_by(pack, self._now()):
+                # Nothing is retrieved for it, so the tier with the cheapest request does.
+                self._store.retrieve(pack.key, _EXTENSION_DAYS, Tier.BULK, pack.version)
+            return self._coldness(pack)
+        except HoldfastError as error:
+            return error
+
+    def _next_keeping(self) -> datetime | None:
         ends = [pack.coldness.readable_until for pack in self._packs.values() if pack.coldness.readable_until]
         return min(ends) - EXTENSION_MARGIN if ends else None
+
+
+def _goes_by(pack: ColdPack, moment: datetime) -> bool:
+    """Whether its copy is one that has gone by then."""
+    return pack.coldness.readable_until is not None and pack.coldness.readable_until <= moment
 
 
 def retrieve(
