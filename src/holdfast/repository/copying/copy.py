@@ -121,6 +121,8 @@ def plan_copy(source: Repository, target: Repository, order: CopyOrder) -> CopyP
 
 def _begun(source: Repository, target: Repository, vigil: Vigil) -> Copying:
     require_two(source, target)
+    for place in (source, target):
+        place.ledger.refresh()  # it may be hours since they were opened: something was retrieved
     here = BackupsHere(target)
     gone = tuple(here.pass_over_gone())
     return Copying(source, target, BackupsHere(source), here, vigil, gone)

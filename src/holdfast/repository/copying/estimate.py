@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from holdfast.repository.copying.base import Base, Heir, base_volumes
 from holdfast.repository.copying.known_chunks import NearbyChunks
 from holdfast.repository.copying.readers import Readers
-from holdfast.repository.copying.stream_copy import chunks_of
+from holdfast.repository.copying.stream_copy import chunks_of, chunks_to_damage
 from holdfast.repository.format.manifest import Manifest, VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED
 from holdfast.repository.format.places import Located
@@ -49,5 +49,5 @@ def _new_chunks(volume: VolumeMap, earlier: VolumeMap | None, readers: Readers, 
     if volume.cut == CUT_FIXED:
         difference = MapDifference(earlier, readers.of_earlier(stands=stands), volume, readers.maps)
         return (chunk for _number, chunk in difference.blocks() if chunk is not None)
-    nearby = NearbyChunks((chunk.id, chunk) for chunk in chunks_of(earlier, readers.maps))
+    nearby = NearbyChunks((chunk.id, chunk) for chunk in chunks_to_damage(earlier, readers.maps))
     return (chunk for chunk in chunks_of(volume, readers.maps) if nearby.find(chunk.id) is None)

@@ -60,11 +60,16 @@ def side_by_side(
     """The chunks of a stream that both repositories have: the id in the source, and the place in the target. Ends where
     one of the maps cannot be read any more: then more is read than needed, and nothing is wrong.
     """
+    pairs = zip(chunks_to_damage(in_source, source_maps), chunks_to_damage(in_target, target_maps), strict=False)
+    for there, here in pairs:
+        if there.place.plain_length != here.place.plain_length:
+            return
+        yield there.id, here
+
+
+def chunks_to_damage(volume: VolumeMap, maps: ChunkReader) -> Iterator[Located]:
+    """The same of an earlier stream, which need not be read to its end: as far as its map can be."""
     try:
-        pairs = zip(chunks_of(in_source, source_maps), chunks_of(in_target, target_maps), strict=False)
-        for there, here in pairs:
-            if there.place.plain_length != here.place.plain_length:
-                return
-            yield there.id, here
+        yield from chunks_of(volume, maps)
     except (IntegrityError, ObjectNotFoundError):
         return

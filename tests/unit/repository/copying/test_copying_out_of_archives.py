@@ -1,5 +1,7 @@
 """What a plan says is to be retrieved is what a copy out of an archive reads, whatever the copy builds upon."""
 
+import random
+
 import pytest
 
 from holdfast.domain.archive import ArchiveClass
@@ -22,6 +24,18 @@ DISK, DUMP = "disk", "dump"
 OLDER, NEWER = volume_of(1, 2, 3, 4, 5, 6).content, volume_of(1, 2, 3, 4, 5, 7).content
 
 
+def fetch(source: Place, target: Place) -> int:
+    """Retrieve what the plan says, as a command does, where there is anything; how many packs that was."""
+    there = source.open()
+    plan = plan_copy(there, target.open(), ALL)
+    assert plan.failed == []
+    packs = {row.pack: row for one in plan.estimates for row in one.packs}
+    wanted = plan_for_packs(there, tuple(one.point.session for one in plan.estimates), packs)
+    if not wanted.packs:
+        return 0
+    return retrieve(there, Retrieval(there, wanted), STANDARD, Silence(), source.clock.step)
+
+
 class Road:
     """From an archive, of which the older point was copied and is cold again, and which has a newer one by now."""
 
@@ -37,11 +51,7 @@ class Road:
 
     def retrieve(self) -> int:
         """What the plan says, as a command does; how many packs that was."""
-        source = self.source.open()
-        estimates = plan_copy(source, self.target.open(), ALL).estimates
-        packs = {row.pack: row for one in estimates for row in one.packs}
-        plan = plan_for_packs(source, tuple(one.point.session for one in estimates), packs)
-        return retrieve(source, Retrieval(source, plan), STANDARD, Silence(), self.clock.step)
+        return fetch(self.source, self.target)
 
     def copied(self) -> list[int]:
         """How many blocks were read of each point."""
@@ -90,3 +100,38 @@ def test_what_was_not_planned_is_named(road):
     [named] = caught.value.packs
     [estimate] = plan_copy(road.source.open(), road.target.open(), ALL).estimates
     assert named in {names.pack(row.pack) for row in estimate.packs}
+
+
+def test_what_another_run_has_copied_while_this_one_waited_is_not_copied_again():
+    clock = SteppableClock()
+    source = Place(1, clock, CHUNK_A_PACK_BYTES, ArchiveClass.DEEP_ARCHIVE)
+    target = Place(1000, clock, CHUNK_A_PACK_BYTES)
+    source.back_up(DISK, OLDER)
+    there, here = source.open(), target.open()
+    [estimate] = plan_copy(there, here, ALL).estimates
+    plan = plan_for_packs(there, (estimate.point.session,), {row.pack: row for row in estimate.packs})
+    retrieve(there, Retrieval(there, plan), STANDARD, Silence(), clock.step)
+    assert len(copy_points(source.open(), target.open(), ALL, Silence()).copied) == 1
+    report = copy_points(there, here, ALL, Silence())
+    assert (report.copied, len(report.chosen.present)) == ([], 1)
+    assert len(target.contents()) == 1
+
+
+@pytest.mark.parametrize("archive_class", [None, ArchiveClass.DEEP_ARCHIVE])
+def test_a_damaged_map_of_an_earlier_dump_stops_no_copy_of_a_later_one(archive_class):
+    clock = SteppableClock()
+    source, target = Place(1, clock, None, archive_class), Place(1000, clock)
+    content = random.Random(3).randbytes(6 * 1024 * 1024)
+    older = source.dump(DUMP, content)
+    fetch(source, target)
+    assert len(copy_points(source.open(), target.open(), ALL, Silence()).copied) == 1
+    clock.step(20 * DAY_SECONDS)
+    newer = source.dump(DUMP, content[: 3 * 1024 * 1024] + b"between" + content[3 * 1024 * 1024 :])
+    maps = next(names.pack(pack.pack) for pack in source.manifest(older).packs if pack.holds_maps)
+    body = bytearray(source.small.store.get(maps))
+    body[150] ^= 1
+    put(source.small.store, maps, bytes(body))
+    fetch(source, target)
+    report = copy_points(source.open(), target.open(), ALL, Silence())
+    assert report.failed == []
+    assert [one.point.session for one in report.copied] == [newer]
