@@ -4,10 +4,11 @@ from typing import Any, cast
 
 import pytest
 
-from holdfast.domain.collection import CollectionWish
+from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import ConflictError, IntegrityError, NotFoundError
 from holdfast.domain.session import SessionKind, State
 from holdfast.testing.memory_engine import MachineDiedError
+from holdfast.testing.simulated_repositories import SimulatedRepositories
 from tests.simulation.reading import assert_nothing_left, log, points, tasks
 
 HOUR = 3600.0
@@ -175,3 +176,19 @@ def test_nothing_is_collected_for_a_repository_that_is_gone_or_an_appliance_that
     site.run(lambda appliance: appliance.service.say_farewell())
     assert tick(site) == []
     assert site.repository.collections == []
+
+
+def test_what_could_not_be_locked_longer_is_a_warning_and_hastens_nothing(site, monkeypatch):
+    def collect(_self, _name, _wish, _tell, _stopped):
+        return Collected(1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, renewed_locks=3, not_renewed=("index/x", "points/y"))
+
+    monkeypatch.setattr(SimulatedRepositories, "collect", collect)
+    session = ask(site)
+    assert session.state == State.WARNING
+    (task,) = tasks(site, session)
+    assert [line.split()[0] for line in task.warnings] == ["index/x", "points/y"]
+    assert all("repository repair" in line for line in task.warnings)
+    site.wait(2 * HOUR)
+    assert tick(site) == []
+    site.wait(DAY)
+    assert len(tick(site)) == 1

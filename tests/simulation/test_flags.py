@@ -9,6 +9,7 @@ from holdfast.domain.errors import UnavailableError
 from holdfast.domain.policy import BackupTarget, MonthlyTier, Retention, Schedule, Weekday, WeeklyTier
 from holdfast.domain.restore_point import Flag, PointKind
 from holdfast.domain.session import SessionKind, State
+from holdfast.domain.verification import DamagedObject, Verification
 from holdfast.protocol.policies import policy_document
 from tests.simulation.reading import assert_nothing_left, points
 
@@ -250,3 +251,19 @@ def test_who_changes_a_policy_is_told_how_many_points_that_lets_go(site):
     assert told(Retention(days=1)) == told(Retention(keep=1))
     assert told(Retention(days=3)) == ()
     assert len(points(site)) == 4
+
+
+def test_what_a_backup_that_is_hurt_was_made_for_is_owed_again(site):
+    """The week's point lacks something that is no more: the next one is the week's."""
+    site.cloud.add_instance("web-1")
+    retention = Retention(days=3, weekly=WeeklyTier(weeks=8, day=Weekday.MONDAY, at="07:00"))
+    site.policy(snapshot=None, backup=BackupTarget("vault", retention, Schedule("0 7 * * *")))
+    tick_until(site, "2026-03-09 12:00")
+    [week] = [one for one in points(site, "image-backup") if Flag.WEEKLY in one.flags]
+    lost = Verification.of([DamagedObject("packs/00/00", "missing", ("/dev/sda1",))], site.loop.now())
+    site.records.points.put(replace(week, verification=lost))
+    tick_until(site, "2026-03-11 12:00")
+    borne = {f"{one.as_of:%d}": (one.flags, one.is_hurt) for one in points(site, "image-backup")}
+    assert borne["09"] == ((Flag.DAILY, Flag.WEEKLY), True)
+    assert borne["10"] == ((Flag.DAILY, Flag.WEEKLY), False)
+    assert borne["11"] == ((Flag.DAILY,), False)

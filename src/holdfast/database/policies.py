@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, delete, or_, select, update
 
 from holdfast.database import tables
 from holdfast.database.connection import Database
@@ -80,9 +80,12 @@ class PoliciesTable:
             moment: datetime | None = connection.execute(asked).scalar()
         return moment
 
-    def remember_due(self, name: str, target: str, moment: datetime) -> bool:
-        """Say that it was started for that moment; False when somebody said so for it or a later one before."""
-        later = update(_DUE).where(_DUE.c.policy == name, _DUE.c.target == target, _DUE.c.moment < moment)
+    def remember_due(self, name: str, target: str, moment: datetime, ahead: datetime) -> bool:
+        """Say that it was started for that moment; False when somebody said so before for it or a later one, if that
+        is not later than `ahead`, which a clock said that ran ahead.
+        """
+        outdated = or_(_DUE.c.moment < moment, _DUE.c.moment > ahead)
+        later = update(_DUE).where(_DUE.c.policy == name, _DUE.c.target == target, outdated)
         with self._database.writing() as connection:
             if connection.execute(later.values(moment=moment)).rowcount == 1:
                 return True

@@ -1,8 +1,16 @@
 """Times as the repository and the interfaces write them: RFC 3339 in UTC. Nothing here asks for now."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from holdfast.domain.errors import UsageError
+
+# Clocks are put right by less than this every day; what is dated so much later than now is of one that ran ahead.
+AHEAD = timedelta(hours=1)
+
+
+def is_ahead(moment: datetime, now: datetime) -> bool:
+    """Whether `moment`, at which something was done, lies after `now`: it was dated by a clock that ran ahead."""
+    return moment > now + AHEAD
 
 
 def format_time(moment: datetime) -> str:

@@ -126,6 +126,8 @@ def error_of_refusal(refusal: Refusal, action: str, resource: str) -> HoldfastEr
         throttled = ThrottledError(what, why=why, cure="wait a moment, or ask AWS for a higher request rate")
         throttled.in_words = True
         return throttled
+    if code == "GlacierExpeditedRetrievalNotAvailable":
+        return ThrottledError(what, why=why, cure="ask for it with a slower tier, or again in some hours")
     if code in _CREDENTIALS_CODES:
         return PermissionDeniedError(what, why=why, cure=_CREDENTIALS_CODES[code])
     if code in _WRONG_REGION_CODES:

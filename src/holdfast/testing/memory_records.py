@@ -106,9 +106,9 @@ class _Policies:
     def fell_due(self, name: str, target: str) -> datetime | None:
         return self._due.get((name, target))
 
-    def remember_due(self, name: str, target: str, moment: datetime) -> bool:
+    def remember_due(self, name: str, target: str, moment: datetime, ahead: datetime) -> bool:
         before = self._due.get((name, target))
-        if before is not None and before >= moment:
+        if before is not None and moment <= before <= ahead:
             return False
         self._due[name, target] = moment
         return True

@@ -218,7 +218,7 @@ def test_killed_before_it_was_written_down_the_same_session_goes_on(site):
     class DiedError(BaseException):
         pass
 
-    def die(name, target, moment):
+    def die(name, target, moment, ahead):
         raise DiedError
 
     site.records.policies.remember_due = die

@@ -14,11 +14,14 @@ from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.numerals import counted
 from holdfast.domain.session import State, Task
+from holdfast.domain.verification import NAMED_LIMIT
 from holdfast.domain.workload import Workload, WorkloadKind
 from holdfast.protocol.encoding import from_document, to_document
 
 COLLECTION = "collection"
 WISH = "wish"
+# In the task's result: what holds the rest up.
+WAITING = "waiting"
 _LOOK_SECONDS = 1.0
 
 
@@ -45,7 +48,7 @@ class CollectionWork:
         await step(self.end, session_id, task_id, None)
 
     async def collect(self, session_id: str, task_id: str) -> None:
-        """In a thread of its own; what holds it up is a warning."""
+        """In a thread of its own; what holds it up is a warning, and so is what could not be locked longer."""
         self._book.begin(session_id)
         self._book.check_cancelled(session_id)
         repository = self._book.begin_task(task_id).workload.id
@@ -54,7 +57,8 @@ class CollectionWork:
         collected = await self._until_done(session_id, task_id, repository, wish)
         self._book.say(session_id, _told(collected, wish), task_id=task_id)
         result = {**to_document(collected), "not_renewed": collected.not_renewed}
-        self._book.result(task_id, result, [_what_waits(collected)] if collected.waiting else [])
+        warnings = [_what_waits(collected)] if collected.waiting else []
+        self._book.result(task_id, result, [*warnings, *map(_not_renewed, collected.not_renewed[:NAMED_LIMIT])])
 
     def end(self, session_id: str, task_id: str, error: HoldfastError | None) -> None:
         """Task and session."""
@@ -89,6 +93,13 @@ def _told(collected: Collected, wish: CollectionWish) -> str:
 
 def _mib(size_bytes: int) -> str:
     return f"{size_bytes / 1024**2:.1f} MiB"
+
+
+def _not_renewed(name: str) -> str:
+    return (
+        f"{name} is damaged or missing, and its lock was not renewed: run `holdfast repository check` to see whom that "
+        "hurts, and `holdfast repository repair`"
+    )
 
 
 def _what_waits(collected: Collected) -> str:

@@ -9,6 +9,8 @@ from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.session import State, Task
 
 DELETE_POINT = "delete-point"
+# Who asks for it where a time is over.
+RETENTION = "retention"
 
 
 def deletion_task(session_id: str, point: RestorePoint) -> Task:
@@ -42,6 +44,9 @@ class PointDeletion:
         try:
             point = self._surface.records.points.get(point_id)
         except NotFoundError:
+            return
+        if self._surface.records.sessions.get(session_id).trigger == RETENTION and not self._retention.lets_go(point):
+            self._book.say(session_id, f"restore point {point.id} stays: its policy was changed, or it is being read")
             return
         self._retention.remove(point)
         self._book.result(task_id, {"removed_point": point.id})

@@ -20,6 +20,7 @@ from holdfast.domain.restore_point import Flag, PointKind, RestorePoint, Snapsho
 from holdfast.domain.retention import Verdict, base_snapshots_to_release, decide
 from holdfast.domain.session import LogLevel, SessionKind
 from holdfast.domain.tiers import archive_tiers, limits_of
+from holdfast.domain.time import is_ahead
 from holdfast.domain.workload import Workload
 from holdfast.protocol.appliance_answers import StoredPolicy
 
@@ -35,18 +36,20 @@ class RetentionWork:
     def apply(self, policy_name: str, session_id: str) -> int:
         """Remove what the policy keeps no longer, and write down why and until when the others stay; how many points
         went. One that resists does not keep the others. The policy counts as it is now: it may have been changed since
-        the run began, or be gone.
+        the run began, or be gone. Where it is changed meanwhile the rest is left to the next run.
         """
         removed = 0
-        try:
-            stored = self._surface.records.policies.get(policy_name)
-        except NotFoundError:
-            return removed
-        for verdict in self.verdicts(stored):
+        stored = self._policy(policy_name)
+        for verdict in () if stored is None else self.verdicts(stored):
             if verdict.keep:
                 self.write_down(verdict)
                 continue
             point = verdict.point
+            # There may be hundreds, each of which takes a while.
+            if self._policy(policy_name) != stored:
+                break
+            if point.id in self._being_read():
+                continue
             try:
                 self.remove(point)
             except HoldfastError as error:
@@ -61,13 +64,15 @@ class RetentionWork:
         """What would become of each point of the policy. Points are older than their policy where an earlier one of
         its name was removed: these stay until a person removes them. (An archive is as old as the run that made it,
         whatever backup it is of.) So do those that lack a snapshot: they are no reason to remove whole ones. What is
-        being copied or restored is not judged before that has ended.
+        being copied or restored is not judged before that has ended, and what a clock that ran ahead has dated not
+        before that time has come: it would be the newest one until then, and take a place by number.
         """
+        now, verdicts = self._surface.surroundings.now(), list[Verdict]()
         policy, every = stored.policy, self._surface.records.points.of_policy(stored.policy.name)
         known = [point for point in every if _appeared_at(point) >= stored.created_at]
         being_read = self._being_read()
-        points = [point for point in known if not point.missing and point.id not in being_read]
-        now, verdicts = self._surface.surroundings.now(), list[Verdict]()
+        judged = (point for point in known if not point.missing and point.id not in being_read)
+        points = [point for point in judged if not is_ahead(point.created_at, now)]
         snapshots = {} if policy.snapshot is None else {Flag.DAILY: Limit(keep=policy.snapshot.keep)}
         verdicts += decide(points, policy.name, PointKind.SNAPSHOT, snapshots, now)
         if policy.backup is not None:
@@ -77,6 +82,19 @@ class RetentionWork:
                 archived = archive_tiers(policy.archive)
                 verdicts += decide(points, policy.name, PointKind.ARCHIVE, archived, now, zone)
         return verdicts
+
+    def lets_go(self, point: RestorePoint) -> bool:
+        """Whether its policy, as it is now, would remove it by itself now."""
+        stored = self._policy(point.policy)
+        if stored is None or not stored.enabled:
+            return False
+        return any(one.point.id == point.id and not one.keep for one in self.verdicts(stored))
+
+    def _policy(self, name: str) -> StoredPolicy | None:
+        try:
+            return self._surface.records.policies.get(name)
+        except NotFoundError:
+            return None
 
     def _being_read(self) -> set[str]:
         """Points that somebody copies or restores: that may take days, and they would be missed in the middle of it."""

@@ -11,6 +11,7 @@ from holdfast.domain.policy import BackupTarget
 from holdfast.domain.restore_point import Flag, PointKind
 from holdfast.domain.retention import archive_flags_at, flags_at
 from holdfast.domain.tiers import archive_moments, moments_of
+from holdfast.domain.time import is_ahead
 from holdfast.domain.workload import Workload
 
 
@@ -23,18 +24,21 @@ def flags_of_backup(
 
 
 def flags_of_archive(surface: Surface, order: TaskOrder, workload: Workload, as_of: datetime) -> tuple[Flag, ...]:
-    """The same of an archive of the policy. What one that is hurt was made for is owed again."""
+    """The same of an archive of the policy."""
     since = _since(surface, order, PointKind.ARCHIVE, workload, as_of)
     return archive_flags_at(latest_tiers(archive_moments(order.policy), since, as_of), since)
 
 
 def _since(surface: Surface, order: TaskOrder, kind: PointKind, workload: Workload, as_of: datetime) -> datetime:
-    """When the run of the newest point of that kind began. A backup that is hurt is healed by the next one."""
+    """When the run of the newest whole point of that kind began: what one that is hurt was made for is owed again. What
+    a clock that ran ahead has dated is of no run before this one.
+    """
     before = [
         point.as_of or point.created_at
         for point in surface.records.points.of_workload(workload.account, workload.region, workload.id)
         if point.kind == kind
         and point.policy == order.policy_name
-        and not (kind == PointKind.ARCHIVE and point.is_hurt)
+        and not point.is_hurt
     ]
-    return max([order.in_force_since or as_of, *before])
+    known = [order.in_force_since or as_of, *before]
+    return max((min(one, as_of) for one in known if not is_ahead(one, as_of)), default=as_of)

@@ -16,7 +16,7 @@ from holdfast.appliance.surface import Surface, derived_id
 from holdfast.appliance.upkeep.scheduler import TRIGGER
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.session import LogLevel, Session, SessionKind
-from holdfast.domain.time import format_time
+from holdfast.domain.time import AHEAD, format_time
 from holdfast.protocol.appliance_answers import StoredPolicy
 
 # What has fallen due of a policy: by the names under which it is remembered, the moments.
@@ -50,7 +50,9 @@ class AfterRuns:
             due = due_of(stored)
             if not due:
                 self.noticed.pop(stored.policy.name, None)
-            elif not self.owes(stored, self.noticed.setdefault(stored.policy.name, now)):
+                continue
+            since = self.noticed[stored.policy.name] = min(self.noticed.get(stored.policy.name, now), now)
+            if not self.owes(stored, since):
                 started += self._take(stored.policy, due)
         return started
 
@@ -67,5 +69,6 @@ class AfterRuns:
         elif (session := self.start(session_id, policy, TRIGGER)) is not None:
             started.append(session.id)
         for key, fell_due in due.items():
-            self.surface.records.policies.remember_due(policy.name, key, fell_due)
+            ahead = self.surface.surroundings.now() + AHEAD
+            self.surface.records.policies.remember_due(policy.name, key, fell_due, ahead)
         return started

@@ -9,15 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from holdfast.appliance.care.collection_work import WAITING
 from holdfast.appliance.desk.desk import LEAVING
 from holdfast.appliance.surface import Surface, derived_id
 from holdfast.appliance.upkeep.scheduler import TRIGGER
 from holdfast.domain.collection import CollectionWish
 from holdfast.domain.session import Session, SessionKind, State
-from holdfast.domain.time import format_time, parse_time
+from holdfast.domain.time import format_time, is_ahead, parse_time
 
 # Since when each repository is looked after: {name: time}.
 _KNOWN_SINCE = "collections-known-since"
+_PAGE = 100
 
 # Opens and starts a session of that id for a repository of that name.
 Start = Callable[[str, str, CollectionWish, str], Session]
@@ -45,7 +47,7 @@ class CollectionClock:
         if self._surface.records.settings.get(LEAVING):
             return started
         for name, since in self._known_since(now).items():
-            due = self._due(name, since)
+            due = self._due(name, since, now)
             if due is not None and due <= now:
                 session_id = derived_id("collection", name, format_time(due))
                 started.append(self._start(session_id, name, CollectionWish(wait_minutes=0), TRIGGER).id)
@@ -55,20 +57,33 @@ class CollectionClock:
         settings = self._surface.records.settings
         before: dict[str, str] = settings.get(_KNOWN_SINCE) or {}
         names = [repository.name for repository in self._surface.records.repositories.all()]
-        known = {name: before.get(name, format_time(now)) for name in names}
+        known = {name: format_time(min(now, parse_time(before.get(name, format_time(now))))) for name in names}
         if known != before:
             settings.put(_KNOWN_SINCE, known)
         return {name: parse_time(since) for name, since in known.items()}
 
-    def _due(self, name: str, since: datetime) -> datetime | None:
+    def _due(self, name: str, since: datetime, now: datetime) -> datetime | None:
         """None while one runs."""
-        sessions = self._surface.records.sessions
-        for last in sessions.page(before=None, limit=1, kind=SessionKind.COLLECT_GARBAGE, subject=name):
-            if not last.state.final:
-                return None
-            if last.created_at < since:
-                break  # of another repository, which had this name
-            if last.state == State.WARNING and last.ended_at is not None:
-                return last.ended_at + self._rhythm.after_hold_up
-            return last.created_at + self._rhythm.every
-        return since + self._rhythm.every
+        last = self._last(name, now)
+        if last is not None and not last.state.final:
+            return None
+        if last is None or last.created_at < since:
+            return since + self._rhythm.every  # nothing, or of another repository, which had this name
+        ended = last.ended_at
+        if last.state == State.WARNING and ended is not None and not is_ahead(ended, now) and self._waits(last):
+            return ended + self._rhythm.after_hold_up
+        return last.created_at + self._rhythm.every
+
+    def _last(self, name: str, now: datetime) -> Session | None:
+        """The newest that runs, or was not dated by a clock that ran ahead: or none would fall due for so long."""
+        sessions, before = self._surface.records.sessions, None
+        while page := sessions.page(before=before, limit=_PAGE, kind=SessionKind.COLLECT_GARBAGE, subject=name):
+            for one in page:
+                if not one.state.final or not is_ahead(one.created_at, now):
+                    return one
+            before = page[-1].id
+        return None
+
+    def _waits(self, session: Session) -> bool:
+        """Whether backups have held it up."""
+        return any(task.result.get(WAITING) for task in self._surface.records.sessions.tasks(session.id))

@@ -5,7 +5,7 @@ why. A policy that is disabled removes nothing by itself, and the end of a run d
 from datetime import datetime
 
 from holdfast.appliance.desk.desk import LEAVING, Desk
-from holdfast.appliance.points.deletion import deletion_task
+from holdfast.appliance.points.deletion import RETENTION, deletion_task
 from holdfast.appliance.surface import derived_id
 from holdfast.domain.errors import NotFoundError
 from holdfast.domain.restore_point import RestorePoint
@@ -13,7 +13,6 @@ from holdfast.domain.retention import Verdict
 from holdfast.domain.session import SessionKind
 from holdfast.protocol.appliance_answers import StoredPolicy
 
-TRIGGER = "retention"
 # After a long absence there may be thousands: the others come with the next looks.
 AT_ONCE = 50
 
@@ -48,7 +47,7 @@ class Expiry(Desk):
             self._records.sessions.get(session_id)
         except NotFoundError:
             details, tasks = {"point": point.id}, [deletion_task(session_id, point)]
-            self._open(session_id, SessionKind.DELETE_POINT, point.id, details, tasks, trigger=TRIGGER)
+            self._open(session_id, SessionKind.DELETE_POINT, point.id, details, tasks, trigger=RETENTION)
             self._book.say(session_id, f"restore point {point.id} of {point.workload.id} goes: {verdict.why}")
             return [session_id]
         return []

@@ -19,7 +19,7 @@ from holdfast.appliance.surface import Surface, derived_id
 from holdfast.domain.policy import Ec2Policy, Schedule
 from holdfast.domain.session import LogLevel, Session, SessionKind
 from holdfast.domain.tiers import moments_of
-from holdfast.domain.time import format_time
+from holdfast.domain.time import AHEAD, format_time, is_ahead
 from holdfast.protocol.appliance_answers import StoredPolicy
 
 OLDEST = timedelta(days=1)
@@ -101,7 +101,9 @@ class Scheduler:
 
     def _remember(self, policy: Ec2Policy, due: Iterable[_Due], moment: datetime) -> None:
         for one in due:
-            self._surface.records.policies.remember_due(policy.name, one.key, moment)
+            self._surface.records.policies.remember_due(
+                policy.name, one.key, moment, self._surface.surroundings.now() + AHEAD
+            )
 
 
 def moment_owed(
@@ -114,12 +116,13 @@ def moment_owed(
 ) -> datetime | None:
     """The latest moment of these schedules, not later than `until`, for which nothing was started under that key yet;
     one that is not longer ago than it `reaches_back`. A schedule that was changed, or enabled again, does not reach
-    back behind that.
+    back behind that. What a clock that ran ahead has dated does not count: or nothing would fall due for so long.
     """
-    before = surface.records.policies.fell_due(stored.policy.name, key) or stored.created_at
-    since = max(before, stored.in_force_since)
+    now, before = surface.surroundings.now(), surface.records.policies.fell_due(stored.policy.name, key)
+    known = [stored.created_at, stored.in_force_since, *([] if before is None else [before])]
+    since = max((one for one in known if not is_ahead(one, now)), default=now - OLDEST)
     if reaches_back is not None:
-        since = max(since, surface.surroundings.now() - reaches_back)
+        since = max(since, now - reaches_back)
     return latest_due(schedules, since, until)
 
 
