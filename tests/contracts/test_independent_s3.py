@@ -8,6 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 
+from holdfast.domain.errors import ObjectNotFoundError
 from holdfast.repository.object_store import ObjectStore, StorageTerms
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.session import AwsSession
@@ -84,3 +85,20 @@ def test_what_was_put_over_an_object_is_brought_under_it(store, plain_client):
     assert store.head("packs/aa/1").locked_until is not None
     assert [one.size_bytes for one in store.versions("")] == [10, 4, 10]
     assert keys(store) == ["packs/aa/1"]
+
+
+def test_what_was_put_before_the_bucket_had_versions_is_deleted_all_the_same(endpoint, plain_client):
+    bucket = f"bucket-{next(_bucket_numbers)}"
+    plain_client.create_bucket(Bucket=bucket)
+    store = S3Store(S3Location(bucket, "p", "us-east-1", endpoint), AwsSession("us-east-1"), CurlTransport())
+    put(store, "keys/aa", b"opens all")
+    put(store, "keys/bb", b"stays")
+    plain_client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    assert store.delete("keys/aa")
+    assert keys(store) == ["keys/bb"]
+    with pytest.raises(ObjectNotFoundError):
+        store.get("keys/aa")
+    left = plain_client.list_object_versions(Bucket=bucket, Prefix="p/keys/aa")
+    assert "Versions" not in left
+    assert "DeleteMarkers" not in left
+    store.close()

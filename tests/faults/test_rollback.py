@@ -161,3 +161,20 @@ def test_loss_of_a_plan_that_was_published_and_no_more_is_seen_by_who_published_
     store.delete(names.plan(memory.known["memory:"].plan_epoch))
     with pytest.raises(RollbackError, match="plan/"):
         recognise(opened(small, store), memory)
+
+
+def test_who_ends_last_does_not_make_what_was_seen_meanwhile_forgotten():
+    """A check that takes hours opens first; a backup beside it ends sooner, and so does a rotation."""
+    small = make_small_repository(MemoryStore(), deterministic_surroundings(61), 400)
+    memory = OneMemory()
+    slow = small.open(deterministic_surroundings(62))
+    recognise(slow, memory)
+    quick = small.open(deterministic_surroundings(63))
+    recognise(quick, memory)
+    back_up(quick, DISK, FIRST, "s1")
+    rotate(quick, small.secret)
+    remember(quick, memory)
+    seen = memory.recall(small.store.location)
+    assert seen.kid == 2
+    remember(slow, memory)
+    assert memory.recall(small.store.location) == seen

@@ -14,7 +14,6 @@ from holdfast.domain.errors import (
     IntegrityError,
     NotFoundError,
     PermissionDeniedError,
-    UnavailableError,
     UsageError,
     WrongKeyError,
 )
@@ -240,8 +239,11 @@ class KeySlots:
                 key = names.slot(slot.slot)
                 met.errors.append(FormatError(f"{key}: {error.what}", why=error.why, cure=error.cure, key=key))
                 continue
-            except (NotFoundError, PermissionDeniedError, UnavailableError, UsageError) as error:
-                met.errors.append(error)  # nor does one whose KMS key is another one's
+            except HoldfastError as error:
+                met.errors.append(error)  # nor does one whose KMS key is another one's, or disabled, or no key at all
+                continue
+            except MemoryError:
+                met.errors.append(_too_costly(slot))
                 continue
             master = None if kek is None else form.unwrap(slot, kek)
             if master is not None:
@@ -337,6 +339,14 @@ class _Met:
                 key=names.CONFIG,
             )
         return next(iter([*damage, *self.errors]), None)
+
+
+def _too_costly(slot: KeySlot) -> HoldfastError:
+    return HoldfastError(
+        f"{names.slot(slot.slot)} cannot be tried on this machine",
+        why=f"its password is stretched with {slot.parameters.get('memory_kib')} KiB of memory, which are not there",
+        cure="give the recovery code or the password of another slot, or open it where there is more memory",
+    )
 
 
 def _cure_of_none(secret: Secret) -> str:

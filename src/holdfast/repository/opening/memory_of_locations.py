@@ -95,7 +95,8 @@ def _require_plan(repository: Repository, known: int) -> None:
 
 def remember(repository: Repository, memory: LocationMemory, *, plan_epoch: int = 0, forget: bool = False) -> None:
     """Keep key, ledger and plan as they are now; of a damaged ledger no head, for its cure would look like another
-    ledger. `plan_epoch`: of a plan that this party has seen; `forget`: what was known before counts no more.
+    ledger. What somebody else here has remembered meanwhile, and is newer, stays. `plan_epoch`: of a plan that this
+    party has seen; `forget`: what was known before counts no more.
     """
     location, master, state = repository.store.location, repository.master, repository.ledger.state
     known = None if forget else memory.recall(location)
@@ -103,4 +104,9 @@ def remember(repository: Repository, memory: LocationMemory, *, plan_epoch: int 
     if repository.ledger.damage:
         sequence, head = (0, b"") if known is None else (known.sequence, known.head)
     plan_epoch = max(plan_epoch, state.plan_epoch, 0 if known is None else known.plan_epoch)
-    memory.remember(location, Remembered(master.pin(), sequence, head, master.kid, plan_epoch))
+    pin, kid = master.pin(), master.kid
+    if known is not None and known.sequence > sequence:
+        sequence, head = known.sequence, known.head
+    if known is not None and known.kid > kid:
+        pin, kid = known.pin, known.kid
+    memory.remember(location, Remembered(pin, sequence, head, kid, plan_epoch))

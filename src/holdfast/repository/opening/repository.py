@@ -395,15 +395,20 @@ def require_class(repository: Repository, asked: ArchiveClass | None) -> None:
 
 def _sweep(store: ObjectStore) -> None:
     """Remove what other attempts left: whoever's `config` stands has won, so slots and tenants of another id are
-    nobody's.
+    nobody's. What is no slot and no tenant stays: a check names it.
     """
     winner = read_header(store.get(names.CONFIG), names.CONFIG).repository
     for info in [*objects_under(store, names.KEYS), *objects_under(store, names.TENANTS)]:
-        data = store.get(info.key)
-        is_slot = info.key.startswith(names.KEYS)
-        owner = key_slot.decode(data, info.key).repository if is_slot else read_header(data, info.key).repository
+        try:
+            owner = _owner(info.key, store.get(info.key))
+        except IntegrityError:
+            continue
         if owner != winner:
             store.delete(info.key)
+
+
+def _owner(key: str, data: Buffer) -> bytes:
+    return (key_slot.decode if key.startswith(names.KEYS) else read_header)(data, key).repository
 
 
 def _make_tenant(sealed: SealedStore, config: Config, name: str) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast.domain.errors import IntegrityError
+from holdfast.domain.errors import IntegrityError, PermissionDeniedError
 from holdfast.domain.time import format_time
 from holdfast.repository.format import ledger as ledger_form
 from holdfast.repository.format import names
@@ -15,6 +15,7 @@ from holdfast.repository.opening.repository import DEFAULT_TENANT, open_reposito
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.sessions.session import end_session, open_session, read_point
+from holdfast.repository.stores.passing import PassingStore
 from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
 from holdfast.repository.upkeep.collection.run_merging import Tidiness
 from holdfast.repository.upkeep.renewal.notice import is_due, is_overdue, last_renewal
@@ -343,3 +344,47 @@ def newest_plan_after_collection(site):
 def condemned_locks(site, condemned):
     locks = site.locks(names.PACKS)
     return [locks[names.pack(pack)] for pack in condemned]
+
+
+class Governed(PassingStore):
+    """Versions of these keys, or all, are locked in a mode that nobody may change who may not bypass it, as S3 has it:
+    HEAD tells no lock of ours, and a lock in another mode is refused.
+    """
+
+    def __init__(self, inner, *keys, versions=()):
+        super().__init__(inner)
+        self.keys, self.refused = keys, set(versions)
+
+    def extend(self, key, version, until):
+        if version in self.refused or (not self.refused and key.startswith(self.keys)):
+            raise PermissionDeniedError("s3:PutObjectRetention was refused", why="AccessDenied", cure="use others")
+        super().extend(key, version, until)
+
+
+def test_what_somebody_has_locked_in_another_mode_stops_no_renewal(site):
+    site.back_up(block(1), timedelta(days=60))
+    forged = site.bucket.put("config", b"junk")
+    for _day in range(30):
+        site.later(1)
+        renew_locks(site.open(Governed(site.store, versions={forged})), Silence())
+    assert not is_overdue(site.open())
+    ends = [until for key, until in site.locks().items() if until is not None and key != "config"]
+    assert min(ends) > site.clock()
+
+
+def test_an_object_that_nobody_may_lock_is_named_and_the_others_are_locked(site):
+    site.back_up(block(1), timedelta(days=60))
+    site.later(6)
+    report = renew_locks(site.open(Governed(site.store, "config")), Silence())
+    assert [one.object for one in report.not_renewed] == ["config"]
+    assert "GOVERNANCE" in report.not_renewed[0].why
+    assert report.extended > 3
+
+
+def test_who_may_lock_nothing_is_told_so(site):
+    site.back_up(block(1), timedelta(days=60))
+    site.later(6)
+    with pytest.raises(PermissionDeniedError, match="PutObjectRetention"):
+        renew_locks(site.open(Governed(site.store, "")), Silence())
+    site.later(4)
+    assert is_overdue(site.open())

@@ -273,28 +273,36 @@ class S3Store:
         except PermissionDeniedError:
             pass  # somebody has put it under a key of his own: each version says whether it goes
         else:
-            if known.version is None:
-                return self._delete_version(key, None)
+            if known.version is None and not self._delete(key, None):
+                return True
+            # Else the bucket keeps versions since that was put, and a marker stands over it now.
             if known.locked_until is not None and known.locked_until > self._clock():
                 return False
         found = [entry["VersionId"] for listed, entry in self._every_version(key) if listed == key]
         gone = [self._delete_version(key, one) for one in reversed(found)]
         return all(gone)
 
-    def _delete_version(self, key: str, version: str | None) -> bool:
+    def _delete_version(self, key: str, version: str) -> bool:
         """Whether it is gone; a lock holds it where not."""
+        try:
+            self._delete(key, version)
+        except PermissionDeniedError:
+            if self._is_locked(key, version):
+                return False
+            raise
+        return True
+
+    def _delete(self, key: str, version: str | None) -> bool:
+        """One DELETE; whether a delete marker came of it."""
         action = "s3:DeleteObject" if version is None else "s3:DeleteObjectVersion"
         chosen = {} if version is None else {"VersionId": version}
         try:
-            self._client.delete_object(Bucket=self._place.bucket, Key=self._root + key, **chosen)
+            answer = self._client.delete_object(Bucket=self._place.bucket, Key=self._root + key, **chosen)
         except ClientError as error:
-            refusal = refusal_of(error)
-            if refusal.status == 403 and version is not None and self._is_locked(key, version):
-                return False
-            raise self._explain(refusal, action, self._name(key)) from error
+            raise self._explain(refusal_of(error), action, self._name(key)) from error
         except BotoCoreError as error:
             raise translate_botocore_error(error, action, self._name(key)) from error
-        return True
+        return bool(answer.get("DeleteMarker"))
 
     def _is_locked(self, key: str, version: str) -> bool:
         """What a refused deletion is due to: S3 says the same, "access denied", of a lock and of a missing right; of
@@ -372,7 +380,7 @@ class S3Store:
             with suppress(IntegrityError, NeedsRetrievalError, PermissionDeniedError):
                 if int(above[0]["Size"]) == len(body) and self._sha256(key, above[0]["VersionId"]) == sha256:
                     return  # the copy is there: an answer was lost
-            self._delete_version(key, None)
+            self._delete(key, None)
         self.create(key, body, sha256, terms)
 
     def _sha256(self, key: str, version: str) -> bytes:
@@ -385,7 +393,7 @@ class S3Store:
         check_key(key)
         if self._head(key, None).version is None:
             raise no_versions(self.location)
-        self._delete_version(key, None)
+        self._delete(key, None)
 
     def protection(self) -> Protection:
         """GetBucketVersioning and GetObjectLockConfiguration."""

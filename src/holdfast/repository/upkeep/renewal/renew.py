@@ -1,5 +1,6 @@
 """Locks are renewed once a day (rule 9.2): one walk over the live points, and a request for what is short alone."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from holdfast.repository.format.plan import NO_PLAN, Plan
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
+from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.lock_terms import A_LONG_SESSION, GENERATION, lock_end
 from holdfast.repository.trust.older_versions import as_damage, older_versions, several_versions
 from holdfast.repository.trust.standing_packs import StandingPacks
@@ -110,15 +112,19 @@ def _renew(
     points = read_live_points(repository, manifests, damage)
     progress.note(f"looking for locks that end too early for {counted(len(points), 'restore point')}")
     extend = partial(_extend_or_note, repository, several_versions(repository.store), damage, dry_run=dry_run)
-    answers = list(_each(repository, needs_of_all(repository, points, now), extend))
-    answers += _each(repository, needs_of_points(repository, plan, packs, points, now, damage), extend)
-    changed = [one for one in answers if one is not None]
-    if damage and not changed:
-        raise damage[0]  # nobody has renewed anything, and the ledger is not to say so
+    answers = Counter(_each(repository, needs_of_all(repository, points, now), extend))
+    answers.update(_each(repository, needs_of_points(repository, plan, packs, points, now, damage), extend))
+    looked_at, extended = answers[True] + answers[False], answers[True]
+    # Then nobody has renewed anything, or may, and the ledger is not to say so.
+    if damage and not looked_at:
+        raise damage[0].__cause__ or damage[0]
+    refused = next((one.__cause__ for one in damage if isinstance(one.__cause__, PermissionDeniedError)), None)
+    if refused is not None and not extended:
+        raise refused
     return RenewalReport(
         points=len(points),
-        looked_at=len(changed),
-        extended=sum(changed),
+        looked_at=looked_at,
+        extended=extended,
         latest_promise=latest_promise(points),
         holds_until=now + GENERATION,
         dry_run=dry_run,
@@ -156,7 +162,7 @@ def require_locks(repository: Repository, keys: Iterable[str], promise: datetime
 def _each(
     repository: Repository, needs: Iterable[Need], extend: Callable[[Need], bool | None]
 ) -> Iterator[bool | None]:
-    return repository.surroundings.transfer.map(extend, needs)
+    return (changed for _need, changed in few_at_once(repository.surroundings, extend, needs))
 
 
 def _extend_or_note(
@@ -167,13 +173,30 @@ def _extend_or_note(
     *,
     dry_run: bool,
 ) -> bool | None:
-    """The same in a renewal, which goes on past what is missing, or is put so that nobody may ask for it: None then."""
+    """The same in a renewal, which goes on past what is missing, is put so that nobody may ask for it, or is locked so
+    that nobody may change it: None then.
+    """
     try:
         return _extend(repository, several.get(need.key, ()), need, dry_run=dry_run)
     except (IntegrityError, ObjectNotFoundError) as error:
         if not need.may_be_gone or isinstance(error, IntegrityError):
             damage.append(error)
         return None
+    except PermissionDeniedError as error:
+        damage.append(_not_to_be_locked(need.key, error))
+        return None
+
+
+def _not_to_be_locked(key: str, refusal: PermissionDeniedError) -> HoldfastError:
+    """S3 says the same of a lock in another mode, which not everybody may change, and of a missing right."""
+    error = IntegrityError(
+        f"{key} cannot be locked longer",
+        why=f"{refusal.why}: perhaps somebody has locked it in mode GOVERNANCE",
+        cure="look at its retention; the right s3:BypassGovernanceRetention takes such a lock away",
+        objects=(key,),
+    )
+    error.__cause__ = refusal
+    return error
 
 
 def _extend(repository: Repository, versions: tuple[str, ...], need: Need, *, dry_run: bool) -> bool:
@@ -196,7 +219,7 @@ def _extend(repository: Repository, versions: tuple[str, ...], need: Need, *, dr
             if short and not dry_run:
                 repository.store.extend(need.key, found.version, need.until + GENERATION)
             changed.append(short)
-        except ObjectNotFoundError as error:
+        except (ObjectNotFoundError, PermissionDeniedError) as error:
             missing.append(error)
     if not changed:
         raise missing[0]

@@ -1,0 +1,64 @@
+"""One key slot that cannot be tried keeps nobody out: all others are."""
+
+import pytest
+
+from holdfast.domain.errors import ConflictError, HoldfastError
+from holdfast.repository.crypto import password as passwords
+from holdfast.repository.keys.slots import KeySlots, Secret
+from tests.faults.immutable_site import Site
+
+REFUSALS = (
+    ConflictError("kms:Decrypt was refused", why="DisabledException: the key is disabled", cure="enable it"),
+    HoldfastError("kms:Decrypt was refused", why="ValidationException: ciphertextBlob", cure="see AWS"),
+)
+
+
+class KeyService:
+    """Keys whose names begin with `bad` are refused."""
+
+    def __init__(self, refusal: HoldfastError) -> None:
+        self._refusal = refusal
+
+    def wrap(self, key_id, plaintext, context):
+        return key_id.encode() + b"|" + plaintext
+
+    def unwrap(self, blob, context, key_id=None):
+        if blob.startswith(b"bad"):
+            raise self._refusal
+        return blob.partition(b"|")[2]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=["disabled", "no-key"])
+def test_a_kms_slot_that_is_refused(refusal):
+    site, service = Site(), KeyService(refusal)
+    slots, master = KeySlots(site.store, site.surroundings()), site.open().master
+    for number in range(6):
+        slots.add_kms(master, service, f"bad{number}", f"bad {number}")
+    site.secret = Secret(wrapper=service)
+    with pytest.raises(type(refusal), match="was refused"):
+        site.open()
+    slots.add_kms(master, service, "good", "good")
+    assert site.open().master.pin() == master.pin()
+
+
+def test_a_password_slot_that_needs_more_memory_than_there_is(monkeypatch):
+    site, derive = Site(), passwords.password_key
+    slots, master = KeySlots(site.store, site.surroundings()), site.open().master
+    slots.add_password(master, b"too costly here", "costly")
+
+    costly = {
+        bytes(slot.parameters["salt"]) for slot in slots.found(master.repository).slots if slot.kind == "password"
+    }
+
+    def little_memory(password, salt, **cost):
+        if bytes(salt) in costly:
+            raise MemoryError
+        return derive(password, salt, **cost)
+
+    monkeypatch.setattr(passwords, "password_key", little_memory)
+    site.secret = Secret(text=b"pass")
+    with pytest.raises(HoldfastError, match="cannot be tried on this machine") as caught:
+        site.open()
+    assert "recovery code" in caught.value.cure
+    slots.add_password(master, b"pass", "ours")
+    assert site.open().master.pin() == master.pin()
