@@ -8,9 +8,9 @@ import pytest
 from holdfast.appliance.upkeep.health_checks import HealthChecks
 from holdfast.appliance.upkeep.scheduler import Scheduler
 from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
-from holdfast.domain.policy import HealthCheck, Schedule
+from holdfast.domain.policy import BackupTarget, HealthCheck, Retention, Schedule
 from holdfast.domain.session import SessionKind, State
-from holdfast.domain.verification import DamagedObject, Outcome
+from holdfast.domain.verification import NAMED_LIMIT, DamagedObject, Outcome
 from tests.simulation.reading import assert_nothing_left, log, points, tasks
 
 PACK = "ab" * 16
@@ -68,6 +68,28 @@ def test_damage_beside_whole_copies_is_a_warning(protected):
     (task,) = tasks(site, session)
     assert "other copies" in task.warnings[0]
     assert image(site).verification.outcome == Outcome.DAMAGED
+
+
+def test_however_many_packs_are_damaged_the_next_backup_builds_upon_none(protected):
+    site = protected
+    site.policy(backup=BackupTarget("vault", Retention(keep=9)))
+    packs = [f"{number:032x}" for number in range(NAMED_LIMIT + 500)]
+    lost = tuple(DamagedObject(f"packs/{pack[:2]}/{pack}", "it is missing", ("/dev/sdf",)) for pack in packs)
+    found = image(site)
+    site.repository.damage[found.id] = lost
+    assert verify(site).state == State.FAILED
+    told = image(site).verification
+    assert (told.damaged_objects, len(told.damage)) == (len(packs), NAMED_LIMIT)
+    site.run_policy("web", "backup")
+    assert site.repository.avoided_packs == set(packs)
+    site.repository.damage[found.id] = lost[:3]
+    verify(site, found)
+    site.run_policy("web", "backup")
+    assert site.repository.avoided_packs == set(packs[:3])
+    site.repository.damage[found.id] = ()
+    verify(site, found)
+    site.run_policy("web", "backup")
+    assert site.repository.avoided_packs == set()
 
 
 def test_the_next_backup_builds_upon_nothing_that_is_damaged(protected):

@@ -48,7 +48,7 @@ class Verification:
         cls, damage: Iterable[DamagedObject], at: datetime, *, packs: int = 0, chunks: int = 0, read_bytes: int = 0
     ) -> "Verification":
         """What hurts is named first, where not all can be."""
-        found = sorted(damage, key=lambda one: (not one.volumes, one.object))
+        found = _hurting_first(damage)
         named = tuple(found[:NAMED_LIMIT])
         return cls(at, outcome_of(found), packs, chunks, read_bytes, len(found), named)
 
@@ -59,8 +59,22 @@ class Verification:
 
     @property
     def damaged_packs(self) -> frozenset[str]:
-        """Their ids, hex: the next backup does not build upon them."""
-        return frozenset(one.object.rpartition("/")[2] for one in self.damage if one.object.startswith(_PACKS))
+        """The ids, hex, of those that are named."""
+        return frozenset(pack_id(one.object) for one in self.damage if one.object.startswith(_PACKS))
+
+
+def unnamed_packs(damage: Iterable[DamagedObject]) -> tuple[str, ...]:
+    """The packs (objects) among what a Verification of that damage does not name."""
+    return tuple(one.object for one in _hurting_first(damage)[NAMED_LIMIT:] if one.object.startswith(_PACKS))
+
+
+def _hurting_first(damage: Iterable[DamagedObject]) -> list[DamagedObject]:
+    return sorted(damage, key=lambda one: (not one.volumes, one.object))
+
+
+def pack_id(object_name: str) -> str:
+    """Of a pack, hex."""
+    return object_name.rpartition("/")[2]
 
 
 def outcome_of(damage: Iterable[DamagedObject]) -> Outcome:

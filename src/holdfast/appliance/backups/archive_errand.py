@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from holdfast.appliance.backups.point_making import in_session
-from holdfast.appliance.points.damage import damaged_packs, remark_on
+from holdfast.appliance.points.damage import remark_on
+from holdfast.appliance.points.damaged_packs import damaged_packs
 from holdfast.appliance.ports.cloud import CopiedRepository, Ownership, WorkerOrder
 from holdfast.appliance.ports.records import OpenBackup, OpenCopy, SetAside
 from holdfast.appliance.ports.repositories import BackedUp, PreparedWork
@@ -150,7 +151,7 @@ class ArchiveErrand:
         """What earlier archives of this workload are known to lack."""
         workload = self._what.backup.workload
         points = self._surface.records.points.of_workload(workload.account, workload.region, workload.id)
-        return damaged_packs(points, self._what.backup.repository)
+        return damaged_packs(self._surface, points, self._what.backup.repository)
 
 
 def backup_of(point: RestorePoint) -> str:

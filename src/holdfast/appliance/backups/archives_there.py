@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from holdfast.appliance.points.damage import PointDamage, damaged_packs, lack_of
+from holdfast.appliance.points.damage import PointDamage, lack_of
+from holdfast.appliance.points.damaged_packs import damaged_packs
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.surface import Surface
 from holdfast.domain.restore_point import PointKind, RestorePoint
@@ -53,7 +54,7 @@ class ArchivesThere:
         an earlier run of the same copy, of which every worker was lost, or a new one. Nothing that was begun beside
         damage is gone on with.
         """
-        damaged = damaged_packs(self._points(task), archive)
+        damaged = damaged_packs(self._surface, self._points(task), archive)
         for left in () if damaged else self._surface.records.open_backups.all():
             aside, copied = left.set_aside, "" if left.copies is None else left.copies.point
             if aside and (left.repository, copied, aside.keep_until) == (archive, newest.id, promise):

@@ -9,7 +9,8 @@ from datetime import datetime
 
 from holdfast.appliance.backups.point_making import PointMaking, in_session
 from holdfast.appliance.points.configurations import Configurations
-from holdfast.appliance.points.damage import damaged_packs, remark_on
+from holdfast.appliance.points.damage import remark_on
+from holdfast.appliance.points.damaged_packs import damaged_packs
 from holdfast.appliance.policies.flagging import flags_of_backup
 from holdfast.appliance.policies.schedules import zone_of
 from holdfast.appliance.policies.task_order import TaskOrder, order_of
@@ -124,7 +125,7 @@ class _BackupErrand:
         task, target = _task_of(self._surface, self._task_id)
         workload = task.workload
         points = self._surface.records.points.of_workload(workload.account, workload.region, workload.id)
-        return damaged_packs(points, target.repository)
+        return damaged_packs(self._surface, points, target.repository)
 
     def _promise(self) -> datetime | None:
         """What the policy's limits by time promise, counted from when the run began: never longer than they keep it."""

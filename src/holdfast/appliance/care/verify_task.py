@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from holdfast.appliance.care.verify_errand import ReadBack, VerifyErrand
+from holdfast.appliance.points.damaged_packs import remember_further_packs
 from holdfast.appliance.points.retention_work import RetentionWork
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.ports.repositories import Verified
@@ -182,6 +183,7 @@ class VerifyTask:
             found.damage, now, packs=found.packs, chunks=found.chunks, read_bytes=found.read_bytes
         )
         point = self._surface.records.points.get(point_id)
+        remember_further_packs(self._surface, point, found.damage)
         self._retention.change(point, lambda one: replace(one, verification=verification))
         return point
 

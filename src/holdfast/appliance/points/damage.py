@@ -1,8 +1,9 @@
 """Damage of restore points in repositories: it stands with the point, and nothing new is built upon it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
+from holdfast.appliance.points.damaged_packs import further_packs, remember_further_packs
 from holdfast.appliance.points.retention_work import RetentionWork
 from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.surface import Surface
@@ -35,13 +36,15 @@ class PointDamage:
     def look(self, point: RestorePoint, suspected: Mapping[str, str] | None = None) -> RestorePoint:
         """A point of a repository, as it is known after a look at it; `suspected`: objects, and why."""
         before = point.verification
-        known = {} if before is None else {one.object: one.why for one in before.damage}
+        known = dict.fromkeys(further_packs(self._surface, point), "it was found damaged before")
+        known |= {} if before is None else {one.object: one.why for one in before.damage}
         tenant = self._surface.tenant(point.workload.account)
         with self._surface.repositories.open(point.repository or "") as repository:
             damage = repository.damage_of(point.id, tenant, {**known, **(suspected or {})})
         if not damage:
             return point
         verification = Verification.of(damage, self._surface.surroundings.now())
+        remember_further_packs(self._surface, point, damage)
         self._retention.change(point, lambda one: replace(one, verification=verification))
         return replace(point, verification=verification)
 
@@ -60,12 +63,6 @@ def lack_of(point: RestorePoint) -> str:
     """Which volumes of a point that is hurt lack something."""
     volumes = () if point.verification is None else point.verification.hurt_volumes
     return f"{point.kind} {point.id} lacks data of {', '.join(volumes)}"
-
-
-def damaged_packs(points: Iterable[RestorePoint], repository: str) -> frozenset[str]:
-    """Those of that repository that are known to be damaged."""
-    found = [one.verification for one in points if one.repository == repository and one.verification]
-    return frozenset().union(*(one.damaged_packs for one in found))
 
 
 def remark_on(damaged: frozenset[str]) -> tuple[str, ...]:

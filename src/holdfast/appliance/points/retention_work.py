@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
+from holdfast.appliance.points.damaged_packs import remember_further_packs
 from holdfast.appliance.points.snapshot_tags import GONE
 from holdfast.appliance.policies.schedules import zone_of
 from holdfast.appliance.ports.cloud import Compute
@@ -123,6 +124,7 @@ class RetentionWork:
         self._free_of(point)
         if point.repository is None:
             self._forget_description(point)
+        remember_further_packs(self._surface, point, ())
         self._surface.records.points.remove(point.id)
 
     def release_bases(self, workload: Workload) -> None:

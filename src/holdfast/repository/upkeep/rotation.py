@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from holdfast.domain.errors import ConflictError, HoldfastError, ObjectExistsError, UnavailableError
+from holdfast.domain.errors import CancelledError, ConflictError, HoldfastError, ObjectExistsError, UnavailableError
 from holdfast.repository.crypto.keys import KEY_BYTES, MasterKey
 from holdfast.repository.format import envelope, names
 from holdfast.repository.format import epoch as form
@@ -78,11 +78,14 @@ def rotate(
             cure="nothing was changed here; look who rotates, and rotate again if it is still wanted",
         ) from error
     repository.epochs.add(master, Vouching(master.kid, vouched))
-    failure = None
+    failure: HoldfastError | None = None
     try:
         hand_over(repository)
     except HoldfastError as error:  # the epoch has begun: its recovery code must be shown
         failure = error
+    except KeyboardInterrupt:  # also to who has no patience for the rest, for the old code opens nothing new
+        why, cure = "somebody ended the command", "nothing has to be done: the next backup goes on"
+        failure = CancelledError("handing over to the new key was cut short", why=why, cure=cure)
     return Rotation(master.kid, code, tuple(kept), tuple(left_behind), found.damaged, failure)
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from holdfast.domain.errors import (
+    CancelledError,
     ConflictError,
     FormatError,
     IntegrityError,
@@ -23,7 +24,7 @@ from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.keys.slots import KeySlots, Secret
 from holdfast.repository.opening.memory_of_locations import recognise
-from holdfast.repository.opening.repository import repository_id
+from holdfast.repository.opening.repository import open_repository, repository_id
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import find_point, list_points
 from holdfast.repository.sessions.session import retire
@@ -301,3 +302,20 @@ def test_an_epoch_that_leaves_one_out_is_refused():
     for kid, older in ((1, {}), (2, {}), (3, {1: key}), (3, {2: key, 3: key}), (2**32 - 1, {1: key})):
         with pytest.raises(FormatError):
             epoch.decode(epoch.encode(Epoch(kid, older, "now")))
+
+
+def test_who_ends_the_command_while_the_new_key_takes_over_gets_its_recovery_code(monkeypatch):
+    small = make_small_repository(MemoryStore(), deterministic_surroundings(81))
+    back_up(small.open(deterministic_surroundings(82)), DISK, FIRST, "s1")
+
+    def ended(_repository):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("holdfast.repository.upkeep.rotation.hand_over", ended)
+    done = rotate(small.open(deterministic_surroundings(83)), small.secret)
+    assert isinstance(done.not_handed_over, CancelledError)
+    monkeypatch.undo()
+    opened = open_repository(small.store, Secret(text=done.recovery_code.encode()), deterministic_surroundings(84))
+    assert opened.master.kid == 2
+    back_up(opened, DISK, FIRST, "s2")
+    assert len(list_points(opened)) == 2
