@@ -175,6 +175,7 @@ def test_who_ends_last_does_not_make_what_was_seen_meanwhile_forgotten():
     rotate(quick, small.secret)
     remember(quick, memory)
     seen = memory.recall(small.store.location)
+    assert seen is not None
     assert seen.kid == 2
     remember(slow, memory)
     assert memory.recall(small.store.location) == seen

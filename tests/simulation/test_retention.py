@@ -8,7 +8,7 @@ from holdfast.appliance.points.retention_work import RetentionWork
 from holdfast.appliance.upkeep.expiry import Expiry
 from holdfast.domain.policy import BackupTarget, Retention, SnapshotTarget
 from holdfast.domain.restore import VolumeRestore
-from holdfast.domain.session import State
+from holdfast.domain.session import Session, State
 from tests.simulation.reading import assert_nothing_left, log, points
 
 
@@ -70,7 +70,8 @@ def test_a_point_of_which_a_restore_begins_while_others_go_stays(site, monkeypat
     policy = site.policy(backup=None, snapshot=SnapshotTarget(keep=5))
     run_times(site, 5, "snapshot")
     site.records.policies.put(replace(policy, snapshot=SnapshotTarget(keep=1)), site.loop.now())
-    remove, begun, wanted = RetentionWork.remove, [], points(site, "snapshot")[0].id
+    remove, wanted = RetentionWork.remove, points(site, "snapshot")[0].id
+    begun: list[Session] = []
 
     async def act(appliance):
         def slowly(self, point):

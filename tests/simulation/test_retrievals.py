@@ -142,6 +142,18 @@ def test_what_is_back_already_is_restored_without_a_tier(site):
     assert site.cold.billed == billed
 
 
+def test_what_goes_within_hours_is_restored_only_by_who_lets_it_be_kept(site):
+    assert restore(site, VolumeRestore(site.point, retrieval=BULK)).state == State.SUCCEEDED
+    until = plan(site, VolumeRestore(site.point)).retrieval.readable_until
+    site.wait((until - site.loop.now()).total_seconds() - 2 * HOUR_SECONDS)
+    with pytest.raises(NeedsRetrievalError, match="cannot be read for long") as refused:
+        restore(site, VolumeRestore(site.point))
+    assert "--retrieval-tier" in refused.value.cure
+    assert restore(site, VolumeRestore(site.point, retrieval=BULK)).state == State.SUCCEEDED
+    assert plan(site, VolumeRestore(site.point)).retrieval.readable_until > until
+    assert_clean(site)
+
+
 def test_cancelled_while_it_waits_it_leaves_nothing(site):
     async def cancel(appliance, opened):
         await appliance.surface.surroundings.sleep(HOUR_SECONDS)

@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 from holdfast.domain.archive import LIST_PRICES, ArchiveClass, PriceList, Tier, TierTerms
 from holdfast.domain.errors import NeedsRetrievalError, UsageError
 from holdfast.domain.numerals import counted
+from holdfast.domain.time import format_time
 
 DEFAULT_DAYS = 3
 LONGEST_DAYS = 365
+# S3 counts an extension from now and rounds up to midnight, so a day more is asked for when so much is left.
+EXTENSION_MARGIN = timedelta(hours=6)
 _SHORTEST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=5)
 _PART_OF_THE_WAIT = 8
@@ -99,6 +102,21 @@ def offered(order: RetrievalOrder, storage_class: ArchiveClass | None, what: str
             cure="choose another --retrieval-days; copies that a restore still reads are kept longer by themselves",
         )
     return offers[order.tier]
+
+
+def goes_soon(data: ColdData, now: datetime) -> bool:
+    """Whether what can be read now may be gone before a restore has read it, if nobody keeps it."""
+    return data.readable_until is not None and data.readable_until - now <= EXTENSION_MARGIN
+
+
+def needs_keeping(what: str, until: datetime) -> NeedsRetrievalError:
+    """What a person is told who asked for `what` when its copies are about to go."""
+    return NeedsRetrievalError(
+        f"{what} cannot be read for long",
+        why=f"the first of its retrieved copies goes at {format_time(until)}, and a restore takes its time",
+        cure="run the same command with --retrieval-tier: what is there is kept while it is read, and nothing is "
+        "retrieved again",
+    )
 
 
 def needs_retrieval(what: str, data: ColdData) -> NeedsRetrievalError:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, end_of_copy
-from holdfast.domain.retrieval import ColdData, RetrievalOrder
-from holdfast.repository.reading.retrieval.retrieving import EXTENSION_MARGIN
+from holdfast.domain.retrieval import EXTENSION_MARGIN, ColdData, RetrievalOrder
 
 PACK_BYTES = 64 * 1024**2
 # Asked for in one call, so that two volumes take two.

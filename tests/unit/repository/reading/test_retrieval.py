@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import ConflictError, NeedsRetrievalError, ObjectNotFoundError, UsageError
-from holdfast.domain.retrieval import RetrievalOrder
+from holdfast.domain.retrieval import EXTENSION_MARGIN, RetrievalOrder
 from holdfast.repository.copying.copy import copy_points, plan_copy
 from holdfast.repository.copying.order import CopyOrder
 from holdfast.repository.delegation.backup_side import VolumeSource, prepare_backup
@@ -17,7 +17,7 @@ from holdfast.repository.opening.repository import create_repository, require_cl
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
 from holdfast.repository.reading.retrieval.plan import plan_for_packs, plan_retrieval
-from holdfast.repository.reading.retrieval.retrieving import EXTENSION_MARGIN, KeepingProgress, Retrieval, retrieve
+from holdfast.repository.reading.retrieval.retrieving import KeepingProgress, Retrieval, retrieve
 from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.sessions.session import end_without_point, open_session, retire
 from holdfast.repository.stores.counting import CountingStore, RequestCounts

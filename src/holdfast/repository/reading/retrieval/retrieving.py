@@ -14,7 +14,14 @@ from itertools import islice
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.domain.numerals import counted
-from holdfast.domain.retrieval import ColdData, RetrievalOrder, how_long, offered, pause_before_next_look
+from holdfast.domain.retrieval import (
+    EXTENSION_MARGIN,
+    ColdData,
+    RetrievalOrder,
+    how_long,
+    offered,
+    pause_before_next_look,
+)
 from holdfast.repository.object_store import Coldness, ObjectStore
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
@@ -25,8 +32,6 @@ from holdfast.repository.sessions.pins import pinned
 # they do not, a look at all of them in so long finds every copy before it goes, for none is kept for less than a day.
 _SAMPLE_PACKS = 8
 _WHOLE_LOOK = timedelta(hours=4)
-# S3 counts an extension from now and rounds up to midnight, so a day more is asked for when so much is left.
-EXTENSION_MARGIN = timedelta(hours=6)
 _EXTENSION_DAYS = 1
 _TRY_AGAIN = timedelta(minutes=5)
 # A store that does not answer for so long while somebody waits is not waited for any more.
