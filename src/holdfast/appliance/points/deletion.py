@@ -11,6 +11,7 @@ from holdfast.domain.session import State, Task
 DELETE_POINT = "delete-point"
 # Who asks for it where a time is over.
 RETENTION = "retention"
+_REMOVING = "removing the restore point"
 
 
 def deletion_task(session_id: str, point: RestorePoint) -> Task:
@@ -39,15 +40,17 @@ class PointDeletion:
         """Asked again, it is gone already."""
         self._book.begin(session_id)
         self._book.check_cancelled(session_id)
-        self._book.begin_task(task_id)
+        going_on = self._book.begin_task(task_id).stage == _REMOVING
         point_id = str(self._surface.records.sessions.details(session_id)["point"])
         try:
             point = self._surface.records.points.get(point_id)
         except NotFoundError:
             return
-        if self._surface.records.sessions.get(session_id).trigger == RETENTION and not self._retention.lets_go(point):
+        by_itself = self._surface.records.sessions.get(session_id).trigger == RETENTION
+        if by_itself and not going_on and not self._retention.lets_go(point):
             self._book.say(session_id, f"restore point {point.id} stays: its policy was changed, or it is being read")
             return
+        self._book.stage(task_id, _REMOVING)  # from here on there is no way back
         self._retention.remove(point)
         self._book.result(task_id, {"removed_point": point.id})
 

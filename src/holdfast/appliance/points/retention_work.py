@@ -61,15 +61,16 @@ class RetentionWork:
             self._book.say(session_id, message, LogLevel.INFO)
         return removed
 
-    def verdicts(self, stored: StoredPolicy) -> list[Verdict]:
-        """What would become of each point of the policy. Points are older than their policy where an earlier one of
-        its name was removed: these stay until a person removes them. (An archive is as old as the run that made it,
-        whatever backup it is of.) So do those that lack a snapshot: they are no reason to remove whole ones. What is
-        being copied or restored is not judged before that has ended, and what a clock that ran ahead has dated not
-        before that time has come: it would be the newest one until then, and take a place by number.
+    def verdicts(self, stored: StoredPolicy, workload: Workload | None = None) -> list[Verdict]:
+        """What would become of each point of the policy, or of one workload's. Points are older than their policy where
+        an earlier one of its name was removed: these stay until a person removes them. (An archive is as old as the run
+        that made it, whatever backup it is of.) So do those that lack a snapshot: they are no reason to remove whole
+        ones. What is being copied or restored is not judged before that has ended, and what a clock that ran ahead has
+        dated not before that time has come: it would be the newest one until then, and take a place by number.
         """
         now, verdicts = self._surface.surroundings.now(), list[Verdict]()
-        policy, every = stored.policy, self._surface.records.points.of_policy(stored.policy.name)
+        policy, of_policy = stored.policy, self._surface.records.points.of_policy
+        every = of_policy(policy.name) if workload is None else self._of(workload)
         known = [point for point in every if _appeared_at(point) >= stored.created_at]
         being_read = self._being_read()
         judged = (point for point in known if not point.missing and point.id not in being_read)
@@ -89,7 +90,7 @@ class RetentionWork:
         stored = self._policy(point.policy)
         if stored is None or not stored.enabled:
             return False
-        return any(one.point.id == point.id and not one.keep for one in self.verdicts(stored))
+        return any(one.point.id == point.id and not one.keep for one in self.verdicts(stored, point.workload))
 
     def _policy(self, name: str) -> StoredPolicy | None:
         try:

@@ -55,8 +55,9 @@ class RenewalReport:
 
 def renew_locks(repository: Repository, progress: Progress, *, dry_run: bool = False) -> RenewalReport:
     """Killed anywhere, another run does the rest. What is damaged or missing keeps nothing else from being renewed, and
-    is named at the end. Raises UsageError where nothing is locked, the IntegrityError of a damaged ledger, which cannot
-    be told of a renewal.
+    is named at the end; so is what nobody may lock, and then the ledger is not told of a renewal: it may be that a
+    right is missing, and whoever looks at when locks end is to be alarmed. Raises UsageError where nothing is locked,
+    the IntegrityError of a damaged ledger, which cannot be told of a renewal.
     """
     if not repository.config.immutable:
         raise UsageError(
@@ -72,7 +73,7 @@ def renew_locks(repository: Repository, progress: Progress, *, dry_run: bool = F
         report = _renew(repository, plan, manifests, progress, damage, now, dry_run=dry_run)
         # What is missed may have been moved by a collection, which its plan tells.
         if not damage or _plan(repository, []).epoch == plan.epoch:
-            if not dry_run:
+            if not dry_run and not any(map(_refusal_in, damage)):
                 _record(repository, now)
             return report
     raise UnavailableError(
@@ -115,12 +116,12 @@ def _renew(
     answers = Counter(_each(repository, needs_of_all(repository, points, now), extend))
     answers.update(_each(repository, needs_of_points(repository, plan, packs, points, now, damage), extend))
     looked_at, extended = answers[True] + answers[False], answers[True]
-    # Then nobody has renewed anything, or may, and the ledger is not to say so.
+    # Then nobody has renewed anything, or may.
+    refusal = next(filter(None, map(_refusal_in, damage)), None)
+    if refusal is not None and not extended:
+        raise refusal
     if damage and not looked_at:
-        raise damage[0].__cause__ or damage[0]
-    refused = next((one.__cause__ for one in damage if isinstance(one.__cause__, PermissionDeniedError)), None)
-    if refused is not None and not extended:
-        raise refused
+        raise damage[0]
     return RenewalReport(
         points=len(points),
         looked_at=looked_at,
@@ -153,7 +154,7 @@ def require_locks(repository: Repository, keys: Iterable[str], promise: datetime
     needs = [Need(key, needed - A_LONG_SESSION) for key in keys]
 
     def extend(need: Need) -> bool:
-        return _extend(repository, tuple(older_versions(repository.store, need.key)), need, dry_run=False)
+        return _extend(repository, tuple(older_versions(repository.store, need.key)), need, strict=True)
 
     for _changed in _each(repository, needs, extend):
         pass
@@ -182,9 +183,6 @@ def _extend_or_note(
         if not need.may_be_gone or isinstance(error, IntegrityError):
             damage.append(error)
         return None
-    except PermissionDeniedError as error:
-        damage.append(_not_to_be_locked(need.key, error))
-        return None
 
 
 def _not_to_be_locked(key: str, refusal: PermissionDeniedError) -> HoldfastError:
@@ -199,10 +197,18 @@ def _not_to_be_locked(key: str, refusal: PermissionDeniedError) -> HoldfastError
     return error
 
 
-def _extend(repository: Repository, versions: tuple[str, ...], need: Need, *, dry_run: bool) -> bool:
+def _refusal_in(error: HoldfastError) -> PermissionDeniedError | None:
+    """What such an error was made of."""
+    return error.__cause__ if isinstance(error.__cause__, PermissionDeniedError) else None
+
+
+def _extend(
+    repository: Repository, versions: tuple[str, ...], need: Need, *, dry_run: bool = False, strict: bool = False
+) -> bool:
     """Whether a lock was too short. What is locked now is locked a generation longer than it needs, so that it is not
     asked for again within one. Of several `versions` one opens, the others were put over it: each is locked of which
-    we may ask. Raises ObjectNotFoundError where there is none, IntegrityError where there is none such.
+    we may ask. Raises ObjectNotFoundError where there is none, IntegrityError where there is none such, and with
+    `strict` PermissionDeniedError for the first that may not be locked.
     """
     changed, missing = list[bool](), list[HoldfastError]()
     for version in versions or (None,):
@@ -219,8 +225,12 @@ def _extend(repository: Repository, versions: tuple[str, ...], need: Need, *, dr
             if short and not dry_run:
                 repository.store.extend(need.key, found.version, need.until + GENERATION)
             changed.append(short)
-        except (ObjectNotFoundError, PermissionDeniedError) as error:
+        except ObjectNotFoundError as error:
             missing.append(error)
+        except PermissionDeniedError as error:
+            if strict:
+                raise
+            missing.append(_not_to_be_locked(need.key, error))
     if not changed:
         raise missing[0]
     return any(changed)
