@@ -263,6 +263,11 @@ def test_index_run_that_promises_many_rows_takes_little_memory():
             index_run.decode(len(fields).to_bytes(4, "big") + fields)
 
 
+def test_index_run_whose_header_is_none_is_named():
+    with pytest.raises(FormatError, match=r"^index run is no valid CBOR"):
+        index_run.decode((1).to_bytes(4, "big") + b"\xff")
+
+
 def test_index_run_that_names_a_pack_row_it_lacks_is_refused():
     valid = bytearray(golden.index_run())
     valid[-18] = 9  # the last row's pack row number
@@ -296,6 +301,14 @@ def test_node_that_names_a_pack_row_it_lacks_is_refused():
         map_node.decode(bytes(valid), level=0, cut=0)
 
 
+def test_node_that_has_entries_and_no_packs_is_refused():
+    valid = golden.fixed_leaf()
+    head = map_node.HEAD.unpack(valid[: map_node.HEAD.size])
+    without_packs = map_node.HEAD.pack(*head[:5], 0, head[6]) + valid[map_node.HEAD.size + head[5] * PACK_ROW.size :]
+    with pytest.raises(FormatError, match=r"^a block map node has entries but no packs \(its pack table is empty\)"):
+        map_node.decode(without_packs, level=0, cut=0)
+
+
 def test_session_checkpoint_with_a_part_of_a_row_is_refused():
     fields = golden.session_checkpoint()
     [volume] = fields["volumes"]
@@ -320,6 +333,13 @@ def test_key_slot_that_is_too_large_is_named():
     with pytest.raises(FormatError, match=r"^keys/x has 65537 bytes \(a key slot has at most 65536\)") as told:
         key_slot.decode(bytes(key_slot.SLOT_LIMIT_BYTES + 1), "keys/x")
     assert told.value.objects == ("keys/x",)
+
+
+def test_key_slot_that_is_as_large_as_allowed_is_read():
+    data = bytes(key_slot.SLOT_LIMIT_BYTES - 32)
+    with pytest.raises(IntegrityError) as told:
+        key_slot.decode(data + hashlib.sha256(data).digest(), "keys/x")
+    assert "at most" not in told.value.why
 
 
 def test_key_slot_that_is_too_short_is_named():
