@@ -408,6 +408,28 @@ def test_a_head_whose_end_cannot_be_read(opened):
         store.head("packs/00/one")
 
 
+def test_credentials_that_expire_while_versions_are_deleted_are_no_lock(opened):
+    versions = (
+        b"<ListVersionsResult><IsTruncated>false</IsTruncated><Version><Key>some/prefix/packs/00/one</Key>"
+        b"<VersionId>v1</VersionId><IsLatest>true</IsLatest><LastModified>2026-03-01T00:00:00Z</LastModified>"
+        b"<Size>4</Size></Version></ListVersionsResult>"
+    )
+    expired = []
+
+    def decide(asked: Asked) -> Answer:
+        if asked.method == "DELETE":
+            expired.append(asked)
+            return refusal(400, "ExpiredToken")
+        if expired:
+            return Answer(400)
+        return Answer(200, versions) if "versions" in asked.path else Answer(200, b"", {"x-amz-version-id": "v1"})
+
+    store, _ = opened(decide)
+    with pytest.raises(PermissionDeniedError, match="DeleteObjectVersion"):
+        store.delete("packs/00/one")
+    assert len(expired) == 1
+
+
 def test_a_retrieval_is_one_request(opened):
     store, server = opened(lambda asked: Answer(202))
     store.retrieve("packs/00/one", 3, Tier.EXPEDITED)

@@ -286,8 +286,10 @@ class S3Store:
         """Whether it is gone; a lock holds it where not."""
         try:
             self._delete(key, version)
-        except PermissionDeniedError:
-            if self._is_locked(key, version):
+        except PermissionDeniedError as error:
+            # Of a lock S3 says 403; credentials that have expired (400) would see a lock on everything.
+            said = error.__cause__
+            if isinstance(said, ClientError) and refusal_of(said).status == 403 and self._is_locked(key, version):
                 return False
             raise
         return True
