@@ -37,8 +37,8 @@ def records(open_database):
     return appliance_records(open_database("appliance"))
 
 
-# No clock of these tests runs ahead of it.
-AHEAD_OF_ALL = moment(10_000)
+# Seen from then no clock of these tests has run ahead.
+AFTER_ALL = moment(10_000)
 
 
 def test_accounts(records):
@@ -94,16 +94,16 @@ def test_what_a_policy_owes_outlives_a_change_of_anything_but_its_moments(record
 
 def test_a_moment_falls_due_once(records):
     assert records.policies.fell_due("daily", "backup") is None
-    assert records.policies.remember_due("daily", "backup", moment(60), AHEAD_OF_ALL)
-    assert not records.policies.remember_due("daily", "backup", moment(60), AHEAD_OF_ALL)
-    assert not records.policies.remember_due("daily", "backup", moment(59), AHEAD_OF_ALL)
-    assert records.policies.remember_due("daily", "backup", moment(61), AHEAD_OF_ALL)
-    assert records.policies.remember_due("daily", "snapshot", moment(60), AHEAD_OF_ALL)
+    assert records.policies.remember_due("daily", "backup", moment(60), AFTER_ALL)
+    assert not records.policies.remember_due("daily", "backup", moment(60), AFTER_ALL)
+    assert not records.policies.remember_due("daily", "backup", moment(59), AFTER_ALL)
+    assert records.policies.remember_due("daily", "backup", moment(61), AFTER_ALL)
+    assert records.policies.remember_due("daily", "snapshot", moment(60), AFTER_ALL)
     assert records.policies.fell_due("daily", "backup") == moment(61)
 
 
 def test_a_moment_that_a_clock_remembered_which_ran_ahead_counts_for_none(records):
-    assert records.policies.remember_due("daily", "backup", moment(5000), AHEAD_OF_ALL)
+    assert records.policies.remember_due("daily", "backup", moment(5000), AFTER_ALL)
     assert not records.policies.remember_due("daily", "backup", moment(60), moment(5000))
     assert records.policies.remember_due("daily", "backup", moment(60), moment(120))
     assert records.policies.fell_due("daily", "backup") == moment(60)
@@ -116,7 +116,7 @@ def test_of_many_threads_one_starts_what_fell_due(records):
 
     def claim():
         barrier.wait()
-        answers.append(records.policies.remember_due("daily", "backup", moment(1), AHEAD_OF_ALL))
+        answers.append(records.policies.remember_due("daily", "backup", moment(1), AFTER_ALL))
 
     run_all([claim] * 8)
     assert sorted(answers) == [False] * 7 + [True]

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast.appliance.upkeep.expiry import Expiry
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
 from holdfast.domain.policy import MonthlyTier, WorkerChoice, WorkerMode
@@ -16,6 +15,7 @@ from holdfast.domain.session import SessionKind, State
 from holdfast.protocol.policies import policy_document
 from tests.simulation.archiving import DAY_SECONDS, MONTHLY, archive, archived, configuration, copies
 from tests.simulation.reading import assert_nothing_left, log, points, tasks
+from tests.simulation.upkeep import expiry, sweep
 
 AWAY = UnavailableError("it does not answer", why="no route", cure="later")
 
@@ -97,14 +97,14 @@ def test_no_retention_removes_what_is_being_restored(archiving):
         wish = VolumeRestore(oldest.id, retrieval=RetrievalOrder(Tier.BULK))
         opened = appliance.service.start_restore(wish)
         await appliance.surface.surroundings.sleep(2 * 3600)
-        Expiry(appliance.surface, appliance.workflows).sweep()
+        expiry(appliance).sweep()
         return opened
 
     assert archive(site, act).state != State.FAILED
     (session,) = (one for one in site.records.sessions.page(before=None, limit=9) if one.kind == SessionKind.RESTORE)
     assert session.state == State.SUCCEEDED
     assert oldest.id in {one.id for one in copies(site)}
-    site.run(lambda appliance: Expiry(appliance.surface, appliance.workflows).sweep())
+    sweep(site)
     assert oldest.id not in {one.id for one in copies(site)}, "now it goes"
 
 

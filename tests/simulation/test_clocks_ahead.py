@@ -4,8 +4,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from holdfast.appliance.upkeep.expiry import Expiry
-from holdfast.appliance.upkeep.scheduler import Scheduler
 from holdfast.domain.errors import UnavailableError
 from holdfast.domain.policy import BackupTarget, Retention, Schedule, Weekday, WeeklyTier
 from holdfast.domain.restore_point import Flag
@@ -13,6 +11,7 @@ from holdfast.domain.session import State
 from holdfast.testing.simulated_site import SimulatedSite
 from holdfast.testing.virtual_time import VirtualTimeLoop
 from tests.simulation.reading import points
+from tests.simulation.upkeep import sweep, tick
 
 A_DAY = 24 * 3600
 REFUSED = UnavailableError("AWS refuses", why="RequestTimeTooSkewed", cure="set the clock")
@@ -39,16 +38,11 @@ class Site(SimulatedSite):
     def right_again(self) -> None:
         self.clock.shift = timedelta(0)
 
-    def tick(self) -> None:
-        self.run(
-            lambda appliance: Scheduler(appliance.surface, appliance.workflows.book, appliance.service.start_run).tick()
-        )
-
     def days(self, count: int) -> None:
         for _ in range(count):
             self.wait(A_DAY)
-            self.tick()
-            self.run(lambda appliance: Expiry(appliance.surface, appliance.workflows).sweep())
+            tick(self)
+            sweep(self)
 
     def collections(self, days: int) -> int:
         started = 0
@@ -72,7 +66,7 @@ def test_policies_go_on(site):
     site.days(3)
     site.ahead()
     site.repository.fail_next = [REFUSED] * 50
-    site.tick()
+    tick(site)
     site.repository.fail_next = []
     site.right_again()
     before = len(points(site, "image-backup"))
@@ -114,7 +108,7 @@ def test_a_point_of_then_takes_no_place_and_no_flag(site):
     nightly(site, Retention(keep=2, weekly=WeeklyTier(keep=5, day=Weekday.MONDAY, at="01:00")))
     site.ahead()
     site.wait(A_DAY)
-    site.tick()
+    tick(site)
     site.right_again()
     [stray] = points(site, "image-backup")
     site.days(15)

@@ -6,8 +6,6 @@ import pytest
 
 from holdfast.appliance.backups.backup_task import BackupTask
 from holdfast.appliance.backups.policy_run import PolicyRun
-from holdfast.appliance.upkeep.expiry import Expiry
-from holdfast.appliance.upkeep.scheduler import Scheduler
 from holdfast.domain.policy import (
     ArchiveTarget,
     BackupTarget,
@@ -21,8 +19,9 @@ from holdfast.domain.policy import (
 from holdfast.domain.restore import InstanceRestore, NewPlace, Place, VolumeRestore
 from holdfast.domain.session import State
 from holdfast.testing.memory_engine import MachineDiedError
-from holdfast.testing.simulated_site import RunningAppliance, SimulatedSite
+from holdfast.testing.simulated_site import SimulatedSite
 from tests.simulation.reading import assert_nothing_left, points, tasks
+from tests.simulation.upkeep import sweep, tick
 
 Arrange = Callable[[SimulatedSite], None]
 
@@ -85,45 +84,34 @@ def on_a_day_of_its_own(site: SimulatedSite) -> None:
     site.wait(91 * 60)
 
 
-def look_at_the_clock(site: SimulatedSite, boundary: Callable[[int, str], None] | None) -> object:
-    def act(appliance: RunningAppliance) -> object:
-        return Scheduler(appliance.surface, appliance.workflows.book, appliance.service.start_run).tick()
-
-    return site.run(act, boundary)
-
-
 def a_day_later(site: SimulatedSite) -> None:
     on_a_day_of_its_own(site)
-    look_at_the_clock(site, None)
+    tick(site, None)
     site.wait(24 * 3600)
 
 
-def let_go(site: SimulatedSite, boundary: Callable[[int, str], None] | None) -> object:
-    return site.run(lambda appliance: Expiry(appliance.surface, appliance.workflows).sweep(), boundary)
-
-
-@pytest.mark.parametrize("number", range(1, boundaries_of(on_a_day_of_its_own, look_at_the_clock) + 1))
+@pytest.mark.parametrize("number", range(1, boundaries_of(on_a_day_of_its_own, tick) + 1))
 def test_a_backup_beside_the_schedule_survives_death_at_any_boundary(number):
     site = SimulatedSite()
     on_a_day_of_its_own(site)
-    look_at_the_clock(site, dying_at(number))
+    tick(site, dying_at(number))
     assert site.last.engine.dead
     recover(site)
-    look_at_the_clock(site, None)
+    tick(site, None)
     assert_consistent(site)
     (temporary,), (monthly,) = points(site, "snapshot"), points(site, "image-backup")
     assert (temporary.flags, monthly.flags) == (("T",), ("M",))
     assert temporary.keep_until is not None
 
 
-@pytest.mark.parametrize("number", range(1, boundaries_of(a_day_later, let_go) + 1))
+@pytest.mark.parametrize("number", range(1, boundaries_of(a_day_later, sweep) + 1))
 def test_letting_a_point_go_survives_death_at_any_boundary(number):
     site = SimulatedSite()
     a_day_later(site)
-    let_go(site, dying_at(number))
+    sweep(site, dying_at(number))
     assert site.last.engine.dead
     recover(site)
-    let_go(site, None)
+    sweep(site, None)
     assert_consistent(site)
     assert [point.flags for point in points(site)] == [("M",)]
 

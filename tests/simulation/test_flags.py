@@ -3,8 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from holdfast.appliance.upkeep.expiry import AT_ONCE, Expiry
-from holdfast.appliance.upkeep.scheduler import Scheduler
+from holdfast.appliance.upkeep.expiry import AT_ONCE
 from holdfast.domain.errors import UnavailableError
 from holdfast.domain.policy import BackupTarget, MonthlyTier, Retention, Schedule, Weekday, WeeklyTier
 from holdfast.domain.restore_point import Flag, PointKind
@@ -12,6 +11,7 @@ from holdfast.domain.session import SessionKind, State
 from holdfast.domain.verification import DamagedObject, Verification
 from holdfast.protocol.policies import policy_document
 from tests.simulation.reading import assert_nothing_left, points
+from tests.simulation.upkeep import expiry, sweep, tick
 
 THREE_A_DAY = Schedule("0 7,9,11 * * 1-5")
 ON_THE_2ND = MonthlyTier(months=12, on_day=2, at="10:30")
@@ -23,15 +23,7 @@ def tick_until(site, end: str) -> None:
     """Let the scheduler look every half hour."""
     while site.loop.now() < datetime.fromisoformat(end).replace(tzinfo=UTC):
         site.wait(1800 - site.loop.now().timestamp() % 1800 + 1)
-        site.run(lambda appliance: scheduler(appliance).tick())
-
-
-def scheduler(appliance) -> Scheduler:
-    return Scheduler(appliance.surface, appliance.workflows.book, appliance.service.start_run)
-
-
-def sweep(site) -> list[str]:
-    return site.run(lambda appliance: Expiry(appliance.surface, appliance.workflows).sweep())
+        tick(site)
 
 
 def backups(site) -> list[str]:
@@ -153,7 +145,7 @@ def test_what_a_run_works_on_is_left_to_its_end(site):
     async def act(appliance):
         appliance.service.start_run("a" * 32, policy, ("backup",), beside=True)
         await appliance.surface.surroundings.sleep(300)
-        assert Expiry(appliance.surface, appliance.workflows).sweep() == []
+        assert expiry(appliance).sweep() == []
         return points(site, "snapshot")
 
     (temporary,) = site.run(act)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from holdfast.appliance.points.retention_work import RetentionWork
-from holdfast.appliance.upkeep.expiry import Expiry
 from holdfast.domain.policy import BackupTarget, Retention, SnapshotTarget
 from holdfast.domain.restore import VolumeRestore
 from holdfast.domain.session import Session, State
 from tests.simulation.reading import assert_nothing_left, log, points
+from tests.simulation.upkeep import expiry
 
 
 def run_times(site, count: int, *targets: str) -> None:
@@ -113,7 +113,7 @@ def test_what_a_time_let_go_stays_where_the_policy_changes_before_its_deletion(s
     site.wait(5 * 24 * 3600)
 
     def act(appliance):
-        opened = Expiry(appliance.surface, appliance.workflows).sweep()
+        opened = expiry(appliance).sweep()
         if change == "longer":
             longer = replace(policy, backup=BackupTarget("vault", Retention(days=200)))
             site.records.policies.put(longer, site.loop.now())

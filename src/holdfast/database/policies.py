@@ -10,6 +10,7 @@ from holdfast.database.connection import Database
 from holdfast.database.statements import add_row, count_change, missing, put_row
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.tiers import timing_of
+from holdfast.domain.time import AHEAD
 from holdfast.protocol.appliance_answers import StoredPolicy
 from holdfast.protocol.encoding import from_json, to_json
 
@@ -80,11 +81,11 @@ class PoliciesTable:
             moment: datetime | None = connection.execute(asked).scalar()
         return moment
 
-    def remember_due(self, name: str, target: str, moment: datetime, ahead: datetime) -> bool:
-        """Say that it was started for that moment; False when somebody said so before for it or a later one, if that
-        is not later than `ahead`, which a clock said that ran ahead.
+    def remember_due(self, name: str, target: str, moment: datetime, now: datetime) -> bool:
+        """Say that it was started for that moment; False when somebody said so before for it or a later one, and it was
+        no clock that ran ahead, seen from `now`.
         """
-        outdated = or_(_DUE.c.moment < moment, _DUE.c.moment > ahead)
+        outdated = or_(_DUE.c.moment < moment, _DUE.c.moment > now + AHEAD)
         later = update(_DUE).where(_DUE.c.policy == name, _DUE.c.target == target, outdated)
         with self._database.writing() as connection:
             if connection.execute(later.values(moment=moment)).rowcount == 1:

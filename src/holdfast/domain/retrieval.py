@@ -104,19 +104,20 @@ def offered(order: RetrievalOrder, storage_class: ArchiveClass | None, what: str
     return offers[order.tier]
 
 
-def goes_soon(data: ColdData, now: datetime) -> bool:
-    """Whether what can be read now may be gone before a restore has read it, if nobody keeps it."""
-    return data.readable_until is not None and data.readable_until - now <= EXTENSION_MARGIN
-
-
-def needs_keeping(what: str, until: datetime) -> NeedsRetrievalError:
-    """What a person is told who asked for `what` when its copies are about to go."""
-    return NeedsRetrievalError(
-        f"{what} cannot be read for long",
-        why=f"the first of its retrieved copies goes at {format_time(until)}, and a restore takes its time",
-        cure="run the same command with --retrieval-tier: what is there is kept while it is read, and nothing is "
-        "retrieved again",
-    )
+def require_readable(what: str, data: ColdData, now: datetime) -> None:
+    """Raises NeedsRetrievalError where a person gave no leave to spend money and `what` cannot be read, or not for
+    long: nobody keeps its copies then, and a restore that waits for its turn would fail in the middle.
+    """
+    if not data.is_readable:
+        raise needs_retrieval(what, data)
+    if data.readable_until is not None and data.readable_until - now <= EXTENSION_MARGIN:
+        until = format_time(data.readable_until)
+        raise NeedsRetrievalError(
+            f"{what} cannot be read for long",
+            why=f"the first of its retrieved copies goes at {until}, and a restore takes its time",
+            cure="run the same command with --retrieval-tier: what is there is kept while it is read, and nothing is "
+            "retrieved again",
+        )
 
 
 def needs_retrieval(what: str, data: ColdData) -> NeedsRetrievalError:

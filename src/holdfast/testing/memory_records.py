@@ -13,6 +13,7 @@ from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.tiers import timing_of
+from holdfast.domain.time import is_ahead
 from holdfast.protocol.appliance_answers import StoredPolicy
 from holdfast.testing.memory_changes import MemoryChanges, missing
 from holdfast.testing.memory_sessions import MemorySessions
@@ -106,9 +107,9 @@ class _Policies:
     def fell_due(self, name: str, target: str) -> datetime | None:
         return self._due.get((name, target))
 
-    def remember_due(self, name: str, target: str, moment: datetime, ahead: datetime) -> bool:
+    def remember_due(self, name: str, target: str, moment: datetime, now: datetime) -> bool:
         before = self._due.get((name, target))
-        if before is not None and moment <= before <= ahead:
+        if before is not None and before >= moment and not is_ahead(before, now):
             return False
         self._due[name, target] = moment
         return True

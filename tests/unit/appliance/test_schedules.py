@@ -12,6 +12,7 @@ from holdfast.domain.policy import BackupTarget, MonthlyTier, Retention, Schedul
 from holdfast.domain.session import State
 from holdfast.testing.simulated_site import SimulatedSite
 from holdfast.testing.virtual_time import BEGINNING
+from tests.simulation.upkeep import scheduler, tick
 
 BERLIN = "Europe/Berlin"
 
@@ -88,13 +89,6 @@ def site() -> SimulatedSite:
     site = SimulatedSite()
     site.cloud.add_instance("web-1")
     return site
-
-
-def tick(site: SimulatedSite) -> list[str]:
-    def act(appliance) -> list[str]:
-        return Scheduler(appliance.surface, appliance.workflows.book, appliance.service.start_run).tick()
-
-    return site.run(act)
 
 
 def sessions(site):
@@ -174,8 +168,8 @@ def test_a_policy_that_still_runs_is_not_started_again(site):
     async def act(appliance):
         book, start = appliance.workflows.book, appliance.service.start_run
         running = appliance.service.run_policy("web", ())
-        scheduler = Scheduler(appliance.surface, book, start)
-        assert scheduler.tick() == []
+        clock = Scheduler(appliance.surface, book, start)
+        assert clock.tick() == []
         return running
 
     running = site.run(act)
@@ -195,10 +189,9 @@ def test_a_target_waits_for_the_end_of_a_run_that_does_not_do_it(site):
     site.cloud.snapshot_seconds = 300.0
 
     async def act(appliance):
-        scheduler = Scheduler(appliance.surface, appliance.workflows.book, appliance.service.start_run)
         running = appliance.service.run_policy("web", ("snapshot",))
         await appliance.surface.surroundings.sleep(120)
-        assert scheduler.tick() == [], "10:01, and the snapshots of 09:59 are not complete"
+        assert scheduler(appliance).tick() == [], "10:01, and the snapshots of 09:59 are not complete"
         return running
 
     running = site.run(act)
@@ -218,7 +211,7 @@ def test_killed_before_it_was_written_down_the_same_session_goes_on(site):
     class DiedError(BaseException):
         pass
 
-    def die(name, target, moment, ahead):
+    def die(name, target, moment, now):
         raise DiedError
 
     site.records.policies.remember_due = die

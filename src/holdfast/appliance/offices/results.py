@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from holdfast.appliance.desk.desk import Desk
 from holdfast.appliance.points.configurations import Configurations
@@ -14,7 +13,7 @@ from holdfast.domain.errors import UsageError
 from holdfast.domain.policy import WorkerMode
 from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
 from holdfast.domain.restore_point import RestorePoint
-from holdfast.domain.retrieval import ColdData, goes_soon, needs_keeping, needs_retrieval
+from holdfast.domain.retrieval import require_readable
 from holdfast.domain.session import LogLine, Session, SessionKind
 from holdfast.protocol.appliance_answers import ChangePage, PointDetail, SessionDetail
 from holdfast.protocol.encoding import to_document
@@ -75,10 +74,8 @@ class Results(Desk):
         planner = self._workflows.planner
         source = planner.source(order.point)
         plan = self.plan_restore(order)
-        if plan.retrieval is not None and order.retrieval is None and not plan.retrieval.is_readable:
-            raise needs_retrieval(f"restore point {source.point.id}", plan.retrieval)
         if plan.retrieval is not None and order.retrieval is None:
-            _require_time(source.point.id, plan.retrieval, self._surface.surroundings.now())
+            require_readable(f"restore point {source.point.id}", plan.retrieval, self._surface.surroundings.now())
         if isinstance(order, InstanceRestore) and not order.replace:
             standing = planner.standing(order, source)
             if standing is not None:
@@ -116,9 +113,3 @@ def _check_mode(mode: str) -> None:
         raise UsageError(
             f"no worker mode {mode!r}", why=f"there are {', '.join(WorkerMode)}", cure="choose one of these"
         )
-
-
-def _require_time(point_id: str, data: ColdData, now: datetime) -> None:
-    """Where no money may be spent nobody keeps copies: a restore that waits for its turn would fail in the middle."""
-    if data.readable_until is not None and goes_soon(data, now):
-        raise needs_keeping(f"restore point {point_id}", data.readable_until)

@@ -23,7 +23,10 @@ def damaged_packs(surface: Surface, points: Iterable[RestorePoint], repository: 
 
 
 def further_packs(surface: Surface, point: RestorePoint) -> tuple[str, ...]:
-    """Damaged packs of a point (objects) beyond those that its verification names."""
+    """Damaged packs of a point (objects) beyond those that its verification names, which are all of most points."""
+    found = point.verification
+    if found is None or found.damaged_objects == len(found.damage):
+        return ()
     return tuple(surface.records.settings.get(_FURTHER + point.id) or ())
 
 

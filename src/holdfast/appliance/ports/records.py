@@ -69,9 +69,9 @@ class Policies(Protocol):
     def fell_due(self, name: str, target: str) -> datetime | None:
         """The moment for which the target (`snapshot`, `backup`) was last started by its schedule."""
 
-    def remember_due(self, name: str, target: str, moment: datetime, ahead: datetime) -> bool:
-        """Say that it was started for that moment; False when somebody else said so before (then do not start it). A
-        moment later than `ahead` was remembered by a clock that ran ahead, and counts for none.
+    def remember_due(self, name: str, target: str, moment: datetime, now: datetime) -> bool:
+        """Say that it was started for that moment; False when somebody else said so before (then do not start it). What
+        a clock remembered that ran ahead, seen from `now`, counts for none.
         """
 
 

@@ -16,7 +16,7 @@ from holdfast.appliance.surface import Surface, derived_id
 from holdfast.appliance.upkeep.scheduler import TRIGGER
 from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.session import LogLevel, Session, SessionKind
-from holdfast.domain.time import AHEAD, format_time
+from holdfast.domain.time import format_time
 from holdfast.protocol.appliance_answers import StoredPolicy
 
 # What has fallen due of a policy: by the names under which it is remembered, the moments.
@@ -68,7 +68,7 @@ class AfterRuns:
             self.book.say(before[0].id, what, LogLevel.WARNING)
         elif (session := self.start(session_id, policy, TRIGGER)) is not None:
             started.append(session.id)
+        now = self.surface.surroundings.now()
         for key, fell_due in due.items():
-            ahead = self.surface.surroundings.now() + AHEAD
-            self.surface.records.policies.remember_due(policy.name, key, fell_due, ahead)
+            self.surface.records.policies.remember_due(policy.name, key, fell_due, now)
         return started

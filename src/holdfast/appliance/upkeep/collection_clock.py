@@ -55,12 +55,13 @@ class CollectionClock:
 
     def _known_since(self, now: datetime) -> dict[str, datetime]:
         settings = self._surface.records.settings
-        before: dict[str, str] = settings.get(_KNOWN_SINCE) or {}
+        told: dict[str, str] = settings.get(_KNOWN_SINCE) or {}
+        before = {name: parse_time(since) for name, since in told.items()}
         names = [repository.name for repository in self._surface.records.repositories.all()]
-        known = {name: format_time(min(now, parse_time(before.get(name, format_time(now))))) for name in names}
+        known = {name: min(now, before.get(name, now)) for name in names}
         if known != before:
-            settings.put(_KNOWN_SINCE, known)
-        return {name: parse_time(since) for name, since in known.items()}
+            settings.put(_KNOWN_SINCE, {name: format_time(since) for name, since in known.items()})
+        return known
 
     def _due(self, name: str, since: datetime, now: datetime) -> datetime | None:
         """None while one runs."""

@@ -19,7 +19,7 @@ from holdfast.appliance.surface import Surface, derived_id
 from holdfast.domain.policy import Ec2Policy, Schedule
 from holdfast.domain.session import LogLevel, Session, SessionKind
 from holdfast.domain.tiers import moments_of
-from holdfast.domain.time import AHEAD, format_time, is_ahead
+from holdfast.domain.time import format_time, is_ahead
 from holdfast.protocol.appliance_answers import StoredPolicy
 
 OLDEST = timedelta(days=1)
@@ -100,10 +100,9 @@ class Scheduler:
         return None
 
     def _remember(self, policy: Ec2Policy, due: Iterable[_Due], moment: datetime) -> None:
+        now = self._surface.surroundings.now()
         for one in due:
-            self._surface.records.policies.remember_due(
-                policy.name, one.key, moment, self._surface.surroundings.now() + AHEAD
-            )
+            self._surface.records.policies.remember_due(policy.name, one.key, moment, now)
 
 
 def moment_owed(
@@ -119,8 +118,8 @@ def moment_owed(
     back behind that. What a clock that ran ahead has dated does not count: or nothing would fall due for so long.
     """
     now, before = surface.surroundings.now(), surface.records.policies.fell_due(stored.policy.name, key)
-    known = [stored.created_at, stored.in_force_since, *([] if before is None else [before])]
-    since = max((one for one in known if not is_ahead(one, now)), default=now - OLDEST)
+    known = (stored.created_at, stored.in_force_since, before)
+    since = max((one for one in known if one is not None and not is_ahead(one, now)), default=now - OLDEST)
     if reaches_back is not None:
         since = max(since, now - reaches_back)
     return latest_due(schedules, since, until)

@@ -102,7 +102,7 @@ def remember(repository: Repository, memory: LocationMemory, *, plan_epoch: int 
     known = None if forget else memory.recall(location)
     sequence, head = state.sequence, state.head
     if repository.ledger.damage:
-        sequence, head = (0, b"") if known is None else (known.sequence, known.head)
+        sequence, head = 0, b""
     plan_epoch = max(plan_epoch, state.plan_epoch, 0 if known is None else known.plan_epoch)
     pin, kid = master.pin(), master.kid
     if known is not None and known.sequence > sequence:

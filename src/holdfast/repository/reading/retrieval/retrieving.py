@@ -27,6 +27,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.reading.retrieval.plan import ColdPack, RetrievalPlan
 from holdfast.repository.sessions.pins import pinned
+from holdfast.repository.trust.few_at_once import few_at_once
 
 # A look at what is under way ends after so many packs that are not there yet: they come back in one go, mostly. Where
 # they do not, a look at all of them in so long finds every copy before it goes, for none is kept for less than a day.
@@ -47,7 +48,7 @@ class Retrieval:
         self.plan = plan
         self._store: ObjectStore = repository.store
         self._now = repository.surroundings.now
-        self._transfer = repository.surroundings.transfer
+        self._surroundings = repository.surroundings
         self._lock, self._keeping = threading.Lock(), threading.Lock()
         self._packs = {pack.key: pack for pack in plan.packs}
         self._waiting = deque(pack.key for pack in plan.packs if not pack.is_readable)
@@ -65,7 +66,7 @@ class Retrieval:
         """
         archived = (pack for pack in self._packs.values() if pack.is_archived)
         portion = list(islice(archived, at_most))
-        for _done in self._transfer.map(lambda pack: self._ask_for(pack, order), portion):
+        for _done in few_at_once(self._surroundings, lambda pack: self._ask_for(pack, order), portion):
             pass
         return len(portion)
 
@@ -105,7 +106,7 @@ class Retrieval:
                     return
                 due = [pack for pack in self._packs.values() if _goes_by(pack, now + EXTENSION_MARGIN)]
             trouble: HoldfastError | None = None
-            for pack, found in zip(due, self._transfer.map(self._extended, due), strict=True):
+            for pack, found in few_at_once(self._surroundings, self._extended, due):
                 if isinstance(found, HoldfastError):
                     trouble = found
                     continue
@@ -131,7 +132,7 @@ class Retrieval:
         while left and (whole or missed < _SAMPLE_PACKS):
             portion = [self._packs[key] for key in islice(self._waiting, left if whole else min(left, _SAMPLE_PACKS))]
             left -= len(portion)
-            for pack, coldness in zip(portion, self._transfer.map(self._coldness, portion), strict=True):
+            for pack, coldness in few_at_once(self._surroundings, self._coldness, portion):
                 if coldness is None or coldness.readable_until is not None:
                     self._note(pack, coldness)
                     came.append(pack)
