@@ -5,12 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
+from holdfast.cli.interruption import unwinding_within
 from holdfast.cli.quantities import parse_size
 from holdfast.cli.tables import rows_table
 from holdfast.cli.voice import Voice, say
 
 EXAMPLE = "holdfast demo --size 256MiB"
 NOT_PROVED = 1
+# Interrupted, it ends a server and a lab that are at work, and removes their folder: on a busy machine not in seconds.
+UNWINDING_SECONDS = 90.0
 
 
 def demo(
@@ -21,7 +24,8 @@ def demo(
     """Back up, destroy, restore and compare, in an AWS of its own; ends with PROVED or exit code 1."""
     from holdfast.wiring import demo
 
-    document = demo.run(parse_size(size_text, "--size"), keep, say)
+    with unwinding_within(UNWINDING_SECONDS):
+        document = demo.run(parse_size(size_text, "--size"), keep, say)
     proved = document.get("proved") is True
     voice.document(document, lambda: f"{_proofs(document)}{'PROVED' if proved else 'NOT PROVED'}\n")
     return voice.status if proved else NOT_PROVED

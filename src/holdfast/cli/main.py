@@ -7,14 +7,11 @@
 import errno
 import io
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
-from types import FrameType, TracebackType
-from typing import Annotated, NoReturn
+from types import TracebackType
+from typing import Annotated
 
 import typer
 
@@ -35,14 +32,13 @@ from holdfast.cli import (
     worker,
 )
 from holdfast.cli.command import command
+from holdfast.cli.interruption import end_interrupted, take_signals
 from holdfast.cli.missing_extra import missing_extra
 from holdfast.cli.options import Invocation
 from holdfast.cli.voice import show_error
 from holdfast.domain.errors import HoldfastError, InterruptedByUserError, OutOfSpaceError, UsageError
 
 FAILED = 1
-# What an interrupted command may take to let go of what it holds; then it is ended as it stands, which is as safe.
-UNWINDING_SECONDS = 5.0
 
 app = typer.Typer(name="holdfast", rich_markup_mode=None)
 
@@ -84,11 +80,11 @@ def main() -> None:
     """Run the program with this process's arguments, and end the process."""
     _prepare_streams()
     sys.excepthook = _show_defect
-    _take_signals()
+    take_signals()
     status = run(sys.argv[1:])
     if status == InterruptedByUserError.exit_status:
         # Transfers under way may hang on a dead connection; nothing they could still do matters.
-        _end_interrupted()
+        end_interrupted()
     sys.exit(status)
 
 
@@ -193,32 +189,6 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _take_signals() -> None:
-    """Ctrl-C, a termination signal or a closed terminal stop the command; a second one, or a timer, ends it at once."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Whoever started us with the signal ignored (nohup) wants it ignored.
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    for taken in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(taken, lambda number, frame: _end_interrupted())
-    timer = threading.Timer(UNWINDING_SECONDS, _end_interrupted)
-    timer.daemon = True
-    timer.start()
-    raise KeyboardInterrupt
-
-
-def _end_interrupted() -> NoReturn:
-    """One line, past all buffers and locks that a signal may have come upon, and the end."""
-    with suppress(OSError):
-        if os.isatty(2):
-            os.write(2, b"\x1b[?25h")  # a bar had hidden the cursor
-        os.write(2, b"interrupted: nothing is half done that counts; the same command may be run again\n")
-    os._exit(InterruptedByUserError.exit_status)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def run(size_bytes: int, keep: bool, say: Say) -> dict[str, Any]:
     folder = Path(tempfile.mkdtemp(prefix="holdfast-demo-"))
     lab = start_lab(state=folder / "lab", attached=not keep)
     server: RunningServer | None = None
-    # A command that is interrupted has five seconds, and a server may want more to end by itself.
+    # Whoever interrupts it does not want to wait for a server to end by itself: what it holds is thrown away.
     patience_seconds = HURRY_SECONDS
     try:
         say(f"an AWS of its own answers at {lab.endpoint}")

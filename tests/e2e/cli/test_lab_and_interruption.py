@@ -29,8 +29,8 @@ MIB = 1024 * 1024
 BEFORE_THE_STORE_IS_GIVEN_UP_SECONDS = TransferLimits().stall_seconds - 10
 # Unwinding may take as long as it likes.
 PATIENT = """
-from holdfast.cli import main
-main.UNWINDING_SECONDS = 3600
+from holdfast.cli import interruption, main
+interruption.UNWINDING_SECONDS.set(3600)
 main.main()
 """
 # The same, and Ctrl-C comes when a method has first been called with an argument that holds a word.
