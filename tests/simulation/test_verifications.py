@@ -7,7 +7,7 @@ import pytest
 
 from holdfast.appliance.upkeep.health_checks import HealthChecks
 from holdfast.appliance.upkeep.scheduler import Scheduler
-from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
+from holdfast.domain.errors import ConflictError, IntegrityError, NotFoundError, ObjectNotFoundError, UsageError
 from holdfast.domain.policy import BackupTarget, HealthCheck, Retention, Schedule
 from holdfast.domain.session import SessionKind, State
 from holdfast.domain.verification import NAMED_LIMIT, DamagedObject, Outcome
@@ -107,6 +107,25 @@ def test_the_next_backup_builds_upon_nothing_that_is_damaged(protected):
         verify(site, point)
     site.run_policy("web", "backup")
     assert site.repository.avoided_packs == frozenset()
+
+
+def test_a_backup_that_cannot_read_the_map_of_the_one_before_is_whole_the_next_time(protected):
+    site = protected
+    key = HURT.object
+    site.repository.broken[image(site).id] = ObjectNotFoundError("a map is gone", why="it is missing", cure="repair")
+    hurt = image(site)
+    site.repository.damage[hurt.id] = (HURT,)
+    session = site.run_policy("web", "backup")
+    assert session.state == State.FAILED
+    assert any("nothing new is built upon that" in line for line in log(site, session))
+    told = site.records.points.get(hurt.id).verification
+    assert (told.outcome, told.damaged_packs) == (Outcome.HURT, {PACK})
+    site.repository.broken[hurt.id] = IntegrityError(f"{key} is damaged", why="no", cure="repair", objects=(key,))
+    session = site.run_policy("web", "backup")
+    assert session.state == State.SUCCEEDED, log(site, session)
+    assert site.repository.avoided_packs == {PACK}
+    assert image(site).id != hurt.id
+    assert_nothing_left(site)
 
 
 def test_a_lost_worker_is_replaced(protected):

@@ -24,7 +24,7 @@ from holdfast.domain.errors import (
 )
 from holdfast.domain.retrieval import ColdData, RetrievalOrder, needs_retrieval, offered
 from holdfast.domain.time import format_time
-from holdfast.domain.verification import ALL_VOLUMES, DamagedObject
+from holdfast.domain.verification import ALL_VOLUMES, DamagedObject, pack_id
 from holdfast.repository.reading.retrieval.retrieving import asked_for
 from holdfast.repository.trust.lock_terms import GENERATION
 from holdfast.testing.simulated_archive import SimulatedArchive
@@ -98,7 +98,7 @@ class SimulatedRepository:
         self.damage: dict[str, tuple[DamagedObject, ...]] = {}
         self.opened: set[str] = set()
         self.avoided_packs: frozenset[str] = frozenset()
-        # What a worker that restores a point fails with; points that somebody had a look at.
+        # What a worker that restores a point or builds upon it fails with; points that somebody had a look at.
         self.broken: dict[str, HoldfastError] = {}
         self.looked_at: list[str] = []
         # Where its points lie, if it is an archive.
@@ -363,12 +363,18 @@ class SimulatedRepository:
                 target.name: {"snapshot_id": make_snapshot(target.target)} for target in known.targets
             }
             return
+        self._build_upon(self._parent(known))
         for volume in known.volumes if known.copies is None else ():
             if not self._snapshot_exists(volume.source["snapshot"]):
                 raise SourceGoneError(
                     f"snapshot {volume.source['snapshot']} is gone", why="EBS has none", cure="run it again"
                 )
         known.results[attempt] = {"compared": not all(map(self._snapshot_exists, self._bases(known)))}
+
+    def _build_upon(self, parent: SimulatedPoint | None) -> None:
+        broken = None if parent is None else self.broken.get(parent.id)
+        if broken is not None and not {pack_id(key) for key in damaged_objects(broken)} & self.avoided_packs:
+            raise broken
 
     def _read(self, known: "_Session") -> None:
         if known.targets and known.point in self.broken:
@@ -386,12 +392,15 @@ class SimulatedRepository:
         return PreparedWork(session, self.repository_id, self.location, 1, key, bases, warnings=self.warnings)
 
     def _bases(self, known: "_Session") -> tuple[str, ...]:
-        """The snapshots of the newest point of the same workload; a restore has none, nor has a copy."""
+        parent = self._parent(known)
+        return () if parent is None else tuple(volume.source["snapshot"] for volume in parent.volumes)
+
+    def _parent(self, known: "_Session") -> SimulatedPoint | None:
+        """The newest point of the same workload; a restore has none, nor has a copy."""
         if known.point or known.copies is not None:
-            return ()
+            return None
         parents = [one for one in self.points_by_id.values() if one.workload == known.workload]
-        newest = max(parents, key=lambda one: one.created_at, default=None)
-        return () if newest is None else tuple(volume.source["snapshot"] for volume in newest.volumes)
+        return max(parents, key=lambda one: one.created_at, default=None)
 
     def _backed_up(self, point: SimulatedPoint) -> BackedUp:
         size_bytes = len(point.volumes) * GIB

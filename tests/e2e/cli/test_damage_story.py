@@ -85,6 +85,17 @@ def test_another_repository_heals_a_pack_that_is_gone(filled):
     assert (filled.folder / "out").read_bytes() == (filled.folder / "disk").read_bytes()
 
 
+def test_a_backup_upon_a_map_that_is_gone_says_how_to_do_without_it(filled):
+    packs = [path for path in (Path(filled.repository) / "packs").rglob("*") if path.is_file()]
+    gone = min(packs, key=lambda path: path.stat().st_size)
+    gone.unlink()
+    err = filled.image("backup", "disk", "--workload", "w").failed(4)
+    assert f"packs/{gone.parent.name}/{gone.name}" in err
+    assert "--parent none" in err
+    again = filled.image("backup", "disk", "--workload", "w", "--parent", "none")
+    assert again.status == 0, again.err
+
+
 def test_what_there_is_is_salvaged(filled):
     disk, pack, out = (filled.folder / "disk").read_bytes(), largest_pack(filled), filled.folder / "out"
     key = str(pack.relative_to(filled.repository))

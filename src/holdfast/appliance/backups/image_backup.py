@@ -9,7 +9,7 @@ from datetime import datetime
 
 from holdfast.appliance.backups.point_making import PointMaking, in_session
 from holdfast.appliance.points.configurations import Configurations
-from holdfast.appliance.points.damage import remark_on
+from holdfast.appliance.points.damage import NOT_LOOKED_AT, PointDamage, remark_on
 from holdfast.appliance.points.damaged_packs import damaged_packs
 from holdfast.appliance.policies.flagging import flags_of_backup
 from holdfast.appliance.policies.schedules import zone_of
@@ -19,10 +19,12 @@ from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.ports.records import OpenBackup
 from holdfast.appliance.ports.repositories import BackedUp, PreparedWork, SourceVolume
 from holdfast.appliance.sessions.book import SessionBook
+from holdfast.appliance.sessions.cleaning import undone
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.workers.errands import ErrandFacts, lock_days
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.policy import BackupTarget, WorkerMode
+from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.retention import promised_until
 from holdfast.domain.session import Task
 from holdfast.domain.tiers import limits_of
@@ -35,15 +37,21 @@ COMPARED = "the snapshot before was gone: everything was read and compared"
 class ImageBackup:
     """The part of a backup task that moves data."""
 
-    def __init__(self, surface: Surface, book: SessionBook, making: PointMaking) -> None:
+    def __init__(self, surface: Surface, book: SessionBook, making: PointMaking, damage: PointDamage) -> None:
         self._surface = surface
         self._book = book
         self._making = making
+        self._damage = damage
 
     async def run(self, step: Step, task_id: str, snapshots: dict[str, str]) -> None:
         """From the repository's session to the recorded point. Raises what it failed with, with nothing left."""
         facts = _facts_of(await step(self.new_session, task_id))
-        await self._making.run(step, _BackupErrand(self._surface, facts, snapshots))
+        try:
+            await self._making.run(step, _BackupErrand(self._surface, facts, snapshots))
+        except HoldfastError as error:
+            look, session_id = self.look_at_parent, facts.session_id
+            await undone(step, self._book, session_id, look, task_id, error, later=NOT_LOOKED_AT)
+            raise
 
     def new_session(self, task_id: str) -> dict[str, str]:
         """The id of the repository's session: remembered before it is opened, so that none is lost."""
@@ -56,6 +64,13 @@ class ImageBackup:
             TaskKind.BACKUP, task.session_id, task.id, work, task.workload.region, order.policy.worker.mode
         )
         return {name: str(value) for name, value in asdict(facts).items()}
+
+    def look_at_parent(self, task_id: str, error: HoldfastError) -> None:
+        """A map of the point before may be what it has failed with: then the next backup does not build upon it."""
+        task, target = _task_of(self._surface, task_id)
+        before = [one for one in _points_of(self._surface, task) if one.repository == target.repository]
+        if before:
+            self._damage.look_after_failure(task.session_id, task_id, before[-1].id, error)
 
 
 class _BackupErrand:
@@ -123,9 +138,7 @@ class _BackupErrand:
     def _damaged_packs(self) -> frozenset[str]:
         """What verifications of this instance's points have found damaged: new points do not build upon it."""
         task, target = _task_of(self._surface, self._task_id)
-        workload = task.workload
-        points = self._surface.records.points.of_workload(workload.account, workload.region, workload.id)
-        return damaged_packs(self._surface, points, target.repository)
+        return damaged_packs(self._surface, _points_of(self._surface, task), target.repository)
 
     def _promise(self) -> datetime | None:
         """What the policy's limits by time promise, counted from when the run began: never longer than they keep it."""
@@ -219,6 +232,11 @@ def _facts_of(remembered: dict[str, str]) -> ErrandFacts:
         region=remembered["region"],
         mode=WorkerMode(remembered["mode"]),
     )
+
+
+def _points_of(surface: Surface, task: Task) -> list[RestorePoint]:
+    workload = task.workload
+    return surface.records.points.of_workload(workload.account, workload.region, workload.id)
 
 
 def _task_of(surface: Surface, task_id: str) -> tuple[Task, BackupTarget]:

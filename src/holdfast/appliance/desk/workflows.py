@@ -52,8 +52,8 @@ def make_workflows(surface: Surface) -> Workflows:
     fleet = WorkerFleet(surface, book, LocalAttempts(surface, book, pump))
     policy_run = PolicyRun(surface, book, retention, settlement)
     making = PointMaking(surface, book, fleet, retention)
-    backup = BackupTask(surface, book, ImageBackup(surface, book, making), retention)
     planner, damage = RestorePlanner(surface), PointDamage(surface, book, retention)
+    backup = BackupTask(surface, book, ImageBackup(surface, book, making, damage), retention)
     named: dict[str, Workflow] = {
         POLICY_RUN: policy_run.run,
         REPOSITORY_TURN: policy_run.take_turn,

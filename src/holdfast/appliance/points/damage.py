@@ -19,7 +19,8 @@ from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.session import LogLevel
 from holdfast.domain.verification import Verification
 
-# What a restore fails with where data is damaged or missing. Workers give up one after the other where a pack is gone.
+# What a restore, or a backup upon a point, fails with where data is damaged or missing. Workers give up one after the
+# other where a pack is gone.
 _TELLING = (IntegrityError, ObjectNotFoundError, WorkerLostError)
 # Where a look failed, too.
 NOT_LOOKED_AT = "what of the restore point is damaged is not known"
@@ -49,8 +50,8 @@ class PointDamage:
         return replace(point, verification=verification)
 
     def look_after_failure(self, session_id: str, task_id: str, point_id: str, error: HoldfastError) -> None:
-        """A restore of the point failed: what it met, and what else a look finds, is written down. Nothing where it
-        failed for another reason.
+        """A restore of the point failed, or a backup upon it: what it met, and what else a look finds, is written
+        down. Nothing where it failed for another reason.
         """
         if not isinstance(error, _TELLING):
             return

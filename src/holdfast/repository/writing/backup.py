@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
-from holdfast.domain.errors import UsageError
+from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, UsageError
 from holdfast.domain.time import parse_time
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
 from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest, VolumeMap
@@ -96,7 +96,12 @@ def backup_volume(
                 cure="leave the list out; what is there is read and compared",
             )
         changed, warnings = _changes(source, parent, changed_blocks)
-        volume = write_volume(backup, source, name=VOLUME_NAME, parent=parent, changed=changed, progress=progress)
+        try:
+            volume = write_volume(backup, source, name=VOLUME_NAME, parent=parent, changed=changed, progress=progress)
+        except (IntegrityError, ObjectNotFoundError) as error:
+            if parent is not None:
+                error.cure = f"{error.cure}; with `--parent none` a backup builds upon nothing that was there before"
+            raise
         finished = _commit(session, backup, IMAGE, volume, None if manifest is None else manifest.session)
     settle(session, 0 if backup.trail is None else backup.trail.left, inheritance, vigil, progress)
     warnings = *passed_over, *warnings, *_of_what_was_made(volume), *dated_ahead
