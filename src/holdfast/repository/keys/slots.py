@@ -195,7 +195,7 @@ class KeySlots:
         if not self._store.delete(names.slot(chosen[0].slot)):
             raise ConflictError(
                 f"slot {chosen[0].slot.hex()} stays",
-                why="the repository is immutable: Object Lock holds its key slots, and renewals lock them on",
+                why="Object Lock holds it: in an immutable repository renewals lock key slots on",
                 cure="begin a new key, with another password (`holdfast repository key rotate --new-password-file`): "
                 "this slot opens nothing that is written from then on",
             )

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import UTC, datetime
 
@@ -32,40 +31,11 @@ from holdfast.signed_http.messages import HttpRequest, HttpResponse
 from holdfast.signed_http.sigv4 import Credentials
 from holdfast.signed_http.transport import CurlTransport
 from holdfast.testing.object_store_contract import keys, put
-from tests.unit.signed_http.loopback import Answer, Asked, LoopbackServer, serving
+from tests.unit.repository.stores.s3_answers import refusal
+from tests.unit.signed_http.loopback import Answer, Asked, serving
 
 BODY = bytes(range(256)) * 4
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-Decide = Callable[[Asked], Answer | None]
-
-
-@pytest.fixture
-def opened() -> Iterator[Callable[..., tuple[S3Store, LoopbackServer]]]:
-    """Start a server with the answers given, and a store that asks it."""
-    stack = []
-
-    def open_one(decide: Decide, **options: str) -> tuple[S3Store, LoopbackServer]:
-        context = serving(decide)
-        server = context.__enter__()
-        store = S3Store(
-            S3Location("bucket", "some/prefix", "us-east-1", server.url, **options),  # type: ignore[arg-type]
-            AwsSession("us-east-1"),
-            CurlTransport(max_connections=2),
-        )
-        stack.append((context, store))
-        return store, server
-
-    yield open_one
-    for context, store in stack:
-        store.close()
-        context.__exit__(None, None, None)
-
-
-def refusal(status: int, code: str, headers: dict[str, str] | None = None) -> Answer:
-    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>a message</Message></Error>".encode()
-    return Answer(status, body, headers or {})
-
 
 REFUSALS = [
     (412, "PreconditionFailed", ObjectExistsError),
@@ -406,28 +376,6 @@ def test_a_head_whose_end_cannot_be_read(opened):
     store, _ = opened(lambda asked: Answer(200, b"", {"x-amz-storage-class": "GLACIER", "x-amz-restore": restore}))
     with pytest.raises(UnavailableError):
         store.head("packs/00/one")
-
-
-def test_credentials_that_expire_while_versions_are_deleted_are_no_lock(opened):
-    versions = (
-        b"<ListVersionsResult><IsTruncated>false</IsTruncated><Version><Key>some/prefix/packs/00/one</Key>"
-        b"<VersionId>v1</VersionId><IsLatest>true</IsLatest><LastModified>2026-03-01T00:00:00Z</LastModified>"
-        b"<Size>4</Size></Version></ListVersionsResult>"
-    )
-    expired = []
-
-    def decide(asked: Asked) -> Answer:
-        if asked.method == "DELETE":
-            expired.append(asked)
-            return refusal(400, "ExpiredToken")
-        if expired:
-            return Answer(400)
-        return Answer(200, versions) if "versions" in asked.path else Answer(200, b"", {"x-amz-version-id": "v1"})
-
-    store, _ = opened(decide)
-    with pytest.raises(PermissionDeniedError, match="DeleteObjectVersion"):
-        store.delete("packs/00/one")
-    assert len(expired) == 1
 
 
 def test_a_retrieval_is_one_request(opened):

@@ -36,6 +36,7 @@ from holdfast.repository.stores.s3.aim import aim, is_aws
 from holdfast.repository.stores.s3.coldness import coldness_of, is_done_already
 from holdfast.repository.stores.s3.dates import date_of
 from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_error
+from holdfast.repository.stores.s3.holding import is_held, promised_until
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.ranges import exact_range, range_header
 from holdfast.repository.stores.s3.session import AwsSession, utc_now
@@ -161,32 +162,34 @@ class S3Store:
         return self._head(key, version)
 
     def _head(self, key: str, version: str | None) -> ObjectInfo:
-        chosen = {} if version is None else {"VersionId": version}
-        try:
-            found = self._client.head_object(
-                Bucket=self._place.bucket, Key=self._root + key, ChecksumMode="ENABLED", **chosen
-            )
-        except ClientError as error:
-            refusal = refusal_of(error)
-            if refusal.status == 404 and refusal.code != "NoSuchBucket":
-                answer: Any = error.response.get("ResponseMetadata", {})
-                if version is None and answer.get("HTTPHeaders", {}).get(_DELETE_MARKER) == "true":
-                    return self._head(key, self._hidden(key))
-                raise ObjectNotFoundError(key) from error
-            raise self._explain(refusal, "s3:GetObject", self._name(key)) from error
-        except BotoCoreError as error:
-            raise translate_botocore_error(error, "s3:GetObject", self._name(key)) from error
+        found = self._answered_head(key, version)
         known = found.get("VersionId")
-        locked = found.get("ObjectLockMode") == LOCK_MODE
         return ObjectInfo(
             key,
             int(found["ContentLength"]),
             _whole_object_sha256(found.get("ChecksumSHA256")),
             None if known == _NO_VERSION else known,
             found.get("LastModified"),
-            found.get("ObjectLockRetainUntilDate") if locked else None,
+            promised_until(found),
             coldness_of(found, self._name(key)),
         )
+
+    def _answered_head(self, key: str, version: str | None) -> dict[str, Any]:
+        """Of the newest version behind a delete marker, where that stands over it."""
+        chosen = {} if version is None else {"VersionId": version}
+        try:
+            asked = {"Bucket": self._place.bucket, "Key": self._root + key, "ChecksumMode": "ENABLED"}
+            return dict(self._client.head_object(**asked, **chosen))
+        except ClientError as error:
+            refusal = refusal_of(error)
+            if refusal.status == 404 and refusal.code != "NoSuchBucket":
+                answer: Any = error.response.get("ResponseMetadata", {})
+                if version is None and answer.get("HTTPHeaders", {}).get(_DELETE_MARKER) == "true":
+                    return self._answered_head(key, self._hidden(key))
+                raise ObjectNotFoundError(key) from error
+            raise self._explain(refusal, "s3:GetObject", self._name(key)) from error
+        except BotoCoreError as error:
+            raise translate_botocore_error(error, "s3:GetObject", self._name(key)) from error
 
     def _hidden(self, key: str) -> str:
         """The newest version behind a delete marker. Raises ObjectNotFoundError where there is none."""
@@ -311,10 +314,9 @@ class S3Store:
         what is under another one's key it tells no lock.
         """
         try:
-            until = self._head(key, version).locked_until
+            return is_held(self._answered_head(key, version), self._clock())
         except PermissionDeniedError:
             return True
-        return until is not None and until > self._clock()
 
     def _every_version(self, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Versions and delete markers (which have no size) with their keys, each key's newest first."""

@@ -1,0 +1,8 @@
+"""Answers of an S3 server that a test decides."""
+
+from tests.unit.signed_http.loopback import Answer
+
+
+def refusal(status: int, code: str, headers: dict[str, str] | None = None) -> Answer:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>a message</Message></Error>".encode()
+    return Answer(status, body, headers or {})
