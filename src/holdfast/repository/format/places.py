@@ -120,6 +120,11 @@ class Located:
     id: bytes
     place: Place
 
+    @property
+    def named(self) -> bytes:
+        """By chunk and pack: for who reads by this, the same chunk in another pack is another one."""
+        return self.id + self.place.pack.pack
+
     def at(self, place: Place) -> "Located":
         """The same chunk at another place."""
         return Located(self.id, place)

@@ -1,4 +1,4 @@
-"""What a volume needs: the packs behind its block map, each node read once however many points share it.
+"""What a volume needs: the packs behind its block map, each node read once at each place, however many points share it.
 
 A chunk whose pack is gone counts where an index run says that it lies now; where none does, its place is what is named.
 """
@@ -99,27 +99,29 @@ class Reachability:
 
     def _walk(self, row: list[Located], level: int, cut: int, tenant: "_Tenant") -> Reachable:
         """The sum of these nodes of one level and of all below them."""
-        unknown = {item.id: item for item in row if item.id not in self._known}
-        nodes, failures = readable_nodes(tenant.reader, list(unknown.values()), level, cut)
-        for identifier, item in unknown.items():
-            packs = {self._pack_of(item, CHUNK_TYPE_MAP, tenant)}
-            damage: list[HoldfastError] = []
-            if identifier in failures:
-                damage.append(failures[identifier])
-            else:
-                node = nodes[identifier]
-                below = _entries(node)
-                if level == 0:
-                    packs.update(self._pack_of(located, CHUNK_TYPE_DATA, tenant) for located in below)
-                else:
-                    deeper = self._walk(below, level - 1, cut, tenant)
-                    packs.update(deeper.packs)
-                    damage.extend(deeper.damage)
-            self._known[identifier] = Reachable(frozenset(packs), tuple(damage))
-        found = [self._known[item.id] for item in row]
+        unknown = {item.named: item for item in row if item.named not in self._known}
+        while unknown:
+            # A node at two places is asked for at one after the other: that one opens says nothing of the other.
+            part = list({item.id: item for item in unknown.values()}.values())
+            nodes, failures = readable_nodes(tenant.reader, part, level, cut)
+            for item in part:
+                self._known[item.named] = self._of_node(item, nodes.get(item.id, failures.get(item.id)), cut, tenant)
+                del unknown[item.named]
+        found = [self._known[item.named] for item in row]
         return Reachable(
             frozenset().union(*(one.packs for one in found)), tuple(error for one in found for error in one.damage)
         )
+
+    def _of_node(self, item: Located, found: MapNode | HoldfastError | None, cut: int, tenant: "_Tenant") -> Reachable:
+        packs = {self._pack_of(item, CHUNK_TYPE_MAP, tenant)}
+        if not isinstance(found, MapNode):
+            return Reachable(frozenset(packs), () if found is None else (found,))
+        below = _entries(found)
+        if found.level == 0:
+            packs.update(self._pack_of(located, CHUNK_TYPE_DATA, tenant) for located in below)
+            return Reachable(frozenset(packs))
+        deeper = self._walk(below, found.level - 1, cut, tenant)
+        return Reachable(frozenset(packs | deeper.packs), deeper.damage)
 
     def _suspected(
         self, row: list[Located], volume: VolumeMap, level: int, tenant: str, bad: Set[bytes]
@@ -128,7 +130,9 @@ class Reachability:
         those that lead there. What is below a node that did not open when it was walked, and does now, is not known.
         """
         yield from ((node, CHUNK_TYPE_MAP) for node in row)
-        leading = [node for node in row if node.id not in self._known or not self._known[node.id].packs.isdisjoint(bad)]
+        leading = [
+            node for node in row if node.named not in self._known or not self._known[node.named].packs.isdisjoint(bad)
+        ]
         for node in readable_nodes(self._tenant(tenant).reader, leading, level, volume.cut)[0].values():
             below = _entries(node)
             if level > 0:

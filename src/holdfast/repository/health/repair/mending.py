@@ -20,6 +20,7 @@ from holdfast.repository.health.repair.quarry import Quarry
 from holdfast.repository.health.repair.workshop import Workshop
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.packs.chunk_opening import OpenedChunk
 from holdfast.repository.packs.compression import CompressionLevel, compress
 from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader
@@ -62,7 +63,9 @@ class Mender:
         self._workshop = workshop
         self._search = IndexSearch(access)
         self._readers = {kind: ChunkReader(access, kind, self._search) for kind in (CHUNK_TYPE_DATA, CHUNK_TYPE_MAP)}
+        # Nodes below which all is whole, where maps name them; and one place of each that lies in a sound pack.
         self._whole: set[bytes] = set()
+        self._in_maps: dict[bytes, Place] = {}
         self._now: dict[tuple[bytes, int], bytes | None] = {}
         self._plain: dict[bytes, bytes] = {}
         self.survivors: dict[bytes, set[bytes]] = defaultdict(set)
@@ -77,13 +80,13 @@ class Mender:
 
     def _row(self, walk: _Walk, spots: Iterable[_Spot], level: int, lost: dict[bytes, set[bytes]]) -> bool:
         """Nodes of one level and all below them; whether they are whole."""
-        unknown = {spot.chunk.id: spot for spot in spots if spot.chunk.id not in self._whole}
+        unknown = {spot.chunk.named: spot for spot in spots if spot.chunk.named not in self._whole}
         readable = [spot for spot in unknown.values() if self._settled(walk, spot, level, CHUNK_TYPE_MAP, lost)]
         nodes = self._nodes([spot.chunk for spot in readable], level, walk.volume.cut)
         whole = len(readable) == len(unknown)
         for spot in readable:
             if self._below(walk, spot, nodes[spot.chunk.id], lost):
-                self._whole.add(spot.chunk.id)
+                self._whole.add(spot.chunk.named)
             else:
                 whole = False
         return whole
@@ -107,6 +110,8 @@ class Mender:
         """Whether a sound pack has the chunk, by now."""
         chunk, pack = spot.chunk, spot.chunk.place.pack.pack
         if self._health.is_sound(pack):
+            if chunk_type == CHUNK_TYPE_MAP:
+                self._in_maps.setdefault(chunk.id, chunk.place)
             return True
         self._health.miss(pack)
         name = chunk.id, chunk_type
@@ -114,7 +119,9 @@ class Mender:
             self._now[name] = self._from_here(chunk, chunk_type)
         there = self._now[name]
         if there is None:
-            there = self._now[name] = self._from_elsewhere(walk, spot, level, chunk_type)
+            there = self._now[name] = self._from_another_map(chunk) or self._from_elsewhere(
+                walk, spot, level, chunk_type
+            )
         if there is None:
             lost[pack].add(chunk.id)
             return False
@@ -139,9 +146,19 @@ class Mender:
             opened = reader.open_one(chunk)
         except (IntegrityError, NeedsRetrievalError, ObjectNotFoundError):
             return None
+        return self._kept(chunk.id, opened, chunk_type)
+
+    def _from_another_map(self, node: Located) -> bytes | None:
+        """From where another point's map names the same node, which no run may know."""
+        place = self._in_maps.get(node.id)
+        opened = None if place is None else self._readers[CHUNK_TYPE_MAP].open_at(node.id, place)
+        return None if opened is None else self._kept(node.id, opened, CHUNK_TYPE_MAP)
+
+    def _kept(self, chunk: bytes, opened: OpenedChunk, chunk_type: int) -> bytes:
+        """The pack in which it lies from now on."""
         if chunk_type == CHUNK_TYPE_MAP:
-            self._plain[chunk.id] = bytes(opened.plain)
-        prepared = PreparedChunk(chunk.id, len(opened.plain), opened.compression, bytes(opened.stored))
+            self._plain[chunk] = bytes(opened.plain)
+        prepared = PreparedChunk(chunk, len(opened.plain), opened.compression, bytes(opened.stored))
         return self._workshop.store(prepared, chunk_type).pack.pack
 
     def _from_elsewhere(self, walk: _Walk, spot: _Spot, level: int, chunk_type: int) -> bytes | None:

@@ -16,7 +16,7 @@ from holdfast.repository.format.plan import Plan
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
-from holdfast.repository.reading.map_reader import fetch_nodes
+from holdfast.repository.reading.map_reader import readable_nodes
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.collection.moved import MovedChunks
 
@@ -128,11 +128,17 @@ class Marking:
 
 
 class _TenantMarking:
-    """The walk through one tenant's maps. `seen` tells of every node whether all below it is clean."""
+    """The walk through one tenant's maps. `seen` tells of every node whether all below it is clean.
+
+    A node is read once, and counted at every place at which a map names it: who reads by that map looks for it there,
+    and a copy in another pack is none where no run in force names it (rule 4.3).
+    """
 
     def __init__(self, ground: _Ground, tenant: str, seen: dict[bytes, bool]) -> None:
         access = ground.repository.access(tenant)
         self.seen = dict(seen)
+        # By node and pack, of packs that are condemned or gone: where the node is read, and whether that is clean.
+        self._elsewhere: dict[bytes, tuple[Place, bool]] = {}
         self._ground = ground
         self._tenant = tenant
         self._moved = MovedChunks(access, ground.plan, ground.packs)
@@ -140,28 +146,42 @@ class _TenantMarking:
 
     def roots(self, items: list[Located], level: int, cut: int) -> bool:
         """These nodes of one level and all below them; whether they are clean."""
-        unknown = list({item.id: item for item in items if item.id not in self.seen}.values())
-        for first in range(0, len(unknown), _NODES_AT_ONCE):
-            part = unknown[first : first + _NODES_AT_ONCE]
-            taken = {item.id: self._take(item, CHUNK_TYPE_MAP) for item in part}
-            where = [self._where(item, taken[item.id][0]) for item in part]
-            for identifier, node in self._fetch(where, level, cut).items():
-                self.seen[identifier] = self._below(node, cut) and taken[identifier][1]
-        return all(self.seen.get(item.id, False) for item in items)
+        counted = [self._count(item) for item in items]
+        unknown = {
+            item.id: Located(item.id, place)
+            for item, (place, _clean) in zip(items, counted, strict=True)
+            if item.id not in self.seen
+        }
+        nodes = list(unknown.values())
+        for first in range(0, len(nodes), _NODES_AT_ONCE):
+            for identifier, node in self._fetch(nodes[first : first + _NODES_AT_ONCE], level, cut).items():
+                self.seen[identifier] = self._below(node, cut)
+        below = [self.seen.get(item.id, False) for item in items]
+        return all(below) and all(clean for _place, clean in counted)
 
-    def _where(self, item: Located, counted: list[Place]) -> Located:
-        """A node as it is read: of those that have moved many lie together, where they are counted now."""
-        if self._ground.packs.stands(item.place.pack.pack) or not counted:
-            return item
-        return Located(item.id, counted[0])
+    def _count(self, node: Located) -> tuple[Place, bool]:
+        """Where a node is read, and whether it stays in no condemned pack. Of those that have moved many lie together,
+        where they are counted now.
+        """
+        ground, pack = self._ground, node.place.pack
+        if ground.is_good(pack):
+            ground.use(pack, self._tenant, CHUNK_TYPE_MAP).add(node.place.number, node.place.length)
+            return node.place, True
+        if node.named not in self._elsewhere:
+            places, clean = self._take(node, CHUNK_TYPE_MAP)
+            stays = ground.packs.stands(pack.pack) or not places
+            self._elsewhere[node.named] = node.place if stays else places[0], clean
+        return self._elsewhere[node.named]
 
     def _fetch(self, items: list[Located], level: int, cut: int) -> dict[bytes, MapNode]:
-        try:
-            return fetch_nodes(self._reader, items, level, cut)
-        except ObjectNotFoundError as error:
-            if self._ground.in_place:
-                return {}
-            raise _missing(error.key) from error
+        """By id. Where what is missing is for its reader to say, all others are there."""
+        nodes, failures = readable_nodes(self._reader, items, level, cut)
+        for error in failures.values():
+            if not isinstance(error, ObjectNotFoundError):
+                raise error
+            if not self._ground.in_place:
+                raise _missing(error.key) from error
+        return nodes
 
     def _below(self, node: MapNode, cut: int) -> bool:
         if node.level == 0:
