@@ -30,7 +30,7 @@ def needed_packs(repository: Repository, access: TenantAccess, volumes: Iterable
     """
     maps = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
     fetched = list(volumes)
-    rows = {row for volume in fetched for _number, leaf in leaves(volume, maps) for row in leaf.packs}
+    rows = {row for volume in fetched for _number, leaf in leaves(volume, maps) for row in leaf.named_packs()}
     plan = plan_to_read_by(repository.sealed)
     gone = _gone(repository, rows) if plan.epoch else frozenset()
     packs = rows - gone

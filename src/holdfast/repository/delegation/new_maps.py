@@ -67,6 +67,9 @@ class _Walk:
         fetched = fetch_nodes(self.reader, [located for _number, located in to_read], level, CUT_FIXED)
         for number, located in to_read:
             node = fetched[located.id]
+            if not len(node.named_packs()) == len(set(node.packs)) == len(node.packs):
+                # Who restores is given the keys to packs that maps name.
+                raise _refused(self.volume, "a node names packs in which nothing of it lies, or one twice")
             below = [(number * FANOUT + at, node.located(at)) for at in range(FANOUT)]
             children = [(child, entry) for child, entry in below if entry is not None]
             if any(child * FANOUT**level * BLOCK_SIZE_BYTES >= self.volume.size_bytes for child, _entry in children):

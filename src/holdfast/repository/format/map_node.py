@@ -33,6 +33,10 @@ class MapNode:
         raw: bytes = self.entries[number].tobytes()
         return None if raw == HOLE else Located.decode_entry(raw, self.packs)
 
+    def named_packs(self) -> list[PackRow]:
+        """The rows that entries name. Whoever encodes as below writes no others and none twice."""
+        return [self.packs[row] for row in np.unique(self.entries["pack"][self.entries["length"] > 0])]
+
 
 def encode(level: int, cut: int, located: list[Located | None], spans: list[int]) -> bytes:
     """A node of these entries, in order; `spans` are the bytes each covers (streams), empty for fixed volumes."""

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from holdfast.domain.errors import ConflictError, HoldfastError, IntegrityError, ObjectNotFoundError
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.delegation.acceptance import accept_backup
 from holdfast.repository.delegation.backup_side import VolumeSource, abandon, prepare_backup, write_task
 from holdfast.repository.delegation.orders import read_result
 from holdfast.repository.delegation.results import BackupResult
 from holdfast.repository.delegation.scratch import SessionScratch
 from holdfast.repository.delegation.tasks import BackupTask
-from holdfast.repository.format import names
+from holdfast.repository.format import map_node, names
 from holdfast.repository.format.manifest import Manifest, StoredPack
 from holdfast.repository.format.map_node import CUT_STREAM, depth_of
 from holdfast.repository.format.places import Located
@@ -22,7 +22,7 @@ from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
-from holdfast.repository.reading.map_reader import MapReader
+from holdfast.repository.reading.map_reader import MapReader, leaves
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup_session import BackupSession
@@ -311,6 +311,29 @@ def test_a_short_block(scene, forger):
 @pytest.mark.parametrize(("number", "plain"), [(7, b"z" * BLOCK), (6, b"")])
 def test_a_block_behind_the_end(scene, forger, number, plain):
     refused(scene, forger.result({number: forger.chunk(plain)}))
+
+
+def test_a_row_that_no_entry_names(scene, forger, monkeypatch):
+    """Who restores the volume would be given the key to that session."""
+    own, encoded = forger.chunk(b"z" * BLOCK), map_node.encode
+    victim = dataclasses.replace(own.place.pack, session=scene.foreign.session)
+
+    def forged(*given: Any) -> bytes:
+        node = encoded(*given)
+        rows_end = map_node.HEAD.size + len(own.place.pack.encode())
+        *head, packs, span = map_node.HEAD.unpack(node[: map_node.HEAD.size])
+        assert packs == 1
+        head_now = map_node.HEAD.pack(*head, 2, span)
+        return head_now + node[map_node.HEAD.size : rows_end] + victim.encode() + node[rows_end:]
+
+    monkeypatch.setattr(map_node, "encode", forged)
+    result = forger.result({1: own})
+    monkeypatch.undo()
+    refused(scene, result)
+    maps = ChunkReader(forger.access, CHUNK_TYPE_MAP, IndexSearch(forger.access))
+    ((_number, leaf),) = leaves(result.volumes[0], maps)
+    assert leaf.packs == [own.place.pack, victim]
+    assert leaf.named_packs() == [own.place.pack]
 
 
 def test_a_map_node_as_data(scene, forger):
