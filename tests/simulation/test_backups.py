@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 
 from holdfast.appliance.backups.image_backup import COMPARED
-from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
+from holdfast.domain.errors import (
+    ChunksMovedError,
+    ConflictError,
+    InterruptedByUserError,
+    PermissionDeniedError,
+    UnavailableError,
+    UsageError,
+)
 from holdfast.domain.policy import BackupTarget, Exclusion, Retention, Selection, WorkerChoice, WorkerMode
 from holdfast.domain.restore_point import PointKind
 from holdfast.domain.session import SessionKind, State
@@ -154,6 +161,31 @@ def test_mode_local_needs_no_instance(site):
     assert site.cloud.worker_world.launches == 0
     assert len(site.local_runs) == 1
     assert tasks(site, session)[0].workers[0].mode == "local"
+    assert_nothing_left(site)
+
+
+def test_a_local_worker_that_meets_a_passing_fault_is_replaced_as_another_is(site):
+    site.cloud.add_instance("web-1")
+    site.policy(worker=WorkerChoice(mode=WorkerMode.LOCAL))
+    site.local_failures = [
+        ChunksMovedError("chunks were moved", why="a collection did it", cure="none is needed"),
+        InterruptedByUserError("interrupted", why="somebody ended the process", cure="none is needed"),
+    ]
+    session = site.run_policy()
+    assert session.state == State.SUCCEEDED, tasks(site, session)
+    assert [worker.attempt for worker in tasks(site, session)[0].workers] == [1, 2, 3]
+    assert_nothing_left(site)
+
+
+def test_a_local_worker_that_would_fail_again_is_not_replaced(site):
+    site.cloud.add_instance("web-1")
+    site.policy(worker=WorkerChoice(mode=WorkerMode.LOCAL))
+    site.local_failures = [PermissionDeniedError("it is refused", why="a right is missing", cure="give it")]
+    session = site.run_policy()
+    assert session.state == State.FAILED
+    (task,) = tasks(site, session)
+    assert task.error is not None
+    assert (task.error.code, len(task.workers)) == ("permission-denied", 1)
     assert_nothing_left(site)
 
 

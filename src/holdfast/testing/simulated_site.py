@@ -17,7 +17,7 @@ from holdfast.appliance.upkeep.collection_clock import CollectionClock, Collecti
 from holdfast.appliance.upkeep.reaper import Reaper
 from holdfast.appliance.workers.event_pump import EventPump
 from holdfast.domain.archive import ArchiveClass
-from holdfast.domain.errors import IntegrityError
+from holdfast.domain.errors import HoldfastError, IntegrityError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.policy import (
     BackupTarget,
@@ -29,7 +29,7 @@ from holdfast.domain.policy import (
 )
 from holdfast.domain.session import Session
 from holdfast.domain.time import format_time
-from holdfast.protocol.worker_messages import EventType, WorkerEvent, decode_pointer, encode_event
+from holdfast.protocol.worker_messages import EventError, EventType, WorkerEvent, decode_pointer, encode_event
 from holdfast.testing.memory_engine import Boundary, EngineMemory, MemoryEngine
 from holdfast.testing.memory_records import memory_records
 from holdfast.testing.simulated_cloud import ACCOUNT_ID, SimulatedCloud
@@ -81,6 +81,8 @@ class SimulatedSite:
     limits: Limits = field(default_factory=Limits)
     patience: Patience = field(default_factory=Patience)
     local_runs: list[str] = field(default_factory=list)
+    # What the next local workers fail with, one after the other.
+    local_failures: list[HoldfastError] = field(default_factory=list)
     appliance_id: str = "ap-1"
     # The appliance of the latest `run`.
     last: "RunningAppliance" = field(init=False)
@@ -151,11 +153,15 @@ class SimulatedSite:
         """What a local worker does."""
         task = decode_pointer(pointer)
         await asyncio.sleep(30.0)
+        now = format_time(self.loop.now())
+        if self.local_failures:
+            told = EventError.of(self.local_failures.pop(0))
+            report(encode_event(WorkerEvent(task.session, task.attempt, 1, now, EventType.FAILED, error=told)))
+            return
         self.cloud.worker_world.repositories[task.location].do_task(
             task.session, task.attempt, self.cloud.worker_snapshot
         )
-        event = WorkerEvent(task.session, task.attempt, 1, format_time(self.loop.now()), EventType.DONE)
-        report(encode_event(event))
+        report(encode_event(WorkerEvent(task.session, task.attempt, 1, now, EventType.DONE)))
 
     def random_bytes(self, count: int) -> bytes:
         """The next of one sequence."""

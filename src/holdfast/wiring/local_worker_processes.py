@@ -25,7 +25,7 @@ class LocalWorkerProcesses:
     async def run(self, pointer: str, key: bytes, report: Callable[[str], None], cancelled: Callable[[], bool]) -> None:
         """Give it the task, hand on what it says, and see it end. Raises WorkerLostError for one that died."""
         process = await asyncio.create_subprocess_exec(
-            *own_command(*WORDS), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=dict(os.environ)
+            *own_command(*WORDS), stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=dict(os.environ), start_new_session=True
         )
         line = json.dumps({**json.loads(pointer), SCRATCH_KEY: key.hex()}) + "\n"
         ender = asyncio.create_task(_end_when(cancelled, process))

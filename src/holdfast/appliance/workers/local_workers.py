@@ -7,7 +7,7 @@ from holdfast.appliance.sessions.book import SessionBook
 from holdfast.appliance.surface import Surface
 from holdfast.appliance.workers.errands import Errand
 from holdfast.appliance.workers.event_pump import EventPump
-from holdfast.appliance.workers.watch import worker_of
+from holdfast.appliance.workers.watch import another_attempt, worker_of
 from holdfast.domain.errors import WorkerLostError
 from holdfast.domain.policy import WorkerMode
 from holdfast.domain.session import Task, WorkerFacts
@@ -60,6 +60,4 @@ class LocalAttempts:
         worker = worker_of(task, attempt)
         if worker.outcome == EventType.DONE:
             return {"done": True}
-        if worker.error is not None and worker.error.code != WorkerLostError.code:
-            raise worker.error.as_error()
-        return {"done": False, "why": why}
+        return {"done": False, "why": why} if worker.error is None else another_attempt(worker.error)

@@ -16,8 +16,9 @@ _LIVING = ("pending", "running")
 _CONSOLE_CHARACTERS = 1000
 # An error line of the program, and of what boots it.
 _DENIED = re.compile(r"\b([a-z0-9-]+:[A-Z]\w+ on \S[^\n]*?) was refused[^\n]*\[permission-denied\]")
-# Passing faults of a worker: another attempt may do better.
-_PASSING = ("unavailable", "throttled", "worker-lost", "chunks-moved")
+# Passing faults of a worker: another attempt may do better. Who was interrupted was ended by somebody else than us:
+# a cancellation is seen before.
+_PASSING = ("unavailable", "throttled", "worker-lost", "chunks-moved", "interrupted")
 
 
 class WorkerWatch:
@@ -38,7 +39,7 @@ class WorkerWatch:
             if told.outcome == EventType.DONE:
                 return {"done": True}
             if told.outcome == EventType.FAILED:
-                return _failed(told.error)
+                return another_attempt(told.error)
             now = surface.surroundings.now()
             if self._is_silent(told, now) and (now - asked_at).total_seconds() >= surface.patience.silence_seconds / 2:
                 asked_at = now
@@ -120,7 +121,7 @@ def _silent_seconds(told: WorkerFacts, now: datetime) -> float:
     return (now - heard).total_seconds()
 
 
-def _failed(error: ItemError | None) -> dict[str, Any]:
+def another_attempt(error: ItemError | None) -> dict[str, Any]:
     """Another attempt for a passing fault; what would fail again is raised at once."""
     if error is None or error.code in _PASSING:
         return {
