@@ -70,7 +70,7 @@ def worker_order(world, task, **more):
         owner(task, purpose=WORKER),
         "s3://shop-backups/holdfast",
         "8" * 32,
-        **{"instance_type": "t3.small", "lifetime_seconds": 600, "reads_snapshots": ("snap-0",), **more},
+        **{"instance_type": "t3.small", "reads_snapshots": ("snap-0",), **more},
     )
 
 

@@ -192,3 +192,9 @@ def test_any_other_refusal_ends_it_at_once():
     with pytest.raises(QuotaReachedError, match="RunInstances"):
         workers.launch(ANYWHERE)
     assert len(asked_for(ec2)) == 1
+
+
+def test_the_largest_volume_has_the_time_that_it_takes():
+    tebibyte = 1024**4
+    assert ORDER.lifetime_seconds == 24 * 3600
+    assert replace(ORDER, volume_bytes=64 * tebibyte).lifetime_seconds == 24 * 3600 + 64 * 1024**2 // 16

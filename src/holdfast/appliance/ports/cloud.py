@@ -311,10 +311,16 @@ class WorkerOrder:
     subnet_id: str | None = None
     security_group_ids: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
-    lifetime_seconds: int = 24 * 3600
     lock_days: int | None = None
     copies_from: CopiedRepository | None = None
     reads_versions: bool = False
+
+    @property
+    def lifetime_seconds(self) -> int:
+        """After so long it ends itself, whatever has become of the appliance: a day, and what its volumes take where
+        16 MiB/s come through, so that none is too large to be read or written in one go.
+        """
+        return 24 * 3600 + self.volume_bytes // (16 * 1024**2)
 
 
 @dataclass(frozen=True, slots=True)
