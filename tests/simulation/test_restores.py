@@ -303,3 +303,16 @@ def test_a_key_serves_its_own_region_alone(site):
     assert planned(NewPlace()) == ({(True, key)}, 0)
     assert planned(NewPlace(region="us-east-1")) == ({(True, None)}, 2)
     assert planned(NewPlace(region="us-east-1", kms_key_id=other)) == ({(True, other)}, 0)
+
+
+@pytest.mark.parametrize("forged", [lambda told: dict(list(told.items())[:1]), lambda told: {one: {} for one in told}])
+def test_a_result_that_lacks_a_volume_or_its_snapshot_is_refused(protected, monkeypatch, forged):
+    """An instance would come back without its data disk, and be called restored."""
+    site, told = protected, protected.repository.restored
+    monkeypatch.setattr(site.repository, "restored", lambda *asked: forged(told(*asked) or {}))
+    session = restore(site, InstanceRestore(point(site, "image-backup"), place=Place.NEW, new=NewPlace()))
+    assert session.state == State.FAILED
+    assert [task.error.code for task in tasks(site, session) if task.error] == ["damaged"]
+    assert owned(site, "volume") == []
+    assert snapshots(site) == site.snapshots_before
+    assert site.repository.pins == {}

@@ -10,6 +10,7 @@ from holdfast.appliance.surface import OWN_ACCOUNT, Surface
 from holdfast.appliance.workers.errands import ErrandFacts
 from holdfast.domain import ownership
 from holdfast.domain.cloud_ledger import LedgerRow
+from holdfast.domain.errors import IntegrityError
 from holdfast.domain.restore_point import RestorePoint
 
 GIB = 1024**3
@@ -64,10 +65,20 @@ class RestoreErrand:
         return self.restored(attempt) is not None
 
     def restored(self, attempt: int) -> dict[str, str] | None:
-        """Device -> snapshot id."""
+        """Device -> snapshot id, of every volume that was ordered. Raises IntegrityError for another result."""
         with self._surface.repositories.open(self._repository()) as repository:
             told = repository.restored(self._facts.work, attempt)
-        return None if told is None else {device: facts["snapshot_id"] for device, facts in told.items()}
+        if told is None:
+            return None
+        made = {device: facts.get("snapshot_id", "") for device, facts in told.items()}
+        _source, wanted = self._wanted()
+        if made.keys() != wanted.keys() or not all(made.values()):
+            raise IntegrityError(
+                "the worker's result is not accepted",
+                why=f"it tells of {', '.join(sorted(made)) or 'no volume'}; ordered were {', '.join(sorted(wanted))}",
+                cure="run the restore again; if it happens again, find out what runs on the worker",
+            )
+        return made
 
     def note_created(self, attempt: int, snapshots: Mapping[str, str]) -> None:
         """The ledger knows their ids."""
