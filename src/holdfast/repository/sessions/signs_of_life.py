@@ -108,8 +108,9 @@ class LivingProgress:
     def _sign_if_due(self) -> None:
         hour = hour_of(self._now())
         with self._lock:
-            due = hour > self._hour
-            self._hour = max(hour, self._hour)
+            # Another thread may have asked in the hour before; a clock that was set back goes on from where it is now.
+            due = not self._hour - 1 <= hour <= self._hour
+            self._hour = hour if due else self._hour
         if due:
             self._say_so(hour)
 
