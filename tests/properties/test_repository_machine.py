@@ -219,6 +219,22 @@ class RepositoryMachine(RuleBasedStateMachine):
         else:
             self.learn(writer.content, 1)
 
+    @precondition(lambda self: not self.writers)
+    @rule(data=st.data(), workload=workloads, block=st.integers(0, 2), seed=seeds)
+    def a_plan_comes_before_a_commit(self, data, workload, block, seed):
+        """Upon that point nobody may build then, and what it has may be written once more."""
+        self.resize(workload, 3, 700, seed)
+        self.change_a_block(workload, block, 1)
+        self.back_up_a_disk(workload, None, knows=True)
+        self.back_up_a_stream(seed, 5000)
+        self.retire(self.open(), next(reversed(self.contents)))
+        self.change_a_block(workload, block, 0)
+        self.a_writer_begins(workload)
+        self.collect(repack=True)
+        self.a_writer_ends(data)
+        self.back_up_a_disk(workload, None, knows=True)
+        self.collect(repack=True)
+
     @precondition(lambda self: self.writers)
     @rule()
     def a_writer_gives_up(self):
@@ -230,14 +246,17 @@ class RepositoryMachine(RuleBasedStateMachine):
         """A deletion; where a moment is given, one that dies there and is called again."""
         session = data.draw(st.sampled_from(sorted(self.contents)))
         try:
-            repository = self.open(FaultyStore(self.small.store, {} if moment is None else {moment: Fault.CRASH_AFTER}))
-            [point] = [point for point in self.points(repository) if point.session == session]
-            retire(repository, point.session, point.key)
+            self.retire(
+                self.open(FaultyStore(self.small.store, {} if moment is None else {moment: Fault.CRASH_AFTER})), session
+            )
         except SimulatedCrash:
-            repository = self.open()
-            for point in self.points(repository):
-                if point.session == session:
-                    retire(repository, point.session, point.key)
+            self.retire(self.open(), session)
+
+    def retire(self, repository: Repository, session: bytes) -> None:
+        """Gone already is no error: a deletion that died may have come that far."""
+        for point in self.points(repository):
+            if point.session == session:
+                retire(repository, point.session, point.key)
         del self.contents[session]
 
     @rule(repack=st.booleans())
