@@ -250,13 +250,16 @@ class RepositoryMachine(RuleBasedStateMachine):
                 self.open(FaultyStore(self.small.store, {} if moment is None else {moment: Fault.CRASH_AFTER})), session
             )
         except SimulatedCrash:
-            self.retire(self.open(), session)
+            repository = self.open()
+            for point in self.points(repository):
+                if point.session == session:
+                    retire(repository, point.session, point.key)
+            del self.contents[session]
 
     def retire(self, repository: Repository, session: bytes) -> None:
-        """Gone already is no error: a deletion that died may have come that far."""
-        for point in self.points(repository):
-            if point.session == session:
-                retire(repository, point.session, point.key)
+        """A point that is there."""
+        [point] = [point for point in self.points(repository) if point.session == session]
+        retire(repository, point.session, point.key)
         del self.contents[session]
 
     @rule(repack=st.booleans())

@@ -19,7 +19,8 @@ WORDS = ("worker", "run", "--stdin")
 class LocalWorkerProcesses:
     """Starts them with this process's own Python and environment; the key goes through the pipe alone.
 
-    The pipe is a worker's life line: it stops when its other end is closed, by us or by our death.
+    The pipe is a worker's life line: it stops when its other end is closed, by us or by our death. A terminal's Ctrl-C
+    is for us alone.
     """
 
     async def run(self, pointer: str, key: bytes, report: Callable[[str], None], cancelled: Callable[[], bool]) -> None:

@@ -110,7 +110,8 @@ class LivingProgress:
         with self._lock:
             # Another thread may have asked in the hour before; a clock that was set back goes on from where it is now.
             due = not self._hour - 1 <= hour <= self._hour
-            self._hour = hour if due else self._hour
+            if due:
+                self._hour = hour
         if due:
             self._say_so(hour)
 

@@ -20,7 +20,6 @@ from holdfast.repository.health.repair.quarry import Quarry
 from holdfast.repository.health.repair.workshop import Workshop
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.packs.chunk_opening import OpenedChunk
 from holdfast.repository.packs.compression import CompressionLevel, compress
 from holdfast.repository.packs.prepared_chunk import PreparedChunk
 from holdfast.repository.reading.chunk_reader import ChunkReader
@@ -146,33 +145,30 @@ class Mender:
             opened = reader.open_one(chunk)
         except (IntegrityError, NeedsRetrievalError, ObjectNotFoundError):
             return None
-        return self._kept(chunk.id, opened, chunk_type)
+        return self._kept(chunk.id, chunk_type, opened.plain, opened.compression, opened.stored)
 
     def _from_another_map(self, node: Located) -> bytes | None:
         """From where another point's map names the same node, which no run may know."""
         place = self._in_maps.get(node.id)
         opened = None if place is None else self._readers[CHUNK_TYPE_MAP].open_at(node.id, place)
-        return None if opened is None else self._kept(node.id, opened, CHUNK_TYPE_MAP)
-
-    def _kept(self, chunk: bytes, opened: OpenedChunk, chunk_type: int) -> bytes:
-        """The pack in which it lies from now on."""
-        if chunk_type == CHUNK_TYPE_MAP:
-            self._plain[chunk] = bytes(opened.plain)
-        prepared = PreparedChunk(chunk, len(opened.plain), opened.compression, bytes(opened.stored))
-        return self._workshop.store(prepared, chunk_type).pack.pack
+        if opened is None:
+            return None
+        return self._kept(node.id, CHUNK_TYPE_MAP, opened.plain, opened.compression, opened.stored)
 
     def _from_elsewhere(self, walk: _Walk, spot: _Spot, level: int, chunk_type: int) -> bytes | None:
         """Out of the volume's bytes, where another repository or the source has them."""
         for quarry in walk.quarries:
             plain = self._quarried(walk.volume, quarry, spot, level, chunk_type)
-            if plain is None:
-                continue
-            if chunk_type == CHUNK_TYPE_MAP:
-                self._plain[spot.chunk.id] = bytes(plain)
-            compression, stored = compress(plain, CompressionLevel.DEFAULT)
-            prepared = PreparedChunk(spot.chunk.id, len(plain), compression, stored)
-            return self._workshop.store(prepared, chunk_type).pack.pack
+            if plain is not None:
+                return self._kept(spot.chunk.id, chunk_type, plain, *compress(plain, CompressionLevel.DEFAULT))
         return None
+
+    def _kept(self, chunk: bytes, chunk_type: int, plain: Buffer, compression: int, stored: Buffer) -> bytes:
+        """The pack in which it lies from now on."""
+        if chunk_type == CHUNK_TYPE_MAP:
+            self._plain[chunk] = bytes(plain)
+        prepared = PreparedChunk(chunk, len(plain), compression, bytes(stored))
+        return self._workshop.store(prepared, chunk_type).pack.pack
 
     def _quarried(self, volume: VolumeMap, quarry: Quarry, spot: _Spot, level: int, chunk_type: int) -> Buffer | None:
         if chunk_type == CHUNK_TYPE_MAP:

@@ -163,15 +163,15 @@ class _TenantMarking:
         """Where a node is read, and whether it stays in no condemned pack. Of those that have moved many lie together,
         where they are counted now.
         """
-        ground, pack = self._ground, node.place.pack
-        if ground.is_good(pack):
-            ground.use(pack, self._tenant, CHUNK_TYPE_MAP).add(node.place.number, node.place.length)
+        known = self._elsewhere.get(node.named)
+        if known is not None:
+            return known
+        places, clean = self._take(node, CHUNK_TYPE_MAP)
+        if clean and places[0] is node.place:
             return node.place, True
-        if node.named not in self._elsewhere:
-            places, clean = self._take(node, CHUNK_TYPE_MAP)
-            stays = ground.packs.stands(pack.pack) or not places
-            self._elsewhere[node.named] = node.place if stays else places[0], clean
-        return self._elsewhere[node.named]
+        stays = self._ground.packs.stands(node.place.pack.pack) or not places
+        counted = self._elsewhere[node.named] = node.place if stays else places[0], clean
+        return counted
 
     def _fetch(self, items: list[Located], level: int, cut: int) -> dict[bytes, MapNode]:
         """By id. Where what is missing is for its reader to say, all others are there."""
