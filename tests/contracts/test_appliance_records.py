@@ -140,8 +140,8 @@ def test_points(records):
     assert records.points.get(hex_id(3)).size_bytes == 1024
     assert records.points.sealed_configuration(hex_id(3)) == b"sealed 3"
     one = workload(1)
-    assert [p.id for p in records.points.of_workload(one.account, one.region, one.id)] == [hex_id(1), hex_id(3)]
-    assert records.points.of_workload(one.account, "eu-west-1", one.id) == []
+    assert [p.id for p in records.points.of_workload(one)] == [hex_id(1), hex_id(3)]
+    assert records.points.of_workload(replace(one, region="eu-west-1")) == []
     assert [p.id for p in records.points.of_policy("daily")] == [hex_id(1), hex_id(2), hex_id(3)]
     assert [p.id for p in pages(records.points.page, 2)] == [hex_id(3), hex_id(2), hex_id(1)]
     assert [p.id for p in records.points.page(before=None, limit=5, workload_id=workload(2).id)] == [hex_id(2)]

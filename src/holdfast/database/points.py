@@ -17,6 +17,7 @@ from holdfast.database.statements import (
     newest_first,
 )
 from holdfast.domain.restore_point import RestorePoint
+from holdfast.domain.workload import Workload
 from holdfast.protocol.encoding import from_json, to_json
 
 _POINTS = tables.points
@@ -55,9 +56,10 @@ class PointsTable:
         sealed: bytes = row.sealed_configuration
         return sealed
 
-    def of_workload(self, account: str, region: str, workload_id: str) -> list[RestorePoint]:
+    def of_workload(self, workload: Workload) -> list[RestorePoint]:
         """Oldest first."""
-        own = (_POINTS.c.workload_id == workload_id, _POINTS.c.account == account, _POINTS.c.region == region)
+        columns = (_POINTS.c.account == workload.account, _POINTS.c.region == workload.region)
+        own = (_POINTS.c.workload_id == workload.id, *columns)
         return self._oldest_first(select(_POINTS.c.document).where(*own))
 
     def of_policy(self, policy: str) -> list[RestorePoint]:

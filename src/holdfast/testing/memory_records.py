@@ -14,6 +14,7 @@ from holdfast.domain.policy import Ec2Policy
 from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.tiers import timing_of
 from holdfast.domain.time import is_ahead
+from holdfast.domain.workload import Workload
 from holdfast.protocol.appliance_answers import StoredPolicy
 from holdfast.testing.memory_changes import MemoryChanges, missing
 from holdfast.testing.memory_sessions import MemorySessions
@@ -144,8 +145,8 @@ class _Points:
     def sealed_configuration(self, point_id: str) -> bytes:
         return self._rows[self.get(point_id).id][1]
 
-    def of_workload(self, account: str, region: str, workload_id: str) -> list[RestorePoint]:
-        wanted = (account, region, workload_id)
+    def of_workload(self, workload: Workload) -> list[RestorePoint]:
+        wanted = (workload.account, workload.region, workload.id)
         return [
             point
             for point in self._oldest_first()

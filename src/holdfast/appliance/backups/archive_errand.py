@@ -149,9 +149,9 @@ class ArchiveErrand:
 
     def _damaged_packs(self) -> frozenset[str]:
         """What earlier archives of this workload are known to lack."""
-        workload = self._what.backup.workload
-        points = self._surface.records.points.of_workload(workload.account, workload.region, workload.id)
-        return damaged_packs(self._surface, points, self._what.backup.repository)
+        backup = self._what.backup
+        points = self._surface.records.points.of_workload(backup.workload)
+        return damaged_packs(self._surface, points, backup.repository)
 
 
 def backup_of(point: RestorePoint) -> str:

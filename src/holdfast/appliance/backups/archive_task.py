@@ -66,7 +66,7 @@ class ArchiveTask:
         task, order = self._task(task_id)
         self._book.check_cancelled(task.session_id)
         backup, archive = _targets(order)
-        points = self._surface.records.points.of_workload(task.workload.account, task.workload.region, task.workload.id)
+        points = self._surface.records.points.of_workload(task.workload)
         newest = next(iter(newest_backups(points, order.policy)), None)
         if newest is None:
             raise NotFoundError(

@@ -64,5 +64,4 @@ class ArchivesThere:
 
     def _points(self, task: Task) -> list[RestorePoint]:
         """As they are known now: a look may have found something."""
-        workload = task.workload
-        return self._surface.records.points.of_workload(workload.account, workload.region, workload.id)
+        return self._surface.records.points.of_workload(task.workload)

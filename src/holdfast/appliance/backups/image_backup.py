@@ -24,7 +24,6 @@ from holdfast.appliance.surface import Surface
 from holdfast.appliance.workers.errands import ErrandFacts, lock_days
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.policy import BackupTarget, WorkerMode
-from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.retention import promised_until
 from holdfast.domain.session import Task
 from holdfast.domain.tiers import limits_of
@@ -68,7 +67,8 @@ class ImageBackup:
     def look_at_parent(self, task_id: str, error: HoldfastError) -> None:
         """A map of the point before may be what it has failed with: then the next backup does not build upon it."""
         task, target = _task_of(self._surface, task_id)
-        before = [one for one in _points_of(self._surface, task) if one.repository == target.repository]
+        points = self._surface.records.points.of_workload(task.workload)
+        before = [one for one in points if one.repository == target.repository]
         if before:
             self._damage.look_after_failure(task.session_id, task_id, before[-1].id, error)
 
@@ -138,7 +138,8 @@ class _BackupErrand:
     def _damaged_packs(self) -> frozenset[str]:
         """What verifications of this instance's points have found damaged: new points do not build upon it."""
         task, target = _task_of(self._surface, self._task_id)
-        return damaged_packs(self._surface, _points_of(self._surface, task), target.repository)
+        points = self._surface.records.points.of_workload(task.workload)
+        return damaged_packs(self._surface, points, target.repository)
 
     def _promise(self) -> datetime | None:
         """What the policy's limits by time promise, counted from when the run began: never longer than they keep it."""
@@ -232,11 +233,6 @@ def _facts_of(remembered: dict[str, str]) -> ErrandFacts:
         region=remembered["region"],
         mode=WorkerMode(remembered["mode"]),
     )
-
-
-def _points_of(surface: Surface, task: Task) -> list[RestorePoint]:
-    workload = task.workload
-    return surface.records.points.of_workload(workload.account, workload.region, workload.id)
 
 
 def _task_of(surface: Surface, task_id: str) -> tuple[Task, BackupTarget]:

@@ -112,7 +112,7 @@ class SnapshotCopy:
         """Also those of which the answer was lost. What a point was made of stays."""
         task, _, place = self._task(task_id)
         account, owner = self._surface.account(place.account), self._owner(task)
-        points = self._surface.records.points.of_workload(task.workload.account, task.workload.region, task.workload.id)
+        points = self._surface.records.points.of_workload(task.workload)
         named = {one for point in points for one in point.snapshots.values()}
         found = list(self._surface.cloud.belongings(account, place.region).owned())
         copies = [one.id for one in found if one.kind == "snapshot" and one.ownership == owner and one.id not in named]

@@ -69,8 +69,8 @@ class RetentionWork:
         dated not before that time has come: it would be the newest one until then, and take a place by number.
         """
         now, verdicts = self._surface.surroundings.now(), list[Verdict]()
-        policy, of_policy = stored.policy, self._surface.records.points.of_policy
-        every = of_policy(policy.name) if workload is None else self._of(workload)
+        policy, stock = stored.policy, self._surface.records.points
+        every = stock.of_policy(policy.name) if workload is None else stock.of_workload(workload)
         known = [point for point in every if _appeared_at(point) >= stored.created_at]
         being_read = self._being_read()
         judged = (point for point in known if not point.missing and point.id not in being_read)
@@ -130,7 +130,7 @@ class RetentionWork:
 
     def release_bases(self, workload: Workload) -> None:
         """The newest image backup in each repository keeps its base snapshots; older ones lose theirs."""
-        points = self._of(workload)
+        points = self._surface.records.points.of_workload(workload)
         for repository in sorted({point.repository for point in points if point.repository}):
             chain = [point for point in points if point.repository == repository]
             for point in base_snapshots_to_release(chain):
@@ -161,7 +161,8 @@ class RetentionWork:
 
     def _needed(self, workload: Workload, but: str) -> set[str]:
         """Snapshots that a point names, other than the point `but`, or a backup that may become one."""
-        named = {one for point in self._of(workload) if point.id != but for one in point.snapshots.values()}
+        points = self._surface.records.points.of_workload(workload)
+        named = {one for point in points if point.id != but for one in point.snapshots.values()}
         return named | {one for backup in self._surface.records.open_backups.all() for one in backup.snapshots.values()}
 
     def _compute(self, where: SnapshotPlace) -> Compute:
@@ -175,9 +176,6 @@ class RetentionWork:
             after = changed(before)
             if after != before:
                 points.put(after)
-
-    def _of(self, workload: Workload) -> list[RestorePoint]:
-        return self._surface.records.points.of_workload(workload.account, workload.region, workload.id)
 
 
 def _appeared_at(point: RestorePoint) -> datetime:

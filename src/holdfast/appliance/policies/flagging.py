@@ -35,7 +35,7 @@ def _since(surface: Surface, order: TaskOrder, kind: PointKind, workload: Worklo
     """
     before = [
         point.as_of or point.created_at
-        for point in surface.records.points.of_workload(workload.account, workload.region, workload.id)
+        for point in surface.records.points.of_workload(workload)
         if point.kind == kind and point.policy == order.policy_name and not point.is_hurt
     ]
     known = [order.in_force_since or as_of, *before]

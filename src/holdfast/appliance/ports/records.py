@@ -90,7 +90,7 @@ class Points(Protocol):
     def sealed_configuration(self, point_id: str) -> bytes:
         """How the workload was made up, sealed. Raises NotFoundError."""
 
-    def of_workload(self, account: str, region: str, workload_id: str) -> list[RestorePoint]:
+    def of_workload(self, workload: Workload) -> list[RestorePoint]:
         """Oldest first."""
 
     def page(self, *, before: str | None, limit: int, workload_id: str | None = None) -> list[RestorePoint]:
