@@ -54,6 +54,28 @@ def test_volumes_come_back_and_stay(protected, kind):
     assert made_of.isdisjoint(site.snapshots_before) == (kind == "image-backup")
 
 
+def test_a_worker_that_names_a_snapshot_which_it_has_not_made_is_not_believed(protected, monkeypatch):
+    """It may name any of the account's: such a one is neither shared nor removed."""
+    site = protected
+    victim = sorted(site.snapshots_before)[0]
+    make = site.cloud.worker_snapshot
+
+    def other_than_told(target):
+        make(target)
+        return victim
+
+    monkeypatch.setattr(site.cloud, "worker_snapshot", other_than_told)
+    session = restore(site, VolumeRestore(point(site, "image-backup")))
+    assert session.state == State.FAILED
+    (task,) = tasks(site, session)
+    assert task.error is not None
+    assert task.error.what == "the worker's result is not accepted"
+    assert victim in task.error.why
+    assert snapshots(site) == site.snapshots_before, "what the worker has made is gone, the other one is not"
+    assert "shared" not in site.cloud.objects[victim].facts
+    assert owned(site, "volume") == []
+
+
 def test_this_machine_bears_few_local_restores_which_wait_for_nothing_else(protected):
     """While its places for local backups and verifications are taken, too."""
     site = protected

@@ -1,5 +1,7 @@
 """A clock that only sleeping moves."""
 
+from holdfast.patience import Waiting
+
 
 class SleepingClock:
     """In seconds, from 0."""
@@ -14,3 +16,7 @@ class SleepingClock:
     def now(self) -> float:
         """What has passed."""
         return self.seconds
+
+    def waiting(self) -> Waiting:
+        """By this clock, without chance."""
+        return Waiting(self.sleep, lambda: 1.0, self.now)

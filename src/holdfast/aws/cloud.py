@@ -62,7 +62,7 @@ class AwsCloud:
     def compute(self, account: Account, region: str) -> Compute:
         """For backups."""
         ec2 = self._accounts.client(account, region, "ec2")
-        return Ec2Compute(ec2, self._book(account, region), self.identity(account))
+        return Ec2Compute(ec2, self._book(account, region), self.identity(account), self._accounts.waiting)
 
     def restore_site(self, account: Account, region: str, go_on: GoOn = nobody_cancels) -> RestoreSite:
         """For restores."""

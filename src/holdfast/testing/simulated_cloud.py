@@ -149,6 +149,12 @@ class SimulatedCompute:
         shares = [min(1.0, (now - self.cloud.objects[one].created_at) / wait) for one in snapshot_ids]
         return int(100 * sum(shares) / len(shares)) if shares else 100
 
+    def foreign_snapshots(self, owner: Ownership, snapshot_ids: tuple[str, ...]) -> tuple[str, ...]:
+        mine = ("snapshot", self.account, self.region, owner)
+        found = self.cloud.objects.values()
+        own = {one.id for one in found if (one.kind, one.account, one.region, one.owner) == mine}
+        return tuple(sorted(set(snapshot_ids) - own))
+
     def share_snapshots(self, snapshot_ids: tuple[str, ...], account_id: str) -> None:
         self.cloud.allow("ec2:ModifySnapshotAttribute")
         for snapshot_id in snapshot_ids:

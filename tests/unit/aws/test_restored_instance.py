@@ -13,7 +13,8 @@ from holdfast.signed_http.aws_answers import Refusal
 from holdfast.testing.simulated_site import SimulatedSite
 from tests.unit.aws.memory_ledger import MemoryLedger
 from tests.unit.aws.recorded_ec2 import RecordedEc2
-from tests.unit.aws.test_states import Clock, cancelled, image
+from tests.unit.aws.test_states import cancelled, image
+from tests.unit.sleeping_clock import SleepingClock
 
 OWNER = Ownership("a" * 32, "5" * 32, "7" * 32, 1, "restored")
 
@@ -65,7 +66,7 @@ def test_who_cancels_is_heard_at_each_wait_and_nothing_stays(images, instances, 
     ledger = MemoryLedger()
     book = Book(ledger, lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
     with pytest.raises(CancelledError):
-        InstanceMaker(ec2, book, Waits.of(Clock().waiting(), cancelled), OWNER).make(order())
+        InstanceMaker(ec2, book, Waits.of(SleepingClock().waiting(), cancelled), OWNER).make(order())
     done = ["RegisterImage", "RunInstances", "TerminateInstances", "DeregisterImage"]
     assert ec2.operations(*done) == (done if launches else [done[0], done[3]])
     assert ledger.open_rows() == []
@@ -88,7 +89,7 @@ def launched(*answers):
             "ModifyInstanceAttribute": [{}],
         }
     )
-    clock = Clock()
+    clock = SleepingClock()
     book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
     with pytest.raises(ConflictError) as caught:
         InstanceMaker(ec2, book, Waits.of(clock.waiting(), lambda: None), OWNER).make(order())
@@ -128,4 +129,4 @@ def test_a_service_that_does_not_answer_is_told_as_such(before):
     )
     book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
     with pytest.raises(UnavailableError, match="EC2 does not answer"):
-        InstanceMaker(ec2, book, Waits.of(Clock().waiting(), lambda: None), OWNER).make(order())
+        InstanceMaker(ec2, book, Waits.of(SleepingClock().waiting(), lambda: None), OWNER).make(order())

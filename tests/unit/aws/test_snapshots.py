@@ -1,5 +1,6 @@
 """Snapshots of an instance: exactly once though EC2 knows no client token, and never an incomplete set."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,17 +10,21 @@ from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws.ec2.snapshots import (
     DESCRIPTION_TAGS,
     MAX_TAGS,
+    SHOWN_AFTER_SECONDS,
     create_snapshots,
     delete_snapshots,
     described_snapshots,
+    foreign_snapshots,
     snapshots_percent,
     tag_snapshots,
 )
+from holdfast.aws.ownership import as_list
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import ConflictError, QuotaReachedError, UnavailableError
 from holdfast.signed_http.aws_answers import Refusal
 from tests.unit.aws.memory_ledger import MemoryLedger
 from tests.unit.aws.recorded_ec2 import RecordedEc2
+from tests.unit.sleeping_clock import SleepingClock
 
 OWNER = Ownership("a" * 32, "5" * 32, "7" * 32, 1, "snapshot")
 DEVICES = {"/dev/xvda": "vol-0", "/dev/sdf": "vol-1", "/dev/sdg": "vol-2"}
@@ -50,6 +55,28 @@ def client(*, before=(), created=None, delete=None):
             "DeleteSnapshot": [delete or {}],
         }
     )
+
+
+def bearing(snapshot_id, owner):
+    return {"SnapshotId": snapshot_id, "State": "completed", "Tags": as_list(owner.tags())}
+
+
+def test_a_snapshot_is_foreign_until_ec2_shows_it_with_the_tags_of_the_attempt():
+    clock = SleepingClock()
+    answers = [{"Snapshots": []}, {"Snapshots": [bearing("snap-1", OWNER)]}]
+    ec2 = RecordedEc2({"DescribeSnapshots": list(answers)})
+    assert foreign_snapshots(ec2, clock.waiting(), OWNER, ("snap-1",)) == ()
+    assert 0 < clock.seconds < SHOWN_AFTER_SECONDS
+    assert {"Name": "tag:holdfast:task", "Values": [OWNER.task_id]} in ec2.parameters("DescribeSnapshots")["Filters"]
+
+
+def test_foreign_snapshots_are_named():
+    other = replace(OWNER, purpose="restored")
+    ec2 = RecordedEc2({"DescribeSnapshots": [{"Snapshots": [bearing("snap-1", OWNER), bearing("snap-2", other)]}]})
+    clock = SleepingClock()
+    asked = ("snap-3", "snap-2", "snap-1")
+    assert foreign_snapshots(ec2, clock.waiting(), OWNER, asked) == ("snap-2", "snap-3")
+    assert clock.seconds >= SHOWN_AFTER_SECONDS
 
 
 def test_what_is_not_asked_for_is_excluded_in_the_words_of_ec2():

@@ -9,25 +9,14 @@ from holdfast.aws.ec2.states import IMAGE_TIMEOUT_SECONDS, Waits, start_instance
 from holdfast.aws.ec2.volumes import create_volume
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import CancelledError, ConflictError, PermissionDeniedError, UnavailableError
-from holdfast.patience import Waiting
 from holdfast.signed_http.aws_answers import Refusal
 from tests.unit.aws.memory_ledger import MemoryLedger
 from tests.unit.aws.recorded_ec2 import Answer, RecordedEc2
+from tests.unit.sleeping_clock import SleepingClock
 
 UNKNOWN = Refusal(400, "InvalidAMIID.NotFound", "it is not there")
 ORDER = VolumeOrder("snap-1", 1, "gp3", "eu-west-1a")
 DENIED = Refusal(403, "UnauthorizedOperation", "you may not")
-
-
-class Clock:
-    def __init__(self):
-        self.seconds = 0.0
-
-    def waiting(self):
-        return Waiting(sleep=self.sleep, monotonic=lambda: self.seconds)
-
-    def sleep(self, seconds):
-        self.seconds += seconds
 
 
 def image(state):
@@ -35,7 +24,7 @@ def image(state):
 
 
 def waited(*answers):
-    clock = Clock()
+    clock = SleepingClock()
     wait_for_image(RecordedEc2({"DescribeImages": list(answers)}), clock.waiting(), "ami-1")
     return clock.seconds
 
@@ -73,7 +62,7 @@ def in_states(*states):
 )
 def test_an_instance_on_its_way_is_waited_for_before_it_is_told_more(act, operation, states):
     ec2 = in_states(*states)
-    act(ec2, Clock().waiting(), "i-1")
+    act(ec2, SleepingClock().waiting(), "i-1")
     assert [one for one, _ in ec2.asked] == ["DescribeInstances"] * 3 + [operation] + ["DescribeInstances"] * 2
 
 
@@ -82,7 +71,7 @@ def cancelled():
 
 
 def test_who_cancels_is_asked_each_second_of_what_is_made_and_never_of_what_is_undone():
-    clock, asked = Clock(), []
+    clock, asked = SleepingClock(), []
     waits = Waits.of(clock.waiting(), lambda: asked.append(clock.seconds))
     waits.making.sleep(2.5)
     waits.undoing.sleep(10.0)
@@ -106,7 +95,7 @@ def test_a_volume_that_nobody_wants_any_more_is_deleted_when_it_can_be(go_on):
         ec2 = RecordedEc2({"CreateVolume": [{"VolumeId": "vol-1"}], "DescribeVolumes": states, "DeleteVolume": [{}]})
     ledger = MemoryLedger()
     book = Book(ledger, lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
-    waits = Waits.of(Clock().waiting(), go_on)
+    waits = Waits.of(SleepingClock().waiting(), go_on)
     with pytest.raises(CancelledError if go_on is cancelled else ConflictError):
         create_volume(ec2, book, waits, Ownership("a" * 32, "5" * 32, "7" * 32, 1, "restore"), ORDER, "it")
     assert ec2.asked[-1] == ("DeleteVolume", {"VolumeId": "vol-1"})

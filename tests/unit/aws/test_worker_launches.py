@@ -10,7 +10,6 @@ from holdfast.aws.queues import TaskQueues
 from holdfast.aws.worker_instances import Ec2WorkerInstances, WorkerServices
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import ConflictError, QuotaReachedError, UnavailableError
-from holdfast.patience import Waiting
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.signed_http.aws_answers import Refusal
 from tests.unit.aws.memory_ledger import MemoryLedger
@@ -27,14 +26,6 @@ ORDER = WorkerOrder(
 )
 MISMATCH = Refusal(400, "IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent")
 TOO_SOON = Refusal(400, "AWS.SimpleQueueService.QueueDeletedRecently", "You must wait 60 seconds")
-
-
-class Clock(SleepingClock):
-    """Time that passes by waiting alone."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting = Waiting(self.sleep, lambda: 1.0, self.now)
 
 
 def no_room(kind, zone):
@@ -82,7 +73,7 @@ def launched(standing, answers=(MISMATCH,), book=None):
     sqs = RecordedEc2({"CreateQueue": [{"QueueUrl": "https://sqs.eu-west-1.amazonaws.com/1/q"}], "ListQueues": [{}]})
     book = book or new_book()
     services = WorkerServices(ec2, iam, sqs, RecordedEc2({}))
-    workers = Ec2WorkerInstances(services, (book, book), SETTINGS, "a" * 32, Clock().waiting)
+    workers = Ec2WorkerInstances(services, (book, book), SETTINGS, "a" * 32, SleepingClock().waiting())
     return workers, ec2
 
 
@@ -103,12 +94,12 @@ def test_one_that_has_ended_meanwhile_is_said():
 
 
 def test_a_queue_whose_name_was_deleted_a_moment_ago_is_waited_for():
-    clock = Clock()
+    clock = SleepingClock()
     sqs = RecordedEc2({"CreateQueue": [TOO_SOON, TOO_SOON, {"QueueUrl": "url"}]})
-    assert TaskQueues(sqs, clock.waiting).create("name", {}, 3600) == "url"
+    assert TaskQueues(sqs, clock.waiting()).create("name", {}, 3600) == "url"
     assert clock.seconds > 0
     with pytest.raises(UnavailableError, match="CreateQueue"):
-        TaskQueues(RecordedEc2({"CreateQueue": [TOO_SOON]}), clock.waiting).create("name", {}, 3600)
+        TaskQueues(RecordedEc2({"CreateQueue": [TOO_SOON]}), clock.waiting()).create("name", {}, 3600)
     assert clock.seconds > 60
 
 

@@ -109,6 +109,9 @@ class Compute(Protocol):
         UnavailableError when one failed.
         """
 
+    def foreign_snapshots(self, owner: Ownership, snapshot_ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of them that were not made here for `owner`, as all that is made for it says by its tags."""
+
     def share_snapshots(self, snapshot_ids: tuple[str, ...], account_id: str) -> None:
         """Let another AWS account read them: a worker of the appliance's account for instances of another, or whoever
         copies them there. Raises ConflictError for what is encrypted under AWS's own key, which cannot be shared.

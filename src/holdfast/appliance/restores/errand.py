@@ -73,12 +73,18 @@ class RestoreErrand:
         made = {device: facts.get("snapshot_id", "") for device, facts in told.items()}
         _source, wanted = self._wanted()
         if made.keys() != wanted.keys() or not all(made.values()):
-            raise IntegrityError(
-                "the worker's result is not accepted",
-                why=f"it tells of {', '.join(sorted(made)) or 'no volume'}; ordered were {', '.join(sorted(wanted))}",
-                cure="run the restore again; if it happens again, find out what runs on the worker",
-            )
+            told_of = ", ".join(sorted(made)) or "no volume"
+            raise _not_accepted(f"it tells of {told_of}; ordered were {', '.join(sorted(wanted))}")
         return made
+
+    def check_origin(self, attempt: int, snapshots: Mapping[str, str]) -> None:
+        """Raises IntegrityError where the worker names a snapshot that is not of this attempt: it could be anybody's,
+        and would be shared, noted as made here, and deleted.
+        """
+        own = self._surface.cloud.compute(OWN_ACCOUNT, self._facts.region)
+        foreign = own.foreign_snapshots(self._owner(attempt), tuple(snapshots.values()))
+        if foreign:
+            raise _not_accepted(f"{', '.join(foreign)} bears no tags of attempt {attempt} of this restore")
 
     def note_created(self, attempt: int, snapshots: Mapping[str, str]) -> None:
         """The ledger knows their ids."""
@@ -116,6 +122,11 @@ class RestoreErrand:
 
     def _owner(self, attempt: int) -> Ownership:
         return self._surface.owner(self._facts.session_id, self._facts.task_id, ownership.RESTORE, attempt)
+
+
+def _not_accepted(why: str) -> IntegrityError:
+    cure = "run the restore again; if it happens again, find out what runs on the worker"
+    return IntegrityError("the worker's result is not accepted", why=why, cure=cure)
 
 
 def _encryption(volume: VolumeOrder) -> dict[str, str | bool]:

@@ -140,6 +140,7 @@ class RestoreTask:
                 why="the repository has no result of that attempt",
                 cure="run the restore again",
             )
+        errand.check_origin(attempt, restored)
         errand.note_created(attempt, restored)
         errand.share(restored)
         return restored

@@ -10,15 +10,17 @@ from holdfast.aws.ec2.discovery import find_instances
 from holdfast.aws.ec2.snapshot_copies import copy_snapshots
 from holdfast.aws.written_down import Book
 from holdfast.domain.workload import FoundInstance, InstanceConfiguration
+from holdfast.patience import REAL_WAITING, Waiting
 
 
 class Ec2Compute:
     """Fits `holdfast.appliance.ports.cloud.Compute`, which says what each method promises."""
 
-    def __init__(self, ec2: PatientClient, book: Book, account_id: str) -> None:
+    def __init__(self, ec2: PatientClient, book: Book, account_id: str, waiting: Waiting = REAL_WAITING) -> None:
         self._ec2 = ec2
         self._book = book
         self._account_id = account_id
+        self._waiting = waiting
 
     def instances(self) -> Iterator[FoundInstance]:
         """Every instance that is not terminated."""
@@ -46,6 +48,10 @@ class Ec2Compute:
     def snapshots_percent(self, snapshot_ids: tuple[str, ...]) -> int:
         """How far they are together."""
         return snapshots.snapshots_percent(self._ec2, snapshot_ids)
+
+    def foreign_snapshots(self, owner: Ownership, snapshot_ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of them that were not made here for `owner`."""
+        return snapshots.foreign_snapshots(self._ec2, self._waiting, owner, snapshot_ids)
 
     def share_snapshots(self, snapshot_ids: tuple[str, ...], account_id: str) -> None:
         """Let another account read them."""

@@ -8,6 +8,7 @@ from holdfast.appliance.ports.cloud import DescribedSnapshot, Ownership
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.configuration import describe_instance
 from holdfast.aws.ec2.discovery import mappings_of
+from holdfast.aws.ec2.states import is_reached
 from holdfast.aws.ownership import as_list, as_map, owned_by, owner_of, people_tags
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import (
@@ -19,6 +20,7 @@ from holdfast.domain.errors import (
     UsageError,
 )
 from holdfast.domain.ownership import POINT
+from holdfast.patience import Waiting
 from holdfast.signed_http.aws_answers import Refusal
 
 # EC2's bounds (API reference, CreateSnapshots; tag restrictions).
@@ -26,6 +28,8 @@ MAX_DESCRIPTION_CHARACTERS = 255
 MAX_TAGS = 50
 # Of these, so many are kept free for what a snapshot says of its restore point (docs/format/snapshot-tags.md).
 DESCRIPTION_TAGS = 25
+# EC2 is eventually consistent: what was just made may be missing from a list (EC2 developer guide).
+SHOWN_AFTER_SECONDS = 60.0
 
 
 def create_snapshots(
@@ -95,6 +99,21 @@ def snapshots_percent(ec2: PatientClient, snapshot_ids: tuple[str, ...]) -> int:
         return 100
     percents = [int(one.get("Progress", "").rstrip("%") or 0) for one in found]
     return min(99, sum(percents) // len(set(snapshot_ids)))
+
+
+def foreign_snapshots(
+    ec2: PatientClient, waiting: Waiting, owner: Ownership, snapshot_ids: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Those of them that do not bear the tags of `owner`; EC2 is given some time to show what was just made."""
+    foreign = set(snapshot_ids)
+
+    def all_are_seen() -> bool:
+        own = (one for one in _of_attempt(ec2, owner) if owner_of(as_map(one.get("Tags"))) == owner)
+        foreign.difference_update(str(one["SnapshotId"]) for one in own)
+        return not foreign
+
+    is_reached(waiting, SHOWN_AFTER_SECONDS, all_are_seen)
+    return tuple(sorted(foreign))
 
 
 def delete_snapshots(ec2: PatientClient, book: Book, snapshot_ids: tuple[str, ...]) -> None:
@@ -167,14 +186,12 @@ def _left_out(instance: Mapping[str, Any], volume_ids: tuple[str, ...]) -> dict[
 
 def made_before(ec2: PatientClient, owner: Ownership) -> list[dict[str, Any]]:
     """EC2's description of each that this task and attempt has made here already, but for those that failed."""
-    found = ec2.pages(
-        "DescribeSnapshots",
-        f"snapshots of task {owner.task_id}",
-        "Snapshots",
-        OwnerIds=["self"],
-        Filters=owned_by(owner),
-    )
-    return [one for one in found if one["State"] != "error"]
+    return [one for one in _of_attempt(ec2, owner) if one["State"] != "error"]
+
+
+def _of_attempt(ec2: PatientClient, owner: Ownership) -> Iterator[dict[str, Any]]:
+    what, filters = f"snapshots of task {owner.task_id}", owned_by(owner)
+    return ec2.pages("DescribeSnapshots", what, "Snapshots", OwnerIds=["self"], Filters=filters)
 
 
 def _finished(
