@@ -166,24 +166,26 @@ class _Tenant:
     data: ChunkReader
     search: IndexSearch
     packs: StandingPacks
+    # By chunk and place: what opens at one says nothing of another.
     asked: dict[tuple[bytes, int], bool] = field(default_factory=dict)
 
     def opens(self, chunk: Located, chunk_type: int, bad: Set[bytes]) -> bool:
         """Whether the chunk opens, at its place or at any other; each is tried once. What is cold counts by where it
         lies: in a pack that stands and is none of the bad ones it is there.
         """
-        if (chunk.id, chunk_type) not in self.asked:
+        asked = chunk.named, chunk_type
+        if asked not in self.asked:
             reader = self.data if chunk_type == CHUNK_TYPE_DATA else self.reader
             try:
                 reader.read_one(chunk)
             except NeedsRetrievalError:
                 places = (place.pack.pack for place in self.search.places(chunk.id, chunk_type))
-                self.asked[chunk.id, chunk_type] = any(one not in bad and self.packs.stands(one) for one in places)
+                self.asked[asked] = any(one not in bad and self.packs.stands(one) for one in places)
             except FAILURES:
-                self.asked[chunk.id, chunk_type] = False
+                self.asked[asked] = False
             else:
-                self.asked[chunk.id, chunk_type] = True
-        return self.asked[chunk.id, chunk_type]
+                self.asked[asked] = True
+        return self.asked[asked]
 
     def place_of(self, chunk: Located, chunk_type: int) -> Place:
         """Where the chunk lies; its own place where nobody knows."""

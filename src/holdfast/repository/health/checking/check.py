@@ -178,8 +178,7 @@ def _checked(repository: Repository, packs: StandingPacks, read_percent: int | N
         findings.add_object(key, f"{one.why}: restores look behind it, and {cure}")
     _require_keys(repository, manifests, findings)
     read = _PacksRead(KnownDirectories(repository.surroundings.random_bytes(16)))
-    # Without every tenant's keys a whole pack could not be told from a damaged one.
-    if read_percent is not None and not any(key.startswith(names.TENANTS) for key in findings.whys):
+    if read_percent is not None:
         read.read(repository, packs, written, read_percent, progress)
     walk = Reachability(repository, packs, read.directories)
     reachable: list[tuple[Manifest, VolumeMap, Reachable]] = []

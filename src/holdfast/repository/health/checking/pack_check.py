@@ -7,13 +7,13 @@ from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, ObjectNo
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.manifest import StoredPack
-from holdfast.repository.format.pack import OpenedPack
+from holdfast.repository.format.pack import OpenedPack, PackHeader
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.whole_pack import bad_chunks, chunk_type_of
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
-from holdfast.repository.trust.older_versions import UNSEEN, as_damage, older_versions
+from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN, as_damage, older_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,11 @@ class PackFinding:
     cold: bool = False
     tenant: bytes = b""
     opened: OpenedPack | None = None
+
+    @property
+    def opens_nowhere(self) -> bool:
+        """Whether it has chunks, and none of them opens."""
+        return self.opened is not None and 0 < len(self.chunks) == len(self.opened.entries)
 
 
 def read_packs(
@@ -97,23 +102,38 @@ def examine_pack(
         return PackFinding(broken or "its header names another repository or pack", size_bytes=len(data))
     if written is not None and sha256 != written.sha256 and not broken:
         return PackFinding("it is whole, but not the pack that its manifest recorded", size_bytes=len(data))
-    best: tuple[int, PackFinding] | None = None
+    return _judged(repository, header, key, data, tenants, broken)
+
+
+def _judged(
+    repository: Repository, header: PackHeader, key: str, data: Buffer, tenants: Sequence[bytes], broken: str
+) -> PackFinding:
+    """By the tenant whose it is: of which most chunks open. Where none opens, it may be of a tenant whose own object,
+    which names its chunks, does not open: then the pack is whole as far as anybody can tell.
+    """
+    found, nameless, closed = list[PackFinding](), False, ""
     for tenant_id in tenants:
         session = repository.epochs.of(header.kid).session_keys(tenant_id, header.session)
         cipher_key = session.of_pack(header.pack, holds_maps=header.holds_maps)
         try:
             opened = form.open_body(data, cipher_key, key)
         except IntegrityError as error:
-            finding = PackFinding(broken or error.why, size_bytes=len(data))
-            best = best or (1 << 62, finding)
+            closed = closed or error.why
             continue
-        chunks = _bad_chunks(repository, tenant_id, opened, data)
+        try:
+            chunk_key = repository.tenant_by_id(tenant_id).keys.chunk_key(chunk_type_of(opened))
+        except (*NOT_IT, ObjectNotFoundError):
+            nameless = True
+            continue
+        chunks = bad_chunks(opened, data, chunk_key)
         why = broken or (f"{len(chunks)} of its {len(opened.entries)} chunks do not open" if chunks else "")
-        if best is None or len(chunks) < best[0]:
-            best = len(chunks), PackFinding(why, chunks, len(data), tenant=tenant_id, opened=opened)
+        found.append(PackFinding(why, chunks, len(data), tenant=tenant_id, opened=opened))
         if not chunks:
             break
-    return PackFinding("no tenant's keys could be read") if best is None else best[1]
+    best = min(found, key=lambda one: len(one.chunks), default=None)
+    if nameless and (best is None or best.opens_nowhere):
+        return PackFinding(broken, size_bytes=len(data))
+    return best or PackFinding(broken or closed or "no tenant's keys could be read", size_bytes=len(data))
 
 
 def tenants_of(repository: Repository) -> Sequence[bytes]:
@@ -122,7 +142,3 @@ def tenants_of(repository: Repository) -> Sequence[bytes]:
     """
     listed = [info.key.removeprefix(names.TENANTS) for info in objects_under(repository.store, names.TENANTS)]
     return list(dict.fromkeys([*repository.known_tenants(), *map(bytes.fromhex, listed)]))
-
-
-def _bad_chunks(repository: Repository, tenant_id: bytes, opened: OpenedPack, data: Buffer) -> frozenset[bytes]:
-    return bad_chunks(opened, data, repository.tenant_by_id(tenant_id).keys.chunk_key(chunk_type_of(opened)))

@@ -65,7 +65,9 @@ class Mender:
         # Nodes below which all is whole, where maps name them; and one place of each that lies in a sound pack.
         self._whole: set[bytes] = set()
         self._in_maps: dict[bytes, Place] = {}
-        self._now: dict[tuple[bytes, int], bytes | None] = {}
+        # Where chunks lie by now; and which were looked for here, by chunk and place: one may open where another fails.
+        self._now: dict[tuple[bytes, int], bytes] = {}
+        self._sought: set[tuple[bytes, int]] = set()
         self._plain: dict[bytes, bytes] = {}
         self.survivors: dict[bytes, set[bytes]] = defaultdict(set)
         self.mended: dict[bytes, set[bytes]] = defaultdict(set)
@@ -93,7 +95,7 @@ class Mender:
     def _below(self, walk: _Walk, spot: _Spot, node: MapNode, lost: dict[bytes, set[bytes]]) -> bool:
         if node.level:
             return self._row(walk, _children(walk.volume, spot, node), node.level - 1, lost)
-        if all(self._health.is_sound(row.pack) for row in node.packs):
+        if all(self._health.may_be_relied_on(row.pack) for row in node.packs):
             return True
         children = _children(walk.volume, spot, node)
         settled = [self._settled(walk, child, -1, CHUNK_TYPE_DATA, lost) for child in children]
@@ -106,27 +108,31 @@ class Mender:
         return nodes
 
     def _settled(self, walk: _Walk, spot: _Spot, level: int, chunk_type: int, lost: dict[bytes, set[bytes]]) -> bool:
-        """Whether a sound pack has the chunk, by now."""
+        """Whether a pack that may be relied on has the chunk, by now: one that is condemned goes, and what was copied
+        out of it may be damaged.
+        """
         chunk, pack = spot.chunk, spot.chunk.place.pack.pack
-        if self._health.is_sound(pack):
+        if self._health.may_be_relied_on(pack):
             if chunk_type == CHUNK_TYPE_MAP:
                 self._in_maps.setdefault(chunk.id, chunk.place)
             return True
         self._health.miss(pack)
-        name = chunk.id, chunk_type
-        if name not in self._now:
-            self._now[name] = self._from_here(chunk, chunk_type)
-        there = self._now[name]
-        if there is None:
-            there = self._now[name] = self._from_another_map(chunk) or self._from_elsewhere(
-                walk, spot, level, chunk_type
-            )
+        there = self._now.get((chunk.id, chunk_type)) or self._found(walk, spot, level, chunk_type)
         if there is None:
             lost[pack].add(chunk.id)
             return False
+        self._now[chunk.id, chunk_type] = there
         self.survivors[pack].add(there)
         self.mended[pack].add(chunk.id)
         return True
+
+    def _found(self, walk: _Walk, spot: _Spot, level: int, chunk_type: int) -> bytes | None:
+        """The pack in which the chunk lies, from wherever it was."""
+        sought, there = (spot.chunk.named, chunk_type), None
+        if sought not in self._sought:
+            self._sought.add(sought)
+            there = self._from_here(spot.chunk, chunk_type)
+        return there or self._from_another_map(spot.chunk) or self._from_elsewhere(walk, spot, level, chunk_type)
 
     def _from_here(self, chunk: Located, chunk_type: int) -> bytes | None:
         """From this repository: in a sound pack already by a run in force, or else copied from wherever it opens."""

@@ -37,6 +37,14 @@ class PackHealth:
             self._sound[pack] = pack not in self.damaged and self.packs.stands(pack)
         return self._sound[pack]
 
+    def why(self, pack: bytes) -> str:
+        """Why a point does not have of it what it needs."""
+        if pack in self.damaged:
+            return self.damaged[pack]
+        if self.is_sound(pack):
+            return "the plan condemns it, and what was to replace it is damaged"
+        return "it is missing"
+
     def miss(self, pack: bytes) -> None:
         """A point needs it; it is missing unless it stands, or a collection has removed it."""
         if pack not in self.damaged and pack not in self.plan.condemned and not self.packs.stands(pack):
@@ -80,7 +88,7 @@ def read_health(
             continue
         if finding.opened is not None:
             directories.take(finding.opened.header, finding.opened.entries)
-        if runs.unreadable and pack not in named and not finding.cold:
+        if runs.unreadable and pack not in named and finding.opened is not None:
             unnamed[pack] = finding.tenant
     missing = {pack for pack in named - plan.condemned if not packs.stands(pack)}
     return PackHealth(plan, packs, damaged, missing, unnamed, read_bytes, directories)

@@ -195,7 +195,7 @@ class _Repair:
             volumes[hurt.point_id, hurt.workload].update(hurt.volumes)
         return MendedPack(
             object=names.pack(pack),
-            why=self._health.damaged.get(pack, "it is missing"),
+            why=self._health.why(pack),
             mended_chunks=sum(len(mender.mended.get(pack, ())) for mender in self._menders.values()),
             lost_chunks=len(lost),
             hurt=tuple(Hurt(*point, tuple(sorted(named))) for point, named in sorted(volumes.items())),

@@ -55,6 +55,7 @@ class HurtVolumes:
         self._good = good
         self._directories = KnownDirectories(b"") if directories is None else directories
         self._bad = bad
+        # By chunk and place: what opens at one says nothing of another.
         self._known: dict[bytes, HoldfastError | None] = {}
         self._whys = {names.pack(pack): finding.why for pack, finding in bad.items()}
         self._hurt: dict[str, set[str]] = defaultdict(set)
@@ -92,16 +93,16 @@ class HurtVolumes:
 
     def _failure(self, chunk: Located) -> HoldfastError | None:
         """Why it opens nowhere, None where it does. A copy in a pack that is good is not read again."""
-        if chunk.id not in self._known:
-            self._known[chunk.id] = None
+        if chunk.named not in self._known:
+            self._known[chunk.named] = None
             if not any(place.pack.pack in self._good for place in self._search.places(chunk.id, CHUNK_TYPE_DATA)):
                 try:
                     self._data.read_one(chunk)
                 except NeedsRetrievalError as error:
-                    self._known[chunk.id] = None if self._is_there(chunk) else error
+                    self._known[chunk.named] = None if self._is_there(chunk) else error
                 except FAILURES as error:
-                    self._known[chunk.id] = error
-        return self._known[chunk.id]
+                    self._known[chunk.named] = error
+        return self._known[chunk.named]
 
     def _is_there(self, cold: Located) -> bool:
         """Whether a cold chunk lies in a pack that stands and is none of the bad ones."""
