@@ -7,6 +7,7 @@ import io
 import pytest
 
 from holdfast.repository.format import names
+from holdfast.repository.format.map_node import FANOUT
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.health.repair.quarries import Quarries, of_another_repository, of_the_source
 from holdfast.repository.health.repair.repair import repair
@@ -17,12 +18,13 @@ from holdfast.repository.sessions.points import list_points
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.repository.writing.backup import BackupOrder, backup_stream, backup_volume
-from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, put, restored
 from tests.faults.cold_world import DAY_SECONDS, Archive
 from tests.faults.test_repair import lose, spoil
 from tests.faults.world import DISK, DUMP, DUMP_BYTES, FIRST, PACK_SIZE_BYTES, SECOND, back_up, collect, volume_of
+from tests.unit.repository.copying.copied import Place
 
 TENANTS = ("123456789012", "210987654321")
 CONTENT = {TENANTS[0]: volume_of(1, 2, 3), TENANTS[1]: volume_of(1, 4, 5)}
@@ -173,3 +175,13 @@ def test_an_archive_from_which_nothing_was_retrieved_gives_nothing_and_stops_no_
         archive.retrieve(number)
     healed(small, of_another_repository(archive.open(21), bytes(16)), 43)
     assert whole(small) == [FIRST.content, SECOND.content]
+
+
+def test_another_repository_heals_what_it_has_whole_though_part_of_its_map_is_damaged():
+    clock, volume = SteppableClock(), volume_of(1, 2, *[0] * FANOUT, 3, 4).content
+    place, twin = Place(1, clock, PACK_SIZE_BYTES), Place(1001, clock, PACK_SIZE_BYTES)
+    point, other = place.back_up(DISK, volume), twin.back_up(DISK, volume)
+    place.flip(place.leaves(point)[-1], 2)
+    twin.flip(twin.root(other), 0)
+    healed(place.small, of(twin.small))
+    assert whole(place.small) == [volume]

@@ -1,8 +1,7 @@
 """A volume out of the repository: in pack order, neighbours in one range read, every chunk to all places that need it.
 
 A window of blocks is planned at a time, so memory is bounded whatever the volume's size: a large one for targets that
-take
-bytes in any order (each needed range is then read once), a small one for pipes.
+take bytes in any order (each needed range is then read once), a small one for pipes.
 """
 
 from collections import defaultdict, deque
@@ -55,12 +54,12 @@ class VolumeReader:
 
     def pieces(self) -> Iterator[Piece]:
         """Every stretch that is not zeros, ascending. Raises IntegrityError where the map is damaged."""
-        for stretch in self._stretches():
+        for stretch in self.stretches():
             if isinstance(stretch, Missing):
                 raise stretch.error
             yield stretch
 
-    def _stretches(self) -> Iterator[Piece | Missing]:
+    def stretches(self) -> Iterator[Piece | Missing]:
         """The same, with those among them of which the map cannot be read."""
         volume, position = self.volume, 0
         for part in parts(volume, self._maps):
@@ -107,7 +106,7 @@ class VolumeReader:
         """Stretches in windows of bounded size, each with the byte where it ends."""
         window: list[Piece | Missing] = []
         window_bytes = 0
-        for stretch in self._stretches():
+        for stretch in self.stretches():
             full = window_bytes >= _SEQUENTIAL_WINDOW_BYTES if sequential else len(window) >= _WINDOW_CHUNKS
             if full:
                 yield window, stretch.offset

@@ -6,9 +6,16 @@ from dataclasses import dataclass, field
 from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.copying.copy import CopyReport, copy_points
 from holdfast.repository.copying.order import CopyOrder
+from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
+from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.map_node import MapNode
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Silence
+from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.map_reader import fetch_nodes, leaves
 from holdfast.repository.sessions.points import find_point, list_points, load_manifest
 from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
@@ -17,7 +24,7 @@ from holdfast.repository.writing.backup import BackupOrder, backup_stream, backu
 from holdfast.testing.cold_store import ColdStore
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
-from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
+from holdfast.testing.small_repository import SmallRepository, make_small_repository, put, restored
 
 ALL = CopyOrder()
 
@@ -70,6 +77,31 @@ class Place:
     def manifest(self, point: bytes):
         repository = self.open()
         return load_manifest(repository, find_point(repository, point.hex(), None))
+
+    def root(self, point: bytes) -> MapNode:
+        """The root of the map of a point's first volume."""
+        manifest = self.manifest(point)
+        volume, root = manifest.volumes[0], manifest.volumes[0].root
+        assert root is not None
+        return fetch_nodes(self._map_reader(manifest), [root], volume.depth - 1, volume.cut)[root.id]
+
+    def leaves(self, point: bytes) -> list[MapNode]:
+        """The leaves of the same."""
+        manifest = self.manifest(point)
+        return [leaf for _number, leaf in leaves(manifest.volumes[0], self._map_reader(manifest))]
+
+    def _map_reader(self, manifest: Manifest) -> ChunkReader:
+        access = self.open().access(manifest.tenant)
+        return ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
+
+    def flip(self, node: MapNode, at: int) -> None:
+        """A bit of the chunk to which that entry of a node refers."""
+        chunk = node.located(at)
+        assert chunk is not None
+        key = names.pack(chunk.place.pack.pack)
+        data = bytearray(self.small.store.get(key))
+        data[chunk.place.offset + 3] ^= 1
+        put(self.small.store, key, bytes(data))
 
     def newest(self):
         return self.manifest(list_points(self.open())[-1].session)

@@ -5,17 +5,15 @@ what opens in one says nothing of the other.
 import pytest
 
 from holdfast.domain.errors import IntegrityError
-from holdfast.repository.crypto.keys import CHUNK_TYPE_MAP
 from holdfast.repository.format import names
+from holdfast.repository.format.manifest import Manifest
+from holdfast.repository.format.places import Located
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.health.checking.pack_check import read_packs
 from holdfast.repository.health.repair.quarries import none
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.health.verification.hurt_volumes import HurtVolumes
 from holdfast.repository.progress import Silence
-from holdfast.repository.reading.chunk_reader import ChunkReader
-from holdfast.repository.reading.index_search import IndexSearch
-from holdfast.repository.reading.map_reader import leaves
 from holdfast.repository.sessions.points import list_points
 from holdfast.testing.deterministic_surroundings import SteppableClock
 from holdfast.testing.small_repository import put, restored
@@ -30,11 +28,14 @@ class Twins:
 
     def __init__(self, hurt):
         self.place = Place(1, SteppableClock(), 3000)
-        self.manifests, shared = {}, {}
+        self.manifests: dict[str, Manifest] = {}
+        shared: dict[str, Located] = {}
         for name, content in {"a": volume_of(1, 2, tail_bytes=1024), "b": volume_of(1, 3, tail_bytes=2000)}.items():
-            self.manifests[name] = self.place.manifest(self.place.back_up(name, content.content))
+            point = self.place.back_up(name, content.content)
             self.lose_runs()
-            shared[name] = self._first_chunk(self.manifests[name])
+            chunk = self.place.leaves(point)[0].located(0)
+            assert chunk is not None
+            self.manifests[name], shared[name] = self.place.manifest(point), chunk
         assert shared["a"].id == shared["b"].id
         self.packs = {name: chunk.place.pack.pack for name, chunk in shared.items()}
         assert self.packs["a"] != self.packs["b"]
@@ -44,11 +45,6 @@ class Twins:
     def lose_runs(self):
         for info in list(self.place.small.store.list(names.INDEX)):
             self.place.small.store.delete(info.key)
-
-    def _first_chunk(self, manifest):
-        access = self.place.open().access(manifest.tenant)
-        reader = ChunkReader(access, CHUNK_TYPE_MAP, IndexSearch(access))
-        return next(leaf.located(0) for _number, leaf in leaves(manifest.volumes[0], reader))
 
     def _flip(self, name, at):
         store, key = self.place.small.store, names.pack(self.packs[name])

@@ -2,15 +2,19 @@
 
 import pytest
 
+from holdfast.domain.archive import ArchiveClass
+from holdfast.repository.format import names
 from holdfast.repository.health.checking.check import check_repository
-from holdfast.repository.health.repair.quarries import none
+from holdfast.repository.health.repair.quarries import none, of_another_repository
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.retrieval.plan import plan_retrieval
 from holdfast.repository.sessions.points import list_points
+from holdfast.testing.deterministic_surroundings import SteppableClock
 from holdfast.testing.small_repository import put
 from tests.faults.cold_world import Archive
-from tests.faults.world import FIRST, back_up
+from tests.faults.world import FIRST, back_up, volume_of
+from tests.unit.repository.copying.copied import Place
 
 
 def cut(data):
@@ -69,3 +73,27 @@ def test_a_repair_goes_on_and_names_what_it_could_not_mend(archive):
     report = repair(archive.open(9), none, Silence())
     assert [(one.object, one.lost_chunks > 0) for one in report.packs] == [(key, True)]
     assert key in report.left
+
+
+def test_a_run_that_does_not_open_keeps_no_repair_from_healing_what_is_cold():
+    """Where a pack was healed before, only that run could tell that its copy, which is cold, has the chunks."""
+    clock = SteppableClock()
+    place, twin = Place(1, clock, 400, ArchiveClass.DEEP_ARCHIVE), Place(1001, clock, 400)
+    for name, content in {"d": volume_of(1, 2, 3, 4).content, "e": volume_of(9).content}.items():
+        place.back_up(name, content)
+        twin.back_up(name, content)
+    store, (first, second) = place.small.store, list_points(place.open())
+    one, another, *_ = [names.pack(pack.pack) for pack in place.manifest(first.session).packs if not pack.holds_maps]
+
+    def healed(key):
+        put(store, key, cut(bytes(store.head(key).size_bytes)))
+        report = repair(place.open(), of_another_repository(twin.open(), bytes(16)), Silence())
+        return {pack.object: (pack.mended_chunks > 0, pack.lost_chunks) for pack in report.packs}[key], report
+
+    assert healed(one)[0] == (True, 0)
+    (run,) = [info.key for info in store.list(names.INDEX) if names.session_of_run(info.key) == second.session]
+    put(store, run, cut(bytes(store.get(run))))
+    done, report = healed(another)
+    assert done == (True, 0)
+    assert report.epoch
+    assert run in report.left

@@ -101,13 +101,15 @@ def _passed_on(plan: Plan, survivors: Mapping[bytes, frozenset[bytes]]) -> dict[
 
 
 def _clean(repository: Repository, plan: Plan, packs: StandingPacks, points: Iterable[Manifest]) -> frozenset[bytes]:
-    """Points that may be built upon: those that need no condemned pack, and of which nothing is lost."""
+    """Points that may be built upon: those that need no condemned pack, and of which nothing is lost, as far as what is
+    cold lets anybody tell.
+    """
     marking = Marking(repository, plan, packs)
     clean = set()
     for point in points:
         try:
             if marking.add(point):
                 clean.add(point.session)
-        except (IntegrityError, ObjectNotFoundError):
+        except (IntegrityError, NeedsRetrievalError, ObjectNotFoundError):
             continue
     return frozenset(clean)

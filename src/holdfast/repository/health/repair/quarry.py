@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from holdfast.domain.errors import IntegrityError, NeedsRetrievalError, NotFoundError
+from holdfast.domain.errors import HoldfastError, NeedsRetrievalError, NotFoundError
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES, BlockReference, BlockSource
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import Buffer
-from holdfast.repository.reading.chunk_reader import ChunkReader
+from holdfast.repository.reading.chunk_reader import FAILURES, ChunkReader
 from holdfast.repository.reading.index_search import IndexSearch
+from holdfast.repository.reading.losses import Missing
 from holdfast.repository.reading.volume_reader import VolumeReader
 
 _KEPT = 1 << 15
@@ -56,7 +57,7 @@ class Quarry:
                 data = memoryview(stretch.fetch())
                 start, end = max(offset, stretch.offset), min(offset + length, stretch.offset + stretch.length)
                 found[start - offset : end - offset] = data[start - stretch.offset : end - stretch.offset]
-        except (IntegrityError, NeedsRetrievalError, NotFoundError):
+        except (*FAILURES, NeedsRetrievalError, NotFoundError):
             return None  # it is hurt too, cold, or has gone: nothing to be had here
         return bytes(found)
 
@@ -84,10 +85,15 @@ def of_volume(access: TenantAccess, volume: VolumeMap) -> Quarry:
     reader = ChunkReader(access, CHUNK_TYPE_DATA, IndexSearch(access))
 
     def stretches() -> Iterator[Stretch]:
-        for piece in VolumeReader(access, volume).pieces():
-            yield Stretch(piece.offset, piece.length, partial(reader.read_one, piece.chunk))
+        for one in VolumeReader(access, volume).stretches():
+            fetch = partial(_give_up, one.error) if isinstance(one, Missing) else partial(reader.read_one, one.chunk)
+            yield Stretch(one.offset, one.length, fetch)
 
     return Quarry(volume.size_bytes, stretches)
+
+
+def _give_up(error: HoldfastError) -> Buffer:
+    raise error
 
 
 def of_source(source: BlockSource) -> Quarry:
