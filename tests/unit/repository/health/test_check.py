@@ -123,3 +123,28 @@ def test_what_was_condemned_and_gone_before_is_missing_and_nobody_was_at_work():
     found = check_repository(small.open(deterministic_surroundings(4)), 100, listener)
     assert pack in [one.object for one in found.harmful]
     assert listener.notes == []
+
+
+def test_a_batch_that_a_checkpoint_sums_up_is_missed():
+    """Where the checkpoint is damaged later on, nothing could be written without it."""
+    small = world(with_plan=True).small.copied()
+    assert list(small.store.list(names.CHECKPOINTS))
+    small.store.delete(names.ledger(3))
+    repository = small.open(deterministic_surroundings(9))
+    assert repository.ledger.damage == []
+    assert [one.object for one in check_repository(repository, None, Silence()).harmful] == [names.ledger(3)]
+
+
+def test_a_key_slot_that_is_taken_away_during_a_check_is_no_damage():
+    small = world(with_plan=False).small.copied()
+    slot = next(info.key for info in small.store.list(names.KEYS))
+
+    class Removed(PassingStore):
+        def get(self, key, offset=0, length=None, version=None):
+            if key == slot and repository is not None:
+                self._inner.delete(slot)
+            return super().get(key, offset, length, version)
+
+    repository = None
+    repository = small.open(deterministic_surroundings(9), Removed(small.store))
+    assert check_repository(repository, None, Silence()).damage == ()

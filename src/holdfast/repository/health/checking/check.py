@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from holdfast.domain.errors import HoldfastError, IntegrityError, ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack, VolumeMap
+from holdfast.repository.health.checking.dense import missing_numbers
 from holdfast.repository.health.checking.misplaced import misplaced
 from holdfast.repository.health.checking.object_check import check_small_object, runs_that_count
 from holdfast.repository.health.checking.pack_check import read_packs
@@ -43,7 +44,7 @@ _SMALL = (
 _TRIES = 3
 # What a collection or a holder may remove between the list and the look; which index runs must be there is asked for by
 # name.
-_MAY_GO = (names.INDEX, names.SESSIONS, names.LEASES)
+_MAY_GO = (names.INDEX, names.SESSIONS, names.LEASES, names.KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,7 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
     for kid in repository.epochs.kids[1:]:
         if not is_there(repository.store, names.epoch(kid)):
             findings.add_object(names.epoch(kid), "it is missing: whoever has a slot of that epoch opens nothing")
+    _check_batches(repository, findings)
     try:
         newest_plan(repository.sealed)
     except IntegrityError as error:
@@ -282,6 +284,18 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
         if trouble is not None:
             findings.add(trouble, key)
     return count
+
+
+def _check_batches(repository: Repository, findings: _Findings) -> None:
+    """Those that a checkpoint sums up are not read, and needed again where it does not open. In an immutable repository
+    a lock holds it, and they may be gone (rule 9.2).
+    """
+    if repository.config.immutable:
+        return
+    end, listed = names.ledger(repository.ledger.state.sequence), objects_under(repository.store, names.LEDGER)
+    keys = [info.key for info in listed if info.key <= end]  # what somebody has put behind the end is no batch
+    for key in missing_numbers(repository.store, keys, names.LEDGER, 1, 20):
+        findings.add_object(key, "it is missing: without it nothing is written once no checkpoint behind it opens")
 
 
 def _trouble_with(repository: Repository, key: str, runs: Vouching) -> HoldfastError | None:

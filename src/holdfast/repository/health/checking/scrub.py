@@ -7,7 +7,6 @@ hurts, `check.py` says, which has the keys.
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from holdfast.domain.errors import (
     IntegrityError,
@@ -19,6 +18,7 @@ from holdfast.domain.errors import (
 from holdfast.repository.format import envelope, key_slot, names
 from holdfast.repository.format import pack as pack_form
 from holdfast.repository.format.envelope import Kind
+from holdfast.repository.health.checking.dense import missing_numbers
 from holdfast.repository.object_store import ObjectInfo, ObjectStore
 from holdfast.repository.progress import Progress
 from holdfast.repository.surroundings import Surroundings
@@ -145,30 +145,14 @@ def _identity(store: ObjectStore) -> bytes | None:
         return None
 
 
-# Of each gap: whoever may put objects makes it as wide as a number can be.
-_NAMED_MISSING = 1000
-
-
 def _missing(store: ObjectStore, own: Iterable[ObjectInfo]) -> Iterator[tuple[str, str]]:
-    """What must be there because of what is: `config`, and every number below the highest. A LIST does not say that
-    something is missing, a HEAD does (rule 5).
-    """
+    """What must be there because of what is: `config`, and every number below the highest."""
     listed = {info.key for info in own}
-    expected = [(names.CONFIG, "it is missing, and without it the repository does not open")]
+    if names.CONFIG not in listed and not is_there(store, names.CONFIG):
+        yield names.CONFIG, "it is missing, and without it the repository does not open"
     for prefix, first, digits in _DENSE:
-        numbers = sorted(int(key.removeprefix(prefix)) for key in listed if _is_numbered(key, prefix))
-        expected += [
-            (f"{prefix}{number:0{digits}d}", "it is missing, and later ones are there")
-            for before, behind in pairwise([first - 1, *numbers])
-            for number in range(before + 1, behind)[:_NAMED_MISSING]
-        ]
-    for key, why in expected:
-        if key not in listed and not is_there(store, key):
-            yield key, why
-
-
-def _is_numbered(key: str, prefix: str) -> bool:
-    return key.startswith(prefix) and "/" not in key.removeprefix(prefix)
+        for key in missing_numbers(store, listed, prefix, first, digits):
+            yield key, "it is missing, and later ones are there"
 
 
 @dataclass(frozen=True, slots=True)
