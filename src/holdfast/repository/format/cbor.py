@@ -45,7 +45,9 @@ class Fields:
         """An integer from 0 to `limit`."""
         value = self.get(key, int)
         if not 0 <= value <= limit:
-            raise FormatError(f"{self.structure}: field {key} is {value}", why=f"expected 0 to {limit}")
+            # Not said in figures: CBOR has integers of any length (RFC 8949 section 3.4.3), and Python writes none of
+            # more than 4,300 digits.
+            raise FormatError(f"{self.structure}: field {key} is out of range", why=f"expected 0 to {limit}")
         return value
 
     def rows(self, key: str, size_bytes: int) -> list[bytes]:

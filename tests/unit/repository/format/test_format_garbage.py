@@ -183,6 +183,15 @@ def test_a_field_of_another_type(name, data):
     refuses_or_decodes(decode, encoded(name, {**fields, key: data.draw(values)}))
 
 
+@pytest.mark.parametrize("name", MAPS)
+def test_a_number_that_python_does_not_write_is_refused(name):
+    """CBOR has integers of any length; of more than 4,300 digits Python makes no text."""
+    decode, fields = MAPS[name]
+    for key in (key for key, value in fields.items() if isinstance(value, int) and not isinstance(value, bool)):
+        with refused():
+            decode(encoded(name, {**fields, key: 1 << 20_000}))
+
+
 OPTIONAL = {"manifest": {"parent", "keep_until"}, "volume": {"root"}, "record": {"parent"}, "plan": {"time"}}
 IGNORED = {"format", "repository"}
 

@@ -1,10 +1,15 @@
 """One key slot that cannot be tried keeps nobody out: all others are."""
 
+import hashlib
+
+import cbor2
 import pytest
 
 from holdfast.domain.errors import ConflictError, HoldfastError
 from holdfast.repository.crypto import password as passwords
+from holdfast.repository.format import key_slot, names
 from holdfast.repository.keys.slots import KeySlots, Secret
+from holdfast.testing.small_repository import put
 from tests.faults.immutable_site import Site
 
 REFUSALS = (
@@ -62,3 +67,20 @@ def test_a_password_slot_that_needs_more_memory_than_there_is(monkeypatch):
     assert "recovery code" in caught.value.cure
     slots.add_password(master, b"pass", "ours")
     assert site.open().master.pin() == master.pin()
+
+
+@pytest.mark.parametrize("field", ["format", "suite", "kid", "memory_kib", "iterations", "lanes"])
+def test_a_slot_of_somebody_else_with_a_number_that_python_does_not_write(field):
+    """Its header is nobody's secret: whoever may write can put one there."""
+    site = Site()
+    slots, master = KeySlots(site.store, site.surroundings()), site.open().master
+    slots.add_password(master, b"mine", "mine")
+    (own,) = [slot for slot in slots.found(master.repository).slots if slot.label == "mine"]
+    fields = cbor2.loads(own.raw_head[key_slot.FIXED.size :])
+    assert field in fields
+    header = cbor2.dumps({**fields, "slot": bytes(16), field: 1 << 20_000})
+    forged = key_slot.FIXED.pack(key_slot.MAGIC, len(header)) + header + bytes(92)
+    put(site.store, names.slot(bytes(16)), forged + hashlib.sha256(forged).digest())
+    site.secret = Secret(text=b"mine")
+    assert site.open().master.pin() == master.pin()
+    assert own.slot in {slot.slot for slot in slots.found(master.repository).slots}
