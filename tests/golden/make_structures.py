@@ -109,6 +109,7 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
     renewed = {"type": "renew", "session": SLOT, "time": LATER}
     upkeep = batch | {"sequence": 5, "records": [planned, renewed]}
     later = checkpoint | {"sequence": 2000, "plan_epoch": 8, "renewed": renewed}
+    deleted = checkpoint | {"sequence": 3000, "once": [TENANT.hex()]}
     plan = {"epoch": 7, "live": SESSION + OTHER_SESSION, "condemned": PACK, "index_runs": [RUN], "time": TIME}
     roots = [manifest()["volumes"][0]["root"], None]
     origin = {"repository": TENANT, "point": OTHER_SESSION, "from": WORKLOAD, "roots": roots}
@@ -128,6 +129,7 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
         "checkpoint": (8, "ledger", f"ledger/checkpoints/{1000:020d}", checkpoint),
         "ledger batch of upkeep": (7, "ledger", f"ledger/{5:020d}", upkeep),
         "checkpoint after upkeep": (8, "ledger", f"ledger/checkpoints/{2000:020d}", later),
+        "checkpoint after a deletion": (8, "ledger", f"ledger/checkpoints/{3000:020d}", deleted),
         "plan": (9, "plan", f"plan/{7:020d}", plan),
         "acknowledgement": (10, "", f"sessions/{session}/ack-{7:020d}", {"session": SESSION, "epoch": 7}),
         "sign of life": (13, "", f"sessions/{session}/alive-{494592:020d}", {"session": SESSION, "hour": 494592}),

@@ -103,6 +103,12 @@ BODIES: dict[str, tuple[Kind, Decode, Any, Encode]] = {
         product.CHECKPOINT_AFTER_UPKEEP,
         lambda: ledger.encode_checkpoint(product.CHECKPOINT_AFTER_UPKEEP),
     ),
+    "checkpoint after a deletion": (
+        Kind.LEDGER_CHECKPOINT,
+        ledger.decode_checkpoint,
+        product.CHECKPOINT_AFTER_A_DELETION,
+        lambda: ledger.encode_checkpoint(product.CHECKPOINT_AFTER_A_DELETION),
+    ),
     "checkpoint": (
         Kind.LEDGER_CHECKPOINT,
         ledger.decode_checkpoint,

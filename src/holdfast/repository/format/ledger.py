@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from holdfast.domain.errors import FormatError
-from holdfast.repository.format import cbor
+from holdfast.repository.format import cbor, names
 from holdfast.repository.format.epoch import KID_LIMIT
 
 CHECKPOINT_EVERY = 1000
@@ -31,7 +31,8 @@ class Batch:
 class LedgerState:
     """The sum of the ledger up to `sequence`, keyed by session. `head` is the SHA-256 of that whole object;
     `plan_epoch` the newest plan that it tells of, also by a point that was made under it: that one must be there;
-    `renewed` the last record of a renewal of locks.
+    `renewed` the last record of a renewal of locks; `once` the tenants, as keys name them, of which a session has ended
+    without a point, or a point was deleted.
     """
 
     sequence: int = 0
@@ -41,6 +42,13 @@ class LedgerState:
     pins: Mapping[bytes, Record] = field(default_factory=dict)
     plan_epoch: int = 0
     renewed: Record | None = None
+    once: frozenset[str] = frozenset()
+
+    def has_known(self, tenant: str) -> bool:
+        """Whether it tells, or told, of a session of that tenant."""
+        points = f"{names.POINTS}{tenant}/"
+        told = (record for records in (self.live, self.open) for record in records.values())
+        return tenant in self.once or any(str(record["point"]).startswith(points) for record in told)
 
 
 def encode_batch(batch: Batch) -> bytes:
@@ -98,14 +106,17 @@ def apply(state: LedgerState, batches: Iterable[tuple[Batch, bytes]]) -> LedgerS
     """
     live, opened, pins = dict(state.live), dict(state.open), dict(state.pins)
     sequence, head, plan_epoch, renewed = state.sequence, state.head, state.plan_epoch, state.renewed
+    once = set(state.once)
     for batch, object_sha256 in batches:
         sequence, head = batch.sequence, object_sha256
         for record in batch.records:
             if record["type"] == RENEW:
                 renewed = record
+            if record["type"] == RETIRE:
+                once.add(names.tenant_word(str(record["point"])))
             _apply_record(record, live, opened, pins)
             plan_epoch = max(plan_epoch, record.get("plan_epoch") or 0)
-    return LedgerState(sequence, head, live, opened, pins, plan_epoch, renewed)
+    return LedgerState(sequence, head, live, opened, pins, plan_epoch, renewed, frozenset(once))
 
 
 def _apply_record(
@@ -138,6 +149,7 @@ def encode_checkpoint(state: LedgerState) -> bytes:
             "pins": [dict(record) for record in state.pins.values()],
             **({"plan_epoch": state.plan_epoch} if state.plan_epoch else {}),
             **({} if state.renewed is None else {"renewed": dict(state.renewed)}),
+            **({"once": sorted(state.once)} if state.once else {}),
         }
     )
 
@@ -157,4 +169,5 @@ def decode_checkpoint(body: bytes) -> LedgerState:
         parts["pins"],
         fields.natural("plan_epoch") if "plan_epoch" in fields.values else 0,
         None if renewed is None else _record(cbor.Fields(renewed, "ledger checkpoint.renewed")),
+        frozenset(fields.texts("once") if "once" in fields.values else ()),
     )

@@ -74,7 +74,12 @@ def index_run(tenant_id: bytes, session: bytes, part: int) -> str:
 
 def tenant_of_point(key: str) -> bytes:
     """Whose workload's point stands there, or would."""
-    return bytes.fromhex(key.removeprefix(POINTS).partition("/")[0])
+    return bytes.fromhex(tenant_word(key))
+
+
+def tenant_word(point: str) -> str:
+    """The same as keys say it."""
+    return point.removeprefix(POINTS).partition("/")[0]
 
 
 def tenant_of_run(key: str) -> bytes:

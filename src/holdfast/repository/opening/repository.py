@@ -136,12 +136,7 @@ class Repository:
 
     def _any_points(self, prefix: str) -> bool:
         """By the ledger, or by a LIST: what it shows is a fact (rule 5)."""
-        return self._has_sessions(prefix) or any(objects_under(self.store, prefix))
-
-    def _has_sessions(self, points: str) -> bool:
-        """Whether the ledger counts one as live or open whose point's key begins so."""
-        state = self.ledger.state
-        return any(str(one["point"]).startswith(points) for one in [*state.live.values(), *state.open.values()])
+        return self.ledger.state.has_known(names.tenant_word(prefix)) or any(objects_under(self.store, prefix))
 
     def _read_tenant(self, key: str) -> Tenant:
         body = self.sealed.counting(Kind.TENANT, key, lambda data: self._tenant_body(key, data))
@@ -154,10 +149,10 @@ class Repository:
 
     def require_counted(self, key: str, data: Buffer) -> None:
         """Raises FormatError for a tenant of who has a past key alone (section 21). Where the newest epoch knows
-        nothing of it, because it was made just then, the ledger tells by sessions of it.
+        nothing of it, because it was made just then, the ledger tells by sessions that it has known of it.
         """
         known = key in self.epochs.vouching.digests
-        if known or not self._has_sessions(names.POINTS + key.removeprefix(names.TENANTS)):
+        if known or not self.ledger.state.has_known(key.removeprefix(names.TENANTS)):
             self.epochs.vouching.require(key, data)
 
     def promising(self, until: datetime | None) -> "Repository":

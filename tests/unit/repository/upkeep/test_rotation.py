@@ -27,8 +27,9 @@ from holdfast.repository.opening.memory_of_locations import recognise
 from holdfast.repository.opening.repository import open_repository, repository_id
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import find_point, list_points
-from holdfast.repository.sessions.session import retire
+from holdfast.repository.sessions.session import end_session, open_session, retire
 from holdfast.repository.stores.memory import MemoryStore
+from holdfast.repository.upkeep import rotation
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import SimulatedCrash
@@ -235,6 +236,29 @@ def test_who_had_it_open_and_is_left_behind_commits_nothing(small):
     with pytest.raises(WrongKeyError):
         back_up(running, "after", SECOND, "a")
     assert {point.workload for point in list_points(open_(small, 54))} == {DISK, "other"}
+
+
+@pytest.mark.parametrize("summed", [False, True], ids=["batches", "checkpoint"])
+def test_a_tenant_that_was_made_beside_a_rotation_counts_when_its_points_are_gone(small, summed, monkeypatch):
+    """The new epoch does not vouch for it: the ledger does, by a session that it has known."""
+    running = open_(small)
+
+    def died(repository):
+        raise UnavailableError("the network is gone", why="a cable", cure="plug it in")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation, "hand_over", died)
+        rotate(open_(small, 51), small.secret)
+    session = open_session(running, "account-2", DISK)
+    back_up(open_(small, 52), DISK, SECOND, "s2")
+    if summed:
+        monkeypatch.setattr(ledger_form, "CHECKPOINT_EVERY", 1)
+    end_session(open_(small, 53), session.session, session.point_key)
+    after = open_(small, 54)
+    assert after.ledger.state.open == {}
+    assert after.tenant("account-2").keys == session.tenant.keys
+    rotate(after, small.secret)
+    assert open_(small, 55).tenant("account-2").keys == session.tenant.keys
 
 
 def test_a_batch_under_an_older_key_behind_one_of_a_newer_is_damage(small):
