@@ -14,7 +14,7 @@ from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore
-from holdfast.testing.small_repository import copy_to, make_small_repository
+from holdfast.testing.small_repository import copy_to, make_small_repository, put
 from tests.faults.test_ledger import OneMemory
 from tests.faults.world import DISK, FIRST, SECOND, THIRD, back_up, collect, publish_plan, volume_of
 
@@ -135,8 +135,28 @@ def test_loss_of_a_plan_that_was_carried_out_or_written_under_is_seen_without_an
             act()
         assert caught.value.objects == (names.plan(newest),)
     memory = OneMemory()
-    remember(opened(small, store), memory)
+    for _ in range(2):
+        assert not alarms(opened(small, store), memory), "who reads has not seen it"
+
+
+def test_a_person_who_accepts_the_loss_of_a_plan_is_believed(story):
+    """Restores go on; who writes or collects is told by the ledger for as long as it is missing."""
+    small, film, seen = story
+    store, memory = copy_to(MemoryStore(), film[-1][1]), OneMemory()
+    memory.known.update(seen.known)
+    newest = names.plan(opened(small, store).ledger.state.plan_epoch)
+    plan = store.get(newest)
+    store.delete(newest)
     assert alarms(opened(small, store), memory)
+    recognise(opened(small, store), memory, accept=True)
+    for _ in range(2):
+        assert not alarms(opened(small, store), memory)
+    with pytest.raises(IntegrityError, match="is missing"):
+        back_up(opened(small, store), DISK, volume_of(6), "x")
+    put(store, newest, bytes(plan))
+    assert not alarms(opened(small, store), memory)
+    store.delete(newest)
+    assert alarms(opened(small, store), memory), "it was seen since"
 
 
 def test_what_another_party_remembers_counts_as_much(story):

@@ -31,8 +31,13 @@ def pipe():
         os.close(end)
 
     yield reading, writing, close
-    for end in ends:
-        os.close(end)
+    if writing in ends:
+        close(writing)
+    for thread in threading.enumerate():
+        if thread.name == "standard-input":
+            thread.join(60)  # else it would go on with what the next test opens under that number
+    if reading in ends:
+        close(reading)
 
 
 def test_task_and_key_come_in_the_first_line(pipe):

@@ -83,12 +83,13 @@ def _require_key(repository: Repository, known: Remembered) -> None:
 
 
 def _require_plan(repository: Repository, known: int) -> None:
-    """Plans are never deleted: without the newest, writers would build upon what it condemns."""
-    epoch = max(known, repository.ledger.state.plan_epoch)
-    if epoch and not is_there(repository.store, names.plan(epoch)):
+    """Plans are never deleted: without the newest, writers would build upon what it condemns. (One of which only the
+    ledger tells stops them, too, and nobody who reads.)
+    """
+    if known and not is_there(repository.store, names.plan(known)):
         raise RollbackError(
-            f"{names.plan(epoch)} of {repository.store.location} is gone",
-            why="it was seen here before, or the ledger tells of it, and plans are never deleted",
+            f"{names.plan(known)} of {repository.store.location} is gone",
+            why="it was seen here before, and plans are never deleted",
             cure=f"bring it back from the bucket's older versions or a copy; {HOW_TO_ACCEPT}",
         )
 
@@ -96,14 +97,17 @@ def _require_plan(repository: Repository, known: int) -> None:
 def remember(repository: Repository, memory: LocationMemory, *, plan_epoch: int = 0, forget: bool = False) -> None:
     """Keep key, ledger and plan as they are now; of a damaged ledger no head, for its cure would look like another
     ledger. What somebody else here has remembered meanwhile, and is newer, stays. `plan_epoch`: of a plan that this
-    party has seen; `forget`: what was known before counts no more.
+    party has seen; `forget`: what was known before counts no more. The plan of which the ledger tells is remembered
+    where it stands: a person may have accepted that it is gone.
     """
     location, master, state = repository.store.location, repository.master, repository.ledger.state
     known = None if forget else memory.recall(location)
     sequence, head = state.sequence, state.head
     if repository.ledger.damage:
         sequence, head = 0, b""
-    plan_epoch = max(plan_epoch, state.plan_epoch, 0 if known is None else known.plan_epoch)
+    plan_epoch = max(plan_epoch, 0 if known is None else known.plan_epoch)
+    if state.plan_epoch > plan_epoch and is_there(repository.store, names.plan(state.plan_epoch)):
+        plan_epoch = state.plan_epoch
     pin, kid = master.pin(), master.kid
     if known is not None and known.sequence > sequence:
         sequence, head = known.sequence, known.head
