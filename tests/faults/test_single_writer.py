@@ -78,8 +78,8 @@ class Site:
 
     def __init__(self, *, slow: bool = False) -> None:
         self.clock = SteppableClock(BEGUN)
-        self.clock.step(EIGHT_DAYS_SECONDS)
         self.store = copy_to(CarelessStore(self.clock), scene().small.store)
+        self.clock.step(EIGHT_DAYS_SECONDS)
         self.slow = slow
 
     @property

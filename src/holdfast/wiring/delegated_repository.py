@@ -75,6 +75,11 @@ class DelegatedRepository:
         return self._repository.master.repository.hex()
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether something of its ledger did not open."""
+        return bool(self._repository.ledger.damage)
+
+    @property
     def archive_class(self) -> ArchiveClass | None:
         """Where its data lies, if it is an archive."""
         return self._repository.config.archive_class

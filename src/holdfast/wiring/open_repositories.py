@@ -38,6 +38,11 @@ class _Kept:
     user_count: int = 0
     replaced: bool = False
 
+    def serves(self, definition: RepositoryDefinition, sealed_password: bytes | None) -> bool:
+        """Whether it is that one. A damaged ledger may have been mended since it was read."""
+        is_it = (self.definition, self.sealed_password) == (definition, sealed_password)
+        return is_it and not self.opened.is_damaged
+
 
 class KeptOpenRepositories:
     """Implements OpenRepositories. A definition or password that was changed opens anew, and who uses what was open
@@ -136,7 +141,7 @@ class KeptOpenRepositories:
         sealed = self._definitions.sealed_password(name)
         with in_turn(self._turn(name), f"{name} is being opened for another task, which is waited for"):
             kept = self._kept.get(name)
-            if kept is None or (kept.definition, kept.sealed_password) != (definition, sealed):
+            if kept is None or not kept.serves(definition, sealed):
                 kept = self._replace(name, self._open(definition, sealed))
             with self._lock:
                 kept.user_count += 1

@@ -52,14 +52,19 @@ class _Repository:
     class config:  # noqa: N801 - as an attribute
         single_writer = False
 
-    class ledger:  # noqa: N801 - as an attribute
-        @staticmethod
-        def refresh() -> None:
-            """Read already."""
+    def __init__(self) -> None:
+        self.ledger = _Ledger()
 
-        @staticmethod
-        def require_standing() -> None:
-            """It stands."""
+
+class _Ledger:
+    def __init__(self) -> None:
+        self.damage: list[str] = []
+
+    def refresh(self) -> None:
+        """Read already."""
+
+    def require_standing(self) -> None:
+        """It stands."""
 
 
 _OPEN = threading.Event()
@@ -99,6 +104,15 @@ def test_what_nobody_uses_is_closed_when_it_is_opened_anew(world):
     change(world)
     with world.repositories.open("one"):
         assert [store.closed for store in world.stores] == [True, False]
+
+
+def test_one_whose_ledger_is_damaged_is_opened_anew_for_it_may_have_been_mended(world):
+    with world.repositories.open("one") as before, before.turn() as repository:
+        repository.ledger.damage.append("ledger/3 does not open")
+    with world.repositories.open("one") as after, world.repositories.open("one") as again:
+        assert after is not before
+        assert again is after
+    assert [store.closed for store in world.stores] == [True, False]
 
 
 def test_one_that_cannot_be_reached_holds_up_nobody_else(world):

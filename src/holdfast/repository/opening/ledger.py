@@ -169,7 +169,7 @@ class Ledger:
         for data in found:
             sequence += 1
             try:
-                batch, sha256 = self._good(sequence, data, head, several.get(names.ledger(sequence), ()))
+                batch, sha256 = self._good_at_last(sequence, data, head, several.get(names.ledger(sequence), ()))
             except IntegrityError as error:
                 key = names.ledger(sequence)
                 if not self._opens(key, data):
@@ -408,6 +408,16 @@ class Ledger:
         begin, end = names.ledger(first), names.ledger(last)
         same = next((at for at, (one, other) in enumerate(zip(begin, end, strict=True)) if one != other), len(begin))
         return several_versions(self._sealed.store, begin[:same])
+
+    def _good_at_last(
+        self, sequence: int, data: Fetched, head: bytes, versions: tuple[str, ...]
+    ) -> tuple[Batch, bytes]:
+        """The same, asked for once more before it is called damaged: one answer may have come torn."""
+        try:
+            return self._good(sequence, data, head, versions)
+        except IntegrityError:
+            again = self._fetch(sequence)
+            return self._good(sequence, data if again is None else again, head, versions)
 
     def _good(self, sequence: int, data: Fetched, head: bytes, versions: tuple[str, ...]) -> tuple[Batch, bytes]:
         """The batch that counts, with the SHA-256 of its object: the first of several `versions` that follows `head`

@@ -105,15 +105,15 @@ def plan_to_write_under(sealed: SealedStore, at_least: int = 0) -> Plan:
 
 
 def condemned_before(sealed: SealedStore, plan: Plan, moment: datetime) -> frozenset[bytes]:
-    """What this plan condemns and one condemned that was published no later than `moment`: plans are cumulative, so
-    the plans between them do, too. What a plan under an older key epoch says of its time does not count. Raises
-    IntegrityError.
+    """What this plan condemns and one condemned that was published no later than `moment`, by its own word and by the
+    store's clock, where it has one: plans are cumulative, so the plans between them do, too. What a plan under an older
+    key epoch says of its time does not count. Raises IntegrityError.
     """
     for epoch in range(plan.epoch, 0, -1):
         older, time = _read(sealed, epoch)
         if older.kid < plan.kid:
             break
-        if parse_time(time) <= moment:
+        if parse_time(time) <= moment and (sealed.store.head(names.plan(epoch)).modified or moment) <= moment:
             return plan.condemned & older.condemned
     return frozenset()
 

@@ -69,8 +69,8 @@ class Lease:
                 raise self._lost("it was given back")
             if self._renewed is None:
                 self._take()
-            elif self._sealed.surroundings.now() - self._renewed >= RENEW_AFTER:
-                self._renew()
+            elif not timedelta(0) <= self._sealed.surroundings.now() - self._renewed < RENEW_AFTER:
+                self._renew()  # also where this machine's clock was set back since
 
     def confirm(self) -> None:
         """The same, and the claim is seen to stand."""

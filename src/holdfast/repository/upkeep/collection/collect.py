@@ -265,7 +265,7 @@ class Collection:
     def _rested(self, plan: Plan) -> frozenset[bytes]:
         if not self._repository.config.single_writer:
             return plan.condemned
-        return condemned_before(self._repository.sealed, plan, self._repository.surroundings.now() - REST)
+        return condemned_before(self._repository.sealed, plan, self._repository.now() - REST)
 
     def _foreseen(self, report: CollectionReport, found: Findings, needed: Set[bytes]) -> CollectionReport:
         """What a collection would do, as far as can be told without doing it."""

@@ -1,4 +1,4 @@
-"""Parties at one store that ignores If-None-Match, all by one clock."""
+"""Parties at one store that ignores If-None-Match, all by one clock, but for who has a wrong one."""
 
 from dataclasses import dataclass, field
 
@@ -27,6 +27,12 @@ class Site:
 
     def open(self, seed: int, store=None) -> Repository:
         return self.small.open(deterministic_surroundings(seed, self.clock), store)
+
+    def open_by(self, seed: int, ahead_seconds: float) -> tuple[Repository, SteppableClock]:
+        """Of a machine whose own clock is ahead of all others, or behind."""
+        clock = SteppableClock(self.clock())
+        clock.step(ahead_seconds)
+        return self.small.open(deterministic_surroundings(seed, clock)), clock
 
     def claims(self) -> list[str]:
         return [info.key for info in self.store.list(names.LEASES)]

@@ -155,6 +155,24 @@ def test_condemned_packs_rest_for_seven_days_however_many_plans_follow(site):
     assert check_repository(writer, 100, Silence()).damage == ()
 
 
+@pytest.mark.parametrize(("first_ahead", "second_ahead"), [(-30, 0), (0, 30), (30, 30), (-30, 30)])
+def test_they_rest_whatever_clock_the_machines_have_that_publish_and_sweep(site, first_ahead, second_ahead):
+    writer = site.open(2)
+    gone = back_up(writer, DISK, FIRST, "s1").finished.manifest
+    back_up(writer, DISK, volume_of(7, 8), "s2")
+    (point,) = [one for one in list_points(writer) if one.session == gone.session]
+    retire(writer, point.session, point.key)
+    writer.give_back()
+    publisher, _ = site.open_by(3, first_ahead * DAY_SECONDS)
+    condemned = collect(publisher).condemned
+    assert condemned
+    publisher.give_back()
+    site.clock.step(60)
+    sweeper, _ = site.open_by(4, second_ahead * DAY_SECONDS)
+    swept = collect(sweeper)
+    assert (swept.deleted, swept.kept) == (0, condemned)
+
+
 def test_a_repository_whose_store_lost_conditional_writes_is_not_collected():
     small = make_small_repository(MemoryStore(), deterministic_surroundings(1))
     careless = copy_to(CarelessStore(), small.store)

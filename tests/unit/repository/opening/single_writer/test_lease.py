@@ -105,6 +105,19 @@ def test_a_claim_is_renewed_after_ten_minutes_and_one_is_kept(site):
     assert int(after[-10:]) == int(before[-10:]) + 1
 
 
+def test_who_writes_on_after_its_clock_was_set_back_keeps_the_lease(site):
+    writer, clock = site.open_by(2, 0)
+    session = open_session(writer, "default", DISK)
+    clock.step(-2 * HOUR_SECONDS)
+    for _ in range(8):
+        for one in (site.clock, clock):
+            one.step(HOUR_SECONDS / 4)
+        writer.ledger.append({"type": "unpin", "session": session.session})
+    with pytest.raises(LeaseHeldError):
+        site.open(3).take_over_lease()
+    writer.ledger.append({"type": "unpin", "session": session.session})
+
+
 def test_the_dead_are_taken_over_after_an_hour_and_not_before(site):
     dead = site.open(2)
     back_up(dead, DISK, FIRST, "s1")
