@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws.policies.appliance import (
     ApplianceScope,
     RepositoryPlace,
@@ -33,6 +34,7 @@ from holdfast.aws.policies.worker import (
     worker_verify_grants,
     worker_versions_grant,
 )
+from holdfast.domain.ownership import RESTORE
 
 ACCOUNT, KEY, EVENTS = "ACCOUNT", "KEY-OF-THE-STACK", "QUEUE-OF-EVENTS"
 HEAD = """# Permissions
@@ -109,6 +111,7 @@ def page() -> str:
         keys,
     )
     snapshots = SnapshotsToRead("APPLIANCE", ("TASK", "TASK-BEFORE"), ("SNAPSHOT",))
+    owner = Ownership("APPLIANCE", "SESSION-OF-THE-APPLIANCE", "TASK", 1, RESTORE)
     local = _section("The appliance, where it moves data itself", local_worker_grants(Ec2Names("aws", ACCOUNT)))
     server = ServerScope("aws", ACCOUNT, "REGION", "SERVER")
     parts = [
@@ -117,7 +120,7 @@ def page() -> str:
         local,
         _section("The role of another account", production_account_grants("aws", ACCOUNT, ("INSTANCE-ROLE",), keys)),
         _section("A worker that backs up", worker_backup_grants(scope, snapshots, ("SNAPSHOT-KEY",))),
-        _section("A worker that restores", worker_restore_grants(scope, "SESSION-OF-THE-APPLIANCE", keys)),
+        _section("A worker that restores", worker_restore_grants(scope, owner.tags(), keys)),
         _section("A worker that verifies", worker_verify_grants(scope)),
         _section(
             "A worker that copies",

@@ -5,17 +5,20 @@ from dataclasses import replace
 import pytest
 
 from holdfast.appliance.backups.image_backup import COMPARED
+from holdfast.appliance.sessions.waiting import SHOWN_AFTER_SECONDS
 from holdfast.domain.errors import (
     ChunksMovedError,
     ConflictError,
     InterruptedByUserError,
     PermissionDeniedError,
+    SourceGoneError,
     UnavailableError,
     UsageError,
 )
 from holdfast.domain.policy import BackupTarget, Exclusion, Retention, Selection, WorkerChoice, WorkerMode
 from holdfast.domain.restore_point import PointKind
 from holdfast.domain.session import SessionKind, State
+from holdfast.testing.simulated_cloud import SimulatedCompute
 from holdfast.testing.simulated_site import REGION
 from holdfast.testing.simulated_workers import SimulatedEvents, SimulatedWorkers
 from tests.simulation.reading import assert_nothing_left, log, points, snapshots, tasks
@@ -451,3 +454,24 @@ def hidden_while(accept, is_away):
         return accept(*words)
 
     return accepting
+
+
+@pytest.mark.parametrize("hidden_looks", [2, 10_000], ids=["soon", "never"])
+def test_snapshots_that_ec2_does_not_show_yet_are_waited_for(site, monkeypatch, hidden_looks):
+    site.cloud.add_instance("web-1")
+    site.policy()
+    shown, looks = SimulatedCompute.snapshots_percent, []
+
+    def percent(compute, snapshot_ids):
+        looks.append(site.cloud.now())
+        if len(looks) <= hidden_looks:
+            raise SourceGoneError(f"{snapshot_ids[0]} is not there", why="InvalidSnapshot.NotFound", cure="look")
+        return shown(compute, snapshot_ids)
+
+    monkeypatch.setattr(SimulatedCompute, "snapshots_percent", percent)
+    session = site.run_policy()
+    assert session.state == (State.SUCCEEDED if hidden_looks == 2 else State.FAILED), tasks(site, session)
+    if hidden_looks > 2:
+        waited_seconds = (looks[-1] - looks[0]).total_seconds()
+        assert SHOWN_AFTER_SECONDS <= waited_seconds < 2 * SHOWN_AFTER_SECONDS
+        assert {task.error.code for task in tasks(site, session) if task.error} == {"source-gone"}

@@ -54,25 +54,27 @@ def test_volumes_come_back_and_stay(protected, kind):
     assert made_of.isdisjoint(site.snapshots_before) == (kind == "image-backup")
 
 
-def test_a_worker_that_names_a_snapshot_which_it_has_not_made_is_not_believed(protected, monkeypatch):
+@pytest.mark.parametrize("foreign", [True, False], ids=["of somebody else", "one for two volumes"])
+def test_a_worker_that_names_a_snapshot_which_it_has_not_made_is_not_believed(protected, monkeypatch, foreign):
     """It may name any of the account's: such a one is neither shared nor removed."""
     site = protected
-    victim = sorted(site.snapshots_before)[0]
+    made = [sorted(site.snapshots_before)[0]] if foreign else []
     make = site.cloud.worker_snapshot
 
     def other_than_told(target):
-        make(target)
-        return victim
+        made.append(make(target))
+        return made[0]
 
     monkeypatch.setattr(site.cloud, "worker_snapshot", other_than_told)
-    session = restore(site, VolumeRestore(point(site, "image-backup")))
+    order = VolumeRestore(point(site, "image-backup"), ("/dev/xvda",) if foreign else ())
+    session = restore(site, order)
     assert session.state == State.FAILED
     (task,) = tasks(site, session)
     assert task.error is not None
     assert task.error.what == "the worker's result is not accepted"
-    assert victim in task.error.why
+    assert (made[0] in task.error.why) == foreign
     assert snapshots(site) == site.snapshots_before, "what the worker has made is gone, the other one is not"
-    assert "shared" not in site.cloud.objects[victim].facts
+    assert "shared" not in site.cloud.objects[sorted(site.snapshots_before)[0]].facts
     assert owned(site, "volume") == []
 
 

@@ -8,13 +8,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast.aws.errors import error_of_aws_refusal, error_of_botocore
 from holdfast.domain.errors import HoldfastError, UnavailableError
-from holdfast.patience import REAL_WAITING, Patience, RetryPolicy, Waiting
+from holdfast.patience import REAL_WAITING, TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
 from holdfast.repository.stores.s3.errors import refusal_of
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.signed_http.aws_answers import Refusal
 
 # AWS's throttling of control calls lasts seconds, sometimes a minute.
 CONTROL_POLICY = RetryPolicy(attempts=12, first_delay_seconds=0.2)
+
+
+# What was made a moment ago is not known everywhere in EC2 ("Eventual consistency" in the EC2 developer guide).
+NEW_THINGS_POLICY = RetryPolicy(
+    attempts=40,
+    first_delay_seconds=0.5,
+    longest_delay_seconds=5.0,
+    total_seconds=120.0,
+    told_after_seconds=TOLD_AFTER_USUAL_SECONDS,
+)
 
 
 class PatientClient:
@@ -70,6 +80,16 @@ class PatientClient:
         answer = self.try_call(operation, resource, **parameters)
         if isinstance(answer, Refusal):
             raise self.meaning(answer, operation, resource)
+        return answer
+
+    def call_on_new(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any]:
+        """The same for what was made a moment ago, and may not be known everywhere in EC2: asked again for a while."""
+        patience = Patience(NEW_THINGS_POLICY, self._waiting)
+        while isinstance(answer := self.try_call(operation, resource, **parameters), Refusal):
+            error = self.meaning(answer, operation, resource)
+            if not answer.code.endswith(".NotFound"):
+                raise error
+            patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
         return answer
 
     def pages(self, operation: str, resource: str, items: str, **parameters: Any) -> Iterator[dict[str, Any]]:

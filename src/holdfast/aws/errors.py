@@ -17,10 +17,11 @@ from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_
 from holdfast.signed_http.aws_answers import Refusal, error_of_refusal
 
 _GONE_CODES = frozenset({"InvalidSnapshot.NotFound", "ResourceNotFoundException"})
+# Reasons of the EBS direct APIs' ResourceNotFoundException that speak of the key, not of the snapshot.
+KEY_GONE_REASONS = frozenset({"DEPENDENCY_RESOURCE_NOT_FOUND", "GRANT_NOT_FOUND"})
 _LIMIT_CODES = frozenset(
     {
         "AddressLimitExceeded",
-        "ConcurrentLimitExceededException",
         "ConcurrentSnapshotLimitExceeded",
         "InstanceLimitExceeded",
         "InsufficientFreeAddressesInSubnet",
@@ -76,6 +77,12 @@ def error_of_aws_refusal(refusal: Refusal, action: str, resource: str) -> Holdfa
     """The error for a refused `action` (IAM's name, `ebs:GetSnapshotBlock`) on `resource` (as a person names it)."""
     what = f"{action} on {resource} was refused"
     why = ": ".join(part for part in (refusal.code, refusal.reason, refusal.message) if part)
+    if refusal.reason in KEY_GONE_REASONS:
+        return NotFoundError(
+            f"the KMS key that {resource} is encrypted under is not there",
+            why=why,
+            cure="see in the KMS console that it is enabled and not to be deleted, or cancel its deletion",
+        )
     if refusal.code in _GONE_CODES and resource.startswith("snap-"):
         return SourceGoneError(
             f"snapshot {resource} not found",

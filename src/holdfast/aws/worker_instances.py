@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.appliance.ports.cloud import Ownership, Worker, WorkerOrder
 from holdfast.aws.bundle.user_data import BootOrder, user_data
-from holdfast.aws.clients import PatientClient
+from holdfast.aws.clients import NEW_THINGS_POLICY, PatientClient
 from holdfast.aws.ec2.discovery import standing_instances
 from holdfast.aws.ec2.states import find_instance
 from holdfast.aws.errors import NO_CAPACITY_CODES
@@ -21,7 +21,7 @@ from holdfast.aws.worker_roles import WorkerRoles
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import ConflictError, HoldfastError, QuotaReachedError, UnavailableError
 from holdfast.domain.ownership import PURPOSE
-from holdfast.patience import REAL_WAITING, TOLD_AFTER_USUAL_SECONDS, Patience, RetryPolicy, Waiting
+from holdfast.patience import REAL_WAITING, Patience, Waiting
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.protocol.worker_messages import CONTEXT_USER_ID
 from holdfast.signed_http.aws_answers import Refusal
@@ -29,14 +29,6 @@ from holdfast.signed_http.aws_answers import Refusal
 # The bundle, the system, and what a command writes: a worker keeps nothing on its disk.
 ROOT_GIB = 8
 CONSOLE_CHARACTERS = 4000
-# A profile, a group or an instance that was made a moment ago is not known everywhere in EC2.
-NEW_THINGS_POLICY = RetryPolicy(
-    attempts=40,
-    first_delay_seconds=0.5,
-    longest_delay_seconds=5.0,
-    total_seconds=120.0,
-    told_after_seconds=TOLD_AFTER_USUAL_SECONDS,
-)
 NAME_PREFIX = "holdfast-worker-"
 
 

@@ -1,6 +1,7 @@
 """The policy of one worker's role, out of its order."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from holdfast.appliance.ports.cloud import WorkerOrder
@@ -18,6 +19,7 @@ from holdfast.aws.policies.worker import (
     worker_versions_grant,
 )
 from holdfast.domain.errors import UsageError
+from holdfast.domain.ownership import RESTORE
 from holdfast.protocol.appliance_answers import AwsSettings
 from holdfast.repository.stores.s3.location import S3Location, parse_s3_location
 
@@ -71,7 +73,8 @@ def grants_of(
         source = CopiedFrom(scope.partition, there.bucket, there.prefix, order.copies_from.reader)
         return [*worker_copy_grants(scope, source, order.lock_days), *_behind(order, source)]
     if order.writes_snapshots:
-        return [*worker_restore_grants(scope, order.owner.session_id, order.kms_key_arns), *_behind(order, scope)]
+        tags = replace(order.owner, purpose=RESTORE).tags()
+        return [*worker_restore_grants(scope, tags, order.kms_key_arns), *_behind(order, scope)]
     if not order.reads_snapshots:
         return [*worker_verify_grants(scope), *_behind(order, scope)]
     snapshots = _described(ec2, order.reads_snapshots)

@@ -25,6 +25,7 @@ from holdfast.signed_http.messages import HttpResponse
 THROTTLING_CODES = frozenset(
     {
         "BandwidthLimitExceeded",
+        "ConcurrentLimitExceededException",
         "EC2ThrottledException",
         "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",

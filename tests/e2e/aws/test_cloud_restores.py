@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder, VolumeOrder
+from holdfast.aws.clients import PatientClient
 from holdfast.domain.errors import ConflictError, HoldfastError, QuotaReachedError
 from holdfast.domain.ownership import RESTORED
+from holdfast.signed_http.aws_answers import Refusal
 from tests.contracts.standing_instances import PuttingBackContract, Stood
 from tests.e2e.aws.cloud_in_lab import APPLIANCE, OWN, REGION, CloudInLab, owner
 from tests.e2e.lab.account import Account, until
@@ -176,6 +178,24 @@ def test_into_a_standing_instance(world):
         site.put_back_volumes(owner("d"), was)
     assert world.contents(old) == contents, "what is finished is not undone"
     assert site.instance_state(old) == "running"
+
+
+def test_a_volume_that_a_lost_call_has_attached_is_attached(world, monkeypatch):
+    old = customer(world, 95)
+    contents = world.contents(old)
+    before, snapshots = backed_up(world, old, "9")
+    world.write(old, 96)
+    asked = PatientClient.try_call
+
+    def in_use(client, operation, resource, **parameters):
+        answer = asked(client, operation, resource, **parameters)
+        return Refusal(400, "VolumeInUse", "already attached to an instance") if operation == "AttachVolume" else answer
+
+    monkeypatch.setattr(PatientClient, "try_call", in_use)
+    world.site.stop_instance(old)
+    world.site.exchange_volumes(owner("9"), old, order_of(world, before, snapshots))
+    assert world.contents(old) == contents
+    world.site.discard_kept_volumes(owner("9"), old)
 
 
 def test_an_exchange_is_undone(world):

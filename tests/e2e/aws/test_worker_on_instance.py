@@ -184,7 +184,7 @@ def test_backups_and_restore_by_workers_with_the_rights_that_they_get(site):
         target["tags"] = {SESSION: "session-1"}
         restore = prepare_restore(repository, point, [VolumeTarget("/dev/xvda", target)], Silence())
         write_restore_task(restore, 1)
-        site.work(restore, TaskKind.RESTORE, worker_restore_grants(site.scope(restore), "session-1"))
+        site.work(restore, TaskKind.RESTORE, worker_restore_grants(site.scope(restore), {SESSION: "session-1"}))
         result = read_result(repository, restore.session, 1)
         assert isinstance(result, RestoreResult)
         (restored,) = result.volumes

@@ -79,7 +79,7 @@ def granted() -> dict[str, set[str]]:
         BACKUP_WORKER: set(actions_of(worker_backup_grants(worker, SnapshotsToRead(ids=("s",)), ("k",)))),
         COPY_WORKER: set(actions_of(worker_copy_grants(worker, CopiedFrom("aws", "b", "q", "r")))),
         VERIFY_WORKER: set(actions_of(worker_verify_grants(worker))),
-        RESTORE_WORKER: set(actions_of(worker_restore_grants(worker, "s", ("k",)))),
+        RESTORE_WORKER: set(actions_of(worker_restore_grants(worker, {"holdfast:session": "s"}, ("k",)))),
         SERVER: set(actions_of([*plugin_grants(server), *deployment_grants(server)])),
     }
 

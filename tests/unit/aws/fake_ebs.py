@@ -19,19 +19,24 @@ def block(number: int) -> bytes:
     return hashlib.sha256(b"%d" % number).digest() * (BLOCK_SIZE_BYTES // 32)
 
 
-def refusal(status: int, code: str, reason: str = "") -> Answer:
-    document = {"Message": "a message"} | ({"Reason": reason} if reason else {})
+def refusal(status: int, code: str, reason: str = "", message: str = "a message") -> Answer:
+    document = {"Message": message} | ({"Reason": reason} if reason else {})
     return Answer(status, json.dumps(document).encode(), {"x-amzn-errortype": code, "content-type": "application/json"})
 
 
 @dataclass
 class FakeEbs:
-    """Serves the blocks numbered in `numbers`; `misbehave(asked, nth)` may answer the nth GET of a block instead."""
+    """Serves the blocks numbered in `numbers`; `misbehave(asked, nth)` may answer the nth GET of a block instead, and
+    `late` are the first answers to completions and to questions for the snapshot's state, of each.
+    """
 
     numbers: list[int]
     misbehave: Callable[[int, int], Answer | None] = lambda number, nth: None
     listing: Callable[[dict[str, str]], Answer | None] = lambda query: None
     block_size_bytes: int = BLOCK_SIZE_BYTES
+    late: tuple[Answer, ...] = ()
+    completions: int = 0
+    looks: int = 0
     asked: list[int] = field(default_factory=list)
     stored: dict[int, bytes] = field(default_factory=dict)
     completed_with: dict[str, str] = field(default_factory=dict)
@@ -48,10 +53,17 @@ class FakeEbs:
         if asked.method == "PUT":
             return self._put(int(words[3]), asked)
         if words[:2] == ["snapshots", "completion"]:
+            self.completions += 1
+            if self.completions <= len(self.late):
+                return self.late[self.completions - 1]
             self.completed_with = dict(asked.headers)
             return self._json(202, {"Status": "completed"})
         if words == ["snapshots"]:
             return self._json(201, {"SnapshotId": SNAPSHOT, "BlockSize": self.block_size_bytes})
+        self.looks += 1
+        if self.looks <= len(self.late):
+            unknown = b"<Response><Errors><Error><Code>InvalidSnapshot.NotFound</Code><Message>it is not</Message>"
+            return Answer(400, unknown + b"</Error></Errors></Response>")
         state = b"<DescribeSnapshotsResponse><snapshotSet><item><status>completed</status></item></snapshotSet>"
         return Answer(200, state + b"</DescribeSnapshotsResponse>")
 

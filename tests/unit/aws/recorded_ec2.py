@@ -5,6 +5,7 @@ from typing import Any
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.errors import error_of_aws_refusal
 from holdfast.domain.errors import HoldfastError
+from holdfast.patience import Waiting
 from holdfast.signed_http.aws_answers import Refusal
 
 Answer = dict[str, Any] | Refusal | HoldfastError
@@ -15,8 +16,13 @@ class RecordedEc2(PatientClient):
 
     def __init__(self, answers: dict[str, list[Answer]]) -> None:
         self._service = "ec2"
+        self._waiting = Waiting(sleep=lambda _seconds: None)
         self._answers = answers
         self.asked: list[tuple[str, dict[str, Any]]] = []
+
+    def answer(self, operation: str, *answers: Answer) -> None:
+        """From now on."""
+        self._answers[operation] = list(answers)
 
     @property
     def region(self) -> str:

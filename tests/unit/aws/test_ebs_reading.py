@@ -13,6 +13,7 @@ from holdfast.aws.ebs_blocks.fetching import MAX_MISMATCHES
 from holdfast.aws.ebs_blocks.reader import EbsSnapshotSource
 from holdfast.domain.errors import (
     IntegrityError,
+    NotFoundError,
     PermissionDeniedError,
     SourceGoneError,
     UnavailableError,
@@ -286,3 +287,10 @@ def test_only_block_sizes_that_are_understood_are_read(source_of, size_bytes, re
         return
     with pytest.raises(UnsupportedFormatError):
         read_all(source)
+
+
+def test_a_comparison_that_lacks_the_key_is_no_reason_to_read_everything(source_of):
+    gone = refusal(404, "ResourceNotFoundException", "DEPENDENCY_RESOURCE_NOT_FOUND")
+    source = source_of(FakeEbs([1], listing=lambda query: gone if "firstSnapshotId" in query else None))
+    with pytest.raises(NotFoundError, match="KMS key"):
+        source.changed_since({"kind": "ebs", "region": "us-east-1", "snapshot": "snap-0000"})

@@ -14,7 +14,7 @@ from holdfast.domain.errors import ConflictError, PermissionDeniedError, SourceG
 from holdfast.patience import Waiting
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.stores.s3.session import AwsSession
-from tests.unit.aws.fake_ebs import FakeEbs, block, refusal
+from tests.unit.aws.fake_ebs import SNAPSHOT, FakeEbs, block, refusal
 from tests.unit.signed_http.loopback import Answer, serving
 
 GIB = 1024**3
@@ -47,11 +47,15 @@ PASSING = [
     refusal(500, "InternalServerException"),
     refusal(404, "ResourceNotFoundException", "SNAPSHOT_NOT_FOUND"),
     refusal(400, "ValidationException", "CONFLICTING_BLOCK_UPDATE"),
+    refusal(400, "ValidationException", message="Failed to read block data."),
+    refusal(400, "ConcurrentLimitExceededException"),
     Answer(201, b"", announced_bytes=10, cut=True),
 ]
 
 
-@pytest.mark.parametrize("odd", PASSING, ids=["throttled", "500", "not known yet", "conflicting", "cut"])
+@pytest.mark.parametrize(
+    "odd", PASSING, ids=["throttled", "500", "not known yet", "conflicting", "broken off", "too many at once", "cut"]
+)
 def test_passing_faults_are_waited_out_and_the_checksum_is_right(target_on, odd):
     service = FakeEbs([], lambda number, nth: odd if nth == 0 and number % 3 == 0 else None)
     target = target_on(service)
@@ -140,6 +144,15 @@ def test_a_snapshot_that_vanishes_later_is_gone(monkeypatch):
         with pytest.raises(SourceGoneError):
             target.finish()
         target.abort()
+
+
+def test_a_snapshot_that_is_not_known_everywhere_yet_is_waited_for(target_on):
+    """One of zeros alone is to be completed a moment after it was started."""
+    service = FakeEbs([], late=(refusal(404, "ResourceNotFoundException", "SNAPSHOT_NOT_FOUND"),) * 2)
+    target = target_on(service)
+    target.begin(GIB)
+    assert target.finish()["snapshot_id"] == SNAPSHOT
+    assert (service.completions, service.looks) == (3, 3)
 
 
 def test_the_aggregate_is_over_written_blocks_in_their_order():

@@ -35,7 +35,7 @@ SNAPSHOT = "snap-0123"
         (403, "UnauthorizedOperation", SNAPSHOT, PermissionDeniedError),
         (400, "ExpiredTokenException", SNAPSHOT, PermissionDeniedError),
         (401, "AuthFailure", SNAPSHOT, PermissionDeniedError),
-        (400, "ConcurrentLimitExceededException", SNAPSHOT, QuotaReachedError),
+        (400, "ConcurrentLimitExceededException", SNAPSHOT, ThrottledError),
         (402, "ServiceQuotaExceededException", SNAPSHOT, QuotaReachedError),
         (400, "VcpuLimitExceeded", "a worker", QuotaReachedError),
         (400, "InstanceLimitExceeded", "a worker", QuotaReachedError),
@@ -81,3 +81,11 @@ def test_a_refusal_names_the_action_that_was_lacking_not_the_one_that_was_asked(
     assert isinstance(error, PermissionDeniedError)
     assert error.what == "iam:PassRole on arn:aws:iam::1:role/w was refused"
     assert "ec2:RunInstances" in error.cure
+
+
+@pytest.mark.parametrize("reason", ["DEPENDENCY_RESOURCE_NOT_FOUND", "GRANT_NOT_FOUND"])
+def test_a_key_that_is_not_there_is_not_taken_for_the_snapshot(reason):
+    refusal = Refusal(404, "ResourceNotFoundException", "The customer master key does not exist", reason)
+    error = error_of_aws_refusal(refusal, "ebs:GetSnapshotBlock", SNAPSHOT)
+    assert type(error) is NotFoundError
+    assert "KMS key" in error.what

@@ -73,6 +73,26 @@ def test_who_cancels_is_heard_at_each_wait_and_nothing_stays(images, instances, 
     assert len(ledger.rows) == 1 + launches, "all that was made was written down before"
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_an_image_whose_name_is_taken_by_a_call_of_ours_is_taken(shown):
+    """RegisterImage was sent twice, as the first answer was lost; EC2 may not show the image at once."""
+    taken = Refusal(400, "InvalidAMIName.Duplicate", "AMI name is already in use")
+    registered = {"Images": [{"ImageId": "ami-1", "State": "available"}]} if shown else {"Images": []}
+    ec2 = RecordedEc2(
+        {
+            "DescribeImages": [{"Images": []}, {"Images": []}, registered],
+            "RegisterImage": [taken],
+            "RunInstances": [Refusal(400, "InstanceLimitExceeded", "so many")],
+            "DescribeInstances": [described()],
+            "DeregisterImage": [{}],
+        }
+    )
+    book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    with pytest.raises(ConflictError, match="so many" if shown else "already in use"):
+        InstanceMaker(ec2, book, Waits.of(SleepingClock().waiting(), lambda: None), OWNER).make(order())
+    assert len(ec2.operations("RunInstances")) == shown
+
+
 TAKEN = Refusal(400, ADDRESS_IN_USE, "Address 172.31.0.4 is in use.")
 
 

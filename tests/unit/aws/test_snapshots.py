@@ -10,7 +10,6 @@ from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws.ec2.snapshots import (
     DESCRIPTION_TAGS,
     MAX_TAGS,
-    SHOWN_AFTER_SECONDS,
     create_snapshots,
     delete_snapshots,
     described_snapshots,
@@ -18,9 +17,10 @@ from holdfast.aws.ec2.snapshots import (
     snapshots_percent,
     tag_snapshots,
 )
+from holdfast.aws.ec2.states import SHOWN_AFTER_SECONDS
 from holdfast.aws.ownership import as_list
 from holdfast.aws.written_down import Book
-from holdfast.domain.errors import ConflictError, QuotaReachedError, UnavailableError
+from holdfast.domain.errors import ConflictError, PermissionDeniedError, QuotaReachedError, UnavailableError
 from holdfast.signed_http.aws_answers import Refusal
 from tests.unit.aws.memory_ledger import MemoryLedger
 from tests.unit.aws.recorded_ec2 import RecordedEc2
@@ -55,6 +55,19 @@ def client(*, before=(), created=None, delete=None):
             "DeleteSnapshot": [delete or {}],
         }
     )
+
+
+def test_the_copied_tags_of_a_snapshot_that_ec2_does_not_know_yet_are_asked_for_again():
+    ec2 = client(created=made("vol-1"))
+    ec2.answer("DescribeVolumes", {"Volumes": [{"VolumeId": "vol-1", "Tags": [{"Key": "Name", "Value": "shop"}]}]})
+    unknown = Refusal(400, "InvalidSnapshot.NotFound", "it is not there")
+    ec2.answer("CreateTags", unknown, unknown, {})
+    book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    create_snapshots(ec2, book, OWNER, "i-1", ("vol-1",), {}, "", copy_tags=True)
+    assert ec2.operations("CreateTags") == ["CreateTags"] * 3
+    ec2.answer("CreateTags", Refusal(403, "UnauthorizedOperation", "you may not"))
+    with pytest.raises(PermissionDeniedError):
+        create_snapshots(ec2, book, OWNER, "i-1", ("vol-1",), {}, "", copy_tags=True)
 
 
 def bearing(snapshot_id, owner):

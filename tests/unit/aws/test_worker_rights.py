@@ -117,3 +117,14 @@ def test_who_copies_reads_the_source_and_no_snapshot():
     local = dataclasses.replace(order, copies_from=CopiedRepository("/a/folder", "5" * 32))
     with pytest.raises(UsageError, match="cannot reach /a/folder"):
         grants_of(RecordedEc2({}), SETTINGS, local, QUEUE, "bundle")
+
+
+def test_a_restore_worker_tags_and_writes_snapshots_of_its_own_attempt_alone():
+    order = WorkerOrder(OWNER, "s3://the-bucket-of-a-repository/prefix", "8" * 32, writes_snapshots=True)
+    granted = named(grants_of(RecordedEc2({}), SETTINGS, order, QUEUE, "bundle"))
+    tags = dataclasses.replace(OWNER, purpose="restore").tags()
+    asked = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    assert granted["StartSnapshots"].conditions == {"StringEquals": asked}
+    assert granted["TagStartedSnapshots"].conditions == {"StringEquals": {"ec2:CreateAction": "StartSnapshot", **asked}}
+    there = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+    assert granted["WriteSnapshots"].conditions == {"StringEquals": there}

@@ -79,8 +79,10 @@ class RestoreErrand:
 
     def check_origin(self, attempt: int, snapshots: Mapping[str, str]) -> None:
         """Raises IntegrityError where the worker names a snapshot that is not of this attempt: it could be anybody's,
-        and would be shared, noted as made here, and deleted.
+        and would be shared, and noted as made here, by which a reaper may come to remove it; or one of them twice.
         """
+        if len(set(snapshots.values())) < len(snapshots):
+            raise _not_accepted("it names one snapshot for several volumes")
         own = self._surface.cloud.compute(OWN_ACCOUNT, self._facts.region)
         foreign = own.foreign_snapshots(self._owner(attempt), tuple(snapshots.values()))
         if foreign:

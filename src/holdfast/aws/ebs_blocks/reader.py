@@ -7,6 +7,7 @@ from typing import Any
 from holdfast.aws.ebs_blocks.connection import EbsConnection
 from holdfast.aws.ebs_blocks.fetching import BlockFetch
 from holdfast.aws.ebs_blocks.listing import MAX_PAGE_BLOCKS, SIMULATED_BLOCK_SIZE_BYTES, Page, read_page, walk
+from holdfast.aws.errors import KEY_GONE_REASONS
 from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.repository.block_source import BlockReference
 from holdfast.repository.object_store import Buffer
@@ -64,7 +65,7 @@ class EbsSnapshotSource:
         ask = partial(self._list_changes, base_id)
         answer = ask()
         if isinstance(answer, Refusal):
-            if answer.code not in _NOT_COMPARABLE_CODES:
+            if answer.code not in _NOT_COMPARABLE_CODES or answer.reason in KEY_GONE_REASONS:
                 raise self._connection.ebs.meaning(answer, "ListChangedBlocks", self._snapshot_id)
             self._check_it_is_still_there()
             return None

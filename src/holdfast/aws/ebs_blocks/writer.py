@@ -34,6 +34,8 @@ GIB = 1024**3
 MAX_VOLUME_GIB = 65_536
 # A snapshot just started is not known everywhere at once: writers have seen two minutes of "does not exist".
 START_GRACE_SECONDS = 180.0
+# Of a 400 that may be sent again ("Error retries for EBS direct APIs" in the EBS user guide).
+_BROKEN_OFF = "Failed to read block data"
 FIRST_POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 15.0
 # A snapshot of some TiB takes hours to complete; who waits longer than a day waits for nothing.
@@ -213,10 +215,14 @@ class EbsSnapshotTarget:
             self._connection.put_budget.throttled()
         if isinstance(error, UnavailableError):
             return error
-        young = self._connection.waiting.monotonic() - self._started_seconds < START_GRACE_SECONDS
-        if (isinstance(error, SourceGoneError) and young) or refusal.reason == "CONFLICTING_BLOCK_UPDATE":
+        not_shown = isinstance(error, SourceGoneError) and self._is_young()
+        if not_shown or refusal.reason == "CONFLICTING_BLOCK_UPDATE" or refusal.message.startswith(_BROKEN_OFF):
             return UnavailableError(error.what, why=error.why, cure=error.cure)
         raise error
+
+    def _is_young(self) -> bool:
+        """What was started so short a time ago may not be known everywhere in EBS and EC2."""
+        return self._connection.waiting.monotonic() - self._started_seconds < START_GRACE_SECONDS
 
     def _complete(self) -> None:
         block_count = self._checksum.block_count
@@ -225,13 +231,14 @@ class EbsSnapshotTarget:
             "ChecksumAlgorithm": "SHA256",
             "ChecksumAggregationMethod": "LINEAR",
         }
-        answer = self._connection.ebs.try_call(
-            "CompleteSnapshot",
-            self._snapshot_id,
-            SnapshotId=self._snapshot_id,
-            ChangedBlocksCount=block_count,
-            **(checksum if block_count else {}),
-        )
+        request = {"SnapshotId": self._snapshot_id, "ChangedBlocksCount": block_count}
+        request |= checksum if block_count else {}
+        patience, ebs = Patience(BLOCK_POLICY, self._connection.waiting), self._connection.ebs
+        while isinstance(answer := ebs.try_call("CompleteSnapshot", self._snapshot_id, **request), Refusal):
+            error = ebs.meaning(answer, "CompleteSnapshot", self._snapshot_id)
+            if not (isinstance(error, SourceGoneError) and self._is_young()):
+                break
+            patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure=error.cure))
         # Nobody else completes our snapshot: refused for its state, it was completed by a call of ours whose answer was
         # lost, and is on its way.
         ours = isinstance(answer, Refusal) and answer.reason == "INVALID_SNAPSHOT_ID" and self._state() != "error"
@@ -259,5 +266,12 @@ class EbsSnapshotTarget:
             poll_seconds = min(LONGEST_POLL_SECONDS, poll_seconds * 1.5)
 
     def _state(self) -> str:
-        answer = self._connection.ec2.call("DescribeSnapshots", self._snapshot_id, SnapshotIds=[self._snapshot_id])
+        """AWS's word; "" while EC2 does not show it yet."""
+        ec2, wanted = self._connection.ec2, [self._snapshot_id]
+        answer = ec2.try_call("DescribeSnapshots", self._snapshot_id, SnapshotIds=wanted)
+        if isinstance(answer, Refusal):
+            error = ec2.meaning(answer, "DescribeSnapshots", self._snapshot_id)
+            if isinstance(error, SourceGoneError) and self._is_young():
+                return ""
+            raise error
         return str(answer["Snapshots"][0]["State"]) if answer["Snapshots"] else ""

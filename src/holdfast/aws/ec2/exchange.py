@@ -194,9 +194,18 @@ class VolumeExchange:
 
     def _attach(self, volume_id: str, device: str, waiting: Waiting) -> None:
         wait_for_volume(self._ec2, waiting, volume_id, "available")
-        self._ec2.call("AttachVolume", volume_id, VolumeId=volume_id, InstanceId=self._instance_id, Device=device)
+        place = {"VolumeId": volume_id, "InstanceId": self._instance_id, "Device": device}
+        answer = self._ec2.try_call("AttachVolume", volume_id, **place)
+        if isinstance(answer, Refusal) and not (answer.code == "VolumeInUse" and self._is_at(volume_id, device)):
+            raise self._ec2.meaning(answer, "AttachVolume", volume_id)
         # It takes seconds, and EC2 promises to nobody to take off what it is still attaching.
         wait_for_volume(self._ec2, self._waits.undoing, volume_id, "in-use")
+
+    def _is_at(self, volume_id: str, device: str) -> bool:
+        """Whether it is attached there: by a call whose answer was lost."""
+        found = self._ec2.call("DescribeVolumes", volume_id, VolumeIds=[volume_id])["Volumes"]
+        places = [(one["InstanceId"], one["Device"]) for volume in found for one in volume.get("Attachments", ())]
+        return (self._instance_id, device) in places
 
     def _say_who_goes(self, device: str, *, goes: bool) -> None:
         """Whether the volume at a device ends with the instance."""

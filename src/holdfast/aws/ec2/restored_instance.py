@@ -9,7 +9,14 @@ from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownershi
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.discovery import mappings_of, standing_instances
 from holdfast.aws.ec2.launch_request import deletes_with_instance, image_request, launch_request
-from holdfast.aws.ec2.states import Waits, is_reached, stop_instance, wait_for_image, wait_for_instance
+from holdfast.aws.ec2.states import (
+    SHOWN_AFTER_SECONDS,
+    Waits,
+    is_reached,
+    stop_instance,
+    wait_for_image,
+    wait_for_instance,
+)
 from holdfast.aws.ownership import as_list, owned_by, people_tags
 from holdfast.aws.written_down import Book, token_of
 from holdfast.domain.errors import ConflictError, HoldfastError
@@ -60,15 +67,28 @@ class InstanceMaker:
         """RegisterImage knows no client token; its name is the token."""
         name = f"holdfast-{token_of(self._unfinished, 'image', 'root')}"
         found = self._find_image(name)
-        request = image_request(self._unfinished, order, name)
         if found is None:
-            found = self._book.create(
-                "image",
-                self._unfinished,
-                "root",
-                lambda token: str(self._ec2.call("RegisterImage", f"image {name}", **request)["ImageId"]),
-            )
+            found = self._book.create("image", self._unfinished, "root", lambda _token: self._register(order, name))
         wait_for_image(self._ec2, self._waits.making, found)
+        return found
+
+    def _register(self, order: InstanceOrder, name: str) -> str:
+        """The name is taken where the answer to a call of ours was lost."""
+        what, request = f"image {name}", image_request(self._unfinished, order, name)
+        answer = self._ec2.try_call("RegisterImage", what, **request)
+        if not isinstance(answer, Refusal):
+            return str(answer["ImageId"])
+        found: str | None = None
+
+        def is_shown() -> bool:
+            nonlocal found
+            found = self._find_image(name)
+            return found is not None
+
+        if answer.code == "InvalidAMIName.Duplicate":
+            is_reached(self._waits.making, SHOWN_AFTER_SECONDS, is_shown)
+        if found is None:
+            raise self._ec2.meaning(answer, "RegisterImage", what)
         return found
 
     def _find_image(self, name: str) -> str | None:

@@ -8,7 +8,7 @@ from holdfast.appliance.ports.cloud import DescribedSnapshot, Ownership
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2.configuration import describe_instance
 from holdfast.aws.ec2.discovery import mappings_of
-from holdfast.aws.ec2.states import is_reached
+from holdfast.aws.ec2.states import SHOWN_AFTER_SECONDS, is_reached
 from holdfast.aws.ownership import as_list, as_map, owned_by, owner_of, people_tags
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import (
@@ -28,8 +28,6 @@ MAX_DESCRIPTION_CHARACTERS = 255
 MAX_TAGS = 50
 # Of these, so many are kept free for what a snapshot says of its restore point (docs/format/snapshot-tags.md).
 DESCRIPTION_TAGS = 25
-# EC2 is eventually consistent: what was just made may be missing from a list (EC2 developer guide).
-SHOWN_AFTER_SECONDS = 60.0
 
 
 def create_snapshots(
@@ -219,4 +217,4 @@ def _copy_tags(ec2: PatientClient, made: Mapping[str, str], given: Mapping[str, 
         room = MAX_TAGS - DESCRIPTION_TAGS - len(given)
         if wanted:
             snapshot_id = made[volume["VolumeId"]]
-            ec2.call("CreateTags", snapshot_id, Resources=[snapshot_id], Tags=as_list(wanted)[:room])
+            ec2.call_on_new("CreateTags", snapshot_id, Resources=[snapshot_id], Tags=as_list(wanted)[:room])

@@ -1,5 +1,6 @@
 """What one worker may do: read or write the snapshots of its task, its session in one repository, its queue."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.aws.policies.grants import Grant
@@ -145,34 +146,34 @@ def worker_versions_grant(place: WorkerScope | CopiedFrom) -> Grant:
 
 
 def worker_restore_grants(
-    scope: WorkerScope, owner_session: str, snapshot_key_arns: tuple[str, ...] = ()
+    scope: WorkerScope, owner: Mapping[str, str], snapshot_key_arns: tuple[str, ...] = ()
 ) -> list[Grant]:
-    """A worker that writes new snapshots; they bear `owner_session`, the session of the appliance, and are encrypted
-    under `snapshot_key_arns` where there are any.
+    """A worker that writes new snapshots; they bear the tags `owner` from their first moment, by which the appliance
+    knows whose they are, and are encrypted under `snapshot_key_arns` where there are any.
     """
     snapshots = scope.snapshots
     grants = [
         *_of_every_worker(scope),
         Grant(
             "StartSnapshots",
-            "a new snapshot for each volume, which must bear the session's tag; none has an id yet",
+            "a new snapshot for each volume, which must bear the attempt's tags; none has an id yet",
             ("ebs:StartSnapshot",),
             snapshots,
-            {"StringEquals": {f"aws:RequestTag/{SESSION}": owner_session}},
+            {"StringEquals": _tags_of("aws:RequestTag", owner)},
         ),
         Grant(
             "TagStartedSnapshots",
             "StartSnapshot with tags asks for this, too",
             ("ec2:CreateTags",),
             snapshots,
-            {"StringEquals": {"ec2:CreateAction": "StartSnapshot", f"aws:RequestTag/{SESSION}": owner_session}},
+            {"StringEquals": {"ec2:CreateAction": "StartSnapshot", **_tags_of("aws:RequestTag", owner)}},
         ),
         Grant(
             "WriteSnapshots",
-            "blocks of the snapshots of this session, and no other's; delete: only what it could not finish",
+            "blocks of the snapshots of this attempt, and no other's; delete: only what it could not finish",
             ("ebs:CompleteSnapshot", "ebs:PutSnapshotBlock", "ec2:DeleteSnapshot"),
             snapshots,
-            {"StringEquals": {f"aws:ResourceTag/{SESSION}": owner_session}},
+            {"StringEquals": _tags_of("aws:ResourceTag", owner)},
         ),
         Grant(
             "SeeSnapshots",
@@ -209,6 +210,10 @@ def _reading(scope: WorkerScope, snapshots: SnapshotsToRead) -> list[Grant]:
         named = tuple(f"arn:{scope.partition}:ec2:*::snapshot/{one}" for one in snapshots.ids)
         grants.append(Grant("ReadNamedSnapshots", f"{why}: snapshots of another account", reading, named))
     return grants
+
+
+def _tags_of(where: str, owner: Mapping[str, str]) -> dict[str, str | tuple[str, ...]]:
+    return {f"{where}/{key}": value for key, value in owner.items()}
 
 
 def _keys_of_new_snapshots(key_arns: tuple[str, ...]) -> list[Grant]:

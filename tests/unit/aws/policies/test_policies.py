@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws.policies.appliance import (
     ApplianceScope,
     RepositoryPlace,
@@ -33,6 +34,7 @@ EVENTS = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:events"
 WORKER = WorkerScope(
     "aws", "eu-west-1", "shop", "holdfast", "5" * 32, f"arn:aws:sqs:eu-west-1:{ACCOUNT}:task", EVENTS, KEY, "b", "k"
 )
+OWNER = Ownership("a" * 32, "5" * 32, "7" * 32, 1, "restore")
 SOURCE = CopiedFrom("aws", "source", "standard", "5" * 32)
 APPLIANCE = ApplianceScope(
     "aws",
@@ -54,7 +56,7 @@ POLICIES = {
         WORKER, SnapshotsToRead("a" * 32, ("7" * 32, "6" * 32), ("snap-1",)), (KEY,), 40
     ),
     "copy worker": [*worker_copy_grants(WORKER, SOURCE, 40), worker_versions_grant(SOURCE)],
-    "restore worker": [*worker_restore_grants(WORKER, "s" * 32, (KEY,)), worker_versions_grant(WORKER)],
+    "restore worker": [*worker_restore_grants(WORKER, OWNER.tags(), (KEY,)), worker_versions_grant(WORKER)],
     "verify worker": [*worker_verify_grants(WORKER), worker_versions_grant(WORKER)],
     "boundary": worker_boundary_grants("aws", ACCOUNT, KEY, EVENTS, ("shop",)),
     "server, plug-in": plugin_grants(SERVER),
