@@ -340,3 +340,30 @@ def test_a_result_that_lacks_a_volume_or_its_snapshot_is_refused(protected, monk
     assert owned(site, "volume") == []
     assert snapshots(site) == site.snapshots_before
     assert site.repository.pins == {}
+
+
+@pytest.mark.parametrize(
+    ("platform", "told"),
+    [
+        ("Windows", "it is not made then"),
+        ("Red Hat Enterprise Linux", "it is billed as Linux/UNIX then"),
+        ("Linux/UNIX", ""),
+        ("", ""),
+    ],
+)
+def test_a_plan_says_what_a_licensed_platform_may_lose(site, platform, told):
+    """Only where a worker writes the root volume, and the instance is made again."""
+    instance = site.cloud.add_instance("web-1")
+    site.cloud.instances[instance] = replace(site.cloud.instances[instance], platform=platform)
+    site.policy()
+    assert site.run_policy().state == State.SUCCEEDED
+
+    def warnings(kind):
+        order = InstanceRestore(point(site, kind), replace=True)
+        plan = site.run(lambda appliance: appliance.service.plan_restore(order))
+        return [one for one in plan.warnings if platform and platform in one]
+
+    assert warnings("image-backup") == []
+    site.cloud.states[instance] = "terminated"
+    assert warnings("snapshot") == []
+    assert [one.partition(": ")[2].partition(":")[0] for one in warnings("image-backup")] == ([told] if told else [])

@@ -66,8 +66,9 @@ class InterfaceConfiguration:
 class InstanceConfiguration:
     """Everything that is needed to make an EC2 instance again without its image.
 
-    `user_data` is base64 as AWS has it and may hold secrets of its owner: it is never stored in clear. `left_out` says
-    what there was no room for, where it was found in tags.
+    `user_data` is base64 as AWS has it and may hold secrets of its owner: it is never stored in clear. `platform` is
+    AWS's PlatformDetails, by which it is billed; "" where nobody has asked. `left_out` says what there was no room for,
+    where it was found in tags.
     """
 
     instance_id: str
@@ -96,12 +97,23 @@ class InstanceConfiguration:
     metadata_tokens: str = "required"
     metadata_hop_limit: int = 1
     metadata_tags: bool = False
+    platform: str = ""
     left_out: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """Its tag Name, or its id."""
         return self.tags.get("Name") or self.instance_id
+
+    @property
+    def is_licensed(self) -> bool:
+        """Whether more than its time is billed by what its image says: Windows, SQL Server, RHEL, SUSE."""
+        return self.platform not in ("", "Linux/UNIX")
+
+    @property
+    def is_windows(self) -> bool:
+        """Windows or SQL Server on it: EC2 launches none of an image that does not say so."""
+        return self.platform.startswith(("Windows", "SQL Server"))
 
 
 @dataclass(frozen=True, slots=True)

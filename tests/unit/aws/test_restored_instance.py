@@ -1,5 +1,6 @@
 """An instance that is made again: who cancels is heard at each wait, and nothing of it stays."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -91,6 +92,27 @@ def test_an_image_whose_name_is_taken_by_a_call_of_ours_is_taken(shown):
     with pytest.raises(ConflictError, match="so many" if shown else "already in use"):
         InstanceMaker(ec2, book, Waits.of(SleepingClock().waiting(), lambda: None), OWNER).make(order())
     assert len(ec2.operations("RunInstances")) == shown
+
+
+@pytest.mark.parametrize(("platform", "launches"), [("Windows", 1), ("Linux/UNIX", 0), (None, 0)])
+def test_windows_is_launched_only_of_an_image_that_is_known_as_such(platform, launches):
+    available = {"ImageId": "ami-1", "State": "available"} | ({"PlatformDetails": platform} if platform else {})
+    ec2 = RecordedEc2(
+        {
+            "DescribeImages": [{"Images": []}, {"Images": [available]}],
+            "RegisterImage": [{"ImageId": "ami-1"}],
+            "RunInstances": [Refusal(400, "InstanceLimitExceeded", "so many")],
+            "DescribeInstances": [described()],
+            "DeregisterImage": [{}],
+        }
+    )
+    book = Book(MemoryLedger(), lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    wanted = order()
+    wanted = replace(wanted, configuration=replace(wanted.configuration, platform="Windows"))
+    with pytest.raises(ConflictError, match="so many" if launches else "no image of Windows"):
+        InstanceMaker(ec2, book, Waits.of(SleepingClock().waiting(), lambda: None), OWNER).make(wanted)
+    assert len(ec2.operations("RunInstances")) == launches
+    assert ec2.operations("DeregisterImage"), "the image does not stay"
 
 
 TAKEN = Refusal(400, ADDRESS_IN_USE, "Address 172.31.0.4 is in use.")

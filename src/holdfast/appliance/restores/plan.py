@@ -106,6 +106,7 @@ class RestorePlanner:
             for device, one in wanted.volumes.items()
         ]
         if standing is None:
+            warnings += _lost_platform(source)
             objects += [
                 PlannedObject(Change.CREATE, "network-interface", f"{one.device_index}", _addresses(one))
                 for one in wanted.interfaces
@@ -375,6 +376,15 @@ def _lost_profile(source: Source, wanted: InstanceOrder) -> list[str]:
     if was is None or wanted.instance_profile_arn is not None:
         return []
     return [f"it will have no instance profile: {was} is another account's"]
+
+
+def _lost_platform(source: Source) -> list[str]:
+    """EC2 takes it from the root volume's snapshot, and no EBS direct API writes it there (RegisterImage)."""
+    was = source.configuration
+    if not (source.needs_worker and was.is_licensed):
+        return []
+    then = "it is not made then: restore its volumes" if was.is_windows else "it is billed as Linux/UNIX then"
+    return [f"EC2 may not know the restored instance as {was.platform}: {then}"]
 
 
 def _addresses(interface: InterfaceOrder) -> str:

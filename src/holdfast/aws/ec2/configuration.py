@@ -60,6 +60,7 @@ def read_configuration(ec2: PatientClient, instance_id: str, account_id: str) ->
         metadata_tokens=str(metadata.get("HttpTokens") or "optional"),
         metadata_hop_limit=int(metadata.get("HttpPutResponseHopLimit") or 1),
         metadata_tags=metadata.get("InstanceMetadataTags") == "enabled",
+        platform=str(instance.get("PlatformDetails") or ""),
     )
 
 

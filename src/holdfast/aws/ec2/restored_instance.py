@@ -70,7 +70,20 @@ class InstanceMaker:
         if found is None:
             found = self._book.create("image", self._unfinished, "root", lambda _token: self._register(order, name))
         wait_for_image(self._ec2, self._waits.making, found)
+        if order.configuration.is_windows:
+            self._require_platform(found, order.configuration.platform)
         return found
+
+    def _require_platform(self, image_id: str, wanted: str) -> None:
+        """EC2 API reference, RegisterImage: where PlatformDetails is not what it was, the image is of no use."""
+        images = self._ec2.call("DescribeImages", image_id, ImageIds=[image_id])["Images"]
+        platforms = [str(one.get("PlatformDetails") or "no platform") for one in images]
+        if platforms != [wanted]:
+            raise ConflictError(
+                f"no image of {wanted} can be made of the root volume's snapshot",
+                why=f"EC2 takes it for {', '.join(platforms) or 'gone'}: the snapshot says nothing of its platform",
+                cure="launch an instance of an AMI with that platform, restore the volumes, and put them in its place",
+            )
 
     def _register(self, order: InstanceOrder, name: str) -> str:
         """The name is taken where the answer to a call of ours was lost."""
