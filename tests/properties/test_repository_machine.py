@@ -5,7 +5,9 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections.abc import Set
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,12 +25,18 @@ from hypothesis.stateful import (
 from holdfast.domain.errors import ConflictError, HoldfastError
 from holdfast.patience import Waiting
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
+from holdfast.repository.format import names
 from holdfast.repository.format.manifest import IMAGE, VolumeMap
+from holdfast.repository.format.places import Located
 from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.health.checking.verify import verify_point
+from holdfast.repository.health.repair.quarries import none
+from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
 from holdfast.repository.packs.compression import CompressionLevel
+from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import PointSummary, list_points
 from holdfast.repository.sessions.session import WriterSession, open_session, retire
@@ -37,6 +45,8 @@ from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.stores.s3.session import AwsSession
+from holdfast.repository.trust.standing_packs import StandingPacks
+from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
 from holdfast.repository.writing.backup import BackupOrder, backup_stream, backup_volume
 from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.commit import WrittenVolumes, commit_point
@@ -46,7 +56,7 @@ from holdfast.testing.deterministic_surroundings import SteppableClock, determin
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.server_processes import ministack_server, moto_server
-from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
+from holdfast.testing.small_repository import SmallRepository, make_small_repository, put, restored
 from tests.faults.world import collect, pattern
 
 RUNS = int(os.environ.get("MACHINE_RUNS", "60"))
@@ -111,6 +121,7 @@ class RepositoryMachine(RuleBasedStateMachine):
         self.contents: dict[bytes, bytes] = {}
         self.disks: dict[str, Disk] = {}
         self.writers: list[OpenWriter] = []
+        self.rotten: set[str] = set()
         self.small: SmallRepository
 
     def new_store(self) -> ObjectStore:
@@ -129,9 +140,10 @@ class RepositoryMachine(RuleBasedStateMachine):
     def points(self, repository: Repository) -> list[PointSummary]:
         return list_points(repository)
 
-    @initialize()
-    def make(self) -> None:
-        self.small = make_small_repository(self.new_store(), self.surroundings(), 400)
+    @initialize(pack_size_bytes=st.sampled_from([400, 3000]))
+    def make(self, pack_size_bytes) -> None:
+        """Packs of about one block, or of several, of which a collection copies what is still needed."""
+        self.small = make_small_repository(self.new_store(), self.surroundings(), pack_size_bytes)
 
     @rule(workload=workloads, block=st.integers(0, 3), seed=seeds)
     def change_a_block(self, workload, block, seed):
@@ -266,6 +278,56 @@ class RepositoryMachine(RuleBasedStateMachine):
     def collect(self, repack):
         collect(self.open(), repack=repack)
 
+    @precondition(lambda self: len(self.writers) < 3)
+    @rule(data=st.data(), workload=workloads, seed=seeds)
+    def copies_rot_before_their_originals_go(self, data, workload, seed):
+        """While a collection waits, what it condemns still stands: a repair has it from there, whatever goes next."""
+        self.resize(workload, 3, 700, seed)
+        self.back_up_a_disk(workload, None, knows=True)
+        gone = next(reversed(self.contents))
+        for block in (0, 1):
+            self.change_a_block(workload, block, (seed + block) % 5)
+        self.back_up_a_disk(workload, None, knows=True)
+        self.retire(self.open(), gone)
+        self.a_writer_begins("b" if workload == "a" else "a")
+        before = StandingPacks(self.small.store).listed.keys()
+
+        def pause(seconds: float) -> None:
+            self.clock.step(seconds)
+            if self.writers:
+                self.rot_copies(before)
+                repair(self.open(), none, Silence())
+            while self.writers:
+                self.a_writer_ends(data)
+
+        order = CollectionOrder(patience=timedelta(minutes=5))
+        Collection(self.open(), order, Silence(), pause).run()
+
+    def rot_copies(self, before: Set[bytes]) -> None:
+        """Every pack that a collection has made since then, and of which all lies in packs that it condemned."""
+        repository = self.open()
+        packs = StandingPacks(repository.store)
+        condemned = [pack for pack in newest_plan(repository.sealed).condemned if packs.stands(pack)]
+        spared = {chunk.id for pack in condemned for chunk in self.chunks_of(repository, pack)}
+        for pack in packs.listed.keys() - before:
+            chunks = self.chunks_of(repository, pack)
+            if chunks and spared.issuperset(chunk.id for chunk in chunks):
+                self.rot(names.pack(pack), chunks)
+
+    def chunks_of(self, repository: Repository, pack: bytes) -> list[Located]:
+        """What its directory says; nothing of one that has rotted."""
+        if names.pack(pack) in self.rotten:
+            return []
+        return read_directory(repository.access(), pack).located()
+
+    def rot(self, key: str, chunks: list[Located]) -> None:
+        """A bit of each chunk; directory and size stay."""
+        data = bytearray(self.small.store.get(key))
+        for chunk in chunks:
+            data[chunk.place.offset] ^= 1
+        put(self.small.store, key, bytes(data))
+        self.rotten.add(key)
+
     @rule(moment=st.integers(0, 120), fault=st.sampled_from(DEADLY))
     def crash_in_a_collection(self, moment, fault):
         try:
@@ -292,7 +354,8 @@ class RepositoryMachine(RuleBasedStateMachine):
     @rule()
     def check(self):
         report = check_repository(self.open(), 100, Silence())
-        assert report.damage == ()
+        assert report.harmful == ()
+        assert {one.object for one in report.damage} <= self.rotten
         assert report.points == len(self.contents)
         assert report.packs_read == report.packs
 
