@@ -1,7 +1,10 @@
 """`rclone serve s3` as a real process: it speaks like S3, ignores If-None-Match, and answers ranges in its own way."""
 
+import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +21,7 @@ from holdfast.repository.stores.s3.store import S3Store
 from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.signed_http.transport import CurlTransport
-from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.object_store_contract import keys, patterned, put
 from holdfast.testing.rclone_process import ACCESS_KEY, BUCKET, SECRET_KEY, start_rclone
@@ -29,8 +32,13 @@ SECOND = MemoryVolume.of(patterned(1_500_000)[:600_000] + bytes(900_000))
 
 
 @pytest.fixture(scope="module")
-def endpoint(tmp_path_factory) -> Iterator[str]:
-    with start_rclone(tmp_path_factory.mktemp("rclone")) as running:
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("rclone")
+
+
+@pytest.fixture(scope="module")
+def endpoint(folder) -> Iterator[str]:
+    with start_rclone(folder) as running:
         yield running
 
 
@@ -44,7 +52,7 @@ def store(endpoint, monkeypatch, request) -> Iterator[ObjectStore]:
     store.close()
 
 
-def test_a_repository_in_it_is_in_single_writer_mode(store):
+def test_a_repository_in_it_is_in_single_writer_mode(store, folder):
     small = make_small_repository(store, deterministic_surroundings(1))
     writer = small.open(deterministic_surroundings(2))
     assert writer.config.single_writer
@@ -64,7 +72,15 @@ def test_a_repository_in_it_is_in_single_writer_mode(store):
     writer.give_back()
     assert keys(store, names.LEASES) == []
 
-    later = small.open(deterministic_surroundings(12))  # ten days later
+    hasty = small.open(deterministic_surroundings(12, SteppableClock(datetime(2999, 1, 1, tzinfo=UTC))))
+    swept = Collection(hasty, CollectionOrder(), Silence(), lambda seconds: None).run()
+    assert (swept.deleted, swept.kept) == (0, condemned.kept), "by the store's clock it is the same day"
+    hasty.give_back()
+
+    for plan in folder.rglob("plan/*"):
+        eight_days_ago = plan.stat().st_mtime - timedelta(days=8).total_seconds()
+        os.utime(plan, (eight_days_ago, eight_days_ago))
+    later = small.open(deterministic_surroundings(13))
     swept = Collection(later, CollectionOrder(), Silence(), lambda seconds: None).run()
     assert swept.deleted == condemned.condemned
     (newest,) = list_points(later)

@@ -102,10 +102,11 @@ def test_a_point_whose_commit_died_before_its_record_is_one_after_a_rotation(sma
     is_a_point_for_good(small, died)
 
 
-@pytest.mark.parametrize("prefix", [names.POINTS, names.ledger(2)])
-def test_a_rotation_that_cannot_see_what_a_session_has_made_begins_nothing(small, prefix):
+@pytest.mark.parametrize(("prefix", "times"), [(names.POINTS, 1), (names.ledger(2), 2)])
+def test_a_rotation_that_cannot_see_what_a_session_has_made_begins_nothing(small, prefix, times):
+    """A batch of the ledger is asked for twice."""
     died = died_before_its_record(small)
-    store = Answering(small.store, prefix, torn)
+    store = Answering(small.store, prefix, torn, times)
     with pytest.raises(IntegrityError):
         rotate(small.open(deterministic_surroundings(70), store), small.secret)
     assert store.wrong
