@@ -20,12 +20,14 @@ from holdfast.domain.workload import (
 )
 from holdfast.wiring.key_box import KeyBox
 
+# Long enough not to come about by chance in what is sealed.
+NAME = "webserveroftheshop"
 BOX = KeyBox(b"k" * 32, "a test")
 POINT = RestorePoint(
     "a" * 32,
     PointKind.SNAPSHOT,
-    Workload(WorkloadKind.EC2_INSTANCE, "own", "eu-central-1", "i-0123456789abcdef0", "web"),
-    "web",
+    Workload(WorkloadKind.EC2_INSTANCE, "own", "eu-central-1", "i-0123456789abcdef0", NAME),
+    NAME,
     datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
     8 * 1024**3,
     {"vol-0": "snap-0", "vol-1": "snap-1"},
@@ -52,7 +54,7 @@ def described(volumes=2, user_data=None, tags=3, digits=40, interfaces=1):
             InterfaceConfiguration(place, f"subnet-{draw.getrandbits(68):017x}", "vpc-1", ("10.0.0.9",), ("sg-1",))
             for place in range(interfaces)
         ),
-        tags={"Name": "web", **some(tags)},
+        tags={"Name": NAME, **some(tags)},
         user_data=user_data,
     )  # fmt: skip
     return PointDescription("f" * 32, "123456789012", "eu-central-1", POINT, configuration)
@@ -67,7 +69,7 @@ def test_an_ordinary_instance_comes_back_whole_with_its_user_data():
     assert all(len(value) <= 256 and key.startswith("holdfast:point") for key, value in tags.items())
     assert point_named(tags) == POINT.id
     assert described_in(BOX, POINT.id, tags) == whole
-    assert "web" not in "".join(value for key, value in tags.items() if key != "holdfast:point"), "nobody reads it"
+    assert NAME not in "".join(value for key, value in tags.items() if key != "holdfast:point"), "nobody reads it"
 
 
 def test_what_does_not_fit_is_left_out_in_order_and_said():
@@ -81,7 +83,7 @@ def test_what_does_not_fit_is_left_out_in_order_and_said():
     tags, left_out = description_tags(BOX, described(volumes=4, user_data=noise, tags=50, digits=200))
     assert left_out == ("user data", "tags")
     read = described_in(BOX, POINT.id, tags).configuration
-    assert read.tags == {"Name": "web"}
+    assert read.tags == {"Name": NAME}
     assert len(read.volumes) == 4
 
     with pytest.raises(ConflictError):
