@@ -21,6 +21,7 @@ from holdfast.testing.deterministic_surroundings import deterministic_surroundin
 from holdfast.testing.faulty_store import FaultyStore
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, put, restored
 from tests.faults.world import DISK, SECOND, THIRD, World, back_up, world
+from tests.unit.repository.upkeep.rotating import Answering, torn
 
 
 @pytest.fixture
@@ -242,23 +243,8 @@ def test_a_deleted_point_is_gone_for_good(small):
         restored(open_(small), point)
 
 
-class TornOnce(FaultyStore):
-    """One answer to a GET of that object comes without its end."""
-
-    def __init__(self, inner, key):
-        super().__init__(inner, {})
-        self.key = key
-
-    def get(self, key, offset=0, length=None, version=None):
-        data = super().get(key, offset, length, version)
-        if key != self.key:
-            return data
-        self.key = ""
-        return data[:-5]
-
-
 def test_one_answer_that_came_torn_is_no_damage(small, scene):
     last = open_(small).ledger.state.sequence
-    repository = small.open(deterministic_surroundings(51), TornOnce(small.store, names.ledger(last)))
+    repository = small.open(deterministic_surroundings(51), Answering(small.store, names.ledger(last), torn))
     assert repository.ledger.damage == []
     assert repository.ledger.state == open_(small).ledger.state

@@ -56,7 +56,8 @@ from holdfast.testing.deterministic_surroundings import SteppableClock, determin
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.server_processes import ministack_server, moto_server
-from holdfast.testing.small_repository import SmallRepository, make_small_repository, put, restored
+from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
+from tests.faults.test_repair import spoil
 from tests.faults.world import collect, pattern
 
 RUNS = int(os.environ.get("MACHINE_RUNS", "60"))
@@ -312,21 +313,14 @@ class RepositoryMachine(RuleBasedStateMachine):
         for pack in packs.listed.keys() - before:
             chunks = self.chunks_of(repository, pack)
             if chunks and spared.issuperset(chunk.id for chunk in chunks):
-                self.rot(names.pack(pack), chunks)
+                spoil(self.small.store, names.pack(pack))
+                self.rotten.add(names.pack(pack))
 
     def chunks_of(self, repository: Repository, pack: bytes) -> list[Located]:
         """What its directory says; nothing of one that has rotted."""
         if names.pack(pack) in self.rotten:
             return []
         return read_directory(repository.access(), pack).located()
-
-    def rot(self, key: str, chunks: list[Located]) -> None:
-        """A bit of each chunk; directory and size stay."""
-        data = bytearray(self.small.store.get(key))
-        for chunk in chunks:
-            data[chunk.place.offset] ^= 1
-        put(self.small.store, key, bytes(data))
-        self.rotten.add(key)
 
     @rule(moment=st.integers(0, 120), fault=st.sampled_from(DEADLY))
     def crash_in_a_collection(self, moment, fault):

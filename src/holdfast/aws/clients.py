@@ -15,9 +15,9 @@ from holdfast.signed_http.aws_answers import Refusal
 
 # AWS's throttling of control calls lasts seconds, sometimes a minute.
 CONTROL_POLICY = RetryPolicy(attempts=12, first_delay_seconds=0.2)
-
-
-# What was made a moment ago is not known everywhere in EC2 ("Eventual consistency" in the EC2 developer guide).
+# What was made a moment ago is not known everywhere in EC2 and EBS ("Eventual consistency" in the EC2 developer guide:
+# up to a few minutes; writers of snapshots have seen two of "does not exist").
+SHOWN_AFTER_SECONDS = 180.0
 NEW_THINGS_POLICY = RetryPolicy(
     attempts=40,
     first_delay_seconds=0.5,

@@ -7,6 +7,7 @@ import pytest
 
 from holdfast.appliance.points.snapshot_tags import MOST_PARTS
 from holdfast.appliance.ports.cloud import Ownership
+from holdfast.aws.clients import SHOWN_AFTER_SECONDS
 from holdfast.aws.ec2.snapshots import (
     DESCRIPTION_TAGS,
     MAX_TAGS,
@@ -17,7 +18,6 @@ from holdfast.aws.ec2.snapshots import (
     snapshots_percent,
     tag_snapshots,
 )
-from holdfast.aws.ec2.states import SHOWN_AFTER_SECONDS
 from holdfast.aws.ownership import as_list
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import ConflictError, PermissionDeniedError, QuotaReachedError, UnavailableError

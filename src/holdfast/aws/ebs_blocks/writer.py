@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from holdfast.aws.clients import SHOWN_AFTER_SECONDS
 from holdfast.aws.ebs_blocks.checksums import LinearChecksum
 from holdfast.aws.ebs_blocks.connection import WINDOW_BLOCKS, EbsConnection
 from holdfast.aws.ebs_blocks.fetching import BLOCK_POLICY
@@ -32,8 +33,6 @@ from holdfast.signed_http.messages import HttpResponse
 GIB = 1024**3
 # The largest volume (EBS API reference, StartSnapshot).
 MAX_VOLUME_GIB = 65_536
-# A snapshot just started is not known everywhere at once: writers have seen two minutes of "does not exist".
-START_GRACE_SECONDS = 180.0
 # Of a 400 that may be sent again ("Error retries for EBS direct APIs" in the EBS user guide).
 _BROKEN_OFF = "Failed to read block data"
 FIRST_POLL_SECONDS = 1.0
@@ -215,14 +214,18 @@ class EbsSnapshotTarget:
             self._connection.put_budget.throttled()
         if isinstance(error, UnavailableError):
             return error
-        not_shown = isinstance(error, SourceGoneError) and self._is_young()
-        if not_shown or refusal.reason == "CONFLICTING_BLOCK_UPDATE" or refusal.message.startswith(_BROKEN_OFF):
+        if (
+            self._is_not_shown_yet(error)
+            or refusal.reason == "CONFLICTING_BLOCK_UPDATE"
+            or refusal.message.startswith(_BROKEN_OFF)
+        ):
             return UnavailableError(error.what, why=error.why, cure=error.cure)
         raise error
 
-    def _is_young(self) -> bool:
-        """What was started so short a time ago may not be known everywhere in EBS and EC2."""
-        return self._connection.waiting.monotonic() - self._started_seconds < START_GRACE_SECONDS
+    def _is_not_shown_yet(self, error: HoldfastError) -> bool:
+        """Whether it says that the snapshot is not there, which was started too short a time ago for that."""
+        young = self._connection.waiting.monotonic() - self._started_seconds < SHOWN_AFTER_SECONDS
+        return isinstance(error, SourceGoneError) and young
 
     def _complete(self) -> None:
         block_count = self._checksum.block_count
@@ -236,7 +239,7 @@ class EbsSnapshotTarget:
         patience, ebs = Patience(BLOCK_POLICY, self._connection.waiting), self._connection.ebs
         while isinstance(answer := ebs.try_call("CompleteSnapshot", self._snapshot_id, **request), Refusal):
             error = ebs.meaning(answer, "CompleteSnapshot", self._snapshot_id)
-            if not (isinstance(error, SourceGoneError) and self._is_young()):
+            if not self._is_not_shown_yet(error):
                 break
             patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure=error.cure))
         # Nobody else completes our snapshot: refused for its state, it was completed by a call of ours whose answer was
@@ -271,7 +274,7 @@ class EbsSnapshotTarget:
         answer = ec2.try_call("DescribeSnapshots", self._snapshot_id, SnapshotIds=wanted)
         if isinstance(answer, Refusal):
             error = ec2.meaning(answer, "DescribeSnapshots", self._snapshot_id)
-            if isinstance(error, SourceGoneError) and self._is_young():
+            if self._is_not_shown_yet(error):
                 return ""
             raise error
         return str(answer["Snapshots"][0]["State"]) if answer["Snapshots"] else ""

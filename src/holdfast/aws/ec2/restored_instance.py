@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from holdfast.appliance.ports.cloud import InstanceOrder, MadeInstance, Ownership
-from holdfast.aws.clients import PatientClient
+from holdfast.aws.clients import SHOWN_AFTER_SECONDS, PatientClient
 from holdfast.aws.ec2.discovery import mappings_of, standing_instances
 from holdfast.aws.ec2.launch_request import deletes_with_instance, image_request, launch_request
 from holdfast.aws.ec2.states import (
-    SHOWN_AFTER_SECONDS,
     Waits,
     is_reached,
     stop_instance,

@@ -5,10 +5,10 @@ from functools import partial
 from typing import Any
 
 from holdfast.appliance.ports.cloud import DescribedSnapshot, Ownership
-from holdfast.aws.clients import PatientClient
+from holdfast.aws.clients import SHOWN_AFTER_SECONDS, PatientClient
 from holdfast.aws.ec2.configuration import describe_instance
 from holdfast.aws.ec2.discovery import mappings_of
-from holdfast.aws.ec2.states import SHOWN_AFTER_SECONDS, is_reached
+from holdfast.aws.ec2.states import is_reached
 from holdfast.aws.ownership import as_list, as_map, owned_by, owner_of, people_tags
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import (

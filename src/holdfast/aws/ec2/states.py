@@ -14,8 +14,6 @@ FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 10.0
 INSTANCE_TIMEOUT_SECONDS = 20 * 60.0
 VOLUME_TIMEOUT_SECONDS = 10 * 60.0
 IMAGE_TIMEOUT_SECONDS = 30 * 60.0
-# What was just made may not be shown yet ("Eventual consistency" in the EC2 developer guide: up to a few minutes).
-SHOWN_AFTER_SECONDS = 180.0
 RUNNING_STATES = ("pending", "running")
 # Who cancels is heard within so long.
 _LONGEST_NAP_SECONDS = 1.0

@@ -46,9 +46,8 @@ class LedgerState:
 
     def has_known(self, tenant: str) -> bool:
         """Whether it tells, or told, of a session of that tenant."""
-        points = f"{names.POINTS}{tenant}/"
         told = (record for records in (self.live, self.open) for record in records.values())
-        return tenant in self.once or any(str(record["point"]).startswith(points) for record in told)
+        return tenant in self.once or any(names.tenant_word(str(record["point"])) == tenant for record in told)
 
 
 def encode_batch(batch: Batch) -> bytes:

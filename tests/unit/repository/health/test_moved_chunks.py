@@ -10,7 +10,8 @@ from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import list_points
 from holdfast.testing.deterministic_surroundings import SteppableClock
-from holdfast.testing.small_repository import put, restored
+from holdfast.testing.small_repository import restored
+from tests.faults.test_repair import spoil
 from tests.faults.world import collect, publish_plan, volume_of
 from tests.unit.repository.copying.copied import Place
 
@@ -37,14 +38,6 @@ def packs_of(place):
     return {info.key for info in place.small.store.list(names.PACKS)}
 
 
-def spoil(place, key):
-    """Bits of its chunks: its size stays."""
-    data = bytearray(place.small.store.get(key))
-    for at in range(form.HEADER_BYTES, form.FOOTER.unpack(data[-form.FOOTER.size :])[0], 8):
-        data[at] ^= 1
-    put(place.small.store, key, bytes(data))
-
-
 def condemn(place, key):
     repository = place.open()
     publish_plan(repository, [], [bytes.fromhex(key[-32:])], newest_plan(repository.sealed).epoch + 1)
@@ -57,7 +50,7 @@ def harmful(place, percent=100):
 
 def test_damage_where_they_lie_now_hurts_their_point():
     place, moved = place_with_a_repacked_pack()
-    spoil(place, moved)
+    spoil(place.small.store, moved)
     with pytest.raises((IntegrityError, ObjectNotFoundError)):
         restored(place.open(), list_points(place.open())[0])
     assert harmful(place) == {moved: [("volume",)]}
@@ -65,7 +58,7 @@ def test_damage_where_they_lie_now_hurts_their_point():
 
 def test_it_is_not_called_harmless_where_a_plan_condemns_that_pack():
     place, moved = place_with_a_repacked_pack()
-    spoil(place, moved)
+    spoil(place.small.store, moved)
     condemn(place, moved)
     assert harmful(place) == {moved: [("volume",)]}
 
@@ -79,7 +72,7 @@ def test_a_pack_that_has_gone_hurts_them_too():
 def test_where_another_copy_opens_nobody_is_hurt():
     """A backup of the same bytes stores them again when it may not build upon the damaged pack."""
     place, moved = place_with_a_repacked_pack()
-    spoil(place, moved)
+    spoil(place.small.store, moved)
     condemn(place, moved)
     place.back_up("other", volume_of(1, 2, 4).content)
     report = check_repository(place.open(), 100, Silence())

@@ -263,7 +263,7 @@ def _require_keys(repository: Repository, manifests: Iterable[Manifest], finding
 
 def _check_small(repository: Repository, findings: _Findings) -> int:
     """Open every object that is neither pack nor point; the number looked at. `config` was opened already."""
-    count = 0
+    count, batches = 0, list[str]()
     for error in repository.ledger.damage:
         findings.add(error)
     under = repository.ledger.state.plan_epoch
@@ -272,7 +272,6 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
     for kid in repository.epochs.kids[1:]:
         if not is_there(repository.store, names.epoch(kid)):
             findings.add_object(names.epoch(kid), "it is missing: whoever has a slot of that epoch opens nothing")
-    _check_batches(repository, findings)
     try:
         newest_plan(repository.sealed)
     except IntegrityError as error:
@@ -283,18 +282,21 @@ def _check_small(repository: Repository, findings: _Findings) -> int:
         count += 1
         if trouble is not None:
             findings.add(trouble, key)
+        if key.startswith(names.LEDGER):
+            batches.append(key)
+    _check_batches(repository, batches, findings)
     return count
 
 
-def _check_batches(repository: Repository, findings: _Findings) -> None:
+def _check_batches(repository: Repository, listed: Iterable[str], findings: _Findings) -> None:
     """Those that a checkpoint sums up are not read, and needed again where it does not open. In an immutable repository
     a lock holds it, and they may be gone (rule 9.2).
     """
     if repository.config.immutable:
         return
-    end, listed = names.ledger(repository.ledger.state.sequence), objects_under(repository.store, names.LEDGER)
-    keys = [info.key for info in listed if info.key <= end]  # what somebody has put behind the end is no batch
-    for key in missing_numbers(repository.store, keys, names.LEDGER, 1, 20):
+    end = names.ledger(repository.ledger.state.sequence)
+    batches = [key for key in listed if key <= end]  # what somebody has put behind the end is none
+    for key in missing_numbers(repository.store, batches, names.LEDGER, 1, names.ledger):
         findings.add_object(key, "it is missing: without it nothing is written once no checkpoint behind it opens")
 
 

@@ -31,8 +31,8 @@ _HIDDEN = "a delete marker stands over it: restores look behind it, and `holdfas
 _FOREIGN_NAMED = 100
 # What a collection or the end of a session may remove between the list and the look.
 _MAY_GO = (names.PACKS, names.INDEX, names.SESSIONS, names.LEASES, names.KEYS)
-# With the first number there is, and the digits of its name.
-_DENSE = ((names.LEDGER, 1, 20), (names.PLANS, 1, 20), (names.EPOCHS, 2, 10))
+# With the first number there is, and how it is named.
+_DENSE = ((names.LEDGER, 1, names.ledger), (names.PLANS, 1, names.plan), (names.EPOCHS, 2, names.epoch))
 _BEGINNINGS = frozenset({envelope.MAGIC_STEM, pack_form.MAGIC[:6], key_slot.MAGIC[:6]})
 # A prefix of another one comes after it.
 KINDS_UNDER = {
@@ -150,8 +150,8 @@ def _missing(store: ObjectStore, own: Iterable[ObjectInfo]) -> Iterator[tuple[st
     listed = {info.key for info in own}
     if names.CONFIG not in listed and not is_there(store, names.CONFIG):
         yield names.CONFIG, "it is missing, and without it the repository does not open"
-    for prefix, first, digits in _DENSE:
-        for key in missing_numbers(store, listed, prefix, first, digits):
+    for prefix, first, name in _DENSE:
+        for key in missing_numbers(store, listed, prefix, first, name):
             yield key, "it is missing, and later ones are there"
 
 
