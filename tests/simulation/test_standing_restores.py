@@ -8,8 +8,7 @@ from holdfast.appliance.restores.old_volumes import STANDING
 from holdfast.domain.errors import UsageError
 from holdfast.domain.restore import Change, InstanceRestore, NewPlace, Place, VolumeRestore
 from holdfast.domain.session import State
-from holdfast.testing.simulated_site import REGION
-from tests.simulation.reading import log, points, snapshots, tasks
+from tests.simulation.reading import log, points, tasks
 
 DAY_SECONDS = 24 * 3600
 
@@ -369,50 +368,3 @@ def test_what_a_failed_restore_could_not_remove_is_removed_later(protected):
     site.cloud.denied.clear()
     site.wait(3600)
     assert [one.kind for one in reap(site).removed] == ["volume"]
-
-
-KEY, OTHER = (f"arn:aws:kms:{REGION}:123456789012:key/{name}" for name in "ko")
-
-
-@pytest.mark.parametrize(
-    ("encrypted", "key", "named", "expected"),
-    [
-        (True, KEY, None, KEY),
-        (True, None, None, "default"),
-        (False, None, None, "none"),
-        (False, None, OTHER, OTHER),
-        (True, KEY, OTHER, OTHER),
-    ],
-)
-def test_a_worker_writes_snapshots_encrypted_as_the_volumes_will_be(site, encrypted, key, named, expected):
-    instance_id = site.cloud.add_instance("web-1")
-    made = site.cloud.instances[instance_id]
-    volumes = tuple(replace(one, encrypted=encrypted, kms_key_id=key) for one in made.volumes)
-    site.cloud.instances[instance_id] = replace(made, volumes=volumes)
-    site.policy()
-    assert site.run_policy().state == State.SUCCEEDED
-    before, seen = snapshots(site), {}
-
-    def look(name):
-        for one in site.cloud.objects.values():
-            if one.id not in before and "key" in one.facts:
-                seen[one.id] = one.facts["key"]
-            if one.kind == "instance" and "keys" in one.facts:
-                seen["rights"] = one.facts["keys"]
-
-    site.cloud.on_call = look
-    order = VolumeRestore(points(site, "image-backup")[-1].id, kms_key_id=named)
-    opened = site.run(lambda appliance: appliance.service.start_restore(order))
-    assert site.records.sessions.get(opened.id).state == State.SUCCEEDED
-    assert seen.pop("rights") == (expected if expected.startswith("arn:") else "")
-    assert list(seen.values()) == [expected, expected]
-
-
-def test_a_key_that_a_worker_cannot_name_is_said_before(protected):
-    for word in ("alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab"):
-        order = VolumeRestore(points(protected, "image-backup")[-1].id, kms_key_id=word)
-        plan = protected.run(lambda appliance, order=order: appliance.service.plan_restore(order))
-        assert any("by its ARN" in line for line in plan.problems)
-        native = replace(order, point=points(protected, "snapshot")[-1].id)
-        plan = protected.run(lambda appliance, order=native: appliance.service.plan_restore(order))
-        assert plan.problems == ()

@@ -80,7 +80,9 @@ def invalid(message: str, reason: str = "INVALID_PARAMETER_VALUE") -> Validation
 
 
 class EbsDirect:
-    """The six operations. `announce` makes a started snapshot known to EC2, where DescribeSnapshots shows it."""
+    """The six operations. `announce` makes a started snapshot known to EC2, where DescribeSnapshots shows it;
+    `key_of_new` says under which key an account's new snapshot is encrypted that names none, if it is at all.
+    """
 
     def __init__(
         self,
@@ -89,12 +91,14 @@ class EbsDirect:
         now: Callable[[], float],
         pending_seconds: float,
         announce: Callable[[SnapshotRecord], None],
+        key_of_new: Callable[[Caller, bool], str | None],
     ) -> None:
         self._store = store
         self._tokens = tokens
         self._now = now
         self._pending_seconds = pending_seconds
         self._announce = announce
+        self._key_of_new = key_of_new
         self._started: dict[tuple[Caller, str], tuple[StartRequest, SnapshotRecord]] = {}
         self._lock = threading.Lock()
 
@@ -188,6 +192,10 @@ class EbsDirect:
         parent = self._readable(caller, request.parent_id) if request.parent_id else None
         if parent is not None and request.size_gib < parent.size_gib:
             raise ValidationError("INVALID_VOLUME_SIZE", "The volume is smaller than that of the parent snapshot.")
+        key = request.kms_key_arn or self._key_of_new(caller, bool(request.encrypted))
+        if parent is not None and not parent.encrypted and key is not None:
+            # "Encryption outcomes for EBS direct APIs" in the EBS user guide.
+            raise invalid("Encryption by default is enabled, and the parent snapshot is not encrypted.")
         snapshot_id = f"snap-0{os.urandom(8).hex()}"
         return SnapshotRecord(
             id=snapshot_id,
@@ -200,8 +208,8 @@ class EbsDirect:
             completed_at=None,
             description=request.description,
             parent_id=request.parent_id,
-            encrypted=parent.encrypted if parent else bool(request.encrypted),
-            kms_key_id=parent.kms_key_id if parent else request.kms_key_arn,
+            encrypted=parent.encrypted if parent else key is not None,
+            kms_key_id=parent.kms_key_id if parent else key,
             timeout_seconds=60 * request.timeout_minutes,
             tags=request.tags,
         )

@@ -20,6 +20,8 @@ from holdfast.lab.block_store import BlockStore
 from holdfast.lab.records import NO_VOLUME, SnapshotRecord, VolumeRecord
 
 MAX_VOLUME_GIB = 65_536
+# AWS's own key for EBS, which each account has in each region.
+AWS_OWN_KEY = "alias/aws/ebs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,8 @@ class LabEC2Backend(EC2Backend):
             )
         if source is not None and source.encrypted and not options.get("kms_key_id"):
             options |= {"encrypted": True, "kms_key_id": source.kms_key_id}
+        elif self.get_ebs_encryption_by_default():
+            options["encrypted"] = True
         made = super().create_volume(*arguments, **options)
         now = self.service.now()
         record = VolumeRecord(
@@ -281,11 +285,11 @@ class LabEC2Backend(EC2Backend):
         if source is None or source.region != source_region or not self._may_read(source):
             raise EC2ClientError("InvalidSnapshot.NotFound", f"The snapshot '{source_snapshot_id}' does not exist.")
         self.usable_snapshot(source.id)
-        encrypted = encrypted or source.encrypted
+        encrypted = encrypted or source.encrypted or self.get_ebs_encryption_by_default()
         if kms_key_id and not encrypted:
             words = "The parameter KmsKeyId requires the parameter Encrypted to be set."
             raise EC2ClientError("InvalidParameterDependency", words)
-        key = self._usable_key(kms_key_id) if kms_key_id else self._create_default_encryption_key() if encrypted else ""
+        key = self._usable_key(kms_key_id) if kms_key_id else self.default_key() if encrypted else ""
         now, copy_id = self.service.now(), random_snapshot_id()
         record = SnapshotRecord(
             id=copy_id,
@@ -303,6 +307,23 @@ class LabEC2Backend(EC2Backend):
         )
         self.service.store.copy(source.id, record)
         return self.adopt(record)
+
+    # ------------------------------------------------------------------------------------------------------ encryption
+
+    def default_key(self) -> str:
+        """The ARN of the key that encrypts where none is named: AWS's own until somebody sets another."""
+        return self.default_kms_key_id or self._create_default_encryption_key()
+
+    def default_key_name(self) -> str:
+        """The same as GetEbsDefaultKmsKeyId tells it: AWS's own by its alias."""
+        return AWS_OWN_KEY if self.default_key() == self._create_default_encryption_key() else self.default_key()
+
+    def _create_default_encryption_key(self) -> str:
+        """The ARN of AWS's own key, which moto would make the default whatever that was."""
+        chosen = self.default_kms_key_id
+        own = str(super()._create_default_encryption_key())
+        self.default_kms_key_id = chosen or own
+        return own
 
     def _may_read(self, record: SnapshotRecord) -> bool:
         return self.account_id in (record.account, *record.shared_with)
@@ -405,6 +426,13 @@ def show_snapshot(record: SnapshotRecord) -> None:
     backend = ec2_backends[record.account][record.region]
     if isinstance(backend, LabEC2Backend) and record.id not in backend.snapshots:
         backend.adopt(record)
+
+
+def key_of_new(account: str, region: str, *, encrypted: bool) -> str | None:
+    """The ARN of the key of a new snapshot for which none is named; None where it is not to be encrypted."""
+    backend = ec2_backends[account][region]
+    asked = encrypted or backend.get_ebs_encryption_by_default()
+    return backend.default_key() if asked and isinstance(backend, LabEC2Backend) else None
 
 
 def moto_time(seconds: float) -> datetime:

@@ -9,7 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from holdfast.appliance.ports.cloud import DescribedSnapshot, GoOn, OwnedObject, Ownership, nobody_cancels
+from holdfast.appliance.ports.cloud import (
+    DefaultEncryption,
+    DescribedSnapshot,
+    GoOn,
+    OwnedObject,
+    Ownership,
+    nobody_cancels,
+)
 from holdfast.domain.errors import NotFoundError, QuotaReachedError, SourceGoneError
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.ownership import POINT
@@ -35,6 +42,7 @@ class SimulatedCloud(CloudObjects):
 
     snapshot_seconds: float = 20.0
     copies_at_once: int = 20
+    default_encryption: DefaultEncryption = field(default_factory=DefaultEncryption)
     worker_world: WorkerWorld = field(default_factory=WorkerWorld)
 
     def add_instance(
@@ -148,6 +156,9 @@ class SimulatedCompute:
         now, wait = self.cloud.now(), timedelta(seconds=self.cloud.snapshot_seconds)
         shares = [min(1.0, (now - self.cloud.objects[one].created_at) / wait) for one in snapshot_ids]
         return int(100 * sum(shares) / len(shares)) if shares else 100
+
+    def default_encryption(self) -> DefaultEncryption:
+        return self.cloud.default_encryption
 
     def foreign_snapshots(self, owner: Ownership, snapshot_ids: tuple[str, ...]) -> tuple[str, ...]:
         mine = ("snapshot", self.account, self.region, owner)

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -88,6 +89,25 @@ def test_blocks_of_encrypted_snapshots_need_their_key(root):
     assert refused(outsider.get_snapshot_block, **wanted) == ("AccessDeniedException", 403)
     opener = root.user("opening", ebs, allow("kms:Decrypt", key)).client("ebs")
     assert opener.get_snapshot_block(**wanted)["BlockData"].read() == BLOCK
+
+
+def test_the_default_key_of_the_account_is_asked_for_where_none_is_named(root):
+    account = Account(root.endpoint, region="eu-west-3")
+    key = account.client("kms").create_key()["KeyMetadata"]["Arn"]
+    account.ec2.modify_ebs_default_kms_key_id(KmsKeyId=key)
+    assert account.ec2.get_ebs_default_kms_key_id()["KmsKeyId"] == key
+    ebs = allow("ebs:*", "arn:aws:ec2:*::snapshot/*")
+    using = allow(["kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant"], key)
+    without, having = (
+        replace(root.user(name, *rights), region=account.region).client("ebs")
+        for name, rights in (("default-without", (ebs,)), ("default-with", (ebs, using)))
+    )
+    without.start_snapshot(VolumeSize=1)
+    assert _denial(without, "start_snapshot", VolumeSize=1, Encrypted=True)[1] == "DEPENDENCY_ACCESS_DENIED"
+    account.ec2.enable_ebs_encryption_by_default()
+    assert _denial(without, "start_snapshot", VolumeSize=1)[1] == "DEPENDENCY_ACCESS_DENIED"
+    made = having.start_snapshot(VolumeSize=1)
+    assert made["KmsKeyArn"] == key
 
 
 def test_under_aws_s_own_key_nobody_is_asked(root):

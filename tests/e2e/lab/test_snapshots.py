@@ -255,3 +255,38 @@ def test_what_is_encrypted_under_the_default_key_is_not_shared(account):
         account.ec2.modify_snapshot_attribute(SnapshotId=encrypted_snapshot(account), **share)
     assert code_of(error) == "OperationNotPermitted"
     account.ec2.modify_snapshot_attribute(SnapshotId=encrypted_snapshot(account, new_key(account)), **share)
+
+
+def test_encryption_by_default_encrypts_whatever_is_made(account):
+    """As "Encryption outcomes for EBS direct APIs" in the EBS user guide says it."""
+    here = Account(account.endpoint, region="eu-north-1")
+    plain = here.snapshot(here.ec2.create_volume(Size=1, AvailabilityZone="eu-north-1a")["VolumeId"])
+    assert not here.ec2.get_ebs_encryption_by_default()["EbsEncryptionByDefault"]
+    assert here.ec2.get_ebs_default_kms_key_id()["KmsKeyId"] == "alias/aws/ebs"
+    here.ec2.enable_ebs_encryption_by_default()
+    volume = here.ec2.create_volume(Size=1, AvailabilityZone="eu-north-1a")
+    started = here.ebs.start_snapshot(VolumeSize=1)["SnapshotId"]
+    copied = here.ec2.copy_snapshot(SourceRegion="eu-north-1", SourceSnapshotId=plain)["SnapshotId"]
+    made = [volume, described(here, started), described(here, copied)]
+    assert all(one["Encrypted"] for one in made)
+    assert len({one["KmsKeyId"] for one in made}) == 1
+    here.ebs.complete_snapshot(SnapshotId=started, ChangedBlocksCount=0)
+    sharing = {"Attribute": "createVolumePermission", "OperationType": "add", "UserIds": [OTHER]}
+    with pytest.raises(ClientError) as error:
+        here.ec2.modify_snapshot_attribute(SnapshotId=here.completed(started), **sharing)
+    assert code_of(error) == "OperationNotPermitted"
+    with pytest.raises(ClientError) as error:
+        here.ebs.start_snapshot(VolumeSize=1, ParentSnapshotId=plain)
+    assert code_of(error) == "ValidationException"
+
+
+def test_a_default_key_stays_when_aws_s_own_is_used(account):
+    here = Account(account.endpoint, region="eu-south-1")
+    key = here.client("kms").create_key()["KeyMetadata"]["Arn"]
+    here.ec2.modify_ebs_default_kms_key_id(KmsKeyId=key)
+    started = here.ebs.start_snapshot(VolumeSize=1, Encrypted=True)["SnapshotId"]
+    assert described(here, started)["KmsKeyId"] == key
+    here.ebs.complete_snapshot(SnapshotId=started, ChangedBlocksCount=0)
+    sharing = {"Attribute": "createVolumePermission", "OperationType": "add", "UserIds": [OTHER]}
+    here.ec2.modify_snapshot_attribute(SnapshotId=here.completed(started), **sharing)
+    assert here.ec2.get_ebs_default_kms_key_id()["KmsKeyId"] == key

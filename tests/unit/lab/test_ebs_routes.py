@@ -42,7 +42,9 @@ def snapshot(name, completed_at):
 class World:
     def __init__(self, folder):
         store = BlockStore(Path(folder), lambda: NOW)
-        direct = EbsDirect(store, TokenIssuer(bytes(32), lambda: NOW), lambda: NOW, 0.0, lambda record: None)
+        direct = EbsDirect(
+            store, TokenIssuer(bytes(32), lambda: NOW), lambda: NOW, 0.0, lambda record: None, lambda *_: None
+        )
         self.routes = EbsRoutes(direct, lambda environ: Caller("1", "r"), None)
         self.store = store
         store.start(snapshot("snap-a", None))

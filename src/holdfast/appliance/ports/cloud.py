@@ -80,6 +80,16 @@ class DescribedSnapshot:
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class DefaultEncryption:
+    """What EBS does in an account and region where nobody names a key: `key` encrypts, a customer's own KMS key, or
+    AWS's where it is None; `always` also what nobody asks to be encrypted.
+    """
+
+    key: str | None = None
+    always: bool = False
+
+
 class Compute(Protocol):
     """EC2 and EBS of one account and region, as backup needs them."""
 
@@ -108,6 +118,9 @@ class Compute(Protocol):
         """How far they are together; 100 only when each is completed. Raises SourceGoneError when one is gone,
         UnavailableError when one failed.
         """
+
+    def default_encryption(self) -> DefaultEncryption:
+        """What EBS does here where nobody names a key."""
 
     def foreign_snapshots(self, owner: Ownership, snapshot_ids: tuple[str, ...]) -> tuple[str, ...]:
         """Those of them that were not made here for `owner`, as all that is made for it says by its tags."""

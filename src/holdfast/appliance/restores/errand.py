@@ -36,12 +36,15 @@ class RestoreErrand:
         """Pin the point, and write where each volume goes."""
         facts, (source, volumes) = self._facts, self._wanted()
         point, tags = source.point, self._owner(attempt).tags()
+        encryption = self._planner.snapshot_encryption(volumes, facts.region)
         targets = []
-        for device, volume in volumes.items():
+        for device in volumes:
             about = f"Holdfast: restore of {point.workload.id} {device}"
             facts_of = {"kind": "ebs", "region": facts.region, "description": about, "tags": tags}
             size_gib = -(-source.sizes_bytes[device] // GIB)
-            targets.append(VolumeTarget(device, {**facts_of, "volume_size_gib": size_gib, **_encryption(volume)}))
+            targets.append(
+                VolumeTarget(device, {**facts_of, "volume_size_gib": size_gib, **encryption[device].words()})
+            )
             self._surface.records.ledger.intend(self._row(attempt, device))
         tenant = self._surface.tenant(point.workload.account)
         with self._surface.repositories.open(point.repository or "") as repository:
@@ -50,13 +53,14 @@ class RestoreErrand:
     def order(self, owner: Ownership, work: PreparedWork) -> WorkerOrder:
         """A worker in the region of the restore."""
         source, volumes = self._wanted()
+        encryption = self._planner.snapshot_encryption(volumes, self._facts.region)
         return WorkerOrder(
             owner=owner,
             repository_location=work.location,
             repository_session=work.session,
             writes_snapshots=True,
             reads_versions=work.reads_versions,
-            kms_key_arns=tuple(sorted({one.kms_key_id for one in volumes.values() if one.kms_key_id})),
+            kms_key_arns=tuple(sorted({one.key for one in encryption.values() if one.key})),
             volume_bytes=sum(source.sizes_bytes[device] for device in volumes),
         )
 
@@ -129,10 +133,3 @@ class RestoreErrand:
 def _not_accepted(why: str) -> IntegrityError:
     cure = "run the restore again; if it happens again, find out what runs on the worker"
     return IntegrityError("the worker's result is not accepted", why=why, cure=cure)
-
-
-def _encryption(volume: VolumeOrder) -> dict[str, str | bool]:
-    """As the volume that is made of the snapshot will be: no block of an encrypted one lies anywhere in clear."""
-    if volume.kms_key_id is not None:
-        return {"encrypted": True, "kms_key_arn": volume.kms_key_id}
-    return {"encrypted": True} if volume.encrypted else {}

@@ -3,13 +3,19 @@
 The plan that a person sees and the work that is done come from the same lines.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from holdfast.appliance.points.configurations import Configurations
-from holdfast.appliance.ports.cloud import InstanceOrder, InterfaceOrder, RestoreSite, VolumeOrder
-from holdfast.appliance.surface import Surface
+from holdfast.appliance.ports.cloud import (
+    DefaultEncryption,
+    InstanceOrder,
+    InterfaceOrder,
+    RestoreSite,
+    VolumeOrder,
+)
+from holdfast.appliance.restores.encryption import SnapshotEncryption, encryption_of, key_problems, key_warnings
+from holdfast.appliance.surface import OWN_ACCOUNT, Surface
 from holdfast.domain.errors import HoldfastError, NotFoundError, PermissionDeniedError
 from holdfast.domain.policy import WorkerMode
 from holdfast.domain.restore import (
@@ -28,8 +34,6 @@ from holdfast.domain.workload import InstanceConfiguration, VolumeConfiguration
 GIB = 1024**3
 # Stands in an order for a snapshot that a worker is still to make.
 TO_BE_MADE = "to-be-made"
-# All that StartSnapshot takes (EBS API reference, KmsKeyArn).
-_KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+")
 _REMOVED_AFTER = "removed when the restore has ended"
 
 
@@ -92,7 +96,9 @@ class RestorePlanner:
         wanted = self.instance_order(order, source)
         objects = _worker_objects(source, order.worker_mode, wanted.volumes)
         name = wanted.tags.get("Name") or source.configuration.instance_id
+        about_keys, key_faults = self._about_keys(source, wanted.volumes, order.new.region)
         warnings = [*_left_out(source), *_other_keys(source, wanted.volumes), *_lost_profile(source, wanted)]
+        warnings += about_keys
         problems = [*_region_problem(source, order.new.region), *_place_problem(source, order), *_missing(source)]
         if standing is not None:
             objects.append(PlannedObject(Change.STOP, "instance", standing, "stopped while its volumes are exchanged"))
@@ -115,7 +121,7 @@ class RestorePlanner:
             objects.append(PlannedObject(Change.CREATE, "instance", name, f"{wanted.instance_type} in {wanted.zone}"))
         if source.configuration.root_device not in source.snapshots:
             problems.append("the root volume is not in this restore point: restore its volumes instead")
-        problems += [*_keep_problem(order), *self._key_problems(source, wanted.volumes)]
+        problems += [*_keep_problem(order), *key_faults]
         problems += self._problems(source, order, wanted, standing)
         retrieval = self._retrieval(source, order, wanted.volumes)
         return RestorePlan(tuple(objects), tuple(warnings), tuple(problems), retrieval)
@@ -129,8 +135,9 @@ class RestorePlanner:
             PlannedObject(Change.CREATE, "volume", device, f"{one.size_gib} GiB {one.volume_type} in {one.zone}")
             for device, one in wanted.items()
         ]
-        warnings = _other_keys(source, wanted)
-        problems = [*_region_problem(source, order.region), *self._key_problems(source, wanted)]
+        about_keys, key_faults = self._about_keys(source, wanted, order.region)
+        warnings = [*_other_keys(source, wanted), *about_keys]
+        problems = [*_region_problem(source, order.region), *key_faults]
         retrieval = self._retrieval(source, order, wanted)
         return RestorePlan(tuple(objects), tuple(warnings), tuple(problems), retrieval)
 
@@ -139,6 +146,13 @@ class RestorePlanner:
         if isinstance(order, InstanceRestore):
             return self.instance_order(order, source).volumes
         return self.volume_orders(order, source)
+
+    def snapshot_encryption(self, orders: Mapping[str, VolumeOrder], region: str) -> dict[str, SnapshotEncryption]:
+        """How a worker in that region encrypts what it writes for these volumes."""
+        default = DefaultEncryption()
+        if any(one.kms_key_id is None for one in orders.values()):
+            default = self._surface.cloud.compute(OWN_ACCOUNT, region).default_encryption()
+        return {device: encryption_of(one, default) for device, one in orders.items()}
 
     def instance_order(self, order: InstanceRestore, source: Source) -> InstanceOrder:
         """The instance as it was, but for what the person wants otherwise."""
@@ -212,23 +226,17 @@ class RestorePlanner:
         except HoldfastError as error:
             return [f"{error.what}: {error.why}"]
 
-    def _key_problems(self, source: Source, orders: Mapping[str, VolumeOrder]) -> list[str]:
-        """What keeps a worker from encrypting its snapshots as the volumes that are made of them."""
+    def _about_keys(
+        self, source: Source, orders: Mapping[str, VolumeOrder], region: str | None
+    ) -> tuple[list[str], list[str]]:
+        """(warnings, problems) of the keys under which a worker writes."""
         if not source.needs_worker:
-            return []
-        told = [
-            f"KMS key {key} must be named by its ARN, arn:aws:kms:REGION:ACCOUNT:key/…: a worker writes under it"
-            for key in sorted({one.kms_key_id for one in orders.values() if one.kms_key_id})
-            if not _KEY_ARN.fullmatch(key)
-        ]
-        account = source.point.lies_in.account
-        if self._surface.account(account).role_arn is not None:
-            told += [
-                f"{device} would be encrypted under AWS's own key, which account {account} cannot use: name a KMS key"
-                for device, one in orders.items()
-                if one.encrypted and one.kms_key_id is None
-            ]
-        return told
+            return [], []
+        place = source.point.lies_in
+        snapshots = self.snapshot_encryption(orders, region or place.region)
+        is_own = self._surface.account(place.account).role_arn is None
+        warnings = list(key_warnings(snapshots, place.account, is_own_account=is_own))
+        return warnings, list(key_problems(snapshots, place.account, is_own_account=is_own))
 
     def _site(self, source: Source, region: str | None) -> RestoreSite:
         place = source.point.lies_in

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 
-from holdfast.appliance.ports.cloud import DescribedSnapshot, Ownership
+from holdfast.appliance.ports.cloud import DefaultEncryption, DescribedSnapshot, Ownership
 from holdfast.aws.clients import PatientClient
 from holdfast.aws.ec2 import snapshots
 from holdfast.aws.ec2.configuration import read_configuration
+from holdfast.aws.ec2.default_encryption import read_default_encryption
 from holdfast.aws.ec2.discovery import find_instances
 from holdfast.aws.ec2.snapshot_copies import copy_snapshots
 from holdfast.aws.written_down import Book
@@ -48,6 +49,10 @@ class Ec2Compute:
     def snapshots_percent(self, snapshot_ids: tuple[str, ...]) -> int:
         """How far they are together."""
         return snapshots.snapshots_percent(self._ec2, snapshot_ids)
+
+    def default_encryption(self) -> DefaultEncryption:
+        """What EBS does where nobody names a key."""
+        return read_default_encryption(self._ec2)
 
     def foreign_snapshots(self, owner: Ownership, snapshot_ids: tuple[str, ...]) -> tuple[str, ...]:
         """Those of them that were not made here for `owner`."""

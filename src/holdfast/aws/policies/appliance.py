@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from holdfast.aws.policies.grants import Grant, reads
+from holdfast.aws.policies.grants import Grant
 from holdfast.aws.policies.instances import (
     OURS,
     Ec2Names,
@@ -16,6 +16,14 @@ from holdfast.aws.policies.local_workers import local_worker_grants
 from holdfast.domain.ownership import APPLIANCE, PURPOSE, WORKER
 from holdfast.domain.secret_box import SEALING_CONTEXT
 
+# In the account in which its workers are.
+_READS_OF_ITS_OWN = (
+    "ec2:GetEbsDefaultKmsKeyId",
+    "ec2:GetEbsEncryptionByDefault",
+    "iam:ListInstanceProfiles",
+    "iam:ListRoles",
+    "sqs:ListQueues",
+)
 _EC2 = {"iam:PassedToService": "ec2.amazonaws.com"}
 
 
@@ -56,7 +64,7 @@ def appliance_grants(scope: ApplianceScope) -> list[Grant]:
     """All of it; IAM's bound of 10,240 characters for the policies of a role leaves room for some repositories."""
     names = Ec2Names(scope.partition, scope.account_id)
     grants = [
-        *discovery_grants(names),
+        *discovery_grants(names, *_READS_OF_ITS_OWN),
         *snapshot_grants(names),
         *birth_grants(names),
         *restore_grants(names, scope.restored_role_arns),
@@ -152,7 +160,6 @@ def _worker_instances(names: Ec2Names) -> list[Grant]:
             names.all("network-interface", "volume"),
             {"StringEquals": born},
         ),
-        reads("LookAfterWorkers", "iam:ListInstanceProfiles", "iam:ListRoles", "sqs:ListQueues"),
         Grant("ReadConsoles", "why a worker did not boot", ("ec2:GetConsoleOutput",), names.all("instance"), OURS),
         Grant(
             "WorkerGroup",

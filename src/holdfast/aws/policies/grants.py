@@ -23,6 +23,8 @@ LIST_READS: Mapping[str, str] = {
     "ec2:DescribeSubnets": "where appliances, workers and restored instances can stand",
     "ec2:DescribeVolumes": "sizes, types and tags of volumes",
     "ec2:DescribeVpcs": "the default VPC, in which an appliance stands unless told otherwise",
+    "ec2:GetEbsDefaultKmsKeyId": "the key that encrypts a restore worker's snapshots where nobody names one",
+    "ec2:GetEbsEncryptionByDefault": "whether EBS encrypts a restore worker's snapshots in any case",
     "iam:ListInstanceProfiles": "profiles of workers that were left behind",
     "iam:ListRoles": "roles of workers that were left behind",
     "kms:ListAliases": "whether the stack's key has its name, which CloudFormation looks for",

@@ -32,8 +32,8 @@ class Ec2Names:
         return (f"arn:{self.partition}:iam::{self.account_id}:role/{path}",)
 
 
-def discovery_grants(names: Ec2Names) -> list[Grant]:
-    """Seeing what there is."""
+def discovery_grants(names: Ec2Names, *more: str) -> list[Grant]:
+    """Seeing what there is; `more` are further actions of `LIST_READS`: a statement of their own would be longer."""
     return [
         reads(
             "LookAround",
@@ -48,6 +48,7 @@ def discovery_grants(names: Ec2Names) -> list[Grant]:
             "ec2:DescribeSnapshots",
             "ec2:DescribeSubnets",
             "ec2:DescribeVolumes",
+            *more,
         ),
         Grant(
             "ReadAttributes",

@@ -14,8 +14,8 @@ from holdfast.lab.access.calls import Call, document_of
 from holdfast.lab.access.demands_ec2 import arn, existing, request_tags
 from holdfast.lab.access.demands_kms import demand_on, key_of
 from holdfast.lab.access.evaluator import Demand, Principal
+from holdfast.lab.ec2_volumes import AWS_OWN_KEY, key_of_new
 
-_DEFAULT_KEY = "alias/aws/ebs"
 _KEY_USES = {
     "GetSnapshotBlock": ("Decrypt",),
     "PutSnapshotBlock": ("Decrypt",),
@@ -52,7 +52,7 @@ def of_encrypted_snapshots(call: Call, principal: Principal) -> Iterator[Demand]
     uses = _KEY_USES.get(call.operation, ())
     key_id = _key_id(call) if uses else None
     key = key_of(call, key_id) if key_id else None
-    if key is None or _DEFAULT_KEY in key.aliases:
+    if key is None or AWS_OWN_KEY in key.aliases:
         return
     for use in uses:
         context = {"kms:viaservice": (f"ec2.{call.region}.amazonaws.com",)}
@@ -65,8 +65,12 @@ def _key_id(call: Call) -> str | None:
     if call.operation != "StartSnapshot":
         return _key_id_of(call, _named(call))
     document = document_of(call)
-    asked: str | None = document.get("KmsKeyArn")
-    return asked or _key_id_of(call, str(document.get("ParentSnapshotId", "")))
+    asked, parent = document.get("KmsKeyArn"), document.get("ParentSnapshotId")
+    if asked:
+        return str(asked)
+    if parent:
+        return _key_id_of(call, str(parent))
+    return key_of_new(call.account, call.region, encrypted=bool(document.get("Encrypted")))
 
 
 def _key_id_of(call: Call, snapshot_id: str) -> str | None:

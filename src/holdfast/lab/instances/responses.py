@@ -87,6 +87,10 @@ class LabEC2Response(EC2Response):
             launch.made_id = cast(Any, answer.result).id
         return answer
 
+    def get_ebs_default_kms_key_id(self) -> ActionResult:
+        """The key that encrypts where none is named."""
+        return ActionResult({"KmsKeyId": self.backend.default_key_name()})
+
     def _launch_of(self, token: str) -> Launch:
         asked = {name: value for name, value in self.params.items() if name != "ClientToken"}
         fingerprint = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()

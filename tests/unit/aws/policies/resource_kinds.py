@@ -14,7 +14,7 @@ ebs | snapshot | CompleteSnapshot GetSnapshotBlock ListChangedBlocks ListSnapsho
 ebs | snapshot | StartSnapshot
 ec2 | - | DescribeAddresses DescribeIamInstanceProfileAssociations DescribeImages DescribeInstances DescribeKeyPairs
 ec2 | - | DescribeNetworkInterfaces DescribeSecurityGroups DescribeSnapshots DescribeSubnets DescribeVolumes
-ec2 | - | DescribeInstanceStatus DescribeVpcs
+ec2 | - | DescribeInstanceStatus DescribeVpcs GetEbsDefaultKmsKeyId GetEbsEncryptionByDefault
 ec2 | elastic-ip instance network-interface | AssociateAddress
 ec2 | image | DeregisterImage
 ec2 | image instance key-pair network-interface security-group snapshot subnet volume | RunInstances
