@@ -71,10 +71,13 @@ class Site:
     def stored_bytes(self):
         return sum(info.size_bytes for info in self.store.list(names.PACKS))
 
-    def all_is_there(self):
+    def everything_restores(self):
         repository = self.open()
         assert {point.session: restored(repository, point) for point in list_points(repository)} == self.contents
-        assert check_repository(repository, 100, Silence()).damage == ()
+
+    def all_is_there(self):
+        self.everything_restores()
+        assert check_repository(self.open(), 100, Silence()).damage == ()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from holdfast.repository.format.map_node import CUT_FIXED, FANOUT, MapNode
 from holdfast.repository.format.places import Located, Place
 from holdfast.repository.health.repair.map_rebuilding import MapRebuilder
 from holdfast.repository.health.repair.pack_health import PackHealth
+from holdfast.repository.health.repair.put_aside import PutAside
 from holdfast.repository.health.repair.quarry import Quarry
 from holdfast.repository.health.repair.workshop import Workshop
 from holdfast.repository.object_store import Buffer
@@ -61,6 +62,9 @@ class Mender:
         self._health = health
         self._workshop = workshop
         self._search = IndexSearch(access)
+        aside = health.unnamed_of(relied_on=False).items()
+        own_aside = [pack for pack, tenant in aside if tenant == access.keys.tenant]
+        self._put_aside = PutAside(access, own_aside, repository.surroundings.scratch)
         self._readers = {kind: ChunkReader(access, kind, self._search) for kind in (CHUNK_TYPE_DATA, CHUNK_TYPE_MAP)}
         # Nodes below which all is whole, where maps name them; and one place of each that lies in a sound pack.
         self._whole: set[bytes] = set()
@@ -132,7 +136,8 @@ class Mender:
         if sought not in self._sought:
             self._sought.add(sought)
             there = self._from_here(spot.chunk, chunk_type)
-        return there or self._from_another_map(spot.chunk) or self._from_elsewhere(walk, spot, level, chunk_type)
+        there = there or self._from_another_map(spot.chunk) or self._from_put_aside(spot.chunk.id, chunk_type)
+        return there or self._from_elsewhere(walk, spot, level, chunk_type)
 
     def _from_here(self, chunk: Located, chunk_type: int) -> bytes | None:
         """From this repository: in a sound pack already by a run in force, or else copied from wherever it opens."""
@@ -155,11 +160,17 @@ class Mender:
 
     def _from_another_map(self, node: Located) -> bytes | None:
         """From where another point's map names the same node, which no run may know."""
-        place = self._in_maps.get(node.id)
-        opened = None if place is None else self._readers[CHUNK_TYPE_MAP].open_at(node.id, place)
+        return self._copied_from(self._in_maps.get(node.id), node.id, CHUNK_TYPE_MAP)
+
+    def _from_put_aside(self, chunk: bytes, chunk_type: int) -> bytes | None:
+        """From a pack that is not to be relied on, and that no run in force names."""
+        return self._copied_from(self._put_aside.place(chunk, chunk_type), chunk, chunk_type)
+
+    def _copied_from(self, place: Place | None, chunk: bytes, chunk_type: int) -> bytes | None:
+        opened = None if place is None else self._readers[chunk_type].open_at(chunk, place)
         if opened is None:
             return None
-        return self._kept(node.id, CHUNK_TYPE_MAP, opened.plain, opened.compression, opened.stored)
+        return self._kept(chunk, chunk_type, opened.plain, opened.compression, opened.stored)
 
     def _from_elsewhere(self, walk: _Walk, spot: _Spot, level: int, chunk_type: int) -> bytes | None:
         """Out of the volume's bytes, where another repository or the source has them."""

@@ -18,8 +18,8 @@ from holdfast.repository.upkeep.collection.index_runs import IndexRuns
 @dataclass(slots=True)
 class PackHealth:
     """`damaged` and `missing` say why, by pack: missing are those that a run in force names and no plan condemns, and
-    what turns out to be needed. `unnamed`: sound packs that no run in force names, with their tenants' ids; looked
-    for only where a run does not open. `directories`: of the sound ones.
+    what turns out to be needed. `unnamed`: sound packs that no run in force names, with their tenants' ids: those
+    that the plan condemns, and all where a run does not open. `directories`: of the sound ones.
     """
 
     plan: Plan
@@ -66,6 +66,12 @@ class PackHealth:
         """Whether it may be named as a survivor (rule 4.4)."""
         return self.is_sound(pack) and pack not in self.plan.condemned
 
+    def unnamed_of(self, *, relied_on: bool) -> dict[bytes, bytes]:
+        """Unnamed packs with their tenants' ids: those that may be relied on, for a run to name; or the others, out of
+        which what is needed is to be copied.
+        """
+        return {pack: one for pack, one in sorted(self.unnamed.items()) if self.may_be_relied_on(pack) == relied_on}
+
 
 def read_health(
     repository: Repository, plan: Plan, runs: IndexRuns, written: Mapping[str, StoredPack], progress: Progress
@@ -88,7 +94,7 @@ def read_health(
             continue
         if finding.opened is not None:
             directories.take(finding.opened.header, finding.opened.entries)
-        if runs.unreadable and pack not in named and finding.opened is not None:
+        if pack not in named and finding.opened is not None and (runs.unreadable or pack in plan.condemned):
             unnamed[pack] = finding.tenant
     missing = {pack for pack in named - plan.condemned if not packs.stands(pack)}
     return PackHealth(plan, packs, damaged, missing, unnamed, read_bytes, directories)

@@ -135,7 +135,7 @@ class _Repair:
 
     def _name_packs(self) -> None:
         """Where a run is lost: what the packs that no other names say themselves, for a run of this repair."""
-        for pack, tenant in sorted(self._health.unnamed.items()):
+        for pack, tenant in self._health.unnamed_of(relied_on=True).items():
             name = self._repository.tenant_by_id(tenant).name
             directory = read_directory(self._repository.access(name), pack)
             if directory.header.session in self._opened:
