@@ -13,7 +13,7 @@ from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.format.map_node import CUT_FIXED, FANOUT, depth_of
-from holdfast.repository.format.pack import FOOTER, HEADER_BYTES, TAG_BYTES
+from holdfast.repository.format.pack import HEADER_BYTES, TAG_BYTES, least_bytes
 from holdfast.repository.format.places import Located, PackRow
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.packs.chunk_index import ChunkIndex
@@ -93,8 +93,8 @@ class _Walk:
     def _in_cold(self, located: Located) -> bool:
         """Whether it could lie there, in a pack of that size: whether it does, a restore will see."""
         size_bytes, place = self.cold.get(located.place.pack, 0), located.place
-        ends_before = size_bytes - TAG_BYTES - FOOTER.size
-        return place.offset >= HEADER_BYTES and place.length > TAG_BYTES and place.offset + place.length <= ends_before
+        ends_within = least_bytes(place.number, place.offset + place.length) <= size_bytes
+        return place.offset >= HEADER_BYTES and place.length > TAG_BYTES and ends_within
 
     def _in_parent(self, level: int, number: int, located: Located) -> bool:
         return self.base is not None and self.base.entry(level, number) == located

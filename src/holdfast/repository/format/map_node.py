@@ -7,6 +7,7 @@ import numpy as np
 
 from holdfast.domain.errors import FormatError
 from holdfast.repository.format.cbor import split_rows
+from holdfast.repository.format.pack import CHUNKS_LIMIT
 from holdfast.repository.format.places import ENTRY_BYTES, ENTRY_COLUMNS, HOLE, PACK_ROW, Entries, Located, PackRow
 
 FANOUT = 128
@@ -68,6 +69,8 @@ def decode(data: bytes, *, level: int, cut: int) -> MapNode:
     entries = np.frombuffer(data, ENTRY_COLUMNS, FANOUT, entries_at)
     if pack_count and int(entries["pack"].max()) >= pack_count:
         raise FormatError("a block map node names a pack row that it does not have", why=f"it has {pack_count}")
+    if int(entries["number"].max()) >= CHUNKS_LIMIT:
+        raise FormatError("a block map node names a chunk by a number that no pack has", why=f"at most {CHUNKS_LIMIT}")
     if not pack_count and np.frombuffer(data, np.uint8, FANOUT * ENTRY_BYTES, entries_at).any():
         raise FormatError("a block map node has entries but no packs", why="its pack table is empty")
     packs = [PackRow.decode(row) for row in split_rows(data[HEAD.size : entries_at], PACK_ROW.size, "a pack table")]

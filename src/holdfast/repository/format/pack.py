@@ -24,6 +24,8 @@ CHUNK_AAD = struct.Struct(">4s16s16sQI32sIBBI")
 TAG_BYTES = 16
 PLAIN_LIMIT_BYTES = 8 * 1024 * 1024
 PACK_LIMIT_BYTES = 256 * 1024 * 1024
+# So many chunks have room in the directory of the largest pack, with nothing beside it.
+CHUNKS_LIMIT = PACK_LIMIT_BYTES // DIRECTORY_ENTRY.size
 MAP_FLAG = 1
 DIRECTORY_NONCE = bytes(4) + b"\xff" * 8
 RAW, ZSTD = 0, 1

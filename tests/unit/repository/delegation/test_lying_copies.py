@@ -129,6 +129,10 @@ def _behind_the_last(one: Located) -> Located:
     return moved(one, offset=1 << 31)
 
 
+def _with_no_room_in_a_directory(one: Located) -> Located:
+    return moved(one, number=1 << 16)
+
+
 def _empty(one: Located) -> Located:
     return moved(one, length=16)
 
@@ -137,6 +141,7 @@ PLACES = {
     **{name: ROOT_LIES[name] for name in ("session", "epoch", "pack", "plain length")},
     "before the first": _before_the_first,
     "behind the last": _behind_the_last,
+    "no room in a directory": _with_no_room_in_a_directory,
     "empty": _empty,
 }
 

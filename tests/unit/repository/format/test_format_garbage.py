@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import random
+import struct
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -32,6 +33,7 @@ from holdfast.repository.format import (
     tenant,
 )
 from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.pack import CHUNKS_LIMIT
 from holdfast.repository.format.places import ENTRY_BYTES, PACK_ROW
 from holdfast.repository.format.session_checkpoint import BLOCKS_LIMIT, SessionCheckpoint, VolumeBlocks
 from tests.golden import make_structures as golden
@@ -308,6 +310,19 @@ def test_node_that_names_a_pack_row_it_lacks_is_refused():
     valid[map_node.HEAD.size + 2 * PACK_ROW.size + 5 * ENTRY_BYTES + 33] = 2  # the first that is not there
     with pytest.raises(FormatError, match=r"names a pack row that it does not have \(it has 2\)"):
         map_node.decode(bytes(valid), level=0, cut=0)
+
+
+@pytest.mark.parametrize(("number", "good"), [(CHUNKS_LIMIT - 1, True), (CHUNKS_LIMIT, False), (2**32 - 1, False)])
+def test_node_that_names_a_chunk_by_a_number_that_no_pack_has_is_refused(number, good):
+    """Who counts what is needed has a bit for each chunk of a pack."""
+    changed = bytearray(golden.fixed_leaf())
+    struct.pack_into(">I", changed, map_node.HEAD.size + 2 * PACK_ROW.size + 5 * ENTRY_BYTES + 34, number)
+    with (
+        contextlib.nullcontext()
+        if good
+        else pytest.raises(FormatError, match=r"by a number that no pack has \(at most 5368709\)")
+    ):
+        map_node.decode(bytes(changed), level=0, cut=0)
 
 
 def test_node_that_has_entries_and_no_packs_is_refused():
