@@ -138,7 +138,7 @@ def _empty(one: Located) -> Located:
 
 
 PLACES = {
-    **{name: ROOT_LIES[name] for name in ("session", "epoch", "pack", "plain length")},
+    **{name: ROOT_LIES[name] for name in ("session", "epoch", "pack", "plain length", "number", "offset")},
     "before the first": _before_the_first,
     "behind the last": _behind_the_last,
     "no room in a directory": _with_no_room_in_a_directory,
@@ -157,10 +157,18 @@ def test_a_block_of_another_workload(scene):
     refused(scene, forger.result({0: forger.block_of(scene.foreign, 0)}))
 
 
-@pytest.mark.parametrize("lie", ["number", "offset", "id"])
+def _shifted(one: Located) -> Located:
+    return moved(one, offset=one.place.offset + 1, length=one.place.length - 1)
+
+
+# All that can be said of a pack with one chunk without breaking its bounds.
+WITHIN = {"id": ROOT_LIES["id"], "shifted": _shifted}
+
+
+@pytest.mark.parametrize("lie", WITHIN)
 def test_a_lie_within_its_own_cold_pack_hurts_its_own_point_alone(scene, lie):
     forger = forged(scene)
-    manifest = scene.accept(forger.result({1: ROOT_LIES[lie](forger.chunk(b"z" * BLOCK_SIZE_BYTES))}))
+    manifest = scene.accept(forger.result({1: WITHIN[lie](forger.chunk(b"z" * BLOCK_SIZE_BYTES))}))
     assert scene.contents() == {scene.foreign.session: FOREIGN, scene.parent.session: FIRST, manifest.session: None}
 
 

@@ -4,11 +4,14 @@ import pytest
 
 from holdfast.repository.format import names
 from holdfast.repository.health.repair.quarries import none
+from holdfast.repository.health.repair.quarry import of_volume
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.packs.pack_directory import read_header
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.pins import pinned
+from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.sessions.session import end_session, open_session
 from holdfast.testing.small_repository import put
 from tests.faults.test_repair import cut, spoil
@@ -102,4 +105,34 @@ def test_a_last_copy_is_found_in_a_condemned_pack_that_nothing_names(lost):
     end_session(site.open(), slow.session, slow.point_key)
     site.collect()
     assert not packs_of_gone & site.packs()
+    site.everything_restores()
+
+
+def test_what_a_repair_has_copied_stays_while_somebody_reads_the_point():
+    """Whoever reads looks into the pack that the map names first, and then into those that hold copies."""
+    site = Site(3000)
+    read = site.back_up("a", 1, 2, 3)
+    site.back_up("b", 4)
+    repository = site.open()
+    [point] = [one for one in list_points(repository) if one.session == read]
+    manifest = load_manifest(repository, point)
+    [data] = [names.pack(one.pack) for one in manifest.packs if not one.holds_maps]
+    body = bytearray(site.store.get(data))
+    body[-1] ^= 1  # of its own digest: every chunk of it opens
+    put(site.store, data, bytes(body))
+    before = site.packs()
+    assert repair(repository, none, Silence()).written_packs == 1
+    [copy] = site.packs() - before
+    content = site.contents[read]
+    with pinned(site.open(), [read], Silence()):
+        site.delete(read)
+        site.collect()
+        assert {data, copy} <= site.packs()
+        spoil(site.store, data)
+        reader = site.open()
+        quarry = of_volume(reader.access(DEFAULT_TENANT), manifest.volumes[0])
+        assert quarry.read(0, len(content)) == content
+    for _time in range(2):
+        site.collect()
+    assert copy not in site.packs()
     site.everything_restores()

@@ -221,11 +221,13 @@ class Collection:
         return read_roots(self._repository, self._manifests)
 
     def _read_in_place(self, plan: Plan, packs: StandingPacks, roots: Roots) -> frozenset[bytes]:
-        """What readers at work need where they believe it to be: their workers hold no other keys."""
+        """What readers at work need where they believe it to be, for their workers hold no other keys; and the packs to
+        which they turn where it does not open there.
+        """
         marking = Marking(self._repository, plan, packs, in_place=True)
         for point in roots.pinned:
             marking.add(point)
-        return frozenset(marking.uses)
+        return plan.with_survivors(marking.uses)
 
     def _to_repack(self, found: Findings) -> dict[str, list[PackUse]]:
         if self._order.rekey_bytes:
