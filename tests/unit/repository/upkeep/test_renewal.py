@@ -99,6 +99,24 @@ def test_what_is_lost_keeps_no_renewal_from_being_one(site):
     assert not is_overdue(site.open())
 
 
+@pytest.mark.parametrize("damaged", ["map", "point", None])
+def test_what_is_condemned_is_kept_while_a_point_may_need_it_behind_damage(site, damaged):
+    gone = site.back_up(block(9), timedelta(0))
+    packs = [names.pack(pack.pack) for pack in load_manifest(site.open(), list_points(site.open())[0]).packs]
+    site.back_up(block(2), timedelta(days=200))
+    site.later(0.1)
+    site.retire(gone)
+    site.collect()
+    assert {pack for pack in packs if bytes.fromhex(pack[-32:]) in newest_plan(site.open().sealed).condemned}
+    if damaged is not None:
+        del site.bucket._keys[keys_of(site)[damaged]]
+    for _day in range(12):
+        site.later(1)
+        site.renew()
+    locks = site.locks(names.PACKS)
+    assert all((locks[pack] > site.clock()) == (damaged is not None) for pack in packs)
+
+
 def test_a_repair_ends_what_renewals_say_of_a_lost_pack(site):
     _first, second = collected_twice(site)
     lost = keys_of(site)["data"]

@@ -1,7 +1,7 @@
 """The lease of a repository in single-writer mode (rules 8.1, 8.2 and 8.4). The order of the lines is the promise."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,6 +27,7 @@ RENEW_AFTER = timedelta(minutes=10)
 TAKEN_OVER_AFTER = timedelta(hours=1)
 SETTLING_SECONDS = 2.0
 _UNKNOWN = "somebody unknown"
+_TAKEN_OVER = "its claim is gone: somebody took the lease over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,15 @@ class Lease:
         self._claims: list[int] = []
         self._taken = ""
         self._renewed: datetime | None = None
-        self._is_over = False
+        self._over = ""
 
     def hold(self) -> None:
         """Before a write: take the lease, or renew it where that is due. Raises LeaseHeldError where another party
         writes, SecondWriterError where this one has lost it.
         """
         with self._lock:
-            if self._is_over:
-                raise self._lost("it was given back")
+            if self._over:
+                raise self._lost(self._over)
             if self._renewed is None:
                 self._take()
             elif not timedelta(0) <= self._sealed.surroundings.now() - self._renewed < RENEW_AFTER:
@@ -81,7 +82,7 @@ class Lease:
     def give_back(self) -> None:
         """Others may write from here on; what was never taken is no error."""
         with self._lock:
-            self._is_over = True
+            self._over = self._over or "it was given back"
             self._withdraw()
 
     def take_over(self) -> tuple[Holder, ...]:
@@ -122,8 +123,16 @@ class Lease:
 
     def _renew(self) -> None:
         self._require_claim()
+        earlier = tuple(self._claims)
         self._claim()
-        for number in self._claims[:-1]:
+        try:
+            # Who took over meanwhile has removed these, and may not have seen the new one on its way.
+            self._require_one_of(earlier)
+        except SecondWriterError:
+            self._over = _TAKEN_OVER
+            self._withdraw()
+            raise
+        for number in earlier:
             self._store.delete(self._key(number))
             self._claims.remove(number)
 
@@ -144,8 +153,11 @@ class Lease:
             self._claims.pop()
 
     def _require_claim(self) -> None:
-        if not any(is_there(self._store, self._key(number)) for number in reversed(self._claims)):
-            raise self._lost("its claim is gone: somebody took the lease over")
+        self._require_one_of(self._claims)
+
+    def _require_one_of(self, claims: Sequence[int]) -> None:
+        if not any(is_there(self._store, self._key(number)) for number in reversed(claims)):
+            raise self._lost(_TAKEN_OVER)
 
     def _key(self, number: int) -> str:
         return names.lease(self._holder, number)

@@ -87,10 +87,11 @@ def _needs_of_packs(
     damage: list[HoldfastError],
 ) -> Iterator[Need]:
     """Of what points need, of what stands, also behind markers, and of what is `named`, whatever a LIST shows."""
-    needed, hurt = _promised_packs(repository, plan, packs, points, damage)
+    needed, hurt, is_whole = _promised_packs(repository, plan, packs, points, damage)
     standing = {bytes.fromhex(key.rpartition("/")[2]) for key in _standing(repository.store, names.PACKS)}
     promised = {**hurt, **needed}
-    let_go = frozenset[bytes]() if _is_lagging(repository, plan) else plan.condemned
+    # A condemned pack may be needed behind what could not be walked.
+    let_go = plan.condemned if is_whole and not _is_lagging(repository, plan) else frozenset[bytes]()
     for pack in sorted(promised.keys() | ((standing | packs.listed.keys() | named) - let_go)):
         yield Need(names.pack(pack), _later(floor, promised.get(pack)), pack not in needed and pack not in standing)
 
@@ -117,25 +118,28 @@ def _promised_packs(
     packs: StandingPacks,
     points: tuple[LivePoint, ...],
     damage: list[HoldfastError],
-) -> tuple[dict[bytes, datetime | None], dict[bytes, datetime | None]]:
+) -> tuple[dict[bytes, datetime | None], dict[bytes, datetime | None], bool]:
     """By pack the latest promise of a point that needs it: points with the latest go first, so the first one counts.
-    Then the same of packs that points name which could not be walked to their end.
+    Then the same of packs that points name which could not be walked to their end, and whether all could.
     """
     marking = Marking(repository, plan, packs)
     needed: dict[bytes, datetime | None] = {}
     hurt: dict[bytes, datetime | None] = {}
+    is_whole = True
     for point in sorted(points, key=lambda point: point.promise.isoformat() if point.promise else "", reverse=True):
         if point.manifest is None:
+            is_whole = False
             continue
         try:
             marking.add(point.manifest)
         except HURT as error:
             damage.append(error)
+            is_whole = False
             for row in point.manifest.packs:
                 hurt.setdefault(row.pack, point.promise)
         for pack in list(islice(marking.uses, len(needed), None)):
             needed[pack] = point.promise
-    return needed, hurt
+    return needed, hurt, is_whole
 
 
 def _index_runs(

@@ -105,6 +105,31 @@ def test_a_claim_is_renewed_after_ten_minutes_and_one_is_kept(site):
     assert int(after[-10:]) == int(before[-10:]) + 1
 
 
+def test_a_renewal_that_arrives_after_somebody_took_over_is_none(site):
+    """Whoever takes over has looked before it arrived, and looks for its own claim alone from then on."""
+
+    class SlowNetwork(FaultyStore):
+        def create(self, key, body, sha256, terms=None):
+            if key.startswith(names.LEASES) and site.claims():
+                site.clock.step(HOUR_SECONDS)
+                heirs.append(site.open(3))
+                heirs[0].take_over_lease()
+                back_up(heirs[0], DISK, SECOND, "s2")
+            super().create(key, body, sha256)
+
+    heirs = []
+    writer = site.open(2, SlowNetwork(site.store, {}))
+    session = open_session(writer, "default", DISK)
+    site.clock.step(HOUR_SECONDS)
+    for _time in range(2):
+        with pytest.raises(SecondWriterError, match="no longer holds the lease"):
+            writer.ledger.append({"type": "unpin", "session": session.session})
+    assert len(site.claims()) == 1
+    back_up(heirs[0], DISK, FIRST, "s3")
+    heirs[0].give_back()
+    assert site.claims() == []
+
+
 def test_who_writes_on_after_its_clock_was_set_back_keeps_the_lease(site):
     writer, clock = site.open_by(2, 0)
     session = open_session(writer, "default", DISK)
