@@ -179,6 +179,19 @@ def test_a_new_place_takes_no_address_of_the_old(protected):
     assert site.cloud.states[site.instance] == "running"
 
 
+def test_what_is_to_differ_is_never_dropped_where_the_instance_stands(protected):
+    site = protected
+    before = dict(site.cloud.objects)
+    new = NewPlace(subnet_id="subnet-2", kms_key_id="key")
+    order = InstanceRestore(point(site, "snapshot"), new=new, replace=True)
+    for asked in ("plan_restore", "start_restore"):
+        with pytest.raises(UsageError, match="subnet_id, kms_key_id") as refused:
+            site.run(lambda appliance, asked=asked: getattr(appliance.service, asked)(order))
+        assert "--new" in refused.value.cure
+    assert site.cloud.objects == before
+    assert site.cloud.states[site.instance] == "running"
+
+
 def test_a_plan_names_everything_and_touches_nothing(protected):
     site = protected
     before = dict(site.cloud.objects)

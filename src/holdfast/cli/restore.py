@@ -22,7 +22,7 @@ from holdfast.cli.session_display import finish
 from holdfast.cli.tables import rows_table
 from holdfast.cli.voice import Voice, say, show_error
 from holdfast.domain.archive import Tier
-from holdfast.domain.errors import ConflictError
+from holdfast.domain.errors import ConflictError, UsageError
 from holdfast.domain.retrieval import DEFAULT_DAYS
 
 app = typer.Typer(name="restore", help="Bring instances and volumes back.", rich_markup_mode=None)
@@ -81,28 +81,40 @@ def instance(
     no_wait: NoWaitOption = False,
 ) -> int:
     """Bring an entire instance back: where it was, or somewhere new."""
-    changed = {
-        "region": region,
-        "zone": zone,
-        "subnet_id": subnet,
-        "security_group_ids": security_group,
-        "instance_type": instance_type,
-        "name": name,
-        "key_name": key_name,
-        "instance_profile_arn": profile,
-        "private_address": address,
-        "kms_key_id": kms_key,
+    differing = {
+        "--region": ("region", region),
+        "--zone": ("zone", zone),
+        "--subnet": ("subnet_id", subnet),
+        "--security-group": ("security_group_ids", security_group),
+        "--type": ("instance_type", instance_type),
+        "--name": ("name", name),
+        "--key-pair": ("key_name", key_name),
+        "--instance-profile": ("instance_profile_arn", profile),
+        "--private-address": ("private_address", address),
+        "--kms-key": ("kms_key_id", kms_key),
     }
     order = {
         "point": point,
         "place": "new" if new else "original",
-        "new": {field: value for field, value in changed.items() if value is not None},
+        "new": _differing(differing, new),
         "replace": yes,
         "power_on": not no_power_on,
         "worker_mode": worker_mode,
         "keep_old_volumes_hours": keep_old_volumes,
     }
     return _restore(voice, "instance", order, _Wish(plan, not no_wait, retrieval_tier, retrieval_days))
+
+
+def _differing(options: dict[str, tuple[str, Any]], new: bool) -> dict[str, Any]:
+    """What is to differ, by its field; options of a new place are never dropped where none is meant."""
+    given = {option: pair for option, pair in options.items() if pair[1] is not None}
+    if given and not new:
+        raise UsageError(
+            f"{', '.join(given)} cannot be given without --new",
+            why="without it the original is meant, which comes back as it was",
+            cure="add --new to make another instance, or leave out what is to differ",
+        )
+    return dict(given.values())
 
 
 @command(app, example="holdfast restore volume 3fa91c --volume /dev/sdf --zone eu-central-1b")

@@ -19,7 +19,9 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewPlace:
-    """What differs from the original; what is None is taken from the configuration of the point."""
+    """What differs from the original; what is None is taken from the configuration of the point. Only where the place
+    is `new`: an order of the original place that says any of it is refused.
+    """
 
     region: str | None = None
     zone: str | None = None

@@ -46,6 +46,8 @@ OPENING = ["--repository", "repository", "--password-file", "password"]
         (["session", "list", "--last", "0"], "--last"),
         (["point", "list", "--last", "0"], "--last"),
         (["policy", "apply", "-f", "."], "cannot be read"),
+        (["restore", "instance", "3fa9", "--subnet", "s", "--name", "n", "--yes"], "--subnet, --name cannot be given"),
+        (["restore", "instance", "3fa9", "--kms-key", "key", "--plan"], "add --new"),
         (["demo", "--size", "lots"], "lots"),
         (["lab", "run", "--listen", "nowhere"], "nowhere"),
     ],

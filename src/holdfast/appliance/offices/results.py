@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from holdfast.appliance.desk.desk import Desk
 from holdfast.appliance.points.configurations import Configurations
@@ -11,7 +11,7 @@ from holdfast.appliance.restores.order import RestoreOrder
 from holdfast.appliance.restores.task import needs_consent, restore_task
 from holdfast.domain.errors import UsageError
 from holdfast.domain.policy import WorkerMode
-from holdfast.domain.restore import InstanceRestore, RestorePlan, VolumeRestore
+from holdfast.domain.restore import InstanceRestore, Place, RestorePlan, VolumeRestore
 from holdfast.domain.restore_point import RestorePoint
 from holdfast.domain.retrieval import require_readable
 from holdfast.domain.session import LogLine, Session, SessionKind
@@ -64,7 +64,10 @@ class Results(Desk):
         """Everything that would happen. Raises UsageError for an order that cannot be meant."""
         _check_mode(order.worker_mode)
         planner = self._workflows.planner
-        return planner.plan_instance(order) if isinstance(order, InstanceRestore) else planner.plan_volumes(order)
+        if isinstance(order, VolumeRestore):
+            return planner.plan_volumes(order)
+        _check_place(order)
+        return planner.plan_instance(order)
 
     def start_restore(self, order: InstanceRestore | VolumeRestore) -> Session:
         """Bring it back, when nothing stands in the way. Raises UsageError with what does, ConflictError where an
@@ -112,4 +115,15 @@ def _check_mode(mode: str) -> None:
     if mode not in list(WorkerMode):
         raise UsageError(
             f"no worker mode {mode!r}", why=f"there are {', '.join(WorkerMode)}", cure="choose one of these"
+        )
+
+
+def _check_place(order: InstanceRestore) -> None:
+    """A person who says what is to differ means another instance, and never the one that may still stand."""
+    differing = [one.name for one in fields(order.new) if getattr(order.new, one.name) is not None]
+    if order.place == Place.ORIGINAL and differing:
+        raise UsageError(
+            f"{', '.join(differing)} cannot differ where the instance was",
+            why="the place is `original`, where it comes back as it was",
+            cure="restore to the place `new` (--new), or leave out what is to differ",
         )
