@@ -9,7 +9,7 @@ from holdfast.cli.command import command
 from holdfast.cli.options import KeepSessionsOption, ListenOption, SecretsKmsKeyOption, YesOption, confirm
 from holdfast.cli.quantities import parse_days, short_time
 from holdfast.cli.server_connection import NoWaitOption, connected, query
-from holdfast.cli.session_display import finish
+from holdfast.cli.session_display import begun, finish
 from holdfast.cli.tables import Cell, as_facts, facts_table, rows_table
 from holdfast.cli.voice import Voice
 from holdfast.domain.numerals import counted
@@ -83,7 +83,7 @@ def deploy(
         "port": port,
     }
     with connected() as client:
-        session = client.send("POST", "/appliances/deploy", order)
+        session = begun(client, "POST", "/appliances/deploy", order)
         return finish(client, voice, session, wait=not no_wait)
 
 
@@ -225,5 +225,5 @@ def remove(
     """Let go of an appliance. Snapshots and backups stay, and repositories open without it."""
     confirm(f"remove appliance {name}" + (" and delete its instance" if delete else ""), yes)
     with connected() as client:
-        session = client.send("DELETE", f"/appliances/{name}", query=query(delete=delete))
+        session = begun(client, "DELETE", f"/appliances/{name}", query=query(delete=delete))
         return finish(client, voice, session, wait=not no_wait)

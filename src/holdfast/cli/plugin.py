@@ -7,7 +7,7 @@ import typer
 from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.server_connection import NoWaitOption, connected
-from holdfast.cli.session_display import finish
+from holdfast.cli.session_display import begun, finish
 from holdfast.cli.tables import facts_table, rows_table
 from holdfast.cli.voice import Voice
 from holdfast.domain.errors import NotFoundError
@@ -112,7 +112,7 @@ def install(
     """Install a plug-in, start what the integration needs on the server, and create what it needs in the cloud."""
     options = dict(_pair(text) for text in settings or [])
     with connected() as client:
-        session = client.send("POST", f"/plugins/{name}/install", {"source": source, "options": options})
+        session = begun(client, "POST", f"/plugins/{name}/install", {"source": source, "options": options})
         return finish(client, voice, session, wait=not no_wait)
 
 
@@ -133,5 +133,5 @@ def remove(
     """Take everything away that installing has made, in the cloud too. Backups and their buckets stay."""
     confirm(f"remove plug-in {name} and all it has made in the cloud", yes)
     with connected() as client:
-        session = client.send("DELETE", f"/plugins/{name}")
+        session = begun(client, "DELETE", f"/plugins/{name}")
         return finish(client, voice, session, wait=not no_wait)

@@ -8,7 +8,7 @@ from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import human_size, short_time, to_the_minute
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, WorkerModeOption, connected, every, query
-from holdfast.cli.session_display import finish
+from holdfast.cli.session_display import begun, finish
 from holdfast.cli.tables import Cell, as_facts, facts_table, listed_id, rows_table
 from holdfast.cli.voice import Voice
 
@@ -143,7 +143,7 @@ def snapshot(
                 "region": to_region or region,
                 "kms_key_id": kms_key,
             }
-        session = client.send("POST", "/snapshots", order, query(appliance=appliance))
+        session = begun(client, "POST", "/snapshots", order, query(appliance=appliance))
         return finish(client, voice, session, wait=not no_wait)
 
 
@@ -177,7 +177,7 @@ def verify(
 ) -> int:
     """Read an image backup back whole, by a worker: every chunk is opened and hashed again."""
     with connected() as client:
-        session = client.send("POST", f"/points/{point}/verify", {"worker_mode": worker_mode})
+        session = begun(client, "POST", f"/points/{point}/verify", {"worker_mode": worker_mode})
         return finish(client, voice, session, wait=not no_wait)
 
 
@@ -191,5 +191,5 @@ def delete(
     """Delete a restore point, for good: its snapshots, or its place in the repository."""
     confirm(f"delete restore point {point}", yes)
     with connected() as client:
-        session = client.send("DELETE", f"/points/{point}")
+        session = begun(client, "DELETE", f"/points/{point}")
         return finish(client, voice, session, wait=not no_wait)

@@ -11,7 +11,7 @@ from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import short_time
 from holdfast.cli.retention_words import archive_words, flag_words, kept_words, short_archive_words, short_words
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, connected, query
-from holdfast.cli.session_display import finish
+from holdfast.cli.session_display import begun, finish
 from holdfast.cli.tables import facts_table, rows_table
 from holdfast.cli.voice import Output, Voice, say
 from holdfast.domain.errors import NotFoundError, UsageError
@@ -171,7 +171,7 @@ def run(
     """Run a policy now, and follow it to its end."""
     with connected() as client:
         order = {"targets": target or []}
-        session = client.send("POST", f"/policies/{name}/run", order, query(appliance=appliance))
+        session = begun(client, "POST", f"/policies/{name}/run", order, query(appliance=appliance))
         return finish(client, voice, session, wait=not no_wait)
 
 

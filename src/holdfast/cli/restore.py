@@ -18,7 +18,7 @@ from holdfast.cli.retrieval import (
     retrieval_table,
 )
 from holdfast.cli.server_connection import NoWaitOption, WorkerModeOption, connected
-from holdfast.cli.session_display import finish
+from holdfast.cli.session_display import begun, finish
 from holdfast.cli.tables import rows_table
 from holdfast.cli.voice import Voice, say, show_error
 from holdfast.domain.archive import Tier
@@ -176,7 +176,7 @@ def _restore(voice: Voice, what: str, order: dict[str, Any], wish: _Wish) -> int
             order["replace"] = True
         for warning in plan["warnings"]:
             say(f"note: {warning}")
-        session = client.send("POST", f"/restores/{what}", order)
+        session = begun(client, "POST", f"/restores/{what}", order)
         return finish(client, voice, session, wait=wish.wait)
 
 

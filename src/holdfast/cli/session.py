@@ -73,7 +73,8 @@ def watch(
 ) -> int:
     """Follow a session until it ends; the exit code says how."""
     with connected() as client:
-        detail = follow(client, voice, session)
+        found = client.send("GET", f"/sessions/{session}")
+        detail = follow(client, voice, found["session"]["id"])
     voice.document(detail, lambda: detail_table(detail))
     return status_of(detail)
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+from holdfast.cli.interruption import LAST_WORDS
 from holdfast.cli.quantities import human_size, short_time, to_the_minute
 from holdfast.cli.tables import SHORT_ID, Cell, facts_table, listed_id, rows_table
 from holdfast.cli.voice import DONE, DONE_WITH_WARNINGS, Voice, say
-from holdfast.domain.errors import UnavailableError
+from holdfast.domain.errors import HoldfastError
 
 if TYPE_CHECKING:
     from holdfast.repository.progress import Progress
@@ -20,12 +21,17 @@ FINAL = frozenset({"succeeded", "warning", "failed", "cancelled"})
 
 
 def follow(client: "HoldfastClient", voice: Voice, session_id: str) -> Mapping[str, Any]:
-    """Show the session until it has ended; its last detail. Who has to stop looking is told that it does not end."""
+    """Show the session until it has ended; its last detail. Whoever stops looking, or has to, reads that it goes on."""
+    short = session_id[:SHORT_ID]
+    goes_on = f"session {short} goes on; do not start it again: `holdfast session watch {short}`"
+    LAST_WORDS.set(goes_on)
     try:
         return _followed(client, voice, session_id)
-    except (KeyboardInterrupt, UnavailableError):
-        short = session_id[:SHORT_ID]
-        say(f"session {short} does not end with this command: `holdfast session watch {short}` follows it again")
+    except HoldfastError as error:
+        error.cure = f"{error.cure}; {goes_on}"
+        raise
+    except Exception:
+        say(goes_on)
         raise
 
 
@@ -69,6 +75,19 @@ class _Figures:
             self._progress.total(total_bytes)
         self._progress.advance(max(done_bytes - self._done_bytes, 0))
         self._done_bytes = max(done_bytes, self._done_bytes)
+
+
+def begun(
+    client: "HoldfastClient",
+    method: str,
+    path: str,
+    document: object = None,
+    query: Mapping[str, str] | None = None,
+) -> Mapping[str, Any]:
+    """The session that the server begins when it is asked. Who does not wait for its answer cannot know of one."""
+    LAST_WORDS.set("the server may have begun it: see `holdfast session list` before the same command is run again")
+    session: Mapping[str, Any] = client.send(method, path, document, query)
+    return session
 
 
 def finish(client: "HoldfastClient", voice: Voice, session: Mapping[str, Any], *, wait: bool) -> int:

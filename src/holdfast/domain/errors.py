@@ -31,7 +31,7 @@
     │   ├── WorkerLostError           exit 1   a worker ended without a result, or never began
     │   └── ChunksMovedError          exit 1   a collection moved what a worker was told of
     ├── OutOfSpaceError               exit 1   the store or target is full
-    └── InterruptedByUserError        exit 130 Ctrl-C; safe to run again
+    └── InterruptedByUserError        exit 130 Ctrl-C; the last line says whether to run it again
 
 Every error says what happened, why, and what to do; the code is stable and stands in docs/errors.md. Foreign exceptions
 become one of these at one place in each adapter.

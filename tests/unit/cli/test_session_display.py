@@ -1,18 +1,51 @@
 """Sessions as people see them, and who stops looking."""
 
+import subprocess
+import sys
 from typing import Any, cast
 
 import pytest
 
 from holdfast.cli.session_display import detail_table, follow, sessions_table
 from holdfast.cli.voice import Output, Voice
-from holdfast.domain.errors import UnavailableError
+from holdfast.domain.errors import HoldfastError, IntegrityError, NotAuthenticatedError, UnavailableError
 
 ID = "7d6f1e01433b65bf2d233d95b48072f1"
+GOES_ON = "session 7d6f1e01433b goes on; do not start it again: `holdfast session watch 7d6f1e01433b`"
+# A command that is sent a signal in the middle, and its end as `main` has it.
+INTERRUPTED = """
+import contextlib, os, signal, sys, time
+from holdfast.cli import interruption
+from holdfast.cli.session_display import begun, finish
+from holdfast.cli.voice import Output, Voice
+
+when = sys.argv[1]
+
+class Client:
+    def send(self, method, path, document=None, query=None):
+        if when == "asking" and method == "POST":
+            os.kill(os.getpid(), signal.SIGINT)
+        return {"id": "7d6f1e01433b65bf2d233d95b48072f1", "session": {"kind": "restore", "state": "running"}}
+
+    def events(self, path):
+        with contextlib.suppress(KeyboardInterrupt if when == "hanging" else OSError):
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(600)
+        yield
+
+interruption.take_signals()
+interruption.UNWINDING_SECONDS.set(1 if when == "hanging" else 600)
+try:
+    if when == "before":
+        os.kill(os.getpid(), signal.SIGINT)
+    finish(Client(), Voice(Output.TABLE, no_progress=True), begun(Client(), "POST", "/restores/instance"), wait=True)
+except KeyboardInterrupt:
+    interruption.end_interrupted()
+"""
 
 
 class _Client:
-    """A server that goes away, or a person who does."""
+    """A server that goes away."""
 
     def __init__(self, end):
         self.end = end
@@ -25,11 +58,35 @@ class _Client:
         yield
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt(), UnavailableError("gone", why="no route", cure="wait")])
-def test_who_stops_looking_learns_that_the_session_does_not_end(end, capsys):
-    with pytest.raises(type(end)):
-        follow(cast(Any, _Client(end)), Voice(Output.TABLE, no_progress=True), ID)
-    assert "`holdfast session watch 7d6f1e01433b`" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        ("before", "nothing is half done that counts; the same command may be run again"),
+        ("asking", "the server may have begun it: see `holdfast session list` before the same command is run again"),
+        ("following", GOES_ON),
+        ("hanging", GOES_ON),
+    ],
+)
+def test_who_interrupts_a_command_reads_last_whether_to_run_it_again(when, words):
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, when], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, f"interrupted: {words}\n")
+
+
+@pytest.mark.parametrize("kind", [UnavailableError, NotAuthenticatedError, IntegrityError])
+def test_an_error_that_ends_the_following_says_that_the_session_goes_on(kind):
+    with pytest.raises(HoldfastError) as caught:
+        _follow(kind("gone", why="no route", cure="wait"))
+    assert (type(caught.value), caught.value.cure) == (kind, f"wait; {GOES_ON}")
+
+
+def test_so_does_one_that_nobody_foresaw(capsys):
+    with pytest.raises(ValueError, match="no JSON"):
+        _follow(ValueError("no JSON"))
+    assert capsys.readouterr().err == f"{GOES_ON}\n"
+
+
+def _follow(end):
+    return follow(cast(Any, _Client(end)), Voice(Output.TABLE, no_progress=True), ID)
 
 
 def session(**changed):
