@@ -1,10 +1,8 @@
 """Small things that people read: safe text, sizes, tables, YAML."""
 
-import string
-
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from holdfast.cli.printable import printable
@@ -12,6 +10,7 @@ from holdfast.cli.quantities import human_duration, human_size, parse_days, pars
 from holdfast.cli.tables import as_facts, facts_table, rows_table
 from holdfast.cli.yaml_text import to_yaml
 from holdfast.domain.errors import UsageError
+from holdfast.protocol.policies import parse_policy
 
 
 @given(st.text())
@@ -106,12 +105,29 @@ def test_tables():
     assert as_facts(document) == {"size": "1.0 KiB", "new plain": "0 B", "requests": "1 get", "duration": "1.5 s"}
 
 
-WORDS_OF_YAML = {"no", "on", "yes", "off", "null", "true", "false"}
-KEYS = st.text(string.ascii_lowercase + "_", min_size=2).filter(lambda key: key not in WORDS_OF_YAML)
+ODD_KEYS = [
+    "", "@team", "2024", "2024-01-01", "0x1f", "1_000", "1e3", "12:30:00", ".inf", "~", "null", "Null", "y", "Yes",
+    "NO", "on", "off", "TRUE", "a: b", "cost #1", "#", "- a", "? a", "a:", " a ", "a\nb", "[a", "{a", "&a", "*a", "!a",
+    "%a", "|", ">", "'a", '"a', "a\\", "<<", "=", "\u2028", "\U0001f600" * 128,
+]  # fmt: skip
+KEYS = st.text() | st.sampled_from(ODD_KEYS)
 SCALARS = st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False)
 DOCUMENTS = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner), max_leaves=20)
 
 
 @given(st.dictionaries(KEYS, DOCUMENTS))
+@example(dict.fromkeys(ODD_KEYS, "value"))
+@example([[{key: {key: ["value"]}} for key in ODD_KEYS]])
 def test_yaml_reads_back_as_it_was(document):
     assert yaml.safe_load(to_yaml(document)) == document
+
+
+def test_names_of_documents_stand_bare():
+    document = {"apiVersion": "v1", "kept-for": {"size_bytes": 1}}
+    assert to_yaml(document) == 'apiVersion: "v1"\nkept-for:\n  size_bytes: 1\n'
+
+
+def test_a_policy_with_odd_tags_is_applied_again_as_it_was_exported():
+    tags = dict.fromkeys(ODD_KEYS, "yes")
+    document = {"apiVersion": "holdfast/v1", "kind": "EC2Policy", "spec": {"select": {"tags": tags}}}
+    assert parse_policy(to_yaml(document)) == document
