@@ -11,6 +11,7 @@ import typer
 
 from holdfast.cli import documents
 from holdfast.cli.command import command
+from holdfast.cli.interruption import LAST_WORDS
 from holdfast.cli.losses import show_lost
 from holdfast.cli.options import PasswordFileOption, PointArgument, RepositoryOption, YesOption, confirm
 from holdfast.cli.passwords import given_password
@@ -154,8 +155,11 @@ def restore(
         report = read_when_readable(voice, opened, needed, wish, "restoring", read, may_read_again=to != "-")
         if isinstance(report, int):
             return report
+        # At once: nothing else tells zeros that stand for what is lost from others.
+        missing = show_lost(report.volume.name, report.lost) if report.lost else None
         sha256 = report.facts.get("sha256")
         if sha256 is None and not no_sha256:
+            LAST_WORDS.set(f"{to} has all that could be restored; only its SHA-256 was not computed")
             with voice.progress("reading back") as progress:
                 sha256 = sha256_of_restored(to, progress)
         duration_seconds = time.monotonic() - began_seconds
@@ -166,7 +170,7 @@ def restore(
         voice.warn(warning)
     # A volume on standard output leaves no room there for the document.
     voice.document(document, lambda: facts_table(as_facts(document)), sys.stderr if to == "-" else None)
-    return show_lost(report.volume.name, report.lost) if report.lost else voice.status
+    return voice.status if missing is None else missing
 
 
 def _warn_of_the_clock(voice: Voice, found: "PointSummary") -> None:

@@ -4,7 +4,6 @@
 7 conflict · 8 needs the operator · 130 interrupted (safe to run again)
 """
 
-import errno
 import io
 import os
 import sys
@@ -35,10 +34,8 @@ from holdfast.cli.command import command
 from holdfast.cli.interruption import end_interrupted, take_signals
 from holdfast.cli.missing_extra import missing_extra
 from holdfast.cli.options import Invocation
-from holdfast.cli.voice import show_error
-from holdfast.domain.errors import HoldfastError, InterruptedByUserError, OutOfSpaceError, UsageError
-
-FAILED = 1
+from holdfast.cli.voice import FAILED, of_system, show_error
+from holdfast.domain.errors import HoldfastError, InterruptedByUserError, UsageError
 
 app = typer.Typer(name="holdfast", rich_markup_mode=None)
 
@@ -108,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return InterruptedByUserError.exit_status
     except OSError as error:
-        _show(_of_system(error), invocation)
+        _show(of_system(error, f"{error.filename or 'reading or writing'} failed"), invocation)
         return FAILED
     except ModuleNotFoundError as error:
         missing = missing_extra(error)
@@ -155,15 +152,6 @@ def _show(error: HoldfastError, invocation: Invocation) -> None:
     if invocation.debug:
         traceback.print_exc()
     show_error(error)
-
-
-def _of_system(error: OSError) -> HoldfastError:
-    """An error of the operating system that no adapter met: standard output on a full disk, for one."""
-    what = f"{error.filename} failed" if error.filename else "reading or writing failed"
-    why = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return OutOfSpaceError(what, why=why, cure="make room, then run it again")
-    return HoldfastError(what, why=why, cure="see the system's log; with --debug the error shows where")
 
 
 def _show_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

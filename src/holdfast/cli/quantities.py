@@ -8,6 +8,7 @@ from holdfast.domain.errors import UsageError
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _KEEP = re.compile(r"([1-9][0-9]{0,3})([dwy])")
 _KEEP_DAYS = {"d": 1, "w": 7, "y": 365}
+_LONGEST_KEEP_DAYS = 100 * 365
 _SIZE = re.compile(r"(\d{1,19}) ?(?:B|([KMGTPE])(?:iB)?)?", re.ASCII)
 
 
@@ -71,7 +72,12 @@ def parse_keep(text: str, option: str) -> timedelta:
         raise UsageError(
             f"{option} {text!r} is no time to keep", why="it is a number and a unit", cure="write 30d, 6w or 1y"
         )
-    return timedelta(days=int(match[1]) * _KEEP_DAYS[match[2]])
+    days = int(match[1]) * _KEEP_DAYS[match[2]]
+    if days > _LONGEST_KEEP_DAYS:
+        raise UsageError(
+            f"{option} {text!r} is too long", why="a promise is made for a century at most", cure="write 100y or less"
+        )
+    return timedelta(days=days)
 
 
 def parse_percent(text: str, option: str) -> int:

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import collection_documents as collections
+from holdfast.cli import recovery_code, single_writer
 from holdfast.cli import repository_copy as copying
 from holdfast.cli import repository_documents as documents
 from holdfast.cli import repository_health as health
 from holdfast.cli import repository_names as names
 from holdfast.cli import repository_rekey as rekeying
-from holdfast.cli import single_writer
 from holdfast.cli.command import command
 from holdfast.cli.kdf_memory import KdfMemoryOption, memory_bytes, note_unused
 from holdfast.cli.options import (
@@ -24,6 +24,7 @@ from holdfast.cli.server_connection import ApplianceOption
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice, say
 from holdfast.domain.collection import CollectionWish
+from holdfast.domain.errors import UsageError
 from holdfast.domain.numerals import counted
 
 app = typer.Typer(name="repository", help="Make, check, repair and copy repositories.", rich_markup_mode=None)
@@ -61,6 +62,7 @@ def init(
 
     each_try_bytes = memory_bytes(kdf_memory)
     password = given_password(password_file, twice=True)
+    recovery_code.before_it_is_made(url)
     with opening.initialised(
         url, voice.warn, password, kms_key, each_try_bytes, suite=encryption_suite, immutable=immutable
     ) as new:
@@ -70,7 +72,7 @@ def init(
         note_unused(kdf_memory, new.repository)
         if opening.holds_others(new.repository.store):
             say(f"note: other files lie in {new.repository.store.location}, too: they are neither read nor removed")
-    say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
+    recovery_code.after_it_was_shown(voice, url, "the repository and the password")
     return voice.status
 
 
@@ -92,6 +94,12 @@ def show(
     from holdfast.wiring.local import opening
 
     if names.is_name(url):
+        if accept_ledger:
+            raise UsageError(
+                "--accept-ledger is for a location that this program opens itself",
+                why=f"{url} names a repository of a management server, whose appliances remember its ledger",
+                cure=f"see `holdfast repository rescan {shlex.quote(url)} --help`",
+            )
         return names.show(url, voice)
     with opening.opened(url, given_password(password_file), voice.warn, accept_ledger=accept_ledger) as opened:
         document = documents.repository(opened.repository, stored_by_epoch(opened.repository))

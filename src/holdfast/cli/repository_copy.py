@@ -92,8 +92,9 @@ def copy(
     found = IntegrityError(
         f"{counted(len(damaged), 'restore point')} could not be copied for damage",
         why="; ".join(dict.fromkeys(one.error.what for one in damaged)),
-        cure=f"`holdfast repository check` of {shlex.quote(source)}, or of {shlex.quote(target)}, says what is damaged "
-        "and `holdfast repository repair` mends it; then copy again: what was copied is not copied twice",
+        cure=f"`holdfast repository check {shlex.quote(source)} --read-data` says what is damaged, or the same of "
+        f"{shlex.quote(target)}; `holdfast repository repair` mends it; then copy again: what was copied is not copied "
+        "twice",
     )
     return show_error(found)
 

@@ -127,9 +127,11 @@ def repair(
     password = given_password(password_file)
     other = password if from_password_file is None else read_secret_file(from_password_file, FROM_PASSWORD.option)
     elsewhere = repairing.Elsewhere(from_url, other, source, restore_point, volume)
-    if ledger_only and (from_url or source):
+    if ledger_only and (from_url or source or restore_point or volume):
         raise UsageError(
-            "nothing is read from elsewhere", why="--ledger-only reads no pack", cure="leave --from and --source out"
+            "nothing is read from elsewhere",
+            why="--ledger-only reads no pack",
+            cure="leave --from, --source, --restore-point and --volume out",
         )
     with opening.opened(url, password, voice.warn) as opened:
         with voice.progress("asking the ledger" if ledger_only else "reading all packs") as progress:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli import recovery_code
 from holdfast.cli import repository_documents as documents
 from holdfast.cli.command import command
 from holdfast.cli.kdf_memory import KdfMemoryOption, memory_bytes, note_unused
@@ -22,6 +23,7 @@ from holdfast.domain.errors import UsageError
 app = typer.Typer(name="key", help="The ways to open a repository.", rich_markup_mode=None)
 
 _WAYS = "--new-password-file, --recovery or --kms-key"
+_LABEL_BYTES = 1000
 _TRIALS = "--password-file, --recovery-code-file or --kms"
 
 
@@ -64,10 +66,15 @@ def add(
 
     if sum((new_password_file is not None, recovery, kms_key is not None)) > 1:
         raise UsageError("one way at a time", why=f"more than one of {_WAYS} was given", cure="call it once for each")
+    if len(label.encode()) > _LABEL_BYTES:
+        raise UsageError(
+            "--label is too long", why=f"it has {len(label.encode())} bytes", cure=f"{_LABEL_BYTES} at most"
+        )
     each_try_bytes = memory_bytes(kdf_memory)
     new_password = None if new_password_file is None else read_secret_file(new_password_file, "--new-password-file")
     with opening.opened(url, given_password(password_file), voice.warn) as opened:
         if recovery:
+            recovery_code.before_it_is_made(url)
             slot, code = key_slots.add_recovery(opened, label or "recovery code")
         elif kms_key is not None:
             slot, code = key_slots.add_kms(opened, kms_key, label or kms_key), None
@@ -80,8 +87,9 @@ def add(
     document = documents.key_slot(slot)
     if code is not None:
         document["recovery_code"] = code
-        say("keep the recovery code apart from the repository: it is shown once and stored nowhere")
     voice.document(document, lambda: facts_table(as_facts(document)))
+    if code is not None:
+        recovery_code.after_it_was_shown(voice, url, "the repository")
     return voice.status
 
 
@@ -99,11 +107,14 @@ def remove(
 
     Whoever copied the repository before may still open that copy with what is removed.
     """
+    from holdfast.repository.keys.slots import DamagedSlot
     from holdfast.wiring.local import key_slots, opening
 
     with opening.opened(url, given_password(password_file), voice.warn) as opened:
-        confirm(f"remove key slot {slot} of {opened.repository.store.location}", yes)
-        removed = key_slots.remove_key(opened, slot)
+        meant = key_slots.found_slot(opened, slot)
+        told = "damaged" if isinstance(meant, DamagedSlot) else ", ".join(filter(None, (meant.kind, meant.label)))
+        confirm(f"remove key slot {meant.slot.hex()} ({told}) of {opened.repository.store.location}", yes)
+        removed = key_slots.remove_key(opened, meant)
     document = documents.removed_slot(removed)
     voice.document(document, lambda: facts_table({"removed": document["slot"], "label": document.get("label")}))
     return voice.status
@@ -132,11 +143,12 @@ def rotate(
     password = given_password(password_file)
     with opening.opened(url, password, voice.warn) as opened:
         opened_by = opened.repository.epochs.slot.slot
+        recovery_code.before_it_is_made(url)
         done = key_slots.rotate(opened, password, new_password, each_try_bytes)
         note_unused(kdf_memory, opened.repository)
         document = documents.rotation(done)
         voice.document(document, lambda: documents.rotation_table(done))
-    say("keep the recovery code apart from the repository and the password: it is shown once and stored nowhere")
+    recovery_code.after_it_was_shown(voice, url, "the repository and the password")
     for slot in done.left_behind:
         is_replaced = slot.kind == RECOVERY or (new_password is not None and slot.slot == opened_by)
         tell = say if is_replaced else voice.warn

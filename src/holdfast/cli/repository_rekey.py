@@ -23,7 +23,10 @@ def rekey(
     url: RepositoryArgument,
     password_file: PasswordFileOption = None,
     wait: Annotated[
-        int, typer.Option("--wait", metavar="MINUTES", min=0, help="How long to wait for running backups, each time.")
+        int,
+        typer.Option(
+            "--wait", metavar="MINUTES", min=0, max=24 * 60, help="How long to wait for running backups, each time."
+        ),
     ] = 10,
 ) -> int:
     """Seal what packs hold under the newest key, and let the old packs go. May be killed and run again.

@@ -24,8 +24,8 @@ def parse_time(text: str) -> datetime:
     """The moment in `text`: RFC 3339; a time without a zone is meant in UTC. UsageError otherwise."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise UsageError(
             f"{text!r} is no time", why="expected a form like 2026-11-22T20:38:02Z", cure="write the time as RFC 3339"
         ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -27,6 +27,7 @@ class FileTarget:
     """Implements BlockTarget over a new file, or with `force` over an existing one or a block device."""
 
     def __init__(self, path: Path, *, force: bool) -> None:
+        path = Path(os.path.realpath(path))  # what a link leads to is meant, not the link
         if path.exists() and not (path.is_file() or path.is_block_device()):
             raise UsageError(
                 f"{path} is no place for a volume",

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import shlex
 from itertools import islice
 
 from holdfast.domain.errors import NotFoundError
@@ -23,7 +24,7 @@ def open_existing(location: str, counts: RequestCounts | None = None) -> ObjectS
             f"there is no repository at {place.path}",
             why="there is no such folder",
             cure=("check the location" if meant is None else f"give {meant} if that is meant")
-            + f", or make one there: `holdfast repository init {location}`",
+            + f", or make one there: `holdfast repository init {shlex.quote(location)}`",
         )
     return open_store(place, counts=counts)
 

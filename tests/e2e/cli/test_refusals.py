@@ -311,3 +311,39 @@ def test_memory_that_cannot_be_kept_is_a_warning(filled):
 def test_a_stream_becomes_no_snapshot(filled):
     filled.done("backup", "-", "--workload", "s", data=b"a dump")
     assert "a stream" in filled.image("restore", "latest:s", "--to", "ebs:?region=eu-central-1").failed(2)
+
+
+def test_a_drill_that_cannot_be_remembered_is_one(filled):
+    drill = ["repository", "key", "drill", filled.repository, "--recovery-code-file", filled.key_file]
+    done = filled.run(*drill, "--output", "json", environment={"HOLDFAST_HOME": "/proc/nowhere"})
+    assert done.status == 3, done.err
+    assert done.document["kind"] == "recovery"
+    assert "is not remembered" in done.err
+
+
+def test_what_goes_is_named_before_it_is_asked_for(filled):
+    listed = filled.run("repository", "key", "list", filled.repository, "--output", "json").document["key_slots"]
+    [password] = [one for one in listed if one["kind"] == "password"]
+    remove = [
+        "repository",
+        "key",
+        "remove",
+        filled.repository,
+        password["slot"][:6],
+        "--password-file",
+        filled.key_file,
+    ]
+    assert f"will not remove key slot {password['slot']} (password, first password)" in filled.run(*remove).failed(2)
+
+
+def test_words_that_are_out_of_bounds_are_refused_by_name(filled):
+    opening = ["--password-file", filled.key_file]
+    rekey = ["repository", "rekey", filled.repository, *opening, "--wait", "9999999999999999"]
+    assert "--wait" in filled.run(*rekey).failed(2)
+    backup = ["backup", "disk", "--workload", "w", "--keep", "9000y"]
+    assert "--keep '9000y' is too long" in filled.image(*backup).failed(2)
+    assert "is no time" in filled.image("show", "latest:w@0001-01-01T00:00:00+05:00").failed(2)
+    label = ["repository", "key", "add", filled.repository, "--recovery", *opening, "--label", "x" * 100_000]
+    assert "--label is too long" in filled.run(*label).failed(2)
+    only = ["repository", "repair", filled.repository, *opening, "--ledger-only", "--restore-point", "latest:w"]
+    assert "--restore-point" in filled.run(*only).failed(2)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.domain.errors import UsageError
+from holdfast.domain.errors import ConflictError, UsageError
 from holdfast.images.file_source import WORTH_WAITING_BYTES, FileSource
 from holdfast.images.file_target import FileTarget
 
@@ -103,3 +103,25 @@ def test_a_block_device_is_never_known_again(tmp_path, monkeypatch):
     monkeypatch.setattr("stat.S_ISREG", lambda mode: False)
     monkeypatch.setattr("stat.S_ISBLK", lambda mode: True)
     assert identity(path, now=4e9) is None
+
+
+def restored(path, *, force):
+    target = FileTarget(path, force=force)
+    target.begin(4)
+    target.write(0, b"new!")
+    target.finish()
+
+
+def test_what_a_link_leads_to_is_restored_and_the_link_stays(tmp_path):
+    """The large disk is meant to which it leads, not the small one on which it lies."""
+    large, link = tmp_path / "large", tmp_path / "link"
+    large.mkdir()
+    link.symlink_to(large / "disk")
+    restored(link, force=False)
+    assert (link.is_symlink(), (large / "disk").read_bytes()) == (True, b"new!")
+    (large / "disk").write_bytes(b"old")
+    with pytest.raises(ConflictError, match="exists already"):
+        FileTarget(link, force=False)
+    restored(link, force=True)
+    assert (link.is_symlink(), (large / "disk").read_bytes()) == (True, b"new!")
+    assert [one.name for one in large.iterdir()] == ["disk"]

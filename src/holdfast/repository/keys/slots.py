@@ -164,9 +164,9 @@ class KeySlots:
         listed = set(self._listed_keys())
         return [key for key in all_keys(self._store, names.KEYS) if names.is_object(key) and key not in listed]
 
-    def remove(self, slot_prefix: str, master: MasterKey) -> KeySlot | DamagedSlot:
-        """Take a slot away; of those that lead to `master`, the last two and the last recovery slot stay."""
-        found = self.found(master.repository)
+    def named(self, slot_prefix: str, repository: bytes) -> KeySlot | DamagedSlot:
+        """The slot whose id begins so. Raises NotFoundError, UsageError."""
+        found = self.found(repository)
         everything: list[KeySlot | DamagedSlot] = [*found.slots, *found.damaged]
         chosen = [one for one in everything if one.slot.hex().startswith(slot_prefix.lower())]
         if not chosen or not slot_prefix:
@@ -179,27 +179,33 @@ class KeySlots:
             raise UsageError(
                 f"{slot_prefix!r} is not unique", why=f"{len(chosen)} slots begin so", cure="write more of it"
             )
-        if isinstance(chosen[0], KeySlot) and chosen[0].kid > master.kid:
+        return chosen[0]
+
+    def remove(self, slot_prefix: str, master: MasterKey) -> KeySlot | DamagedSlot:
+        """Take a slot away; of those that lead to `master`, the last two and the last recovery slot stay."""
+        chosen = self.named(slot_prefix, master.repository)
+        if isinstance(chosen, KeySlot) and chosen.kid > master.kid:
             raise ConflictError(
-                f"slot {chosen[0].slot.hex()} stays",
-                why=f"it is of key epoch {chosen[0].kid}, which a rotation may be about to begin",
+                f"slot {chosen.slot.hex()} stays",
+                why=f"it is of key epoch {chosen.kid}, which a rotation may be about to begin",
                 cure="rotate first, or let the one that runs come to its end; then remove it",
             )
-        rest = [slot for slot in found.slots if slot is not chosen[0] and slot.is_of(master)]
+        others = self.found(master.repository).slots
+        rest = [slot for slot in others if slot.slot != chosen.slot and slot.is_of(master)]
         if len(rest) < 2 or not any(slot.kind == RECOVERY for slot in rest):
             raise ConflictError(
-                f"slot {chosen[0].slot.hex()} stays",
+                f"slot {chosen.slot.hex()} stays",
                 why="a repository keeps at least two key slots, one of them a recovery slot",
                 cure="add another slot first: `holdfast repository key add`, with --recovery for a recovery slot",
             )
-        if not self._store.delete(names.slot(chosen[0].slot)):
+        if not self._store.delete(names.slot(chosen.slot)):
             raise ConflictError(
-                f"slot {chosen[0].slot.hex()} stays",
+                f"slot {chosen.slot.hex()} stays",
                 why="Object Lock holds it: in an immutable repository renewals lock key slots on",
                 cure="begin a new key, with another password (`holdfast repository key rotate --new-password-file`): "
                 "this slot opens nothing that is written from then on",
             )
-        return chosen[0]
+        return chosen
 
     def opened(self, repository: bytes, secret: Secret) -> Iterator[tuple[KeySlot, MasterKey]]:
         """The slots of that repository which `secret` opens, with what they lead to, of the newest key epoch first;

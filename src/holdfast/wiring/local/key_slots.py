@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from holdfast.domain.errors import HoldfastError
 from holdfast.repository.format.key_slot import RECOVERY, KeySlot
 from holdfast.repository.keys.epochs import newest_begun
 from holdfast.repository.keys.slots import DamagedSlot, KeySlots, Secret
@@ -68,7 +69,10 @@ def tried(location: str, secret: Secret, warn: Warn) -> Drill:
         repository = open_repository(store, secret, surroundings)
         recognise(repository, FileLocationMemory(home_folder(), warn))
         done = drill(repository)
-        Drills(home_folder()).record(store.location, done.slot.slot, surroundings.now())
+        try:
+            Drills(home_folder()).record(store.location, done.slot.slot, surroundings.now())
+        except HoldfastError as error:
+            warn(f"it opens, and that it was tried is not remembered: {error.what}; {error.why}")
         return done
 
 
@@ -92,9 +96,14 @@ def add_kms(opened: LocalRepository, kms_key: str, label: str) -> KeySlot:
     return _slots(opened).add_kms(opened.repository.master, LazyKeyService(), kms_key, label)
 
 
-def remove_key(opened: LocalRepository, slot: str) -> KeySlot | DamagedSlot:
-    """Take the slot away whose id begins so."""
-    return _slots(opened).remove(slot, opened.repository.master)
+def found_slot(opened: LocalRepository, slot: str) -> KeySlot | DamagedSlot:
+    """The slot whose id begins so."""
+    return _slots(opened).named(slot, opened.repository.master.repository)
+
+
+def remove_key(opened: LocalRepository, slot: KeySlot | DamagedSlot) -> KeySlot | DamagedSlot:
+    """Take the slot away."""
+    return _slots(opened).remove(slot.slot.hex(), opened.repository.master)
 
 
 def rotate(

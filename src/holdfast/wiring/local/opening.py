@@ -1,5 +1,6 @@
 """A repository is opened, or made: store, key, surroundings and what this machine remembers are put together."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def tell_of_locks(repository: Repository, warn: Warn) -> None:
     if is_overdue(repository):
         warn(
             f"locks begin to end on {format_time(holds_until(repository))} and nobody renews them: "
-            f"run `holdfast repository renew-locks {repository.store.location}`, once a day"
+            f"run `holdfast repository renew-locks {shlex.quote(repository.store.location)}`, once a day"
         )
 
 

@@ -1,5 +1,6 @@
 """The lease of a repository in single-writer mode (rules 8.1, 8.2 and 8.4). The order of the lines is the promise."""
 
+import shlex
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -189,7 +190,7 @@ class Lease:
             f"{self._store.location} is written to by {who}",
             why=f"it is in single-writer mode: one party writes at a time{said}",
             cure="run it again when that one has ended; where it is known to be dead"
-            f"{dead_from}: `holdfast repository take-over-lease {self._store.location}`",
+            f"{dead_from}: `holdfast repository take-over-lease {shlex.quote(self._store.location)}`",
         )
 
     def _lost(self, why: str) -> SecondWriterError:
