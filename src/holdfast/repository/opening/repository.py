@@ -236,8 +236,8 @@ def create_repository(
             raise ConflictError(
                 f"there is something at {store.location} already",
                 why=f"it holds {taken.key}",
-                cure="choose an empty location, or use the repository that is there; if its recovery code was not shown, "
-                "`holdfast repository key add --recovery` makes another one",
+                cure="choose an empty location, or use the repository that is there; where its recovery code was not "
+                "shown, `holdfast repository key add --recovery` makes another one",
             )
     single_writer = winners_of_one_name(store, surroundings) != 1
     if immutable and single_writer:
