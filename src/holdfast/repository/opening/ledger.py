@@ -2,8 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 
 from holdfast.domain.errors import (
     ConflictError,
@@ -23,6 +22,7 @@ from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.format.ledger import Batch, LedgerState, Record
 from holdfast.repository.keys.sealed_store import SealedStore
 from holdfast.repository.object_store import Buffer
+from holdfast.repository.opening.checkpoints import Checkpoint, newest_checkpoint
 from holdfast.repository.opening.point_object import PointObject, unrecorded_commits
 from holdfast.repository.opening.unknown_points import require_known, unknown_points
 from holdfast.repository.trust.as_put import is_as_put
@@ -33,11 +33,9 @@ from holdfast.repository.trust.older_versions import (
     all_keys,
     as_damage,
     older_versions,
-    open_newest_good,
     several_versions,
 )
 from holdfast.repository.trust.presence import not_shown
-from holdfast.repository.trust.vouching import unvouched
 
 _FIRST_WINDOW = 2
 _LAST_WINDOW = 32
@@ -57,7 +55,7 @@ class Ledger:
 
     A damaged batch hides what it recorded and nothing else: it is kept in `damage`, reading goes on behind it, so that
     a restore never fails for it; points that it may have hidden are found by their keys. Nothing is appended to such a
-    ledger.
+    ledger. `begun_at`: the checkpoint from which it was read.
     """
 
     def __init__(self, sealed: SealedStore) -> None:
@@ -65,6 +63,7 @@ class Ledger:
         self.state = LedgerState()
         self.kid = FIRST_EPOCH
         self._summed_kid = FIRST_EPOCH
+        self.begun_at: Checkpoint | None = None
         self.damage: list[IntegrityError] = []
         self._gaps: list[range] = []
 
@@ -74,10 +73,10 @@ class Ledger:
         """
         store = self._sealed.store
         hints = all_keys(store, names.CHECKPOINTS) if hidden else [one.key for one in store.list(names.CHECKPOINTS)]
-        summed = newest_checkpoint(self._sealed, hints)
-        if summed is not None:
-            self.state, self.kid = summed
-            self._summed_kid = self.kid
+        self.begun_at = newest_checkpoint(self._sealed, hints)
+        if self.begun_at is not None:
+            self.state = self.begun_at.state
+            self.kid = self._summed_kid = self.begun_at.kid
         self.refresh()
         while self._cross_gap():
             self.refresh()
@@ -455,25 +454,3 @@ class Ledger:
             self._summed_kid = self.kid
         except ObjectExistsError:
             return  # another process reached the same sequence and wrote the same sum
-
-
-def newest_checkpoint(sealed: SealedStore, keys: Iterable[str]) -> tuple[LedgerState, int] | None:
-    """Of checkpoints under the newest key epoch, the only ones that count (section 21), the newest that opens, or of
-    which an older version does, with that epoch.
-    """
-
-    def opened(key: str, data: Buffer) -> tuple[LedgerState, int]:
-        state = form.decode_checkpoint(sealed.open(key, data, Kind.LEDGER_CHECKPOINT)[1])
-        if key != names.checkpoint(state.sequence):
-            raise FormatError(f"{key} is of another sequence", why=f"it says {state.sequence}", key=key)
-        kid, newest = read_header(data, key).kid, sealed.epochs.newest.kid
-        if kid < newest:
-            raise unvouched(key, kid, newest)
-        return state, kid
-
-    for key in sorted(keys, reverse=True):
-        try:
-            return open_newest_good(sealed.store, key, partial(opened, key))
-        except (IntegrityError, ObjectNotFoundError):
-            continue  # a checkpoint only saves time; the batches before it are the truth, and check names it
-    return None

@@ -18,9 +18,10 @@ from holdfast.repository.trust.vouching import digest_of
 
 
 def vouched_for(repository: Repository) -> Mapping[str, bytes]:
-    """`config` and the tenants as they stand and count now, by key and digest: what a new epoch vouches for. Tenants
-    are those that a LIST shows, and those that the ledger has a session of. Raises IntegrityError where one does not
-    open: nobody would believe it any more.
+    """What a new epoch vouches for, by key and digest: `config` and the tenants as they stand and count now, and the
+    checkpoint that the ledger was read from, for the batches before it may be gone (rule 9.2). Tenants are those that a
+    LIST shows, and those that the ledger has a session of. Raises IntegrityError where one does not open: nobody would
+    believe it any more.
     """
     found: dict[str, bytes] = {}
     state = repository.ledger.whole()
@@ -46,7 +47,8 @@ def vouched_for(repository: Repository) -> Mapping[str, bytes]:
                 cure="bring it back from a copy of the store, or from the bucket's older versions; rotate then",
                 objects=(key,),
             ) from error
-    return found
+    begun_at = repository.ledger.begun_at
+    return found if begun_at is None else {**found, begun_at.key: begun_at.digest}
 
 
 def record_unsaid(repository: Repository) -> None:

@@ -343,3 +343,49 @@ def test_who_ends_the_command_while_the_new_key_takes_over_gets_its_recovery_cod
     assert opened.master.kid == 2
     back_up(opened, DISK, FIRST, "s2")
     assert len(list_points(opened)) == 2
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_rotation_cut_short_where_the_first_batches_are_gone_is_finished_by_who_writes_next(
+    small, monkeypatch, times
+):
+    """In an immutable repository nobody renews the locks of batches that a checkpoint sums up (rule 9.2)."""
+    monkeypatch.setattr(ledger_form, "CHECKPOINT_EVERY", 3)
+    inner = small.copied()
+    for number in range(2, 5):
+        back_up(open_(inner, 50 + number), DISK, volume_of(number, 7), f"s{number}", None)
+    summed = open_(inner, 60).ledger.begun_at
+    assert summed is not None
+    gone = [names.ledger(number) for number in range(1, summed.state.sequence)]
+    for key in gone:
+        inner.store.delete(key)
+    for number in range(times):
+        with pytest.raises(SimulatedCrash):
+            rotate(inner.open(deterministic_surroundings(70 + number), Dying(inner.store, before=False)), inner.secret)
+    after = open_(inner, 80)
+    assert (after.master.kid, after.ledger.damage, after.ledger.kid) == (1 + times, [], 1)
+    back_up(after, "other", FIRST, "o")
+    again = open_(inner, 81)
+    assert (again.ledger.damage, again.ledger.kid) == ([], 1 + times)
+    assert len(list_points(again)) == 5
+    assert [one.object for one in check_repository(again, 100, Silence()).damage] == gone
+
+
+def test_a_checkpoint_that_a_past_key_alone_has_sealed_counts_for_nothing(small, monkeypatch):
+    """Neither another one, nor another text under the name of the one that is vouched for."""
+    monkeypatch.setattr(ledger_form, "CHECKPOINT_EVERY", 3)
+    inner = small.copied()
+    for number in range(2, 5):
+        back_up(open_(inner, 50 + number), DISK, volume_of(number, 7), f"s{number}", None)
+    past = open_(inner, 60)
+    summed = past.ledger.begun_at
+    assert summed is not None
+    with pytest.raises(SimulatedCrash):
+        rotate(inner.open(deterministic_surroundings(70), Dying(inner.store, before=False)), inner.secret)
+    for sequence in (summed.state.sequence, summed.state.sequence + 100):
+        forged = dataclasses.replace(summed.state, sequence=sequence, live={})
+        inner.store.delete(names.checkpoint(sequence))
+        past.sealed.write(Kind.LEDGER_CHECKPOINT, names.checkpoint(sequence), ledger_form.encode_checkpoint(forged))
+    after = open_(inner, 80)
+    assert after.ledger.begun_at is None
+    assert len(list_points(after)) == 4

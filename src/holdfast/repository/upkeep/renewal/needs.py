@@ -13,7 +13,7 @@ from holdfast.repository.format import names
 from holdfast.repository.format.ledger import Record
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.opening.ledger import newest_checkpoint
+from holdfast.repository.opening.checkpoints import newest_checkpoint
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.sessions.signs_of_life import is_ahead
 from holdfast.repository.trust.lock_terms import GENERATION
@@ -47,8 +47,8 @@ def needs_of_all(repository: Repository, points: tuple[LivePoint, ...], now: dat
     summed = newest_checkpoint(repository.sealed, _standing(store, names.CHECKPOINTS))
     first = 1
     if summed is not None:
-        first = summed[0].sequence
-        yield Need(names.checkpoint(first), until)
+        first = summed.state.sequence
+        yield Need(summed.key, until)
     for sequence in repository.ledger.numbers(first):
         yield Need(names.ledger(sequence), until)
     for key in _standing(store, names.RETIRED):
