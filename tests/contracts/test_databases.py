@@ -3,6 +3,7 @@
 import itertools
 import sqlite3
 import stat
+import sys
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,7 @@ from holdfast.domain.errors import (
     UnsupportedFormatError,
     UsageError,
 )
+from holdfast.domain.extras import how_to_install
 from holdfast.domain.restore_point import Flag, PointKind
 from holdfast.testing.sample_records import hex_id, moment, point, policy, session, task
 
@@ -192,6 +194,12 @@ def test_addresses_that_cannot_be_used(place, error):
     with pytest.raises(error) as caught:
         Database.open(place, "appliance")
     assert "secret-word" not in f"{caught.value.what} {caught.value.why} {caught.value.cure}"
+
+
+def test_what_a_database_needs_is_installed_where_this_program_is():
+    with pytest.raises(MissingExtraError) as caught:
+        Database.open("mystery://host/name", "appliance")
+    assert caught.value.cure.endswith(how_to_install("postgresql", sys.executable))
 
 
 def test_lists_stay_quick_over_a_hundred_thousand_points(tmp_path):

@@ -1,8 +1,10 @@
 """A module that is not installed because the extra it belongs to is not: said as such, not as a defect."""
 
+import sys
 from importlib import metadata
 
 from holdfast.domain.errors import MissingExtraError
+from holdfast.domain.extras import how_to_install
 
 _DISTRIBUTION = "holdfast"
 # What server and appliance both bring is what a client of the server lacks.
@@ -26,6 +28,6 @@ def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
             return MissingExtraError(
                 f"this command needs the extra `{extra}`",
                 why=f"the module {module} is not installed",
-                cure=f"pip install '{_DISTRIBUTION}[{extra}]', in the environment of this program",
+                cure=how_to_install(extra, sys.executable),
             )
     return None

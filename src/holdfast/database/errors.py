@@ -1,5 +1,6 @@
 """What databases raise becomes an error of ours, here alone."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import (
 )
 
 from holdfast.domain import errors
+from holdfast.domain.extras import how_to_install
 
 
 @contextmanager
@@ -37,7 +39,7 @@ def translated(place: str) -> Iterator[None]:
         raise errors.MissingExtraError(
             f"{place} cannot be opened",
             why=str(error),
-            cure="use sqlite:///FILE, or postgresql://… with `pip install 'holdfast[postgresql]'`",
+            cure=f"use sqlite:///FILE, or for postgresql://… {how_to_install('postgresql', sys.executable)}",
         ) from error
     except SQLAlchemyError as error:
         raise errors.UnavailableError(

@@ -9,6 +9,7 @@ import fcntl
 import http.client
 import importlib.util
 import resource
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from holdfast.domain.errors import ConflictError, MissingExtraError, PermissionDeniedError, UnavailableError
+from holdfast.domain.extras import how_to_install
 from holdfast.lab.faults import FaultPlan, parse_faults
 from holdfast.lab.listening import open_socket, parse_listen
 
@@ -28,7 +30,7 @@ def check_extra() -> None:
     """MissingExtraError where the lab's extra is not installed."""
     if importlib.util.find_spec("moto") is None or importlib.util.find_spec("flask") is None:
         raise MissingExtraError(
-            "the lab is not installed", why="it needs the extra `lab`", cure="run `pip install 'holdfast[lab]'`"
+            "the lab is not installed", why="it needs the extra `lab`", cure=how_to_install("lab", sys.executable)
         )
 
 

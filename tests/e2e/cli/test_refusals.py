@@ -240,7 +240,7 @@ def test_missing_extra_is_named(holdfast):
         env=holdfast.environment,
     )
     assert done.returncode == 2
-    assert "pip install 'holdfast[lab]'" in done.stderr
+    assert f"{sys.executable} -m pip install '.[lab]'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.cli import main
 from holdfast.cli.missing_extra import missing_extra
+from holdfast.domain.extras import how_to_install
 
 
 @pytest.mark.parametrize(
@@ -21,8 +22,15 @@ from holdfast.cli.missing_extra import missing_extra
 def test_extra_that_brings_the_module_is_named(module, extra):
     error = missing_extra(ModuleNotFoundError(name=module))
     assert error is not None
-    assert f"pip install 'holdfast[{extra}]'" in error.cure
+    assert error.cure == how_to_install(extra, sys.executable)
     assert module.partition(".")[0] in error.why
+
+
+def test_the_cure_names_the_interpreter_and_never_what_pypi_has_under_the_name():
+    cure = how_to_install("lab", "/opt/our backups/bin/python")
+    assert "`'/opt/our backups/bin/python' -m pip install '.[lab]'` in a checkout" in cure
+    assert "-m pip install 'FILE.whl[lab]'`" in cure
+    assert "install 'holdfast" not in cure
 
 
 @pytest.mark.parametrize("module", ["numpy", "holdfast.nothing", None])

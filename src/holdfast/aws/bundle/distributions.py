@@ -1,6 +1,7 @@
 """Which distributions a kind of bundle is made of, and which files each of them would install."""
 
 import json
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from holdfast.domain.errors import HoldfastError, MissingExtraError
+from holdfast.domain.extras import how_to_install
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def _installed(name: str, needed_by: str) -> metadata.Distribution:
         raise MissingExtraError(
             f"no bundle can be made here: {name} is not installed",
             why=f"{needed_by} needs it on an instance, and bundles are made of what is installed here",
-            cure="install holdfast with the extra of that kind: pip install 'holdfast[appliance]'",
+            cure=how_to_install("appliance", sys.executable),
         ) from error
 
 

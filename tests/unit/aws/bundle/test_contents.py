@@ -1,6 +1,7 @@
 """What belongs into a bundle, decided without making one."""
 
 import ast
+import sys
 from importlib import metadata
 
 import pytest
@@ -9,6 +10,7 @@ from botocore.session import Session
 from holdfast.aws.bundle.contents import SERVICES, is_kept
 from holdfast.aws.bundle.distributions import installed_files, required_distributions
 from holdfast.domain.errors import MissingExtraError
+from holdfast.domain.extras import how_to_install
 from tests.house.tree import SOURCE, syntax_tree
 
 MAKERS = {"PatientClient", "client", "create_client"}
@@ -86,8 +88,9 @@ def test_requirements_are_followed_with_their_markers():
 
 
 def test_what_is_not_installed_is_named():
-    with pytest.raises(MissingExtraError, match="no-such-distribution"):
+    with pytest.raises(MissingExtraError, match="no-such-distribution") as caught:
         required_distributions("no-such-distribution", frozenset())
+    assert caught.value.cure == how_to_install("appliance", sys.executable)
 
 
 def test_an_editable_installation_gives_its_packages():
