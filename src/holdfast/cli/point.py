@@ -8,8 +8,8 @@ from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import human_size, short_time, to_the_minute
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, WorkerModeOption, connected, every, query
-from holdfast.cli.session_display import begun, finish
-from holdfast.cli.tables import Cell, as_facts, facts_table, listed_id, rows_table
+from holdfast.cli.session_display import begun, finish, named_workload
+from holdfast.cli.tables import SHORT_ID, Cell, as_facts, facts_table, listed_id, rows_table
 from holdfast.cli.voice import Voice
 
 app = typer.Typer(name="point", help="Restore points: snapshots and image-level backups.", rich_markup_mode=None)
@@ -17,6 +17,12 @@ app = typer.Typer(name="point", help="Restore points: snapshots and image-level 
 PointIdArgument = Annotated[
     str, typer.Argument(metavar="POINT", help="The point's id, or its beginning.", show_default=False)
 ]
+
+
+def named_point(point: dict[str, Any]) -> str:
+    """A point in a question: whoever typed the beginning of an id sees what it is of, and when it was made."""
+    made = f"{point['kind']} of {named_workload(point['workload'])}, created {short_time(point['created_at'])}"
+    return f"restore point {point['id'][:SHORT_ID]} ({made})"
 
 
 @command(app, "list", example="holdfast point list --workload i-0123456789abcdef0")
@@ -189,7 +195,8 @@ def delete(
     no_wait: NoWaitOption = False,
 ) -> int:
     """Delete a restore point, for good: its snapshots, or its place in the repository."""
-    confirm(f"delete restore point {point}", yes)
     with connected() as client:
-        session = begun(client, "DELETE", f"/points/{point}")
+        found = client.send("GET", f"/points/{point}")["point"]
+        confirm(f"delete {named_point(found)}", yes)
+        session = begun(client, "DELETE", f"/points/{found['id']}")
         return finish(client, voice, session, wait=not no_wait)

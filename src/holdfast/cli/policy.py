@@ -175,13 +175,15 @@ def run(
         return finish(client, voice, session, wait=not no_wait)
 
 
-@command(app, example="holdfast policy stop web")
+@command(app, example="holdfast policy stop web --yes")
 def stop(
     voice: Voice,
     name: NameArgument,
+    yes: YesOption = False,
     appliance: ApplianceOption = None,
 ) -> int:
-    """Cancel the runs of a policy that are under way."""
+    """Cancel the runs of a policy that are under way: workers are ended, what was created for them is removed."""
+    confirm(f"cancel all runs of policy {name} that are under way", yes)
     with connected() as client:
         cancelled = client.send("POST", f"/policies/{name}/stop", query=query(appliance=appliance))
     ids = ", ".join(one["id"] for one in cancelled) or "none: it does not run"

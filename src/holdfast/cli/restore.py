@@ -8,7 +8,7 @@ import typer
 
 from holdfast.cli.command import command
 from holdfast.cli.options import confirm
-from holdfast.cli.point import PointIdArgument
+from holdfast.cli.point import PointIdArgument, named_point
 from holdfast.cli.retrieval import (
     RetrievalDaysOption,
     RetrievalTierOption,
@@ -170,12 +170,13 @@ def _restore(voice: Voice, what: str, order: dict[str, Any], wish: _Wish) -> int
         if retrieval is not None and wish.tier is None and not is_readable(retrieval):
             voice.document(plan, lambda: retrieval_table(retrieval, {}))
             return show_error(not_retrieved(f"restore point {order['point']}", retrieval))
-        stops = [one for one in plan["objects"] if one["change"] == "stop"]
-        if stops and not order["replace"] and sys.stdin.isatty():
-            confirm(f"stop and replace {', '.join(one['name'] for one in stops)}", yes=False)
-            order["replace"] = True
         for warning in plan["warnings"]:
             say(f"note: {warning}")
+        stops = ", ".join(one["name"] for one in plan["objects"] if one["change"] == "stop")
+        if stops and not order["replace"] and sys.stdin.isatty():
+            found = client.send("GET", f"/points/{order['point']}")["point"]
+            confirm(f"stop {stops} and exchange its volumes for those of {named_point(found)}", yes=False)
+            order |= {"point": found["id"], "replace": True}
         session = begun(client, "POST", f"/restores/{what}", order)
         return finish(client, voice, session, wait=wish.wait)
 

@@ -8,7 +8,7 @@ from holdfast.cli.command import command
 from holdfast.cli.options import YesOption, confirm
 from holdfast.cli.quantities import short_time
 from holdfast.cli.server_connection import ApplianceOption, connected, every, query
-from holdfast.cli.session_display import FINAL, detail_table, follow, sessions_table, status_of
+from holdfast.cli.session_display import FINAL, detail_table, follow, named_session, sessions_table, status_of
 from holdfast.cli.tables import rows_table
 from holdfast.cli.voice import Voice, say
 from holdfast.domain.session import SessionKind
@@ -86,9 +86,10 @@ def cancel(
     yes: YesOption = False,
 ) -> int:
     """Cancel a session: workers are ended, what was created for it is removed."""
-    confirm(f"cancel session {session}", yes)
     with connected() as client:
-        detail = client.send("POST", f"/sessions/{session}/cancel")
+        found = client.send("GET", f"/sessions/{session}")
+        confirm(f"cancel {named_session(found)}", yes)
+        detail = client.send("POST", f"/sessions/{found['session']['id']}/cancel")
     if detail["session"]["state"] in FINAL:
         say(f"note: there was nothing to cancel: it has ended, {detail['session']['state']}")
     voice.document(detail, lambda: detail_table(detail))

@@ -117,6 +117,16 @@ def status_of(detail: Mapping[str, Any]) -> int:
             return FAILED
 
 
+def named_session(detail: Mapping[str, Any]) -> str:
+    """A session in a question: whoever typed the beginning of an id sees what it does, and since when."""
+    session = detail["session"]
+    of = session["subject"]
+    if _ID.fullmatch(of):  # a restore point: people know its workload
+        of = ", ".join(named_workload(task["workload"]) for task in detail["tasks"]) or of[:SHORT_ID]
+    made = f"{session['kind']} of {of}, {session['state']}, created {short_time(session['created_at'])}"
+    return f"session {session['id'][:SHORT_ID]} ({made})"
+
+
 def detail_table(detail: Mapping[str, Any]) -> str:
     """A session and its tasks."""
     session = detail["session"]
@@ -141,7 +151,7 @@ def _task_facts(task: Mapping[str, Any]) -> dict[str, Cell]:
     workload, progress = task["workload"], task["progress"]
     workers = [one["instance_id"] or "a process of the appliance" for one in task["workers"]]
     return {
-        "task": _named(workload),
+        "task": named_workload(workload),
         "state": task["state"] + ("" if task["state"] in FINAL else f", {task['stage']}"),
         "done": f"{human_size(progress['done_bytes'])} of {human_size(progress['total_bytes'])}"
         if progress["total_bytes"]
@@ -161,8 +171,8 @@ def _told(value: object) -> str:
     return str(value)
 
 
-def _named(workload: Mapping[str, Any]) -> str:
-    """A task that stands for a whole region, or for a policy that found nothing, has no workload but a name."""
+def named_workload(workload: Mapping[str, Any]) -> str:
+    """By id and name; a task that stands for a whole region, or for a policy that found nothing, has a name alone."""
     if not workload["id"]:
         return str(workload["name"])
     return f"{workload['id']} ({workload['name']})" if workload["name"] else str(workload["id"])

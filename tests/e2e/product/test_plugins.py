@@ -23,7 +23,7 @@ OF_A_CLOUD = [
     ("policy", "show", "web"),
     ("policy", "export", "web"),
     ("policy", "run", "web"),
-    ("policy", "stop", "web"),
+    ("policy", "stop", "web", "--yes"),
     ("policy", "enable", "web"),
     ("policy", "disable", "web"),
     ("policy", "delete", "web", "--yes"),

@@ -128,7 +128,7 @@ def test_a_cancelled_run_leaves_no_worker_and_nothing_else(ready, web):
         session = ready.do("policy", "run", "web", "--no-wait")["session"]
         worker = ready.until(lambda: workers_of(ready.appliance.process.pid))[0]
         assert "has not ended" in ready.refused("policy", "run", "web", status=7)
-        ready.do("policy", "stop", "web")
+        ready.do("policy", "stop", "web", "--yes")
         ended = ready.do("session", "watch", session["id"], status=1)
     finally:
         ready.lab_route("PUT", "faults", {"spec": ""})

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from holdfast.cli.session_display import detail_table, follow, sessions_table
+from holdfast.cli.session_display import detail_table, follow, named_session, sessions_table
 from holdfast.cli.voice import Output, Voice
 from holdfast.domain.errors import HoldfastError, IntegrityError, NotAuthenticatedError, UnavailableError
 
@@ -106,6 +106,14 @@ def session(**changed):
 
 def test_a_list_for_other_programs_has_whole_ids():
     assert f"restore  {session()['subject']}  succeeded" in sessions_table([session()])
+
+
+def test_a_session_of_a_restore_point_is_asked_about_by_its_workload():
+    task = {"workload": {"id": "i-1", "name": "web"}}
+    assert named_session({"session": session(), "tasks": [task]}) == (
+        "session 7d6f1e01433b (restore of i-1 (web), succeeded, created 2026-11-25T23:05:29Z)"
+    )
+    assert "(restore of bf26e9567b54, " in named_session({"session": session(), "tasks": []})
 
 
 def test_a_result_is_told_by_name_and_sizes_once():
