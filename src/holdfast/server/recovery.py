@@ -20,6 +20,8 @@ from holdfast.server.sessions import OwnSessions
 FIRST_DELAY = timedelta(seconds=2)
 LONGEST_DELAY = timedelta(minutes=10)
 _CUT_SHORT = frozenset({SessionKind.INSTALL, SessionKind.DEPLOY, SessionKind.REMOVE})
+# An appliance stands so while a session of that kind is at it, and no longer.
+_AT_IT = {ApplianceState.DEPLOYING: SessionKind.DEPLOY, ApplianceState.REMOVING: SessionKind.REMOVE}
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ class Recovery:
         self._left: list[Session] = []
 
     def look(self) -> None:
-        """Find them, before anything new begins."""
+        """Find them, before anything new begins; an appliance that stands half-way without any is put right at once."""
         known = {session.id: session for session in self._records.sessions.unfinished()}
         for row in self._records.ledger.open_rows():
             if row.session_id and row.session_id not in known:
@@ -45,6 +47,10 @@ class Recovery:
                 if session is not None and session.state in (State.FAILED, State.CANCELLED):
                     known[session.id] = session
         self._left = [session for session in known.values() if session.kind in _CUT_SHORT]
+        for appliance in self._records.appliances.all():
+            kind = _AT_IT.get(appliance.state)
+            if kind is not None and not self._sessions.is_at(kind, appliance.name):
+                self._put_right(appliance)
 
     def start(self) -> None:
         """Do it in a thread."""
@@ -112,11 +118,8 @@ class Recovery:
     def _settle(self, session: Session, plugin_name: str) -> None:
         """Nothing in the records stays half-way."""
         appliance = self._appliance(session.subject)
-        if appliance is not None and session.kind == SessionKind.DEPLOY:
-            self._records.appliances.remove(appliance.name)
-        elif appliance is not None and appliance.state == ApplianceState.REMOVING:
-            reason = "its removal was cut short"
-            self._records.appliances.put(replace(appliance, state=ApplianceState.UNAVAILABLE, reason=reason))
+        if appliance is not None and session.kind == _AT_IT.get(appliance.state):
+            self._put_right(appliance)
         for plugin in self._records.plugins.all():
             if plugin.name != plugin_name or plugin.state == PluginState.INSTALLED:
                 continue
@@ -124,6 +127,14 @@ class Recovery:
                 self._records.plugins.remove(plugin_name)
             else:
                 self._records.plugins.put(replace(plugin, state=PluginState.INSTALLED))
+
+    def _put_right(self, appliance: Appliance) -> None:
+        """Nobody deploys or removes it any more; how one stands that was not removed, its service says."""
+        if appliance.state == ApplianceState.DEPLOYING:
+            self._records.appliances.remove(appliance.name)
+        else:
+            reason = "its removal was cut short"
+            self._records.appliances.put(replace(appliance, state=ApplianceState.UNAVAILABLE, reason=reason))
 
     def _appliance(self, name: str) -> Appliance | None:
         try:

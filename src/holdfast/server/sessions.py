@@ -63,6 +63,10 @@ class OwnSessions:
         """The voice of a session."""
         return SessionVoice(session_id, self._sessions, self._surroundings)
 
+    def is_at(self, kind: SessionKind, subject: str) -> bool:
+        """Whether a session of that kind has not ended: it runs, or was cut short and is not settled yet."""
+        return any((one.kind, one.subject) == (kind, subject) for one in self._sessions.unfinished())
+
     def end(self, session: Session, error: HoldfastError | None = None) -> None:
         """Put it into its final state."""
         state = State.SUCCEEDED

@@ -1,0 +1,92 @@
+"""Removals that fail, are asked for twice or were cut short: the appliance is never left half-way."""
+
+from dataclasses import replace
+
+import pytest
+
+from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableError
+from holdfast.domain.infrastructure import Appliance, ApplianceState
+from holdfast.domain.session import State
+from holdfast.plugin_api import ConnectOrder, DeployOrder
+from holdfast.server.deployments import Deployments
+
+AWAY = UnavailableError("no answer", why="AWS is away", cure="later")
+
+
+@pytest.fixture
+def connected(ready):
+    ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
+    return ready
+
+
+def half_way(small, state):
+    """A record that a server has written last of all before it was killed: no session is at it."""
+    small.records.appliances.put(replace(small.server.get_appliance("a"), state=state))
+
+
+def test_a_second_removal_waits_for_the_end_of_the_first(connected):
+    connected.plugin.trouble["disconnect"] = AWAY
+    connected.plugin.gate.clear()
+    session = connected.server.remove_appliance("a", delete=False)
+    with pytest.raises(ConflictError, match="is being removed"):
+        connected.server.remove_appliance("a", delete=False)
+    connected.plugin.gate.set()
+    assert connected.wait(session).state == State.FAILED
+    assert connected.server.get_appliance("a").state == ApplianceState.AVAILABLE
+    connected.plugin.trouble.clear()
+    assert connected.wait(connected.server.remove_appliance("a", delete=False)).state == State.SUCCEEDED
+
+
+def test_a_removal_that_ends_by_a_fault_changes_nothing_either(connected, monkeypatch):
+    monkeypatch.setattr("threading.excepthook", lambda told: None)
+    connected.plugin.trouble["disconnect"] = KeyError("what nobody foresaw")
+    assert connected.wait(connected.server.remove_appliance("a", delete=False)).state == State.FAILED
+    appliance = connected.server.get_appliance("a")
+    assert appliance.state == ApplianceState.AVAILABLE
+    assert appliance.reason == "not removed: KeyError: 'what nobody foresaw'"
+
+
+def test_a_removal_whose_plugin_goes_meanwhile_changes_nothing_either(connected):
+    answers = iter([connected.packages.found()])
+    connected.packages.found = lambda: next(answers, [])
+    assert connected.wait(connected.server.remove_appliance("a", delete=False)).error.code == "plugin-missing"
+    assert connected.server.get_appliance("a").state == ApplianceState.AVAILABLE
+
+
+def test_one_whose_removal_nobody_ended_can_be_removed_and_never_stays_so(connected):
+    half_way(connected, ApplianceState.REMOVING)
+    connected.plugin.trouble["disconnect"] = AWAY
+    connected.wait(connected.server.remove_appliance("a", delete=False))
+    appliance = connected.server.get_appliance("a")
+    assert (appliance.state, appliance.reason) == (ApplianceState.UNAVAILABLE, "not removed: no answer")
+
+
+def test_the_next_start_puts_right_what_no_session_is_at(connected):
+    half_way(connected, ApplianceState.REMOVING)
+    connected.records.appliances.put(Appliance("b", "aws", "", ApplianceState.DEPLOYING, ""))
+    again = connected.again()
+    again.parts.recovery.look()
+    (appliance,) = again.server.list_appliances()
+    shown = (appliance.name, appliance.state, appliance.reason)
+    assert shown == ("a", ApplianceState.UNAVAILABLE, "its removal was cut short")
+
+
+class NoSessions:
+    """Sessions that cannot be opened."""
+
+    def is_at(self, kind, subject):
+        return False
+
+    def start(self, *words):
+        raise AWAY
+
+
+def test_what_has_no_session_is_not_begun(connected):
+    deployments = Deployments(connected.records, connected.parts.plugins, connected.parts.register, NoSessions())
+    with pytest.raises(UnavailableError):
+        deployments.deploy(DeployOrder("b"), "aws", {})
+    with pytest.raises(NotFoundError):
+        connected.server.get_appliance("b")
+    with pytest.raises(UnavailableError):
+        deployments.remove("a", delete=False)
+    assert connected.server.get_appliance("a").state == ApplianceState.AVAILABLE
