@@ -51,9 +51,12 @@ class ManagementServer:
         self._parts = parts
         self._records = parts.records
 
-    def start(self) -> None:
-        """Take up what was running, and clean what was cut short."""
+    def prepare(self) -> None:
+        """Find what was cut short: before anybody may ask for anything, for what begins then is not."""
         self._parts.recovery.look()
+
+    def start(self) -> None:
+        """Take up what was running, and clean what `prepare` has found."""
         self._parts.register.follow_all()
         self._parts.supervisor.start()
         self._parts.recovery.start()

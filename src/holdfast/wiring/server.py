@@ -55,6 +55,7 @@ def run(
         box = key_box(home.key, kms_key, LazyKeyService())
         parts, server = _composed(home, records, box, ended, place, history)
         key_path, certificate_path = home.tls / "private-key.pem", home.certificate
+        server.prepare()
         with listening(server_application(server).asgi, listen, server_context(key_path, certificate_path)) as address:
             place.url = f"https://{_reachable(address)}"
             facts = _first_words(home, parts, place.url)

@@ -72,6 +72,7 @@ def answer(server, verb, words):
 
 def main():
     server = made(Path(sys.argv[1]))
+    server.prepare()
     server.start()
     for line in sys.stdin:
         verb, words = json.loads(line)

@@ -1,5 +1,6 @@
 """A server that is killed leaves nothing that the next one does not find."""
 
+import threading
 import time
 
 from holdfast.domain.cloud_ledger import LedgerRow
@@ -155,6 +156,20 @@ def test_what_a_later_installation_made_is_not_taken_for_what_a_failed_one_left(
     recovered(again)
     assert again.plugin.cloud == {"stack"}
     assert "clean" not in again.plugin.calls
+
+
+def test_what_is_asked_for_while_the_server_starts_is_not_taken_for_what_was_cut_short(ready):
+    again = ready.again()
+    again.server.prepare()
+    again.plugin.gate.clear()
+    session = again.server.deploy_appliance(DeployOrder("a"))
+    again.server.start()
+    while any(one.name == "recovery" for one in threading.enumerate()) and "clean" not in again.plugin.calls:
+        time.sleep(0.01)
+    assert "clean" not in again.plugin.calls
+    again.plugin.gate.set()
+    assert again.wait(session).state == State.SUCCEEDED
+    again.server.stop()
 
 
 def test_an_appliance_that_is_known_is_not_taken_for_what_its_failed_deployment_left(ready):
