@@ -77,6 +77,7 @@ def compose(outside: Outside) -> Parts:
     repositories = RepositoryShelf(records, connections, outside.box)
     register = ApplianceRegister(records, plugins, connections, services, repositories, surroundings)
     sessions = OwnSessions(records.sessions, surroundings)
+    installation = PluginInstallation(records, plugins, outside.packages, sessions, register)
     return Parts(
         records=records,
         identity=outside.identity,
@@ -90,7 +91,7 @@ def compose(outside: Outside) -> Parts:
         register=register,
         sessions=sessions,
         deployments=Deployments(records, plugins, register, sessions),
-        installation=PluginInstallation(records, plugins, outside.packages, sessions, register),
-        recovery=Recovery(records, plugins, sessions, surroundings),
+        installation=installation,
+        recovery=Recovery(records, plugins, sessions, installation, surroundings),
         pruning=Pruning(records, surroundings, outside.history),
     )

@@ -56,11 +56,16 @@ class PluginInstallation:
                 raise
             for thing in installation.things:
                 voice.say(_line(thing))
-            self._records.plugins.put(replace(started, state=PluginState.INSTALLED, settings=installation.settings))
-            for appliance, reason in self._register.tell_of_installation(name).items():
-                voice.say(f"appliance {appliance} does not take on everything: {reason}", LogLevel.WARNING)
+            done = replace(started, settings=installation.settings, installed_by=voice.session_id)
+            self._records.plugins.put(replace(done, state=PluginState.INSTALLED))
+            self.tell_appliances(name, voice)
 
         return self._sessions.start(SessionKind.INSTALL, name, work, {"plugin": name})
+
+    def tell_appliances(self, name: str, voice: SessionVoice) -> None:
+        """Let its appliances know what was installed; what one refuses is said."""
+        for appliance, reason in self._register.tell_of_installation(name).items():
+            voice.say(f"appliance {appliance} does not take on everything: {reason}", LogLevel.WARNING)
 
     def remove(self, name: str) -> Session:
         """Take all away that its `install` created, and its distribution. Raises ConflictError while it is needed."""

@@ -12,10 +12,11 @@ from datetime import timedelta
 from holdfast.domain.errors import CancelledError, HoldfastError, NotFoundError, PluginMissingError
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.domain.session import LogLevel, Session, SessionKind, State
+from holdfast.server.plugin_installation import PluginInstallation
 from holdfast.server.plugins import PluginShelf
-from holdfast.server.ports.records import PluginState, Records
+from holdfast.server.ports.records import PluginState, Records, StoredPlugin
 from holdfast.server.ports.surroundings import Surroundings
-from holdfast.server.sessions import OwnSessions
+from holdfast.server.sessions import OwnSessions, SessionVoice
 
 FIRST_DELAY = timedelta(seconds=2)
 LONGEST_DELAY = timedelta(minutes=10)
@@ -30,11 +31,17 @@ class Recovery:
     """Ends what was cut short. `run` is done in a thread: a cloud may not be reachable at once."""
 
     def __init__(
-        self, records: Records, plugins: PluginShelf, sessions: OwnSessions, surroundings: Surroundings
+        self,
+        records: Records,
+        plugins: PluginShelf,
+        sessions: OwnSessions,
+        installation: PluginInstallation,
+        surroundings: Surroundings,
     ) -> None:
         self._records = records
         self._plugins = plugins
         self._sessions = sessions
+        self._installation = installation
         self._surroundings = surroundings
         self._left: list[Session] = []
 
@@ -68,14 +75,16 @@ class Recovery:
     def _done(self, session: Session) -> bool:
         voice = self._sessions.voice(session.id)
         if not session.state.final and self._had_succeeded(session):
-            self._sessions.end(session)
+            self._finish(session, voice)
             return True
         plugin_name = str(self._records.sessions.details(session.id).get("plugin", ""))
-        if session.state.final and self._is_in_use(session):
+        in_use = self._is_in_use(session)
+        if session.state.final and in_use:
             return True
         try:
-            # A removal is no creation: nothing of it is to be cleaned, and the person asks for it again.
-            if session.kind != SessionKind.REMOVE:
+            # A removal is no creation: nothing of it is to be cleaned, and the person asks for it again. Nor is an
+            # installation that has made nothing yet, or whose work another one has taken over.
+            if session.kind != SessionKind.REMOVE and not in_use:
                 plugin = self._plugins.usable(plugin_name)
                 plugin.clean(session.id, self._plugins.context(plugin_name, voice))
         except PluginMissingError as error:
@@ -96,24 +105,36 @@ class Recovery:
             self._sessions.end(session, _cut_short(session, cancelled=voice.cancelled()))
         return True
 
+    def _finish(self, session: Session, voice: SessionVoice) -> None:
+        """All was done but its last words, and that appliances hear of an installation."""
+        try:
+            if session.kind == SessionKind.INSTALL:
+                self._installation.tell_appliances(session.subject, voice)
+        except Exception as error:  # noqa: BLE001 - a plug-in's fault keeps nothing else from being cleaned
+            _log.exception("telling appliances after session %s", session.id)
+            voice.say(f"appliances were not told of it: {type(error).__name__}: {error}", LogLevel.WARNING)
+        self._sessions.end(session)
+
     def _had_succeeded(self, session: Session) -> bool:
         match session.kind:
             case SessionKind.DEPLOY:
                 appliance = self._appliance(session.subject)
                 return appliance is not None and appliance.state != ApplianceState.DEPLOYING
             case SessionKind.INSTALL:
-                return any(
-                    plugin.name == session.subject and plugin.state == PluginState.INSTALLED
-                    for plugin in self._records.plugins.all()
-                )
+                return any(plugin.installed_by == session.id for plugin in self._installed(session.subject))
         return False
 
     def _is_in_use(self, session: Session) -> bool:
-        """What a session that failed has left may have become what another one, or a person, works with."""
+        """What a session has left may have become what another one, or a person, works with."""
         if session.kind == SessionKind.INSTALL:
-            return self._had_succeeded(session)
+            return bool(self._installed(session.subject))
         made = {row.object_id for row in self._records.ledger.open_rows(session_id=session.id) if row.object_id}
         return any(appliance.instance_id in made for appliance in self._records.appliances.all())
+
+    def _installed(self, name: str) -> list[StoredPlugin]:
+        """The plug-in of that name, where its `install` has been done."""
+        plugins = self._records.plugins.all()
+        return [one for one in plugins if one.name == name and one.state == PluginState.INSTALLED]
 
     def _settle(self, session: Session, plugin_name: str) -> None:
         """Nothing in the records stays half-way."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import UnavailableError
@@ -22,6 +23,13 @@ def killed_while(small, begin):
         time.sleep(0.001)
     small.plugin.outlive()
     return session, small.again()
+
+
+def running(small, kind, subject):
+    """A session that a server has begun, and of which nothing else is written yet."""
+    session = Session("a" * 32, kind, subject, State.RUNNING, "person", START)
+    small.records.sessions.open(session, (), {"plugin": "aws"})
+    return session
 
 
 def recovered(again):
@@ -105,8 +113,7 @@ def test_what_a_failed_session_could_not_remove_is_removed_at_the_next_start(rea
 
 def test_a_deployment_that_was_done_has_succeeded(ready):
     # All is written but the last line: the session's end.
-    session = Session("a" * 32, SessionKind.DEPLOY, "a", State.RUNNING, "person", START)
-    ready.records.sessions.open(session, (), {"plugin": "aws"})
+    session = running(ready, SessionKind.DEPLOY, "a")
     voice = ready.parts.sessions.voice(session.id)
     appliance = ready.plugin.deploy(DeployOrder("a"), ready.parts.plugins.context("aws", voice))
     ready.records.appliances.put(appliance)
@@ -125,6 +132,50 @@ def test_an_installation_cut_short_can_be_done_again(small):
     assert again.records.plugins.all() == []
     again.with_plugin()
     assert again.records.plugins.get("aws").state == "installed"
+
+
+def test_an_upgrade_cut_short_before_it_has_begun_has_not_succeeded(ready):
+    """While its distribution is brought, what an earlier session installed stands in the records."""
+    session = running(ready, SessionKind.INSTALL, "aws")
+    again = ready.again()
+    recovered(again)
+    ended = again.records.sessions.get(session.id)
+    assert (ended.state, ended.error.what) == (State.FAILED, "the session was cut short")
+    assert again.records.plugins.get("aws").state == "installed"
+    assert "clean" not in again.plugin.calls, "it would remove what the earlier one has made"
+
+
+def test_an_upgrade_that_was_done_has_succeeded_and_appliances_are_told_of_it(ready):
+    ready.wait(ready.server.deploy_appliance(DeployOrder("a")))
+    install = ready.plugin.install
+
+    def done(context):
+        made = install(context)
+        ready.plugin.gate.clear()
+        return made
+
+    ready.plugin.install = done
+    session = ready.server.install_plugin("aws", None, {})
+    while ready.plugin.calls[-1] != "tell":
+        time.sleep(0.001)
+    ready.plugin.outlive()
+    ready.plugin.trouble["tell"] = UnavailableError("it does not answer", why="timeout", cure="wait")
+    again = ready.again()
+    recovered(again)
+    assert again.records.sessions.get(session.id).state == State.SUCCEEDED
+    assert again.log(session)[-1] == "appliance a does not take on everything: it does not answer: timeout"
+
+
+def test_a_fault_while_appliances_are_told_keeps_no_session_from_ending(ready, caplog):
+    ready.wait(ready.server.deploy_appliance(DeployOrder("a")))
+    session = running(ready, SessionKind.INSTALL, "aws")
+    ready.records.plugins.put(replace(ready.records.plugins.get("aws"), installed_by=session.id))
+    ready.plugin.trouble["tell"] = KeyError("what nobody foresaw")
+    again = ready.again()
+    recovered(again)
+    assert again.records.sessions.get(session.id).state == State.SUCCEEDED
+    assert again.log(session) == ["appliances were not told of it: KeyError: 'what nobody foresaw'"]
+    assert "what nobody foresaw" in caplog.text
 
 
 def test_a_removal_cut_short_leaves_an_appliance_that_can_be_removed_again(ready):

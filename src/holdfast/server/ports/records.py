@@ -47,7 +47,7 @@ class PluginState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class StoredPlugin:
     """A plug-in that a person asked for. `source` is where its distribution came from; `settings` what its `install`
-    gave back: no secrets.
+    gave back: no secrets; `installed_by` the session in which it did.
     """
 
     name: str
@@ -55,6 +55,7 @@ class StoredPlugin:
     source: str
     state: PluginState
     settings: Mapping[str, str] = field(default_factory=dict)
+    installed_by: str = ""
 
 
 class Plugins(Protocol):
