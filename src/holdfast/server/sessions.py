@@ -9,10 +9,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from holdfast.domain.errors import CancelledError, HoldfastError
+from holdfast.domain.errors import CancelledError, HoldfastError, UnavailableError
 from holdfast.domain.records import Sessions
 from holdfast.domain.session import ItemError, LogLevel, LogLine, Session, SessionKind, State
-from holdfast.patience import told_to
+from holdfast.patience import Patience, Waiting, told_to
 from holdfast.server.ports.surroundings import Surroundings
 
 STOP_SECONDS = 20.0
@@ -68,20 +68,39 @@ class OwnSessions:
         return any((one.kind, one.subject) == (kind, subject) for one in self._sessions.unfinished())
 
     def end(self, session: Session, error: HoldfastError | None = None) -> None:
-        """Put it into its final state."""
-        state = State.SUCCEEDED
-        if error is not None:
-            asked_for = isinstance(error, CancelledError)
-            state = State.CANCELLED if asked_for else State.FAILED
-            level = LogLevel.WARNING if asked_for else LogLevel.ERROR
-            self.voice(session.id).say(f"{error.what}: {error.why}", level)
+        """Put it into its final state, also where its log cannot be written: nobody else ends it while this process
+        lives.
+        """
+        state, level = State.SUCCEEDED, LogLevel.INFO
+        if isinstance(error, CancelledError):
+            state, level = State.CANCELLED, LogLevel.WARNING
+        elif error is not None:
+            state, level = State.FAILED, LogLevel.ERROR
         reason = ItemError.of(error) if error is not None else None
-        self._sessions.put(replace(session, state=state, error=reason, ended_at=self._surroundings.now()))
+        ended = replace(session, state=state, error=reason, ended_at=self._surroundings.now())
+        try:
+            if error is not None:
+                # Before the state: who follows the session goes when it has ended.
+                self._written(partial(self.voice(session.id).say, f"{error.what}: {error.why}", level))
+        finally:
+            self._written(partial(self._sessions.put, ended))
 
     def stop(self) -> None:
         """Wait some seconds for those that run; what is not done then is found at the next start."""
         for thread in self._threads:
             thread.join(STOP_SECONDS)
+
+    def _written(self, write: Callable[[], None]) -> None:
+        """Written, though the database may be away for some seconds."""
+        patience = Patience(waiting=Waiting(self._pause))
+        while True:
+            try:
+                return write()
+            except UnavailableError as error:
+                patience.wait_or_raise(error)
+
+    def _pause(self, seconds: float) -> None:
+        self._surroundings.wait(seconds)
 
     def _run(self, session: Session, work: Callable[[SessionVoice], None]) -> None:
         voice = self.voice(session.id)
