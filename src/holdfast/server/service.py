@@ -11,7 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 from holdfast import __version__
-from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableError
+from holdfast.domain.errors import (
+    CertificateError,
+    ConflictError,
+    NotAuthenticatedError,
+    NotFoundError,
+    UnavailableError,
+)
 from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
 from holdfast.domain.session import LogLine, Session
 from holdfast.plugin_api import ConnectOrder, DeployOrder
@@ -32,6 +38,9 @@ from holdfast.server.tokens import Principal
 DEFAULT_PLUGIN = "aws"
 _WATCH_SECONDS = 0.5
 _LOG_LIMIT = 1000
+# What is asked for meets it at an appliance that cannot be reached, shows another certificate, or obeys another server:
+# what the mirror has of it can be shown all the same.
+_AWAY = (UnavailableError, CertificateError, ConflictError, NotAuthenticatedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +207,7 @@ class ManagementServer:
         if owner and not detail.session.state.final:
             try:
                 answer = self.ask_appliance(owner, "GET", f"/sessions/{detail.session.id}")
-            except UnavailableError:
+            except _AWAY:
                 return owner, detail
             detail = from_document(SessionDetail, answer, "the session")
         return owner, detail
@@ -257,7 +266,7 @@ class ManagementServer:
         """
         for one in self._records.appliances.all():
             if one.state == ApplianceState.AVAILABLE and appliance in (None, one.name):
-                with suppress(NotFoundError, UnavailableError):
+                with suppress(NotFoundError, *_AWAY):
                     return one.name, self.ask_appliance(one.name, "GET", f"/{kind}/{quote(id_, safe='')}")
         raise unknown
 
@@ -282,7 +291,7 @@ class ManagementServer:
             return owner, from_document(PointDetail, answer, "the restore point")
         try:
             answer = self.ask_appliance(listed.appliance, "GET", f"/points/{listed.point.id}")
-        except UnavailableError:
+        except _AWAY:
             return listed.appliance, PointDetail(listed.point, {})
         return listed.appliance, from_document(PointDetail, answer, "the restore point")
 

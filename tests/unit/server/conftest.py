@@ -2,6 +2,7 @@
 
 import pytest
 
+from holdfast.plugin_api import ConnectOrder
 from tests.unit.server.small_server import SmallServer
 
 
@@ -16,3 +17,10 @@ def small(tmp_path):
 def ready(small):
     """With its plug-in installed."""
     return small.with_plugin()
+
+
+@pytest.fixture
+def connected(ready):
+    """With an appliance, `a`."""
+    ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
+    return ready

@@ -25,12 +25,6 @@ from tests.unit.server.small_server import START, FakeConnection, owned_by_anoth
 ORDER = ConnectOrder("a", "https://a:11005", "ff", "code")
 
 
-@pytest.fixture
-def connected(ready):
-    ready.server.connect_appliance(ORDER)
-    return ready
-
-
 def policy_change(usn, name="p"):
     return ChangeRecord(usn, "policy", name, {"name": name})
 
@@ -197,7 +191,7 @@ def test_a_server_that_knows_no_cloud_says_so_of_points_too(small):
         small.server.get_point("a" * 32)
 
 
-@pytest.mark.parametrize("trouble", [NotFoundError, UnavailableError])
+@pytest.mark.parametrize("trouble", [NotFoundError, UnavailableError, CertificateError, ConflictError])
 def test_a_point_that_nobody_knows_is_not_found(connected, trouble):
     connected.plugin.answers["GET", f"/points/{'a' * 32}"] = trouble("not here", why="no row", cure="list them")
     with pytest.raises(NotFoundError):

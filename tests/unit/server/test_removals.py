@@ -7,16 +7,10 @@ import pytest
 from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableError
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.domain.session import State
-from holdfast.plugin_api import ConnectOrder, DeployOrder
+from holdfast.plugin_api import DeployOrder
 from holdfast.server.deployments import Deployments
 
 AWAY = UnavailableError("no answer", why="AWS is away", cure="later")
-
-
-@pytest.fixture
-def connected(ready):
-    ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
-    return ready
 
 
 def half_way(small, state):
