@@ -158,8 +158,8 @@ class Plugin(Protocol):
         """A person said that the certificate which is offered now is right."""
 
     def tell(self, appliance: Appliance, context: PluginContext) -> None:
-        """Tell an appliance that answers, and may have been told of an earlier installation, what it needs to know of
-        the one that there is now.
+        """Tell an appliance that answers, and may have been told of an earlier installation or of its removal, that it
+        stays, and what it needs to know of the installation that there is now.
         """
 
     def disconnect(self, appliance: Appliance, context: PluginContext, *, delete: bool) -> None:

@@ -51,6 +51,18 @@ def test_what_only_served_it_goes_and_points_stay(site):
     assert kept
 
 
+def test_taken_back_it_begins_again(site):
+    site.cloud.add_instance("web-1")
+    site.policy()
+    assert not site.run(lambda appliance: appliance.service.facts()).leaving
+    farewell(site)
+    assert site.run(lambda appliance: appliance.service.facts()).leaving
+    assert site.run(lambda appliance: appliance.service.changes(0, 1, 0)).leaving
+    site.run(lambda appliance: appliance.service.take_farewell_back())
+    assert not site.run(lambda appliance: appliance.service.changes(0, 1, 0)).leaving
+    assert site.run_policy().state == State.SUCCEEDED
+
+
 def test_enrolled_again_it_begins_again(site):
     site.cloud.add_instance("web-1")
     site.policy()

@@ -15,7 +15,9 @@ API_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class ApplianceFacts:
-    """Who an appliance is. `owner` is the id of the server that it obeys; `usn` the number of its newest change."""
+    """Who an appliance is. `owner` is the id of the server that it obeys; `usn` the number of its newest change;
+    `leaving` says that it was told of its removal, and begins nothing more.
+    """
 
     appliance_id: str
     version: str
@@ -25,6 +27,7 @@ class ApplianceFacts:
     account_id: str
     configured: bool
     owner: str | None = None
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +144,13 @@ class ChangeRecord:
 @dataclass(frozen=True, slots=True)
 class ChangePage:
     """Changes in order; `newest` is the last number that was given, so equality means that nothing is left. `after` is
-    the number that they follow: whoever has not come so far lacks what is between.
+    the number that they follow: whoever has not come so far lacks what is between. `leaving` as in ApplianceFacts.
     """
 
     changes: tuple[ChangeRecord, ...]
     newest: int
     after: int = 0
+    leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,8 @@ class ApplianceRegister:
         one that could not be read for so long that it has stopped telling what was removed.
         """
         now, synced_at = self._surroundings.now(), self._records.appliances.get(name).synced_at
+        if page.leaving:
+            self.tell_to_stay(name)
         if synced_at is not None and now - synced_at >= REMOVALS_TOLD:
             self._records.mirror.drop(name)
             return 0
@@ -129,6 +131,14 @@ class ApplianceRegister:
         except ConflictError:
             self._records.mirror.drop(name)
             return 0
+
+    def tell_to_stay(self, name: str, *before: str) -> None:
+        """It may have heard of its removal, and is not removed: one that answers is told, for it would begin nothing
+        more. `before`: what else its reason shall say.
+        """
+        known = self._records.appliances.get(name)
+        if known.state == ApplianceState.AVAILABLE:
+            self._tell(known, *before, unheard="it may begin nothing more, for it has heard of its removal: ")
 
     def accept_certificate(self, name: str) -> Appliance:
         """A person says that the certificate it offers now is right. Raises ConflictError where it offers none."""
@@ -178,13 +188,13 @@ class ApplianceRegister:
                 self._tell(appliance)
         return {one.name: one.reason for one in self._records.appliances.all() if one.plugin == plugin and one.reason}
 
-    def _tell(self, appliance: Appliance) -> None:
-        """All that the server has for it."""
-        plugin, refused = self._plugins.installed(appliance.plugin), list[str]()
+    def _tell(self, appliance: Appliance, *before: str, unheard: str = "") -> None:
+        """All that the server has for it; `unheard` is what it means where its plug-in cannot."""
+        plugin, refused = self._plugins.installed(appliance.plugin), list(before)
         try:
             plugin.tell(appliance, self._plugins.context(appliance.plugin))
         except HoldfastError as error:
-            refused.append(f"{error.what}: {error.why}")
+            refused.append(f"{unheard}{error.what}: {error.why}")
         self._tell_repositories(appliance, *refused)
 
     def _tell_repositories(self, appliance: Appliance, *before: str) -> None:

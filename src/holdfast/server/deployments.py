@@ -63,8 +63,8 @@ class Deployments:
             work, details = partial(self._let_go, appliance, delete), {"plugin": appliance.plugin, "delete": delete}
             try:
                 return self._sessions.start(SessionKind.REMOVE, name, work, details)
-            except BaseException as error:
-                self._put_back(appliance, error)
+            except BaseException:
+                self._records.appliances.put(appliance)
                 raise
 
     def _check_removal(self, appliance: Appliance, *, delete: bool) -> None:
@@ -93,18 +93,21 @@ class Deployments:
             plugin.disconnect(appliance, self._plugins.context(appliance.plugin, voice), delete=delete)
             self._register.forget(appliance.name)
         except BaseException as error:
-            self._put_back(appliance, error)
+            reason = self._put_back(appliance, error)
             voice.say("nothing was forgotten: the appliance is still known here", LogLevel.WARNING)
+            self._register.tell_to_stay(appliance.name, reason)
             raise
         voice.say(f"appliance {appliance.name} is removed; its restore points stay")
         if appliance.instance_id and not delete:
             text = f"its instance {appliance.instance_id} stays, with its disk and group: it is yours to end now"
             voice.say(text, LogLevel.WARNING)
 
-    def _put_back(self, appliance: Appliance, error: BaseException) -> None:
+    def _put_back(self, appliance: Appliance, error: BaseException) -> str:
         """It is what it was, so that the person may ask again; how one stands whose removal nobody ended, its service
-        says.
+        says. The reason that is shown.
         """
         before = ApplianceState.UNAVAILABLE if appliance.state == ApplianceState.REMOVING else appliance.state
         what = error.what if isinstance(error, HoldfastError) else f"{type(error).__name__}: {error}"
-        self._records.appliances.put(replace(appliance, state=before, reason=f"not removed: {what}"))
+        reason = f"not removed: {what}"
+        self._records.appliances.put(replace(appliance, state=before, reason=reason))
+        return reason

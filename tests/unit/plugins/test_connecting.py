@@ -72,7 +72,11 @@ def context(settings=None):
 def test_it_is_enrolled_pinned_and_told(world):
     made = connecting.connect(world.doors, ConnectOrder("north", "https://a:1", "right", "code"), context())
     assert (made.certificate, made.appliance_id, made.state) == ("PINNED", "a9" * 16, ApplianceState.AVAILABLE)
-    assert world.sent == [("enrol", "https://a:1", "code"), ("PUT", "/settings", "PINNED")]
+    assert world.sent == [
+        ("enrol", "https://a:1", "code"),
+        ("DELETE", "/farewell", "PINNED"),
+        ("PUT", "/settings", "PINNED"),
+    ]
     assert world.closed == 1
 
 
@@ -97,9 +101,9 @@ def test_accepting_pins_what_is_offered_when_it_is_the_same_appliance(world):
         connecting.accept_certificate(world.doors, KNOWN, context())
 
 
-def test_one_that_is_known_is_told_of_what_was_installed_anew(world):
+def test_one_that_is_known_is_told_that_it_stays_and_what_was_installed_anew(world):
     connecting.tell(world.doors, KNOWN, context())
-    assert world.sent == [("PUT", "/settings", KNOWN.certificate)]
+    assert world.sent == [("DELETE", "/farewell", KNOWN.certificate), ("PUT", "/settings", KNOWN.certificate)]
     assert world.closed == 1
 
 

@@ -16,6 +16,7 @@ from holdfast.protocol.appliance_answers import (
     AccountCheck,
     ApplianceFacts,
     ChangePage,
+    FarewellState,
     LaneState,
     PointDetail,
     PolicyApplied,
@@ -47,6 +48,7 @@ class SmallAppliance:
         self.records = appliance_records(Database.open(folder / "appliance.sqlite", "appliance"))
         self.trouble = None
         self.owner, self.former, self.settings, self.orders = None, set(), None, []
+        self.leaving = False
 
     def _begin(self):
         if self.trouble is not None:
@@ -55,7 +57,7 @@ class SmallAppliance:
     def facts(self):
         self._begin()
         return ApplianceFacts(
-            "a" * 32, "1.0", 1, self.records.changes.newest(), "us-east-1", "1" * 12, True, self.owner
+            "a" * 32, "1.0", 1, self.records.changes.newest(), "us-east-1", "1" * 12, True, self.owner, self.leaving
         )
 
     def check_caller(self, certificate_sha256):
@@ -75,6 +77,13 @@ class SmallAppliance:
 
     def release(self):
         self.owner = None
+
+    def say_farewell(self):
+        self.leaving = True
+        return FarewellState(0, ())
+
+    def take_farewell_back(self):
+        self.leaving = False
 
     def configure(self, settings):
         self.settings = settings

@@ -170,6 +170,13 @@ def test_enrolment(appliance, client):
     theirs.close()
 
 
+def test_a_farewell_is_taken_back(appliance, client):
+    assert client.send("POST", "/farewell") == {"unfinished": 0, "left": []}
+    assert client.send("GET", "/appliance")["leaving"]
+    assert client.send("DELETE", "/farewell") is None
+    assert not client.send("GET", "/appliance")["leaving"]
+
+
 def test_an_appliance_of_nobody_takes_its_first_owner_while_it_runs(tmp_path):
     small = SmallAppliance(tmp_path)
     with running(tmp_path, small, owned=False) as one:

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableError
+from holdfast.domain.errors import CancelledError, ConflictError, NotFoundError, UnavailableError
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.domain.session import State
 from holdfast.plugin_api import DeployOrder
+from holdfast.protocol.appliance_answers import ChangePage
 from holdfast.server.deployments import Deployments
 
 AWAY = UnavailableError("no answer", why="AWS is away", cure="later")
@@ -63,6 +64,45 @@ def test_the_next_start_puts_right_what_no_session_is_at(connected):
     (appliance,) = again.server.list_appliances()
     shown = (appliance.name, appliance.state, appliance.reason)
     assert shown == ("a", ApplianceState.UNAVAILABLE, "its removal was cut short")
+
+
+def told(small):
+    """How often the appliance was told that it stays."""
+    return small.plugin.calls.count("tell")
+
+
+def test_one_whose_removal_is_cancelled_is_told_that_it_stays(ready):
+    """It may have ended its work already, and begins nothing more until it hears so."""
+    ready.wait(ready.server.deploy_appliance(DeployOrder("a")))
+    ready.plugin.trouble["disconnect"] = CancelledError("the session was cancelled", why="asked for", cure="again")
+    assert ready.wait(ready.server.remove_appliance("a", delete=True)).state == State.CANCELLED
+    appliance = ready.server.get_appliance("a")
+    assert (appliance.state, appliance.reason) == (ApplianceState.AVAILABLE, "not removed: the session was cancelled")
+    assert told(ready) == 1
+
+
+def test_one_whose_removal_was_cut_short_is_told_when_it_answers(connected):
+    half_way(connected, ApplianceState.REMOVING)
+    again = connected.again()
+    again.parts.recovery.look()
+    assert told(again) == 0
+    again.server.report("a", ApplianceState.AVAILABLE, "", None)
+    assert (told(again), again.server.get_appliance("a").reason) == (1, "")
+
+
+def test_one_that_says_that_it_leaves_is_told_until_it_has_heard(connected):
+    leaving = ChangePage((), 0, leaving=True)
+    connected.plugin.trouble["tell"] = AWAY
+    connected.server.sync("a", leaving)
+    appliance = connected.server.get_appliance("a")
+    assert (appliance.state, "may begin nothing more" in appliance.reason) == (ApplianceState.AVAILABLE, True)
+    connected.plugin.trouble.clear()
+    connected.server.sync("a", leaving)
+    assert (told(connected), connected.server.get_appliance("a").reason) == (2, "")
+    connected.server.sync("a", ChangePage((), 0))
+    half_way(connected, ApplianceState.REMOVING)
+    connected.server.sync("a", leaving)
+    assert told(connected) == 2, "one that is removed leaves"
 
 
 class NoSessions:

@@ -53,9 +53,10 @@ def first_contact(door: ApplianceConnection, context: PluginContext) -> Applianc
 
 
 def tell(doors: Doors, appliance: Appliance, context: PluginContext) -> None:
-    """Push what an installation made to one that was taken on, now or before."""
+    """Let one that was taken on, now or before, know that it stays, and what an installation made."""
     door = doors.appliance(appliance.url, appliance.certificate, context.identity)
     try:
+        door.send("DELETE", "/farewell")
         tell_settings(door, context)
     finally:
         door.close()

@@ -173,7 +173,7 @@ class Deployment:
 
     def _pause(self) -> None:
         if self._context.cancelled():
-            raise CancelledError("the deployment was cancelled", why="somebody asked for it", cure="run it again")
+            raise CancelledError("the session was cancelled", why="somebody asked for it", cure="run it again")
         self._cloud.waiting.sleep(LOOK_SECONDS)
 
     def _instances(self) -> ApplianceInstances:

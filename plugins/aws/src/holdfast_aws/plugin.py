@@ -71,7 +71,7 @@ class AwsPlugin:
         return connecting.accept_certificate(self._doors, appliance, context)
 
     def tell(self, appliance: Appliance, context: PluginContext) -> None:
-        """The bundles that workers boot from now, and the stack."""
+        """That it stays, the bundles that workers boot from now, and the stack."""
         connecting.tell(self._doors, appliance, context)
 
     def disconnect(self, appliance: Appliance, context: PluginContext, *, delete: bool) -> None:

@@ -31,6 +31,10 @@ class Desk:
     def _new_session(self) -> str:
         return new_id(self._surface.surroundings.random_bytes(16))
 
+    def _is_leaving(self) -> bool:
+        """Whether its server has told it of its removal, and has not taken that back."""
+        return bool(self._records.settings.get(LEAVING))
+
     def _open(
         self,
         session_id: str,
@@ -40,11 +44,11 @@ class Desk:
         tasks: Iterable[Task] = (),
         trigger: str = PERSON,
     ) -> Session:
-        if self._records.settings.get(LEAVING):
+        if self._is_leaving():
             raise ConflictError(
                 "this appliance begins nothing more",
                 why="its server is removing it",
-                cure="let another appliance do it, or connect this one again",
+                cure="let another appliance do it; where its removal came to nothing, it hears that within a minute",
             )
         session = self._book.open(session_id, kind, subject, trigger, details, tasks)
         self._recovery.start(session)

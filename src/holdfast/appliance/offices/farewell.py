@@ -24,6 +24,10 @@ class Farewell(Desk):
                 self._cancel(session.id)
         return FarewellState(len(unfinished), () if unfinished else tuple(self._clear()))
 
+    def take_farewell_back(self) -> None:
+        """It stays: it begins again what falls due. What was cancelled and removed is not brought back."""
+        self._records.settings.put(LEAVING, None)
+
     def _clear(self) -> list[str]:
         """What would not go, a line each."""
         left: list[str] = []

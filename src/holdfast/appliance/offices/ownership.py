@@ -38,6 +38,7 @@ class Ownership(Desk):
             account_id=settings.account_id if settings is not None else self._own_account_id(),
             configured=settings is not None,
             owner=None if owner is None else str(owner["server_id"]),
+            leaving=self._is_leaving(),
         )
 
     def configure(self, settings: AwsSettings) -> None:

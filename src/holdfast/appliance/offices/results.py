@@ -104,7 +104,7 @@ class Results(Desk):
         while True:
             found = self._records.changes.after(after, limit)
             if found or time.monotonic() >= deadline_seconds or self._ending.wait(_POLL_SECONDS):
-                return ChangePage(tuple(found), self._records.changes.newest(), after)
+                return ChangePage(tuple(found), self._records.changes.newest(), after, self._is_leaving())
 
     def stop_waiting(self) -> None:
         """The appliance ends: who waits for changes is answered at once."""

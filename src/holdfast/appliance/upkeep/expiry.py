@@ -4,7 +4,7 @@ why. A policy that is disabled removes nothing by itself, and the end of a run d
 
 from datetime import datetime
 
-from holdfast.appliance.desk.desk import LEAVING, Desk
+from holdfast.appliance.desk.desk import Desk
 from holdfast.appliance.points.deletion import RETENTION, deletion_task
 from holdfast.appliance.surface import derived_id
 from holdfast.domain.errors import NotFoundError
@@ -23,7 +23,7 @@ class Expiry(Desk):
     def sweep(self) -> list[str]:
         """Open a session for each point that goes; their ids. One that resists is tried again the next day."""
         opened, now = list[str](), self._surface.surroundings.now()
-        if self._records.settings.get(LEAVING):
+        if self._is_leaving():
             return opened
         for name in self._records.points.policies_with_expired(now):
             try:

@@ -41,7 +41,12 @@ def add_ownership(door: Door, appliance: Ownership, trust: Callable[[str], None]
         """Begin nothing more, end what runs, remove what only served this appliance; asked until nothing is left."""
         return appliance.say_farewell()
 
+    def take_farewell_back() -> None:
+        """The appliance stays, and begins again what falls due."""
+        appliance.take_farewell_back()
+
     door.add("POST", "/farewell", Permission.OWNER, say_farewell)
+    door.add("DELETE", "/farewell", Permission.OWNER, take_farewell_back)
     door.add("GET", "/appliance", Permission.OWNER, get_appliance)
     door.add("PUT", "/settings", Permission.OWNER, put_settings)
     door.add("POST", "/enrolment", Permission.ENROLMENT, enrol)

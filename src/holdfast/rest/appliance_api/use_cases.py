@@ -45,6 +45,9 @@ class Ownership(Protocol):
     def say_farewell(self) -> FarewellState:
         """Begin nothing more, end what runs, remove what only served it."""
 
+    def take_farewell_back(self) -> None:
+        """It stays, and begins again what falls due."""
+
     def configure(self, settings: AwsSettings) -> None:
         """Take over what the plug-in's stack made."""
 
