@@ -10,16 +10,15 @@ from typing import Any
 
 import uvicorn
 from anyio import to_thread
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from holdfast.domain.errors import ConflictError, HoldfastError, UnavailableError, UsageError
 from holdfast.rest.authentication import PEER_CERTIFICATE, App
+from holdfast.rest.patient_protocol import PatientProtocol
 
 _THREADS = 100
 _CONNECTION_LIMIT = 500
 # Longer than clients keep an idle connection: none is closed under a request that is on its way.
 _KEEP_ALIVE_SECONDS = 30
-_FIRST_REQUEST_SECONDS = 20
 _LAST_WORDS_SECONDS = 0.3
 _START_TIMEOUT_SECONDS = 30.0
 _HEADER_LIMIT_BYTES = 32 * 1024
@@ -116,7 +115,7 @@ def _serve(server: uvicorn.Server, listener: socket.socket, ready: threading.Eve
         ready.set()
 
 
-class _PeerCertificateProtocol(H11Protocol):
+class _PeerCertificateProtocol(PatientProtocol):
     """Puts the certificate that the client has shown, DER or None, into the `state` of each request's scope."""
 
     _ending = False
@@ -127,12 +126,6 @@ class _PeerCertificateProtocol(H11Protocol):
         shown = tls.getpeercert(binary_form=True) if tls is not None else None
         self.app_state = {**self.app_state, PEER_CERTIFICATE: shown}
         super().connection_made(transport)
-        self.loop.call_later(_FIRST_REQUEST_SECONDS, self._cut_when_silent)
-
-    def _cut_when_silent(self) -> None:
-        """Who says nothing, or never ends his first header, holds no place."""
-        if self.cycle is None:
-            self.transport.abort()
 
     def shutdown(self) -> None:
         """The server ends: a connection in which nothing is asked is cut, so that nobody waits for its other end."""

@@ -11,19 +11,21 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Depends
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from holdfast.domain.errors import HoldfastError, UsageError
 from holdfast.protocol.complaints import complaint
 from holdfast.protocol.encoding import from_document
 from holdfast.rest.authentication import App, Authenticator, DefaultDeny, Permission, Requirement, refuse_undeclared
 from holdfast.rest.body_limit import BodyLimit
-from holdfast.rest.documents import PAGE_LIMIT, read_document
+from holdfast.rest.documents import PAGE_LIMIT, read_document, refusal
 from holdfast.rest.openapi import openapi_document
 from holdfast.rest.problems import MEDIA_TYPE, problem_of, status_of
 
@@ -47,7 +49,15 @@ class Body:
 
     async def __call__(self, request: Request) -> Any:
         """Raises UsageError that names what is wrong."""
-        document = read_document(await request.body())
+        try:
+            body = await request.body()
+        except ClientDisconnect:
+            raise refusal("the connection ended before it did") from None
+        return await to_thread.run_sync(self._read, body)
+
+    def _read(self, body: bytes) -> Any:
+        """In a thread: nobody else waits for a large one."""
+        document = read_document(body)
         return document if self._passed_on else from_document(self.kind, document, self._what)
 
 

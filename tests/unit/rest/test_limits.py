@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -43,6 +44,15 @@ def test_depth():
     with pytest.raises(UsageError):
         read_document(nested(400_000))
     assert read_document(b'["\\ud83d\\ude00"]') == ["\U0001f600"]
+    with pytest.raises(UsageError):
+        read_document(('["\\"",' + "[" * 100_000 + '"').encode("utf-16"))
+
+
+def test_a_string_that_never_ends_costs_no_more_than_its_length():
+    started = time.thread_time()
+    with pytest.raises(UsageError):
+        read_document(b'"' + b'\\"' * 12_000)
+    assert time.thread_time() - started < 1
 
 
 @given(
@@ -77,6 +87,8 @@ def test_any_bytes_are_read_or_refused(body):
         b"{} {}",
         b'["\\ud800"]',
         b'["\\uDC00"]',
+        b'["\xed\xa0\x80"]',
+        '["a"]'.encode("utf-16"),
     ],
 )
 def test_what_is_no_json(body):
@@ -99,6 +111,13 @@ def test_a_large_body_is_refused_whatever_its_header_says(appliance):
     status, document = raw(appliance, "PUT", "/accounts/a", pieces, **{"Transfer-Encoding": "chunked"})
     assert status == 400
     assert "larger" in document["detail"]
+
+
+def test_what_is_sent_to_be_enrolled_is_read_ten_times_a_minute_at_most(appliance):
+    for _ in range(10):
+        assert raw(appliance, "POST", "/enrolment", b"{")[0] == 400
+    status, document = raw(appliance, "POST", "/enrolment", b"{")
+    assert (status, document["code"]) == (429, "throttled")
 
 
 def test_a_body_at_the_limit_is_read(appliance, client):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
-from holdfast.rest import listening
+from holdfast.rest import listening, patient_protocol
 from holdfast.rest.listening import split_address
 from holdfast.rest.tls import client_context
 from tests.unit.rest.small_appliance import SmallAppliance, running
@@ -94,10 +94,25 @@ def test_who_says_nothing_is_let_go(tmp_path, monkeypatch):
             socket.create_connection((host, port), timeout=60) as plain,
             contextlib.suppress(ConnectionError, ssl.SSLError),
         ):
-            hurry.setattr(listening, "_FIRST_REQUEST_SECONDS", 0.1)
+            hurry.setattr(patient_protocol, "_HEADER_SECONDS", 0.1)
             with context.wrap_socket(plain) as silent:
                 silent.sendall(b"GET /api/v1/appliance HTTP/1.1\r\nHost: ")
                 assert silent.recv(100) == b""
         client = one.client()
         assert client.send("GET", "/appliance")["api"] == 1
         client.close()
+
+
+def test_who_sends_a_header_and_no_body_is_let_go(tmp_path, monkeypatch):
+    with running(tmp_path, SmallAppliance(tmp_path)) as one:
+        host, port = split_address(one.url.removeprefix("https://"))
+        context = client_context(one.certificate)
+        with (
+            monkeypatch.context() as hurry,
+            socket.create_connection((host, port), timeout=60) as plain,
+            contextlib.suppress(ConnectionError, ssl.SSLError),
+            context.wrap_socket(plain) as silent,
+        ):
+            hurry.setattr(patient_protocol, "_BODY_SILENCE_SECONDS", 0.1)
+            silent.sendall(b"POST /api/v1/enrolment HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+            assert silent.recv(100) == b""

@@ -25,9 +25,12 @@ def add_ownership(door: Door, appliance: Ownership, trust: Callable[[str], None]
         """Take over what the plug-in has made in AWS."""
         appliance.configure(settings)
 
-    def enrol(order: Annotated[Enrolment, Depends(Body(Enrolment, "the enrolment"))]) -> ApplianceFacts:
+    # A try is counted before its body is read: what is refused costs nothing.
+    def enrol(
+        _counted: Annotated[None, Depends(tries.one_more)],
+        order: Annotated[Enrolment, Depends(Body(Enrolment, "the enrolment"))],
+    ) -> ApplianceFacts:
         """Belong to another server from now on; needs the one-time code, ten tries a minute at most."""
-        tries.one_more()
         fingerprint_of(order.certificate)
         facts = appliance.enrol(order.code, order.server_id, order.certificate)
         trust(order.certificate)
