@@ -7,6 +7,7 @@ import pytest
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import ConflictError, IntegrityError, NotFoundError
 from holdfast.domain.session import SessionKind, State
+from holdfast.domain.verification import NAMED_LIMIT
 from holdfast.testing.memory_engine import MachineDiedError
 from holdfast.testing.simulated_repositories import SimulatedRepositories
 from tests.simulation.reading import assert_nothing_left, log, points, tasks
@@ -192,3 +193,17 @@ def test_what_could_not_be_locked_longer_is_a_warning_and_hastens_nothing(site, 
     assert tick(site) == []
     site.wait(DAY)
     assert len(tick(site)) == 1
+
+
+def test_of_very_many_that_could_not_be_locked_longer_the_first_are_named(site, monkeypatch):
+    lost = tuple(f"packs/{number:032x}" for number in range(NAMED_LIMIT + 500))
+
+    def collect(_self, _name, _wish, _tell, _stopped):
+        return Collected(1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, not_renewed=lost)
+
+    monkeypatch.setattr(SimulatedRepositories, "collect", collect)
+    (task,) = tasks(site, ask(site))
+    assert task.result["not_renewed"] == lost[:NAMED_LIMIT]
+    assert task.result["not_renewed_objects"] == len(lost)
+    assert len(task.warnings) == NAMED_LIMIT + 1
+    assert "1500 in all" in task.warnings[-1]

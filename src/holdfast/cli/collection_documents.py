@@ -29,7 +29,9 @@ def collection_of(detail: Mapping[str, Any]) -> Document | None:
 
 def _figures(found: Mapping[str, Any], *, dry_run: bool) -> Document:
     waiting = [{"session": session, "opened": since} for session, since in sorted(found["waiting"].items())]
-    return {"dry_run": dry_run, **found, "waiting": waiting, "not_renewed": list(found.get("not_renewed", ()))}
+    named = list(found.get("not_renewed", ()))
+    count = found.get("not_renewed_objects", len(named))
+    return {"dry_run": dry_run, **found, "waiting": waiting, "not_renewed": named, "not_renewed_objects": count}
 
 
 def collection_table(document: Mapping[str, Any]) -> str:
@@ -46,7 +48,7 @@ def collection_table(document: Mapping[str, Any]) -> str:
         held = document["locked_packs"]
         facts["kept for now"] = f"{document['kept_packs']} ({held} locked)" if held else document["kept_packs"]
         facts["locks renewed"] = document["renewed_locks"] or None
-        facts["not renewed"] = ", ".join(document.get("not_renewed", ())) or None
+        facts["not renewed"] = _some(document["not_renewed"], document["not_renewed_objects"]) or None
     if document.get("young_packs"):
         facts["too young to go"] = _packs(document["young_packs"], document["young_bytes"], " in an archive class")
     if document.get("unfinished_packs"):
@@ -98,9 +100,12 @@ def what_waits(found: "Collected") -> str:
 
 def what_was_not_renewed(objects: Sequence[str]) -> str:
     """What a renewal of locks met, and what to do about it."""
-    first = ", ".join(objects[:3])
-    more = f" and {len(objects) - 3} more" if len(objects) > 3 else ""
     return (
-        f"all else is locked, but {first}{more} {'is' if len(objects) == 1 else 'are'} damaged or missing: run "
-        "`holdfast repository check` to see whom that hurts, and `holdfast repository repair`"
+        f"all else is locked, but {_some(objects, len(objects))} {'is' if len(objects) == 1 else 'are'} damaged or "
+        "missing: run `holdfast repository check` to see whom that hurts, and `holdfast repository repair`"
     )
+
+
+def _some(objects: Sequence[str], count: int) -> str:
+    more = f" and {count - 3} more" if count > 3 else ""
+    return f"{', '.join(objects[:3])}{more}"

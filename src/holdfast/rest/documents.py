@@ -36,9 +36,9 @@ def refusal(why: str) -> UsageError:
     return UsageError("the body of the request cannot be read", why=why, cure="send one JSON document (docs/rest.md)")
 
 
-def too_large() -> UsageError:
+def too_large(limit_bytes: int) -> UsageError:
     """The error of a body that is not read to its end."""
-    return refusal(f"it is larger than {BODY_LIMIT_BYTES} bytes")
+    return refusal(f"it is larger than {limit_bytes} bytes")
 
 
 def _refuse_deep(body: bytes) -> None:

@@ -19,13 +19,22 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, Match
 
 from holdfast.domain.errors import HoldfastError, UsageError
 from holdfast.protocol.complaints import complaint
 from holdfast.protocol.encoding import from_document
-from holdfast.rest.authentication import App, Authenticator, DefaultDeny, Permission, Requirement, refuse_undeclared
+from holdfast.rest.authentication import (
+    App,
+    Authenticator,
+    DefaultDeny,
+    Permission,
+    Requirement,
+    Scope,
+    refuse_undeclared,
+)
 from holdfast.rest.body_limit import BodyLimit
-from holdfast.rest.documents import PAGE_LIMIT, read_document, refusal
+from holdfast.rest.documents import BODY_LIMIT_BYTES, PAGE_LIMIT, read_document, refusal
 from holdfast.rest.openapi import openapi_document
 from holdfast.rest.problems import MEDIA_TYPE, problem_of, status_of
 
@@ -111,9 +120,17 @@ class Door:
         self._app = FastAPI(title=title, version=version, openapi_url=None, docs_url=None, redoc_url=None)
         self._app.router.route_class = _StrictRoute
         self._app.router.redirect_slashes = False
+        self._larger_bodies: list[tuple[BaseRoute, int]] = []
 
     def add(
-        self, method: str, path: str, permission: Permission, endpoint: Callable[..., Any], answer: Any = None
+        self,
+        method: str,
+        path: str,
+        permission: Permission,
+        endpoint: Callable[..., Any],
+        answer: Any = None,
+        *,
+        body_limit_bytes: int = BODY_LIMIT_BYTES,
     ) -> None:
         """A route below `/api/v1`; the endpoint's name is the operation's id. `answer`: what it answers, where its
         annotation does not say so.
@@ -132,6 +149,8 @@ class Door:
             response_model=None if _is_response(answer) else answer,
             openapi_extra={"x-permission": permission.value},
         )
+        if body_limit_bytes != BODY_LIMIT_BYTES:
+            self._larger_bodies.append((self._app.routes[-1], body_limit_bytes))
 
     def application(self, reader: Permission) -> "Application":
         """The app, with its OpenAPI document for those with that permission. Refuses a route without a permission."""
@@ -147,7 +166,12 @@ class Door:
         self._app.add_exception_handler(RequestValidationError, _not_valid)
         self._app.add_exception_handler(HTTPException, _of_the_router)
         self._app.add_exception_handler(Exception, _unforeseen)
-        return Application(DefaultDeny(BodyLimit(self._app), self._authenticator), tuple(map(_told, self._app.routes)))
+        limited = BodyLimit(self._app, self._body_limit_bytes)
+        return Application(DefaultDeny(limited, self._authenticator), tuple(map(_told, self._app.routes)))
+
+    def _body_limit_bytes(self, scope: Scope) -> int:
+        found = (limit for route, limit in self._larger_bodies if route.matches(scope)[0] == Match.FULL)
+        return next(found, BODY_LIMIT_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ COLLECTION_FIELDS = {
     "dry_run", "plan", "restore_points", "packs", "stored_bytes", "condemned_packs", "condemned_bytes",
     "repacked_packs", "written_bytes", "deleted_packs", "freed_bytes", "kept_packs", "merged_index_runs", "young_packs",
     "young_bytes", "unfinished_packs", "unfinished_bytes", "waiting", "locked_packs", "renewed_locks", "not_renewed",
+    "not_renewed_objects",
 }  # fmt: skip
 MIB = 1 << 20
 

@@ -1,5 +1,7 @@
 """Collections as people and programs see them: the same words for one on this machine and one of an appliance."""
 
+from dataclasses import replace
+
 from holdfast.cli.collection_documents import (
     collection,
     collection_of,
@@ -28,6 +30,16 @@ def test_an_appliance_says_what_this_machine_says():
     assert here["waiting"] == [{"session": "ab" * 16, "opened": "2026-11-25T23:05:29.1Z"}]
     assert collection_of(detail(kind="look-for-garbage")) == collection(HELD_UP, dry_run=True)
     assert collection_of(detail(None)) is None
+
+
+def test_a_few_of_what_could_not_be_locked_longer_are_shown_with_how_many_there_are():
+    lost = replace(HELD_UP, not_renewed=tuple("abcde"))
+    here = collection(lost, dry_run=False)
+    assert (here["not_renewed"], here["not_renewed_objects"]) == (list("abcde"), 5)
+    assert "a, b, c and 2 more" in collection_table(here)
+    cut = detail(lost)
+    cut["tasks"][0]["result"] |= {"not_renewed_objects": 7000}
+    assert "a, b, c and 6997 more" in collection_table(collection_of(cut) or {})
 
 
 def test_who_only_looks_is_told_of_no_deletion():

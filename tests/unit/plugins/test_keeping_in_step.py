@@ -1,5 +1,7 @@
 """One turn of the process that keeps a mirror in step, whatever the appliance does."""
 
+import json
+
 import pytest
 
 from holdfast.domain.errors import (
@@ -7,8 +9,9 @@ from holdfast.domain.errors import (
     ConflictError,
     NotAuthenticatedError,
     UnavailableError,
+    UsageError,
 )
-from holdfast_aws.keeping_in_step import TOLD_FOR_SECONDS, WAIT_SECONDS, KeepingInStep
+from holdfast_aws.keeping_in_step import GOOD_PAGES, PAGE, TOLD_FOR_SECONDS, WAIT_SECONDS, KeepingInStep
 
 
 class FakeServer:
@@ -16,14 +19,19 @@ class FakeServer:
 
     def __init__(self):
         self.usn, self.states, self.pages = 0, [], []
+        self.limit_bytes, self.trouble = 1 << 20, None
 
     def send(self, method, path, document=None):
         match method, path:
             case "GET", "/appliances/a/sync":
                 return {"usn": self.usn}
             case "POST", "/appliances/a/sync":
+                if self.trouble is not None:
+                    raise self.trouble
+                if len(json.dumps(document)) > self.limit_bytes:
+                    raise UsageError("the body cannot be read", why="it is too large", cure="y")
                 self.pages.append(document)
-                self.usn = document["newest"]
+                self.usn = max(usns(document), default=document["newest"])
                 return {"usn": self.usn}
             case "POST", "/appliances/a/state":
                 self.states.append((document["state"], document["reason"], document["offered_certificate"]))
@@ -36,13 +44,20 @@ class FakeAppliance:
 
     def __init__(self):
         self.newest, self.trouble, self.queries = 0, None, []
+        self.changes = {}
 
     def send(self, method, path, document=None, query=None):
         assert (method, path) == ("GET", "/changes")
         self.queries.append(query)
         if self.trouble is not None:
             raise self.trouble
-        return {"changes": [], "newest": self.newest}
+        after, limit = int(query["after"]), int(query["limit"])
+        found = [
+            {"usn": usn, "kind": "point", "id": f"p{usn}", "document": "x" * size_bytes}
+            for usn, size_bytes in sorted(self.changes.items())
+            if usn > after
+        ]
+        return {"changes": found[:limit], "newest": max([self.newest, *self.changes])}
 
     def events(self, path):
         return iter(())
@@ -66,6 +81,10 @@ class Kept:
 @pytest.fixture
 def kept():
     return Kept()
+
+
+def usns(page):
+    return [change["usn"] for change in page["changes"]]
 
 
 def error(kind):
@@ -128,3 +147,42 @@ def test_what_the_server_answers_goes_on(kept):
     kept.server.send = lambda *words: (_ for _ in ()).throw(error(NotAuthenticatedError))
     with pytest.raises(NotAuthenticatedError):
         kept.step.turn()
+
+
+def test_a_page_that_is_too_large_is_asked_for_in_parts(kept):
+    kept.appliance.changes = {usn: 150_000 if usn < 20 else 10 for usn in range(1, 800)}
+    while kept.server.usn < 799:
+        assert kept.step.turn()
+    assert [usn for page in kept.server.pages for usn in usns(page)] == list(range(1, 800))
+    assert [state for state, _, _ in kept.server.states] == ["available"]
+    for _ in range(10 * GOOD_PAGES):
+        kept.step.turn()
+    assert kept.appliance.queries[-1]["limit"] == str(PAGE)
+
+
+def test_a_change_that_the_server_cannot_take_is_told_and_goes_on_when_it_can(kept):
+    kept.appliance.changes = {1: 10, 2: 2 << 20, 3: 10}
+    while kept.step.turn():
+        pass
+    assert kept.server.usn == 1
+    assert not kept.step.turn()
+    state, reason, _ = kept.server.states[-1]
+    assert state == "unavailable"
+    assert "point p2" in reason
+    assert "too large" in reason
+    assert [state for state, _, _ in kept.server.states] == ["available", "unavailable"]
+    kept.server.limit_bytes = 64 << 20
+    while kept.server.usn < 3:
+        assert kept.step.turn()
+    assert kept.server.states[-1] == ("available", "", None)
+
+
+def test_a_server_that_is_not_there_refuses_nothing(kept):
+    kept.appliance.changes = dict.fromkeys(range(1, 10), 10)
+    kept.server.trouble = error(UnavailableError)
+    with pytest.raises(UnavailableError):
+        kept.step.turn()
+    kept.server.trouble = None
+    assert kept.step.turn()
+    assert [query["limit"] for query in kept.appliance.queries] == [str(PAGE), str(PAGE)]
+    assert [state for state, _, _ in kept.server.states] == ["available"]

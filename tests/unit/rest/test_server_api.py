@@ -7,6 +7,7 @@ from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableErro
 from holdfast.domain.infrastructure import Account
 from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord
 from holdfast.protocol.encoding import from_document, to_document
+from holdfast.rest.documents import BODY_LIMIT_BYTES
 from holdfast.server.ports.records import TokenKind
 from holdfast.testing.sample_records import hex_id, moment, point, policy, session, workload
 
@@ -181,5 +182,7 @@ def test_a_service_tells(server):
     assert service.send("GET", "/appliances/one/sync") == {"usn": 0}
     page = to_document(ChangePage((ChangeRecord(3, "point", hex_id(1), to_document(point(1))),), 3))
     assert service.send("POST", "/appliances/one/sync", page) == {"usn": 3}
+    large = to_document(ChangePage((ChangeRecord(4, "policy", "p", {"text": "x" * BODY_LIMIT_BYTES}),), 4))
+    assert service.send("POST", "/appliances/one/sync", large) == {"usn": 4}
     report = {"state": "unavailable", "reason": "no answer"}
     assert service.send("POST", "/appliances/one/state", report)["state"] == "unavailable"

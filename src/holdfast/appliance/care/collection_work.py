@@ -6,6 +6,7 @@ restores and other collections, and safe to kill: what was cut short is begun an
 
 import asyncio
 import threading
+from collections.abc import Iterator, Sequence
 
 from holdfast.appliance.ports.engine import Step
 from holdfast.appliance.sessions.book import SessionBook
@@ -20,8 +21,9 @@ from holdfast.protocol.encoding import from_document, to_document
 
 COLLECTION = "collection"
 WISH = "wish"
-# In the task's result: what holds the rest up.
+# In the task's result: what holds the rest up; how many could not be locked longer, of whom so many are named.
 WAITING = "waiting"
+NOT_RENEWED_OBJECTS = "not_renewed_objects"
 _LOOK_SECONDS = 1.0
 
 
@@ -56,9 +58,10 @@ class CollectionWork:
         wish = from_document(CollectionWish, details[WISH], "the collection")
         collected = await self._until_done(session_id, task_id, repository, wish)
         self._book.say(session_id, _told(collected, wish), task_id=task_id)
-        result = {**to_document(collected), "not_renewed": collected.not_renewed}
+        named = collected.not_renewed[:NAMED_LIMIT]
+        result = {**to_document(collected), "not_renewed": named, NOT_RENEWED_OBJECTS: len(collected.not_renewed)}
         warnings = [_what_waits(collected)] if collected.waiting else []
-        self._book.result(task_id, result, [*warnings, *map(_not_renewed, collected.not_renewed[:NAMED_LIMIT])])
+        self._book.result(task_id, result, [*warnings, *_not_renewed(collected.not_renewed)])
 
     def end(self, session_id: str, task_id: str, error: HoldfastError | None) -> None:
         """Task and session."""
@@ -95,11 +98,14 @@ def _mib(size_bytes: int) -> str:
     return f"{size_bytes / 1024**2:.1f} MiB"
 
 
-def _not_renewed(name: str) -> str:
-    return (
-        f"{name} is damaged or missing, and its lock was not renewed: run `holdfast repository check` to see whom that "
-        "hurts, and `holdfast repository repair`"
-    )
+def _not_renewed(names: Sequence[str]) -> Iterator[str]:
+    for name in names[:NAMED_LIMIT]:
+        yield (
+            f"{name} is damaged or missing, and its lock was not renewed: run `holdfast repository check` to see whom "
+            "that hurts, and `holdfast repository repair`"
+        )
+    if len(names) > NAMED_LIMIT:
+        yield f"so it is with {counted(len(names) - NAMED_LIMIT, 'more object')}: {len(names)} in all"
 
 
 def _what_waits(collected: Collected) -> str:

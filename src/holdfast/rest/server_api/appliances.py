@@ -13,6 +13,9 @@ from holdfast.rest.routes import Body, Door
 from holdfast.rest.server_api.orders import StateReport, SyncedUsn
 from holdfast.server.service import ManagementServer
 
+# A page of changes has as many documents of an appliance as its service asks for.
+CHANGES_LIMIT_BYTES = 64 * 1024 * 1024
+
 
 def add_appliances(door: Door, server: ManagementServer) -> None:
     """Add them."""
@@ -74,5 +77,11 @@ def _add_services(door: Door, server: ManagementServer) -> None:
         return server.report(name, report.state, report.reason, report.offered_certificate)
 
     door.add("GET", "/appliances/{name}/sync", Permission.SERVICE, get_synced_usn)
-    door.add("POST", "/appliances/{name}/sync", Permission.SERVICE, sync_appliance)
+    door.add(
+        "POST",
+        "/appliances/{name}/sync",
+        Permission.SERVICE,
+        sync_appliance,
+        body_limit_bytes=CHANGES_LIMIT_BYTES,
+    )
     door.add("POST", "/appliances/{name}/state", Permission.SERVICE, report_state)
