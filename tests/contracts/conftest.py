@@ -21,19 +21,24 @@ def postgresql() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture
+def new_postgresql(postgresql) -> str:
+    """The address of an empty database."""
+    name = f"records_{next(_numbers)}"
+    engine = create_engine(postgresql.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return str(postgresql.replace("/postgres?", f"/{name}?"))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def open_database(request, tmp_path) -> Iterator[Callable[[str], Database]]:
     """Opens one and the same empty database, for appliance or server."""
     if request.param == "sqlite":
         place = tmp_path / "home" / "records.db"
     else:
-        address = request.getfixturevalue("postgresql")
-        name = f"records_{next(_numbers)}"
-        engine = create_engine(address.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        place = address.replace("/postgres?", f"/{name}?")
+        place = request.getfixturevalue("new_postgresql")
     opened = []
 
     def open_one(kind):

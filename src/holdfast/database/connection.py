@@ -36,7 +36,7 @@ class Database:
         """Open the file, or the database of a URL (`sqlite:///FILE`, `postgresql://…`); its tables are made or brought
         up to date. Raises UnsupportedFormatError when a newer Holdfast has used it.
         """
-        url = _url_of(place)
+        url = url_of(place)
         with translated(url.render_as_string(hide_password=True)):
             database = cls(_sqlite(url) if url.get_backend_name() == "sqlite" else _other(url))
         try:
@@ -69,7 +69,8 @@ class Database:
         self._engine.dispose()
 
 
-def _url_of(place: str | Path) -> URL:
+def url_of(place: str | Path) -> URL:
+    """The URL of a file, or what a person wrote, with the driver that is used. Raises UsageError."""
     if isinstance(place, Path):
         return URL.create("sqlite", database=str(place))
     try:

@@ -25,6 +25,7 @@ from holdfast.appliance.upkeep.reaper import Reaper
 from holdfast.aws.cloud import AwsCloud, CloudMemory
 from holdfast.database.appliance_records import appliance_records
 from holdfast.database.connection import Database
+from holdfast.database.sole_process import sole_process
 from holdfast.domain.errors import NotFoundError, ObjectExistsError
 from holdfast.domain.identifiers import new_id
 from holdfast.domain.secret_box import TravellingBox
@@ -80,7 +81,7 @@ _USUAL = Tempo()
 def run(order: RunOrder, announce: Announce, tempo: Tempo = _USUAL) -> None:
     """Run the appliance until a signal ends it; `announce` is handed its address, fingerprint and code file.
 
-    Raises ConflictError for a second appliance on one home, or an address in use.
+    Raises ConflictError for a second appliance on one home or database, or an address in use.
     """
     home = ApplianceHome(order.home or home_folder())
     private_folder(home.home)
@@ -88,6 +89,7 @@ def run(order: RunOrder, announce: Announce, tempo: Tempo = _USUAL) -> None:
     with (
         sole_user(home.folder, "an appliance"),
         ended_by_signals() as ended,
+        sole_process(order.database_url or home.database, "appliance", ended.set),
         _database(home, order.database_url) as records,
         _surface(home, records, key_box(home.key, order.kms_key, LazyKeyService()), tempo) as surface,
     ):

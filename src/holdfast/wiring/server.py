@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from holdfast.database.connection import Database
 from holdfast.database.server_records import server_records
+from holdfast.database.sole_process import sole_process
 from holdfast.domain.history import SessionHistory
 from holdfast.domain.identifiers import new_id
 from holdfast.domain.secret_box import SecretBox
@@ -40,7 +41,7 @@ def run(
 ) -> None:
     """Run the server until a signal ends it; `announce` is handed its address and where its token lies.
 
-    Raises ConflictError for a second server on one home, or an address in use.
+    Raises ConflictError for a second server on one home or database, or an address in use.
     """
     home = ServerHome(home_folder())
     private_folder(home.home)
@@ -48,6 +49,7 @@ def run(
     with (
         sole_user(home.folder, "a management server"),
         ended_by_signals() as ended,
+        sole_process(database_url or home.database, "server", ended.set),
         _database(home, database_url) as database,
     ):
         records = server_records(database)
