@@ -93,14 +93,17 @@ def test_tokens_of_one_appliance_are_revoked_together(records):
     assert [records.tokens.get(f"{n}").revoked_at for n in range(4)] == [moment(5), moment(6), None, None]
 
 
-def test_whether_any_token_is_valid(records):
-    assert not records.tokens.is_any_valid(TokenKind.ADMIN, moment(0))
-    records.tokens.add(StoredToken("a", "00" * 32, TokenKind.ADMIN, moment(1), expires_at=moment(9)))
-    assert records.tokens.is_any_valid(TokenKind.ADMIN, moment(8))
-    assert not records.tokens.is_any_valid(TokenKind.ADMIN, moment(9))
-    assert not records.tokens.is_any_valid(TokenKind.SERVICE, moment(8))
+def test_tokens_of_administrators_are_revoked_but_one(records):
+    for name, kind in (
+        ("a", TokenKind.ADMIN),
+        ("b", TokenKind.ADMIN),
+        ("c", TokenKind.ADMIN),
+        ("d", TokenKind.SERVICE),
+    ):
+        records.tokens.add(StoredToken(name, "00" * 32, kind, moment(1)))
     records.tokens.revoke("a", moment(2))
-    assert not records.tokens.is_any_valid(TokenKind.ADMIN, moment(8))
+    assert records.tokens.revoke_admins_but("c", moment(3)) == 1
+    assert [records.tokens.get(name).revoked_at for name in "abcd"] == [moment(2), moment(3), None, None]
 
 
 def test_tokens_that_open_nothing_any_more_are_forgotten(records):

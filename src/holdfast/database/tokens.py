@@ -51,12 +51,11 @@ class TokensTable:
         with self._database.writing() as connection:
             connection.execute(update(_TOKENS).where(*own, _TOKENS.c.revoked_at.is_(None)).values(revoked_at=now))
 
-    def is_any_valid(self, kind: TokenKind, now: datetime) -> bool:
-        """Whether one of that kind is accepted now."""
-        lasting = or_(_TOKENS.c.expires_at.is_(None), _TOKENS.c.expires_at > now)
-        valid = (_TOKENS.c.kind == kind.value, _TOKENS.c.revoked_at.is_(None), lasting)
-        with self._database.reading() as connection:
-            return connection.execute(select(_TOKENS.c.id).where(*valid).limit(1)).first() is not None
+    def revoke_admins_but(self, token_id: str, now: datetime) -> int:
+        """Every one of an administrator but that one; how many were not revoked before."""
+        others = (_TOKENS.c.kind == TokenKind.ADMIN.value, _TOKENS.c.id != token_id, _TOKENS.c.revoked_at.is_(None))
+        with self._database.writing() as connection:
+            return connection.execute(update(_TOKENS).where(*others).values(revoked_at=now)).rowcount
 
     def forget(self, ended_before: datetime, limit: int) -> int:
         """Forget at most so many that were revoked, or expired, before that moment; how many."""

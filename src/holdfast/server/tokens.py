@@ -57,15 +57,26 @@ class TokenBook:
 
     def revoke(self, text: str) -> None:
         """That token opens nothing any more."""
-        self._tokens.revoke(text.split("_")[1], self._surroundings.now())
+        self._tokens.revoke(_id_of(text), self._surroundings.now())
 
     def revoke_services(self, appliance: str) -> None:
         """The services of that appliance are to show new ones, or none."""
         self._tokens.revoke_services(appliance, self._surroundings.now())
 
-    def has_admin(self) -> bool:
-        """Whether an administrator's token is valid."""
-        return self._tokens.is_any_valid(TokenKind.ADMIN, self._surroundings.now())
+    def revoke_other_admins(self, text: str) -> int:
+        """Of all that administrators have, that token alone opens anything from now on; how many did before."""
+        return self._tokens.revoke_admins_but(_id_of(text), self._surroundings.now())
+
+    def is_admin(self, text: str) -> bool:
+        """Whether it is an administrator's token, and accepted."""
+        try:
+            return self.authenticate(text).kind == TokenKind.ADMIN
+        except NotAuthenticatedError:
+            return False
+
+
+def _id_of(text: str) -> str:
+    return text.split("_")[1]
 
 
 def _valid(token: StoredToken, now: datetime) -> bool:
@@ -88,5 +99,6 @@ def _refusal() -> NotAuthenticatedError:
     return NotAuthenticatedError(
         "the server does not know who is asking",
         why="the request has no token, or one that is unknown, expired or revoked",
-        cure="set HOLDFAST_TOKEN to a valid token; that of the administrator lies in the server's folder, admin-token",
+        cure="set HOLDFAST_TOKEN to a valid token; that of the administrator lies in the server's folder, admin-token, "
+        "and `holdfast server token --renew` there makes a new one",
     )

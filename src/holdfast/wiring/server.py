@@ -21,17 +21,16 @@ from holdfast.server.composition import Outside, Parts, compose
 from holdfast.server.machine.packages import InstalledPackages
 from holdfast.server.machine.processes import AttachedProcesses
 from holdfast.server.machine.service_files import ServiceFiles
-from holdfast.server.ports.records import Records, TokenKind
+from holdfast.server.ports.records import Records
 from holdfast.server.ports.surroundings import Surroundings
 from holdfast.server.service import ManagementServer
+from holdfast.wiring import admin_token
 from holdfast.wiring.ending import ended_by_signals
 from holdfast.wiring.key_box import key_box
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.location_memory import home_folder
-from holdfast.wiring.private_files import private_folder, read_private, sole_user, write_private
-from holdfast.wiring.server_home import ServerHome
-
-_SERVER_ID = "server-id"
+from holdfast.wiring.private_files import private_folder, sole_user, write_private
+from holdfast.wiring.server_home import SERVER_ID, ServerHome
 
 Announce = Callable[[dict[str, str]], None]
 
@@ -93,10 +92,10 @@ def _composed(
     history: SessionHistory,
 ) -> tuple[Parts, ManagementServer]:
     now = _now()
-    server_id = records.settings.get(_SERVER_ID)
+    server_id = records.settings.get(SERVER_ID)
     if server_id is None:
         server_id = new_id(os.urandom(16))
-        records.settings.put(_SERVER_ID, server_id)
+        records.settings.put(SERVER_ID, server_id)
     key_path, certificate_path = keep_certificate(home.tls, f"holdfast server {server_id[:12]}", now)
     identity = ServerIdentity(certificate_path, key_path, server_id)
     packages = InstalledPackages(private_folder(home.plugins))
@@ -117,9 +116,8 @@ def _composed(
 
 
 def _first_words(home: ServerHome, parts: Parts, url: str) -> dict[str, str]:
-    """What a person, and commands on this machine, need to know; the first start makes the administrator's token."""
-    if read_private(home.admin_token) is None and not parts.tokens.has_admin():
-        write_private(home.admin_token, parts.tokens.issue(TokenKind.ADMIN).encode())
+    """What a person, and commands on this machine, need to know; the administrator's token is there."""
+    admin_token.keep(home, parts.tokens)
     fingerprint = fingerprint_of(home.certificate.read_text(encoding="ascii"))
     write_private(home.connection, json.dumps({"url": url, "certificate_sha256": fingerprint}).encode())
     return {

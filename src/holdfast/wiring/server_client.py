@@ -65,7 +65,7 @@ def _token(home: ServerHome) -> str:
         raise NotAuthenticatedError(
             "there is no token to show to the server",
             why=f"HOLDFAST_TOKEN is not set, and {home.admin_token} is not that server's",
-            cure="set HOLDFAST_TOKEN; the server's first start wrote one into its folder, admin-token",
+            cure="set HOLDFAST_TOKEN; the server's start writes one into its folder, admin-token",
         )
     return kept.decode("ascii", "replace").strip()
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+# The setting in its records: who it is.
+SERVER_ID = "server-id"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerHome:
@@ -37,7 +40,7 @@ class ServerHome:
 
     @property
     def admin_token(self) -> Path:
-        """The first token."""
+        """The administrator's token."""
         return self.folder / "admin-token"
 
     @property

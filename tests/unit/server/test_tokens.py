@@ -34,4 +34,19 @@ def test_expired_and_revoked_ones_are_refused(small):
     for token in (short, bound):
         with pytest.raises(NotAuthenticatedError):
             small.server.authenticate(token)
-    assert not small.parts.tokens.has_admin()
+
+
+def test_an_administrator_has_one_when_all_others_are_revoked(small):
+    tokens = small.parts.tokens
+    former, bound, expired = (
+        tokens.issue(TokenKind.ADMIN),
+        tokens.issue(TokenKind.SERVICE, "a"),
+        tokens.issue(TokenKind.ADMIN, lifetime=timedelta(minutes=1)),
+    )
+    small.later(60)
+    assert [tokens.is_admin(text) for text in (former, bound, expired, "hf_")] == [True, False, False, False]
+    newest = tokens.issue(TokenKind.ADMIN)
+    assert tokens.revoke_other_admins(newest) == 2
+    assert tokens.revoke_other_admins(newest) == 0
+    assert [tokens.is_admin(text) for text in (former, newest)] == [False, True]
+    assert small.server.authenticate(bound).appliance == "a"

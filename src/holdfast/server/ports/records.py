@@ -109,8 +109,8 @@ class Tokens(Protocol):
     def revoke_services(self, appliance: str, now: datetime) -> None:
         """The same for the services of that appliance."""
 
-    def is_any_valid(self, kind: TokenKind, now: datetime) -> bool:
-        """Whether one of that kind is accepted now."""
+    def revoke_admins_but(self, token_id: str, now: datetime) -> int:
+        """The same for every one of an administrator but that one; how many were not revoked before."""
 
     def forget(self, ended_before: datetime, limit: int) -> int:
         """Forget at most so many that were revoked, or expired, before that moment; how many."""
