@@ -161,7 +161,7 @@ def _shown(appliance: dict[str, Any], history: dict[str, Any] | None, limits: li
 
 def _facts(appliance: dict[str, Any], history: dict[str, Any] | None = None) -> str:
     """Certificates as people compare them: by their fingerprints."""
-    from holdfast.rest.tls import fingerprint_of
+    from holdfast.protocol.certificates import fingerprint_of
 
     facts = as_facts({name: value for name, value in appliance.items() if "certificate" not in name})
     for name in ("certificate", "offered_certificate"):
@@ -173,13 +173,6 @@ def _facts(appliance: dict[str, Any], history: dict[str, Any] | None = None) -> 
 def _kept(history: dict[str, Any]) -> dict[str, Cell]:
     days = history["keep_days"]
     return {"sessions are kept": "forever" if days is None else counted(days, "day")}
-
-
-def _act(voice: Voice, name: str, verb: str) -> int:
-    with connected() as client:
-        appliance = client.send("POST", f"/appliances/{name}/{verb}")
-    voice.document(appliance, lambda: _facts(appliance))
-    return voice.status
 
 
 @command(app, example="holdfast appliance edit frankfurt --keep-sessions 365")
@@ -198,18 +191,38 @@ def rescan(
     name: NameArgument,
 ) -> int:
     """Forget what is known of an appliance's policies, sessions and points, and collect it anew."""
-    return _act(voice, name, "rescan")
+    with connected() as client:
+        appliance = client.send("POST", f"/appliances/{name}/rescan")
+    voice.document(appliance, lambda: _facts(appliance))
+    return voice.status
 
 
-@command(app, "accept-certificate", example="holdfast appliance accept-certificate frankfurt --yes")
+@command(app, "accept-certificate", example="holdfast appliance accept-certificate frankfurt --fingerprint 3f…")
 def accept_certificate(
     voice: Voice,
     name: NameArgument,
-    yes: YesOption = False,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option("--fingerprint", metavar="SHA256", help="The one that is right, as the appliance printed it."),
+    ] = None,
 ) -> int:
-    """Say that the certificate which an appliance shows now is right."""
-    confirm(f"trust the certificate that {name} shows now", yes)
-    return _act(voice, name, "accept-certificate")
+    """Say that the certificate which an appliance shows now is right; without --fingerprint it is asked for."""
+    with connected() as client:
+        named = _agreed(client.send("GET", f"/appliances/{name}")) if fingerprint is None else fingerprint
+        appliance = client.send("POST", f"/appliances/{name}/accept-certificate", {"fingerprint": named})
+    voice.document(appliance, lambda: _facts(appliance))
+    return voice.status
+
+
+def _agreed(appliance: dict[str, Any]) -> str:
+    """The fingerprint that a person has seen and agreed to; where nothing is offered there is nothing to ask."""
+    from holdfast.protocol.certificates import fingerprint_of
+
+    if not appliance["offered_certificate"]:
+        return ""
+    offered = fingerprint_of(appliance["offered_certificate"])
+    confirm(f"trust the certificate {offered} of {appliance['name']}", False, "--fingerprint SHA256")
+    return offered
 
 
 @command(app, example="holdfast appliance remove frankfurt --delete --yes")

@@ -69,13 +69,15 @@ KeepSessionsOption = Annotated[
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
 
 
-def confirm(what: str, yes: bool) -> None:
-    """Go on only if a person agrees to `what`. Raises UsageError where they do not, or nobody can be asked."""
+def confirm(what: str, yes: bool, option: str = "--yes") -> None:
+    """Go on only if a person agrees to `what`; `option` says so unasked. Raises UsageError where they do not, or
+    nobody can be asked.
+    """
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(f"will not {what}", why="nobody said that it may go", cure="add --yes")
+        raise UsageError(f"will not {what}", why="nobody said that it may go", cure=f"add {option}")
     sys.stderr.write(printable(f"{what}? [y/N] "))
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise UsageError(f"did not {what}", why="the answer was no", cure="answer y, or add --yes")
+        raise UsageError(f"did not {what}", why="the answer was no", cure=f"answer y, or add {option}")

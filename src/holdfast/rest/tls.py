@@ -4,7 +4,6 @@ No authority stands between server and appliance: each remembers the other's cer
 no other one, so that trusting it trusts nothing else.
 """
 
-import hashlib
 import os
 import ssl
 from datetime import datetime, timedelta
@@ -15,7 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from holdfast.domain.errors import CertificateError, UsageError
+from holdfast.domain.errors import CertificateError, UnavailableError
+from holdfast.domain.time import format_time
+from holdfast.protocol.certificates import der_of, fingerprint_of
 
 # Trust ends when a person says so, not when a date comes; clocks may differ by a day.
 LIFETIME = timedelta(days=365 * 30)
@@ -57,18 +58,6 @@ def keep_certificate(folder: Path, name: str, now: datetime) -> tuple[Path, Path
     return key_path, certificate_path
 
 
-def fingerprint_of(certificate: str | bytes) -> str:
-    """The SHA-256 in hex of a certificate: PEM as text, DER as bytes. Raises UsageError."""
-    if isinstance(certificate, str):
-        certificate = _der_of(certificate)
-    return hashlib.sha256(certificate).hexdigest()
-
-
-def same_fingerprint(one: str, other: str) -> bool:
-    """Whether both mean the same, however people write them: with colons or spaces, in capitals."""
-    return _digits(one) == _digits(other)
-
-
 def server_context(key_path: Path, certificate_path: Path, pinned: tuple[str, ...] = ()) -> ssl.SSLContext:
     """For a server that shows this certificate, and asks for one where some are `pinned` (PEM) or will be (`trust`).
 
@@ -85,7 +74,7 @@ def server_context(key_path: Path, certificate_path: Path, pinned: tuple[str, ..
 def trust(context: ssl.SSLContext, certificate: str) -> None:
     """From now on a client may show this certificate, too; while the server runs."""
     context.verify_mode = ssl.CERT_OPTIONAL
-    context.load_verify_locations(cadata=_der_of(certificate))
+    context.load_verify_locations(cadata=der_of(certificate))
 
 
 def client_context(
@@ -99,7 +88,7 @@ def client_context(
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if pinned is not None:
         context.check_hostname = False  # who it is stands in the certificate itself
-        context.load_verify_locations(cadata=_der_of(pinned))
+        context.load_verify_locations(cadata=der_of(pinned))
     if key_path is not None and certificate_path is not None:
         context.load_cert_chain(certificate_path, key_path)
     return context
@@ -119,19 +108,15 @@ def changed_certificate(place: str, pinned: str, offered: str) -> CertificateErr
     )
 
 
-def _der_of(certificate: str) -> bytes:
-    try:
-        der = ssl.PEM_cert_to_DER_cert(certificate.strip())
-        x509.load_der_x509_certificate(der)
-        return der
-    except ValueError as error:
-        raise UsageError(
-            "a certificate cannot be read", why=str(error), cure="hand in one certificate in the PEM form"
-        ) from None
-
-
-def _digits(fingerprint: str) -> str:
-    return "".join(character for character in fingerprint.lower() if character not in ": \n")
+def not_its_time(place: str, pinned: str, complaint: str) -> UnavailableError:
+    """The error of the certificate that was trusted, where a clock says that it does not hold: it passes with that."""
+    certificate = x509.load_der_x509_certificate(der_of(pinned))
+    first, last = format_time(certificate.not_valid_before_utc), format_time(certificate.not_valid_after_utc)
+    return UnavailableError(
+        f"{place} shows the certificate that is trusted, and it does not hold now",
+        why=f"{complaint}, says the clock of this machine: it holds from {first} to {last}",
+        cure="set the clock of this machine right; if it is, the certificate was made where the clock was wrong",
+    )
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -14,6 +14,7 @@ from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.plugin_api import ConnectOrder
 from holdfast.protocol.appliance_answers import ChangePage
+from holdfast.protocol.certificates import fingerprint_of, same_fingerprint
 from holdfast.server.connections import ApplianceConnections
 from holdfast.server.plugins import PluginShelf
 from holdfast.server.ports.records import Records
@@ -140,14 +141,23 @@ class ApplianceRegister:
         if known.state == ApplianceState.AVAILABLE:
             self._tell(known, *before, unheard="it may begin nothing more, for it has heard of its removal: ")
 
-    def accept_certificate(self, name: str) -> Appliance:
-        """A person says that the certificate it offers now is right. Raises ConflictError where it offers none."""
+    def accept_certificate(self, name: str, fingerprint: str) -> Appliance:
+        """A person says that the certificate with this SHA-256, which it offers now, is right. Raises ConflictError
+        where it offers none, or another one.
+        """
         known = self._records.appliances.get(name)
         if known.state != ApplianceState.CERTIFICATE_CHANGED or not known.offered_certificate:
             raise ConflictError(
                 f"appliance {name} offers no other certificate",
                 why=f"it is {known.state}",
                 cure="see `holdfast appliance show`; nothing needs to be accepted",
+            )
+        offered = fingerprint_of(known.offered_certificate)
+        if not same_fingerprint(offered, fingerprint):
+            raise ConflictError(
+                f"appliance {name} offers another certificate than the one that was named",
+                why=f"named is {fingerprint}, offered is {offered} (SHA-256)",
+                cure="compare it with what the appliance printed when it started",
             )
         plugin = self._plugins.installed(known.plugin)
         accepted = plugin.accept_certificate(known, self._plugins.context(known.plugin))

@@ -119,9 +119,9 @@ class ManagementServer:
         """Take on one that runs."""
         return self._parts.register.connect(order, plugin)
 
-    def accept_certificate(self, name: str) -> Appliance:
-        """The certificate that it offers now is right."""
-        return self._parts.register.accept_certificate(name)
+    def accept_certificate(self, name: str, fingerprint: str) -> Appliance:
+        """The certificate that it offers now, which has this SHA-256, is right."""
+        return self._parts.register.accept_certificate(name, fingerprint)
 
     def rescan_appliance(self, name: str) -> Appliance:
         """Collect anew what it knows."""

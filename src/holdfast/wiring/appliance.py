@@ -31,11 +31,12 @@ from holdfast.domain.identifiers import new_id
 from holdfast.domain.secret_box import TravellingBox
 from holdfast.engine.dbos_engine import DbosEngine
 from holdfast.patience import REAL_WAITING, Waiting
+from holdfast.protocol.certificates import fingerprint_of
 from holdfast.repository.stores.location import open_store
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.rest.appliance_api.application import appliance_application
 from holdfast.rest.listening import listening
-from holdfast.rest.tls import fingerprint_of, keep_certificate, server_context, trust
+from holdfast.rest.tls import keep_certificate, server_context, trust
 from holdfast.wiring.appliance_home import ApplianceHome
 from holdfast.wiring.ending import ended_by_signals
 from holdfast.wiring.key_box import key_box

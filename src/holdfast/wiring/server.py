@@ -14,9 +14,10 @@ from holdfast.domain.history import SessionHistory
 from holdfast.domain.identifiers import new_id
 from holdfast.domain.secret_box import SecretBox
 from holdfast.plugin_api import ServerIdentity
+from holdfast.protocol.certificates import fingerprint_of
 from holdfast.rest.listening import listening
 from holdfast.rest.server_api.application import server_application
-from holdfast.rest.tls import fingerprint_of, keep_certificate, server_context
+from holdfast.rest.tls import keep_certificate, server_context
 from holdfast.server.composition import Outside, Parts, compose
 from holdfast.server.machine.packages import InstalledPackages
 from holdfast.server.machine.processes import AttachedProcesses

@@ -62,7 +62,7 @@ def test_an_appliance_is_taken_on_by_fingerprint_and_code_once(site, tmp_path):
     assert replaced.fingerprint != appliance.fingerprint
     site.until(lambda: state_of(site, "south")["state"] == "certificate-changed")
     assert "[certificate]" in site.refused("policy", "list", status=5)
-    site.do("appliance", "accept-certificate", "south", "--yes")
+    site.do("appliance", "accept-certificate", "south", "--fingerprint", replaced.fingerprint)
     assert state_of(site, "south")["state"] == "available"
     assert site.do("policy", "list")["policies"] == []
 

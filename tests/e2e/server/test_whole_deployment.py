@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from holdfast.lab.listening import port_for_later
+from holdfast.protocol.certificates import fingerprint_of
 from holdfast.server.machine.packages import shipped
 from tests.labs import start_lab
 
@@ -119,7 +120,8 @@ def test_from_nothing_to_an_appliance_and_back(place):
     os.kill(_listening(place.port), signal.SIGTERM)
     place.until(lambda: place.appliance()["state"] == "certificate-changed")
     place.run("policy", "list", status=5)
-    place.run("appliance", "accept-certificate", "north", "--yes")
+    offered = fingerprint_of(place.appliance()["offered_certificate"])
+    place.run("appliance", "accept-certificate", "north", "--fingerprint", offered)
     place.until(lambda: place.appliance()["state"] == "available")
     assert place.appliance()["certificate"] != pinned
     place.run("policy", "list")

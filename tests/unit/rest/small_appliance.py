@@ -24,11 +24,12 @@ from holdfast.protocol.appliance_answers import (
     SessionDetail,
     SnapshotsRescanned,
 )
+from holdfast.protocol.certificates import fingerprint_of
 from holdfast.rest.appliance_api.application import appliance_application
 from holdfast.rest.appliance_api.authentication import EnrolmentTries
 from holdfast.rest.client.appliance import ApplianceClient
 from holdfast.rest.listening import listening
-from holdfast.rest.tls import fingerprint_of, keep_certificate, server_context, trust
+from holdfast.rest.tls import keep_certificate, server_context, trust
 from holdfast.testing.sample_records import moment, session
 
 NOW = datetime.now(UTC)

@@ -18,15 +18,14 @@ from holdfast.domain.errors import (
     UnavailableError,
     UsageError,
 )
+from holdfast.protocol.certificates import fingerprint_of, same_fingerprint
 from holdfast.rest.client.appliance import enrol
 from holdfast.rest.client.failures import offered_at
 from holdfast.rest.client.server import HoldfastClient
 from holdfast.rest.tls import (
     client_context,
-    fingerprint_of,
     keep_certificate,
     make_certificate,
-    same_fingerprint,
     server_context,
 )
 from tests.unit.rest.small_appliance import CODE, NOW, SmallAppliance, identity, running
@@ -77,6 +76,18 @@ def test_a_changed_certificate_is_named_with_both_fingerprints_and_can_be_fetche
         accepted = after.client(certificate=after.certificate)
         assert accepted.send("GET", "/appliance")["api"] == 1
         accepted.close()
+
+
+def test_a_clock_that_is_wrong_is_not_taken_for_another_certificate(tmp_path):
+    """Made ten days from now, as this machine's clock sees it."""
+    keep_certificate(tmp_path / "early", "early", NOW + timedelta(days=10))
+    with running(tmp_path, SmallAppliance(tmp_path), certificate_name="early") as one:
+        client = one.client()
+        with pytest.raises(UnavailableError, match="the certificate that is trusted") as caught:
+            client.send("GET", "/appliance")
+        client.close()
+    assert (NOW + timedelta(days=9)).date().isoformat() in caught.value.why
+    assert "clock" in caught.value.cure
 
 
 def test_a_client_without_a_pin_trusts_the_systems_authorities_only(server):

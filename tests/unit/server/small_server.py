@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from holdfast.database.connection import Database
@@ -13,12 +14,19 @@ from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import ConflictError, HoldfastError, NotFoundError
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.plugin_api import CONTRACT, Installation, InstalledThing, PluginFacts, ServerIdentity, ServiceSpec
+from holdfast.rest.tls import make_certificate
 from holdfast.server.composition import Outside, compose
 from holdfast.server.ports.packages import EntryPoint, Wheel
 from holdfast.server.ports.surroundings import Surroundings
 from holdfast.server.service import ManagementServer
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@cache
+def pem_of(name):
+    """A certificate; of one name it is always the same."""
+    return make_certificate(name, START)[1].decode("ascii")
 
 
 class ReversingBox:
@@ -153,7 +161,7 @@ class FakePlugin:
 
     def appliance(self, name, instance_id=""):
         return Appliance(
-            name, self.name, f"https://{name}:11005", ApplianceState.AVAILABLE, "PEM of " + name,
+            name, self.name, f"https://{name}:11005", ApplianceState.AVAILABLE, pem_of(name),
             appliance_id=name * 2, version="0.1.0", region="eu-west-1", instance_id=instance_id,
         )  # fmt: skip
 

@@ -19,8 +19,9 @@ from holdfast.domain.session import State
 from holdfast.domain.workload import Workload, WorkloadKind
 from holdfast.plugin_api import ConnectOrder, DeployOrder
 from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord, PointDetail, RepositoryOrder
+from holdfast.protocol.certificates import fingerprint_of
 from holdfast.protocol.encoding import to_document
-from tests.unit.server.small_server import START, FakeConnection, owned_by_another
+from tests.unit.server.small_server import START, FakeConnection, owned_by_another, pem_of
 
 ORDER = ConnectOrder("a", "https://a:11005", "ff", "code")
 
@@ -79,7 +80,7 @@ def test_names_are_checked(ready):
 
 def test_connecting_pins_and_follows(connected):
     appliance = connected.server.get_appliance("a")
-    assert (appliance.state, appliance.certificate) == (ApplianceState.AVAILABLE, "PEM of a")
+    assert (appliance.state, appliance.certificate) == (ApplianceState.AVAILABLE, pem_of("a"))
     connected.parts.supervisor.look()
     assert [one.arguments for one in connected.processes.running] == [("-m", "fake.sync", "--appliance", "a")]
     with pytest.raises(ConflictError):
@@ -87,16 +88,27 @@ def test_connecting_pins_and_follows(connected):
 
 
 def test_a_certificate_that_changed_closes_the_way_until_it_is_accepted(connected):
-    report = connected.server.report
-    report("a", ApplianceState.CERTIFICATE_CHANGED, "it changed", "NEW")
+    connected.server.report("a", ApplianceState.CERTIFICATE_CHANGED, "it changed", pem_of("new"))
     with pytest.raises(CertificateError) as refused:
         connected.server.ask_appliance("a", "GET", "/policies")
     assert "accept-certificate a" in refused.value.cure
-    assert connected.server.accept_certificate("a").certificate == "NEW"
+    compared = fingerprint_of(pem_of("new"))
+    assert connected.server.accept_certificate("a", compared.upper()).certificate == pem_of("new")
     assert connected.server.get_appliance("a").state == ApplianceState.AVAILABLE
     assert connected.server.ask_appliance("a", "GET", "/policies") == {}
-    with pytest.raises(ConflictError):
-        connected.server.accept_certificate("a")
+    with pytest.raises(ConflictError, match="no other certificate"):
+        connected.server.accept_certificate("a", compared)
+
+
+def test_no_certificate_is_accepted_but_the_one_that_was_compared(connected):
+    """Another one may be offered by the time that a person has compared the first."""
+    connected.server.report("a", ApplianceState.CERTIFICATE_CHANGED, "it changed", pem_of("new"))
+    connected.server.report("a", ApplianceState.CERTIFICATE_CHANGED, "it changed", pem_of("somebody"))
+    with pytest.raises(ConflictError) as refused:
+        connected.server.accept_certificate("a", fingerprint_of(pem_of("new")))
+    assert fingerprint_of(pem_of("somebody")) in refused.value.why
+    appliance = connected.server.get_appliance("a")
+    assert (appliance.state, appliance.certificate) == (ApplianceState.CERTIFICATE_CHANGED, pem_of("a"))
 
 
 def test_unavailable_is_told_and_left(connected):

@@ -19,8 +19,8 @@ from holdfast.domain.infrastructure import Appliance
 from holdfast.domain.numerals import counted
 from holdfast.plugin_api import DeployOrder, PluginContext
 from holdfast.protocol.appliance_answers import ApplianceFacts, FarewellState
+from holdfast.protocol.certificates import fingerprint_of
 from holdfast.protocol.encoding import from_document
-from holdfast.rest.tls import fingerprint_of
 from holdfast_aws.cloud import Cloud
 from holdfast_aws.connecting import appliance_of, first_contact, release
 from holdfast_aws.doors import Doors

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from fastapi import Request
 
 from holdfast.domain.errors import ThrottledError
+from holdfast.protocol.certificates import fingerprint_of
 from holdfast.rest.appliance_api.use_cases import Ownership
 from holdfast.rest.authentication import Permission, Scope, peer_certificate
-from holdfast.rest.tls import fingerprint_of
 
 ENROLMENT = ("POST", "/api/v1/enrolment")
 _TRIES = 10

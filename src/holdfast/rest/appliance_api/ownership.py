@@ -6,12 +6,12 @@ from typing import Annotated
 from fastapi import Depends
 
 from holdfast.protocol.appliance_answers import ApplianceFacts, AwsSettings, FarewellState
+from holdfast.protocol.certificates import fingerprint_of
 from holdfast.rest.appliance_api.authentication import EnrolmentTries
 from holdfast.rest.appliance_api.orders import Enrolment
 from holdfast.rest.appliance_api.use_cases import Ownership
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import Body, Door
-from holdfast.rest.tls import fingerprint_of
 
 
 def add_ownership(door: Door, appliance: Ownership, trust: Callable[[str], None], tries: EnrolmentTries) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 from holdfast.domain.errors import CertificateError, HoldfastError, NotAuthenticatedError, UnavailableError
 from holdfast.plugin_api import ServerIdentity
 from holdfast.protocol.appliance_answers import ApplianceFacts
+from holdfast.protocol.certificates import fingerprint_of, same_fingerprint
 from holdfast.protocol.encoding import from_json, to_json
 from holdfast.rest.client.failures import broke_off, not_taken, offered_at
 from holdfast.rest.client.requests import Requests
 from holdfast.rest.event_names import STILL_HERE
-from holdfast.rest.tls import client_context, fingerprint_of, same_fingerprint
+from holdfast.rest.tls import client_context
 
 
 class ApplianceClient:

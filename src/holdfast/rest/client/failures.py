@@ -6,7 +6,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from holdfast.domain.errors import CertificateError, HoldfastError, NotAuthenticatedError, UnavailableError, UsageError
-from holdfast.rest.tls import changed_certificate, offered_certificate
+from holdfast.rest.tls import changed_certificate, not_its_time, offered_certificate
+
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED: said of none but a trusted one.
+_NOT_ITS_TIME = frozenset({9, 10})
 
 
 def failure(error: httpx.HTTPError | httpx.InvalidURL, place: str, pinned: str | None) -> HoldfastError:
@@ -57,6 +60,8 @@ def _not_trusted(place: str, pinned: str | None, error: ssl.SSLCertVerificationE
             why=error.verify_message,
             cure="name the server's certificate: HOLDFAST_SERVER_CERTIFICATE=FILE",
         )
+    if error.verify_code in _NOT_ITS_TIME:
+        return not_its_time(place, pinned, error.verify_message)
     try:
         return changed_certificate(place, pinned, offered_at(place))
     except UnavailableError as gone:

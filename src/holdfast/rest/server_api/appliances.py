@@ -10,7 +10,7 @@ from holdfast.plugin_api import ConnectOrder, DeployOrder
 from holdfast.protocol.appliance_answers import ChangePage
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import Body, Door
-from holdfast.rest.server_api.orders import StateReport, SyncedUsn
+from holdfast.rest.server_api.orders import CertificateAcceptance, StateReport, SyncedUsn
 from holdfast.server.service import ManagementServer
 
 # A page of changes has as many documents of an appliance as its service asks for.
@@ -40,9 +40,11 @@ def _add_register(door: Door, server: ManagementServer) -> None:
         """Take on an appliance that runs already."""
         return server.connect_appliance(order)
 
-    def accept_certificate(name: str) -> Appliance:
-        """Say that the certificate which the appliance shows now is right."""
-        return server.accept_certificate(name)
+    def accept_certificate(
+        name: str, accepted: Annotated[CertificateAcceptance, Depends(Body(CertificateAcceptance, "the acceptance"))]
+    ) -> Appliance:
+        """Say that the certificate which the appliance shows now, and which is named, is right."""
+        return server.accept_certificate(name, accepted.fingerprint)
 
     def rescan_appliance(name: str) -> Appliance:
         """Forget what is mirrored of the appliance, and collect it anew."""

@@ -27,6 +27,13 @@ class StateReport:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateAcceptance:
+    """The certificate that a person has compared, by its SHA-256 in hex."""
+
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
 class SyncedUsn:
     """How far an appliance is mirrored."""
 

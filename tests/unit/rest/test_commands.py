@@ -1,0 +1,41 @@
+"""Commands as a person gives them, to a server on a socket."""
+
+from dataclasses import replace
+
+import pytest
+
+from holdfast.cli import main
+from holdfast.domain.infrastructure import ApplianceState
+from holdfast.protocol.certificates import fingerprint_of
+from tests.unit.server.small_server import pem_of
+
+
+@pytest.fixture
+def command(server, tmp_path, monkeypatch):
+    """Runs `holdfast WORDS`; its exit status."""
+    certificate = tmp_path / "server.pem"
+    certificate.write_text(server.certificate)
+    for name, value in {
+        "HOLDFAST_HOME": str(tmp_path / "home"),
+        "HOLDFAST_SERVER": server.url,
+        "HOLDFAST_TOKEN": server.token(),
+        "HOLDFAST_SERVER_CERTIFICATE": str(certificate),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return lambda *words: main.run(list(words))
+
+
+def test_a_certificate_is_accepted_by_the_fingerprint_that_was_shown(server, command, capsys):
+    appliances, offered = server.small.records.appliances, fingerprint_of(pem_of("new"))
+    assert command("appliance", "accept-certificate", "one") == 7, "none is offered"
+    changed = {"state": ApplianceState.CERTIFICATE_CHANGED, "offered_certificate": pem_of("new")}
+    appliances.put(replace(appliances.get("one"), **changed))
+    capsys.readouterr()
+    assert command("appliance", "accept-certificate", "one") == 2, "there is no terminal to ask on"
+    said = capsys.readouterr().err
+    assert f"will not trust the certificate {offered} of one" in said
+    assert "cure: add --fingerprint SHA256" in said
+    assert command("appliance", "accept-certificate", "one", "--fingerprint", "ab" * 32) == 7
+    assert appliances.get("one").certificate == pem_of("one")
+    assert command("appliance", "accept-certificate", "one", "--fingerprint", offered) == 0
+    assert appliances.get("one").certificate == pem_of("new")
