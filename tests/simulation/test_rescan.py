@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from holdfast.domain.errors import UnavailableError, UsageError
+from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
 from holdfast.domain.policy import ArchiveTarget, BackupTarget, MonthlyTier, Retention, Schedule
 from holdfast.domain.restore import VolumeRestore
 from holdfast.domain.session import State
@@ -56,6 +56,33 @@ def test_points_of_a_lost_appliance_are_taken_on_and_restore(site):
     assert site.records.sessions.get(deleted.id).state == State.SUCCEEDED
     assert bases <= snapshots(site)
     assert known[-1].id in site.repository.retired
+
+
+def test_a_repository_is_rescanned_by_one_at_a_time(site):
+    """Who has waited for too long asks again, while the first one reads on."""
+    site.cloud.add_instance("web-1")
+    site.policy()
+    site.run_policy()
+    forget(site)
+    read, refused = site.repository.point_volumes, []
+
+    def read_while_another_asks(point, tenant):
+        with pytest.raises(ConflictError, match="is being rescanned") as error:
+            appliances[0].service.rescan_repository("vault")
+        refused.append(error.value)
+        return read(point, tenant)
+
+    appliances = []
+    site.repository.point_volumes = read_while_another_asks
+
+    def ask(appliance):
+        appliances.append(appliance)
+        return appliance.service.rescan_repository("vault")
+
+    assert site.run(ask).added == 1
+    assert len(refused) == 1
+    site.repository.point_volumes = read
+    assert rescan(site).added == 0, "the next one is not kept out"
 
 
 def test_what_cannot_be_taken_on_is_said_and_hinders_nothing(site):

@@ -1,6 +1,7 @@
 """Repeated where that does no harm, and nowhere else."""
 
 import contextlib
+import socket
 
 import pytest
 
@@ -12,7 +13,7 @@ from holdfast.domain.errors import (
     UnavailableError,
     UsageError,
 )
-from holdfast.rest.client.requests import checked_url
+from holdfast.rest.client.requests import BASE, LONG_TIMEOUT_SECONDS, TIMEOUT_SECONDS, checked_url
 from holdfast.rest.client.server import HoldfastClient
 from tests.unit.rest.small_appliance import SmallAppliance, running
 
@@ -77,6 +78,34 @@ def test_what_changes_something_is_sent_once(tmp_path):
             client.send("PUT", "/accounts/a", {"name": "a"})
         client.close()
     assert (small.asked, pauses) == (1, [])
+
+
+def test_what_takes_long_is_waited_for_on_a_connection_that_stays_known(appliance, client):
+    """A rescan reads each point that is found; routers forget a connection on which nothing is said."""
+    waited, kept = {}, set()
+
+    def note(answer):
+        request, stream = answer.request, answer.extensions["network_stream"]
+        waited[f"{request.method} {request.url.raw_path.decode()}"] = request.extensions["timeout"]["read"]
+        kept.add(stream.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+
+    client._requests._client.event_hooks["response"] = [note]
+    vault = {"name": "vault", "location": "s3://bucket/x"}
+    client.send("PUT", "/repositories/vault", {"repository": vault, "password": "secret"})
+    client.send("POST", "/repositories/vault/accept")
+    client.send("POST", "/repositories/vault/rescan")
+    client.send("POST", "/points/rescan", {"account": "a", "region": "eu-central-1"})
+    client.send("DELETE", "/repositories/vault", query={"forget_points": "true"})
+    client.send("PUT", "/repositories/vault", {"repository": vault, "password": "secret"})
+    client.send("DELETE", "/repositories/vault")
+    assert {one.replace(BASE, "") for one, seconds in waited.items() if seconds == LONG_TIMEOUT_SECONDS} == {
+        "POST /repositories/vault/accept",
+        "POST /repositories/vault/rescan",
+        "POST /points/rescan",
+        "DELETE /repositories/vault?forget_points=true",
+    }
+    assert set(waited.values()) == {LONG_TIMEOUT_SECONDS, TIMEOUT_SECONDS}
+    assert kept == {1}
 
 
 @pytest.mark.parametrize(

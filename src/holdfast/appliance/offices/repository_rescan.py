@@ -3,12 +3,16 @@
 How an instance was made up stands sealed in its point. A policy does not: nothing but a person removes such a point.
 """
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from holdfast.appliance.desk.desk import Desk
+from holdfast.appliance.desk.workflows import Workflows
 from holdfast.appliance.points.configurations import Configurations, configuration_in
 from holdfast.appliance.ports.repositories import BackupRepository
-from holdfast.domain.errors import HoldfastError, NotFoundError
+from holdfast.appliance.surface import Surface
+from holdfast.domain.errors import ConflictError, HoldfastError, NotFoundError
 from holdfast.domain.restore_point import PointKind, RestorePoint
 from holdfast.domain.time import parse_time
 from holdfast.domain.workload import Workload, WorkloadKind
@@ -18,12 +22,38 @@ Found = Mapping[str, str | int]
 
 
 class RepositoryRescan(Desk):
-    """Takes on what is found."""
+    """Takes on what is found; in one repository one at a time."""
+
+    def __init__(self, surface: Surface, workflows: Workflows) -> None:
+        super().__init__(surface, workflows)
+        self._turn = threading.Lock()
+        self._under_way: set[str] = set()
 
     def rescan_repository(self, name: str) -> RepositoryRescanned:
         """Take on every point of the registered accounts' instances; asked again it goes on where it stopped. Raises
-        what opening the repository raises; one point that cannot be taken on is a warning.
+        ConflictError while another one is at it, and what opening the repository raises; one point that cannot be taken
+        on is a warning.
         """
+        with self._alone_in(name):
+            return self._rescan(name)
+
+    @contextmanager
+    def _alone_in(self, name: str) -> Iterator[None]:
+        with self._turn:
+            if name in self._under_way:
+                raise ConflictError(
+                    f"repository {name} is being rescanned",
+                    why="a rescan of it is under way, whoever asked for it, and takes as long as there is to read",
+                    cure="wait for its end: `holdfast point list` shows what it has taken on",
+                )
+            self._under_way.add(name)
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._under_way.discard(name)
+
+    def _rescan(self, name: str) -> RepositoryRescanned:
         definition = self._records.repositories.get(name)
         known = added = 0
         # Its own that it does not know yet are no strangers, and those that are made now, or not settled, are recorded

@@ -1,6 +1,7 @@
 """Requests of one client: sent, answered, and repeated where that can do no harm."""
 
 import json
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,10 +17,18 @@ from holdfast.rest.problems import error_of
 
 BASE = "/api/v1"
 TIMEOUT_SECONDS = 120.0
+# What reads a repository or an account whole is answered when that is done.
+LONG_TIMEOUT_SECONDS = 4 * 3600.0
 CONNECT_TIMEOUT_SECONDS = 10.0
 # A stream says something at least every ten seconds.
 STREAM_TIMEOUT_SECONDS = 60.0
 KEEP_IDLE_SECONDS = 10.0
+# A connection on which nothing is said for minutes is forgotten by routers that stand between.
+_SIGNS_OF_LIFE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 60),
+)
 _PAUSES_SECONDS = (0.2, 0.6, 1.8)
 _WORTH_ANOTHER_TRY = frozenset({429, 502, 503, 504})
 
@@ -41,10 +50,13 @@ class Requests:
         self._sleep = sleep
         self._client = httpx.Client(
             base_url=self.place,
-            verify=context,
+            transport=httpx.HTTPTransport(
+                verify=context,
+                limits=httpx.Limits(max_connections=None, keepalive_expiry=KEEP_IDLE_SECONDS),
+                socket_options=_SIGNS_OF_LIFE,
+                trust_env=False,
+            ),
             headers=headers or {},
-            timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
-            limits=httpx.Limits(max_connections=None, keepalive_expiry=KEEP_IDLE_SECONDS),
             trust_env=False,
             follow_redirects=False,
         )
@@ -53,10 +65,13 @@ class Requests:
         """The answer's document; None where there is none. A GET is repeated while the other side is not there."""
         content = None if document is None else json.dumps(document, separators=(",", ":")).encode()
         headers = {} if content is None else {"Content-Type": "application/json"}
+        timeout = httpx.Timeout(_timeout_seconds(method, path, query), connect=CONNECT_TIMEOUT_SECONDS)
         pauses = iter(_PAUSES_SECONDS if method == "GET" else ())
         while True:
             try:
-                answer = self._client.request(method, BASE + path, content=content, headers=headers, params=query)
+                answer = self._client.request(
+                    method, BASE + path, content=content, headers=headers, params=query, timeout=timeout
+                )
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 last: HoldfastError = failure(error, self.place, self.pinned)
                 last.__cause__ = error
@@ -117,6 +132,15 @@ class Requests:
         except ValueError:
             document = None
         return error_of(document, answer.status_code, self.place)
+
+
+def _timeout_seconds(method: str, path: str, query: Mapping[str, str] | None) -> float:
+    """How long an answer is waited for: long, of an appliance and of the server that asks one, where all that is
+    somewhere is taken on, opened anew or forgotten.
+    """
+    reads_all = method == "POST" and path.endswith(("/rescan", "/accept"))
+    forgets_all = method == "DELETE" and "forget_points" in (query or {})
+    return LONG_TIMEOUT_SECONDS if reads_all or forgets_all else TIMEOUT_SECONDS
 
 
 def checked_url(url: str) -> str:
