@@ -48,15 +48,19 @@ def add(
     password_file: PasswordFileOption = None,
     kms: Annotated[bool, typer.Option("--kms", help="A KMS key slot opens it; no password is kept.")] = False,
     task_limit: Annotated[
-        int, typer.Option("--task-limit", metavar="N", help="How many workers may use it at once.")
-    ] = 8,
-    description: Annotated[str, typer.Option("--description", metavar="TEXT", help="For people.")] = "",
+        int | None,
+        typer.Option("--task-limit", metavar="N", help="How many workers may use it at once; else as it was, or 8."),
+    ] = None,
+    description: Annotated[
+        str | None, typer.Option("--description", metavar="TEXT", help="For people; else as it was.")
+    ] = None,
 ) -> int:
     """Make a repository known to the server and its appliances. It is opened before it is taken."""
     password = None if kms else given_password(password_file)
-    definition = {"name": name, "location": url, "kms": kms, "description": description, "task_limit": task_limit}
-    order = {"repository": definition, "password": None if password is None else password.decode()}
     with connected() as client:
+        said = _said_of_it(client, name, {"description": description, "task_limit": task_limit})
+        definition = {"name": name, "location": url, "kms": kms, **said}
+        order = {"repository": definition, "password": None if password is None else password.decode()}
         added = client.send("PUT", f"/repositories/{name}", order)
     if not added["repository_id"]:
         say(
@@ -64,6 +68,16 @@ def add(
         )
     voice.document(added, lambda: facts_table(as_facts(added)))
     return voice.status
+
+
+def _said_of_it(client: "HoldfastClient", name: str, now: dict[str, Any]) -> dict[str, Any]:
+    """What is said of it now, and where nothing is, what was said before."""
+    said = {field: value for field, value in now.items() if value is not None}
+    try:
+        before = client.send("GET", f"/repositories/{name}")
+    except NotFoundError:
+        return said
+    return {field: before[field] for field in now} | said
 
 
 def list_(voice: Voice) -> int:

@@ -25,6 +25,25 @@ def command(server, tmp_path, monkeypatch):
     return lambda *words: main.run(list(words))
 
 
+def test_adding_again_changes_what_is_said_and_nothing_else(server, command, tmp_path):
+    """As after a new password."""
+    password = tmp_path / "password"
+    password.write_text("secret")
+    add = ("repository", "add", "vault", "s3://bucket/x", "--password-file", str(password))
+
+    def kept():
+        found = server.small.server.get_repository("vault")
+        return found.location, found.task_limit, found.description
+
+    assert command(*add) == 0
+    assert kept() == ("s3://bucket/x", 8, "")
+    assert command(*add, "--task-limit", "2", "--description", "of the north") == 0
+    assert command(*add) == 0
+    assert kept() == ("s3://bucket/x", 2, "of the north")
+    assert command(*add, "--task-limit", "3", "--description", "") == 0
+    assert kept() == ("s3://bucket/x", 3, "")
+
+
 def test_a_certificate_is_accepted_by_the_fingerprint_that_was_shown(server, command, capsys):
     appliances, offered = server.small.records.appliances, fingerprint_of(pem_of("new"))
     assert command("appliance", "accept-certificate", "one") == 7, "none is offered"
