@@ -3,6 +3,9 @@
 An appliance opens a repository before it takes it on; one that cannot be reached gets it when it is back.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from holdfast.domain.errors import (
@@ -16,6 +19,7 @@ from holdfast.domain.errors import (
 from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
 from holdfast.domain.secret_box import SecretBox
+from holdfast.patience import in_turn
 from holdfast.protocol.appliance_answers import RepositoryOrder, RepositoryRescanned
 from holdfast.protocol.encoding import from_document, to_document
 from holdfast.server.connections import ApplianceConnections
@@ -31,12 +35,16 @@ class RepositoryShelf:
         self._records = records
         self._connections = connections
         self._box = box
+        # Opening takes its time: what is read, pushed and written of a repository, one does at a time. Else what was
+        # replaced or removed meanwhile would come back.
+        self._lock = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
 
     def put(self, order: RepositoryOrder) -> RepositoryDefinition:
         """Add or replace; the password None keeps the one that is there. The first refusal of an appliance that can be
         reached is the answer, and nothing is kept.
         """
-        definition = replace(order.repository, seen=self._seen(order.repository))
+        definition = order.repository
         checked_name(definition.name, "a repository")
         if definition.kms and order.password is not None:
             raise UsageError(
@@ -44,41 +52,42 @@ class RepositoryShelf:
                 why="a KMS key slot opens it, and a password is given",
                 cure="give one of them",
             )
-        complete = RepositoryOrder(definition, order.password or self._password(definition))
-        for appliance in self._records.appliances.all():
-            if appliance.state == ApplianceState.AVAILABLE:
-                definition = self._push(appliance, complete)
-                complete = RepositoryOrder(definition, complete.password)
-        password = complete.password
-        sealed = self._box.seal(password.encode(), _PURPOSE) if password is not None else None
-        self._records.repositories.put(definition, sealed)
-        return definition
+        with self._turn(definition.name):
+            definition = replace(definition, seen=self._seen(definition))
+            complete = RepositoryOrder(definition, order.password or self._password(definition))
+            for appliance in self._records.appliances.all():
+                if appliance.state == ApplianceState.AVAILABLE:
+                    complete = replace(complete, repository=self._push(appliance, complete))
+            password = complete.password
+            sealed = self._box.seal(password.encode(), _PURPOSE) if password is not None else None
+            self._records.repositories.put(complete.repository, sealed)
+            return complete.repository
 
     def push_all(self, appliance: Appliance) -> dict[str, HoldfastError]:
         """Let an appliance know all of them; what it refuses, by name: that keeps it from none of the rest."""
         refused: dict[str, HoldfastError] = {}
         for definition in self._records.repositories.all():
             try:
-                opened = self._push(appliance, RepositoryOrder(definition, self._password(definition)))
+                self._push_kept(appliance, definition.name)
             except UnavailableError as error:
                 return refused | {definition.name: error}
             except HoldfastError as error:
                 refused[definition.name] = error
-            else:
-                if opened != definition:  # the first that opened it says which repository it is
-                    self._records.repositories.put(opened, None)
         return refused
 
     def rescan(self, name: str, appliance: Appliance, *, accept_ledger: bool = False) -> RepositoryRescanned:
         """Let an appliance open it again, and take on the restore points that it finds there. `accept_ledger`: what is
         there now is right, though it was set back or replaced since that appliance saw it.
         """
-        definition = self._records.repositories.get(name)
+        self._records.repositories.get(name)
         if accept_ledger:
             self._connections.send(appliance, "POST", f"/repositories/{name}/accept")
-            definition = replace(definition, seen="")
-        opened = self._push(appliance, RepositoryOrder(definition, self._password(definition)))
-        self._records.repositories.put(opened, None)
+        with self._turn(name):
+            definition = self._records.repositories.get(name)
+            if accept_ledger:
+                definition = replace(definition, seen="")
+            opened = self._push(appliance, RepositoryOrder(definition, self._password(definition)))
+            self._records.repositories.put(opened, None)
         answer = self._connections.send(appliance, "POST", f"/repositories/{name}/rescan")
         return from_document(RepositoryRescanned, answer, f"what repository {name} holds")
 
@@ -87,21 +96,29 @@ class RepositoryShelf:
         points that are forgotten do not come back by themselves. Raises UnavailableError where one is not there,
         ConflictError where one needs it.
         """
-        definition = self._records.repositories.get(name)
         query = {"forget_points": "true"} if forget_points else None
-        for appliance in self._records.appliances.all():
-            self._knows(appliance, "POST", f"/repositories/{name}/check-removal", query)
-        forgotten: list[Appliance] = []
-        for appliance in self._records.appliances.all():
-            try:
-                if self._knows(appliance, "DELETE", f"/repositories/{name}", query):
-                    forgotten.append(appliance)
-            except ConflictError:
-                # It has begun to need it since it was asked.
-                for one in forgotten:
-                    self._push(one, RepositoryOrder(definition, self._password(definition)))
-                raise
-        self._records.repositories.remove(name)
+        with self._turn(name):
+            definition = self._records.repositories.get(name)
+            for appliance in self._records.appliances.all():
+                self._knows(appliance, "POST", f"/repositories/{name}/check-removal", query)
+            forgotten: list[Appliance] = []
+            for appliance in self._records.appliances.all():
+                try:
+                    if self._knows(appliance, "DELETE", f"/repositories/{name}", query):
+                        forgotten.append(appliance)
+                except ConflictError:
+                    # It has begun to need it since it was asked.
+                    for one in forgotten:
+                        self._push(one, RepositoryOrder(definition, self._password(definition)))
+                    raise
+            self._records.repositories.remove(name)
+
+    @contextmanager
+    def _turn(self, name: str) -> Iterator[None]:
+        with self._lock:
+            turn = self._turns.setdefault(name, threading.Lock())
+        with in_turn(turn, f"appliances are being told of repository {name}, which is waited for"):
+            yield
 
     def _knows(self, appliance: Appliance, method: str, path: str, query: dict[str, str] | None) -> bool:
         """Tell it; whether it knows the repository: it may have refused it, or have forgotten it before."""
@@ -112,6 +129,17 @@ class RepositoryShelf:
         except NotFoundError:
             return False
         return True
+
+    def _push_kept(self, appliance: Appliance, name: str) -> None:
+        """As it is now: it may have been changed since it was listed, or removed."""
+        with self._turn(name):
+            try:
+                definition = self._records.repositories.get(name)
+            except NotFoundError:
+                return
+            opened = self._push(appliance, RepositoryOrder(definition, self._password(definition)))
+            if opened != definition:  # the first that opened it says which repository it is
+                self._records.repositories.put(opened, None)
 
     def _push(self, appliance: Appliance, order: RepositoryOrder) -> RepositoryDefinition:
         name = order.repository.name

@@ -1,5 +1,6 @@
 """Repositories: sealed here, known to every appliance, also to those that were away."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,7 @@ from holdfast.domain.infrastructure import ApplianceState, RepositoryDefinition
 from holdfast.plugin_api import ConnectOrder
 from holdfast.protocol.appliance_answers import RepositoryOrder, RepositoryRescanned
 from holdfast.protocol.encoding import to_document
+from tests.unit.server.small_server import FakeConnection
 
 ORDER = RepositoryOrder(RepositoryDefinition("r", "s3://bucket/r"), "secret")
 
@@ -183,3 +185,65 @@ def test_accepting_a_ledger_forgets_what_was_seen(connected):
     connected.server.rescan_repository("r", accept_ledger=True)
     assert pushed(connected)[-1]["repository"]["seen"] == ""
     assert connected.server.get_repository("r").seen == "set back"
+
+
+EDITED = RepositoryOrder(replace(ORDER.repository, description="of the north"))
+
+
+@pytest.mark.parametrize(
+    ("change", "descriptions", "told_last"),
+    [
+        (lambda server: server.remove_repository("r"), [], "DELETE"),
+        (lambda server: server.put_repository(EDITED), ["of the north"], "PUT"),
+    ],
+    ids=["removed", "edited"],
+)
+def test_what_is_changed_while_an_appliance_is_told_does_not_come_back(
+    connected, monkeypatch, change, descriptions, told_last
+):
+    """It opens the repository first, which takes seconds."""
+    connected.server.put_repository(ORDER)
+    opening, opened, send = threading.Event(), threading.Event(), FakeConnection.send
+
+    def slow(self, method, path, document=None, query=None):
+        if (self.appliance.name, method) != ("b", "PUT"):
+            return send(self, method, path, document, query)
+        if not opening.is_set():
+            opening.set()
+            assert opened.wait(120)
+        return send(self, method, path, document, query) | {"seen": "by b"}
+
+    def begun(work, *words):
+        thread = threading.Thread(target=work, args=words, daemon=True)
+        thread.start()
+        return thread
+
+    monkeypatch.setattr(FakeConnection, "send", slow)
+    order = ConnectOrder("b", "https://b:11005", "ff", "code")
+    connecting = begun(connected.server.connect_appliance, order)
+    assert opening.wait(120)
+    changing = begun(change, connected.server)
+    changing.join(0.5)  # it waits for its turn; without one it would be done by now
+    opened.set()
+    connecting.join(120)
+    changing.join(120)
+    assert [one.description for one in connected.server.list_repositories()] == descriptions
+    told_b = [asked for asked in connected.plugin.asked if asked[0] == "b" and asked[2] == "/repositories/r"]
+    assert told_b[-1][1] == told_last
+    assert told_last == "DELETE" or told_b[-1][3]["repository"]["description"] == "of the north"
+
+
+def test_what_was_removed_since_it_was_listed_is_told_to_nobody(connected, monkeypatch):
+    connected.server.put_repository(ORDER)
+    connected.server.put_repository(RepositoryOrder(RepositoryDefinition("q", "s3://bucket/q"), "secret"))
+    send = FakeConnection.send
+
+    def removing(self, method, path, document=None, query=None):
+        if (self.appliance.name, method, path) == ("b", "PUT", "/repositories/q"):
+            connected.server.remove_repository("r")
+        return send(self, method, path, document, query)
+
+    monkeypatch.setattr(FakeConnection, "send", removing)
+    connected.server.connect_appliance(ConnectOrder("b", "https://b:11005", "ff", "code"))
+    assert [asked[1:3] for asked in connected.plugin.asked if asked[0] == "b"][-1] == ("PUT", "/repositories/q")
+    assert [one.name for one in connected.server.list_repositories()] == ["q"]
