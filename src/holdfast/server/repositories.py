@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from urllib.parse import quote
 
 from holdfast.domain.errors import (
     ConflictError,
@@ -42,7 +43,7 @@ class RepositoryShelf:
 
     def put(self, order: RepositoryOrder) -> RepositoryDefinition:
         """Add or replace; the password None keeps the one that is there. The first refusal of an appliance that can be
-        reached is the answer, and nothing is kept.
+        reached is the answer; then nothing is kept, and who took it on before is given back what it had.
         """
         definition = order.repository
         checked_name(definition.name, "a repository")
@@ -55,9 +56,18 @@ class RepositoryShelf:
         with self._turn(definition.name):
             definition = replace(definition, seen=self._seen(definition))
             complete = RepositoryOrder(definition, order.password or self._password(definition))
+            told: list[Appliance] = []
             for appliance in self._records.appliances.all():
-                if appliance.state == ApplianceState.AVAILABLE:
+                if appliance.state != ApplianceState.AVAILABLE:
+                    continue
+                try:
                     complete = replace(complete, repository=self._push(appliance, complete))
+                except HoldfastError as error:
+                    # Who did not answer may have taken it on, too.
+                    may_have_it = [*told, appliance] if isinstance(error, UnavailableError) else told
+                    error.why = "; ".join([error.why, *self._taken_back(definition.name, may_have_it)])
+                    raise
+                told.append(appliance)
             password = complete.password
             sealed = self._box.seal(password.encode(), _PURPOSE) if password is not None else None
             self._records.repositories.put(complete.repository, sealed)
@@ -81,37 +91,42 @@ class RepositoryShelf:
         """
         self._records.repositories.get(name)
         if accept_ledger:
-            self._connections.send(appliance, "POST", f"/repositories/{name}/accept")
+            self._connections.send(appliance, "POST", f"{_path_of(name)}/accept")
         with self._turn(name):
             definition = self._records.repositories.get(name)
             if accept_ledger:
                 definition = replace(definition, seen="")
             opened = self._push(appliance, RepositoryOrder(definition, self._password(definition)))
             self._records.repositories.put(opened, None)
-        answer = self._connections.send(appliance, "POST", f"/repositories/{name}/rescan")
+        answer = self._connections.send(appliance, "POST", f"{_path_of(name)}/rescan")
         return from_document(RepositoryRescanned, answer, f"what repository {name} holds")
 
     def remove(self, name: str, *, forget_points: bool) -> None:
         """Forget it, here and on every appliance; its contents stay. All are asked before one forgets anything, because
         points that are forgotten do not come back by themselves. Raises UnavailableError where one is not there,
-        ConflictError where one needs it.
+        ConflictError where one needs it, NotFoundError where nobody knows it: an appliance may have kept one that the
+        server does not.
         """
-        query = {"forget_points": "true"} if forget_points else None
+        path, query = _path_of(name), {"forget_points": "true"} if forget_points else None
         with self._turn(name):
-            definition = self._records.repositories.get(name)
-            for appliance in self._records.appliances.all():
-                self._knows(appliance, "POST", f"/repositories/{name}/check-removal", query)
+            kept = self._kept(name)
+            appliances = self._records.appliances.all()
+            if kept is None:
+                appliances = [one for one in appliances if one.state == ApplianceState.AVAILABLE]
+            asked = [self._knows(one, "POST", f"{path}/check-removal", query) for one in appliances]
             forgotten: list[Appliance] = []
-            for appliance in self._records.appliances.all():
+            for appliance in appliances:
                 try:
-                    if self._knows(appliance, "DELETE", f"/repositories/{name}", query):
+                    if self._knows(appliance, "DELETE", path, query):
                         forgotten.append(appliance)
                 except ConflictError:
                     # It has begun to need it since it was asked.
-                    for one in forgotten:
-                        self._push(one, RepositoryOrder(definition, self._password(definition)))
+                    if kept is not None:
+                        for one in forgotten:
+                            self._push(one, kept)
                     raise
-            self._records.repositories.remove(name)
+            if kept is not None or not any(asked):
+                self._records.repositories.remove(name)  # and where nobody knows it, this says so
 
     @contextmanager
     def _turn(self, name: str) -> Iterator[None]:
@@ -130,20 +145,40 @@ class RepositoryShelf:
             return False
         return True
 
+    def _taken_back(self, name: str, appliances: list[Appliance]) -> list[str]:
+        """Each of them is to have what the server has: what was there before, or none; who may have the other one."""
+        before, left = self._kept(name), []
+        for one in appliances:
+            try:
+                if before is not None:
+                    self._push(one, before)
+                else:
+                    self._knows(one, "DELETE", _path_of(name), None)
+            except HoldfastError as error:
+                left.append(f"appliance {one.name} may keep it: {error.what}")
+        return left
+
     def _push_kept(self, appliance: Appliance, name: str) -> None:
         """As it is now: it may have been changed since it was listed, or removed."""
         with self._turn(name):
-            try:
-                definition = self._records.repositories.get(name)
-            except NotFoundError:
+            kept = self._kept(name)
+            if kept is None:
                 return
-            opened = self._push(appliance, RepositoryOrder(definition, self._password(definition)))
-            if opened != definition:  # the first that opened it says which repository it is
+            opened = self._push(appliance, kept)
+            if opened != kept.repository:  # the first that opened it says which repository it is
                 self._records.repositories.put(opened, None)
+
+    def _kept(self, name: str) -> RepositoryOrder | None:
+        """What the server has."""
+        try:
+            definition = self._records.repositories.get(name)
+        except NotFoundError:
+            return None
+        return RepositoryOrder(definition, self._password(definition))
 
     def _push(self, appliance: Appliance, order: RepositoryOrder) -> RepositoryDefinition:
         name = order.repository.name
-        answer = self._connections.send(appliance, "PUT", f"/repositories/{name}", to_document(order))
+        answer = self._connections.send(appliance, "PUT", _path_of(name), to_document(order))
         return from_document(RepositoryDefinition, answer, f"repository {name}") if answer else order.repository
 
     def _seen(self, definition: RepositoryDefinition) -> str:
@@ -156,3 +191,8 @@ class RepositoryShelf:
             return None
         sealed = self._records.repositories.sealed_password(definition.name)
         return self._box.open(sealed, _PURPOSE).decode() if sealed is not None else None
+
+
+def _path_of(name: str) -> str:
+    """Of an appliance; a name that a person gives may be none."""
+    return f"/repositories/{quote(name, safe='')}"

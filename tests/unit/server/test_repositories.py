@@ -50,6 +50,56 @@ def test_one_that_does_not_open_is_not_kept(connected):
     assert connected.server.list_repositories() == []
 
 
+REFUSED = ConflictError("r is another one", why="points name it", cure="another name")
+
+
+@pytest.mark.parametrize("trouble", [REFUSED, UnavailableError("b is away", why="no answer in time", cure="later")])
+def test_what_one_refuses_is_taken_back_from_those_that_took_it(connected, trouble):
+    connected.server.connect_appliance(ConnectOrder("b", "https://b:11005", "ff", "code"))
+
+    def told_since(begin):
+        return [asked for asked in connected.plugin.asked[begin:] if asked[2] == "/repositories/r"]
+
+    connected.plugin.trouble_of["b", "PUT", "/repositories/r"] = trouble
+    with pytest.raises(type(trouble)):
+        connected.server.put_repository(ORDER)
+    away = [("b", "DELETE")] if isinstance(trouble, UnavailableError) else []
+    assert [asked[:2] for asked in told_since(0)] == [("a", "PUT"), ("b", "PUT"), ("a", "DELETE"), *away]
+    assert connected.server.list_repositories() == []
+
+    del connected.plugin.trouble_of["b", "PUT", "/repositories/r"]
+    connected.server.put_repository(ORDER)
+    begin = len(connected.plugin.asked)
+    connected.plugin.trouble_of["b", "PUT", "/repositories/r"] = trouble
+    moved = RepositoryOrder(RepositoryDefinition("r", "s3://elsewhere/r"), "other")
+    with pytest.raises(type(trouble)):
+        connected.server.put_repository(moved)
+    a_has = [asked[3] for asked in told_since(begin) if asked[0] == "a"][-1]
+    assert (a_has["repository"]["location"], a_has["password"]) == ("s3://bucket/r", "secret")
+    assert connected.server.get_repository("r").location == "s3://bucket/r"
+
+
+def test_who_cannot_be_given_back_what_it_had_is_named(connected):
+    connected.server.connect_appliance(ConnectOrder("b", "https://b:11005", "ff", "code"))
+    connected.plugin.trouble_of["b", "PUT", "/repositories/r"] = REFUSED
+    connected.plugin.trouble_of["a", "DELETE", "/repositories/r"] = AWAY
+    with pytest.raises(ConflictError, match="is another one") as refused:
+        connected.server.put_repository(ORDER)
+    assert refused.value.why.endswith("; appliance a may keep it: away")
+
+    # The server does not know it, and lets it be removed where it is.
+    del connected.plugin.trouble_of["a", "DELETE", "/repositories/r"]
+    unknown = NotFoundError("no r", why="never added", cure="none")
+    for method, path in (("POST", CHECK), ("DELETE", "/repositories/r")):
+        connected.plugin.trouble_of["b", method, path] = unknown
+    connected.server.remove_repository("r")
+    assert [asked[0] for asked in connected.plugin.asked if asked[1] == "DELETE"] == ["a", "a", "b"]
+    for method, path in (("POST", CHECK), ("DELETE", "/repositories/r")):
+        connected.plugin.trouble_of["a", method, path] = unknown
+    with pytest.raises(NotFoundError, match="repository r"):
+        connected.server.remove_repository("r")
+
+
 def test_an_appliance_that_comes_later_learns_of_it(ready):
     ready.server.put_repository(ORDER)
     ready.server.connect_appliance(ConnectOrder("a", "https://a:11005", "ff", "code"))
