@@ -233,5 +233,16 @@ def test_points_of_all_in_one_list(records):
     assert records.mirror.point(hex_id(3)).appliance == "two"
     with pytest.raises(NotFoundError):
         records.mirror.point(hex_id(3), "one")
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="no single point"):
         records.mirror.point("0")
+
+
+def test_whose_point_is_meant_is_asked_where_several_have_it(records):
+    for name in ("two", "one"):
+        records.mirror.apply(name, page((1, "point", point(1))), NOW)
+    for text in (hex_id(1), hex_id(1)[:-1]):
+        with pytest.raises(UsageError, match="whose point") as refused:
+            records.mirror.point(text)
+        assert refused.value.why == "several appliances have it: one, two"
+        assert "--appliance" in refused.value.cure
+        assert records.mirror.point(text, "two").appliance == "two"

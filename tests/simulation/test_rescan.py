@@ -8,6 +8,7 @@ from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
 from holdfast.domain.policy import ArchiveTarget, BackupTarget, MonthlyTier, Retention, Schedule
 from holdfast.domain.restore import VolumeRestore
 from holdfast.domain.session import State
+from holdfast.protocol.appliance_answers import RepositoryRescanOrder
 from holdfast.testing.simulated_site import REGION
 from tests.simulation.reading import points, snapshots, tasks
 
@@ -56,6 +57,37 @@ def test_points_of_a_lost_appliance_are_taken_on_and_restore(site):
     assert site.records.sessions.get(deleted.id).state == State.SUCCEEDED
     assert bases <= snapshots(site)
     assert known[-1].id in site.repository.retired
+
+
+def test_what_other_appliances_have_is_left_to_them(site):
+    """In one repository and one account lie the points of several."""
+    for name in ("web-1", "web-2", "web-3"):
+        site.cloud.add_instance(name)
+    site.policy()
+    site.run_policy()
+    first, second, third = sorted(point.id for point in points(site, "image-backup"))
+    site.records.points.remove(first)
+    site.records.points.remove(second)
+
+    def rescan_without(*elsewhere, **bounds):
+        order = RepositoryRescanOrder(elsewhere, **bounds)
+        return site.run(lambda appliance: appliance.service.rescan_repository("vault", order))
+
+    found = rescan_without(second, third)
+    assert (found.points, found.added, found.elsewhere) == (2, 1, 1)
+    assert {point.id for point in points(site, "image-backup")} == {first, third}, "what it made itself it keeps"
+    again = rescan_without(first, second)
+    assert (again.points, again.added, again.elsewhere) == (1, 0, 2)
+    assert [point.id for point in points(site, "image-backup")] == [third], "what was only found is the other's"
+    assert not site.repository.retired
+
+    # In parts, which together are all.
+    parts = [
+        rescan_without(first, up_to=first),
+        rescan_without(after=first, up_to=second),
+        rescan_without(after=second),
+    ]
+    assert [(part.points, part.added, part.elsewhere) for part in parts] == [(0, 0, 1), (1, 1, 0), (1, 0, 0)]
 
 
 def test_a_repository_is_rescanned_by_one_at_a_time(site):

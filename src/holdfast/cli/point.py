@@ -82,10 +82,11 @@ def _place(point: dict[str, Any]) -> str:
 def show(
     voice: Voice,
     point: PointIdArgument,
+    appliance: ApplianceOption = None,
 ) -> int:
     """Show a restore point and how its instance was made up."""
     with connected() as client:
-        detail = client.send("GET", f"/points/{point}")
+        detail = client.send("GET", f"/points/{point}", query=query(appliance=appliance))
     voice.document(detail, lambda: _table(detail))
     return voice.status
 
@@ -180,10 +181,12 @@ def verify(
     point: PointIdArgument,
     worker_mode: WorkerModeOption = "ec2",
     no_wait: NoWaitOption = False,
+    appliance: ApplianceOption = None,
 ) -> int:
     """Read an image backup back whole, by a worker: every chunk is opened and hashed again."""
     with connected() as client:
-        session = begun(client, "POST", f"/points/{point}/verify", {"worker_mode": worker_mode})
+        order = {"worker_mode": worker_mode}
+        session = begun(client, "POST", f"/points/{point}/verify", order, query(appliance=appliance))
         return finish(client, voice, session, wait=not no_wait)
 
 
@@ -193,10 +196,11 @@ def delete(
     point: PointIdArgument,
     yes: YesOption = False,
     no_wait: NoWaitOption = False,
+    appliance: ApplianceOption = None,
 ) -> int:
     """Delete a restore point, for good: its snapshots, or its place in the repository."""
     with connected() as client:
-        found = client.send("GET", f"/points/{point}")["point"]
+        found = client.send("GET", f"/points/{point}", query=query(appliance=appliance))["point"]
         confirm(f"delete {named_point(found)}", yes)
-        session = begun(client, "DELETE", f"/points/{found['id']}")
+        session = begun(client, "DELETE", f"/points/{found['id']}", query=query(appliance=appliance))
         return finish(client, voice, session, wait=not no_wait)

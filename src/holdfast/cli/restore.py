@@ -17,7 +17,7 @@ from holdfast.cli.retrieval import (
     not_retrieved,
     retrieval_table,
 )
-from holdfast.cli.server_connection import NoWaitOption, WorkerModeOption, connected
+from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, WorkerModeOption, connected, query
 from holdfast.cli.session_display import begun, finish
 from holdfast.cli.tables import rows_table
 from holdfast.cli.voice import Voice, say, show_error
@@ -35,12 +35,13 @@ KmsKeyOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """How far to go; no `tier`: that no money may be spent on what lies in an archive."""
+    """How far to go; no `tier`: that no money may be spent on what lies in an archive. `appliance`: whose point."""
 
     plan_only: bool
     wait: bool
     tier: Tier | None
     days: int
+    appliance: str | None
 
 
 @command(app, example="holdfast restore instance 3fa91c --new --subnet subnet-0123456789abcdef0 --plan")
@@ -79,6 +80,7 @@ def instance(
     retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
     worker_mode: WorkerModeOption = "ec2",
     no_wait: NoWaitOption = False,
+    appliance: ApplianceOption = None,
 ) -> int:
     """Bring an entire instance back: where it was, or somewhere new."""
     differing = {
@@ -102,7 +104,7 @@ def instance(
         "worker_mode": worker_mode,
         "keep_old_volumes_hours": keep_old_volumes,
     }
-    return _restore(voice, "instance", order, _Wish(plan, not no_wait, retrieval_tier, retrieval_days))
+    return _restore(voice, "instance", order, _Wish(plan, not no_wait, retrieval_tier, retrieval_days, appliance))
 
 
 def _differing(options: dict[str, tuple[str, Any]], new: bool) -> dict[str, Any]:
@@ -134,6 +136,7 @@ def volume(
     retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
     worker_mode: WorkerModeOption = "ec2",
     no_wait: NoWaitOption = False,
+    appliance: ApplianceOption = None,
 ) -> int:
     """Bring volumes back, attached to nothing."""
     order = {
@@ -145,14 +148,15 @@ def volume(
         "kms_key_id": kms_key,
         "worker_mode": worker_mode,
     }
-    return _restore(voice, "volumes", order, _Wish(plan, not no_wait, retrieval_tier, retrieval_days))
+    return _restore(voice, "volumes", order, _Wish(plan, not no_wait, retrieval_tier, retrieval_days, appliance))
 
 
 def _restore(voice: Voice, what: str, order: dict[str, Any], wish: _Wish) -> int:
     if wish.tier is not None:
         order["retrieval"] = {"tier": wish.tier, "days": wish.days}
+    whose = query(appliance=wish.appliance)
     with connected() as client:
-        plan = client.send("POST", f"/restores/{what}/plan", order)
+        plan = client.send("POST", f"/restores/{what}/plan", order, whose)
         retrieval = plan["retrieval"]
         if retrieval is not None:
             retrieval = plan["retrieval"] = at_own_prices({**retrieval, "retrieval_days": wish.days})
@@ -174,10 +178,10 @@ def _restore(voice: Voice, what: str, order: dict[str, Any], wish: _Wish) -> int
             say(f"note: {warning}")
         stops = ", ".join(one["name"] for one in plan["objects"] if one["change"] == "stop")
         if stops and not order["replace"] and sys.stdin.isatty():
-            found = client.send("GET", f"/points/{order['point']}")["point"]
+            found = client.send("GET", f"/points/{order['point']}", query=whose)["point"]
             confirm(f"stop {stops} and exchange its volumes for those of {named_point(found)}", yes=False)
             order |= {"point": found["id"], "replace": True}
-        session = begun(client, "POST", f"/restores/{what}", order)
+        session = begun(client, "POST", f"/restores/{what}", order, whose)
         return finish(client, voice, session, wait=wish.wait)
 
 

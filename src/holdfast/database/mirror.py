@@ -11,7 +11,7 @@ from holdfast.database import tables
 from holdfast.database.appliances import put_synced_usn, synced_usn_of
 from holdfast.database.connection import Database
 from holdfast.database.sessions import read_session
-from holdfast.database.statements import by_prefix, cursor_of, matching, missing, newest_first, put_row, the_only_one
+from holdfast.database.statements import cursor_of, matching, missing, newest_first, put_row, the_only_one
 from holdfast.database.tasks import tasks_of
 from holdfast.domain.errors import ConflictError, UsageError
 from holdfast.domain.restore_point import RestorePoint
@@ -126,9 +126,18 @@ class MirrorTable:
             return [_point(row) for row in connection.execute(newest_first(query, _MIRRORED, last, limit))]
 
     def point(self, point_id: str, appliance: str | None = None) -> ListedPoint:
-        """By id or unique prefix. Raises NotFoundError, UsageError for a prefix of several."""
+        """By id or unique prefix. Raises NotFoundError, UsageError for a prefix of several, or one of several
+        appliances.
+        """
         with self._database.reading() as connection:
-            return _point(by_prefix(connection, _of("point", appliance), _MIRRORED.c.id, "point", point_id))
+            found = matching(connection, _of("point", appliance), _MIRRORED.c.id, point_id)
+        if len(found) > 1 and len({row.id for row in found}) == 1:
+            raise UsageError(
+                f"it is not said whose point {found[0].id} is meant",
+                why="several appliances have it: " + ", ".join(sorted(row.appliance for row in found)),
+                cure="name one with --appliance; deleted by one it is gone for all",
+            )
+        return _point(the_only_one(found, "point", point_id))
 
 
 def _of(kind: str, appliance: str | None) -> Select[Any]:

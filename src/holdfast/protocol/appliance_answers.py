@@ -104,15 +104,27 @@ class RepositoryOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryRescanOrder:
+    """What is taken on of a repository: points whose ids come behind `after` and not behind `up_to` (empty: no bound),
+    but for those that other appliances have (`elsewhere`).
+    """
+
+    elsewhere: tuple[str, ...] = ()
+    after: str = ""
+    up_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RepositoryRescanned:
     """What a repository holds of the registered accounts' instances: `points` are known now, `added` of them were not
-    before; a warning for each that could not be taken on.
+    before, `elsewhere` are left to other appliances; a warning for each that could not be taken on.
     """
 
     repository: str
     points: int
     added: int
     warnings: tuple[str, ...] = ()
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)

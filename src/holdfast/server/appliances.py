@@ -5,6 +5,7 @@ certificate, or obeying another server. What it says comes from the plug-in's se
 """
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -70,14 +71,27 @@ class ApplianceRegister:
         known = self._known(order.name)
         if known is not None and known.state != ApplianceState.OWNED_BY_ANOTHER:
             self.reserve(order.name)
+        # Before it is enrolled: that spends its code, and takes it from whom it belongs to.
+        self._check_the_same(order, lambda one: _shows(one, order.fingerprint))
         appliance = plugin.connect(order, self._plugins.context(plugin_name))
-        if known is not None and known.appliance_id != appliance.appliance_id:
-            raise ConflictError(
-                f"there is an appliance {order.name} already",
-                why=f"what answers at {order.url} is another one",
-                cure="choose another name",
-            )
+        self._check_the_same(order, lambda one: one.appliance_id == appliance.appliance_id)
         return self.settled(appliance)
+
+    def _check_the_same(self, order: ConnectOrder, is_it: Callable[[Appliance], bool]) -> None:
+        """A name is one appliance's, and an appliance has one name: what it has would be there twice."""
+        for one in self._records.appliances.all():
+            if one.name == order.name and not is_it(one):
+                raise ConflictError(
+                    f"there is an appliance {order.name} already",
+                    why=f"what stands at {order.url} is another one",
+                    cure="choose another name",
+                )
+            if one.name != order.name and is_it(one):
+                raise ConflictError(
+                    f"what stands at {order.url} is appliance {one.name} already",
+                    why="under a second name each of its sessions and restore points would be listed twice",
+                    cure=f"call it {one.name}, or let go of that one first: holdfast appliance remove {one.name}",
+                )
 
     def settled(self, appliance: Appliance) -> Appliance:
         """It answers: keep it, tell it what it needs to know, look after it."""
@@ -233,3 +247,9 @@ class ApplianceRegister:
         self._connections.forget(name)
         with self._turn, suppress(NotFoundError):
             self._records.appliances.remove(name)
+
+
+def _shows(appliance: Appliance, fingerprint: str) -> bool:
+    """Whether that is the certificate which is known of it; one that is being deployed has none yet."""
+    known = appliance.certificate
+    return bool(known) and same_fingerprint(fingerprint_of(known), fingerprint)

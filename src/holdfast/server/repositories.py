@@ -21,9 +21,10 @@ from holdfast.domain.identifiers import checked_name
 from holdfast.domain.infrastructure import Appliance, ApplianceState, RepositoryDefinition
 from holdfast.domain.secret_box import SecretBox
 from holdfast.patience import in_turn
-from holdfast.protocol.appliance_answers import RepositoryOrder, RepositoryRescanned
+from holdfast.protocol.appliance_answers import RepositoryOrder, RepositoryRescanned, RepositoryRescanOrder
 from holdfast.protocol.encoding import from_document, to_document
 from holdfast.server.connections import ApplianceConnections
+from holdfast.server.points_elsewhere import PointsElsewhere, orders_without
 from holdfast.server.ports.records import Records
 
 _PURPOSE = "repository password"
@@ -36,6 +37,7 @@ class RepositoryShelf:
         self._records = records
         self._connections = connections
         self._box = box
+        self._elsewhere = PointsElsewhere(records, connections)
         # Opening takes its time: what is read, pushed and written of a repository, one does at a time. Else what was
         # replaced or removed meanwhile would come back.
         self._lock = threading.Lock()
@@ -86,8 +88,9 @@ class RepositoryShelf:
         return refused
 
     def rescan(self, name: str, appliance: Appliance, *, accept_ledger: bool = False) -> RepositoryRescanned:
-        """Let an appliance open it again, and take on the restore points that it finds there. `accept_ledger`: what is
-        there now is right, though it was set back or replaced since that appliance saw it.
+        """Let an appliance open it again, and take on the restore points that it finds there, but for those that other
+        appliances have. `accept_ledger`: what is there now is right, though it was set back or replaced since that
+        appliance saw it.
         """
         self._records.repositories.get(name)
         if accept_ledger:
@@ -98,8 +101,15 @@ class RepositoryShelf:
                 definition = replace(definition, seen="")
             opened = self._push(appliance, RepositoryOrder(definition, self._password(definition)))
             self._records.repositories.put(opened, None)
-        answer = self._connections.send(appliance, "POST", f"{_path_of(name)}/rescan")
-        return from_document(RepositoryRescanned, answer, f"what repository {name} holds")
+        elsewhere = self._elsewhere.of_others(appliance)
+        parts = [self._rescanned(appliance, name, order) for order in orders_without(elsewhere.ids)]
+        return RepositoryRescanned(
+            name,
+            sum(part.points for part in parts),
+            sum(part.added for part in parts),
+            tuple(dict.fromkeys([*elsewhere.warnings, *(line for part in parts for line in part.warnings)])),
+            sum(part.elsewhere for part in parts),
+        )
 
     def remove(self, name: str, *, forget_points: bool) -> None:
         """Forget it, here and on every appliance; its contents stay. All are asked before one forgets anything, because
@@ -175,6 +185,10 @@ class RepositoryShelf:
         except NotFoundError:
             return None
         return RepositoryOrder(definition, self._password(definition))
+
+    def _rescanned(self, appliance: Appliance, name: str, order: RepositoryRescanOrder) -> RepositoryRescanned:
+        answer = self._connections.send(appliance, "POST", f"{_path_of(name)}/rescan", to_document(order))
+        return from_document(RepositoryRescanned, answer, f"what repository {name} holds")
 
     def _push(self, appliance: Appliance, order: RepositoryOrder) -> RepositoryDefinition:
         name = order.repository.name

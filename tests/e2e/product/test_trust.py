@@ -47,8 +47,8 @@ def test_an_appliance_is_taken_on_by_fingerprint_and_code_once(site, tmp_path):
     assert "enrolment code is wrong" in said
     assert site.do("appliance", "list")["appliances"] == []
     assert site.do("appliance", "connect", "south", *words_of(appliance))["state"] == "available"
-    said = site.refused("appliance", "connect", "again", *words_of(appliance), status=5)
-    assert "used before" in said
+    said = site.refused("appliance", "connect", "again", *words_of(appliance), status=7)
+    assert "is appliance south already" in said
     # Neither a second appliance on its home, nor a second server on the server's.
     said = site.refused("appliance", "run", "--home", appliance.home, "--listen", "127.0.0.1:0", status=7)
     assert "runs already" in said

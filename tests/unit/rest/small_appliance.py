@@ -121,7 +121,8 @@ class SmallAppliance:
     def accept_repository(self, name):
         self.orders.append(("accept", self.records.repositories.get(name).name))
 
-    def rescan_repository(self, name):
+    def rescan_repository(self, name, order):
+        self.orders.append(("rescan", order))
         return RepositoryRescanned(self.records.repositories.get(name).name, 3, 2, ("one is left out",))
 
     def collect_garbage(self, name, wish):

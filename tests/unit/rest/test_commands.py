@@ -6,7 +6,10 @@ import pytest
 
 from holdfast.cli import main
 from holdfast.domain.infrastructure import ApplianceState
+from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord
 from holdfast.protocol.certificates import fingerprint_of
+from holdfast.protocol.encoding import to_document
+from holdfast.testing.sample_records import hex_id, point
 from tests.unit.server.small_server import pem_of
 
 
@@ -42,6 +45,26 @@ def test_adding_again_changes_what_is_said_and_nothing_else(server, command, tmp
     assert kept() == ("s3://bucket/x", 2, "of the north")
     assert command(*add, "--task-limit", "3", "--description", "") == 0
     assert kept() == ("s3://bucket/x", 3, "")
+
+
+def test_whose_point_is_meant_can_be_said(server, appliance, command, capsys):
+    server.small.records.appliances.put(server.small.plugin.appliance("two"))
+    for name in ("one", "two"):
+        change = ChangeRecord(1, "point", point(1).id, to_document(point(1)))
+        server.small.server.sync(name, ChangePage((change,), 1))
+    commands = (
+        ("point", "show", hex_id(1)),
+        ("point", "verify", hex_id(1), "--no-wait"),
+        ("restore", "volume", hex_id(1), "--no-wait"),
+        ("restore", "instance", hex_id(1), "--plan"),
+        ("point", "delete", hex_id(1), "--yes", "--no-wait"),
+    )
+    for words in commands:
+        assert command(*words) == 2
+        assert "cure: name one with --appliance" in capsys.readouterr().err
+    appliance.appliance.records.points.add(point(1), b"sealed")
+    for words in commands:
+        assert command(*words, "--appliance", "one") == 0
 
 
 def test_a_certificate_is_accepted_by_the_fingerprint_that_was_shown(server, command, capsys):

@@ -93,7 +93,7 @@ def test_what_takes_long_is_waited_for_on_a_connection_that_stays_known(applianc
     vault = {"name": "vault", "location": "s3://bucket/x"}
     client.send("PUT", "/repositories/vault", {"repository": vault, "password": "secret"})
     client.send("POST", "/repositories/vault/accept")
-    client.send("POST", "/repositories/vault/rescan")
+    client.send("POST", "/repositories/vault/rescan", {})
     client.send("POST", "/points/rescan", {"account": "a", "region": "eu-central-1"})
     client.send("DELETE", "/repositories/vault", query={"forget_points": "true"})
     client.send("PUT", "/repositories/vault", {"repository": vault, "password": "secret"})

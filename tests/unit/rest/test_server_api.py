@@ -5,7 +5,7 @@ import pytest
 from holdfast.domain.collection import CollectionWish
 from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableError, UsageError
 from holdfast.domain.infrastructure import Account
-from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord
+from holdfast.protocol.appliance_answers import ChangePage, ChangeRecord, RepositoryRescanOrder
 from holdfast.protocol.encoding import from_document, to_document
 from holdfast.rest.documents import BODY_LIMIT_BYTES
 from holdfast.server.ports.records import TokenKind
@@ -54,8 +54,9 @@ def test_repositories_are_known_here_and_there(appliance, command):
     assert listed == command.send("GET", "/repositories/vault")
     assert "secret" not in str(listed)
     rescanned = command.send("POST", "/repositories/vault/rescan", query={"appliance": "one"})
-    assert rescanned == {"repository": "vault", "points": 3, "added": 2, "warnings": ["one is left out"]}
-    assert appliance.appliance.orders[-1] == ("vault", "secret")
+    assert (rescanned["points"], rescanned["added"], rescanned["elsewhere"]) == (3, 2, 0)
+    assert rescanned["warnings"] == ["one is left out"]
+    assert appliance.appliance.orders[-2:] == [("vault", "secret"), ("rescan", RepositoryRescanOrder())]
     command.send("POST", "/repositories/vault/rescan", query={"appliance": "one", "accept_ledger": "true"})
     assert ("accept", "vault") in appliance.appliance.orders
     wish = {"wait_minutes": 0, "repack": False, "dry_run": False}

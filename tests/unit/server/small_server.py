@@ -14,6 +14,8 @@ from holdfast.domain.cloud_ledger import LedgerRow
 from holdfast.domain.errors import ConflictError, HoldfastError, NotFoundError
 from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.plugin_api import CONTRACT, Installation, InstalledThing, PluginFacts, ServerIdentity, ServiceSpec
+from holdfast.protocol.appliance_answers import ChangePage
+from holdfast.protocol.encoding import to_document
 from holdfast.rest.tls import make_certificate
 from holdfast.server.composition import Outside, compose
 from holdfast.server.ports.packages import EntryPoint, Wheel
@@ -41,7 +43,7 @@ class ReversingBox:
 
 
 class FakeConnection:
-    """An appliance that knows repositories and answers what it was told to."""
+    """An appliance that knows repositories, tells of its changes and answers what it was told to."""
 
     def __init__(self, plugin, appliance):
         self.plugin, self.appliance, self.closed = plugin, appliance, False
@@ -56,6 +58,9 @@ class FakeConnection:
             raise answer
         if answer is not None:
             return answer
+        if path == "/changes":
+            changes, after = self.plugin.changes.get(self.appliance.name, ()), int(query["after"])
+            return to_document(ChangePage(tuple(one for one in changes if one.usn > after), len(changes), after))
         if method == "PUT" and path.startswith("/repositories/"):
             return document["repository"] | {"repository_id": "r" * 8}
         return {}
@@ -73,7 +78,7 @@ class FakePlugin:
     def __init__(self, name="aws", contract=CONTRACT):
         self.name, self.contract = name, contract
         self.cloud, self.trouble, self.asked, self.answers, self.calls = set(), {}, [], {}, []
-        self.queries, self.trouble_of = [], {}
+        self.queries, self.trouble_of, self.changes = [], {}, {}
         self.gate, self._left = threading.Event(), []
         self.gate.set()
 

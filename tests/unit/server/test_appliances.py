@@ -1,5 +1,7 @@
 """Appliances: deployed, connected, their states, removed; and what stays when it fails."""
 
+from dataclasses import replace
+
 import pytest
 
 from holdfast.domain.errors import (
@@ -122,7 +124,31 @@ def test_one_that_obeys_another_server_can_be_connected_again(connected):
     connected.server.report("a", ApplianceState.OWNED_BY_ANOTHER, str(owned_by_another()), None)
     with pytest.raises(ConflictError):
         connected.server.ask_appliance("a", "GET", "/policies")
-    assert connected.server.connect_appliance(ORDER).state == ApplianceState.AVAILABLE
+    again = replace(ORDER, fingerprint=fingerprint_of(pem_of("a")))
+    assert connected.server.connect_appliance(again).state == ApplianceState.AVAILABLE
+
+
+def test_an_appliance_has_one_name(connected):
+    """Under another one each of its points would be there twice. It is not enrolled before that is found."""
+    twin = replace(ORDER, name="b", fingerprint=fingerprint_of(pem_of("a")).upper())
+    before = connected.plugin.calls.count("connect")
+    with pytest.raises(ConflictError, match="is appliance a already"):
+        connected.server.connect_appliance(twin)
+    assert connected.plugin.calls.count("connect") == before
+
+    # Where its certificate is not known here, it says itself who it is.
+    connected.plugin.connect = lambda order, context: replace(connected.plugin.appliance("b"), appliance_id="aa")
+    with pytest.raises(ConflictError, match="is appliance a already"):
+        connected.server.connect_appliance(replace(twin, fingerprint="ff"))
+    assert [one.name for one in connected.server.list_appliances()] == ["a"]
+
+
+def test_another_appliance_is_not_enrolled_under_a_name_that_is_taken(connected):
+    connected.server.report("a", ApplianceState.OWNED_BY_ANOTHER, str(owned_by_another()), None)
+    before = connected.plugin.calls.count("connect")
+    with pytest.raises(ConflictError, match="an appliance a already"):
+        connected.server.connect_appliance(replace(ORDER, fingerprint=fingerprint_of(pem_of("b"))))
+    assert connected.plugin.calls.count("connect") == before
 
 
 def test_a_service_cannot_say_what_only_the_server_does(connected):

@@ -15,8 +15,17 @@ from holdfast.domain.errors import (
 )
 from holdfast.domain.infrastructure import ApplianceState, RepositoryDefinition
 from holdfast.plugin_api import ConnectOrder
-from holdfast.protocol.appliance_answers import RepositoryOrder, RepositoryRescanned
-from holdfast.protocol.encoding import to_document
+from holdfast.protocol.appliance_answers import (
+    ChangePage,
+    ChangeRecord,
+    RepositoryOrder,
+    RepositoryRescanned,
+    RepositoryRescanOrder,
+)
+from holdfast.protocol.encoding import to_document, to_json
+from holdfast.rest.documents import BODY_LIMIT_BYTES
+from holdfast.server.points_elsewhere import orders_without
+from holdfast.testing.sample_records import hex_id, point
 from tests.unit.server.small_server import FakeConnection
 
 ORDER = RepositoryOrder(RepositoryDefinition("r", "s3://bucket/r"), "secret")
@@ -297,3 +306,57 @@ def test_what_was_removed_since_it_was_listed_is_told_to_nobody(connected, monke
     connected.server.connect_appliance(ConnectOrder("b", "https://b:11005", "ff", "code"))
     assert [asked[1:3] for asked in connected.plugin.asked if asked[0] == "b"][-1] == ("PUT", "/repositories/q")
     assert [one.name for one in connected.server.list_repositories()] == ["q"]
+
+
+def left_to_others(small):
+    """Each order to rescan `r` that an appliance was given, and who was."""
+    return [(asked[0], asked[3]) for asked in small.plugin.asked if asked[1:3] == ("POST", "/repositories/r/rescan")]
+
+
+@pytest.fixture
+def beside_another(connected):
+    """`a` beside `b`, which has two restore points in a repository and a snapshot; the server knows of them."""
+    connected.server.put_repository(ORDER)
+    connected.server.connect_appliance(ConnectOrder("b", "https://b:11005", "ff", "code"))
+    has = (point(1), point(2), replace(point(3), repository=None))
+    changes = tuple(ChangeRecord(usn, "point", one.id, to_document(one)) for usn, one in enumerate(has, 1))
+    connected.server.sync("b", ChangePage(changes, 3))
+    connected.plugin.changes["b"] = list(changes)
+    answer = RepositoryRescanned("r", 5, 2, ("one is left out",), 1)
+    connected.plugin.answers["POST", "/repositories/r/rescan"] = to_document(answer)
+    return connected
+
+
+def test_a_rescan_leaves_to_other_appliances_what_they_have(beside_another):
+    """Also what the mirror has not heard of."""
+    fourth = point(4)
+    beside_another.plugin.changes["b"] += [
+        ChangeRecord(4, "point", fourth.id, to_document(fourth)),
+        ChangeRecord(5, "session", hex_id(5), None),
+        ChangeRecord(6, "point", hex_id(1), None),
+    ]
+    found = beside_another.server.rescan_repository("r", "a")
+    assert found == RepositoryRescanned("r", 5, 2, ("one is left out",), 1)
+    assert left_to_others(beside_another) == [
+        ("a", {"elsewhere": [hex_id(2), hex_id(4)], "after": "", "up_to": ""}),
+    ]
+    beside_another.server.rescan_repository("r", "b")
+    assert left_to_others(beside_another)[-1] == ("b", {"elsewhere": [], "after": "", "up_to": ""})
+
+
+def test_a_rescan_beside_one_that_does_not_answer_leaves_it_what_is_known_and_says_so(beside_another):
+    beside_another.plugin.trouble_of["b", "GET", "/changes"] = AWAY
+    found = beside_another.server.rescan_repository("r", "a")
+    assert left_to_others(beside_another)[-1][1]["elsewhere"] == [hex_id(1), hex_id(2)]
+    assert "appliance b cannot be asked for its newest restore points" in found.warnings[0]
+    assert found.warnings[1:] == ("one is left out",)
+
+
+def test_many_are_left_in_parts_that_bodies_have_room_for():
+    ids = [f"{number:032x}" for number in range(45_000)]
+    first, second, third = orders_without(ids)
+    assert [*first.elsewhere, *second.elsewhere, *third.elsewhere] == ids
+    assert (first.after, third.up_to) == ("", ""), "nothing is before or behind them"
+    assert (first.up_to, second.up_to) == (second.after, third.after) == (ids[19_999], ids[39_999])
+    assert len(to_json(first)) < BODY_LIMIT_BYTES
+    assert list(orders_without(ids[:20_000])) == [RepositoryRescanOrder(tuple(ids[:20_000]))]

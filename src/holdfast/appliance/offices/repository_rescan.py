@@ -1,5 +1,7 @@
 """Restore points that lie in a repository and that this appliance does not know: those of one that was lost.
 
+Nothing in a point says who has it: those of appliances that live on are named by the server, and left to them.
+
 How an instance was made up stands sealed in its point. A policy does not: nothing but a person removes such a point.
 """
 
@@ -16,9 +18,10 @@ from holdfast.domain.errors import ConflictError, HoldfastError, NotFoundError
 from holdfast.domain.restore_point import PointKind, RestorePoint
 from holdfast.domain.time import parse_time
 from holdfast.domain.workload import Workload, WorkloadKind
-from holdfast.protocol.appliance_answers import RepositoryRescanned
+from holdfast.protocol.appliance_answers import RepositoryRescanned, RepositoryRescanOrder
 
 Found = Mapping[str, str | int]
+_ALL = RepositoryRescanOrder()
 
 
 class RepositoryRescan(Desk):
@@ -29,13 +32,13 @@ class RepositoryRescan(Desk):
         self._turn = threading.Lock()
         self._under_way: set[str] = set()
 
-    def rescan_repository(self, name: str) -> RepositoryRescanned:
-        """Take on every point of the registered accounts' instances; asked again it goes on where it stopped. Raises
-        ConflictError while another one is at it, and what opening the repository raises; one point that cannot be taken
-        on is a warning.
+    def rescan_repository(self, name: str, order: RepositoryRescanOrder = _ALL) -> RepositoryRescanned:
+        """Take on every point of the registered accounts' instances that is ordered; asked again it goes on where it
+        stopped. Raises ConflictError while another one is at it, and what opening the repository raises; one point that
+        cannot be taken on is a warning.
         """
         with self._alone_in(name):
-            return self._rescan(name)
+            return self._rescan(name, order)
 
     @contextmanager
     def _alone_in(self, name: str) -> Iterator[None]:
@@ -53,9 +56,10 @@ class RepositoryRescan(Desk):
             with self._turn:
                 self._under_way.discard(name)
 
-    def _rescan(self, name: str) -> RepositoryRescanned:
+    def _rescan(self, name: str, order: RepositoryRescanOrder) -> RepositoryRescanned:
         definition = self._records.repositories.get(name)
-        known = added = 0
+        known = added = left = 0
+        elsewhere = frozenset(order.elsewhere)
         # Its own that it does not know yet are no strangers, and those that are made now, or not settled, are recorded
         # as what they are later.
         warnings = self._workflows.settlement.settle()
@@ -65,14 +69,33 @@ class RepositoryRescan(Desk):
                 found = [one for one in repository.points(tenant) if _is_instance(one)]
                 newest = {str(one["workload"]): str(one["id"]) for one in found}
                 for one in found:
+                    identifier = str(one["id"])
+                    if identifier <= order.after or identifier > order.up_to > "":
+                        continue
+                    if identifier in elsewhere and self._is_left(identifier):
+                        left += 1
+                        continue
                     try:
                         is_new = self._take_on(repository, name, account.name, tenant, one, newest.values())
                     except HoldfastError as error:
-                        warnings.append(f"restore point {one['id']} is left out: {error.what}: {error.why}")
+                        warnings.append(f"restore point {identifier} is left out: {error.what}: {error.why}")
                         continue
                     known += 1
                     added += is_new
-        return RepositoryRescanned(definition.name, known, added, tuple(warnings))
+        return RepositoryRescanned(definition.name, known, added, tuple(warnings), left)
+
+    def _is_left(self, identifier: str) -> bool:
+        """Whether a point that another appliance has is left to it: not where this one made it. Where it was only found
+        here, before the other one had told of it, it leaves the list: deleted here, it would be gone there.
+        """
+        try:
+            point = self._records.points.get(identifier)
+        except NotFoundError:
+            return True
+        if point.session_id is not None or identifier in {one.subject for one in self._records.sessions.unfinished()}:
+            return False
+        self._records.points.remove(identifier)
+        return True
 
     def _take_on(
         self,

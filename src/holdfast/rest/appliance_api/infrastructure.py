@@ -8,12 +8,18 @@ from holdfast.domain.collection import CollectionWish
 from holdfast.domain.history import SessionHistory
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.session import Session
-from holdfast.protocol.appliance_answers import AccountCheck, RepositoryOrder, RepositoryRescanned
+from holdfast.protocol.appliance_answers import (
+    AccountCheck,
+    RepositoryOrder,
+    RepositoryRescanned,
+    RepositoryRescanOrder,
+)
 from holdfast.rest.appliance_api.use_cases import Infrastructure
 from holdfast.rest.authentication import Permission
 from holdfast.rest.routes import Body, Door, same_name
 
 CollectionBody = Annotated[CollectionWish, Depends(Body(CollectionWish, "the collection"))]
+RescanBody = Annotated[RepositoryRescanOrder, Depends(Body(RepositoryRescanOrder, "the order"))]
 ForgetPoints = Annotated[bool, Query(description="Take its restore points off the list first; they stay in it.")]
 
 
@@ -69,9 +75,9 @@ def _add_repositories(door: Door, appliance: Infrastructure) -> None:
         same_name(name, order.repository.name)
         return appliance.put_repository(order.repository, order.password)
 
-    def rescan_repository(name: str) -> RepositoryRescanned:
-        """Take on the restore points that are found in a repository."""
-        return appliance.rescan_repository(name)
+    def rescan_repository(name: str, order: RescanBody) -> RepositoryRescanned:
+        """Take on the restore points that are found in a repository, but for those that other appliances have."""
+        return appliance.rescan_repository(name, order)
 
     def accept_repository(name: str) -> None:
         """Accept a repository as it is now, though it was set back or replaced since it was seen last."""

@@ -19,6 +19,7 @@ from holdfast.protocol.appliance_answers import (
     PointDetail,
     PolicyApplied,
     RepositoryRescanned,
+    RepositoryRescanOrder,
     SessionDetail,
     SnapshotsRescanned,
     StoredPolicy,
@@ -79,8 +80,10 @@ class Infrastructure(Protocol):
     def get_repository(self, name: str) -> RepositoryDefinition:
         """Raises NotFoundError."""
 
-    def rescan_repository(self, name: str) -> RepositoryRescanned:
-        """Take on the restore points that are found in it. Raises what opening it raises."""
+    def rescan_repository(self, name: str, order: RepositoryRescanOrder) -> RepositoryRescanned:
+        """Take on the restore points that are found in it. Raises ConflictError while another one does, and what
+        opening it raises.
+        """
 
     def accept_repository(self, name: str) -> None:
         """It is right as it is now, though it was set back or replaced. Raises what opening it raises."""

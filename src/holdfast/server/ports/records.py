@@ -190,7 +190,9 @@ class Mirror(Protocol):
         """Newest first, after the point `before`."""
 
     def point(self, point_id: str, appliance: str | None = None) -> ListedPoint:
-        """By id or unique prefix. Raises NotFoundError, UsageError for a prefix of several."""
+        """By id or unique prefix. Raises NotFoundError, UsageError for a prefix of several, or one of several
+        appliances.
+        """
 
 
 @dataclass(frozen=True, slots=True)
