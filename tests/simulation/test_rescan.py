@@ -96,7 +96,7 @@ def test_a_repository_is_rescanned_by_one_at_a_time(site):
     site.policy()
     site.run_policy()
     forget(site)
-    read, refused = site.repository.point_volumes, []
+    read, refused = site.repository.point_volumes, list[ConflictError]()
 
     def read_while_another_asks(point, tenant):
         with pytest.raises(ConflictError, match="is being rescanned") as error:

@@ -57,7 +57,12 @@ def person(monkeypatch, server, appliance, tmp_path):
 
 def test_a_point_is_deleted_by_what_it_is_of_and_when_it_was_made(person, appliance):
     deleted = []
-    appliance.appliance.delete_point = lambda point_id: deleted.append(point_id) or session(3)
+
+    def delete(point_id):
+        deleted.append(point_id)
+        return session(3)
+
+    appliance.appliance.delete_point = delete
     words = ("point", "delete", hex_id(10)[:31], "--no-wait")
     status, said = person.call(*words, answer="n\n")
     assert (status, deleted) == (2, [])
@@ -82,7 +87,12 @@ def test_an_instance_is_stopped_when_everything_that_should_be_known_was_said(pe
 
 def test_runs_of_a_policy_are_cancelled_only_with_a_yes(person, appliance):
     stopped = []
-    appliance.appliance.stop_policy = lambda name: stopped.append(name) or [session(1, State.CANCELLING, name)]
+
+    def stop(name):
+        stopped.append(name)
+        return [session(1, State.CANCELLING, name)]
+
+    appliance.appliance.stop_policy = stop
     status, said = person.call("policy", "stop", "daily", answer="n\n")
     assert (status, stopped) == (2, [])
     assert "cancel all runs of policy daily that are under way? [y/N]" in said

@@ -15,8 +15,8 @@ SHOWN = (("a", SessionDetail(SESSION, ())), ("a", PointDetail(POINT, {})))
 @pytest.fixture
 def mirrored(connected):
     """A session that runs and a point; the appliance answers neither."""
-    changes = [("session", SESSION), ("point", POINT)]
-    records = tuple(ChangeRecord(n, kind, one.id, to_document(one)) for n, (kind, one) in enumerate(changes, 1))
+    changes = [("session", SESSION.id, SESSION), ("point", POINT.id, POINT)]
+    records = tuple(ChangeRecord(n, kind, id_, to_document(one)) for n, (kind, id_, one) in enumerate(changes, 1))
     connected.server.sync("a", ChangePage(records, 2))
     refuse(connected, UnavailableError)
     return connected

@@ -9,7 +9,6 @@ from holdfast.domain.infrastructure import Appliance, ApplianceState
 from holdfast.domain.session import State
 from holdfast.plugin_api import DeployOrder
 from holdfast.protocol.appliance_answers import ChangePage
-from holdfast.server.deployments import Deployments
 
 AWAY = UnavailableError("no answer", why="AWS is away", cure="later")
 
@@ -105,18 +104,12 @@ def test_one_that_says_that_it_leaves_is_told_until_it_has_heard(connected):
     assert told(connected) == 2, "one that is removed leaves"
 
 
-class NoSessions:
-    """Sessions that cannot be opened."""
-
-    def is_at(self, kind, subject):
-        return False
-
-    def start(self, *words):
+def test_what_has_no_session_is_not_begun(connected, monkeypatch):
+    def no_session(*words):
         raise AWAY
 
-
-def test_what_has_no_session_is_not_begun(connected):
-    deployments = Deployments(connected.records, connected.parts.plugins, connected.parts.register, NoSessions())
+    deployments = connected.parts.deployments
+    monkeypatch.setattr(connected.parts.sessions, "start", no_session)
     with pytest.raises(UnavailableError):
         deployments.deploy(DeployOrder("b"), "aws", {})
     with pytest.raises(NotFoundError):

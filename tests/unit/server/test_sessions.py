@@ -1,5 +1,7 @@
 """The server's own sessions end, whatever its database does meanwhile."""
 
+from threading import ExceptHookArgs
+
 import pytest
 
 from holdfast.domain.errors import ConflictError, UnavailableError
@@ -44,7 +46,7 @@ def test_a_database_that_is_away_for_a_moment_keeps_none_from_ending(small, call
 
 
 def test_one_ends_whose_log_cannot_be_written(small, monkeypatch):
-    told = []
+    told: list[ExceptHookArgs] = []
     monkeypatch.setattr("threading.excepthook", told.append)
     session = ended(small, log=1000)
     assert (session.state, session.error.what) == (State.FAILED, "it cannot be done")

@@ -6,7 +6,7 @@ import pytest
 
 from holdfast.domain.errors import ConflictError, LeaseHeldError, SecondWriterError, UnavailableError, UsageError
 from holdfast.repository.format import names
-from holdfast.repository.opening.repository import create_repository, require_many_writers
+from holdfast.repository.opening.repository import Repository, create_repository, require_many_writers
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.pins import pinned
 from holdfast.repository.sessions.points import list_points
@@ -117,7 +117,7 @@ def test_a_renewal_that_arrives_after_somebody_took_over_is_none(site):
                 back_up(heirs[0], DISK, SECOND, "s2")
             super().create(key, body, sha256)
 
-    heirs = []
+    heirs: list[Repository] = []
     writer = site.open(2, SlowNetwork(site.store, {}))
     session = open_session(writer, "default", DISK)
     site.clock.step(HOUR_SECONDS)
