@@ -1,7 +1,7 @@
 """The console script: nouns, exit codes, and how what goes wrong is shown.
 
 0 done · 1 failed · 2 usage · 3 done with warnings · 4 not found · 5 permission or credentials · 6 damage found
-7 conflict · 8 needs the operator · 130 interrupted (safe to run again)
+7 conflict · 8 needs the operator · 130 interrupted (the last line says whether to run it again)
 """
 
 import io

@@ -12,11 +12,11 @@ from holdfast.cli.command import command
 from holdfast.cli.options import PasswordFileOption, YesOption, confirm
 from holdfast.cli.passwords import given_password
 from holdfast.cli.server_connection import connected, query
-from holdfast.cli.session_display import detail_table, follow, status_of
+from holdfast.cli.session_display import begun, detail_table, follow, status_of
 from holdfast.cli.tables import as_facts, facts_table, rows_table
 from holdfast.cli.voice import Voice, say
 from holdfast.domain.collection import CollectionWish
-from holdfast.domain.errors import NotFoundError
+from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.domain.session import SessionKind
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def add(
     ] = None,
 ) -> int:
     """Make a repository known to the server and its appliances. It is opened before it is taken."""
-    password = None if kms else given_password(password_file)
+    password = None if kms else _as_text(given_password(password_file))
     with connected() as client:
         said = _said_of_it(client, name, {"description": description, "task_limit": task_limit})
         definition = {"name": name, "location": url, "kms": kms, **said}
-        order = {"repository": definition, "password": None if password is None else password.decode()}
+        order = {"repository": definition, "password": password}
         added = client.send("PUT", f"/repositories/{name}", order)
     if not added["repository_id"]:
         say(
@@ -68,6 +68,18 @@ def add(
         )
     voice.document(added, lambda: facts_table(as_facts(added)))
     return voice.status
+
+
+def _as_text(password: bytes | None) -> str | None:
+    """As it goes to the server, in JSON."""
+    try:
+        return None if password is None else password.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            "a server takes no such password",
+            why="it has bytes that are no UTF-8 text",
+            cure="add one that is text (`holdfast repository key add`), or a KMS key and --kms, and give that",
+        ) from error
 
 
 def _said_of_it(client: "HoldfastClient", name: str, now: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +132,7 @@ def collect_garbage(name: str, wish: CollectionWish, voice: Voice, appliance: st
     with connected() as client:
         _known(client, name)
         path, order = f"/repositories/{name}/collect-garbage", dataclasses.asdict(wish)
-        session = client.send("POST", path, order, query(appliance=appliance))
+        session = begun(client, "POST", path, order, query(appliance=appliance))
         detail = follow(client, voice, session["id"])
     found = collections.collection_of(detail)
     if found is None:

@@ -72,6 +72,13 @@ def test_a_file_that_is_not_there_is_told_with_the_option_that_named_it(words, o
     assert f"cure: check what {option} names" in capsys.readouterr().err
 
 
+def test_a_password_that_is_no_text_is_none_for_a_server(tmp_path, capsys):
+    (tmp_path / "word").write_bytes(bytes(range(128, 160)))
+    words = ["repository", "add", "main", "s3://b/p", "--password-file", str(tmp_path / "word")]
+    assert main.run(words) == 2
+    assert "no UTF-8 text" in capsys.readouterr().err
+
+
 def test_a_file_that_the_environment_names_is_told_with_its_variable(tmp_path, monkeypatch):
     monkeypatch.setenv("HOLDFAST_TO_PASSWORD_FILE", str(tmp_path / "none"))
     with pytest.raises(NotFoundError) as caught:
