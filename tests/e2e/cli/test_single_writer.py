@@ -43,7 +43,7 @@ def test_one_writes_at_a_time_and_everything_says_so(careless, folder):
     (leases / f"{'ab' * 16}-0000000001").write_bytes(b"a claim of a holder whose key is another one")
     refused = holdfast.image("backup", "disk", "--workload", "w")
     assert "[lease-held]" in refused.failed(7)
-    assert "take-over-lease s3://bucket/p" in refused.err
+    assert "take-over-lease 's3://bucket/p?endpoint=" in refused.err
     back = holdfast.image("restore", "latest:w", "--to", "again")
     assert back.status == 0
     assert "reading without a pin" in back.err
