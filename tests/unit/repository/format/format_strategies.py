@@ -18,6 +18,7 @@ from holdfast.repository.format.ledger import Batch, LedgerState
 from holdfast.repository.format.manifest import IMAGE, STREAM, Manifest, StoredPack, VolumeMap
 from holdfast.repository.format.names import ATTEMPT_LIMIT, SESSION_CHECKPOINT_LIMIT
 from holdfast.repository.format.origin import Backup, Origin
+from holdfast.repository.format.pack import CHUNKS_LIMIT
 from holdfast.repository.format.places import HOLE, Located, PackRow, PackTable, Place
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.retirement import Retirement
@@ -71,7 +72,7 @@ epochs = st.lists(keys, min_size=1, max_size=4).flatmap(
 )
 
 pack_rows = st.builds(PackRow, u32s, ids, ids)
-places = st.builds(Place, pack_rows, u32s, u32s, u32s, u32s, st.integers(0, 255))
+places = st.builds(Place, pack_rows, st.integers(0, CHUNKS_LIMIT - 1), u32s, u32s, u32s, st.integers(0, 255))
 locateds = st.builds(Located, digests, places).filter(lambda item: item.encode_entry(0) != HOLE)
 
 volumes = st.builds(
