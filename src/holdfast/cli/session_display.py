@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from holdfast.cli.interruption import LAST_WORDS
 from holdfast.cli.quantities import human_size, short_time, to_the_minute
 from holdfast.cli.tables import SHORT_ID, Cell, facts_table, listed_id, rows_table
-from holdfast.cli.voice import DONE, DONE_WITH_WARNINGS, Voice, say
+from holdfast.cli.voice import DONE, DONE_WITH_WARNINGS, FAILED, Voice, say
 from holdfast.domain.errors import HoldfastError
 
 if TYPE_CHECKING:
     from holdfast.repository.progress import Progress
     from holdfast.rest.client.server import HoldfastClient
 
-FAILED = 1
 _ID = re.compile("[0-9a-f]{32}")
 FINAL = frozenset({"succeeded", "warning", "failed", "cancelled"})
 

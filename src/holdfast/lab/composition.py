@@ -48,7 +48,7 @@ def build(folder: Path, plan: FaultPlan, endpoint: str, *, keep_s3: bool) -> Lab
     stacks.install(stacks.StackTime(clock.now, pending_seconds))
     service_quotas.install(plan.spec.vcpus)
     tokens = TokenIssuer(load_or_make_key(folder / "token.key"), clock.now)
-    direct = EbsDirect(store, tokens, clock.now, pending_seconds, show_snapshot, _key_of_new)
+    direct = EbsDirect(store, tokens, clock.now, pending_seconds, show_snapshot, key_of_new)
     quotas = EbsQuotas(time.monotonic) if plan.spec.quotas else None
 
     def identify(environ: WSGIEnvironment) -> Caller:
@@ -77,7 +77,3 @@ def build(folder: Path, plan: FaultPlan, endpoint: str, *, keep_s3: bool) -> Lab
     world = InstanceWorld(folder / "instances", endpoint, clock.now, pending_seconds, instance_faults)
     application.on_close = add_instances(world, routes)
     return application
-
-
-def _key_of_new(caller: Caller, encrypted: bool) -> str | None:
-    return key_of_new(caller.account, caller.region, encrypted=encrypted)

@@ -81,7 +81,8 @@ def invalid(message: str, reason: str = "INVALID_PARAMETER_VALUE") -> Validation
 
 class EbsDirect:
     """The six operations. `announce` makes a started snapshot known to EC2, where DescribeSnapshots shows it;
-    `key_of_new` says under which key an account's new snapshot is encrypted that names none, if it is at all.
+    `key_of_new` says of an account, a region and whether it is asked for under which key a new snapshot is encrypted
+    that names none, if it is at all.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class EbsDirect:
         now: Callable[[], float],
         pending_seconds: float,
         announce: Callable[[SnapshotRecord], None],
-        key_of_new: Callable[[Caller, bool], str | None],
+        key_of_new: Callable[[str, str, bool], str | None],
     ) -> None:
         self._store = store
         self._tokens = tokens
@@ -192,7 +193,7 @@ class EbsDirect:
         parent = self._readable(caller, request.parent_id) if request.parent_id else None
         if parent is not None and request.size_gib < parent.size_gib:
             raise ValidationError("INVALID_VOLUME_SIZE", "The volume is smaller than that of the parent snapshot.")
-        key = request.kms_key_arn or self._key_of_new(caller, bool(request.encrypted))
+        key = request.kms_key_arn or self._key_of_new(caller.account, caller.region, bool(request.encrypted))
         if parent is not None and not parent.encrypted and key is not None:
             # "Encryption outcomes for EBS direct APIs" in the EBS user guide.
             raise invalid("Encryption by default is enabled, and the parent snapshot is not encrypted.")

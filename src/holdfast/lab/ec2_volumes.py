@@ -428,7 +428,7 @@ def show_snapshot(record: SnapshotRecord) -> None:
         backend.adopt(record)
 
 
-def key_of_new(account: str, region: str, *, encrypted: bool) -> str | None:
+def key_of_new(account: str, region: str, encrypted: bool) -> str | None:
     """The ARN of the key of a new snapshot for which none is named; None where it is not to be encrypted."""
     backend = ec2_backends[account][region]
     asked = encrypted or backend.get_ebs_encryption_by_default()

@@ -8,9 +8,10 @@ not.
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from holdfast.database.connection import Database
@@ -68,14 +69,12 @@ def _tokens(home: ServerHome, database_url: str | None) -> Iterator[TokenBook]:
             why="the server could not read what is written here",
             cure=f"run this as the user who runs the server (its number is {owner})",
         )
-    database = Database.open(database_url or home.database, "server")
-    try:
+    with closing(Database.open(database_url or home.database, "server")) as database:
         records = server_records(database)
         if records.settings.get(SERVER_ID) is None:
             raise _no_server(home)
-        yield TokenBook(records.tokens, Surroundings(_now, os.urandom, threading.Event().wait))
-    finally:
-        database.close()
+        now = partial(datetime.now, UTC)
+        yield TokenBook(records.tokens, Surroundings(now, os.urandom, threading.Event().wait))
 
 
 def _no_server(home: ServerHome) -> NotFoundError:
@@ -89,7 +88,3 @@ def _no_server(home: ServerHome) -> NotFoundError:
 def _is_valid(home: ServerHome, tokens: TokenBook) -> bool:
     kept = read_private(home.admin_token)
     return kept is not None and tokens.is_admin(kept.decode("ascii", "replace").strip())
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -3,8 +3,8 @@
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 
 from holdfast.database.connection import Database
@@ -50,7 +50,7 @@ def run(
         sole_user(home.folder, "a management server"),
         ended_by_signals() as ended,
         sole_process(database_url or home.database, "server", ended.set),
-        _database(home, database_url) as database,
+        closing(Database.open(database_url or home.database, "server")) as database,
     ):
         records = server_records(database)
         place = _Place()
@@ -73,15 +73,6 @@ class _Place:
     """Where the server answers: known once it does."""
 
     url = ""
-
-
-@contextmanager
-def _database(home: ServerHome, url: str | None) -> Iterator[Database]:
-    database = Database.open(url or home.database, "server")
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def _composed(

@@ -19,7 +19,9 @@ def a_full_disk():
 def a_reader_that_has_gone():
     reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
     reader.wait()
+    assert reader.stdin is not None
     yield reader.stdin
+    reader.stdin.close()
 
 
 OUTPUTS = pytest.mark.parametrize("output", [a_full_disk, a_reader_that_has_gone])
@@ -39,6 +41,20 @@ def told(holdfast, output, *words):
         )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("words", [["list"], ["restore", "latest:w", "--to", "-"], ["list", "--output", "json"]])
+def test_a_full_disk_is_told(filled, words):
+    status, said = told(filled, a_full_disk, "image", *words, *filled.opening)
+    assert status == 1
+    assert said.startswith("error: ")
+
+
+@pytest.mark.parametrize("words", [["list"], ["show", "latest:w"], ["restore", "latest:w", "--to", "-"]])
+def test_whoever_reads_our_output_may_stop(filled, words):
+    status, said = told(filled, a_reader_that_has_gone, "image", *words, *filled.opening)
+    assert status == 1
+    assert "Exception" not in said
 
 
 @OUTPUTS

@@ -171,41 +171,6 @@ def test_disk_full_while_restoring(filled):
     filled.done("restore", "latest:w", "--to", "out")
 
 
-@pytest.mark.parametrize("words", [["list"], ["restore", "latest:w", "--to", "-"], ["list", "--output", "json"]])
-def test_standard_output_on_a_full_disk(filled, words):
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run(
-            [*PROGRAM, "image", *words, *filled.opening],
-            check=False,
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=filled.environment,
-        )
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("words", [["list"], ["show", "latest:w"], ["restore", "latest:w", "--to", "-"]])
-def test_whoever_reads_our_output_may_stop(filled, words):
-    reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
-    reader.wait()
-    done = subprocess.run(
-        [*PROGRAM, "image", *words, *filled.opening],
-        check=False,
-        stdout=reader.stdin,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=filled.environment,
-    )
-    assert reader.stdin is not None
-    reader.stdin.close()
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert "Exception" not in done.stderr
-
-
 def test_source_and_target_that_are_none(filled):
     filled.image("backup", "missing", "--workload", "w").failed(4)
     filled.image("backup", ".", "--workload", "w").failed(2)

@@ -70,7 +70,7 @@ def _key_id(call: Call) -> str | None:
         return str(asked)
     if parent:
         return _key_id_of(call, str(parent))
-    return key_of_new(call.account, call.region, encrypted=bool(document.get("Encrypted")))
+    return key_of_new(call.account, call.region, bool(document.get("Encrypted")))
 
 
 def _key_id_of(call: Call, snapshot_id: str) -> str | None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from holdfast.domain.errors import FormatError
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
-from holdfast.repository.crypto.keys import AeadKey
+from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP, AeadKey
 from holdfast.repository.format.envelope import check_magic, damaged
 from holdfast.repository.object_store import Buffer
 
@@ -42,6 +42,11 @@ class PackHeader:
     pack: bytes
     commitment: bytes
     suite: int = DEFAULT_SUITE
+
+    @property
+    def chunk_type(self) -> int:
+        """What its chunks are: data and maps share no pack."""
+        return CHUNK_TYPE_MAP if self.holds_maps else CHUNK_TYPE_DATA
 
     def encode(self) -> bytes:
         """96 bytes."""

@@ -5,7 +5,6 @@ it says.
 import hashlib
 from collections.abc import Iterable
 
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.pack import ChunkEntry, PackHeader
 from holdfast.repository.format.places import Located, PackRow, Place
 
@@ -23,7 +22,7 @@ class KnownDirectories:
 
     def take(self, header: PackHeader, entries: Iterable[ChunkEntry]) -> None:
         """Know that pack from now on."""
-        chunk_type = CHUNK_TYPE_MAP if header.holds_maps else CHUNK_TYPE_DATA
+        chunk_type = header.chunk_type
         row = PackRow(header.kid, header.session, header.pack)
         self._prints[header.pack] = b"".join(
             self._print(

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from holdfast.domain.errors import IntegrityError
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format import pack as form
 from holdfast.repository.format.envelope import damaged
@@ -68,7 +67,7 @@ def _directory_of(access: TenantAccess, pack: bytes, session: bytes | None, vers
         sealed = memoryview(store.get(key, span.offset, span.length, version))
     pack_key = keys.session(header.kid, header.session).of_pack(pack, holds_maps=header.holds_maps)
     entries = form.open_parts(header_bytes, span, sealed, pack_key, key).entries
-    expected = CHUNK_TYPE_MAP if header.holds_maps else CHUNK_TYPE_DATA
+    expected = header.chunk_type
     if any(entry.type != expected for entry in entries):
         raise IntegrityError(
             f"{key} has a bad directory",

@@ -1,20 +1,14 @@
 """Which chunks of a pack that was fetched whole do not open: checks and verify workers find out alike."""
 
 from holdfast.repository.crypto.keyed_hash import KeyedHash
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.pack import ChunkEntry, OpenedPack
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.packs.chunk_opening import open_chunk
 
 
-def chunk_type_of(opened: OpenedPack) -> int:
-    """What its chunks are: data and maps share no pack."""
-    return CHUNK_TYPE_MAP if opened.header.holds_maps else CHUNK_TYPE_DATA
-
-
 def bad_chunks(opened: OpenedPack, data: Buffer, type_key: KeyedHash) -> frozenset[bytes]:
     """The ids of those that do not open to them; `type_key` names chunks of the pack's type."""
-    kind, view = chunk_type_of(opened), memoryview(data)
+    kind, view = opened.header.chunk_type, memoryview(data)
     return frozenset(
         entry.id
         for number, entry in enumerate(opened.entries)

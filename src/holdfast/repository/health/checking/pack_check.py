@@ -10,7 +10,7 @@ from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.pack import OpenedPack, PackHeader
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.opening.repository import Repository
-from holdfast.repository.packs.whole_pack import bad_chunks, chunk_type_of
+from holdfast.repository.packs.whole_pack import bad_chunks
 from holdfast.repository.trust.few_at_once import few_at_once
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import NOT_IT, UNSEEN, as_damage, older_versions
@@ -121,7 +121,7 @@ def _judged(
             closed = closed or error.why
             continue
         try:
-            chunk_key = repository.tenant_by_id(tenant_id).keys.chunk_key(chunk_type_of(opened))
+            chunk_key = repository.tenant_by_id(tenant_id).keys.chunk_key(opened.header.chunk_type)
         except (*NOT_IT, ObjectNotFoundError):
             nameless = True
             continue

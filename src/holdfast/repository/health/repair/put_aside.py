@@ -5,7 +5,6 @@ map says of one what is not so): a last copy may be in one.
 from collections.abc import Callable, Iterator, Sequence
 
 from holdfast.domain.errors import ObjectNotFoundError
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format.places import Place
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.packs.chunk_index import ChunkIndex
@@ -27,9 +26,8 @@ class PutAside:
         if self._index is None:
             self._index = ChunkIndex(scratch=self._scratch)
             for directory in self._directories():
-                kind = CHUNK_TYPE_MAP if directory.header.holds_maps else CHUNK_TYPE_DATA
                 for located in directory.located():
-                    self._index.add(located.id, kind, located.place)
+                    self._index.add(located.id, directory.header.chunk_type, located.place)
         return self._index.find(chunk, chunk_type)
 
     def _directories(self) -> Iterator[PackDirectory]:

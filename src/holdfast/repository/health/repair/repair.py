@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from holdfast.domain.errors import ConflictError, IntegrityError, ObjectNotFoundError
 from holdfast.domain.numerals import counted
-from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest, StoredPack
 from holdfast.repository.format.plan import Plan
@@ -140,9 +139,8 @@ class _Repair:
             directory = read_directory(self._repository.access(name), pack)
             if directory.header.session in self._opened:
                 continue
-            chunk_type = CHUNK_TYPE_MAP if directory.header.holds_maps else CHUNK_TYPE_DATA
             for chunk in directory.located():
-                self._workshop(name).name(chunk, chunk_type)
+                self._workshop(name).name(chunk, directory.header.chunk_type)
 
     def _mend(self) -> dict[bytes, dict[bytes, set[Hurt]]]:
         """Mend what points need; what stays lost: by pack and chunk, whom that hurts."""
