@@ -7,6 +7,7 @@ from holdfast.domain.errors import HoldfastError
 from holdfast.repository.crypto.keyed_hash import KeyedHash
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import VolumeMap
+from holdfast.repository.format.pack import CHUNKS_LIMIT
 from holdfast.repository.format.places import Located, PackRow, Place
 from holdfast.repository.packs.chunk_index import ChunkIndex
 from holdfast.repository.packs.chunk_opening import OpenedChunk, damaged_pack
@@ -34,7 +35,8 @@ class NodesInMemory:
         assert chunk.id not in self.stored, "a node is stored once"
         self.stored[chunk.id] = bytes(plain)
         # A place stands in the node above: made of the id alone, it is the same in whatever order nodes come.
-        return Place(PACK, int.from_bytes(chunk.id[:4], "big"), 96, 1000, chunk.plain_length, chunk.compression)
+        number = int.from_bytes(chunk.id[:4], "big") % CHUNKS_LIMIT
+        return Place(PACK, number, 96, 1000, chunk.plain_length, chunk.compression)
 
     def each(self, wanted: PackRange) -> Iterator[tuple[Located, OpenedChunk | HoldfastError]]:
         self.reads += 1
