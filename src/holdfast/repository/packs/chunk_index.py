@@ -1,6 +1,6 @@
 """Which chunk lies where: sorted columns for deduplication, small enough to keep (section 11).
 
-An entry costs 12 bytes of memory, for its row (54 B) lies in scratch; those of the last few runs, 2^19 at most, are in
+An entry costs 12 bytes of memory, for its row (54 B) lies in scratch; those of the last few runs, 2^18 at most, are in
 memory. A hit by prefix is confirmed against the whole id.
 """
 
@@ -15,8 +15,8 @@ from holdfast.repository.packs.sorted_run import SortedRun, merged_rows, rows_of
 from holdfast.repository.scratch import MemoryScratch, Scratch
 
 _RECENT_LIMIT = 1 << 16
-# A run of so many rows goes to scratch.
-_FILED_ROWS = 1 << 18
+# A run of so many rows goes to scratch as it is: joined with another one it would be in memory several times.
+_FILED_ROWS = 1 << 17
 # Of a stored run: whoever reads or merges it has it in memory two or three times. The format allows four times as many.
 _PART_ROWS = 1 << 18
 
@@ -31,6 +31,9 @@ class _Shelf:
 
     def take(self, run: SortedRun) -> None:
         """Know its rows from now on."""
+        if len(run.rows) >= _FILED_ROWS:
+            self._file(run)
+            return
         self._runs = _joined([*self._runs, run])
         while self._runs and len(self._runs[0].rows) >= _FILED_ROWS:
             self._file_first()
@@ -54,10 +57,13 @@ class _Shelf:
             yield from ((rows[first : first + _PART_ROWS], packs) for first in range(0, len(rows), _PART_ROWS))
 
     def _file_first(self) -> None:
+        self._file(self._runs[0])
+        self._runs = self._runs[1:]
+
+    def _file(self, run: SortedRun) -> None:
         if self._filed is None:
             self._filed = FiledRows(self._scratch())
-        self._filed.file(self._runs[0])
-        self._runs = self._runs[1:]
+        self._filed.file(run)
 
 
 class ChunkIndex:

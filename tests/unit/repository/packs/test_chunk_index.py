@@ -1,5 +1,7 @@
 """The index of chunks against a dict: loaded runs, own chunks frozen and merged, what is condemned left out."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.places import PackRow, PackTable, Place
 from holdfast.repository.packs import chunk_index
 from holdfast.repository.packs.chunk_index import ChunkIndex
-from holdfast.repository.packs.sorted_run import SortedRun, rows_of
+from holdfast.repository.packs.sorted_run import SortedRun, rows_of, sorted_rows
+from holdfast.repository.scratch import ScratchFile
 
 PACKS = [PackRow(1, b"s" * 16, bytes([number]) * 16) for number in range(5)]
 # Few beginnings and few ends, so that many ids agree in their first 8 bytes and some in all but the last.
@@ -158,6 +161,26 @@ def test_rows_ascend_and_hold_every_place(model):
     assert ids == sorted(ids)
     run = SortedRun.of(rows, PackTable.of(table))
     assert {key: run.find(*key) for key in model} == model
+
+
+def test_large_runs_that_are_loaded_are_in_memory_once_more_and_not_joined():
+    dice, packs = np.random.default_rng(1), PackTable.of(PACKS)
+    runs = []
+    for count in (20_000, 150_000, 160_000, 170_000):
+        rows = np.zeros(count, ROW)
+        rows["id"] = np.frombuffer(dice.bytes(count * 32), "V32")
+        rows["type"] = 1
+        runs.append(IndexRun(b"s" * 16, b"w" * 16, True, 0, packs, sorted_rows(rows)))
+    index = ChunkIndex(scratch=ScratchFile)
+    tracemalloc.start()
+    for run in runs:
+        index.load(run)
+    _now, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    known_bytes = 12 * sum(len(run.rows) for run in runs)
+    assert peak_bytes <= 2 * known_bytes + max(run.rows.nbytes for run in runs)
+    asked = [(run, at) for run in runs for at in (0, len(run.rows) // 2, len(run.rows) - 1)]
+    assert all(index.find(run.rows["id"][at].tobytes(), 1) is not None for run, at in asked)
 
 
 def test_nothing_added_makes_no_rows():
