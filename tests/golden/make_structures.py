@@ -134,6 +134,7 @@ def bodies() -> dict[str, tuple[int, str, str, dict[str, Any]]]:
         "acknowledgement": (10, "", f"sessions/{session}/ack-{7:020d}", {"session": SESSION, "epoch": 7}),
         "sign of life": (13, "", f"sessions/{session}/alive-{494592:020d}", {"session": SESSION, "hour": 494592}),
         "plan with survivors": (9, "plan", f"plan/{8:020d}", plan | {"epoch": 8, "survivors": PACK + OTHER_PACK}),
+        "plan with unnamed packs": (9, "plan", f"plan/{9:020d}", plan | {"epoch": 9, "unnamed": PACK}),
         **work(f"sessions/{session}/"),
         "lease claim": (16, "lease", f"leases/{SLOT.hex()}-{2:010d}", claim),
         "session checkpoint": (14, "", f"sessions/{session}/checkpoint-0001-{2:08d}", session_checkpoint()),

@@ -52,6 +52,7 @@ RETIREMENT = Retirement(SESSION, made.POINT, made.LATER)
 ACKNOWLEDGEMENT = Acknowledgement(SESSION, 7)
 PLAN = Plan(7, frozenset({SESSION, made.OTHER_SESSION}), frozenset({PACK}), frozenset({made.RUN}))
 PLAN_WITH_SURVIVORS = dataclasses.replace(PLAN, epoch=8, survivors={PACK: frozenset({made.OTHER_PACK})})
+PLAN_WITH_UNNAMED_PACKS = dataclasses.replace(PLAN, epoch=9, unnamed=frozenset({PACK}))
 ALIVE = Alive(SESSION, 494_592)
 
 OPEN = {"type": "open", "session": made.OTHER_SESSION, "point": made.POINT, "time": made.TIME}

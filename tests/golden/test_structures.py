@@ -122,6 +122,12 @@ BODIES: dict[str, tuple[Kind, Decode, Any, Encode]] = {
         product.PLAN_WITH_SURVIVORS,
         lambda: plan.encode(product.PLAN_WITH_SURVIVORS, made.TIME),
     ),
+    "plan with unnamed packs": (
+        Kind.PLAN,
+        plan.decode,
+        product.PLAN_WITH_UNNAMED_PACKS,
+        lambda: plan.encode(product.PLAN_WITH_UNNAMED_PACKS, made.TIME),
+    ),
     "sign of life": (Kind.ALIVE, alive.decode, product.ALIVE, lambda: alive.encode(product.ALIVE)),
     "lease claim": (Kind.LEASE, lease.decode, product.LEASE, lambda: lease.encode(product.LEASE)),
     "acknowledgement": (

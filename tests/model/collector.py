@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tests.model.collector_state import NOTHING, STUCK, Collector
+from tests.model.forgetting import still_condemned
 from tests.model.hiding import over_a_point
 from tests.model.rotating import begin_to_end, counts, say_the_end
 from tests.model.rules import Rules
@@ -343,10 +344,10 @@ def _proposal(
     runs = runs_in_force(world, plan, me.epoch, me.opened, everything, rules)
     named = {pack for run in world.runs if run.session in runs for _chunk, pack in run.places}
     standing = world.pack_names()
-    kept = everything & (standing | named | in_maps if rules.named_stays_condemned else standing)
-    if me.opened and rules.open_keeps_condemned:
-        kept = everything
-    return Plan(frozenset(), kept, runs, frozenset(pair for pair in survivors | plan.survivors if pair[0] in kept))
+    stays = standing | named | in_maps if rules.named_stays_condemned else standing
+    return still_condemned(
+        Plan(frozenset(), everything, runs, survivors | plan.survivors), stays, plan.unnamed, me.opened, rules
+    )
 
 
 def _publish(world: World, me: Collector, rules: Rules) -> tuple[World, Collector]:

@@ -34,6 +34,7 @@ class Rules:
     named_stays_condemned: bool = True  # 4: until no index run in force names it
     map_keeps_condemned: bool = True  # 4: nor any map, though the pack is gone: its name may be taken again
     open_keeps_condemned: bool = True  # 4: nor a session is open that may bring such a map
+    unnamed_is_asked_again: bool = True  # 4: who was open when nothing named a pack may have brought one since
     found_by_runs_too: bool = True  # 4: what stands under a condemned name may be anybody's
     named_runs_stay: bool = True  # 4: in force, though their sessions are open still
     runs_never_return: bool = True  # 4: a run that a plan left out is in force in no later one

@@ -1,6 +1,7 @@
 """The collector's index runs: those that are out of force go, all others become one (rule 4.6)."""
 
 from tests.model.collector_state import NOTHING, Collector
+from tests.model.forgetting import still_condemned
 from tests.model.rules import Rules
 from tests.model.world import Run, World
 
@@ -88,13 +89,6 @@ def _proposing(world: World, me: Collector, rules: Rules, following: str) -> Col
     if rules.map_keeps_condemned:
         roots = (world.point(session) for session in me.committed | me.opened | me.pinned)
         named |= {pack for point in roots if point for _chunk, pack in point.places}
-    condemned = frozenset(
-        pack
-        for pack in me.proposal.condemned
-        if pack in me.listed or pack in named or (me.opened and rules.open_keeps_condemned)
-    )
-    runs = frozenset({_session(me)})
-    survivors = frozenset(pair for pair in me.proposal.survivors if pair[0] in condemned)
-    return me._replace(
-        step=following, proposal=me.proposal._replace(condemned=condemned, runs=runs, survivors=survivors)
-    )
+    proposal = me.proposal._replace(runs=frozenset({_session(me)}))
+    before = world.plans[me.epoch].unnamed
+    return me._replace(step=following, proposal=still_condemned(proposal, me.listed | named, before, me.opened, rules))

@@ -235,6 +235,15 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         (Collector("c", 2), Usurper("p.1", chunks("A")), BUILT),
     ),
+    "a name that is taken again, and always a backup that is open": (
+        FORGOTTEN._replace(
+            opened=frozenset({"w"}),
+            committed=frozenset(),
+            retired=frozenset({"p", "q", "old"}),
+            acknowledged=frozenset({("w", 1)}),
+        ),
+        (Collector("c", 3), Usurper("p.1", chunks("A")), BUILT, _writer("v", "A", "w")),
+    ),
     "a name that is taken again, and the chunk moved twice": (
         MOVED_TWICE,
         (Collector("c", 3), Usurper("p.1", chunks("A")), _writer("w", "B")),

@@ -52,6 +52,7 @@ LOSES_IN = {
     "named_stays_condemned": KNOWN,
     "map_keeps_condemned": "a name that is taken again",
     "open_keeps_condemned": "a name that is taken again, and a backup that is open",
+    "unnamed_is_asked_again": "a name that is taken again, and always a backup that is open",
     "found_by_runs_too": "a name that is taken again, and the chunk moved twice",
     "named_runs_stay": ELSEWHERE,
     "runs_never_return": "two collectors and a backup",

@@ -14,7 +14,8 @@ Place = tuple[str, str]  # a chunk, and the pack that it is believed to lie in
 
 class Plan(NamedTuple):
     """A published plan; its epoch is its place in the list. `survivors` has (condemned pack, pack with copies);
-    `since`, of one that was handed over to a key epoch, is the epoch since which plans say the same.
+    `since`, of one that was handed over to a key epoch, is the epoch since which plans say the same. `unnamed`: of the
+    condemned those that stood nowhere and that nothing named when it was made, though a session was open.
     """
 
     live: frozenset[str] = frozenset()
@@ -22,6 +23,7 @@ class Plan(NamedTuple):
     runs: frozenset[str] = frozenset()
     survivors: frozenset[tuple[str, str]] = frozenset()
     since: int | None = None
+    unnamed: frozenset[str] = frozenset()
 
 
 class Point(NamedTuple):

@@ -10,7 +10,7 @@ from enum import IntEnum
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from holdfast.domain.errors import FormatError, IntegrityError, UnsupportedFormatError
+from holdfast.domain.errors import FormatError, IntegrityError, QuotaReachedError, UnsupportedFormatError
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE, SUITES
 from holdfast.repository.crypto.keys import AeadKey
 from holdfast.repository.format import names
@@ -72,7 +72,15 @@ def seal(
     salt: bytes,
     suite: int = DEFAULT_SUITE,
 ) -> bytes:
-    """The whole object; `salt` is 32 fresh random bytes."""
+    """The whole object; `salt` is 32 fresh random bytes. Raises QuotaReachedError for one that no reader would take."""
+    size_bytes = HEADER_BYTES + len(body) + TAG_BYTES + DIGEST_BYTES
+    if size_bytes > OBJECT_LIMIT_BYTES:
+        raise QuotaReachedError(
+            f"{object_key} would have {size_bytes} bytes",
+            why=f"whoever reads a repository takes {OBJECT_LIMIT_BYTES} at most, so nothing was written",
+            cure="run repository collect-garbage while no backup runs; where that says the same, begin a new "
+            "repository and copy to it what is to stay",
+        )
     name = object_key.encode()
     keys = AeadKey.derive(kind_key, name + salt)
     header = HEADER.pack(MAGIC, suite, kind, kid, repository, salt, keys.commitment)

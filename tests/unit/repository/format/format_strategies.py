@@ -61,6 +61,7 @@ plans = st.builds(
     st.frozensets(ids),
     st.frozensets(ids),
     st.frozensets(texts),
+    unnamed=st.frozensets(ids, max_size=3),
     survivors=st.dictionaries(ids, st.frozensets(ids, min_size=1, max_size=3), max_size=3),
     merged=st.dictionaries(ids, ids, max_size=3),
     vouched=vouched,

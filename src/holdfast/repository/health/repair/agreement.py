@@ -44,8 +44,8 @@ def agree(
     """
     packs = StandingPacks(repository.store)
     survivors = {**_passed_on(plan, outcome.survivors), **outcome.survivors}
-    # Nothing was marked: what any map may name stays condemned.
-    found = Findings(plan, {}, frozenset(), packs, opened, frozenset(), plan.condemned)
+    # Nothing was marked: any map may name what is condemned.
+    found = Findings(plan, {}, frozenset(), packs, opened, frozenset(), plan.condemned.union(survivors))
     now = read_runs(repository, plan, opened, outcome.index_runs.union(runs.usable))
     mended = [Repacked(survivors, outcome.index_runs, 0, 0)]
     proposal = next_plan(repository, found, frozenset(), mended, now).plan

@@ -166,8 +166,7 @@ class Collection:
         report = _with_spared(report, dead, packs)
         merging, runs = self._merge(found, moved)
         proposal = next_plan(repository, found, dead.packs, moved, runs, merging)
-        forgotten = len(found.plan.condemned) - len(proposal.plan.condemned)
-        tidier = merging.worth_a_plan or forgotten > self._order.tidiness.gone
+        tidier = merging.worth_a_plan or _forgotten(found.plan, proposal.plan) > self._order.tidiness.gone
         if not (proposal.newly_condemned or moved or tidier):
             return report
         published = self._publish(proposal.plan)
@@ -295,6 +294,11 @@ class Collection:
             session = bytes.fromhex(info.key.removeprefix(names.SESSIONS).partition("/")[0])
             if session not in state.open and session not in state.pins and info.modified and info.modified < long_ago:
                 repository.store.delete(info.key)
+
+
+def _forgotten(before: Plan, after: Plan) -> int:
+    """How many packs leave the list of the condemned, or may leave it with the plan after this one."""
+    return len(before.condemned - after.condemned) + len(after.unnamed - before.unnamed)
 
 
 def _condemned_in(plan: Plan, *needed: Container[bytes]) -> frozenset[bytes]:

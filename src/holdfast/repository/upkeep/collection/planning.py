@@ -147,8 +147,9 @@ def next_plan(
     runs: IndexRuns,
     merging: Merging = NOTHING_MERGED,
 ) -> Proposal:
-    """Cumulative: what was condemned stays so until it is gone, neither a map nor an index run in force names it, and
-    no session is open that could bring a map in. `runs`: read after the repacking, of which every run is among them.
+    """Cumulative: what was condemned stays so until it is gone and neither a map nor an index run in force names it:
+    now and, where a session is open, when `found.plan` was made. `runs`: read after the repacking, of which every run
+    is among them.
     """
     survivors = dict(found.plan.survivors)
     moved: set[bytes] = set()
@@ -164,10 +165,10 @@ def next_plan(
         if facts.packs <= everything and not any(found.packs.stands(pack) for pack in facts.packs)
     }
     in_force = {key: facts for key, facts in {**runs.usable, **merging.written}.items() if key not in left_out}
-    named = found.left.union(*(facts.packs for facts in in_force.values()))
     unknown = runs.lost | runs.unread
-    may_be_named = bool(unknown or found.opened)
-    kept = frozenset(pack for pack in everything if may_be_named or pack in named or found.packs.stands(pack))
+    named = found.left.union(*(facts.packs for facts in in_force.values()))
+    unnamed = frozenset[bytes]() if unknown else _standing_nowhere(found, everything - named)
+    kept = everything - (unnamed & found.plan.unnamed if found.opened else unnamed)
     keys = in_force.keys() | unknown
     sessions = {names.session_of_run(key) for key in keys}
     merged = {**found.plan.merged, **merging.merged}
@@ -176,12 +177,17 @@ def next_plan(
         live=found.clean,
         condemned=kept,
         index_runs=frozenset(keys),
+        unnamed=unnamed & kept,
         survivors={pack: others for pack, others in survivors.items() if pack in kept},
         merged={session: serves for session, serves in merged.items() if session in sessions},
         kid=found.plan.kid,
         vouched=_vouched(found.plan, keys),
     )
     return Proposal(plan, new, left_out)
+
+
+def _standing_nowhere(found: Findings, packs: frozenset[bytes]) -> frozenset[bytes]:
+    return frozenset(pack for pack in packs if not found.packs.stands(pack))
 
 
 def _vouched(plan: Plan, keys: Set[str]) -> Mapping[str, bytes] | None:
