@@ -237,6 +237,19 @@ def test_points_of_all_in_one_list(records):
         records.mirror.point("0")
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6, 7])
+def test_pages_have_each_point_of_each_appliance_once_where_several_have_the_same(records, limit):
+    for name in ("two", "one"):
+        records.mirror.apply(name, page(*((n, "point", point(n)) for n in (1, 2, 3))), NOW)
+    listed, last = [], None
+    while found := records.mirror.points(before=last, limit=limit):
+        listed += [(one.point.id, one.appliance) for one in found]
+        last = found[-1].place
+    assert listed == [(hex_id(n), name) for n in (3, 2, 1) for name in ("one", "two")]
+    behind_both = records.mirror.points(before=hex_id(3), limit=1)
+    assert [one.point.id for one in behind_both] == [hex_id(2)]
+
+
 def test_whose_point_is_meant_is_asked_where_several_have_it(records):
     for name in ("two", "one"):
         records.mirror.apply(name, page((1, "point", point(1))), NOW)

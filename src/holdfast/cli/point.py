@@ -120,6 +120,9 @@ def _table(detail: dict[str, Any]) -> str:
         (one["device"], one["volume_id"], f"{one['size_gib']} GiB", one["volume_type"], "root" if one["root"] else "")
         for one in made_of.get("volumes", [])
     ]
+    if not made_of:
+        unknown = "how its workload was made up is not known while its appliance cannot be asked"
+        return facts_table(facts) + f"\n{unknown}: holdfast appliance list\n"
     return facts_table(facts) + "\n" + rows_table(("DEVICE", "VOLUME", "SIZE", "TYPE", ""), volumes)
 
 

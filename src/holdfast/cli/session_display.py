@@ -133,7 +133,7 @@ def detail_table(detail: Mapping[str, Any]) -> str:
         "session": session["id"],
         "kind": session["kind"],
         "of": session["subject"],
-        "state": session["state"],
+        "state": session["state"] + _as_of(detail.get("as_of")),
         "started by": session["trigger"],
         "created": short_time(session["created_at"]),
         "ended": short_time(session["ended_at"]) if session["ended_at"] else None,
@@ -144,6 +144,11 @@ def detail_table(detail: Mapping[str, Any]) -> str:
     for task in detail["tasks"]:
         text += "\n" + facts_table(_task_facts(task) | _error_facts(task["error"]))
     return text
+
+
+def _as_of(heard_at: str | None) -> str:
+    """What a state is worth that is not from its appliance itself."""
+    return "" if heard_at is None else f" when heard of last, {short_time(heard_at)}: its appliance cannot be asked"
 
 
 def _task_facts(task: Mapping[str, Any]) -> dict[str, Cell]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, select
+from sqlalchemy import Connection, Row, Select, delete, false, select
 
 from holdfast.database import tables
 from holdfast.database.appliances import put_synced_usn, synced_usn_of
@@ -117,13 +117,19 @@ class MirrorTable:
     def points(
         self, *, before: str | None, limit: int, appliance: str | None = None, workload_id: str | None = None
     ) -> list[ListedPoint]:
-        """Newest first, after the point `before`."""
+        """Newest first, the same point of several appliances by their names; after the place, or point, `before`."""
         query = _of("point", appliance)
         if workload_id is not None:
             query = query.where(_MIRRORED.c.subject == workload_id)
+        point_id, _, owner = before.partition("@") if before else (None, "", "")
+        behind = _MIRRORED.c.appliance > owner if owner else false()
         with self._database.reading() as connection:
-            last = cursor_of(connection, _moment_of("point", before), "point", before)
-            return [_point(row) for row in connection.execute(newest_first(query, _MIRRORED, last, limit))]
+            its_moment = _moment_of("point", point_id)
+            if owner:
+                its_moment = its_moment.where(_MIRRORED.c.appliance == owner)
+            last = cursor_of(connection, its_moment, "point", point_id)
+            page = newest_first(query, _MIRRORED, last, limit, behind).order_by(_MIRRORED.c.appliance)
+            return [_point(row) for row in connection.execute(page)]
 
     def point(self, point_id: str, appliance: str | None = None) -> ListedPoint:
         """By id or unique prefix. Raises NotFoundError, UsageError for a prefix of several, or one of several

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, or_, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, false, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from holdfast.database import tables
 from holdfast.domain.errors import NotFoundError, UsageError
 
 _LISTED = frozenset({"account", "appliance", "point", "policy", "repository", "session"})
+_NO_ROW = false()
 _ID_PREFIX = re.compile(r"[0-9a-f]{1,32}")
 
 
@@ -59,12 +60,21 @@ def missing(what: str, name: str) -> NotFoundError:
     return NotFoundError(f"{what} {name} does not exist", why="nothing has this name or id", cure=cure)
 
 
-def newest_first(query: Select[Any], table: Table, last: tuple[datetime, str] | None, limit: int) -> Select[Any]:
-    """A page of `query`: by age, after the row that was created then and has that id."""
+def newest_first(
+    query: Select[Any],
+    table: Table,
+    last: tuple[datetime, str] | None,
+    limit: int,
+    behind: ColumnElement[bool] = _NO_ROW,
+) -> Select[Any]:
+    """A page of `query`: by age, after the row that was created then and has that id. `behind`: which rows of the same
+    id come after that one.
+    """
     if last is not None:
         moment, row_id = last
+        follows = or_(table.c.id < row_id, and_(table.c.id == row_id, behind))
         # The first condition is implied by the second; it is the one that an index answers.
-        query = query.where(table.c.created_at <= moment, or_(table.c.created_at < moment, table.c.id < row_id))
+        query = query.where(table.c.created_at <= moment, or_(table.c.created_at < moment, follows))
     return query.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit)
 
 

@@ -7,6 +7,7 @@ sessions and restore points come from the mirror, so that they are there when an
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -201,16 +202,18 @@ class ManagementServer:
             before=before, limit=limit, appliance=appliance, kind=kind, subject=subject
         )
 
-    def get_session(self, session_id: str) -> tuple[str, SessionDetail]:
-        """Whose it is (empty: the server's) and how it stands: from its appliance, or the mirror when that is away."""
+    def get_session(self, session_id: str) -> tuple[str, SessionDetail, datetime | None]:
+        """Whose it is (empty: the server's) and how it stands: from its appliance, or, when that is away, the mirror;
+        then since when nothing was heard of it.
+        """
         owner, detail = self._session(session_id)
         if owner and not detail.session.state.final:
             try:
                 answer = self.ask_appliance(owner, "GET", f"/sessions/{detail.session.id}")
             except _AWAY:
-                return owner, detail
+                return owner, detail, self._records.appliances.get(owner).synced_at
             detail = from_document(SessionDetail, answer, "the session")
-        return owner, detail
+        return owner, detail, None
 
     def session_log(self, session_id: str, after: int = 0, limit: int = _LOG_LIMIT) -> list[LogLine]:
         """Its log, after line `after`. Raises UnavailableError while its appliance is away."""
@@ -242,9 +245,12 @@ class ManagementServer:
         after, shown = 0, None
         while True:
             detail = self._records.mirror.session(detail.session.id)[1]
-            for line in self._records.sessions.lines(detail.session.id, after, _LOG_LIMIT):
+            lines = self._records.sessions.lines(detail.session.id, after, _LOG_LIMIT)
+            for line in lines:
                 after = line.sequence
                 yield "log", to_document(line)
+            if len(lines) == _LOG_LIMIT:
+                continue
             if detail != shown:
                 shown = detail
                 yield "session", to_document(detail)

@@ -116,6 +116,12 @@ def test_a_session_of_a_restore_point_is_asked_about_by_its_workload():
     assert "(restore of bf26e9567b54, " in named_session({"session": session(), "tasks": []})
 
 
+def test_a_state_that_nobody_could_ask_for_says_since_when():
+    detail = {"session": session(state="running"), "tasks": [], "as_of": "2026-11-25T23:05:29.000001Z"}
+    assert "running when heard of last, 2026-11-25T23:05:29Z: its appliance cannot be asked\n" in detail_table(detail)
+    assert "state       running\n" in detail_table(detail | {"as_of": None})
+
+
 def test_a_result_is_told_by_name_and_sizes_once():
     task: dict[str, Any] = {
         "workload": {"id": "", "name": "web"},

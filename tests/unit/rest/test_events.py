@@ -15,6 +15,7 @@ from holdfast.protocol.appliance_answers import ChangePage
 from holdfast.protocol.encoding import from_document
 from holdfast.rest import events
 from holdfast.rest.appliance_api import watching
+from holdfast.server import service
 from holdfast.testing.sample_records import hex_id, line, session, task
 
 
@@ -42,8 +43,20 @@ def test_a_session_that_has_ended_is_told_whole(appliance, client, monkeypatch):
     records.sessions.open(session(1, State.FAILED), [], {})
     for number in range(25):
         records.sessions.log(line(1, str(number)))
-    seen = [one for one in client.events(f"/sessions/{hex_id(1)}/events") if one["type"] == "log"]
-    assert [one["document"]["sequence"] for one in seen] == list(range(1, 26))
+    seen = list(client.events(f"/sessions/{hex_id(1)}/events"))
+    assert [one["document"]["sequence"] for one in seen if one["type"] == "log"] == list(range(1, 26))
+    assert [one["type"] for one in seen[-2:]] == ["log", "session"]
+
+
+def test_a_session_of_the_server_that_has_ended_is_told_whole(server, monkeypatch):
+    monkeypatch.setattr(service, "_LOG_LIMIT", 10)
+    records = server.small.records
+    records.sessions.open(session(1, State.FAILED), [], {})
+    for number in range(25):
+        records.sessions.log(line(1, str(number)))
+    seen = [one for one in server.client().events(f"/sessions/{hex_id(1)}/events") if one["type"] != "still-here"]
+    assert [one["document"]["sequence"] for one in seen if one["type"] == "log"] == list(range(1, 26))
+    assert [one["type"] for one in seen].index("session") == 25
 
 
 def test_through_the_server_the_same_events_come(appliance, server):

@@ -28,7 +28,10 @@ def refuse(small, error):
 
 
 def shown(small):
-    return small.server.get_session(SESSION.id), small.server.get_point(POINT.id)
+    owner, detail, as_of = small.server.get_session(SESSION.id)
+    assert as_of == small.records.appliances.get("a").synced_at
+    assert as_of is not None
+    return (owner, detail), small.server.get_point(POINT.id)
 
 
 @pytest.mark.parametrize("error", [UnavailableError, CertificateError, ConflictError, NotAuthenticatedError])

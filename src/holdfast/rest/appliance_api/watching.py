@@ -21,6 +21,8 @@ def watch(appliance: Results, session_id: str, poll_seconds: float) -> Iterator[
         for line in lines:
             last_line = line.sequence
             yield "log", to_document(line)
+        if len(lines) == _LINES:
+            continue
         if detail != shown:
             shown = detail
             yield "session", to_document(detail)

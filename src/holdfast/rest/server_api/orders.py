@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from holdfast.domain.infrastructure import ApplianceState
@@ -42,11 +43,14 @@ class SyncedUsn:
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """A session with its tasks; `appliance` is whose it is, empty for the server's own."""
+    """A session with its tasks; `appliance` is whose it is, empty for the server's own. `as_of`: when that was heard of
+    last, where it cannot be asked now.
+    """
 
     session: Session
     tasks: tuple[Task, ...]
     appliance: str
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,11 @@ def _add_sessions(door: Door, server: ManagementServer, streams: EventStreams) -
         return page_of([to_document(one.session) | {"appliance": one.appliance} for one in found], limit)
 
     def get_session(session_id: str) -> SessionView:
-        """A session with its tasks, by id or unique prefix; `appliance` says whose it is."""
-        owner, detail = server.get_session(session_id)
-        return SessionView(detail.session, detail.tasks, owner)
+        """A session with its tasks, by id or unique prefix; `appliance` says whose it is, `as_of` when it was heard of
+        last, where that cannot be asked now.
+        """
+        owner, detail, as_of = server.get_session(session_id)
+        return SessionView(detail.session, detail.tasks, owner, as_of)
 
     def get_session_log(session_id: str, after: LogAfter = 0, limit: Limit = 1000) -> list[LogLine]:
         """A session's log, oldest line first."""
@@ -77,7 +79,8 @@ def _add_points(door: Door, server: ManagementServer) -> None:
     ) -> Page:
         """Restore points of all appliances, newest first; each says whose it is."""
         found = server.list_points(before=before, limit=limit, appliance=appliance, workload_id=workload)
-        return page_of([to_document(one.point) | {"appliance": one.appliance} for one in found], limit)
+        items = [to_document(one.point) | {"appliance": one.appliance} for one in found]
+        return Page(items, found[-1].place if len(found) == limit else None)
 
     def get_point(point_id: str, appliance: OfAppliance = None) -> PointView:
         """A restore point and how its workload was made up, without its user data; by id or unique prefix."""

@@ -137,10 +137,15 @@ class ListedSession:
 
 @dataclass(frozen=True, slots=True)
 class ListedPoint:
-    """A restore point of an appliance."""
+    """A restore point of an appliance. Several may have the same one: `place` is its own in a list."""
 
     appliance: str
     point: RestorePoint
+
+    @property
+    def place(self) -> str:
+        """What a list is gone on with behind it."""
+        return f"{self.point.id}@{self.appliance}"
 
 
 class Mirror(Protocol):
