@@ -251,7 +251,7 @@ def _mark(
         )
     doomed = plan.condemned - marked.needed
     for condemned, survivors in candidates:
-        proposal = _proposal(world, me, plan, condemned, survivors, _in_maps(roots, rules), rules)
+        proposal = _proposal(world, me, plan, condemned, survivors, _in_maps(me, roots, rules), rules)
         points = tuple(point for point in roots if point.session not in world.retired)
         tidy = _needed(world, proposal, points, seen | proposal.runs, rules)
         if tidy is None:
@@ -324,8 +324,11 @@ def clean_points(world: World, plan: Plan, rules: Rules) -> frozenset[str]:
     return frozenset(session for session, one in marked.items() if one is not None and session in one.clean)
 
 
-def _in_maps(roots: Iterable[Point], rules: Rules) -> frozenset[str]:
-    return frozenset(pack for point in roots for _chunk, pack in point.places if rules.map_keeps_condemned)
+def _in_maps(me: Collector, roots: Iterable[Point], rules: Rules) -> frozenset[str]:
+    if not rules.map_keeps_condemned:
+        return NOTHING
+    asked = [one for one in roots if rules.pinned_map_keeps_condemned or one.session in me.committed | me.opened]
+    return frozenset(pack for point in asked for _chunk, pack in point.places)
 
 
 def _proposal(

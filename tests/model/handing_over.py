@@ -20,7 +20,7 @@ def hand_over(world: World, me: Successor, rules: Rules) -> Iterator[tuple[World
     if me.step == "read":
         yield world, me._replace(step="publish", epoch=world.epoch)
     elif world.epoch == me.epoch or not rules.handed_over_as_the_next:
-        said = world.plans[me.epoch]._replace(since=world.since(me.epoch))
+        said = world.plans[me.epoch]._replace(since=world.since(me.epoch), unnamed=frozenset())
         yield world._replace(plans=(*world.plans, said)), me._replace(step=END)
     else:
         yield world, me._replace(step="read")

@@ -263,7 +263,8 @@ def _inheritable(world: World, me: Writer, rules: Rules) -> frozenset[Place]:
 def _adoptable(world: World, me: Writer, rules: Rules) -> Iterator[Place]:
     """What the checkpoints of the other session say, as far as it is found again."""
     for session, (chunk, pack) in world.checkpoints:
-        if session == me.adopts and (chunk in world.chunks_in(pack) or not rules.adopted_found_again):
+        there = world.opens((chunk, pack)) if rules.adopted_by_content else chunk in world.chunks_in(pack)
+        if session == me.adopts and (there or not rules.adopted_found_again):
             yield chunk, pack
 
 

@@ -20,6 +20,7 @@ class Rules:
     only_fit_parents: bool = True  # 3
     adopted_after_acknowledged: bool = True  # 3: a dead session's packs are looked for when the plan is acknowledged
     adopted_found_again: bool = True  # 3: and not by the word of its checkpoints alone
+    adopted_by_content: bool = True  # 3: under the name of one that was deleted may stand what was put there since
     adopted_never_condemned: bool = True  # 3: what the acknowledged plan condemns is left alone, whatever stands
     renewed_before_acknowledged: bool = True  # 3: what a newer plan condemns is uploaded again, then acknowledged
     roots_from_ledger: bool = True  # 4
@@ -33,6 +34,7 @@ class Rules:
     plans_are_cumulative: bool = True  # 4
     named_stays_condemned: bool = True  # 4: until no index run in force names it
     map_keeps_condemned: bool = True  # 4: nor any map, though the pack is gone: its name may be taken again
+    pinned_map_keeps_condemned: bool = True  # 4: that of a point that was deleted and is read as well
     open_keeps_condemned: bool = True  # 4: nor a session is open that may bring such a map
     unnamed_is_asked_again: bool = True  # 4: who was open when nothing named a pack may have brought one since
     found_by_runs_too: bool = True  # 4: what stands under a condemned name may be anybody's

@@ -244,6 +244,14 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         (Collector("c", 3), Usurper("p.1", chunks("A")), BUILT, _writer("v", "A", "w")),
     ),
+    "a name that is taken again, and a reader of what is deleted": (
+        FORGOTTEN,
+        (Collector("c", 4), Usurper("p.1", chunks("A")), Deleter("p"), Reader("r", "p")),
+    ),
+    "a name that is taken again, and the dead session that had it is gone on with": (
+        HALF,
+        (Collector("c", 4), Usurper("s.1", chunks("A")), _writer("w", "A", "", "s")),
+    ),
     "a name that is taken again, and the chunk moved twice": (
         MOVED_TWICE,
         (Collector("c", 3), Usurper("p.1", chunks("A")), _writer("w", "B")),

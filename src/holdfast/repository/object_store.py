@@ -6,14 +6,17 @@ rule 1), so there is no overwrite: `create` is the only write. All methods may b
 raise only errors of `holdfast.domain.errors`.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from holdfast.domain.archive import ArchiveClass, Tier
+from holdfast.domain.errors import ObjectNotFoundError
 
 Buffer = bytes | bytearray | memoryview
+_READ_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +154,21 @@ class ObjectStore(Protocol):
 
     def close(self) -> None:
         """Release connections; the store is not used afterwards."""
+
+
+def holds(store: ObjectStore, key: str, size_bytes: int, sha256: bytes) -> bool:
+    """Whether that very object is there: by the store's own checksum, or, where it has none, by what it gives back.
+    Raises what `get` does, but for what is not there.
+    """
+    try:
+        found = store.head(key)
+        if found.size_bytes != size_bytes:
+            return False
+        if found.sha256 is not None:
+            return found.sha256 == sha256
+        digest = hashlib.sha256()
+        for offset in range(0, size_bytes, _READ_BYTES):
+            digest.update(store.get(key, offset, min(_READ_BYTES, size_bytes - offset)))
+    except ObjectNotFoundError:
+        return False
+    return digest.digest() == sha256

@@ -78,8 +78,8 @@ def seal(
         raise QuotaReachedError(
             f"{object_key} would have {size_bytes} bytes",
             why=f"whoever reads a repository takes {OBJECT_LIMIT_BYTES} at most, so nothing was written",
-            cure="run repository collect-garbage while no backup runs; where that says the same, begin a new "
-            "repository and copy to it what is to stay",
+            cure="if it is a plan, run repository collect-garbage while no backup runs; if it is not, or that does not "
+            "help, begin a new repository and copy to it what is to stay",
         )
     name = object_key.encode()
     keys = AeadKey.derive(kind_key, name + salt)

@@ -100,7 +100,9 @@ def plan_to_write_under(sealed: SealedStore, at_least: int = 0) -> Plan:
         if following == refused:
             raise not_shown(names.plan(plan.epoch + 1))
         vouched = _still_counted(sealed, plan, newest)
-        said_anew = dataclasses.replace(plan, epoch=plan.epoch + 1, kid=newest, vouched=vouched, said_since=plan.since)
+        said_anew = dataclasses.replace(
+            plan, epoch=plan.epoch + 1, kid=newest, vouched=vouched, said_since=plan.since, unnamed=frozenset()
+        )
         refused = None if publish(sealed, said_anew) else following
 
 

@@ -1,15 +1,22 @@
 """Patience: passing faults of a store are retried, and a lost answer is told from a taken name."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from holdfast.domain.archive import Tier
-from holdfast.domain.errors import ObjectExistsError, ObjectNotFoundError, UnavailableError
+from holdfast.domain.errors import ObjectExistsError, UnavailableError
 from holdfast.patience import DEFAULT_POLICY, REAL_WAITING, Patience, RetryPolicy, Waiting
-from holdfast.repository.object_store import ORDINARY, Buffer, ObjectInfo, ObjectStore, Protection, StorageTerms
+from holdfast.repository.object_store import (
+    ORDINARY,
+    Buffer,
+    ObjectInfo,
+    ObjectStore,
+    Protection,
+    StorageTerms,
+    holds,
+)
 
 Result = TypeVar("Result")
 
@@ -41,7 +48,7 @@ class RetryingStore:
                 self._inner.create(key, body, sha256, terms)
                 return
             except ObjectExistsError:
-                if may_be_ours and self._holds(key, memoryview(body).nbytes, sha256):
+                if may_be_ours and holds(self, key, memoryview(body).nbytes, sha256):
                     return
                 raise
             except UnavailableError as error:
@@ -115,13 +122,3 @@ class RetryingStore:
                 return request()
             except UnavailableError as error:
                 patience.wait_or_raise(error)
-
-    def _holds(self, key: str, size_bytes: int, sha256: bytes) -> bool:
-        try:
-            found = self.head(key)
-            if found.size_bytes != size_bytes:
-                return False
-            stored = found.sha256 if found.sha256 is not None else hashlib.sha256(self.get(key)).digest()
-        except ObjectNotFoundError:
-            return False
-        return stored == sha256

@@ -10,7 +10,13 @@ from itertools import count
 
 import numpy as np
 
-from holdfast.domain.errors import IntegrityError, ObjectNotFoundError, PermissionDeniedError, UnsupportedFormatError
+from holdfast.domain.errors import (
+    IntegrityError,
+    NeedsRetrievalError,
+    ObjectNotFoundError,
+    PermissionDeniedError,
+    UnsupportedFormatError,
+)
 from holdfast.repository.block_source import ContentSource
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format import names
@@ -18,6 +24,7 @@ from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.places import Located, PackRow
 from holdfast.repository.format.session_checkpoint import SessionCheckpoint, VolumeBlocks
 from holdfast.repository.keys.access import TenantAccess
+from holdfast.repository.object_store import holds
 from holdfast.repository.packs.chunk_index import ChunkIndex
 
 ReadCheckpoint = Callable[[int, int], SessionCheckpoint]
@@ -111,11 +118,11 @@ def checkpoints_of(read: ReadCheckpoint, attempt: int) -> Iterator[SessionCheckp
 
 
 def _stands(access: TenantAccess, pack: StoredPack) -> bool:
+    """A size says nothing: a pack's name may have been taken by somebody since it was deleted."""
     try:
-        found = access.store.head(names.pack(pack.pack))
-    except (ObjectNotFoundError, PermissionDeniedError):
+        return holds(access.store, names.pack(pack.pack), pack.size_bytes, pack.sha256)
+    except (NeedsRetrievalError, PermissionDeniedError):
         return False  # or somebody has put another over it, under a key of his own
-    return found.size_bytes == pack.size_bytes and found.sha256 in (None, pack.sha256)
 
 
 def _key(name: str, size_bytes: int, source: Mapping[str, str]) -> _VolumeKey:

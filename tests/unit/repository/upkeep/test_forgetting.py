@@ -5,15 +5,17 @@ import dataclasses
 import pytest
 
 from holdfast.repository.format import names
-from holdfast.repository.health.repair.quarry import of_source
+from holdfast.repository.health.repair.quarry import of_source, of_volume
 from holdfast.repository.health.repair.repair import repair
 from holdfast.repository.opening.plans import newest_plan, publish
 from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.pins import pinned
 from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.sessions.session import end_session, open_session
 from holdfast.repository.upkeep.collection.run_merging import Tidiness
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+from holdfast.testing.small_repository import put
 from tests.unit.repository.upkeep.test_collection import Site
 
 ALL_READ = Tidiness(runs=1, gone=0)
@@ -86,6 +88,40 @@ def test_what_is_named_again_stays_though_the_plan_says_that_nothing_named_it():
     assert plan_of(site).epoch > plan.epoch + 1
     assert named <= plan_of(site).condemned
     assert not named & plan_of(site).unnamed
+
+
+@pytest.mark.parametrize("moved", ["where the plan says", "moved again since"])
+@pytest.mark.parametrize("is_always_open", [True, False])
+def test_what_the_map_of_a_deleted_point_names_stays_while_somebody_reads_it(is_always_open, moved):
+    """Else who may put packs takes the name, and the copy that the reader needs goes for it."""
+    site = Site(3000)
+    first = site.back_up("a", 1, 2, 3, 4, 5, 6)
+    session = site.back_up("b", 1)
+    site.delete(first)
+    for _time in range(3):
+        site.collect(tidiness=ALL_READ)
+    named = gone(site)
+    assert named, "the map of b has chunks in packs that are gone"
+    repository, plan = site.open(), plan_of(site)
+    if moved == "moved again since":
+        elsewhere = dict.fromkeys(plan.condemned, frozenset({bytes(16)}))
+        assert publish(repository.sealed, dataclasses.replace(plan, epoch=plan.epoch + 1, survivors=elsewhere))
+    [point] = [one for one in list_points(repository) if one.session == session]
+    manifest, content = load_manifest(repository, point), site.contents[session]
+    held = open_session(repository, DEFAULT_TENANT, "held")
+    with pinned(repository, [session], Silence()):
+        site.delete(session)
+        for number in range(6):
+            site.delete(site.back_up("other", 50 + number))
+            following = open_session(repository, DEFAULT_TENANT, "held") if is_always_open else None
+            end_session(repository, held.session, held.point_key)
+            held = following or held
+            site.collect(tidiness=ALL_READ)
+            assert named <= plan_of(site).condemned
+            for pack in named if number == 2 else ():
+                put(site.store, names.pack(pack), b"junk")
+        reader = site.open().access(DEFAULT_TENANT)
+        assert of_volume(reader, manifest.volumes[0]).read(0, len(content)) == content
 
 
 def test_what_a_repair_condemns_counts_as_named():

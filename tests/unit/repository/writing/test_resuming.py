@@ -1,5 +1,6 @@
 """A backup that died is gone on with: what it read and stored is neither read nor stored again."""
 
+import dataclasses
 import hashlib
 
 import pytest
@@ -44,9 +45,9 @@ class Known(NoVigil):
 class Site:
     """A repository whose parties share a clock; each process has a view of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, store=None) -> None:
         self.clock = SteppableClock()
-        self.store = MemoryStore(clock=self.clock)
+        self.store = store or MemoryStore(clock=self.clock)
         self.small = make_small_repository(self.store, deterministic_surroundings(1), PACK_SIZE_BYTES)
         self._seed = 10
 
@@ -180,6 +181,26 @@ def test_packs_that_are_gone_or_other_are_not_built_upon(site):
     assert {gone, other}.isdisjoint(kept)
     site.store.delete(other)
     assert site.restored() == VOLUME.content
+
+
+class WithoutChecksums(MemoryStore):
+    """As a directory, and S3 for what came without a checksum: only sizes are known."""
+
+    def head(self, key, version=None):
+        return dataclasses.replace(super().head(key, version), sha256=None)
+
+
+def test_by_its_size_alone_no_pack_is_built_upon():
+    """Whoever may put packs takes the name of one that was deleted."""
+    site = Site(WithoutChecksums())
+    site.die()
+    taken, *others = site.keys(names.PACKS)
+    put(site.store, taken, bytes(site.store.head(taken).size_bytes))
+    finished = site.back_up(MemorySource(VOLUME))
+    assert finished.counters.resumed_bytes > 0, "the others are as they were"
+    assert {names.pack(one.pack) for one in finished.manifest.packs} & set(others)
+    assert taken not in {names.pack(one.pack) for one in finished.manifest.packs}
+    assert restored(site.open(), list_points(site.open())[0]) == VOLUME.content
 
 
 def test_what_the_acknowledged_plan_condemns_is_read_again(site):

@@ -145,8 +145,8 @@ class Collection:
         self._progress.note(f"marking what is needed by {counted(len(roots.points), 'restore point')}")
         marking = Marking(repository, plan, packs)
         clean = frozenset(point.session for point in roots.points if marking.add(point))
-        read = self._read_in_place(plan, packs, roots)
-        found = Findings(plan, marking.uses, read, packs, roots.opened, clean, marking.left)
+        read, left = self._read_in_place(plan, packs, roots)
+        found = Findings(plan, marking.uses, read, packs, roots.opened, clean, marking.left | left)
         needed = _condemned_in(plan, found.uses, found.read)
         if self._order.dry_run:
             return self._foreseen(report, found, needed)
@@ -182,7 +182,7 @@ class Collection:
         again = Marking(repository, proposal.plan, packs, walked=marking)
         for point in roots.points:
             again.add(point)
-        read = self._read_in_place(proposal.plan, packs, roots)
+        read, _left = self._read_in_place(proposal.plan, packs, roots)
         needed = _condemned_in(proposal.plan, again.uses, read) | _after_repacking(proposal.plan, found.uses, moved)
         report = self._sweep(report, proposal.plan, needed, packs)
         delete_runs(repository, proposal.plan, proposal.left_out | runs.unnamed)
@@ -219,14 +219,16 @@ class Collection:
     def _roots(self) -> Roots:
         return read_roots(self._repository, self._manifests)
 
-    def _read_in_place(self, plan: Plan, packs: StandingPacks, roots: Roots) -> frozenset[bytes]:
-        """What readers at work need where they believe it to be, for their workers hold no other keys; and the packs to
-        which they turn where it does not open there.
+    def _read_in_place(
+        self, plan: Plan, packs: StandingPacks, roots: Roots
+    ) -> tuple[frozenset[bytes], frozenset[bytes]]:
+        """What readers at work need where they believe it to be, for their workers hold no other keys, and the packs to
+        which they turn where it does not open there; and what their maps name that is condemned or gone.
         """
         marking = Marking(self._repository, plan, packs, in_place=True)
         for point in roots.pinned:
             marking.add(point)
-        return plan.with_survivors(marking.uses)
+        return plan.with_survivors(marking.uses), marking.left
 
     def _to_repack(self, found: Findings) -> dict[str, list[PackUse]]:
         if self._order.rekey_bytes:

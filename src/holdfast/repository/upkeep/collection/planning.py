@@ -19,6 +19,8 @@ from holdfast.repository.upkeep.collection.run_merging import NOTHING_MERGED, Me
 
 DEAD_PERCENT = 10
 SMALL_BYTES = 4 * 1024 * 1024
+# A plan says of so many at once that they may go with the next one: 16 MiB of the 256 that it may have.
+_UNNAMED_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,7 @@ def next_plan(
         live=found.clean,
         condemned=kept,
         index_runs=frozenset(keys),
-        unnamed=unnamed & kept,
+        unnamed=frozenset(sorted(unnamed & kept)[:_UNNAMED_LIMIT]),
         survivors={pack: others for pack, others in survivors.items() if pack in kept},
         merged={session: serves for session, serves in merged.items() if session in sessions},
         kid=found.plan.kid,
