@@ -218,6 +218,21 @@ def test_three_workers_that_never_boot_fail_with_the_end_of_the_console(site):
     assert_nothing_left(site)
 
 
+@pytest.mark.parametrize(
+    ("fate", "code", "why", "launches"),
+    [("not-launched", "conflict", "client error on launch", 1), ("dies", "worker-lost", "its end: the host failed", 3)],
+)
+def test_why_aws_ended_a_worker_is_told_at_once_where_another_would_end_so(site, fate, code, why, launches):
+    site.cloud.add_instance("web-1")
+    site.policy()
+    site.cloud.worker_world.fate = lambda owner: fate
+    (task,) = tasks(site, site.run_policy())
+    assert task.error is not None
+    assert (task.error.code, site.cloud.worker_world.launches) == (code, launches)
+    assert why in task.error.why
+    assert_nothing_left(site)
+
+
 def test_a_worker_that_is_not_heard_is_believed_by_what_it_left(site):
     site.cloud.add_instance("web-1")
     site.policy()

@@ -70,6 +70,15 @@ _MISSING_CODES = frozenset(
 _DENIED_ACTION = re.compile(r"not authorized to perform: ([A-Za-z0-9-]+:[A-Za-z0-9]+)(?: on resource: (\S+))?")
 # KMS answers these for a blob, key or encryption context that do not belong together.
 _WRONG_KEY_CODES = frozenset({"IncorrectKeyException", "InvalidCiphertextException"})
+# Ends that somebody wanted, also the instance itself: nothing stands in the way of another one.
+_WANTED_ENDS = frozenset(
+    {
+        "Client.InstanceInitiatedShutdown",
+        "Client.InstanceTerminated",
+        "Client.UserInitiatedHibernate",
+        "Client.UserInitiatedShutdown",
+    }
+)
 _UNUSABLE_KEY_CODES = frozenset({"DisabledException", "KMSInvalidStateException", "KeyUnavailableException"})
 
 
@@ -116,6 +125,27 @@ def error_of_aws_refusal(refusal: Refusal, action: str, resource: str) -> Holdfa
             cure = f"{cure}: name the role, `plugin install aws --set instance-roles=…` (docs/permissions.md)"
         return PermissionDeniedError(f"{denied[1]} on {target} was refused", why=why, cure=cure)
     return error
+
+
+def would_end_again(code: str) -> bool:
+    """Whether another instance would end as this one, by the code of its end (StateReason in the EC2 API reference)."""
+    return code.startswith("Client.") and code not in _WANTED_ENDS
+
+
+def error_of_end(instance_id: str, code: str, message: str) -> ConflictError:
+    """The error for an instance that has ended, by EC2's code and words for it."""
+    what, why = f"instance {instance_id} has ended", message or code or "EC2 gives no reason"
+    if code == "Client.VolumeLimitExceeded":
+        cure = "raise the quota of storage for EBS volumes in Service Quotas, or delete volumes, then run it again"
+        return QuotaReachedError(what, why=why, cure=cure)
+    if code == "Client.InternalError":
+        return ConflictError(
+            what,
+            why=f"{why}; mostly the KMS key of a volume may not be used: disabled, deleted, or no rights on it",
+            cure="see that the key of its volumes, or the account's default for EBS, is enabled, and allow its use: "
+            "for appliances by the option volume-keys of the plug-in (docs/permissions.md)",
+        )
+    return ConflictError(what, why=why, cure="mend that, and run it again")
 
 
 def error_of_botocore(error: ClientError | BotoCoreError, action: str, resource: str) -> HoldfastError:

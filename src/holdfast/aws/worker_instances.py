@@ -9,8 +9,8 @@ from holdfast.appliance.ports.cloud import Ownership, Worker, WorkerOrder
 from holdfast.aws.bundle.user_data import BootOrder, user_data
 from holdfast.aws.clients import NEW_THINGS_POLICY, PatientClient
 from holdfast.aws.ec2.discovery import standing_instances
-from holdfast.aws.ec2.states import find_instance
-from holdfast.aws.errors import NO_CAPACITY_CODES
+from holdfast.aws.ec2.states import find_instance, instance_state, state_reason
+from holdfast.aws.errors import NO_CAPACITY_CODES, error_of_end, would_end_again
 from holdfast.aws.kms import KmsKeyWrapper
 from holdfast.aws.ownership import as_list, owned_by, people_tags
 from holdfast.aws.queues import TaskQueues
@@ -88,8 +88,14 @@ class Ec2WorkerInstances:
 
     def state(self, worker: Worker) -> str | None:
         """AWS's word for the instance."""
-        state = self._state(worker.instance_id)
-        return None if state == "terminated" else state
+        return instance_state(self._ec2, worker.instance_id)
+
+    def why_ended(self, worker: Worker) -> str:
+        """EC2's reason for its state."""
+        code, message = state_reason(find_instance(self._ec2, worker.instance_id) or {})
+        if would_end_again(code):
+            raise error_of_end(worker.instance_id, code, message)
+        return message
 
     def console(self, worker: Worker) -> str:
         """The end of its console; the newest that there is, where the type of instance allows that."""
@@ -205,10 +211,6 @@ class Ec2WorkerInstances:
         """
         purpose = {"Name": f"tag:{PURPOSE}", "Values": [owner.purpose]}
         return next((str(one["InstanceId"]) for one in standing_instances(self._ec2, *owned_by(owner), purpose)), None)
-
-    def _state(self, instance_id: str) -> str | None:
-        found = find_instance(self._ec2, instance_id)
-        return None if found is None else str(found["State"]["Name"])
 
     def _queue_url(self, name: str) -> str | None:
         return next((url for url in self._queues.names_beginning(name) if url.endswith(f"/{name}")), None)

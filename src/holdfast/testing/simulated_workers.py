@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from holdfast.appliance.ports.cloud import Ownership, Worker, WorkerOrder
-from holdfast.domain.errors import HoldfastError, QuotaReachedError
+from holdfast.domain.errors import ConflictError, HoldfastError, QuotaReachedError
 from holdfast.domain.time import format_time
 from holdfast.protocol.worker_messages import (
     EventError,
@@ -24,7 +24,8 @@ from holdfast.testing.simulated_objects import CloudObjects
 from holdfast.testing.simulated_repository import SimulatedRepository
 
 GIB = 1024**3
-# What becomes of a worker: works, never-boots, dies, mute (works, but is not heard), repeats (each event comes twice).
+# What becomes of a worker: works, never-boots, dies, mute (works, but is not heard), repeats (each event comes twice),
+# not-launched (ends before it runs, as another one would).
 Fate = Callable[[Ownership], str]
 
 
@@ -78,6 +79,10 @@ class WorkerWorld:
     def _advance(self, cloud: CloudObjects) -> None:
         for instance_id, life in list(self.lives.items()):
             if life.dead or life.ended or not life.message or life.fate == "never-boots":
+                continue
+            if life.fate == "not-launched":
+                life.dead = True
+                cloud.objects[instance_id].facts["state"] = "terminated"
                 continue
             began = life.launched_at + timedelta(seconds=self.boot_seconds)
             if began > cloud.now():
@@ -172,6 +177,11 @@ class SimulatedWorkers:
         self.world.advance(self.cloud)
         found = self.cloud.objects.get(worker.instance_id)
         return None if found is None or found.facts["state"] == "terminated" else found.facts["state"]
+
+    def why_ended(self, worker: Worker) -> str:
+        if self.world.lives[worker.instance_id].fate == "not-launched":
+            raise ConflictError("it has ended", why="client error on launch", cure="see what the key allows")
+        return "the host failed"
 
     def console(self, worker: Worker) -> str:
         return "no route to host"

@@ -50,6 +50,7 @@ def test_quota_of_virtual_processors(new_account):
         "vcpus": 8,
         "no_room": [],
         "not_offered": [],
+        "launch": "ok",
     }
     fleet.launch()
 
@@ -155,3 +156,22 @@ def test_types_that_a_zone_has_not_or_has_no_more_of(new_account):
     fleet.launch(InstanceType="m5.large", SubnetId=subnets[second])
     with pytest.raises(HTTPError):
         fleet.account.lab("instances/faults", {"no_room": "t3.small"}, "PUT")
+
+
+def test_a_launch_that_comes_to_nothing_after_its_answer(new_account):
+    """EC2 user guide, "Instance terminates immediately"."""
+    fleet = Fleet(new_account("pending=50ms"))
+    fleet.account.lab("instances/faults", {"launch": "Client.InternalError"}, "PUT")
+    instance_id = fleet.launch("#!/bin/sh\necho hello\n")
+    fleet.reaches(instance_id, "terminated")
+    instance = fleet.instance(instance_id)
+    message = "Client.InternalError: Client error on launch"
+    assert instance["StateReason"] == {"Code": "Client.InternalError", "Message": message}
+    assert instance["StateTransitionReason"] == "Client.InternalError"
+    assert "hello" not in fleet.console(instance_id)
+    (left,) = fleet.account.lab("census").values()
+    assert [left[kind] for kind in ("instances", "volumes", "network_interfaces")] == [[], [], []]
+    fleet.account.lab("instances/faults", {"launch": "ok"}, "PUT")
+    fleet.launched()
+    with pytest.raises(HTTPError):
+        fleet.account.lab("instances/faults", {"launch": "Client.Unheard"}, "PUT")

@@ -135,7 +135,11 @@ def queued(detail):
 
 @pytest.mark.parametrize(
     ("fault", "cure", "code", "status"),
-    [({"vcpus": 2}, {"vcpus": 256}, "quota-reached", 7), ({"boot": "never"}, {"boot": "always"}, "worker-lost", 1)],
+    [
+        ({"vcpus": 2}, {"vcpus": 256}, "quota-reached", 7),
+        ({"boot": "never"}, {"boot": "always"}, "worker-lost", 1),
+        ({"launch": "Client.InternalError"}, {"launch": "ok"}, "conflict", 7),
+    ],
 )
 def test_a_worker_that_cannot_come(ready, fault, cure, code, status):
     instance = small_instance(ready, "db", backup="never", tier="db")

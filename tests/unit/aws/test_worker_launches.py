@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from holdfast.appliance.ports.cloud import Ownership, WorkerOrder
+from holdfast.appliance.ports.cloud import Ownership, Worker, WorkerOrder
 from holdfast.aws.queues import TaskQueues
 from holdfast.aws.worker_instances import Ec2WorkerInstances, WorkerServices
 from holdfast.aws.written_down import Book
@@ -189,3 +189,40 @@ def test_the_largest_volume_has_the_time_that_it_takes():
     tebibyte = 1024**4
     assert ORDER.lifetime_seconds == 24 * 3600
     assert replace(ORDER, volume_bytes=64 * tebibyte).lifetime_seconds == 24 * 3600 + 64 * 1024**2 // 16
+
+
+def ended(code, message):
+    reason = {"Code": code, "Message": f"{code}: {message}"}
+    described = {"InstanceId": "i-1", "State": {"Name": "terminated"}, "StateReason": reason}
+    workers, ec2 = launched(True)
+    ec2.answer("DescribeInstances", {"Reservations": [{"Instances": [described]}]})
+    return workers, Worker("i-1", "c5.large", "role", "AROA1", "queue", "eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "cure"),
+    [
+        ("Client.InternalError", ConflictError, "volume-keys"),
+        ("Client.VolumeLimitExceeded", QuotaReachedError, "Service Quotas"),
+        ("Client.InvalidSnapshot.NotFound", ConflictError, "mend that"),
+    ],
+)
+def test_an_end_that_comes_again_is_told_with_its_cure(code, error, cure):
+    workers, worker = ended(code, "it ends")
+    assert workers.state(worker) is None
+    with pytest.raises(error, match="i-1 has ended") as told:
+        workers.why_ended(worker)
+    assert f"{code}: it ends" in told.value.why
+    assert cure in told.value.cure
+
+
+@pytest.mark.parametrize("code", ["Server.InternalError", "Client.InstanceInitiatedShutdown"])
+def test_any_other_end_is_a_reason_for_the_next_try(code):
+    workers, worker = ended(code, "it ends")
+    assert workers.why_ended(worker) == f"{code}: it ends"
+
+
+def test_a_worker_of_which_nothing_is_shown_has_no_reason():
+    workers, worker = ended("", "")
+    workers._ec2.answer("DescribeInstances", Refusal(400, "InvalidInstanceID.NotFound", "it is not there"))
+    assert workers.why_ended(worker) == ""

@@ -372,6 +372,11 @@ class WorkerInstances(Protocol):
     def state(self, worker: Worker) -> str | None:
         """AWS's word for the instance; None when it is gone or terminated."""
 
+    def why_ended(self, worker: Worker) -> str:
+        """AWS's reason for the end of one that has ended; empty where it gives none. Raises ConflictError where another
+        one would end by it, too.
+        """
+
     def console(self, worker: Worker) -> str:
         """The end of what it wrote to its console, for a person."""
 

@@ -48,7 +48,8 @@ class WorkerFleet:
         raise WorkerLostError(
             f"{ATTEMPTS} workers were lost one after the other",
             why=why,
-            cure="look at the console text above and at the network of workers (docs/policies.md), then run it again",
+            cure="look at the reason and the console text above, and at the network of workers (docs/policies.md), "
+            "then run it again",
         )
 
     async def _on_an_instance(self, step: Step, errand: Errand, attempt: int) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class WorkerWatch:
     def _ask(
         self, errand: Errand, attempt: int, worker: Worker, told: WorkerFacts, now: datetime
     ) -> dict[str, Any] | None:
-        """The truth about a worker that says nothing: None while there is hope."""
+        """The truth about a worker that says nothing: None while there is hope. Raises what would end another, too."""
         patience, workers = self._surface.patience, self._surface.cloud.workers(worker.region)
         if errand.finished(attempt):
             if (denied := _denied_in(_console(workers, worker))) is not None:
@@ -88,6 +88,8 @@ class WorkerWatch:
             why = f"worker {worker.instance_id} ({state or 'gone'}) said nothing within {silent_seconds:.0f} s"
         else:
             why = f"worker {worker.instance_id} ({state or 'gone'}) has been silent for {silent_seconds:.0f} s"
+        if state not in _LIVING and (reason := workers.why_ended(worker)):
+            why += f"; AWS says of its end: {reason}"
         console = _console(workers, worker)
         if console:
             why += f"; the end of its console: {console[-_CONSOLE_CHARACTERS:]}"

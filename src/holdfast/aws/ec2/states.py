@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from holdfast.aws.clients import PatientClient
+from holdfast.aws.errors import error_of_end
 from holdfast.domain.errors import ConflictError, UnavailableError
 from holdfast.patience import Waiting
 from holdfast.signed_http.aws_answers import Refusal
@@ -78,6 +79,12 @@ def instance_state(ec2: PatientClient, instance_id: str) -> str | None:
     return None if state == "terminated" else state
 
 
+def state_reason(instance: dict[str, Any]) -> tuple[str, str]:
+    """EC2's code and words for why an instance is in its state; empty where it gives none."""
+    reason = instance.get("StateReason", {})
+    return str(reason.get("Code", "")), str(reason.get("Message", ""))
+
+
 def status_checks(ec2: PatientClient, instance_id: str) -> tuple[str, str]:
     """AWS's words for the checks of the host and of the instance (EC2 API reference, DescribeInstanceStatus)."""
     answer = ec2.call("DescribeInstanceStatus", instance_id, InstanceIds=[instance_id])
@@ -97,10 +104,7 @@ def wait_for_instance(ec2: PatientClient, waiting: Waiting, instance_id: str, st
             return state == "terminated"
         now = str(instance["State"]["Name"])
         if now != state and (now == "terminated" or (state == "running" and now == "shutting-down")):
-            reason = instance.get("StateReason", {}).get("Message") or "EC2 gives no reason"
-            raise ConflictError(
-                f"instance {instance_id} has ended", why=str(reason), cure="mend that, and run it again"
-            )
+            raise error_of_end(instance_id, *state_reason(instance))
         seen.update(instance)
         return now == state
 

@@ -87,7 +87,10 @@ class InstancesBackend(AttachmentOperations):
                     instance.id, iam_instance_profile_name=profile_name, iam_instance_profile_arn=profile_arn
                 )
         for instance in reservation.instances:
-            _power(instance).start()
+            if self.world.faults.launch:
+                cast(LabInstance, instance).fail(self.world.faults.launch)
+            else:
+                _power(instance).start()
         return reservation
 
     def _check_type(self, instance_type: str, architecture: str, count: int) -> None:

@@ -3,7 +3,8 @@
 GET /_lab/instances          every instance: {"instances": [{"instance_id", "account", "region", "state", "pids",
                              "home", "console"}]}; `home` is the folder it runs in, `console` the file of its console
 PUT /_lab/instances/faults   {"boot": "never" | "always", "checks": "impaired" | "ok", "vcpus": N,
-                              "no_room": [TYPE | TYPE@ZONE], "not_offered": [TYPE | TYPE@ZONE]}, each if wanted
+                              "no_room": [TYPE | TYPE@ZONE], "not_offered": [TYPE | TYPE@ZONE],
+                              "launch": "ok" | CODE}, each if wanted
 """
 
 from http import HTTPStatus
@@ -11,7 +12,7 @@ from typing import Any
 
 from moto.ec2.models import ec2_backends
 
-from holdfast.lab.instances.lab_instance import LabInstance
+from holdfast.lab.instances.lab_instance import LAUNCH_FAILURES, LabInstance
 from holdfast.lab.instances.power import InstanceFaults
 
 Result = tuple[HTTPStatus, dict[str, Any]]
@@ -30,11 +31,16 @@ class InstanceRoutes:
     def set_faults(self, document: dict[str, Any]) -> Result:
         """PUT /_lab/instances/faults"""
         boot, checks, vcpus = document.get("boot"), document.get("checks"), document.get("vcpus")
+        launch = document.get("launch")
         known = boot in (None, "never", "always") and checks in (None, "impaired", "ok")
+        known = known and launch in (None, "ok", *LAUNCH_FAILURES)
         places = {name: document[name] for name in ("no_room", "not_offered") if name in document}
         known = known and all(isinstance(types, list) for types in places.values())
         if not known or not (vcpus is None or (isinstance(vcpus, int) and vcpus >= 0)):
-            words = 'boot is "never" or "always", checks "impaired" or "ok", vcpus a number, no_room a list of types'
+            words = (
+                'boot is "never" or "always", checks "impaired" or "ok", vcpus a number, no_room a list of types, '
+                f'launch "ok" or one of {", ".join(LAUNCH_FAILURES)}'
+            )
             return HTTPStatus.BAD_REQUEST, {"message": words}
         if boot is not None:
             self._faults.boots = boot == "always"
@@ -42,6 +48,8 @@ class InstanceRoutes:
             self._faults.checks = checks == "ok"
         if vcpus is not None:
             self._faults.vcpus = vcpus
+        if launch is not None:
+            self._faults.launch = "" if launch == "ok" else launch
         for name, types in places.items():
             setattr(self._faults, name, tuple(map(str, types)))
         return HTTPStatus.OK, {
@@ -50,6 +58,7 @@ class InstanceRoutes:
             "vcpus": self._faults.vcpus,
             "no_room": list(self._faults.no_room),
             "not_offered": list(self._faults.not_offered),
+            "launch": self._faults.launch or "ok",
         }
 
 

@@ -21,6 +21,14 @@ from holdfast.lab.instances.role_credentials import RoleCredentials
 USER_INITIATED = "Client.UserInitiatedShutdown"
 INSTANCE_INITIATED = "Client.InstanceInitiatedShutdown"
 _REASONS = {USER_INITIATED: "User initiated shutdown", INSTANCE_INITIATED: "Instance initiated shutdown"}
+# Why an instance ends before it runs (EC2 API reference, StateReason).
+LAUNCH_FAILURES = {
+    "Client.InternalError": "Client error on launch",
+    "Client.InvalidSnapshot.NotFound": "The specified snapshot was not found",
+    "Client.VolumeLimitExceeded": "Volume limit exceeded",
+    "Server.InsufficientInstanceCapacity": "There was insufficient capacity available to satisfy the launch request",
+    "Server.InternalError": "Internal error on launch",
+}
 
 
 class PowerState(InstanceState):
@@ -102,6 +110,10 @@ class LabInstance(Instance):
             self.power.terminate()
         return before
 
+    def fail(self, code: str) -> None:
+        """End before it has run, for one of the reasons in LAUNCH_FAILURES."""
+        self.power.fail(lambda: self._because(code))
+
     def reboot(self) -> None:
         """Switch off and on."""
         self.power.reboot()
@@ -139,8 +151,8 @@ class LabInstance(Instance):
             return
         moment = _moment(self.ec2_backend.world.now())
         words = "User initiated" if code == USER_INITIATED else "Instance initiated"
-        self._reason = f"{words} ({moment:%Y-%m-%d %H:%M:%S} GMT)"
-        self.state_reason = StateReason(f"{code}: {_REASONS[code]}", code)
+        self._reason = code if code in LAUNCH_FAILURES else f"{words} ({moment:%Y-%m-%d %H:%M:%S} GMT)"
+        self.state_reason = StateReason(f"{code}: {(_REASONS | LAUNCH_FAILURES)[code]}", code)
 
     # -------------------------------------------------------------------------------------------------- what it is of
 

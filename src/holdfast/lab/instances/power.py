@@ -1,7 +1,7 @@
 """The states of an instance, and what happens between them.
 
     run -> pending -> running -> stopping -> stopped -> pending -> ...
-                         `-----> shutting-down -> terminated
+              `----------`-----> shutting-down -> terminated
 
 An instance leaves `stopping` and `shutting-down` only when its last process is gone. Threads of its own do what takes
 time, so no request waits for it.
@@ -30,7 +30,8 @@ _STEP_SECONDS = 0.02
 class InstanceFaults:
     """What goes wrong with instances from now on: `boots` off, and user data is never started; `checks` off, and the
     status checks of what runs fail; `vcpus` is the quota of an account in a region. Of types in `no_room` there is none
-    left, those in `not_offered` do not exist: as `TYPE` everywhere, as `TYPE@ZONE` there.
+    left, those in `not_offered` do not exist: as `TYPE` everywhere, as `TYPE@ZONE` there. With a code in `launch`, what
+    is launched ends for that reason before it runs.
     """
 
     boots: bool = True
@@ -38,6 +39,7 @@ class InstanceFaults:
     checks: bool = True
     no_room: tuple[str, ...] = ()
     not_offered: tuple[str, ...] = ()
+    launch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,10 @@ class Power:
             self.state = PENDING
         self._in_background(self._boot, self._world.usable_at())
 
+    def fail(self, because: Callable[[], None]) -> None:
+        """From nothing to `terminated`, without ever running; `because` is called when that shows."""
+        self._in_background(self._fail, self._world.usable_at(), because)
+
     def stop(self) -> None:
         """To `stopped`; anything but a running or pending instance is left alone."""
         with self._lock:
@@ -162,6 +168,11 @@ class Power:
                 self.running_since = self._world.now()
                 self._server = MetadataServer(self._metadata)
                 self._switch_on(self._server.endpoint)
+
+    def _fail(self, moment: float, because: Callable[[], None]) -> None:
+        self._world.wait_for(moment)
+        because()
+        self.terminate()
 
     def _switch_on(self, metadata_endpoint: str) -> None:
         first_boot = not self._booted_before
