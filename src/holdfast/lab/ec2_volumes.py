@@ -14,7 +14,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import EC2Backend, ec2_backends
 from moto.ec2.models.elastic_block_store import Snapshot, Volume, VolumeAttachment
 from moto.ec2.utils import random_snapshot_id
-from moto.kms.models import kms_backends
+from moto.kms.models import Key, kms_backends
 
 from holdfast.lab.block_store import BlockStore
 from holdfast.lab.records import NO_VOLUME, SnapshotRecord, VolumeRecord
@@ -69,7 +69,7 @@ class LabAttachment(VolumeAttachment):
 
 
 class LabVolume(Volume):
-    """A volume that is `creating` for a moment."""
+    """A volume that is `creating` for a moment; one that `vanishes` is gone then."""
 
     @property
     def attachment(self) -> VolumeAttachment | None:
@@ -97,6 +97,7 @@ class LabVolume(Volume):
             multi_attach_enabled=record.multi_attach_enabled,
         )
         self.create_time = moto_time(record.created_at)
+        self.vanishes = record.vanishes
         self._available_at = record.available_at
 
     @property
@@ -162,6 +163,7 @@ class LabEC2Backend(EC2Backend):
     service: ClassVar[BlockService]
 
     def __init__(self, region_name: str, account_id: str) -> None:
+        self._vanishing: dict[str, float] = {}
         super().__init__(region_name, account_id)
         for volume in self.service.store.volumes(account_id, region_name):
             self._show_volume(volume)
@@ -172,6 +174,8 @@ class LabEC2Backend(EC2Backend):
         # moto marks what CloudFormation would call as abstract, and leaves it so in Volume itself.
         volume = LabVolume(self, record)  # type: ignore[abstract]
         self.volumes[record.id] = volume
+        if record.vanishes:
+            self._vanishing[record.id] = record.available_at
         if record.tags:
             self.tags[record.id] = dict(record.tags)
         return volume
@@ -186,8 +190,26 @@ class LabEC2Backend(EC2Backend):
 
     # ------------------------------------------------------------------------------------------------------- volumes
 
-    def create_volume(self, *arguments: Any, **options: Any) -> Volume:
-        """Create a volume with a file behind it, and the snapshot's data in the file."""
+    @property
+    def volumes(self) -> dict[str, Volume]:
+        """moto's volumes: each look at them finds those gone whose time has come."""
+        now = self.service.now()
+        for volume_id in [one for one, moment in list(self._vanishing.items()) if moment <= now]:
+            if self._vanishing.pop(volume_id, None) is not None:
+                self._volumes.pop(volume_id, None)
+                self.tags.pop(volume_id, None)
+                self.service.store.delete_volume(volume_id)
+        return self._volumes
+
+    @volumes.setter
+    def volumes(self, volumes: dict[str, Volume]) -> None:
+        self._volumes = volumes
+
+    def create_volume(self, *arguments: Any, **options: Any) -> LabVolume:
+        """Create a volume with a file behind it, and the snapshot's data in the file. A key that cannot be used shows
+        later, when the volume vanishes.
+        """
+        named_key = options.get("kms_key_id")
         source = self.usable_snapshot(options.get("snapshot_id"))
         wanted_gib = options.get("size")
         if wanted_gib is not None and not 1 <= int(wanted_gib) <= MAX_VOLUME_GIB:
@@ -218,6 +240,7 @@ class LabEC2Backend(EC2Backend):
             kms_key_id=made.kms_key_id,
             multi_attach_enabled=made.multi_attach_enabled,
             snapshot_id=made.snapshot_id,
+            vanishes=bool(made.encrypted) and not self._opens(named_key, made.kms_key_id, source),
         )
         self.service.store.create_volume(record)
         return self._show_volume(record)
@@ -329,17 +352,31 @@ class LabEC2Backend(EC2Backend):
         return self.account_id in (record.account, *record.shared_with)
 
     def _usable_key(self, kms_key_id: str) -> str:
-        """The ARN of a key of this region, by its id, alias or ARN, which may name another account's; empty where there
-        is none.
+        """The ARN of a key, empty where it is not there or disabled."""
+        key = self._key(kms_key_id)
+        return str(key.arn) if key is not None and key.enabled else ""
+
+    def _opens(self, named: str | None, chosen: str | None, source: SnapshotRecord | None) -> bool:
+        """Whether EBS can use the keys of a new volume and of its snapshot. One that nobody named may be forgotten: the
+        lab keeps volumes and snapshots in its state, and no keys.
         """
+        if named and not self._usable_key(named):
+            return False
+        keys = [self._key(one) for one in (chosen, source.kms_key_id if source else None) if one]
+        return all(key is None or key.enabled for key in keys)
+
+    def _key(self, kms_key_id: str) -> Key | None:
+        """A key of this region, by its id, alias or ARN, which may name another account's."""
         parts = kms_key_id.split(":")
         account = parts[4] if len(parts) > 4 else self.account_id
         if len(parts) > 4 and parts[3] != self.region_name:
-            return ""
+            return None
         keys = kms_backends[account][self.region_name]
         alias = keys.get_alias_name(kms_key_id)
+        if alias == AWS_OWN_KEY and account == self.account_id:
+            self._create_default_encryption_key()
         known = keys.alias_exists(alias) if alias.startswith("alias/") else keys.get_key_id(kms_key_id) in keys.keys
-        return str(keys.describe_key(kms_key_id).arn) if known else ""
+        return keys.describe_key(kms_key_id) if known else None
 
     def delete_snapshot(self, snapshot_id: str) -> Snapshot:
         """Delete a snapshot, and the blocks that no other one has."""

@@ -14,7 +14,9 @@ NO_VOLUME = "vol-ffffffff"
 
 @dataclass(frozen=True, slots=True)
 class VolumeRecord:
-    """A volume; times are seconds since the epoch in the lab, `lineage` is the id of its first ancestor."""
+    """A volume; times are seconds since the epoch in the lab, `lineage` is the id of its first ancestor. One that
+    `vanishes` is gone when it would be available.
+    """
 
     id: str
     account: str
@@ -31,6 +33,7 @@ class VolumeRecord:
     kms_key_id: str | None = None
     multi_attach_enabled: bool | None = None
     snapshot_id: str | None = None
+    vanishes: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
 
 

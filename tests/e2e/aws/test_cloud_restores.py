@@ -292,5 +292,23 @@ def test_volumes_alone(world):
     assert tags.items() >= {"disk": "/dev/sdf", "holdfast:appliance": APPLIANCE, "holdfast:purpose": RESTORED}.items()
 
 
+def test_a_volume_under_a_key_that_is_disabled_is_told_with_the_key_and_made_when_it_is_enabled(world):
+    """EBS makes it, and lets it vanish without a word."""
+    old = customer(world, 115)
+    _before, snapshots = backed_up(world, old, "8")
+    kms = world.account.client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.disable_key(KeyId=key)
+    whose = replace(owner("8"), purpose=RESTORED)
+    snapshot_id = next(iter(snapshots.values()))
+    order = VolumeOrder(snapshot_id, 8, "gp3", f"{REGION}a", kms_key_id=key, encrypted=True)
+    with pytest.raises(ConflictError, match="could not be made") as error:
+        world.site.create_volume(whose, order)
+    assert key in error.value.why
+    assert "volume" not in {kind for kind, _ in world.ledger.open_objects()}
+    kms.enable_key(KeyId=key)
+    assert world.account.volume(world.site.create_volume(whose, order))["KmsKeyId"] == key
+
+
 def _address(subnet, last):
     return subnet["CidrBlock"].rsplit(".", 1)[0] + f".{last}"

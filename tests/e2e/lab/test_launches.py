@@ -173,5 +173,9 @@ def test_a_launch_that_comes_to_nothing_after_its_answer(new_account):
     assert [left[kind] for kind in ("instances", "volumes", "network_interfaces")] == [[], [], []]
     fleet.account.lab("instances/faults", {"launch": "ok"}, "PUT")
     fleet.launched()
+    ebs = {"VolumeSize": 1, "Encrypted": True, "KmsKeyId": "alias/nobodys"}
+    unreadable = fleet.launch(BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": ebs}])
+    fleet.reaches(unreadable, "terminated")
+    assert fleet.instance(unreadable)["StateReason"]["Code"] == "Client.InternalError"
     with pytest.raises(HTTPError):
         fleet.account.lab("instances/faults", {"launch": "Client.Unheard"}, "PUT")

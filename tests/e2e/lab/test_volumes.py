@@ -97,3 +97,46 @@ def test_a_client_token_makes_one_volume(account):
         account.ec2.create_volume(**request | {"Size": 2})
     until(lambda: account.volume(first)["State"] == "available")
     account.ec2.delete_volume(VolumeId=first)
+
+
+def keys_that_cannot_be_used(account):
+    kms = account.client("kms")
+    disabled, dying = (kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(2))
+    kms.disable_key(KeyId=disabled)
+    kms.schedule_key_deletion(KeyId=dying)
+    return [disabled, dying, "alias/nobodys", "arn:aws:kms:eu-west-1:123456789012:key/elsewhere"]
+
+
+def missing(account, volume_id):
+    with pytest.raises(ClientError) as error:
+        account.volume(volume_id)
+    return code_of(error)
+
+
+def test_a_volume_whose_key_cannot_be_used_is_creating_and_then_gone(slow_account):
+    """EBS tells nobody: github.com/hashicorp/terraform/issues/23651, github.com/aws/aws-cli/issues/2604."""
+    account = slow_account
+    asked = {"Size": 1, "AvailabilityZone": ZONE, "Encrypted": True}
+    good = account.client("kms").create_key()["KeyMetadata"]["Arn"]
+    made = [account.ec2.create_volume(**asked, KmsKeyId=key)["VolumeId"] for key in keys_that_cannot_be_used(account)]
+    kept = [account.ec2.create_volume(**asked, KmsKeyId=key)["VolumeId"] for key in (good, "alias/aws/ebs")]
+    paths = [account.path(one) for one in made]
+    assert {account.volume(one)["State"] for one in made + kept} == {"creating"}
+    account.advance(HOUR_SECONDS)
+    assert {missing(account, one) for one in made} == {"InvalidVolume.NotFound"}
+    assert [account.volume(one)["State"] for one in kept] == ["available"] * 2
+    assert not any(path.exists() for path in paths)
+
+
+def test_no_volume_comes_of_a_snapshot_whose_key_was_disabled_since(account):
+    kms, ec2 = account.client("kms"), account.ec2
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    asked = {"Size": 1, "AvailabilityZone": ZONE, "Encrypted": True}
+    source = ec2.create_volume(**asked, KmsKeyId=key)["VolumeId"]
+    until(lambda: account.volume(source)["State"] == "available")
+    snapshot_id = account.snapshot(source)
+    kms.disable_key(KeyId=key)
+    made = ec2.create_volume(SnapshotId=snapshot_id, AvailabilityZone=ZONE)["VolumeId"]
+    until(lambda: made not in [one["VolumeId"] for one in ec2.describe_volumes()["Volumes"]])
+    kms.enable_key(KeyId=key)
+    account.new_volume(snapshot_id=snapshot_id)

@@ -1,12 +1,22 @@
 """Waiting for EC2: what is not there yet is waited for, what is refused is not."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from holdfast.appliance.ports.cloud import Ownership, VolumeOrder, nobody_cancels
-from holdfast.aws.ec2.states import IMAGE_TIMEOUT_SECONDS, Waits, start_instance, stop_instance, wait_for_image
-from holdfast.aws.ec2.volumes import create_volume
+from holdfast.aws.clients import SHOWN_AFTER_SECONDS
+from holdfast.aws.ec2.states import (
+    GONE_AFTER_SECONDS,
+    IMAGE_TIMEOUT_SECONDS,
+    Waits,
+    start_instance,
+    stop_instance,
+    wait_for_image,
+    wait_for_volume,
+)
+from holdfast.aws.ec2.volumes import create_volume, delete_volume
 from holdfast.aws.written_down import Book
 from holdfast.domain.errors import CancelledError, ConflictError, PermissionDeniedError, UnavailableError
 from holdfast.signed_http.aws_answers import Refusal
@@ -81,6 +91,9 @@ def test_who_cancels_is_asked_each_second_of_what_is_made_and_never_of_what_is_u
         Waits.of(clock.waiting(), cancelled).making.sleep(2.5)
 
 
+MISSING = Refusal(400, "InvalidVolume.NotFound", "The volume 'vol-1' does not exist.")
+
+
 def volume(state):
     return {"Volumes": [{"VolumeId": "vol-1", "State": state}]}
 
@@ -99,4 +112,48 @@ def test_a_volume_that_nobody_wants_any_more_is_deleted_when_it_can_be(go_on):
     with pytest.raises(CancelledError if go_on is cancelled else ConflictError):
         create_volume(ec2, book, waits, Ownership("a" * 32, "5" * 32, "7" * 32, 1, "restore"), ORDER, "it")
     assert ec2.asked[-1] == ("DeleteVolume", {"VolumeId": "vol-1"})
+    assert ledger.open_rows() == []
+
+
+@pytest.mark.parametrize(("shown", "seconds"), [([volume("creating")], GONE_AFTER_SECONDS), ([], SHOWN_AFTER_SECONDS)])
+def test_a_volume_that_vanishes_names_its_key_and_another_is_made_when_it_is_asked_for_again(shown, seconds):
+    """EBS looks at the key after its answer, and says no more."""
+    made: list[Answer] = [{"VolumeId": "vol-1"}, {"VolumeId": "vol-2"}]
+    states = [MISSING, *shown, MISSING]
+    ec2 = RecordedEc2({"CreateVolume": made, "DescribeVolumes": states, "DeleteVolume": [MISSING]})
+    ledger, clock = MemoryLedger(), SleepingClock()
+    book = Book(ledger, lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    waits, whose = Waits.of(clock.waiting(), nobody_cancels), Ownership("a" * 32, "5" * 32, "7" * 32, 1, "restore")
+    order = replace(ORDER, kms_key_id="arn:aws:kms:key")
+    with pytest.raises(ConflictError, match="vol-1 could not be made") as error:
+        create_volume(ec2, book, waits, whose, order, "it")
+    assert "arn:aws:kms:key may not be used" in error.value.why
+    assert "volume-keys" in error.value.cure
+    assert seconds <= clock.seconds < 2 * seconds
+    assert ledger.open_rows() == []
+    ec2.answer("DescribeVolumes", volume("available"))
+    assert create_volume(ec2, book, waits, whose, order, "it") == "vol-2"
+
+
+def test_a_volume_that_is_asked_for_where_it_is_not_known_yet_is_waited_for():
+    clock = SleepingClock()
+    states = [MISSING, volume("creating"), MISSING, volume("creating"), MISSING, volume("available")]
+    wait_for_volume(RecordedEc2({"DescribeVolumes": states}), clock.waiting(), "vol-1", "available")
+
+
+def test_a_volume_that_somebody_deletes_is_said_to_be_deleted():
+    ec2 = RecordedEc2({"DescribeVolumes": [volume("available"), MISSING]})
+    with pytest.raises(ConflictError, match="vol-1 is gone") as error:
+        wait_for_volume(ec2, SleepingClock().waiting(), "vol-1", "in-use")
+    assert "it was available" in error.value.why
+
+
+def test_a_volume_that_vanishes_while_it_waits_to_be_deleted_is_deleted():
+    busy = Refusal(400, "IncorrectState", "The volume 'vol-1' is 'creating'")
+    ec2 = RecordedEc2({"DescribeVolumes": [volume("creating"), MISSING], "DeleteVolume": [busy, MISSING]})
+    ledger = MemoryLedger()
+    book = Book(ledger, lambda: datetime(2026, 1, 1, tzinfo=UTC), "own", "eu-west-1")
+    whose = Ownership("a" * 32, "5" * 32, "7" * 32, 1, "restore")
+    book.create("volume", whose, "it", lambda token: "vol-1")
+    delete_volume(ec2, book, Waits.of(SleepingClock().waiting(), nobody_cancels), "vol-1")
     assert ledger.open_rows() == []

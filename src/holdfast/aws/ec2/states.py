@@ -1,10 +1,10 @@
 """Waiting for EC2 to come where it was told to go."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from holdfast.aws.clients import PatientClient
+from holdfast.aws.clients import SHOWN_AFTER_SECONDS, PatientClient
 from holdfast.aws.errors import error_of_end
 from holdfast.domain.errors import ConflictError, UnavailableError
 from holdfast.patience import Waiting
@@ -15,6 +15,8 @@ FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.5, 10.0
 INSTANCE_TIMEOUT_SECONDS = 20 * 60.0
 VOLUME_TIMEOUT_SECONDS = 10 * 60.0
 IMAGE_TIMEOUT_SECONDS = 30 * 60.0
+# What was shown once may for some seconds be asked for where it is not known yet; after these it is gone.
+GONE_AFTER_SECONDS = 10.0
 RUNNING_STATES = ("pending", "running")
 # Who cancels is heard within so long.
 _LONGEST_NAP_SECONDS = 1.0
@@ -112,27 +114,52 @@ def wait_for_instance(ec2: PatientClient, waiting: Waiting, instance_id: str, st
     return seen
 
 
-def wait_for_volume(ec2: PatientClient, waiting: Waiting, volume_id: str, state: str) -> None:
-    """Until the volume is `available` or `in-use`; ConflictError when EBS could not make it."""
+def wait_for_volume(
+    ec2: PatientClient, waiting: Waiting, volume_id: str, state: str, kms_key_id: str | None = None
+) -> None:
+    """Until the volume is `available` or `in-use`; ConflictError when it is gone or EBS could not make it. EBS tells so
+    by letting it vanish: the key is looked at after CreateVolume has answered.
+    """
+    seen: dict[str, Any] = {"State": "creating", "KmsKeyId": kms_key_id}
+    last_seen_seconds, forgiven_seconds = waiting.monotonic(), SHOWN_AFTER_SECONDS
 
     def reached() -> bool:
+        nonlocal last_seen_seconds, forgiven_seconds
         answer = ec2.try_call("DescribeVolumes", volume_id, VolumeIds=[volume_id])
         if isinstance(answer, Refusal):
-            if answer.code == "InvalidVolume.NotFound":
+            if answer.code != "InvalidVolume.NotFound":
+                raise ec2.meaning(answer, "DescribeVolumes", volume_id)
+            if waiting.monotonic() - last_seen_seconds < forgiven_seconds:
                 # It was made a moment ago: EC2 does not know it everywhere.
                 return False
-            raise ec2.meaning(answer, "DescribeVolumes", volume_id)
+            raise _gone(volume_id, seen)
         volume = answer["Volumes"][0]
+        seen.update(volume)
+        last_seen_seconds, forgiven_seconds = waiting.monotonic(), GONE_AFTER_SECONDS
         if volume["State"] == "error":
-            raise ConflictError(
-                f"volume {volume_id} could not be made",
-                why="EBS says no more; mostly the KMS key may not be used",
-                cure="check the snapshot and the key, and restore again",
-            )
+            raise _not_made(volume_id, seen)
         attached = [one.get("State") for one in volume.get("Attachments", ())]
         return volume["State"] == state and all(one == "attached" for one in attached)
 
     wait_until(waiting, f"volume {volume_id}, which is to be {state},", VOLUME_TIMEOUT_SECONDS, reached)
+
+
+def _gone(volume_id: str, seen: Mapping[str, Any]) -> ConflictError:
+    if seen["State"] == "creating":
+        return _not_made(volume_id, seen)
+    return ConflictError(
+        f"volume {volume_id} is gone", why=f"it was {seen['State']}, and somebody has deleted it", cure="restore again"
+    )
+
+
+def _not_made(volume_id: str, seen: Mapping[str, Any]) -> ConflictError:
+    key = seen.get("KmsKeyId") or "that it is to be encrypted under"
+    return ConflictError(
+        f"volume {volume_id} could not be made",
+        why=f"EBS says no more; mostly the KMS key {key} may not be used: disabled, deleted, or no rights on it",
+        cure="see that the snapshot is there and the key enabled, allow its use (for appliances: option volume-keys "
+        "of the plug-in, docs/permissions.md), and restore again",
+    )
 
 
 def wait_for_image(ec2: PatientClient, waiting: Waiting, image_id: str) -> None:

@@ -1,5 +1,6 @@
 """Volumes out of snapshots."""
 
+from contextlib import suppress
 from typing import Any
 
 from holdfast.appliance.ports.cloud import Ownership, VolumeOrder
@@ -33,7 +34,7 @@ def create_volume(ec2: PatientClient, book: Book, waits: Waits, owner: Ownership
         lambda token: str(ec2.call("CreateVolume", what, **request, ClientToken=token)["VolumeId"]),
     )
     try:
-        wait_for_volume(ec2, waits.making, volume_id, "available")
+        wait_for_volume(ec2, waits.making, volume_id, "available", order.kms_key_id)
     except (ConflictError, CancelledError):
         delete_volume(ec2, book, waits, volume_id)
         raise
@@ -41,10 +42,12 @@ def create_volume(ec2: PatientClient, book: Book, waits: Waits, owner: Ownership
 
 
 def delete_volume(ec2: PatientClient, book: Book, waits: Waits, volume_id: str) -> None:
-    """Delete it; gone already is no error. EBS deletes only what is available: one that is being made is waited for."""
+    """Delete it; gone already is no error. EBS deletes only what is made: one that is being made is waited for."""
     answer = ec2.try_call("DeleteVolume", volume_id, VolumeId=volume_id)
     if isinstance(answer, Refusal) and answer.code == "IncorrectState":
-        wait_for_volume(ec2, waits.undoing, volume_id, "available")
+        # One that could not be made can be deleted as well, or is gone.
+        with suppress(ConflictError):
+            wait_for_volume(ec2, waits.undoing, volume_id, "available")
         answer = ec2.try_call("DeleteVolume", volume_id, VolumeId=volume_id)
     if isinstance(answer, Refusal) and answer.code != "InvalidVolume.NotFound":
         raise ec2.meaning(answer, "DeleteVolume", volume_id)

@@ -19,11 +19,12 @@ from moto.ec2.models.instances import Instance, InstanceState, MetadataOptions, 
 from moto.ec2.utils import filter_dict_attribute_mapping, filter_iam_instance_profiles
 from moto.iam.exceptions import NotFoundException
 
+from holdfast.lab.ec2_volumes import LabVolume
 from holdfast.lab.instances.attachment_operations import AttachmentOperations
 from holdfast.lab.instances.block_devices import DEFAULT_ROOT_GIB, BlockDevice, merged
 from holdfast.lab.instances.images import LabImage
 from holdfast.lab.instances.interfaces import LabNetworkInterface
-from holdfast.lab.instances.lab_instance import LabInstance
+from holdfast.lab.instances.lab_instance import CLIENT_ERROR, LabInstance
 from holdfast.lab.instances.power import (
     PENDING,
     RUNNING,
@@ -79,16 +80,18 @@ class InstancesBackend(AttachmentOperations):
             block_device_mappings=[],
             **facts,
         )
+        failure = self.world.faults.launch
         for instance in reservation.instances:
             for device in devices:
-                self._make_volume(instance, device, tags.get("volume", {}))
+                if self._make_volume(instance, device, tags.get("volume", {})).vanishes:
+                    failure = failure or CLIENT_ERROR
             if profile_name or profile_arn:
                 self.associate_iam_instance_profile(
                     instance.id, iam_instance_profile_name=profile_name, iam_instance_profile_arn=profile_arn
                 )
         for instance in reservation.instances:
-            if self.world.faults.launch:
-                cast(LabInstance, instance).fail(self.world.faults.launch)
+            if failure:
+                cast(LabInstance, instance).fail(failure)
             else:
                 _power(instance).start()
         return reservation
@@ -150,7 +153,7 @@ class InstancesBackend(AttachmentOperations):
             raise EC2ClientError("InvalidBlockDeviceMapping", words)
         return replace(device, size_gib=size_gib)
 
-    def _make_volume(self, instance: Any, device: BlockDevice, tags: dict[str, str]) -> None:
+    def _make_volume(self, instance: Any, device: BlockDevice, tags: dict[str, str]) -> LabVolume:
         volume = self.create_volume(
             size=device.size_gib,
             zone_name=instance.availability_zone,
@@ -163,6 +166,7 @@ class InstancesBackend(AttachmentOperations):
         )
         self.put_in(volume, instance, device.device, device.delete_on_termination, at_once=True)
         volume.add_tags(tags)
+        return volume
 
     def _check_profile(self, name: str | None, arn: str | None) -> None:
         try:

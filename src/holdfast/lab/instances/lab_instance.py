@@ -21,9 +21,11 @@ from holdfast.lab.instances.role_credentials import RoleCredentials
 USER_INITIATED = "Client.UserInitiatedShutdown"
 INSTANCE_INITIATED = "Client.InstanceInitiatedShutdown"
 _REASONS = {USER_INITIATED: "User initiated shutdown", INSTANCE_INITIATED: "Instance initiated shutdown"}
+# Also where a volume's key cannot be used.
+CLIENT_ERROR = "Client.InternalError"
 # Why an instance ends before it runs (EC2 API reference, StateReason).
 LAUNCH_FAILURES = {
-    "Client.InternalError": "Client error on launch",
+    CLIENT_ERROR: "Client error on launch",
     "Client.InvalidSnapshot.NotFound": "The specified snapshot was not found",
     "Client.VolumeLimitExceeded": "Volume limit exceeded",
     "Server.InsufficientInstanceCapacity": "There was insufficient capacity available to satisfy the launch request",
