@@ -121,8 +121,9 @@ def test_whichever_call_fails_nothing_is_left(installed, certificate, launched, 
         session = os.urandom(16).hex()
         key = f"appliances/{session}/certificate.pem"
         client("s3").put_object(Bucket=installed.settings["bundle_bucket"], Key=key, Body=certificate.encode())
-        installed.fail_at(number, PermissionDeniedError(f"ec2:{operation} was refused", why="x", cure="y"), lost=lost)
-        with pytest.raises(PermissionDeniedError, match=operation):
+        kind = UnavailableError if lost else PermissionDeniedError
+        installed.fail_at(number, kind(f"ec2:{operation} failed", why="x", cure="y"), lost=lost)
+        with pytest.raises(kind, match=operation):
             installed.plugin.deploy(ORDER, installed.context(session))
         installed.fail_at(None)
         assert launched() == {}, operation

@@ -72,7 +72,7 @@ class ApplianceInstances:
         image_id = stock_image(self._ec2, launch.architecture)
         group_id = order.security_group_id or self._group(launch, say)
         _stop_if(cancelled)
-        instance_id = self._ledger.create(
+        instance_id = self._ledger.create_by_one_call(
             "instance", order.name, lambda token: self._run(launch, image_id, group_id, token, cancelled)
         )
         say(f"instance {instance_id} is launched ({_type(launch)}, image {image_id})")
@@ -93,12 +93,13 @@ class ApplianceInstances:
 
     def _group(self, launch: LaunchOrder, say: Callable[[str], None]) -> str:
         name = f"holdfast-appliance-{launch.deployment[:12]}"
+        there = find_group(self._ec2, launch.site.vpc_id, name)
 
         def make(token: str) -> str:
-            there = find_group(self._ec2, launch.site.vpc_id, name)
-            return there or create_group(self._ec2, launch.site, name, self._ledger.tags(launch.order.name))
+            tags = self._ledger.tags(launch.order.name)
+            return there or create_group(self._ec2, self._waiting, launch.site, name, tags)
 
-        group_id = self._ledger.create("security-group", name, make)
+        group_id = self._ledger.create_by_one_call("security-group", name, make)
         allow(self._ec2, group_id, launch.site.sources, launch.order.port)
         say(f"security group {group_id} lets {', '.join(launch.site.sources)} in at port {launch.order.port}")
         return group_id

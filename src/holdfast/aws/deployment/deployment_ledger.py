@@ -6,6 +6,7 @@ from datetime import datetime
 from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws.written_down import token_of
 from holdfast.domain.cloud_ledger import CloudLedger, LedgerRow
+from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.domain.ownership import DEPLOYMENT, PURPOSE, SERVER, SESSION
 
 # Deployments are made with the server's own credentials, in no registered account.
@@ -37,6 +38,19 @@ class DeploymentLedger:
         self._ledger.created(row.id, object_id, self._now())
         return object_id
 
+    def create_by_one_call(self, kind: str, name: str, make: Callable[[str], str]) -> str:
+        """The same where nothing was made when `make` raises what a refusal means: nobody has to look for it then."""
+        try:
+            return self.create(kind, name, make)
+        except UnavailableError:
+            # It may have been made all the same.
+            raise
+        except HoldfastError:
+            for row in self.open_rows():
+                if (row.kind, row.task_id, row.object_id) == (kind, name, ""):
+                    self.dropped(row.id)
+            raise
+
     def gone(self, kind: str, object_id: str) -> None:
         """It exists no more."""
         self._ledger.gone(kind, object_id, self._now())
@@ -44,6 +58,10 @@ class DeploymentLedger:
     def dropped(self, row_id: str) -> None:
         """It was never created."""
         self._ledger.dropped(row_id, self._now())
+
+    def seconds_since(self, moment: datetime) -> float:
+        """How long ago that was."""
+        return (self._now() - moment).total_seconds()
 
     def open_rows(self) -> list[LedgerRow]:
         """What this session made, or may have made, and what is still there."""

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.aws.clients import PatientClient
-from holdfast.domain.errors import ConflictError, NotFoundError, UsageError
+from holdfast.aws.clients import SHOWN_AFTER_SECONDS, PatientClient
+from holdfast.aws.ec2.states import is_reached
+from holdfast.domain.errors import ConflictError, NotFoundError, UnavailableError, UsageError
+from holdfast.patience import Waiting
 from holdfast.plugin_api import DeployOrder
+from holdfast.signed_http.aws_answers import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,12 @@ def chosen_site(ec2: PatientClient, order: DeployOrder) -> Site:
     return Site(str(subnet["VpcId"]), str(subnet["SubnetId"]), sources)
 
 
-def create_group(ec2: PatientClient, site: Site, name: str, tags: dict[str, str]) -> str:
+def create_group(ec2: PatientClient, waiting: Waiting, site: Site, name: str, tags: dict[str, str]) -> str:
     """A security group of that name, without a rule; its id. One that a lost answer left is taken."""
-    answer = ec2.call(
+    what = f"security group {name}"
+    answer = ec2.try_call(
         "CreateSecurityGroup",
-        f"security group {name}",
+        what,
         GroupName=name,
         Description="Who may reach an appliance of Holdfast",
         VpcId=site.vpc_id,
@@ -56,7 +60,21 @@ def create_group(ec2: PatientClient, site: Site, name: str, tags: dict[str, str]
             {"ResourceType": "security-group", "Tags": [{"Key": key, "Value": tags[key]} for key in sorted(tags)]}
         ],
     )
-    return str(answer["GroupId"])
+    if not isinstance(answer, Refusal):
+        return str(answer["GroupId"])
+    error = ec2.meaning(answer, "CreateSecurityGroup", what)
+    if answer.code != "InvalidGroup.Duplicate":
+        raise error
+    found: list[str] = []
+
+    def is_shown() -> bool:
+        group_id = find_group(ec2, site.vpc_id, name)
+        found.extend([group_id] if group_id else [])
+        return bool(found)
+
+    if not is_reached(waiting, SHOWN_AFTER_SECONDS, is_shown):
+        raise UnavailableError(error.what, why=error.why, cure="run it again")
+    return found[0]
 
 
 def find_group(ec2: PatientClient, vpc_id: str | None, name: str) -> str | None:
