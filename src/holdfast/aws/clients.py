@@ -82,14 +82,23 @@ class PatientClient:
             raise self.meaning(answer, operation, resource)
         return answer
 
-    def call_on_new(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any]:
-        """The same for what was made a moment ago, and may not be known everywhere in EC2: asked again for a while."""
+    def try_call_on_new(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any] | Refusal:
+        """As `try_call`, of what was made a moment ago and may not be known everywhere: where it does not exist it is
+        asked for again, for a while. Raises UnavailableError when it does not exist then.
+        """
         patience = Patience(NEW_THINGS_POLICY, self._waiting)
         while isinstance(answer := self.try_call(operation, resource, **parameters), Refusal):
-            error = self.meaning(answer, operation, resource)
             if not answer.code.endswith(".NotFound"):
-                raise error
+                break
+            error = self.meaning(answer, operation, resource)
             patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
+        return answer
+
+    def call_on_new(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any]:
+        """As `call`, of what was made a moment ago."""
+        answer = self.try_call_on_new(operation, resource, **parameters)
+        if isinstance(answer, Refusal):
+            raise self.meaning(answer, operation, resource)
         return answer
 
     def pages(self, operation: str, resource: str, items: str, **parameters: Any) -> Iterator[dict[str, Any]]:

@@ -82,6 +82,16 @@ _WANTED_ENDS = frozenset(
 _UNUSABLE_KEY_CODES = frozenset({"DisabledException", "KMSInvalidStateException", "KeyUnavailableException"})
 
 
+def is_unknown_profile(refusal: Refusal) -> bool:
+    """Whether EC2 does not know an instance profile, or not its role; yet, where they were made a moment ago."""
+    return refusal.code == "InvalidParameterValue" and "IAM Instance Profile" in refusal.message
+
+
+def is_unknown_group(refusal: Refusal) -> bool:
+    """Whether EC2 does not know a security group; yet, where it was made a moment ago."""
+    return refusal.code in ("InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound")
+
+
 def error_of_aws_refusal(refusal: Refusal, action: str, resource: str) -> HoldfastError:
     """The error for a refused `action` (IAM's name, `ebs:GetSnapshotBlock`) on `resource` (as a person names it)."""
     what = f"{action} on {resource} was refused"

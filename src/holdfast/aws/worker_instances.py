@@ -10,7 +10,13 @@ from holdfast.aws.bundle.user_data import BootOrder, user_data
 from holdfast.aws.clients import NEW_THINGS_POLICY, PatientClient
 from holdfast.aws.ec2.discovery import standing_instances
 from holdfast.aws.ec2.states import find_instance, instance_state, state_reason
-from holdfast.aws.errors import NO_CAPACITY_CODES, error_of_end, would_end_again
+from holdfast.aws.errors import (
+    NO_CAPACITY_CODES,
+    error_of_end,
+    is_unknown_group,
+    is_unknown_profile,
+    would_end_again,
+)
 from holdfast.aws.kms import KmsKeyWrapper
 from holdfast.aws.ownership import as_list, owned_by, people_tags
 from holdfast.aws.queues import TaskQueues
@@ -191,7 +197,7 @@ class Ec2WorkerInstances:
                 return standing
             if _of_this_place(answer):
                 return answer
-            if not _too_new(answer):
+            if not (is_unknown_profile(answer) or is_unknown_group(answer)):
                 raise error
             patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
         instance_id = str(answer["Instances"][0]["InstanceId"])
@@ -269,10 +275,3 @@ def _nowhere(order: WorkerOrder, refusals: list[tuple[Place, Refusal]]) -> Holdf
         return QuotaReachedError(what, why=why, cure="run it again later, or name other subnets (`worker.subnet_id`)")
     cure = "name another `worker.instance_type` or `worker.subnet_id` in the policy; without one, others are tried"
     return ConflictError(what, why=why, cure=cure)
-
-
-def _too_new(refusal: Refusal) -> bool:
-    """Whether EC2 does not know yet what was made a moment ago."""
-    # "Invalid IAM Instance Profile name", or that it has no role: which it was given right after it was made.
-    profile = refusal.code == "InvalidParameterValue" and "IAM Instance Profile" in refusal.message
-    return profile or refusal.code in ("InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound")

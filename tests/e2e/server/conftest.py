@@ -71,6 +71,9 @@ class Failing:
     def try_call(self, operation, resource, **parameters):
         return self._world.made(operation, lambda: self._client.try_call(operation, resource, **parameters))
 
+    def try_call_on_new(self, operation, resource, **parameters):
+        return self._world.made(operation, lambda: self._client.try_call_on_new(operation, resource, **parameters))
+
 
 class FakeDoor:
     """A connection to an appliance that is not there: answers are given beforehand."""

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from holdfast.aws.bundle.user_data import BootOrder, user_data
-from holdfast.aws.clients import PatientClient
+from holdfast.aws.clients import NEW_THINGS_POLICY, PatientClient
 from holdfast.aws.deployment.bundle_store import certificate_key
 from holdfast.aws.deployment.deployment_ledger import DeploymentLedger
 from holdfast.aws.deployment.network import Site, allow, create_group, find_group
 from holdfast.aws.ec2.states import find_instance
+from holdfast.aws.errors import is_unknown_group, is_unknown_profile
 from holdfast.aws.stock_images import stock_image
 from holdfast.domain.errors import CancelledError, HoldfastError, UnavailableError
-from holdfast.patience import REAL_WAITING, Waiting
+from holdfast.patience import REAL_WAITING, Patience, Waiting
 from holdfast.plugin_api import DeployOrder
 from holdfast.signed_http.aws_answers import Refusal
 
@@ -25,8 +26,6 @@ DEFAULT_TYPES = {"x86_64": "t3.medium", "arm64": "t4g.medium"}
 VOLUME_GIB = 16
 LOOK_SECONDS = 1.0
 RUNNING_SECONDS = 600.0
-# A profile that was made with the stack a moment ago is not known to EC2 at once.
-PROFILE_SECONDS = 120.0
 SERVER_CERTIFICATE = "server-certificate.pem"
 
 
@@ -105,17 +104,17 @@ class ApplianceInstances:
         return group_id
 
     def _run(self, launch: LaunchOrder, image_id: str, group_id: str, token: str, cancelled: Callable[[], bool]) -> str:
-        words = self._words(launch, image_id, group_id, token)
-        began_seconds = self._waiting.monotonic()
-        while True:
-            answer = self._ec2.try_call("RunInstances", f"appliance {launch.order.name}", **words)
-            if not isinstance(answer, Refusal):
-                return str(answer["Instances"][0]["InstanceId"])
-            too_new = answer.code == "InvalidParameterValue" and "nstance Profile" in answer.message
-            if not too_new or self._waiting.monotonic() - began_seconds > PROFILE_SECONDS:
-                raise self._ec2.meaning(answer, "RunInstances", f"appliance {launch.order.name}")
+        """The stack's profile and a group of ours may have been made a moment ago; a person's group is there or not."""
+        what, words = f"appliance {launch.order.name}", self._words(launch, image_id, group_id, token)
+        patience = Patience(NEW_THINGS_POLICY, self._waiting)
+        while isinstance(answer := self._ec2.try_call("RunInstances", what, **words), Refusal):
+            error = self._ec2.meaning(answer, "RunInstances", what)
+            is_ours = launch.order.security_group_id is None
+            if not (is_unknown_profile(answer) or (is_ours and is_unknown_group(answer))):
+                raise error
             _stop_if(cancelled)
-            self._waiting.sleep(LOOK_SECONDS)
+            patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
+        return str(answer["Instances"][0]["InstanceId"])
 
     def _words(self, launch: LaunchOrder, image_id: str, group_id: str, token: str) -> dict[str, Any]:
         order = launch.order

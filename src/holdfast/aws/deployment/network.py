@@ -87,7 +87,7 @@ def find_group(ec2: PatientClient, vpc_id: str | None, name: str) -> str | None:
 
 
 def allow(ec2: PatientClient, group_id: str, sources: tuple[str, ...], port: int) -> None:
-    """Let the sources in at that port; allowed already is no error."""
+    """Let the sources in at that port of a group that may have been made a moment ago; allowed already is no error."""
     for source in sources:
         kind, field = ("Ipv6Ranges", "CidrIpv6") if ":" in source else ("IpRanges", "CidrIp")
         rule = {
@@ -96,8 +96,8 @@ def allow(ec2: PatientClient, group_id: str, sources: tuple[str, ...], port: int
             "ToPort": port,
             kind: [{field: source, "Description": "holdfast server"}],
         }
-        answer = ec2.try_call("AuthorizeSecurityGroupIngress", group_id, GroupId=group_id, IpPermissions=[rule])
-        if not isinstance(answer, dict) and answer.code != "InvalidPermission.Duplicate":
+        answer = ec2.try_call_on_new("AuthorizeSecurityGroupIngress", group_id, GroupId=group_id, IpPermissions=[rule])
+        if isinstance(answer, Refusal) and answer.code != "InvalidPermission.Duplicate":
             raise ec2.meaning(answer, "AuthorizeSecurityGroupIngress", group_id)
 
 
