@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from holdfast.aws.clients import PatientClient
+from holdfast.aws.clients import NEW_THINGS_POLICY, PatientClient
 from holdfast.aws.ownership import as_list, as_map
 from holdfast.aws.policies.grants import trusts_ec2
+from holdfast.domain.errors import UnavailableError
+from holdfast.patience import REAL_WAITING, Patience, Waiting
 from holdfast.signed_http.aws_answers import Refusal
 
 PATH = "/holdfast/worker/"
@@ -17,21 +19,25 @@ _EXISTS, _GONE = "EntityAlreadyExists", "NoSuchEntity"
 class WorkerRoles:
     """Roles and profiles have the same names, and stand under a path that no other role has."""
 
-    def __init__(self, iam: PatientClient, appliance_id: str) -> None:
+    def __init__(self, iam: PatientClient, appliance_id: str, waiting: Waiting = REAL_WAITING) -> None:
         self._iam = iam
+        self._waiting = waiting
         self._path = f"{PATH}{appliance_id}/"
 
     def create(self, name: str, policy: str, boundary_arn: str, tags: Mapping[str, str]) -> str:
-        """Role, its one policy, and profile; the role's id. What is there already is completed."""
+        """Role, its one policy, and profile; the role's id. What is there already is completed.
+
+        IAM may not know at once what it has just made.
+        """
         role = self._role(name, boundary_arn, tags)
-        self._iam.call("PutRolePolicy", name, RoleName=name, PolicyName=POLICY_NAME, PolicyDocument=policy)
+        self._on_new("PutRolePolicy", name, RoleName=name, PolicyName=POLICY_NAME, PolicyDocument=policy)
         profile = self._try(
             "CreateInstanceProfile", name, InstanceProfileName=name, Path=self._path, Tags=as_list(tags)
         )
         if isinstance(profile, Refusal):
-            profile = self._iam.call("GetInstanceProfile", name, InstanceProfileName=name)
+            profile = self._on_new("GetInstanceProfile", name, InstanceProfileName=name)
         if not profile["InstanceProfile"].get("Roles"):
-            self._iam.call("AddRoleToInstanceProfile", name, InstanceProfileName=name, RoleName=name)
+            self._on_new("AddRoleToInstanceProfile", name, InstanceProfileName=name, RoleName=name)
         return str(role["RoleId"])
 
     def remove(self, name: str) -> None:
@@ -63,7 +69,7 @@ class WorkerRoles:
             Tags=as_list(tags),
         )
         if isinstance(answer, Refusal):
-            answer = self._iam.call("GetRole", name, RoleName=name)
+            answer = self._on_new("GetRole", name, RoleName=name)
         role: dict[str, Any] = answer["Role"]
         return role
 
@@ -84,22 +90,36 @@ class WorkerRoles:
             if profile["Path"] == self._path:
                 yield profile
 
-    def _gone(self, operation: str, name: str, **parameters: Any) -> None:
-        """Do it, or see that there is nothing to do.
-
-        Of what does not exist IAM knows no path, and a policy that speaks of a path does not allow asking for it.
+    def _on_new(self, operation: str, name: str, **parameters: Any) -> dict[str, Any]:
+        """The answer on what was made a moment ago: while IAM does not know it, it is asked again for a while ("Changes
+        that I make are not always immediately visible" in the IAM user guide).
         """
+        patience = Patience(NEW_THINGS_POLICY, self._waiting)
+        while isinstance(answer := self._iam.try_call(operation, name, **parameters), Refusal):
+            error = self._iam.meaning(answer, operation, name)
+            if not self._is_unknown(answer, name, parameters):
+                raise error
+            patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
+        return answer
+
+    def _gone(self, operation: str, name: str, **parameters: Any) -> None:
+        """Do it, or see that there is nothing to do."""
         answer = self._iam.try_call(operation, name, **parameters)
-        if not isinstance(answer, Refusal) or answer.code == _GONE:
-            return
-        if answer.code == "AccessDenied":
-            if "InstanceProfileName" in parameters:
-                standing = {str(one["InstanceProfileName"]) for one in self._profiles()}
-            else:
-                standing = {str(one["RoleName"]) for one in self._roles()}
-            if name not in standing:
-                return
-        raise self._iam.meaning(answer, operation, name)
+        if isinstance(answer, Refusal) and not self._is_unknown(answer, name, parameters):
+            raise self._iam.meaning(answer, operation, name)
+
+    def _is_unknown(self, refusal: Refusal, name: str, parameters: Mapping[str, Any]) -> bool:
+        """Whether IAM knows no role or no profile of that name.
+
+        Of what it does not know it knows no path, and a policy that speaks of a path does not allow asking for it.
+        """
+        if refusal.code != "AccessDenied":
+            return refusal.code == _GONE
+        if "InstanceProfileName" in parameters and name not in {
+            str(one["InstanceProfileName"]) for one in self._profiles()
+        }:
+            return True
+        return "RoleName" in parameters and name not in {str(one["RoleName"]) for one in self._roles()}
 
     def _tags(self, operation: str, kind: str, name: str) -> dict[str, str]:
         """Lists leave tags out."""
