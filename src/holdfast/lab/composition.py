@@ -23,6 +23,7 @@ from holdfast.lab.instances.power import InstanceFaults, InstanceWorld
 from holdfast.lab.lab_routes import LabRoutes
 from holdfast.lab.moto_application import MotoApplication
 from holdfast.lab.moto_settings import set_moto_settings
+from holdfast.lab.new_things import NewThings
 from holdfast.lab.request_log import RequestLog
 from holdfast.lab.request_scope import scope_of
 from holdfast.lab.s3_archive import ArchivingS3, Retrievals
@@ -68,6 +69,8 @@ def build(folder: Path, plan: FaultPlan, endpoint: str, *, keep_s3: bool) -> Lab
         kept.recall()
         moto = KeepingS3(moto, kept.keep)
     moto = OneRequestPerKey(moto)
+    if plan.spec.hidden_seconds:
+        moto = NewThings(moto, clock.now, plan.spec.hidden_seconds)
     routes = LabRoutes(store, clock, log, replace_faults)
     routes.add("GET", "access", lambda _: (HTTPStatus.OK, enforcement.witness.document()))
     ebs = EbsRoutes(direct, identify, quotas)

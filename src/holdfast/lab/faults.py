@@ -2,7 +2,7 @@
 
     SPEC    = ITEM {"," ITEM}
     ITEM    = SERVICE ":" KIND "=" VALUE | "seed=" INTEGER | "pending=" TIME | "iam=" TIME
-            | "quota=" ("on" | "off") | "vcpus=" INTEGER | "boot=" ("always" | "never")
+            | "hidden=" TIME | "quota=" ("on" | "off") | "vcpus=" INTEGER | "boot=" ("always" | "never")
     SERVICE = the name a request is signed for (ebs, s3, ec2, ...), or "*" for every service
     KIND    = throttle | error | cut | lost        VALUE = a probability between 0 and 1
             | slow                                 VALUE = TIME
@@ -25,7 +25,7 @@ from holdfast.domain.errors import UsageError
 GRAMMAR = (
     "items SERVICE:KIND=VALUE, separated by commas: KIND throttle, error, cut or lost with a probability from 0 to 1, "
     "or slow with a time (200ms, 1.5s); SERVICE ebs, s3, ... or *; besides seed=INTEGER, pending=TIME, iam=TIME, "
-    "quota=on|off, vcpus=INTEGER, boot=always|never. "
+    "hidden=TIME, quota=on|off, vcpus=INTEGER, boot=always|never. "
     "Example: ebs:throttle=0.5,s3:error=0.1,ebs:slow=200ms,s3:cut=0.05,s3:lost=0.05,seed=7"
 )
 DEFAULT_PENDING_SECONDS = 0.2
@@ -56,7 +56,8 @@ class FaultRule:
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
     """All of a SPEC. `pending_seconds` is how long new things take to become usable, `iam_seconds` how long a change of
-    roles and policies takes to become effective. `vcpus` is the quota of an account in a region; without `boots`,
+    roles and policies takes to become effective, `hidden_seconds` for how long EC2 and IAM do not know what they have
+    made. `vcpus` is the quota of an account in a region; without `boots`,
     instances run and never start their user data.
     """
 
@@ -66,6 +67,7 @@ class FaultSpec:
     pending_seconds: float = DEFAULT_PENDING_SECONDS
     quotas: bool = True
     iam_seconds: float = DEFAULT_IAM_SECONDS
+    hidden_seconds: float = 0.0
     vcpus: int = DEFAULT_VCPUS
     boots: bool = True
 
@@ -96,7 +98,7 @@ def parse_faults(text: str) -> FaultSpec:
             slow.append((service, _seconds(item, value)))
         else:
             rules.append(FaultRule(service, _fault(item, kind), _probability(item, value)))
-    if unknown := settings.keys() - {"seed", "pending", "iam", "quota", "vcpus", "boot"}:
+    if unknown := settings.keys() - {"seed", "pending", "iam", "hidden", "quota", "vcpus", "boot"}:
         raise _bad(min(unknown))
     return FaultSpec(
         rules=tuple(rules),
@@ -107,6 +109,7 @@ def parse_faults(text: str) -> FaultSpec:
         vcpus=_integer("vcpus", settings.get("vcpus", str(DEFAULT_VCPUS))),
         boots=_switch("boot", settings.get("boot", "always"), "always", "never"),
         iam_seconds=_seconds(text, settings["iam"]) if "iam" in settings else DEFAULT_IAM_SECONDS,
+        hidden_seconds=_seconds(text, settings.get("hidden", "0s")),
     )
 
 

@@ -5,7 +5,7 @@ GET  /_lab/volumes/VOLUME-ID          where the raw content of a volume is: {"vo
 GET  /_lab/requests                   how often each operation was asked: {"ebs": {"GetSnapshotBlock": 12}, ...}
 GET  /_lab/clock                      {"now": seconds since the epoch in the lab}
 POST /_lab/clock                      {"advance_seconds": 3601} lets that time pass at once
-PUT  /_lab/faults                     {"spec": SPEC} replaces the faults (not `pending` and `quota`)
+PUT  /_lab/faults                     {"spec": SPEC} replaces the faults (not `pending`, `hidden` and `quota`)
 
 Other parts of a lab add routes of their own (`add`).
 """

@@ -31,8 +31,8 @@ def test_example_of_the_grammar():
 def test_settings_besides_faults():
     spec = parse_faults(" pending=1.5s , quota=off,seed=-3,")
     assert (spec.pending_seconds, spec.quotas, spec.seed) == (1.5, False, -3)
-    spec = parse_faults("vcpus=8,boot=never")
-    assert (spec.vcpus, spec.boots) == (8, False)
+    spec = parse_faults("vcpus=8,boot=never,hidden=2s")
+    assert (spec.vcpus, spec.boots, spec.hidden_seconds) == (8, False, 2.0)
 
 
 @pytest.mark.parametrize(
