@@ -54,6 +54,7 @@ Some rights nobody but you can bound. They are not given unless an option of `ho
 - `instance-roles`: roles that restored instances get back. Whoever may give a role can do what the role can, so each is
   named. Without it, restoring an instance that has a role is refused with exit code 5, `iam:PassRole` and the role.
 - `volume-keys`: your own KMS keys that volumes are encrypted under. Without it, whatever needs one is refused by name.
+  With local workers it gives `kms:Encrypt` and `kms:GenerateDataKey` besides, which EBS asks for to write snapshots.
 - `local-workers`: blocks of snapshots, for `worker: {mode: local}`. Without it that mode is refused at its first block.
 
 What a worker may read is told by the tags that its task's snapshots bear, however many there are. Another account's

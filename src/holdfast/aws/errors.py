@@ -40,8 +40,11 @@ _LIMIT_CODES = frozenset(
 )
 # EC2 itself has none left: asking the same again at once is of no use ("Error codes for the Amazon EC2 API").
 NO_CAPACITY_CODES = frozenset({"InsufficientCapacity", "InsufficientHostCapacity", "InsufficientInstanceCapacity"})
-# What the EBS direct APIs ask KMS for as their caller ("Permissions to use AWS KMS keys" in the EBS user guide).
-_USES_OF_KEYS = "kms:Decrypt, and to write kms:CreateGrant, kms:DescribeKey and kms:GenerateDataKeyWithoutPlaintext"
+# What the EBS direct APIs ask KMS for as their caller ("Control access to EBS direct APIs using IAM").
+_USES_OF_KEYS = (
+    "kms:Decrypt, and to write kms:CreateGrant, kms:DescribeKey, kms:Encrypt, kms:GenerateDataKey, "
+    "kms:GenerateDataKeyWithoutPlaintext and kms:ReEncrypt*"
+)
 # The thing is there, and its state or its protection forbids what was asked.
 _STATE_CODES = frozenset(
     {

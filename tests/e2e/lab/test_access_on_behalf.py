@@ -14,6 +14,16 @@ from tests.labs import start_lab
 BLOCK = b"\x07" * 512 * 1024
 QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "q", "Tags": [{"Key": "team", "Value": "a"}]}}
 TEMPLATE = json.dumps({"Resources": {"Queue": QUEUE}})
+# What the guide lists for writing encrypted snapshots, beside a grant ("Control access to EBS direct APIs using IAM").
+SEALING = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
 MAKING = ("sqs:CreateQueue", "sqs:GetQueueUrl", "sqs:TagQueue", "sqs:GetQueueAttributes", "sqs:ListQueueTags")
 
 
@@ -68,12 +78,13 @@ def test_or_with_those_of_its_role_and_without_them_it_stays(root):
 def test_blocks_of_encrypted_snapshots_need_their_key(root):
     key = root.client("kms").create_key()["KeyMetadata"]["Arn"]
     ebs = allow(["ebs:*", "ec2:CreateTags"], "arn:aws:ec2:*::snapshot/*")
-    writing = allow(["kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:Decrypt"], key)
+    writing = allow([*SEALING], key)
     lending = allow("kms:CreateGrant", key, Condition={"Bool": {"kms:GrantIsForAWSResource": "true"}})
     writer = root.user("sealing", ebs, writing, lending).client("ebs")
     asked = {"VolumeSize": 1, "Encrypted": True, "KmsKeyArn": key}
-    for name, rights in (("lends-not", (ebs, writing)), ("writes-not", (ebs, lending))):
-        answer = _denial(root.user(name, *rights).client("ebs"), "start_snapshot", **asked)
+    lacking = {one: (ebs, allow([use for use in SEALING if use != one], key), lending) for one in SEALING}
+    for name, rights in {"lends:not": (ebs, writing), **lacking}.items():
+        answer = _denial(root.user(name.replace(":", "-"), *rights).client("ebs"), "start_snapshot", **asked)
         assert answer == ("AccessDeniedException", "DEPENDENCY_ACCESS_DENIED"), name
     snapshot_id = writer.start_snapshot(**asked)["SnapshotId"]
     checksum = base64.b64encode(hashlib.sha256(BLOCK).digest()).decode()
@@ -97,7 +108,7 @@ def test_the_default_key_of_the_account_is_asked_for_where_none_is_named(root):
     account.ec2.modify_ebs_default_kms_key_id(KmsKeyId=key)
     assert account.ec2.get_ebs_default_kms_key_id()["KmsKeyId"] == key
     ebs = allow("ebs:*", "arn:aws:ec2:*::snapshot/*")
-    using = allow(["kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:CreateGrant"], key)
+    using = allow([*SEALING, "kms:CreateGrant"], key)
     without, having = (
         replace(root.user(name, *rights), region=account.region).client("ebs")
         for name, rights in (("default-without", (ebs,)), ("default-with", (ebs, using)))

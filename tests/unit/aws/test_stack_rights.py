@@ -30,7 +30,7 @@ def test_nothing_is_given_that_nobody_named():
         "GiveRoles",
         "VolumeKeys",
         "LendVolumeKeys",
-        "ReadBlocks",
+        "Blocks",
         "OtherAccounts",
         "Repositories",
     }
@@ -43,7 +43,9 @@ def test_each_option_gives_what_it_says():
     assert given["GiveRoles"]["Resource"] == [ROLE, "arn:aws:iam::123456789012:role/web/*"]
     assert given["GiveRoles"]["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
     assert given["VolumeKeys"]["Resource"] == [KEY]
-    assert given["ReadBlocks"]["Condition"] == {"Null": {"aws:ResourceTag/holdfast:appliance": "false"}}
+    assert "kms:Encrypt" in given["VolumeKeys"]["Action"]
+    assert "kms:Encrypt" not in statements(**{"volume-keys": KEY})["VolumeKeys"]["Action"]
+    assert given["Blocks"]["Condition"] == {"Null": {"aws:ResourceTag/holdfast:appliance": "false"}}
 
 
 def test_a_repository_says_by_its_options_what_else_is_done_in_it():

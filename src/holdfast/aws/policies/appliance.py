@@ -72,7 +72,7 @@ def appliance_grants(scope: ApplianceScope) -> list[Grant]:
         *_worker_roles(scope, names),
         *_worker_queues(scope),
         _sealing(scope),
-        *volume_key_grants(scope.volume_key_arns),
+        *volume_key_grants(scope.volume_key_arns, writes_blocks=scope.local_workers),
         *(local_worker_grants(names) if scope.local_workers else ()),
     ]
     if scope.production_role_arns:

@@ -8,6 +8,16 @@ from holdfast.domain.ownership import APPLIANCE, PURPOSE, RESTORE
 BORN_OURS = {"Null": {f"aws:RequestTag/{APPLIANCE}": "false"}}
 OURS = {"Null": {f"aws:ResourceTag/{APPLIANCE}": "false"}}
 _KEPT = {"Null": {"aws:ResourceTag/holdfast:kept-by": "false"}}
+# What EBS asks for where encrypted volumes are made, and where encrypted snapshots are written ("Amazon EBS encryption"
+# and "Control access to EBS direct APIs using IAM" in the EBS user guide), each time beside a grant.
+_FOR_VOLUMES = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+FOR_SNAPSHOTS = tuple(sorted((*_FOR_VOLUMES, "kms:Encrypt", "kms:GenerateDataKey")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +199,15 @@ def _clearing_away(names: Ec2Names) -> list[Grant]:
     ]
 
 
-def volume_key_grants(key_arns: tuple[str, ...]) -> list[Grant]:
-    """The customer's own KMS keys that volumes and snapshots are encrypted under; AWS's default key needs none."""
+def volume_key_grants(key_arns: tuple[str, ...], *, writes_blocks: bool = False) -> list[Grant]:
+    """The customer's own KMS keys that volumes and snapshots are encrypted under; AWS's default key needs none.
+    `writes_blocks`: whether snapshots are written by whoever has this.
+    """
     if not key_arns:
         return []
-    uses = ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom")
+    uses = FOR_SNAPSHOTS if writes_blocks else _FOR_VOLUMES
     return [
-        Grant("VolumeKeys", "encrypted volumes are made as whoever asks", (*uses, "kms:ReEncryptTo"), key_arns),
+        Grant("VolumeKeys", "encrypted volumes are made as whoever asks", uses, key_arns),
         Grant(
             "LendVolumeKeys",
             "EBS itself goes on using the key of an encrypted volume",

@@ -11,9 +11,15 @@ def local_worker_grants(names: Ec2Names) -> list[Grant]:
     snapshots = names.all("snapshot")
     return [
         Grant(
-            "ReadBlocks",
-            "blocks of our snapshots, and what changed since the last",
-            ("ebs:GetSnapshotBlock", "ebs:ListChangedBlocks", "ebs:ListSnapshotBlocks"),
+            "Blocks",
+            "blocks of our snapshots, and what changed since the last; blocks of the snapshots that it started",
+            (
+                "ebs:CompleteSnapshot",
+                "ebs:GetSnapshotBlock",
+                "ebs:ListChangedBlocks",
+                "ebs:ListSnapshotBlocks",
+                "ebs:PutSnapshotBlock",
+            ),
             snapshots,
             OURS,
         ),
@@ -24,12 +30,5 @@ def local_worker_grants(names: Ec2Names) -> list[Grant]:
             ("ec2:CreateTags",),
             snapshots,
             {"StringEquals": {"ec2:CreateAction": "StartSnapshot"}, **BORN_OURS},
-        ),
-        Grant(
-            "WriteBlocks",
-            "blocks of the snapshots that it started",
-            ("ebs:CompleteSnapshot", "ebs:PutSnapshotBlock"),
-            snapshots,
-            OURS,
         ),
     ]

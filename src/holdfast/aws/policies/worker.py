@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.aws.policies.grants import Grant
+from holdfast.aws.policies.instances import FOR_SNAPSHOTS
 from holdfast.domain.ownership import APPLIANCE, SESSION, TASK
 
 # A write that could replace an object is refused (docs/format, write-once names).
 WRITE_ONCE = {"Null": {"s3:if-none-match": "false"}}
 # Of a PUT with a lock, and of a retention that is set (S3 User Guide, "Setting limits on retention periods").
 LOCK_DAYS = "s3:object-lock-remaining-retention-days"
-_ENCRYPTING = ("kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ def _tags_of(where: str, owner: Mapping[str, str]) -> dict[str, str | tuple[str,
 
 def _keys_of_new_snapshots(key_arns: tuple[str, ...]) -> list[Grant]:
     return [
-        Grant("EncryptSnapshots", "blocks are sealed by EBS, as the one who writes them", _ENCRYPTING, key_arns),
+        Grant("EncryptSnapshots", "blocks are sealed by EBS, as the one who writes them", FOR_SNAPSHOTS, key_arns),
         Grant(
             "LendKeys",
             "EBS itself goes on using the key of an encrypted snapshot",
@@ -277,7 +277,7 @@ def worker_boundary_grants(
         Grant(
             "Keys",
             "the task's key and those of encrypted snapshots; the role of each worker names its own",
-            _ENCRYPTING,
+            FOR_SNAPSHOTS,
             (kms_key_arn, f"arn:{partition}:kms:*:*:key/*"),
         ),
         Grant(

@@ -1,8 +1,8 @@
 """What requests to the EBS direct APIs demand: all are about snapshots, whose ARNs are EC2's, and use the key of those
 that are encrypted as their caller.
 
-Which of KMS's actions each operation asks for: "Requirements for Amazon EBS encryption" and "Permissions to use AWS KMS
-keys" in the EBS user guide. AWS's own key of the account asks nobody.
+Which of KMS's actions they ask for: "Control access to EBS direct APIs using IAM" in the EBS user guide. It lists them
+for writing as a whole: here a snapshot that is started asks for them all. AWS's own key of the account asks nobody.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,16 @@ from holdfast.lab.ec2_volumes import AWS_OWN_KEY, key_of_new
 _KEY_USES = {
     "GetSnapshotBlock": ("Decrypt",),
     "PutSnapshotBlock": ("Decrypt",),
-    "StartSnapshot": ("DescribeKey", "GenerateDataKeyWithoutPlaintext", "CreateGrant"),
+    "StartSnapshot": (
+        "CreateGrant",
+        "Decrypt",
+        "DescribeKey",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyWithoutPlaintext",
+        "ReEncryptFrom",
+        "ReEncryptTo",
+    ),
 }
 
 

@@ -42,9 +42,9 @@ iam | role | CreateRole DeleteRole DeleteRolePolicy GetRole GetRolePolicy PassRo
 iam | role | ListAttachedRolePolicies ListRolePolicies UpdateAssumeRolePolicy UpdateRole
 kms | - | CreateKey ListAliases
 kms | alias key | CreateAlias DeleteAlias
-kms | key | CreateGrant Decrypt DescribeKey EnableKeyRotation Encrypt GenerateDataKeyWithoutPlaintext GetKeyPolicy
-kms | key | GetKeyRotationStatus ListResourceTags PutKeyPolicy ReEncryptFrom ReEncryptTo ScheduleKeyDeletion
-kms | key | TagResource UntagResource
+kms | key | CreateGrant Decrypt DescribeKey EnableKeyRotation Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext
+kms | key | GetKeyPolicy GetKeyRotationStatus ListResourceTags PutKeyPolicy ReEncryptFrom ReEncryptTo
+kms | key | ScheduleKeyDeletion TagResource UntagResource
 s3 | bucket | CreateBucket DeleteBucket DeleteBucketPolicy GetBucketPolicy ListBucket ListBucketVersions
 s3 | bucket | PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock PutBucketTagging
 s3 | bucket | PutBucketVersioning PutEncryptionConfiguration PutLifecycleConfiguration

@@ -30,6 +30,7 @@ from tests.unit.aws.policies.resource_kinds import KINDS, kind_of
 
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
+ANY_KEY = "arn:aws:kms:*:*:key/*"
 EVENTS = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:events"
 WORKER = WorkerScope(
     "aws", "eu-west-1", "shop", "holdfast", "5" * 32, f"arn:aws:sqs:eu-west-1:{ACCOUNT}:task", EVENTS, KEY, "b", "k"
@@ -86,7 +87,7 @@ def test_nothing_is_wider_than_it_is_listed(name):
 
 def test_no_pattern_leaves_the_kind_or_the_account_open():
     """`*` stands for a region, an id or a key; an account only where AWS's ARNs have none, or nobody can know it."""
-    of_others = {"arn:aws:kms:*:*:key/*"}
+    of_others = {ANY_KEY}
     for grants in POLICIES.values():
         for resource in {one for grant in grants for one in grant.resources} - {"*"} - of_others:
             _, partition, service, _, account, name = resource.split(":", 5)
@@ -234,3 +235,19 @@ def test_nothing_that_stands_becomes_ours_by_a_tag():
                 ours = "aws:ResourceTag/holdfast:appliance" in grant.conditions.get("Null", {})
                 kept_out = grant.conditions.get("Null", {}).get("aws:RequestTag/holdfast:appliance") == "true"
                 assert born or ours or kept_out, grant.name
+
+
+@pytest.mark.parametrize("name", ["restore worker", "boundary", "appliance"])
+def test_who_writes_encrypted_snapshots_may_all_that_ebs_asks_for(name):
+    """ "Control access to EBS direct APIs using IAM" in the EBS user guide, with `kms:ReEncrypt*` spelled out."""
+    of_key = {action for grant in POLICIES[name] for action in grant.actions if {KEY, ANY_KEY} & set(grant.resources)}
+    assert of_key >= {
+        "kms:CreateGrant",
+        "kms:Decrypt",
+        "kms:DescribeKey",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+    }
