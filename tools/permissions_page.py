@@ -55,6 +55,9 @@ Some rights nobody but you can bound. They are not given unless an option of `ho
   named. Without it, restoring an instance that has a role is refused with exit code 5, `iam:PassRole` and the role.
 - `volume-keys`: your own KMS keys that volumes are encrypted under. Without it, whatever needs one is refused by name.
   With local workers it gives `kms:Encrypt` and `kms:GenerateDataKey` besides, which EBS asks for to write snapshots.
+- `repository-keys`: your own KMS keys under which buckets of repositories encrypt by default. S3 asks KMS as whoever
+  writes and reads: without it every write is refused with `kms:GenerateDataKey` and the key. Workers may what their
+  appliance may, through S3 alone. A key of another account must let this one use it by its key policy, too.
 - `local-workers`: blocks of snapshots, for `worker: {mode: local}`. Without it that mode is refused at its first block.
 
 What a worker may read is told by the tags that its task's snapshots bear, however many there are. Another account's
@@ -96,10 +99,20 @@ with the reason. The last column names the first thing that needs the call.
 
 def page() -> str:
     """The whole page."""
+    keys, bucket_keys = ("VOLUME-KEY",), ("arn:aws:kms:REGION:ACCOUNT:key/REPOSITORY-KEY",)
     scope = WorkerScope(
-        "aws", "REGION", "BUCKET", "PREFIX", "SESSION", "QUEUE-OF-THE-WORKER", EVENTS, KEY, "BUNDLE-BUCKET", "BUNDLE"
+        "aws",
+        "REGION",
+        "BUCKET",
+        "PREFIX",
+        "SESSION",
+        "QUEUE-OF-THE-WORKER",
+        EVENTS,
+        KEY,
+        "BUNDLE-BUCKET",
+        "BUNDLE",
+        bucket_keys,
     )
-    keys = ("VOLUME-KEY",)
     appliance = ApplianceScope(
         "aws",
         ACCOUNT,
@@ -110,6 +123,7 @@ def page() -> str:
         ("INSTANCE-ROLE",),
         ("ROLE",),
         keys,
+        bucket_keys,
     )
     snapshots = SnapshotsToRead("APPLIANCE", ("TASK", "TASK-BEFORE"), ("SNAPSHOT",))
     owner = Ownership("APPLIANCE", "SESSION-OF-THE-APPLIANCE", "TASK", 1, RESTORE)

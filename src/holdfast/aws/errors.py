@@ -1,7 +1,5 @@
 """The one place of this room where what AWS says becomes an error of Holdfast; names the action that was denied."""
 
-import re
-
 from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast.domain.errors import (
@@ -14,7 +12,7 @@ from holdfast.domain.errors import (
     WrongKeyError,
 )
 from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_error
-from holdfast.signed_http.aws_answers import Refusal, error_of_refusal
+from holdfast.signed_http.aws_answers import Refusal, denied_action, error_of_refusal
 
 _GONE_CODES = frozenset({"InvalidSnapshot.NotFound", "ResourceNotFoundException"})
 # Reasons of the EBS direct APIs' ResourceNotFoundException that speak of the key, not of the snapshot.
@@ -69,8 +67,6 @@ _STATE_CODES = frozenset(
 _MISSING_CODES = frozenset(
     {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAMIID.Unavailable", "NoSuchEntity"}
 )
-# "User: … is not authorized to perform: iam:PassRole on resource: … because …": the request may have been another.
-_DENIED_ACTION = re.compile(r"not authorized to perform: ([A-Za-z0-9-]+:[A-Za-z0-9]+)(?: on resource: (\S+))?")
 # KMS answers these for a blob, key or encryption context that do not belong together.
 _WRONG_KEY_CODES = frozenset({"IncorrectKeyException", "InvalidCiphertextException"})
 # Ends that somebody wanted, also the instance itself: nothing stands in the way of another one.
@@ -130,13 +126,11 @@ def error_of_aws_refusal(refusal: Refusal, action: str, resource: str) -> Holdfa
     if refusal.code in _UNUSABLE_KEY_CODES:
         return ConflictError(what, why=why, cure="enable the KMS key, or cancel its deletion")
     error = error_of_refusal(refusal, action, resource)
-    denied = _DENIED_ACTION.search(refusal.message)
-    if isinstance(error, PermissionDeniedError) and denied and denied[1] != action:
-        target = (denied[2] or resource).rstrip(".,")
-        cure = f"allow {denied[1]}; {action} on {resource} needs it"
-        if denied[1] == "iam:PassRole" and ":role/holdfast/" not in target:
-            cure = f"{cure}: name the role, `plugin install aws --set instance-roles=…` (docs/permissions.md)"
-        return PermissionDeniedError(f"{denied[1]} on {target} was refused", why=why, cure=cure)
+    lacking = denied_action(refusal)
+    passes_role = lacking is not None and lacking[0] == "iam:PassRole" and ":role/holdfast/" not in lacking[1]
+    if passes_role and isinstance(error, PermissionDeniedError):
+        cure = f"{error.cure}: name the role, `plugin install aws --set instance-roles=…` (docs/permissions.md)"
+        return PermissionDeniedError(error.what, why=why, cure=cure)
     return error
 
 

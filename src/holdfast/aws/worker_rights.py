@@ -67,6 +67,7 @@ def grants_of(
         kms_key_arn=settings.kms_key_arn,
         bundle_bucket=settings.bundle_bucket,
         bundle_key=bundle_key,
+        repository_key_arns=settings.repository_key_arns,
     )
     if order.copies_from is not None:
         there = _place_of(order.copies_from.location)

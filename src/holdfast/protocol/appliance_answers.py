@@ -32,7 +32,9 @@ class ApplianceFacts:
 
 @dataclass(frozen=True, slots=True)
 class AwsSettings:
-    """What the plug-in's stack made, and an appliance needs to make workers. `bundles`: architecture -> key, sha256."""
+    """What the plug-in's stack made, and an appliance needs to make workers. `bundles`: architecture -> key, sha256.
+    `repository_key_arns`: the customer's KMS keys that buckets of repositories are encrypted under.
+    """
 
     stack: str
     region: str
@@ -42,6 +44,7 @@ class AwsSettings:
     kms_key_arn: str
     event_queue_url: str
     worker_boundary_arn: str
+    repository_key_arns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,11 @@ _DAMAGED_CODES = frozenset({"BadDigest", "InvalidDigest", "XAmzContentChecksumMi
 _NO_ROOM_CODES = frozenset({"EntityTooLarge", "QuotaExceeded", "XMinioStorageFull", "StorageFull"})
 _TAKEN_CODES = frozenset({"PreconditionFailed", "ConflictException", "IdempotentParameterMismatch"})
 
+# "User: … is not authorized to perform: iam:PassRole on resource: … because …": the request may have been another. S3
+# puts the resource in quotes.
+_DENIED = re.compile(
+    r"not authorized to perform: ([A-Za-z0-9-]+:[A-Za-z0-9]+)(?: on resource: (?:\"|&quot;)?([^\s\"&]+))?"
+)
 _XML_CODE = re.compile(rb"<Code>([^<]{1,200})</Code>")
 _XML_MESSAGE = re.compile(rb"<Message>([^<]{1,1000})</Message>")
 
@@ -118,6 +123,14 @@ def read_refusal(response: HttpResponse) -> Refusal:
     return Refusal(response.status, code, message_text, str(fields.get("Reason") or "")[:200])
 
 
+def denied_action(refusal: Refusal) -> tuple[str, str] | None:
+    """The action that AWS says was denied, often another than the one that was asked for, and on what (may be empty);
+    None where it does not say.
+    """
+    found = _DENIED.search(refusal.message)
+    return None if found is None else (found[1], (found[2] or "").rstrip(".,"))
+
+
 def error_of_refusal(refusal: Refusal, action: str, resource: str) -> HoldfastError:
     """The error for a refused `action` (IAM's name, as in `s3:PutObject`) on `resource` (as a person names it)."""
     code, status = refusal.code, refusal.status
@@ -149,7 +162,11 @@ def error_of_refusal(refusal: Refusal, action: str, resource: str) -> HoldfastEr
         cure = "run `holdfast image restore POINT --plan`: it says what has to be retrieved and what that costs"
         return NeedsRetrievalError(what, why=why, cure=cure)
     if code in _DENIED_CODES or code.startswith("KMS.") or status in (401, 403):
-        return PermissionDeniedError(what, why=why, cure=f"use credentials that are allowed {action} on {resource}")
+        lacking = denied_action(refusal)
+        if lacking is None or lacking[0] == action:
+            return PermissionDeniedError(what, why=why, cure=f"use credentials that are allowed {action} on {resource}")
+        what = f"{lacking[0]} on {lacking[1] or resource} was refused"
+        return PermissionDeniedError(what, why=why, cure=f"allow {lacking[0]}; {action} on {resource} needs it")
     if status == 404 or code.startswith("NoSuch") or "NotFound" in code:
         return NotFoundError(what, why=why, cure="check the name and the region")
     return HoldfastError(what, why=why, cure="see the AWS documentation of this error code")

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.e2e.lab.account import Account, until
 from tests.e2e.lab.people import HERE, Person, allow, refused, trusting
@@ -121,6 +122,31 @@ def test_the_default_key_of_the_account_is_asked_for_where_none_is_named(root):
     assert made["KmsKeyArn"] == key
 
 
+def test_objects_under_a_key_of_somebody_s_need_it_through_s3(root):
+    key = root.client("kms").create_key()["KeyMetadata"]["Arn"]
+    s3 = root.client("s3")
+    s3.create_bucket(Bucket="sealed")
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    rules = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+    all_of_s3 = allow("s3:*", "arn:aws:s3:::sealed*")
+    through = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+    writer = root.user("s3-writer", all_of_s3, allow("kms:GenerateDataKey", key, Condition=through)).client("s3")
+    reader = root.user("s3-reader", all_of_s3, allow("kms:Decrypt", key, Condition=through)).client("s3")
+    one, asked = {"Bucket": "sealed", "Key": "one"}, {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key}
+    reader.put_object(**one, Body=b"plain")
+    assert reader.get_object(**one)["Body"].read() == b"plain"
+    assert "kms:GenerateDataKey" in _words(reader.put_object, **one, **asked)
+    s3.put_bucket_encryption(Bucket="sealed", ServerSideEncryptionConfiguration=rules)
+    assert f'kms:GenerateDataKey on resource: "{key}"' in _words(reader.put_object, **one, Body=b"")
+    reader.put_object(**one, Body=b"under S3's own", ServerSideEncryption="AES256")
+    writer.put_object(**one, Body=b"sealed")
+    assert reader.get_object(**one)["Body"].read() == b"sealed"
+    assert "kms:Decrypt" in _words(writer.get_object, **one)
+    assert "kms:Decrypt" in _words(writer.copy_object, Bucket="sealed", Key="two", CopySource="sealed/one")
+    writer.head_object(**one)
+    assert refused(writer.head_object, **one, ChecksumMode="ENABLED") == ("403", 403)
+
+
 def test_under_aws_s_own_key_nobody_is_asked(root):
     account = Account(root.endpoint)
     volume = account.ec2.create_volume(AvailabilityZone="us-east-1a", Size=1, Encrypted=True)["VolumeId"]
@@ -131,6 +157,12 @@ def test_under_aws_s_own_key_nobody_is_asked(root):
     (listed,) = ebs.list_snapshot_blocks(SnapshotId=snapshot_id)["Blocks"]
     read = ebs.get_snapshot_block(SnapshotId=snapshot_id, BlockIndex=0, BlockToken=listed["BlockToken"])
     assert read["BlockData"].read() == BLOCK
+
+
+def _words(call, **asked):
+    with pytest.raises(ClientError) as error:
+        call(**asked)
+    return error.value.response["Error"]["Message"]
 
 
 def _denial(client, operation, **asked):

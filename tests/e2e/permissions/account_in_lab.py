@@ -114,13 +114,17 @@ class AccountInLab:
         self.settings: dict[str, str] = {}
         self.server_keys = self._server_user()
         self.hand.s3.create_bucket(Bucket=BUCKET)
-        # What a person names: a key of the customer's, and the roles that restored instances may have.
+        # What a person names: keys of the customer's, and the roles that restored instances may have.
         self.volume_key = str(self.hand.client("kms").create_key()["KeyMetadata"]["Arn"])
+        self.bucket_key = str(self.hand.client("kms").create_key()["KeyMetadata"]["Arn"])
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": self.bucket_key}}
+        self.hand.s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
         self.options = {
             "repositories": f"{BUCKET}/main,{BUCKET}/cold?archive",
             "roles": PRODUCTION_ROLE,
             "instance-roles": ",".join(f"arn:aws:iam::{ACCOUNT_ID}:role/{name}" for name in ("shop", "other")),
             "volume-keys": self.volume_key,
+            "repository-keys": self.bucket_key,
         }
 
     # ------------------------------------------------------------------------------------------------------- server

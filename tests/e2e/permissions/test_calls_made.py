@@ -44,9 +44,7 @@ RECORD = Path(__file__).resolve().parents[3] / "docs" / "calls-made.json"
 _KEYS = "volumes under a key of the customer's: the lab's EC2 asks KMS for none, its EBS direct APIs do"
 _LATER = "what CloudFormation needs to change a resource whose template changes with a later version"
 _ELSEWHERE = "restores of instances, which are made with the same grants in the appliance's own account here"
-_KEY_ACTIONS = (
-    "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:GenerateDataKeyWithoutPlaintext kms:ReEncryptFrom kms:ReEncryptTo"
-)
+_KEY_ACTIONS = "kms:CreateGrant kms:DescribeKey kms:GenerateDataKeyWithoutPlaintext kms:ReEncryptFrom kms:ReEncryptTo"
 _RESTORING = (
     "ec2:AssignPrivateIpAddresses ec2:AssociateAddress ec2:AssociateIamInstanceProfile ec2:AttachVolume "
     "ec2:DeleteNetworkInterface ec2:DeleteTags ec2:DeleteVolume ec2:DeregisterImage ec2:DescribeAddresses "
@@ -70,8 +68,10 @@ WORKERS_DENIED = {(BACKUP_WORKER, "sqs:ReceiveMessage")}
 
 
 def granted() -> dict[str, set[str]]:
-    scope = ApplianceScope("aws", "1", "k", "q", "b", (RepositoryPlace("b", archive=True),), ("i",), ("r",), ("k",))
-    worker = WorkerScope("aws", REGION, "b", "p", "s", "q", "e", "k", "b", "k")
+    keys = ("arn:aws:kms:us-east-1:1:key/k",)
+    places = (RepositoryPlace("b", archive=True),)
+    scope = ApplianceScope("aws", "1", "k", "q", "b", places, ("i",), ("r",), ("k",), keys)
+    worker = WorkerScope("aws", REGION, "b", "p", "s", "q", "e", "k", "b", "k", keys)
     server = ServerScope("aws", "1", REGION)
     return {
         APPLIANCE: set(actions_of(appliance_grants(scope))),

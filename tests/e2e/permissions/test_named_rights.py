@@ -89,6 +89,23 @@ def test_packs_of_an_archive_are_asked_back_where_it_is_named_as_one(scene):
         ask("cold/packs")
 
 
+def test_a_bucket_under_a_key_of_the_customer_s_is_written_and_read_when_the_key_is_named(scene):
+    account = scene.account
+    role, one = Person(account.hand.endpoint, *account.role_keys).client("s3"), {"Bucket": BUCKET, "Key": "main/one"}
+    with pytest.raises(ClientError, match="kms:GenerateDataKey"):
+        role.put_object(**one, Body=BLOCK)
+    account.hand.s3.put_object(**one, Body=BLOCK)
+    with pytest.raises(ClientError, match="kms:Decrypt"):
+        role.get_object(**one)
+    account.bring_up_to_date(**{"repository-keys": account.bucket_key})
+    role.put_object(**one, Body=BLOCK)
+    assert role.get_object(**one)["Body"].read() == BLOCK
+    with pytest.raises(ClientError, match="kms:GenerateDataKey"):
+        Person(account.hand.endpoint, *account.role_keys).client("kms").generate_data_key(
+            KeyId=account.bucket_key, KeySpec="AES_256"
+        )
+
+
 def _started(ebs, **more):
     """A snapshot with a block of it written."""
     snapshot_id = ebs.start_snapshot(VolumeSize=1, **more)["SnapshotId"]

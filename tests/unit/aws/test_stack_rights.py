@@ -10,11 +10,13 @@ from holdfast.domain.errors import UsageError
 SERVER = "5e" * 16
 ROLE = "arn:aws:iam::123456789012:role/shop"
 KEY = f"arn:aws:kms:eu-central-1:123456789012:key/{'1' * 36}"
+BUCKET_KEY = f"arn:aws:kms:eu-central-1:123456789012:key/{'2' * 36}"
 OPTIONS = {
     "repositories": "backups-of-the-shop/main",
     "roles": "arn:aws:iam::210987654321:role/backup",
     "instance-roles": f"{ROLE}, arn:aws:iam::123456789012:role/web/*",
     "volume-keys": KEY,
+    "repository-keys": BUCKET_KEY,
     "local-workers": "yes",
 }
 
@@ -30,6 +32,7 @@ def test_nothing_is_given_that_nobody_named():
         "GiveRoles",
         "VolumeKeys",
         "LendVolumeKeys",
+        "RepositoryKeys",
         "Blocks",
         "OtherAccounts",
         "Repositories",
@@ -43,6 +46,7 @@ def test_each_option_gives_what_it_says():
     assert given["GiveRoles"]["Resource"] == [ROLE, "arn:aws:iam::123456789012:role/web/*"]
     assert given["GiveRoles"]["Condition"] == {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
     assert given["VolumeKeys"]["Resource"] == [KEY]
+    assert given["RepositoryKeys"]["Resource"] == [BUCKET_KEY]
     assert "kms:Encrypt" in given["VolumeKeys"]["Action"]
     assert "kms:Encrypt" not in statements(**{"volume-keys": KEY})["VolumeKeys"]["Action"]
     assert given["Blocks"]["Condition"] == {"Null": {"aws:ResourceTag/holdfast:appliance": "false"}}
@@ -72,6 +76,7 @@ def test_more_than_iam_takes_is_refused_before_anything_is_made():
         {"instance-roles": "arn:aws:iam::123456789012:user/shop"},
         {"volume-keys": "alias/shop"},
         {"volume-keys": "arn:aws:kms:eu-central-1:123456789012:key/*"},
+        {"repository-keys": "alias/aws/s3"},
         {"local-workers": "perhaps"},
     ],
 )

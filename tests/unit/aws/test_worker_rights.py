@@ -128,3 +128,13 @@ def test_a_restore_worker_tags_and_writes_snapshots_of_its_own_attempt_alone():
     assert granted["TagStartedSnapshots"].conditions == {"StringEquals": {"ec2:CreateAction": "StartSnapshot", **asked}}
     there = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
     assert granted["WriteSnapshots"].conditions == {"StringEquals": there}
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_keys_of_buckets_are_a_worker_s_as_they_are_the_appliance_s(writes):
+    key = f"arn:aws:kms:eu-north-1:{OWN}:key/{'2' * 36}"
+    settings = dataclasses.replace(SETTINGS, repository_key_arns=(key,))
+    order = WorkerOrder(OWNER, "s3://the-bucket-of-a-repository/prefix", "8" * 32, writes_snapshots=writes)
+    made = grants_of(RecordedEc2({}), settings, order, QUEUE, f"bundles/{'c' * 64}.tar.gz")
+    assert named(made)["RepositoryKeys"].resources == (key,)
+    assert "RepositoryKeys" not in named(grants_of(RecordedEc2({}), SETTINGS, order, QUEUE, "bundles/c"))

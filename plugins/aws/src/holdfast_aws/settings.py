@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 
+from holdfast.aws.deployment.policies import rights_of
 from holdfast.domain.errors import PluginMissingError, UsageError
 from holdfast.protocol.appliance_answers import AwsSettings
 
 # What appliances may do beside the rest: a person names it, or they may not.
-RIGHTS = ("instance-roles", "local-workers", "repositories", "roles", "volume-keys")
+RIGHTS = ("instance-roles", "local-workers", "repositories", "repository-keys", "roles", "volume-keys")
 OPTIONS = ("reach-at", "region", *RIGHTS)
 
 
@@ -37,6 +38,7 @@ class Settings:
     instance_roles: str = ""
     volume_keys: str = ""
     local_workers: str = ""
+    repository_keys: str = ""
 
     @classmethod
     def of(cls, kept: Mapping[str, str]) -> "Settings":
@@ -69,6 +71,7 @@ class Settings:
             kms_key_arn=self.kms_key_arn,
             event_queue_url=self.event_queue_url,
             worker_boundary_arn=self.worker_boundary_arn,
+            repository_key_arns=rights_of({"repository-keys": self.repository_keys}).repository_keys,
         )
 
 

@@ -33,14 +33,15 @@ _IMMUTABLE, _ARCHIVE = "immutable", "archive"
 @dataclass(frozen=True, slots=True)
 class Rights:
     """What a person adds: repositories (`BUCKET` or `BUCKET/PREFIX`), roles of other accounts, roles that restored
-    instances may have, keys of the customer's that volumes are encrypted under, and whether processes beside an
-    appliance move data.
+    instances may have, keys of the customer's that volumes and buckets of repositories are encrypted under, and whether
+    processes beside an appliance move data.
     """
 
     repositories: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     instance_roles: tuple[str, ...] = ()
     volume_keys: tuple[str, ...] = ()
+    repository_keys: tuple[str, ...] = ()
     local_workers: bool = False
 
 
@@ -54,6 +55,7 @@ def rights_of(options: Mapping[str, str]) -> Rights:
         roles=_listed(options, "roles"),
         instance_roles=_listed(options, "instance-roles"),
         volume_keys=_listed(options, "volume-keys"),
+        repository_keys=_listed(options, "repository-keys"),
         local_workers=local == "yes",
     )
 
@@ -70,6 +72,7 @@ def stack_plan(server_id: str, rights: Rights, region: str) -> StackPlan:
         restored_role_arns=tuple(_roles(text) for text in rights.instance_roles),
         production_role_arns=tuple(_role(text) for text in rights.roles),
         volume_key_arns=tuple(_key(text) for text in rights.volume_keys),
+        repository_key_arns=tuple(_key(text) for text in rights.repository_keys),
         local_workers=rights.local_workers,
     )
     grants = appliance_grants(scope)

@@ -13,6 +13,7 @@ from holdfast.aws.policies.instances import (
     volume_key_grants,
 )
 from holdfast.aws.policies.local_workers import local_worker_grants
+from holdfast.aws.policies.repository_keys import repository_key_grants
 from holdfast.domain.ownership import APPLIANCE, PURPOSE, WORKER
 from holdfast.domain.secret_box import SEALING_CONTEXT
 
@@ -44,8 +45,8 @@ class ApplianceScope:
     """What an appliance works on. Texts may be a template's words for what does not exist yet.
 
     `restored_role_arns`: roles that restored instances may have, beside none; `production_role_arns`: roles of other
-    accounts that it may assume; `volume_key_arns`: the customer's own KMS keys; `local_workers`: whether processes
-    beside it move data.
+    accounts that it may assume; `volume_key_arns`, `repository_key_arns`: the customer's own KMS keys of volumes and of
+    buckets; `local_workers`: whether processes beside it move data.
     """
 
     partition: str
@@ -57,6 +58,7 @@ class ApplianceScope:
     restored_role_arns: tuple[str, ...] = ()
     production_role_arns: tuple[str, ...] = ()
     volume_key_arns: tuple[str, ...] = ()
+    repository_key_arns: tuple[str, ...] = ()
     local_workers: bool = False
 
 
@@ -73,6 +75,7 @@ def appliance_grants(scope: ApplianceScope) -> list[Grant]:
         *_worker_queues(scope),
         _sealing(scope),
         *volume_key_grants(scope.volume_key_arns, writes_blocks=scope.local_workers),
+        *repository_key_grants(scope.repository_key_arns),
         *(local_worker_grants(names) if scope.local_workers else ()),
     ]
     if scope.production_role_arns:
@@ -160,7 +163,13 @@ def _worker_instances(names: Ec2Names) -> list[Grant]:
             names.all("network-interface", "volume"),
             {"StringEquals": born},
         ),
-        Grant("ReadConsoles", "why a worker did not boot", ("ec2:GetConsoleOutput",), names.all("instance"), OURS),
+        Grant(
+            "EndWorkers",
+            "why a worker did not boot; its group, when it goes",
+            ("ec2:DeleteSecurityGroup", "ec2:GetConsoleOutput"),
+            names.all("instance", "security-group"),
+            OURS,
+        ),
         Grant(
             "WorkerGroup",
             "a group that lets nothing in",
@@ -169,7 +178,6 @@ def _worker_instances(names: Ec2Names) -> list[Grant]:
             {"Null": {f"aws:RequestTag/{APPLIANCE}": "false"}},
         ),
         Grant("WorkerNetwork", "in this network", ("ec2:CreateSecurityGroup",), names.all("vpc")),
-        Grant("DropGroup", "when it goes", ("ec2:DeleteSecurityGroup",), names.all("security-group"), OURS),
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from holdfast.aws.policies.grants import Grant
 from holdfast.aws.policies.instances import FOR_SNAPSHOTS
+from holdfast.aws.policies.repository_keys import repository_key_grants
 from holdfast.domain.ownership import APPLIANCE, SESSION, TASK
 
 # A write that could replace an object is refused (docs/format, write-once names).
@@ -17,7 +18,8 @@ LOCK_DAYS = "s3:object-lock-remaining-retention-days"
 class WorkerScope:
     """What a worker works on. `prefix` is the repository's, without slashes at its ends; `session` the repository's.
 
-    `region` is where its snapshots are; queues and the key are named by their ARNs and may be elsewhere.
+    `region` is where its snapshots are; queues and keys are named by their ARNs and may be elsewhere.
+    `repository_key_arns` are the customer's KMS keys that buckets of repositories are encrypted under.
     """
 
     partition: str
@@ -30,6 +32,7 @@ class WorkerScope:
     kms_key_arn: str
     bundle_bucket: str
     bundle_key: str
+    repository_key_arns: tuple[str, ...] = ()
 
     def objects(self, name: str) -> str:
         """The ARN of objects of the repository."""
@@ -276,7 +279,7 @@ def worker_boundary_grants(
         ),
         Grant(
             "Keys",
-            "the task's key and those of encrypted snapshots; the role of each worker names its own",
+            "the task's key, those of encrypted snapshots and of buckets; the role of each worker names its own",
             FOR_SNAPSHOTS,
             (kms_key_arn, f"arn:{partition}:kms:*:*:key/*"),
         ),
@@ -336,4 +339,5 @@ def _of_every_worker(scope: WorkerScope) -> list[Grant]:
             (scope.objects(f"sessions/{scope.session}/*"),),
             WRITE_ONCE,
         ),
+        *repository_key_grants(scope.repository_key_arns),
     ]

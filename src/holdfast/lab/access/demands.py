@@ -9,7 +9,7 @@ from holdfast.lab.access.demands_ebs import of_ebs, of_encrypted_snapshots
 from holdfast.lab.access.demands_ec2 import of_ec2
 from holdfast.lab.access.demands_iam import of_iam, of_sts
 from holdfast.lab.access.demands_kms import of_kms
-from holdfast.lab.access.demands_s3 import of_s3
+from holdfast.lab.access.demands_s3 import of_encrypted_objects, of_s3
 from holdfast.lab.access.evaluator import Demand, Principal, ResourceRule
 from holdfast.lab.access.identities import Identities
 from holdfast.lab.access.policy import read
@@ -29,6 +29,8 @@ def demands_of(call: Call, principal: Principal, identities: Identities) -> list
         return list(of_kms(call, principal))
     if call.service == "ebs":
         return [*of_ebs(call), *of_encrypted_snapshots(call, principal)]
+    if call.service == "s3":
+        return [*of_s3(call, identities), *of_encrypted_objects(call, principal)]
     table = _TABLES.get(call.service, _of_others)
     return list(table(call, identities))
 
@@ -102,7 +104,6 @@ def _of_ssm(call: Call, identities: Identities) -> Iterator[Demand]:
 
 _TABLES: dict[str, Callable[[Call, Identities], Iterator[Demand]]] = {
     "ec2": of_ec2,
-    "s3": of_s3,
     "iam": of_iam,
     "sts": of_sts,
     "sqs": _of_sqs,

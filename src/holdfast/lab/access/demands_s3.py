@@ -2,6 +2,8 @@
 
 After "Actions, resources, and condition keys for Amazon S3" and the user guide's "Required permissions for Amazon S3
 API operations": HeadObject needs s3:GetObject, listing s3:ListBucket, parts s3:PutObject, a version its own action.
+What is encrypted under a KMS key is sealed and opened as whoever asks ("Using server-side encryption with AWS KMS
+keys"); AWS's own key of the account asks nobody.
 """
 
 import re
@@ -9,12 +11,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeKey, s3_backends
 
 from holdfast.lab.access.calls import Call
-from holdfast.lab.access.evaluator import Demand, ResourceRule
+from holdfast.lab.access.demands_kms import demand_on, key_of
+from holdfast.lab.access.evaluator import Demand, Principal, ResourceRule
 from holdfast.lab.access.identities import Identities
 from holdfast.lab.access.policy import read
+from holdfast.lab.s3_objects import version_at
 
 _BUCKET_QUERIES = {
     "acl": ("GetBucketAcl", "PutBucketAcl", ""),
@@ -51,6 +55,7 @@ _METHODS = {"GET": 0, "HEAD": 0, "PUT": 1, "POST": 1, "DELETE": 2}
 _OF_VERSIONS = ("GetObject", "DeleteObject", "GetObjectAcl", "PutObjectAcl", "GetObjectTagging", "PutObjectTagging",
                 "DeleteObjectTagging", "GetObjectAttributes")  # fmt: skip
 _KEY = re.compile(rb"<Key>(.*?)</Key>(?:\s*<VersionId>(.*?)</VersionId>)?", re.DOTALL)
+_AWS_OWN_KEY = "alias/aws/s3"
 _LOCK_DAYS = "s3:object-lock-remaining-retention-days"
 # What the owner's root user may do whatever the bucket's policy says.
 ROOT_ALWAYS = ("s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy")
@@ -117,6 +122,23 @@ def of_s3(call: Call, identities: Identities) -> Iterator[Demand]:
                 yield Demand(needed, f"{resource}/{key}", context, rule)
 
 
+def of_encrypted_objects(call: Call, principal: Principal) -> Iterator[Demand]:
+    """What KMS is asked for, where a key of somebody's is in play."""
+    bucket, key = parts_of(call)
+    method = call.environ["REQUEST_METHOD"]
+    action = _object_action(method, call) if key else ""
+    # A HEAD opens nothing but the checksum (HeadObject in the API reference, "ChecksumMode").
+    opens = action in ("GetObject", "GetObjectVersion") and (method == "GET" or call.header("x-amz-checksum-mode"))
+    source = call.header("x-amz-copy-source")
+    if action == "PutObject":
+        yield from _uses(call, principal, "GenerateDataKey", _key_of_new(call, bucket))
+        if source:
+            path, _, version = unquote(source).lstrip("/").partition("?versionId=")
+            yield from _uses(call, principal, "Decrypt", _key_that_sealed(f"/{path}", version or None))
+    elif opens:
+        yield from _uses(call, principal, "Decrypt", _key_that_sealed(call.path, call.query.get("versionId")))
+
+
 def deletions(call: Call, body: bytes) -> Iterator[tuple[bytes, Demand]]:
     """For each key that a DeleteObjects names: its text as it is in the body, and what deleting it demands."""
     bucket, _ = parts_of(call)
@@ -137,6 +159,29 @@ def rule_of(bucket: str) -> ResourceRule | None:
     partition, account = owner
     found = s3_backends[account][partition].buckets.get(bucket)
     return ResourceRule(account, read(found.policy) if found is not None else None)
+
+
+def _uses(call: Call, principal: Principal, use: str, key_id: str | None) -> Iterator[Demand]:
+    key = key_of(call, key_id) if key_id else None
+    if key is not None and _AWS_OWN_KEY not in key.aliases:
+        yield demand_on(key, use, principal, {"kms:viaservice": (f"s3.{call.region}.amazonaws.com",)})
+
+
+def _key_of_new(call: Call, bucket: str) -> str | None:
+    """As the request says, else by the bucket's default encryption."""
+    if call.header("x-amz-server-side-encryption"):
+        return call.header("x-amz-server-side-encryption-aws-kms-key-id")
+    owner = s3_backends.bucket_accounts.get(bucket)
+    found = s3_backends[owner[1]][owner[0]].buckets.get(bucket) if owner is not None else None
+    if found is None or not found.encryption:
+        return None
+    key_id: str | None = found.encryption["Rule"]["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID")
+    return key_id
+
+
+def _key_that_sealed(path: str, version: str | None) -> str | None:
+    found = version_at(path, version)
+    return found.kms_key_id if isinstance(found, FakeKey) else None
 
 
 def _bucket_action(method: str, call: Call) -> str:

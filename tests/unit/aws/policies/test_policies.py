@@ -14,6 +14,7 @@ from holdfast.aws.policies.appliance import (
 )
 from holdfast.aws.policies.grants import CREATIONS, LIST_READS, actions_of, as_text, document, trusts_role
 from holdfast.aws.policies.production_account import production_account_grants
+from holdfast.aws.policies.repository_keys import repository_key_grants
 from holdfast.aws.policies.server import ServerScope, deployment_grants, plugin_grants
 from holdfast.aws.policies.worker import (
     CopiedFrom,
@@ -30,11 +31,13 @@ from tests.unit.aws.policies.resource_kinds import KINDS, kind_of
 
 ACCOUNT = "123456789012"
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0"
+BUCKET_KEY = f"arn:aws:kms:eu-north-1:{ACCOUNT}:key/1"
 ANY_KEY = "arn:aws:kms:*:*:key/*"
 EVENTS = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:events"
 WORKER = WorkerScope(
-    "aws", "eu-west-1", "shop", "holdfast", "5" * 32, f"arn:aws:sqs:eu-west-1:{ACCOUNT}:task", EVENTS, KEY, "b", "k"
-)
+    "aws", "eu-west-1", "shop", "holdfast", "5" * 32, f"arn:aws:sqs:eu-west-1:{ACCOUNT}:task", EVENTS, KEY, "b", "k",
+    (BUCKET_KEY,),
+)  # fmt: skip
 OWNER = Ownership("a" * 32, "5" * 32, "7" * 32, 1, "restore")
 SOURCE = CopiedFrom("aws", "source", "standard", "5" * 32)
 APPLIANCE = ApplianceScope(
@@ -47,6 +50,7 @@ APPLIANCE = ApplianceScope(
     restored_role_arns=(f"arn:aws:iam::{ACCOUNT}:role/shop",),
     production_role_arns=("arn:aws:iam::210987654321:role/backup",),
     volume_key_arns=(KEY,),
+    repository_key_arns=(BUCKET_KEY,),
     local_workers=True,
 )
 SERVER = ServerScope("aws", ACCOUNT, "eu-west-1")
@@ -251,3 +255,11 @@ def test_who_writes_encrypted_snapshots_may_all_that_ebs_asks_for(name):
         "kms:ReEncryptFrom",
         "kms:ReEncryptTo",
     }
+
+
+@pytest.mark.parametrize("name", ["appliance", "backup worker", "copy worker", "restore worker", "verify worker"])
+def test_who_reads_and_writes_repositories_may_use_the_keys_of_their_buckets_through_s3_alone(name):
+    (grant,) = (one for one in POLICIES[name] if BUCKET_KEY in one.resources)
+    assert grant.actions == ("kms:Decrypt", "kms:GenerateDataKey")
+    assert grant.conditions == {"StringEquals": {"kms:ViaService": ("s3.eu-north-1.amazonaws.com",)}}
+    assert not repository_key_grants(())

@@ -3,6 +3,6 @@
 from tests.unit.signed_http.loopback import Answer
 
 
-def refusal(status: int, code: str, headers: dict[str, str] | None = None) -> Answer:
-    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>a message</Message></Error>".encode()
+def refusal(status: int, code: str, headers: dict[str, str] | None = None, message: str = "a message") -> Answer:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
     return Answer(status, body, headers or {})

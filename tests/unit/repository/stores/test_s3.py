@@ -104,6 +104,19 @@ def test_a_refused_head_becomes_the_right_error(opened, answer, kind):
     assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize("quote", ["", '"', "&quot;"])
+def test_a_refusal_names_the_action_that_s3_says_was_denied(opened, quote):
+    """A bucket that encrypts by default: S3 asks KMS as whoever writes."""
+    key = "arn:aws:kms:eu-central-1:123456789012:key/0"
+    words = f"User: arn:aws:iam::1:user/a is not authorized to perform: kms:GenerateDataKey on resource: {quote}{key}"
+    store, _ = opened(lambda asked: refusal(403, "AccessDenied", message=f"{words}{quote} because no policy allows it"))
+    with pytest.raises(PermissionDeniedError) as caught:
+        put(store, "config")
+    assert caught.value.what == f"kms:GenerateDataKey on {key} was refused"
+    assert "s3:PutObject on s3://bucket/some/prefix/config needs it" in caught.value.cure
+    assert "repository-keys" in caught.value.cure
+
+
 @pytest.mark.parametrize("ask", [lambda store: keys(store), lambda store: list(store.versions(""))])
 def test_a_missing_bucket_is_said_with_a_cure(opened, ask):
     store, server = opened(lambda asked: refusal(404, "NoSuchBucket"))

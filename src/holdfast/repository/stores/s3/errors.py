@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 
 from holdfast.domain.errors import HoldfastError, PermissionDeniedError, UnavailableError, UsageError
-from holdfast.signed_http.aws_answers import Refusal, error_of_refusal
+from holdfast.signed_http.aws_answers import Refusal, denied_action, error_of_refusal
 
 _NO_CREDENTIALS = (
     CredentialRetrievalError,
@@ -30,6 +30,16 @@ _NO_CREDENTIALS = (
 )
 _NO_CONNECTION = (ConnectionClosedError, ConnectionError, HTTPClientError)
 _BAD_SETTINGS = (InvalidConfigError, ProfileNotFound)
+
+
+def error_of_store_refusal(refusal: Refusal, action: str, resource: str) -> HoldfastError:
+    """What it means that a store refuses `action`. Of a bucket that encrypts by default S3 hands on what KMS denies."""
+    error = error_of_refusal(refusal, action, resource)
+    lacking = denied_action(refusal)
+    if isinstance(error, PermissionDeniedError) and lacking is not None and lacking[0].startswith("kms:"):
+        cure = f"{error.cure}; for appliances by the option repository-keys of the plug-in (docs/permissions.md)"
+        return PermissionDeniedError(error.what, why=error.why, cure=cure)
+    return error
 
 
 def translate_botocore_error(error: ClientError | BotoCoreError, action: str, resource: str) -> HoldfastError:

@@ -35,13 +35,13 @@ from holdfast.repository.stores.object_keys import check_key, is_key
 from holdfast.repository.stores.s3.aim import aim, is_aws
 from holdfast.repository.stores.s3.coldness import coldness_of, is_done_already
 from holdfast.repository.stores.s3.dates import date_of
-from holdfast.repository.stores.s3.errors import refusal_of, translate_botocore_error
+from holdfast.repository.stores.s3.errors import error_of_store_refusal, refusal_of, translate_botocore_error
 from holdfast.repository.stores.s3.holding import is_held, promised_until
 from holdfast.repository.stores.s3.location import S3Location
 from holdfast.repository.stores.s3.ranges import exact_range, range_header
 from holdfast.repository.stores.s3.session import AwsSession, utc_now
 from holdfast.repository.stores.without_versions import no_locks, no_versions
-from holdfast.signed_http.aws_answers import Refusal, error_of_refusal, read_refusal
+from holdfast.signed_http.aws_answers import Refusal, read_refusal
 from holdfast.signed_http.messages import HttpRequest, HttpResponse
 from holdfast.signed_http.sigv4 import EMPTY_PAYLOAD_SHA256, SigV4Signer
 from holdfast.signed_http.transport import CurlTransport
@@ -483,7 +483,7 @@ class S3Store:
                 or "HTTP status 400: the credentials have expired, or it was put under a key (SSE-C)",
                 cure="renew the credentials; if it lasts, somebody has put that object under a key of his own (SSE-C)",
             )
-        return error_of_refusal(refusal, action, resource)
+        return error_of_store_refusal(refusal, action, resource)
 
     def _name(self, key: str) -> str:
         return f"s3://{self._place.bucket}/{self._root}{key}"
