@@ -70,6 +70,8 @@ SERVER_HEAD = """
 The two policies that follow, for a user or role whose credentials the management server has. `SERVER` is the beginning
 of the server's id; before the first start nobody knows it, and `*` stands in its place. CloudFormation acts with the
 rights of whoever asks it: so the resources of the stack are in here, too. Attach each as a managed policy of its own.
+VolumeKeys and LendVolumeKeys are needed only where the account's default key for EBS is your own, and stand for that
+key: an appliance's disk is encrypted as whoever launches it.
 """
 CALLS = Path(__file__).resolve().parents[1] / "docs" / "calls-made.json"
 IMMUTABLE_HEAD = """
@@ -128,7 +130,7 @@ def page() -> str:
     snapshots = SnapshotsToRead("APPLIANCE", ("TASK", "TASK-BEFORE"), ("SNAPSHOT",))
     owner = Ownership("APPLIANCE", "SESSION-OF-THE-APPLIANCE", "TASK", 1, RESTORE)
     local = _section("The appliance, where it moves data itself", local_worker_grants(Ec2Names("aws", ACCOUNT)))
-    server = ServerScope("aws", ACCOUNT, "REGION", "SERVER")
+    server = ServerScope("aws", ACCOUNT, "REGION", "SERVER", keys)
     parts = [
         HEAD,
         _section("The appliance, in its own account", appliance_grants(appliance)),

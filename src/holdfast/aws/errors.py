@@ -69,6 +69,8 @@ _MISSING_CODES = frozenset(
 )
 # KMS answers these for a blob, key or encryption context that do not belong together.
 _WRONG_KEY_CODES = frozenset({"IncorrectKeyException", "InvalidCiphertextException"})
+# How EC2 says that an encrypted disk could not be made ("Instance terminates immediately" in the EC2 user guide).
+NO_DISK = "Client.InternalError"
 # Ends that somebody wanted, also the instance itself: nothing stands in the way of another one.
 _WANTED_ENDS = frozenset(
     {
@@ -145,7 +147,7 @@ def error_of_end(instance_id: str, code: str, message: str) -> ConflictError:
     if code == "Client.VolumeLimitExceeded":
         cure = "raise the quota of storage for EBS volumes in Service Quotas, or delete volumes, then run it again"
         return QuotaReachedError(what, why=why, cure=cure)
-    if code == "Client.InternalError":
+    if code == NO_DISK:
         return ConflictError(
             what,
             why=f"{why}; mostly the KMS key of a volume may not be used: disabled, deleted, or no rights on it",

@@ -1,4 +1,4 @@
-"""Launching an appliance, where EC2 does not know yet what was made for it."""
+"""Launching an appliance, where EC2 does not know yet what was made for it, and where it ends at once."""
 
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ from holdfast.domain.errors import CancelledError, HoldfastError, UnavailableErr
 from holdfast.plugin_api import DeployOrder
 from holdfast.signed_http.aws_answers import Refusal
 from tests.unit.aws.memory_ledger import MemoryLedger
-from tests.unit.aws.recorded_ec2 import RecordedEc2
+from tests.unit.aws.recorded_ec2 import Answer, RecordedEc2
 from tests.unit.sleeping_clock import SleepingClock
 
 NO_GROUP = Refusal(400, "InvalidGroup.NotFound", "The security group 'sg-1' does not exist")
@@ -28,7 +28,7 @@ class Launching:
             order, "a1" * 16, Site("vpc-1", "subnet-1", order.allowed_sources), "bucket", "bundle", "0" * 64, "x86_64",
             "profile", "certificate\n", "arn:aws:kms:eu-west-1:123456789012:key/k",
         )  # fmt: skip
-        made = {
+        made: dict[str, list[Answer]] = {
             "DescribeImages": [{"Images": [{"ImageId": "ami-1", "CreationDate": "2026"}]}],
             "DescribeSecurityGroups": [{"SecurityGroups": []}],
             "CreateSecurityGroup": [{"GroupId": "sg-1"}],
@@ -79,3 +79,14 @@ def test_a_person_s_group_is_there_or_is_not():
         one.launch()
     assert not isinstance(error.value, UnavailableError)
     assert one.clock.seconds == 0
+
+
+@pytest.mark.parametrize(("code", "cure"), [("Client.InternalError", "KMS"), ("Server.InternalError", "see what AWS")])
+def test_an_instance_that_ends_at_once_says_why(code, cure):
+    said = {"Code": code, "Message": f"{code}: error on launch"}
+    ended = {"InstanceId": "i-1", "State": {"Name": "terminated"}, "StateReason": said}
+    one = Launching(DescribeInstances=[{"Reservations": [{"Instances": [ended]}]}])
+    with pytest.raises(HoldfastError, match="i-1 does not run") as error:
+        one.launch()
+    assert error.value.why == f"it is terminated: {code}: error on launch"
+    assert cure in error.value.cure

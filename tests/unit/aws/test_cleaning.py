@@ -88,7 +88,7 @@ def test_one_that_ends_and_is_shown_no_more_is_terminated():
 
 
 def test_one_whose_answer_was_lost_is_looked_for_as_long_as_ec2_may_not_show_it():
-    nothing = {"Reservations": []}
+    nothing: dict[str, Any] = {"Reservations": []}
     one = Deployed(
         DescribeInstances=[*[nothing] * 9, described("running"), described("terminated")], TerminateInstances=[{}]
     )
@@ -134,7 +134,7 @@ def test_a_group_that_a_lost_answer_left_is_taken_once_it_is_shown():
     duplicate = Refusal(400, "InvalidGroup.Duplicate", "The security group 'one' already exists")
     site = Site("vpc-1", "subnet-1", ())
     clock = SleepingClock()
-    shown = [{"SecurityGroups": []}, {"SecurityGroups": [{"GroupId": "sg-1"}]}]
+    shown: list[Answer] = [{"SecurityGroups": []}, {"SecurityGroups": [{"GroupId": "sg-1"}]}]
     ec2 = RecordedEc2({"CreateSecurityGroup": [duplicate], "DescribeSecurityGroups": list(shown)})
     assert create_group(ec2, clock.waiting(), site, "one", {}) == "sg-1"
     ec2 = RecordedEc2({"CreateSecurityGroup": [duplicate], "DescribeSecurityGroups": shown[:1]})

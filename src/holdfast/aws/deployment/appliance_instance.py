@@ -13,8 +13,8 @@ from holdfast.aws.clients import NEW_THINGS_POLICY, PatientClient
 from holdfast.aws.deployment.bundle_store import certificate_key
 from holdfast.aws.deployment.deployment_ledger import DeploymentLedger
 from holdfast.aws.deployment.network import Site, allow, create_group, find_group
-from holdfast.aws.ec2.states import find_instance
-from holdfast.aws.errors import is_unknown_group, is_unknown_profile
+from holdfast.aws.ec2.states import find_instance, state_reason
+from holdfast.aws.errors import NO_DISK, is_unknown_group, is_unknown_profile
 from holdfast.aws.stock_images import stock_image
 from holdfast.domain.errors import CancelledError, HoldfastError, UnavailableError
 from holdfast.patience import REAL_WAITING, Patience, Waiting
@@ -192,12 +192,7 @@ class ApplianceInstances:
                     instance_id, str(found["PrivateIpAddress"]), found.get("PublicIpAddress"), image_id
                 )
             if state not in ("pending", "not visible yet"):
-                reason = (found or {}).get("StateReason", {}).get("Message", "")
-                raise HoldfastError(
-                    f"instance {instance_id} does not run",
-                    why=f"it is {state}: {reason or self.console(instance_id) or 'AWS does not say why'}",
-                    cure="see what AWS says of it, then deploy again",
-                )
+                raise self._ended(instance_id, state, *state_reason(found or {}))
             if self._waiting.monotonic() - began_seconds > RUNNING_SECONDS:
                 raise UnavailableError(
                     f"instance {instance_id} does not run",
@@ -206,6 +201,19 @@ class ApplianceInstances:
                 )
             _stop_if(cancelled)
             self._waiting.sleep(LOOK_SECONDS)
+
+    def _ended(self, instance_id: str, state: str, code: str, message: str) -> HoldfastError:
+        cure = "see what AWS says of it, then deploy again"
+        if code == NO_DISK:
+            cure = (
+                "mostly these are KMS rights: where the account's default key for EBS is your own, allow its use to "
+                "the server's credentials (VolumeKeys and LendVolumeKeys in docs/permissions.md), then deploy again"
+            )
+        return HoldfastError(
+            f"instance {instance_id} does not run",
+            why=f"it is {state}: {message or self.console(instance_id) or 'AWS does not say why'}",
+            cure=cure,
+        )
 
 
 def _type(launch: LaunchOrder) -> str:

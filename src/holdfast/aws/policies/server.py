@@ -7,7 +7,7 @@ its name or by the tag of the server: a stack of anybody else is out of reach.
 from dataclasses import dataclass
 
 from holdfast.aws.policies.grants import CREATIONS, Grant, reads
-from holdfast.aws.policies.instances import Ec2Names
+from holdfast.aws.policies.instances import Ec2Names, volume_key_grants
 from holdfast.domain.ownership import PURPOSE, SERVER
 
 _BORN_OURS = {"Null": {f"aws:RequestTag/{SERVER}": "false"}}
@@ -18,12 +18,15 @@ _BY_CLOUDFORMATION = "the stack's {0}, which CloudFormation makes, changes and r
 
 @dataclass(frozen=True, slots=True)
 class ServerScope:
-    """`server` is the beginning of the server's id, as its stack's name has it, or `*` before it is known."""
+    """`server` is the beginning of the server's id, as its stack's name has it, or `*` before it is known.
+    `volume_key_arns`: the customer's own KMS key that is the account's default for EBS, where there is one.
+    """
 
     partition: str
     account_id: str
     region: str
     server: str = "*"
+    volume_key_arns: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -117,6 +120,7 @@ def deployment_grants(scope: ServerScope) -> list[Grant]:
             {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
         *_keeping_appliances(names),
+        *volume_key_grants(scope.volume_key_arns),
     ]
 
 

@@ -53,7 +53,7 @@ APPLIANCE = ApplianceScope(
     repository_key_arns=(BUCKET_KEY,),
     local_workers=True,
 )
-SERVER = ServerScope("aws", ACCOUNT, "eu-west-1")
+SERVER = ServerScope("aws", ACCOUNT, "eu-west-1", volume_key_arns=(KEY,))
 POLICIES = {
     "appliance": appliance_grants(APPLIANCE),
     "production": production_account_grants("aws", ACCOUNT),
@@ -263,3 +263,18 @@ def test_who_reads_and_writes_repositories_may_use_the_keys_of_their_buckets_thr
     assert grant.actions == ("kms:Decrypt", "kms:GenerateDataKey")
     assert grant.conditions == {"StringEquals": {"kms:ViaService": ("s3.eu-north-1.amazonaws.com",)}}
     assert not repository_key_grants(())
+
+
+def test_a_server_uses_the_key_of_its_appliances_disks_where_it_is_named():
+    """ "Requirements for Amazon EBS encryption": whoever launches an instance with an encrypted disk."""
+    of_key = {action for grant in POLICIES["server, appliances"] for action in grant.actions if KEY in grant.resources}
+    assert of_key == {
+        "kms:CreateGrant",
+        "kms:Decrypt",
+        "kms:DescribeKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+    }
+    bare = deployment_grants(ServerScope("aws", ACCOUNT, "eu-west-1"))
+    assert not [action for action in actions_of(bare) if action.startswith("kms:")]
