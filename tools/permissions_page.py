@@ -60,6 +60,10 @@ Some rights nobody but you can bound. They are not given unless an option of `ho
   appliance may, through S3 alone. A key of another account must let this one use it by its key policy, too.
 - `local-workers`: blocks of snapshots, for `worker: {mode: local}`. Without it that mode is refused at its first block.
 
+A snapshot is ours by its tags, so nobody may give them to one that stands. `StartSnapshot` with tags asks for
+`ec2:CreateTags`, too, and AWS does not say with which `ec2:CreateAction`, if any: it is granted without, and
+LeaveStanding denies it for what has an id already, to all workers in their boundary.
+
 What a worker may read is told by the tags that its task's snapshots bear, however many there are. Another account's
 show no tags here and are named one by one: some 160 fit into a policy, and a worker that needs more is refused.
 """
@@ -181,7 +185,8 @@ def _section(title: str, grants: Sequence[Grant]) -> str:
     lines = [f"\n## {title}\n", "\n| statement | actions | on | if | why |\n|---|---|---|---|---|\n"]
     for grant in grants:
         why = "see the list below" if grant.resources == ("*",) and "; " in grant.why else grant.why
-        cells = (grant.name, _codes(grant.actions), _codes(grant.resources), _conditions(grant), why)
+        name = f"{grant.name} (denied)" if grant.denies else grant.name
+        cells = (name, _codes(grant.actions), _codes(grant.resources), _conditions(grant), why)
         lines.append(f"| {' | '.join(cells)} |\n")
     return "".join(lines)
 

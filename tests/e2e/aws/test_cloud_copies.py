@@ -129,7 +129,7 @@ def test_what_aws_encrypted_under_its_own_key_is_not_shared(world):
 def test_nothing_is_copied_without_the_right_or_without_our_tags(world, source, lab):
     iam = Account(lab[0].endpoint, access_key=OTHER_ID).client("iam")
     world.cloud.compute(ROLES[OWN_ID], REGION).share_snapshots(tuple(source.values()), OTHER_ID)
-    grants = [one for one in production_account_grants("aws", OTHER_ID) if one.name != "BearCopies"]
+    grants = [one for one in production_account_grants("aws", OTHER_ID) if one.name != "CopySnapshots"]
     iam.put_role_policy(RoleName="backup", PolicyName="backup", PolicyDocument=json.dumps(document(grants)))
     try:
         with pytest.raises(PermissionDeniedError, match="ec2:CopySnapshot"):

@@ -36,13 +36,16 @@ CREATIONS: Mapping[str, str] = {"kms:CreateKey": "the stack's key, which bears t
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Some actions on some resources. `name` is the statement's id, `why` says what they are needed for."""
+    """Some actions on some resources. `name` is the statement's id, `why` says what they are needed for. One that
+    `denies` takes them away, whatever else gives them.
+    """
 
     name: str
     why: str
     actions: tuple[str, ...]
     resources: tuple[str, ...]
     conditions: Conditions = field(default_factory=dict)
+    denies: bool = False
 
 
 def reads(name: str, *actions: str) -> Grant:
@@ -93,7 +96,7 @@ def trusts_role(role_arn: str, external_id: str) -> dict[str, Any]:
 def _statement(grant: Grant) -> dict[str, Any]:
     statement: dict[str, Any] = {
         "Sid": grant.name,
-        "Effect": "Allow",
+        "Effect": "Deny" if grant.denies else "Allow",
         "Action": list(grant.actions),
         "Resource": list(grant.resources),
     }

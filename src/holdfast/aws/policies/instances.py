@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from holdfast.aws.policies.grants import Grant, reads
+from holdfast.aws.policies.grants import Conditions, Grant, reads
 from holdfast.domain.ownership import APPLIANCE, PURPOSE, RESTORE
 
 BORN_OURS = {"Null": {f"aws:RequestTag/{APPLIANCE}": "false"}}
@@ -42,6 +42,19 @@ class Ec2Names:
         return (f"arn:{self.partition}:iam::{self.account_id}:role/{path}",)
 
 
+def standing_snapshots_grant(names: Ec2Names, conditions: Conditions) -> Grant:
+    """Denied: tags for a snapshot that has an id. EC2 is asked for `snapshot/*` where one is made; should EBS name the
+    id of what StartSnapshot makes, it is told by its action, or by the service that asks on our behalf. None of that is
+    documented, so one is enough.
+    """
+    by_hand: Conditions = {
+        "StringNotEquals": {"ec2:CreateAction": "StartSnapshot"},
+        "BoolIfExists": {"aws:ViaAWSService": "false"},
+    }
+    why = "no snapshot that stands becomes ours by a tag, or it could be deleted as ours"
+    return Grant("LeaveStanding", why, ("ec2:CreateTags",), names.copied(), {**by_hand, **conditions}, denies=True)
+
+
 def discovery_grants(names: Ec2Names, *more: str) -> list[Grant]:
     """Seeing what there is; `more` are further actions of `LIST_READS`: a statement of their own would be longer."""
     return [
@@ -74,7 +87,13 @@ def snapshot_grants(names: Ec2Names) -> list[Grant]:
     snapshots = names.all("snapshot")
     return [
         Grant("Snapshot", "whatever a policy protects", ("ec2:CreateSnapshots",), names.all("instance", "volume")),
-        Grant("BearSnapshots", "each bears our tags at once", ("ec2:CreateSnapshots",), snapshots, BORN_OURS),
+        Grant(
+            "BearSnapshots",
+            "each bears our tags at once, copies too",
+            ("ec2:CopySnapshot", "ec2:CreateSnapshots"),
+            snapshots,
+            BORN_OURS,
+        ),
         Grant(
             "KeepSnapshots",
             "tags of volumes are copied; expired ones go; workers of another account read them",
@@ -84,7 +103,6 @@ def snapshot_grants(names: Ec2Names) -> list[Grant]:
         ),
         # The one that is made is `snapshot/*` to IAM, the one that it is copied from has its id, and may be another
         # account's, whose tags nobody sees here (EBS user guide, policies for CopySnapshot).
-        Grant("BearCopies", "each bears our tags at once", ("ec2:CopySnapshot",), snapshots, BORN_OURS),
         Grant("CopySnapshots", "manual snapshots that are kept elsewhere", ("ec2:CopySnapshot",), names.copied()),
     ]
 

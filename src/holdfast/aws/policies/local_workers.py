@@ -1,7 +1,8 @@
 """What an appliance may do in addition where workers are processes beside it (`worker: {mode: local}`)."""
 
 from holdfast.aws.policies.grants import Grant
-from holdfast.aws.policies.instances import BORN_OURS, OURS, Ec2Names
+from holdfast.aws.policies.instances import BORN_OURS, OURS, Ec2Names, standing_snapshots_grant
+from holdfast.domain.ownership import APPLIANCE
 
 
 def local_worker_grants(names: Ec2Names) -> list[Grant]:
@@ -23,12 +24,15 @@ def local_worker_grants(names: Ec2Names) -> list[Grant]:
             snapshots,
             OURS,
         ),
-        Grant("StartSnapshots", "a new snapshot for each volume", ("ebs:StartSnapshot",), snapshots, BORN_OURS),
         Grant(
-            "TagStartedSnapshots",
-            "StartSnapshot with tags asks for this, too",
-            ("ec2:CreateTags",),
+            "StartSnapshots",
+            "a new snapshot for each volume; with tags it asks for both",
+            ("ebs:StartSnapshot", "ec2:CreateTags"),
             snapshots,
-            {"StringEquals": {"ec2:CreateAction": "StartSnapshot"}, **BORN_OURS},
+            BORN_OURS,
+        ),
+        standing_snapshots_grant(
+            names,
+            {"Null": {f"aws:RequestTag/{APPLIANCE}": "false", f"aws:ResourceTag/{APPLIANCE}": "true"}},
         ),
     ]

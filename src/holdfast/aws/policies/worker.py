@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from holdfast.aws.policies.grants import Grant
-from holdfast.aws.policies.instances import FOR_SNAPSHOTS
+from holdfast.aws.policies.instances import FOR_SNAPSHOTS, Ec2Names, standing_snapshots_grant
 from holdfast.aws.policies.repository_keys import repository_key_grants
 from holdfast.domain.ownership import APPLIANCE, SESSION, TASK
 
@@ -169,7 +169,7 @@ def worker_restore_grants(
             "StartSnapshot with tags asks for this, too",
             ("ec2:CreateTags",),
             snapshots,
-            {"StringEquals": {"ec2:CreateAction": "StartSnapshot", **_tags_of("aws:RequestTag", owner)}},
+            {"StringEquals": _tags_of("aws:RequestTag", owner)},
         ),
         Grant(
             "WriteSnapshots",
@@ -256,13 +256,8 @@ def worker_boundary_grants(
             ),
             snapshots,
         ),
-        Grant(
-            "TagSnapshots",
-            "snapshots of restores",
-            ("ec2:CreateTags",),
-            snapshots,
-            {"StringEquals": {"ec2:CreateAction": "StartSnapshot"}},
-        ),
+        Grant("TagSnapshots", "snapshots of restores, as they are started", ("ec2:CreateTags",), snapshots),
+        standing_snapshots_grant(Ec2Names(partition, account_id), {}),
         Grant(
             "DropSnapshots",
             "unfinished snapshots of restores",

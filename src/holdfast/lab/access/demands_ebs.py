@@ -53,7 +53,8 @@ def of_ebs(call: Call) -> Iterator[Demand]:
     }  # fmt: skip
     yield Demand(action, arn(call, "snapshot", "*"), context | tags)
     if tags:
-        yield Demand("ec2:CreateTags", arn(call, "snapshot", "*"), tags | {"ec2:createaction": ("StartSnapshot",)})
+        # That EBS sends ec2:CreateAction, as EC2 does, is not documented: a policy must do without.
+        yield Demand("ec2:CreateTags", arn(call, "snapshot", "*"), tags)
 
 
 def of_encrypted_snapshots(call: Call, principal: Principal) -> Iterator[Demand]:

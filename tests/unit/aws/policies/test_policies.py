@@ -27,6 +27,8 @@ from holdfast.aws.policies.worker import (
     worker_verify_grants,
     worker_versions_grant,
 )
+from holdfast.lab.access.evaluator import Demand, Permissions, Principal, authorize
+from holdfast.lab.access.policy import parse
 from tests.unit.aws.policies.resource_kinds import KINDS, kind_of
 
 ACCOUNT = "123456789012"
@@ -234,7 +236,7 @@ def test_nothing_that_stands_becomes_ours_by_a_tag():
     """What may be terminated or deleted is told by the tag of the appliance, which is given at birth alone."""
     for name in ("appliance", "production"):
         for grant in POLICIES[name]:
-            if "ec2:CreateTags" in grant.actions:
+            if "ec2:CreateTags" in grant.actions and not grant.denies and grant.name != "StartSnapshots":
                 born = "ec2:CreateAction" in grant.conditions.get("StringEquals", {})
                 ours = "aws:ResourceTag/holdfast:appliance" in grant.conditions.get("Null", {})
                 kept_out = grant.conditions.get("Null", {}).get("aws:RequestTag/holdfast:appliance") == "true"
@@ -278,3 +280,28 @@ def test_a_server_uses_the_key_of_its_appliances_disks_where_it_is_named():
     }
     bare = deployment_grants(ServerScope("aws", ACCOUNT, "eu-west-1"))
     assert not [action for action in actions_of(bare) if action.startswith("kms:")]
+
+
+@pytest.mark.parametrize(("name", "boundary"), [("restore worker", "boundary"), ("appliance", None)])
+def test_snapshots_bear_our_tags_from_their_start_or_never(name, boundary):
+    """What EBS asks EC2 for on behalf of StartSnapshot is not documented: each way in which AWS's services do it is
+    granted, and no tag by hand.
+    """
+    limits = None if boundary is None else (parse(as_text(POLICIES[boundary])),)
+    permissions = Permissions((parse(as_text(POLICIES[name])),), limits)
+    someone = Principal("session", ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/r/i", "u", "r", "r")
+    by_hand = {f"aws:requesttag/{key}": (value,) for key, value in OWNER.tags().items()}
+    by_hand["aws:viaawsservice"] = ("false",)
+
+    def may(snapshot, **context):
+        asked = by_hand | {f"{key.replace('_', ':')}": (value,) for key, value in context.items()}
+        demand = Demand("ec2:CreateTags", f"arn:aws:ec2:eu-west-1::snapshot/{snapshot}", asked)
+        return authorize(someone, permissions, demand).allowed
+
+    assert may("*")
+    assert may("*", ec2_createaction="StartSnapshot")
+    assert may("snap-0", ec2_createaction="StartSnapshot")
+    assert may("snap-0", aws_viaawsservice="true")
+    assert not may("snap-0")
+    del by_hand["aws:viaawsservice"]
+    assert not may("snap-0")
