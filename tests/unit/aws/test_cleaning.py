@@ -1,6 +1,7 @@
 """Taking a deployment away again, where EC2 does not show yet what is new."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from holdfast.aws.deployment.network import Site, create_group
 from holdfast.domain.errors import CancelledError, PermissionDeniedError, UnavailableError
 from holdfast.signed_http.aws_answers import Refusal
 from tests.unit.aws.memory_ledger import MemoryLedger
-from tests.unit.aws.recorded_ec2 import RecordedEc2
+from tests.unit.aws.recorded_ec2 import Answer, RecordedEc2
 from tests.unit.sleeping_clock import SleepingClock
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ from holdfast.aws.clients import NEW_THINGS_POLICY
 from holdfast.aws.worker_roles import WorkerRoles
 from holdfast.domain.errors import PermissionDeniedError, UnavailableError
 from holdfast.signed_http.aws_answers import Refusal
-from tests.unit.aws.recorded_ec2 import RecordedEc2
+from tests.unit.aws.recorded_ec2 import Answer, RecordedEc2
 from tests.unit.sleeping_clock import SleepingClock
 
 UNKNOWN = Refusal(404, "NoSuchEntity", "The role with name one cannot be found.")
@@ -18,7 +18,7 @@ KNOWN = {
     "ListRoles": [{"Roles": [{"RoleName": "one", "Path": PATH}]}],
     "ListInstanceProfiles": [{"InstanceProfiles": [{"InstanceProfileName": "one", "Path": PATH}]}],
 }
-MADE = {
+MADE: dict[str, list[Answer]] = {
     "CreateRole": [{"Role": {"RoleId": "AROA1"}}],
     "GetRole": [{"Role": {"RoleId": "AROA1"}}],
     "PutRolePolicy": [{}],
