@@ -34,6 +34,7 @@ class Rules:
     plans_are_cumulative: bool = True  # 4
     named_stays_condemned: bool = True  # 4: until no index run in force names it
     map_keeps_condemned: bool = True  # 4: nor any map, though the pack is gone: its name may be taken again
+    survivors_stay_condemned: bool = True  # 4: in which somebody looks for what another pack had that stays so
     pinned_map_keeps_condemned: bool = True  # 4: that of a point that was deleted and is read as well
     open_keeps_condemned: bool = True  # 4: nor a session is open that may bring such a map
     unnamed_is_asked_again: bool = True  # 4: who was open when nothing named a pack may have brought one since

@@ -252,6 +252,20 @@ SCENARIOS: dict[str, Scenario] = {
         HALF,
         (Collector("c", 4), Usurper("s.1", chunks("A")), _writer("w", "A", "", "s")),
     ),
+    "the name of a survivor is taken again, and the chunk moved twice": (
+        MOVED_TWICE._replace(
+            plans=(
+                Plan(),
+                Plan(
+                    frozenset({"p"}),
+                    frozenset({"p.1", "q.1"}),
+                    frozenset({"r"}),
+                    frozenset({("p.1", "q.1"), ("q.1", "r.1")}),
+                ),
+            ),
+        ),
+        (Collector("c", 3), *2 * (Usurper("p.1", chunks("A")),), Usurper("q.1", chunks("A"))),
+    ),
     "a name that is taken again, and the chunk moved twice": (
         MOVED_TWICE,
         (Collector("c", 3), Usurper("p.1", chunks("A")), _writer("w", "B")),

@@ -52,6 +52,7 @@ LOSES_IN = {
     "named_stays_condemned": KNOWN,
     "map_keeps_condemned": "a name that is taken again",
     "open_keeps_condemned": "a name that is taken again, and a backup that is open",
+    "survivors_stay_condemned": "the name of a survivor is taken again, and the chunk moved twice",
     "pinned_map_keeps_condemned": "a name that is taken again, and a reader of what is deleted",
     "adopted_by_content": "a name that is taken again, and the dead session that had it is gone on with",
     "unnamed_is_asked_again": "a name that is taken again, and always a backup that is open",

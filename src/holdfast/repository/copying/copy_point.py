@@ -77,7 +77,7 @@ class Copying:
             )
             writing = living(self.target, session.session, reading)
             with self.vigil.kept(session.session), ended_on_failure(session, writing):
-                inheritance = inherit(session, _identities(backup_of(self.source, point), manifest))
+                inheritance = inherit(session, _identities(backup_of(self.source, point), manifest), writing)
                 backup = BackupSession.begin(
                     session.repository.access(manifest.tenant),
                     terms_of(session, CompressionLevel.DEFAULT),

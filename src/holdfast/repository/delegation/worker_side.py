@@ -11,7 +11,7 @@ from holdfast.repository.delegation.scratch import SessionScratch
 from holdfast.repository.delegation.tasks import BackupTask, RestoreTask, VolumeOrder
 from holdfast.repository.format.manifest import VolumeMap
 from holdfast.repository.object_store import ObjectStore
-from holdfast.repository.progress import Progress
+from holdfast.repository.progress import Progress, Silence
 from holdfast.repository.reading.passed_over import warnings_of_worker
 from holdfast.repository.reading.restore import restore_to
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
@@ -81,14 +81,16 @@ def write_volumes(
 
 
 def _begun(scratch: SessionScratch, task: BackupTask, surroundings: Surroundings) -> BackupSession:
-    """All attempts work under the plan that the session has acknowledged, so what is looked up now may be adopted."""
+    """All attempts work under the plan that the session has acknowledged, so what is looked up now may be adopted. That
+    a worker lives its host tells.
+    """
     access = task.access(scratch.store, surroundings)
     earlier = (
         checkpoint
         for attempt in range(1, task.attempt)
         for checkpoint in checkpoints_of(scratch.read_checkpoint, attempt)
     )
-    taken = take_over(access, task.terms.condemned, earlier)
+    taken = take_over(access, task.terms.condemned, earlier, Silence())
     owner = TrailOwner(task.session, task.attempt, task.terms.workload_id, scratch.write_checkpoint)
     return BackupSession.begin(access, task.terms, taken, owner)
 

@@ -36,13 +36,14 @@ class Plan:
         """A point or a run under this epoch or a later one is as good as under the plan itself; 0: every run is."""
         return self.epoch if self.said_since is None else self.said_since
 
-    def with_survivors(self, packs: Iterable[bytes]) -> frozenset[bytes]:
-        """These packs, the survivors of those that are condemned, and theirs."""
-        found, new = set[bytes](), set(packs)
-        while new:
-            found |= new
-            new = set[bytes]().union(*(self.survivors.get(pack, ()) for pack in new)) - found
-        return frozenset(found)
+
+def with_survivors(survivors: Mapping[bytes, frozenset[bytes]], packs: Iterable[bytes]) -> frozenset[bytes]:
+    """These packs, the survivors of those that are condemned, and theirs."""
+    found, new = set[bytes](), set(packs)
+    while new:
+        found |= new
+        new = set[bytes]().union(*(survivors.get(pack, ()) for pack in new)) - found
+    return frozenset(found)
 
 
 NO_PLAN = Plan(0, frozenset(), frozenset(), frozenset())

@@ -81,9 +81,7 @@ def backup_volume(
     dated_ahead = _of_the_clock(session)
     progress = living(repository, session.session, progress)
     with vigil.kept(session.session), ended_on_failure(session, progress), ExitStack() as stack:
-        inheritance = inherit(session, [(VOLUME_NAME, source.size_bytes, source.identity)])
-        if inheritance.sessions:
-            progress.note("an earlier backup of this source did not end: what it has stored is taken over")
+        inheritance = inherit(session, [(VOLUME_NAME, source.size_bytes, source.identity)], progress)
         backup = stack.enter_context(_begun(session, order, inheritance.taken))
         manifest, passed_over = _parent(session, order)
         parent = None if manifest is None else _only_volume(manifest)

@@ -15,6 +15,7 @@ from holdfast.domain.errors import (
     NeedsRetrievalError,
     ObjectNotFoundError,
     PermissionDeniedError,
+    UnavailableError,
     UnsupportedFormatError,
 )
 from holdfast.repository.block_source import ContentSource
@@ -26,6 +27,8 @@ from holdfast.repository.format.session_checkpoint import SessionCheckpoint, Vol
 from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import holds
 from holdfast.repository.packs.chunk_index import ChunkIndex
+from holdfast.repository.progress import Progress
+from holdfast.repository.trust.few_at_once import few_at_once
 
 ReadCheckpoint = Callable[[int, int], SessionCheckpoint]
 _VolumeKey = tuple[str, int, frozenset[tuple[str, str]]]
@@ -90,8 +93,12 @@ class TakenOver:
 NOTHING_TAKEN = TakenOver()
 
 
-def take_over(access: TenantAccess, condemned: frozenset[bytes], checkpoints: Iterable[SessionCheckpoint]) -> TakenOver:
-    """Look every pack up that these checkpoints list, but what the acknowledged plan condemns."""
+def take_over(
+    access: TenantAccess, condemned: frozenset[bytes], checkpoints: Iterable[SessionCheckpoint], progress: Progress
+) -> TakenOver:
+    """Look every pack up that these checkpoints list, but what the acknowledged plan condemns. Where the store has no
+    checksums each is read, which takes long: `progress` hears of each.
+    """
     offered: dict[PackRow, StoredPack] = {}
     pieces: dict[_VolumeKey, list[VolumeBlocks]] = {}
     for checkpoint in checkpoints:
@@ -101,8 +108,11 @@ def take_over(access: TenantAccess, condemned: frozenset[bytes], checkpoints: It
         for volume in checkpoint.volumes:
             key = _key(volume.name, volume.size_bytes, volume.source)
             pieces.setdefault(key, []).append(volume)
-    found = access.surroundings.transfer.map(lambda pack: _stands(access, pack), offered.values())
-    standing = {row: pack for (row, pack), stands in zip(offered.items(), found, strict=True) if stands}
+    standing: dict[PackRow, StoredPack] = {}
+    for (row, pack), stands in few_at_once(access.surroundings, lambda one: _stands(access, one[1]), offered.items()):
+        progress.advance(0)
+        if stands:
+            standing[row] = pack
     return TakenOver(standing, pieces)
 
 
@@ -121,8 +131,8 @@ def _stands(access: TenantAccess, pack: StoredPack) -> bool:
     """A size says nothing: a pack's name may have been taken by somebody since it was deleted."""
     try:
         return holds(access.store, names.pack(pack.pack), pack.size_bytes, pack.sha256)
-    except (NeedsRetrievalError, PermissionDeniedError):
-        return False  # or somebody has put another over it, under a key of his own
+    except (NeedsRetrievalError, PermissionDeniedError, UnavailableError):
+        return False  # one that nobody can read now, or another one under somebody's own key, is stored again
 
 
 def _key(name: str, size_bytes: int, source: Mapping[str, str]) -> _VolumeKey:

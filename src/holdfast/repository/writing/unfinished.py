@@ -75,7 +75,9 @@ def trail_owner(session: WriterSession) -> TrailOwner:
     return TrailOwner(session.session, ONLY_ATTEMPT, session.workload_id, partial(_leave, session.repository))
 
 
-def inherit(session: WriterSession, sources: Iterable[tuple[str, int, Mapping[str, str] | None]]) -> Inheritance:
+def inherit(
+    session: WriterSession, sources: Iterable[tuple[str, int, Mapping[str, str] | None]], progress: Progress
+) -> Inheritance:
     """Take over what earlier sessions of this workload have read of these very volumes, each given with its size and
     its source's identity. The session's plan is acknowledged: packs are looked up now.
     """
@@ -94,8 +96,10 @@ def inherit(session: WriterSession, sources: Iterable[tuple[str, int, Mapping[st
             whole = [first, *trail]
             found += whole
             sessions[other] = len(whole)
+    if found:
+        progress.note("an earlier run of this did not end: what it has stored is looked through and taken over")
     access = repository.access_with(session.tenant_id, session.tenant.keys)
-    return Inheritance(take_over(access, session.plan.condemned, found), sessions)
+    return Inheritance(take_over(access, session.plan.condemned, found, progress), sessions)
 
 
 def settle(session: WriterSession, left: int, inheritance: Inheritance, vigil: Vigil, progress: Progress) -> None:

@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from holdfast.domain.errors import ConflictError, PermissionDeniedError, SourceGoneError
+from holdfast.domain.errors import ConflictError, PermissionDeniedError, SourceGoneError, UnavailableError
 from holdfast.repository.format import names
 from holdfast.repository.format.envelope import Kind, seal
 from holdfast.repository.format.session_checkpoint import decode, encode
@@ -201,6 +201,28 @@ def test_by_its_size_alone_no_pack_is_built_upon():
     assert {names.pack(one.pack) for one in finished.manifest.packs} & set(others)
     assert taken not in {names.pack(one.pack) for one in finished.manifest.packs}
     assert restored(site.open(), list_points(site.open())[0]) == VOLUME.content
+
+
+class OneUnreadable(WithoutChecksums):
+    """A disk that has lost a sector."""
+
+    unreadable = ""
+
+    def get(self, key, offset=0, length=None, version=None):
+        if key == self.unreadable:
+            raise UnavailableError(f"{key} cannot be read", why="Input/output error", cure="look at the disk")
+        return super().get(key, offset, length, version)
+
+
+def test_a_pack_that_cannot_be_read_is_stored_again():
+    store = OneUnreadable()
+    site = Site(store)
+    site.die()
+    store.unreadable, *others = site.keys(names.PACKS)
+    finished = site.back_up(MemorySource(VOLUME))
+    kept = {names.pack(one.pack) for one in finished.manifest.packs}
+    assert store.unreadable not in kept
+    assert kept & set(others)
 
 
 def test_what_the_acknowledged_plan_condemns_is_read_again(site):

@@ -14,7 +14,7 @@ from holdfast.domain.errors import (
 from holdfast.domain.numerals import counted
 from holdfast.repository.format import names
 from holdfast.repository.format.manifest import Manifest
-from holdfast.repository.format.plan import Plan
+from holdfast.repository.format.plan import Plan, with_survivors
 from holdfast.repository.opening.plans import condemned_before, newest_plan, plan_to_write_under, publish
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.opening.unknown_points import require_known
@@ -228,7 +228,7 @@ class Collection:
         marking = Marking(self._repository, plan, packs, in_place=True)
         for point in roots.pinned:
             marking.add(point)
-        return plan.with_survivors(marking.uses), marking.left
+        return with_survivors(plan.survivors, marking.uses), marking.left
 
     def _to_repack(self, found: Findings) -> dict[str, list[PackUse]]:
         if self._order.rekey_bytes:

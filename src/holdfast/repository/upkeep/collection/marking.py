@@ -70,7 +70,7 @@ class _Ground:
 
     def is_good(self, row: PackRow) -> bool:
         """Whether what is said to lie there is counted there, without a further question."""
-        good = row.pack not in self.plan.condemned and self.packs.stands(row.pack)
+        good = (self.in_place or row.pack not in self.plan.condemned) and self.packs.stands(row.pack)
         if not good:
             self.left.add(row.pack)
         return good
@@ -79,8 +79,8 @@ class _Ground:
 class Marking:
     """The sum of the points that were walked. `uses` has every pack that must stay for them.
 
-    `in_place`: a chunk of a condemned pack is needed there, and wherever else it may be found, and what is missing is
-    for its reader to say. So are points that somebody reads at this moment. `walked`: an earlier marking; what it has
+    `in_place`: a chunk is needed where its place says, condemned or not, while it is there, and what is missing is for
+    its reader to say. So are points that somebody reads at this moment. `walked`: an earlier marking; what it has
     walked need not be walked again.
     """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from holdfast.domain.errors import NeedsRetrievalError, ObjectNotFoundError
 from holdfast.repository.format import names
 from holdfast.repository.format.pack import DIRECTORY_ENTRY, FOOTER, HEADER_BYTES, TAG_BYTES, PackHeader
-from holdfast.repository.format.plan import Plan
+from holdfast.repository.format.plan import Plan, with_survivors
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.pack_directory import read_header
 from holdfast.repository.trust.few_at_once import few_at_once
@@ -169,7 +169,7 @@ def next_plan(
     in_force = {key: facts for key, facts in {**runs.usable, **merging.written}.items() if key not in left_out}
     unknown = runs.lost | runs.unread
     named = found.left.union(*(facts.packs for facts in in_force.values()))
-    unnamed = frozenset[bytes]() if unknown else _standing_nowhere(found, everything - named)
+    unnamed = frozenset[bytes]() if unknown else _believed_by_nobody(found, everything, named, survivors)
     kept = everything - (unnamed & found.plan.unnamed if found.opened else unnamed)
     keys = in_force.keys() | unknown
     sessions = {names.session_of_run(key) for key in keys}
@@ -188,8 +188,14 @@ def next_plan(
     return Proposal(plan, new, left_out)
 
 
-def _standing_nowhere(found: Findings, packs: frozenset[bytes]) -> frozenset[bytes]:
-    return frozenset(pack for pack in packs if not found.packs.stands(pack))
+def _believed_by_nobody(
+    found: Findings, condemned: frozenset[bytes], named: Set[bytes], survivors: Mapping[bytes, frozenset[bytes]]
+) -> frozenset[bytes]:
+    """Of the condemned those that stand nowhere, that are not named, and in which nobody looks for what another pack
+    had that stays condemned.
+    """
+    believed = {pack for pack in condemned if pack in named or found.packs.stands(pack)}
+    return condemned - with_survivors(survivors, believed)
 
 
 def _vouched(plan: Plan, keys: Set[str]) -> Mapping[str, bytes] | None:
