@@ -286,7 +286,7 @@ def test_an_interrupted_backup_is_gone_on_with(filled):
     sessions = Path(filled.repository) / "sessions"
     assert list(sessions.glob("*/checkpoint-*"))
     again = filled.image("backup", "disk", "--workload", "other", "--output", "json")
-    assert "an earlier backup of this source did not end" in again.err
+    assert "an earlier run did not end" in again.err
     # One pack at least: 31 blocks, and what sealing adds.
     assert again.document["resumed_bytes"] >= 31 * MIB // 2
     assert again.document["read_bytes"] + again.document["resumed_bytes"] == 256 * MIB

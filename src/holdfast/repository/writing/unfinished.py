@@ -97,7 +97,7 @@ def inherit(
             found += whole
             sessions[other] = len(whole)
     if found:
-        progress.note("an earlier run of this did not end: what it has stored is looked through and taken over")
+        progress.note("an earlier run did not end: what it has stored is looked through and taken over")
     access = repository.access_with(session.tenant_id, session.tenant.keys)
     return Inheritance(take_over(access, session.plan.condemned, found, progress), sessions)
 
