@@ -139,6 +139,13 @@ MOVED_TWICE = GONE_AND_MOVED._replace(
         Plan(frozenset({"p"}), frozenset({"p.1"}), frozenset({"r"}), frozenset({("p.1", "q.1")})),
     ),
 )
+# In the first one that backup is open, and p is deleted.
+BUILT_UPON_FORGOTTEN = FORGOTTEN._replace(
+    opened=frozenset({"w"}),
+    committed=frozenset(),
+    retired=frozenset({"p", "q", "old"}),
+    acknowledged=frozenset({("w", 1)}),
+)
 # It has listed the packs, one of which has gone since, marked and proposed; another one may be quicker.
 ABOUT_TO_MERGE = Collector(
     "c",
@@ -227,21 +234,11 @@ SCENARIOS: dict[str, Scenario] = {
         (Collector("c", 3), Usurper("p.1", chunks("A")), _writer("w", "AB", "p")),
     ),
     "a name that is taken again, and a backup that is open": (
-        FORGOTTEN._replace(
-            opened=frozenset({"w"}),
-            committed=frozenset(),
-            retired=frozenset({"p", "q", "old"}),
-            acknowledged=frozenset({("w", 1)}),
-        ),
+        BUILT_UPON_FORGOTTEN,
         (Collector("c", 2), Usurper("p.1", chunks("A")), BUILT),
     ),
     "a name that is taken again, and always a backup that is open": (
-        FORGOTTEN._replace(
-            opened=frozenset({"w"}),
-            committed=frozenset(),
-            retired=frozenset({"p", "q", "old"}),
-            acknowledged=frozenset({("w", 1)}),
-        ),
+        BUILT_UPON_FORGOTTEN,
         (Collector("c", 3), Usurper("p.1", chunks("A")), BUILT, _writer("v", "A", "w")),
     ),
     "a name that is taken again, and a reader of what is deleted": (

@@ -1,6 +1,6 @@
 """Clients of AWS services that wait out passing faults: everything that is not bulk data goes through one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from botocore import xform_name
@@ -25,6 +25,14 @@ NEW_THINGS_POLICY = RetryPolicy(
     total_seconds=120.0,
     told_after_seconds=TOLD_AFTER_USUAL_SECONDS,
 )
+
+
+IsUnknown = Callable[[Refusal], bool]
+
+
+def _is_not_found(refusal: Refusal) -> bool:
+    """As EC2 says it."""
+    return refusal.code.endswith(".NotFound")
 
 
 class PatientClient:
@@ -82,21 +90,26 @@ class PatientClient:
             raise self.meaning(answer, operation, resource)
         return answer
 
-    def try_call_on_new(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any] | Refusal:
-        """As `try_call`, of what was made a moment ago and may not be known everywhere: where it does not exist it is
-        asked for again, for a while. Raises UnavailableError when it does not exist then.
+    def try_call_on_new(
+        self, operation: str, resource: str, is_unknown: IsUnknown = _is_not_found, **parameters: Any
+    ) -> dict[str, Any] | Refusal:
+        """As `try_call`, of what was made a moment ago and may not be known everywhere: where `is_unknown` says of the
+        refusal that it does not exist, it is asked for again, for a while. Raises UnavailableError when it does not
+        exist then.
         """
         patience = Patience(NEW_THINGS_POLICY, self._waiting)
         while isinstance(answer := self.try_call(operation, resource, **parameters), Refusal):
-            if not answer.code.endswith(".NotFound"):
+            if not is_unknown(answer):
                 break
             error = self.meaning(answer, operation, resource)
             patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
         return answer
 
-    def call_on_new(self, operation: str, resource: str, **parameters: Any) -> dict[str, Any]:
+    def call_on_new(
+        self, operation: str, resource: str, is_unknown: IsUnknown = _is_not_found, **parameters: Any
+    ) -> dict[str, Any]:
         """As `call`, of what was made a moment ago."""
-        answer = self.try_call_on_new(operation, resource, **parameters)
+        answer = self.try_call_on_new(operation, resource, is_unknown, **parameters)
         if isinstance(answer, Refusal):
             raise self.meaning(answer, operation, resource)
         return answer

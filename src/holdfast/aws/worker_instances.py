@@ -64,7 +64,7 @@ class Ec2WorkerInstances:
         self._book, self._home_book = books
         self._settings = settings
         self._waiting = waiting
-        self._roles = WorkerRoles(services.iam, appliance_id, waiting)
+        self._roles = WorkerRoles(services.iam, appliance_id)
         self._queues = TaskQueues(services.sqs, waiting)
         self._keys = KmsKeyWrapper(services.kms)
         self._places = WorkerPlaces(services.ec2, self._book)

@@ -4,11 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from holdfast.aws.clients import NEW_THINGS_POLICY, PatientClient
+from holdfast.aws.clients import PatientClient
 from holdfast.aws.ownership import as_list, as_map
 from holdfast.aws.policies.grants import trusts_ec2
-from holdfast.domain.errors import UnavailableError
-from holdfast.patience import REAL_WAITING, Patience, Waiting
 from holdfast.signed_http.aws_answers import Refusal
 
 PATH = "/holdfast/worker/"
@@ -19,9 +17,8 @@ _EXISTS, _GONE = "EntityAlreadyExists", "NoSuchEntity"
 class WorkerRoles:
     """Roles and profiles have the same names, and stand under a path that no other role has."""
 
-    def __init__(self, iam: PatientClient, appliance_id: str, waiting: Waiting = REAL_WAITING) -> None:
+    def __init__(self, iam: PatientClient, appliance_id: str) -> None:
         self._iam = iam
-        self._waiting = waiting
         self._path = f"{PATH}{appliance_id}/"
 
     def create(self, name: str, policy: str, boundary_arn: str, tags: Mapping[str, str]) -> str:
@@ -94,13 +91,11 @@ class WorkerRoles:
         """The answer on what was made a moment ago: while IAM does not know it, it is asked again for a while ("Changes
         that I make are not always immediately visible" in the IAM user guide).
         """
-        patience = Patience(NEW_THINGS_POLICY, self._waiting)
-        while isinstance(answer := self._iam.try_call(operation, name, **parameters), Refusal):
-            error = self._iam.meaning(answer, operation, name)
-            if not self._is_unknown(answer, name, parameters):
-                raise error
-            patience.wait_or_raise(UnavailableError(error.what, why=error.why, cure="run it again"))
-        return answer
+
+        def is_unknown(refusal: Refusal) -> bool:
+            return self._is_unknown(refusal, name, parameters)
+
+        return self._iam.call_on_new(operation, name, is_unknown, **parameters)
 
     def _gone(self, operation: str, name: str, **parameters: Any) -> None:
         """Do it, or see that there is nothing to do."""

@@ -30,7 +30,8 @@ MADE: dict[str, list[Answer]] = {
 
 def created(clock, **answers):
     iam = RecordedEc2({operation: list(given) for operation, given in (MADE | answers).items()})
-    return WorkerRoles(iam, APPLIANCE, clock.waiting()).create("one", "{}", "arn:b", {}), iam
+    iam._waiting = clock.waiting()
+    return WorkerRoles(iam, APPLIANCE).create("one", "{}", "arn:b", {}), iam
 
 
 @pytest.mark.parametrize(
