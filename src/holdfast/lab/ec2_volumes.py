@@ -102,8 +102,8 @@ class LabVolume(Volume):
 
     @property
     def status(self) -> str:
-        """As DescribeVolumes says it."""
-        if self.attachment is None and self.ec2_backend.service.now() < self._available_at:
+        """As DescribeVolumes says it; one that vanishes is never available, however late its answer is written."""
+        if self.vanishes or (self.attachment is None and self.ec2_backend.service.now() < self._available_at):
             return "creating"
         return str(super().status)
 

@@ -139,11 +139,13 @@ def test_role_may_what_its_policies_allow(new_account):
 
 def test_credentials_are_renewed_before_they_expire(new_account):
     fleet = Fleet(new_account())
+    # A token of six hours: one of five minutes would end under a question that the clock overtakes.
     again = (
-        "import time\npath = 'meta-data/iam/security-credentials/worker'\nfirst = json.loads(get(path))\n"
-        "print('same' if json.loads(get(path)) == first else 'changed at once', flush=True)\n"
-        "while (now := json.loads(get(path)))['AccessKeyId'] == first['AccessKeyId']: time.sleep(0.05)\n"
-        "say(first=first['Expiration'], then=now['Expiration'])\n"
+        "import time\npath = '/latest/meta-data/iam/security-credentials/worker'\n"
+        "def now(): return json.loads(ask(path, token=token('21600')))\n"
+        "first = now()\nprint('same' if now() == first else 'changed at once', flush=True)\n"
+        "while (then := now())['AccessKeyId'] == first['AccessKeyId']: time.sleep(0.05)\n"
+        "say(first=first['Expiration'], then=then['Expiration'])\n"
     )
     instance_id = fleet.launch(ASKING + again, IamInstanceProfile=fleet.role("worker"))
     fleet.prints(instance_id, "same\n")
