@@ -233,10 +233,11 @@ def test_why_aws_ended_a_worker_is_told_at_once_where_another_would_end_so(site,
     assert_nothing_left(site)
 
 
-def test_a_worker_that_is_not_heard_is_believed_by_what_it_left(site):
+@pytest.mark.parametrize("fate", ["mute", "ends-when-asked"])
+def test_a_worker_that_is_not_heard_is_believed_by_what_it_left(site, fate):
     site.cloud.add_instance("web-1")
     site.policy()
-    site.cloud.worker_world.fate = lambda owner: "mute"
+    site.cloud.worker_world.fate = lambda owner: fate
     session = site.run_policy()
     assert session.state == State.SUCCEEDED
     assert site.cloud.worker_world.launches == 1

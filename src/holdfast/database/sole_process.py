@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, NullPool, create_engine, text
@@ -126,8 +126,12 @@ class _Hold:
                     _log.warning("the database is not held for this process now: %s", said)
 
     def let_go(self) -> None:
-        """End the connection."""
+        """Give the lock back, and end the connection: by its end alone PostgreSQL would do it a moment later, and who
+        comes at once would be refused.
+        """
         if self._connection is not None:
+            with suppress(SQLAlchemyError):  # a connection that is broken holds nothing
+                self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
             self._connection.close()
             self._connection = None
 

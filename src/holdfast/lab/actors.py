@@ -148,9 +148,14 @@ class Administrator:
         """So much of the lab's time, at once."""
         self._ask("/_lab/clock", {"advance_seconds": seconds})
 
-    def reboot(self, instance_id: str) -> None:
+    def stop(self, instance_id: str) -> None:
+        """Until nothing of it runs any more."""
+        self._ec2.stop_instances(InstanceIds=[instance_id])
+        self._ec2.get_waiter("instance_stopped").wait(InstanceIds=[instance_id], WaiterConfig=_WAIT)
+
+    def start(self, instance_id: str) -> None:
         """Its machine begins anew."""
-        self._ec2.reboot_instances(InstanceIds=[instance_id])
+        self._ec2.start_instances(InstanceIds=[instance_id])
 
     def blocks_read(self) -> int:
         """How many blocks anybody has read from snapshots in this lab so far."""

@@ -25,7 +25,7 @@ from holdfast.testing.simulated_repository import SimulatedRepository
 
 GIB = 1024**3
 # What becomes of a worker: works, never-boots, dies, mute (works, but is not heard), repeats (each event comes twice),
-# not-launched (ends before it runs, as another one would).
+# not-launched (ends before it runs, as another one would), ends-when-asked (works unheard between two looks).
 Fate = Callable[[Ownership], str]
 
 
@@ -78,7 +78,7 @@ class WorkerWorld:
 
     def _advance(self, cloud: CloudObjects) -> None:
         for instance_id, life in list(self.lives.items()):
-            if life.dead or life.ended or not life.message or life.fate == "never-boots":
+            if life.dead or life.ended or not life.message or life.fate in ("never-boots", "ends-when-asked"):
                 continue
             if life.fate == "not-launched":
                 life.dead = True
@@ -98,6 +98,15 @@ class WorkerWorld:
                 cloud.objects[instance_id].facts["state"] = "terminated"
                 continue
             self._work(cloud, life, pointer)
+
+    def asked(self, cloud: CloudObjects, instance_id: str) -> None:
+        """Somebody asks for its state: whose fate is so writes its result at this moment, and ends."""
+        with self.turn:
+            life = self.lives.get(instance_id)
+            if life is not None and life.fate == "ends-when-asked" and life.message and not life.ended:
+                self._work(cloud, life, decode_pointer(life.message))
+                life.dead = True
+                cloud.objects[instance_id].facts["state"] = "terminated"
 
     def _work(self, cloud: CloudObjects, life: _Life, pointer: TaskPointer) -> None:
         life.ended = True
@@ -133,7 +142,7 @@ class WorkerWorld:
             error=None if error is None else EventError.of(error),
             appliance=pointer.appliance,
         )
-        if life.fate == "mute":
+        if life.fate in ("mute", "ends-when-asked"):
             return
         for _ in range(2 if life.fate == "repeats" else 1):
             self.receipts += 1
@@ -175,6 +184,7 @@ class SimulatedWorkers:
 
     def state(self, worker: Worker) -> str | None:
         self.world.advance(self.cloud)
+        self.world.asked(self.cloud, worker.instance_id)
         found = self.cloud.objects.get(worker.instance_id)
         return None if found is None or found.facts["state"] == "terminated" else found.facts["state"]
 

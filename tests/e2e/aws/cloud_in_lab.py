@@ -1,6 +1,7 @@
 """The adapters to AWS in a lab: a cloud with a ledger, and instances to protect that a customer made."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from holdfast.domain.infrastructure import Account as CloudAccount
 from holdfast.domain.ownership import SNAPSHOT
 from holdfast.patience import Waiting
 from holdfast.protocol.appliance_answers import AwsSettings
-from tests.e2e.lab.account import Account, block, until
+from tests.e2e.lab.account import WAIT_SECONDS, Account, block
 from tests.unit.aws.memory_ledger import MemoryLedger
 
 APPLIANCE = "a" * 32
@@ -19,6 +20,19 @@ REGION = "us-east-1"
 OWN = CloudAccount("")
 # Polls of seconds would be most of a test's time.
 IMPATIENT = Waiting(sleep=lambda seconds: time.sleep(min(seconds, 0.05)))
+
+
+def lab_time(account: Account) -> Waiting:
+    """Time that passes for who waits, and in the lab: with a `pending` of many seconds nothing is there before that."""
+    ahead_seconds = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal ahead_seconds
+        account.advance(seconds)
+        ahead_seconds += seconds
+        time.sleep(0.01)
+
+    return Waiting(sleep=sleep, monotonic=lambda: time.monotonic() + ahead_seconds)
 
 
 def owner(task: str = "1", attempt: int = 1, purpose: str = SNAPSHOT, session: str = "5") -> Ownership:
@@ -32,10 +46,11 @@ class CloudInLab:
     account: Account
     settings: AwsSettings | None = None
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    waiting: Waiting = IMPATIENT
 
     def __post_init__(self) -> None:
         memory = CloudMemory(self.ledger, lambda: datetime.now(UTC))
-        self.cloud = AwsCloud(APPLIANCE, REGION, lambda: self.settings, memory, IMPATIENT)
+        self.cloud = AwsCloud(APPLIANCE, REGION, lambda: self.settings, memory, self.waiting)
         self.compute = self.cloud.compute(OWN, REGION)
         self.site = self.cloud.restore_site(OWN, REGION)
 
@@ -63,7 +78,7 @@ class CloudInLab:
         return dict(found["Reservations"][0]["Instances"][0])
 
     def in_state(self, instance_id: str, state: str) -> dict[str, Any]:
-        until(lambda: self.instance(instance_id)["State"]["Name"] == state)
+        self._until(lambda: self.instance(instance_id)["State"]["Name"] == state)
         return self.instance(instance_id)
 
     def volumes(self, instance_id: str) -> dict[str, str]:
@@ -79,5 +94,11 @@ class CloudInLab:
         return {device: self.account.content(one, 3) for device, one in self.volumes(instance_id).items()}
 
     def completed(self, snapshots: dict[str, str]) -> dict[str, str]:
-        until(lambda: self.compute.snapshots_percent(tuple(snapshots.values())) == 100)
+        self._until(lambda: self.compute.snapshots_percent(tuple(snapshots.values())) == 100)
         return snapshots
+
+    def _until(self, reached: Callable[[], bool]) -> None:
+        end = time.monotonic() + WAIT_SECONDS
+        while not reached():
+            assert time.monotonic() < end, "waited too long"
+            self.waiting.sleep(0.5)

@@ -11,7 +11,7 @@ from holdfast.domain.errors import ConflictError, HoldfastError, QuotaReachedErr
 from holdfast.domain.ownership import RESTORED
 from holdfast.signed_http.aws_answers import Refusal
 from tests.contracts.standing_instances import PuttingBackContract, Stood
-from tests.e2e.aws.cloud_in_lab import APPLIANCE, OWN, REGION, CloudInLab, owner
+from tests.e2e.aws.cloud_in_lab import APPLIANCE, OWN, REGION, CloudInLab, lab_time, owner
 from tests.e2e.lab.account import Account, until
 from tests.labs import start_lab
 
@@ -29,6 +29,20 @@ def lab():
 def world(lab, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", lab.endpoint)
     return CloudInLab(Account(lab.endpoint))
+
+
+@pytest.fixture(scope="module")
+def slow_lab():
+    with start_lab(faults="quota=off,pending=20s") as process:
+        yield process
+
+
+@pytest.fixture
+def slow_world(slow_lab, monkeypatch):
+    """Nothing is so before it was waited for, however late this process is: who cancels is asked at each wait."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", slow_lab.endpoint)
+    account = Account(slow_lab.endpoint)
+    return CloudInLab(account, waiting=lab_time(account))
 
 
 def customer(world, last):
@@ -234,7 +248,8 @@ def test_what_was_restored_again_since_is_not_undone(world):
 
 class TestEc2RestoreSite(PuttingBackContract):
     @pytest.fixture
-    def stood(self, world):
+    def stood(self, slow_world):
+        world = slow_world
         first, second, last = next(_TASKS), next(_TASKS), next(_ADDRESSES)
         old = customer(world, last)
         before, snapshots = backed_up(world, old, first)
@@ -292,8 +307,9 @@ def test_volumes_alone(world):
     assert tags.items() >= {"disk": "/dev/sdf", "holdfast:appliance": APPLIANCE, "holdfast:purpose": RESTORED}.items()
 
 
-def test_a_volume_under_a_key_that_is_disabled_is_told_with_the_key_and_made_when_it_is_enabled(world):
+def test_a_volume_under_a_key_that_is_disabled_is_told_with_the_key_and_made_when_it_is_enabled(slow_world):
     """EBS makes it, and lets it vanish without a word."""
+    world = slow_world
     old = customer(world, 115)
     _before, snapshots = backed_up(world, old, "8")
     kms = world.account.client("kms")

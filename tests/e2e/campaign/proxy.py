@@ -135,8 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _forward
 
     def _is_dead_by(self, trap: Trap) -> bool:
-        dead = trap.kill()
+        # Before: whoever sees it dead asks at once whether it was this.
         trap.sprung.set()
+        dead = trap.kill()
         self.close_connection = dead
         return dead
 

@@ -311,7 +311,8 @@ def children(pid: int) -> list[int]:
     """The processes that a process has started, of any thread of it."""
     found = []
     for folder in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(one) for one in folder.read_text().split()]
+        with suppress(OSError):  # a thread that has just ended
+            found += [int(one) for one in folder.read_text().split()]
     return found
 
 

@@ -117,7 +117,8 @@ def test_progress_stays_on_standard_error(holdfast):
     (holdfast.folder / "disk").write_bytes(b"content")
     done = holdfast.image("backup", "disk", "--workload", "w", "--output", "json")
     assert done.document["workload"] == "w"
-    assert done.err == ""
+    # On a machine that lets it take five seconds there is a line.
+    assert all(line.startswith("backing up: ") for line in done.err.splitlines())
 
 
 def test_keys(holdfast):

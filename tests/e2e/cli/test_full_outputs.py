@@ -45,7 +45,7 @@ def told(holdfast, output, *words):
 
 @pytest.mark.parametrize("words", [["list"], ["restore", "latest:w", "--to", "-"], ["list", "--output", "json"]])
 def test_a_full_disk_is_told(filled, words):
-    status, said = told(filled, a_full_disk, "image", *words, *filled.opening)
+    status, said = told(filled, a_full_disk, "image", *words, *filled.opening, "--no-progress")
     assert status == 1
     assert said.startswith("error: ")
 

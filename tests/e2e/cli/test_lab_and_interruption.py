@@ -182,7 +182,7 @@ def test_a_base_snapshot_that_is_gone_is_a_warning(cloud, lab):
     fill(path, BLOCK_BYTES, os.urandom(10))
     after = lab.snapshot(volume)
     lab.client("ec2").delete_snapshot(SnapshotId=base)
-    done = cloud.image("backup", f"ebs:{after}", "--workload", "db", "--output", "json")
+    done = cloud.image("backup", f"ebs:{after}", "--workload", "db", "--output", "json", "--no-progress")
     assert done.status == 3, done.err
     assert done.err.startswith("warning: ")
     assert base in done.err

@@ -266,7 +266,7 @@ def test_nobody_listens_to_progress(filled):
 
 def test_memory_that_cannot_be_kept_is_a_warning(filled):
     (filled.folder / "home").write_text("in the way")
-    done = filled.image("restore", "latest:w", "--to", "out", "--output", "json")
+    done = filled.image("restore", "latest:w", "--to", "out", "--output", "json", "--no-progress")
     assert done.status == 3
     assert done.err.startswith("warning: ")
     assert "HOLDFAST_HOME" in done.err

@@ -87,6 +87,11 @@ class Account:
     def faults(self, spec: str) -> None:
         self.lab("faults", {"spec": spec}, "PUT")
 
+    def settled(self) -> None:
+        """Wait until no instance is on its way to its end: its disk, its interface and its files go with it."""
+        ending = [{"Name": "instance-state-name", "Values": ["shutting-down"]}]
+        until(lambda: not self.ec2.describe_instances(Filters=ending)["Reservations"])
+
     # ------------------------------------------------------------------------------------------------------- volumes
 
     def new_volume(self, gib: int | None = 1, snapshot_id: str | None = None) -> str:

@@ -89,6 +89,8 @@ class Fleet:
     def says(self, instance_id: str) -> dict[str, Any]:
         """What a script said with `say`."""
         text = self.prints(instance_id, "SAID {")
+        while not text[text.index("SAID {") :].count("\n"):
+            text = self.console(instance_id)
         (line,) = (line for line in text.splitlines() if line.startswith("SAID "))
         document: dict[str, Any] = json.loads(line.removeprefix("SAID "))
         return document
@@ -118,7 +120,8 @@ def alive(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()[0] != b"Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # The second where it is reaped between the opening and the reading.
         return False
 
 

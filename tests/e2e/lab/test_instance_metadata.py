@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import boto3
 import pytest
@@ -23,9 +24,10 @@ def fleet():
 def endpoint_of(fleet, instance_id):
     """The address of an instance's metadata service, from the environment of one of its processes."""
     until(lambda: fleet.pids(instance_id) != [])
-    with open(f"/proc/{fleet.pids(instance_id)[0]}/environ", encoding="utf-8") as file:
-        variables = dict(word.split("=", 1) for word in file.read().rstrip("\0").split("\0"))
-    return variables["AWS_EC2_METADATA_SERVICE_ENDPOINT"]
+    name, environment = "AWS_EC2_METADATA_SERVICE_ENDPOINT=", Path(f"/proc/{fleet.pids(instance_id)[0]}/environ")
+    # Empty for a moment while the process becomes another program.
+    until(lambda: name in environment.read_text())
+    return next(word.removeprefix(name) for word in environment.read_text().split("\0") if word.startswith(name))
 
 
 def test_only_who_has_a_token_is_answered(fleet):

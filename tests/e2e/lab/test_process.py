@@ -13,12 +13,9 @@ from holdfast.domain.errors import ConflictError, UnavailableError, UsageError
 from holdfast.lab.process import start_lab
 from holdfast.wiring import lab as wiring
 from tests.e2e.lab.account import Account, block, until
+from tests.e2e.lab.fleet import alive
 
 LAB = [sys.executable, "-m", "holdfast.lab"]
-
-
-def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0]
 
 
 def run_lab(*words: str) -> "subprocess.CompletedProcess[str]":

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.e2e.lab.account import BLOCK_BYTES, HOUR_SECONDS, ZONE, Account, block, until
+from tests.e2e.lab.fleet import Fleet
 
 
 def code_of(error):
@@ -134,6 +135,7 @@ def test_all_volumes_of_an_instance_in_one_call(account):
     image = account.ec2.register_image(Name="lab", RootDeviceName="/dev/xvda")["ImageId"]
     launched = account.ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"][0]
     data = account.new_volume()
+    Fleet(account).reaches(launched["InstanceId"], "running")
     account.ec2.attach_volume(VolumeId=data, InstanceId=launched["InstanceId"], Device="/dev/sdf")
     account.write(data, {1: block(1)})
     specification = {"InstanceId": launched["InstanceId"], "ExcludeBootVolume": False}

@@ -116,6 +116,7 @@ def _judged(action, outcome, before, scene):
     ):
         wrong.append(f"{action} is no error of its own: {outcome}")
     report = scene.appliance.reap()
+    scene.hand.settled()
     # What was put back only in part is put back whole by then.
     state = scene.account.customer.instance(scene.rich)["State"]["Name"]
     wrong += [] if state == "running" else [f"{action} leaves the instance {state}"]

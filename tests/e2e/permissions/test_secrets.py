@@ -145,6 +145,7 @@ def test_no_secret_turns_up_anywhere(tmp_path, monkeypatch):
                 detail = story.run("policy", "run", "shop")
             (task,) = detail["tasks"]
             story.keys_of_the_repository([worker["work"] for worker in task["workers"]], monkeypatch)
+            story.root.settled()
             found = list(_searched(story, watch))
         finally:
             server.stop()

@@ -137,8 +137,12 @@ def test_a_cancelled_run_leaves_no_worker_and_nothing_else(ready, web):
     assert not Path(f"/proc/{worker}").exists()
     # A snapshot that was a restore point already, stays one.
     came = set(ready.census()["snapshots"]) - set(before["snapshots"])
-    points = ready.ask("GET", "/points", limit="100")["items"]
-    assert came <= {snapshot for one in points for snapshot in one["snapshots"].values()}
+
+    def are_points():
+        points = ready.ask("GET", "/points", limit="100")["items"]
+        return came <= {snapshot for one in points for snapshot in one["snapshots"].values()}
+
+    ready.until(are_points)
     scratch = ready.aws("s3").list_objects_v2(Bucket="backups", Prefix="main/sessions/")
     assert scratch["KeyCount"] == 0
     assert ready.run("web")["tasks"][0]["state"] == "succeeded"

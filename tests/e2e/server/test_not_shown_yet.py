@@ -48,15 +48,20 @@ def test_an_appliance_is_deployed_and_removed(installed, client, census):
     installed.plugin.disconnect(appliance, installed.context("e1" * 16), delete=True)
     assert census() == before
     assert installed.ledger.open_rows(session_id=installed.session) == []
-    installed.session = "c2" * 16
     # In a group of a person's nothing else keeps what was launched from being forgotten.
     group = client("ec2").describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
     order = DeployOrder("north", security_group_id=group, public_address=False)
-    with pytest.raises(CancelledError):
-        installed.plugin.deploy(order, cancelled_when(installed, "is launched"))
-    assert any("may only not show it yet" in line for line in installed.said)
-    assert census() == before
-    assert installed.ledger.open_rows(session_id=installed.session) == []
+    # To whom is held up for three seconds between the launch and the removal the instance is shown: once more then.
+    for session in ("c2", "c3", "c4", "c5"):
+        installed.session = session * 16
+        installed.cancel.clear()
+        with pytest.raises(CancelledError):
+            installed.plugin.deploy(order, cancelled_when(installed, "is launched"))
+        assert census() == before
+        assert installed.ledger.open_rows(session_id=installed.session) == []
+        if any("may only not show it yet" in line for line in installed.said):
+            return
+    raise AssertionError(installed.said)
 
 
 def test_a_role_of_a_worker_is_made_and_removed(endpoint, client, census):

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from holdfast.server.machine.packages import shipped
+from tests.e2e.lab.fleet import alive
 
 ROOT = Path(__file__).resolve().parents[3]
 TIN = Path(__file__).with_name("tin_plugin")
@@ -79,13 +80,6 @@ def until(condition, seconds=60):
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.05)
     return found
-
-
-def alive(pid):
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
-    except FileNotFoundError:
-        return False
 
 
 def test_a_plugin_comes_from_a_folder_and_goes_again(with_tin, tmp_path):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -118,11 +119,14 @@ def test_a_window_in_trouble_is_asked_again_together(source_of, slept, odd):
     assert sum(slept) < 60
 
 
-def test_throttling_slows_everybody_down(source_of, access_key):
+def test_throttling_slows_everybody_down(source_of, access_key, monkeypatch):
     throttled = refusal(400, "RequestThrottledException", "ACCOUNT_THROTTLED")
     source = source_of(FakeEbs([0, 1], lambda number, nth: throttled if nth == 0 else None))
     budget = shared_budget(access_key, "us-east-1", "ebs:GetSnapshotBlock")
     assert budget.requests_per_second == budget.full_per_second
+    # It comes back with time, and none passes here.
+    moment = time.monotonic()
+    monkeypatch.setattr(budget, "waiting", Waiting(monotonic=lambda: moment))
     read_all(source)
     assert budget.requests_per_second < budget.full_per_second
 

@@ -13,6 +13,7 @@ from holdfast.domain.errors import HoldfastError, NotFoundError, UsageError
 from holdfast.domain.infrastructure import Account
 from holdfast.rest.documents import BODY_LIMIT_BYTES, DEPTH_LIMIT, read_document
 from holdfast.rest.tls import client_context
+from tests.unit.rest.small_appliance import SmallAppliance, running
 
 
 def raw(appliance, method, path, body=None, **headers):
@@ -113,10 +114,11 @@ def test_a_large_body_is_refused_whatever_its_header_says(appliance):
     assert "larger" in document["detail"]
 
 
-def test_what_is_sent_to_be_enrolled_is_read_ten_times_a_minute_at_most(appliance):
-    for _ in range(10):
-        assert raw(appliance, "POST", "/enrolment", b"{")[0] == 400
-    status, document = raw(appliance, "POST", "/enrolment", b"{")
+def test_what_is_sent_to_be_enrolled_is_read_ten_times_a_minute_at_most(tmp_path):
+    with running(tmp_path, SmallAppliance(tmp_path), clock=lambda: 100.0) as appliance:
+        for _ in range(10):
+            assert raw(appliance, "POST", "/enrolment", b"{")[0] == 400
+        status, document = raw(appliance, "POST", "/enrolment", b"{")
     assert (status, document["code"]) == (429, "throttled")
 
 

@@ -13,6 +13,8 @@ from holdfast.domain.errors import (
     UnavailableError,
     UsageError,
 )
+from holdfast.lab.listening import port_for_later
+from holdfast.rest.client import requests
 from holdfast.rest.client.requests import BASE, LONG_TIMEOUT_SECONDS, TIMEOUT_SECONDS, checked_url
 from holdfast.rest.client.server import HoldfastClient
 from tests.unit.rest.small_appliance import SmallAppliance, running
@@ -78,6 +80,28 @@ def test_what_changes_something_is_sent_once(tmp_path):
             client.send("PUT", "/accounts/a", {"name": "a"})
         client.close()
     assert (small.asked, pauses) == (1, [])
+
+
+def test_who_was_not_reached_in_time_was_told_nothing_and_is_asked_again(tmp_path, monkeypatch):
+    """What changes something, too: the server did not even shake hands."""
+    monkeypatch.setattr(requests, "CONNECT_TIMEOUT_SECONDS", 1.0)
+    small, listen, pauses = Counting(tmp_path, failures=0), f"127.0.0.1:{port_for_later()}", []
+    with running(tmp_path, small, listen=listen) as one:
+        client = one.client()
+    with contextlib.ExitStack() as later:
+        host, _, port = listen.partition(":")
+        mute = later.enter_context(socket.create_server((host, int(port))))
+
+        def wakes_up(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 1:
+                mute.close()
+                later.enter_context(running(tmp_path, small, listen=listen))
+
+        client._requests._sleep = wakes_up
+        client.send("PUT", "/accounts/a", {"name": "a"})
+        client.close()
+    assert (small.asked, pauses[0]) == (1, 0.2)
 
 
 def test_what_takes_long_is_waited_for_on_a_connection_that_stays_known(appliance, client):

@@ -18,6 +18,7 @@ from holdfast.domain.errors import (
     UnavailableError,
     UsageError,
 )
+from holdfast.lab.listening import port_for_later
 from holdfast.protocol.certificates import fingerprint_of, same_fingerprint
 from holdfast.rest.client.appliance import enrol
 from holdfast.rest.client.failures import offered_at
@@ -61,8 +62,9 @@ def test_fingerprints_as_people_write_them():
 
 def test_a_changed_certificate_is_named_with_both_fingerprints_and_can_be_fetched(tmp_path):
     appliance = SmallAppliance(tmp_path)
-    with running(tmp_path, appliance) as before:
-        listen = before.url.removeprefix("https://")
+    listen = f"127.0.0.1:{port_for_later()}"
+    with running(tmp_path, appliance, listen=listen) as before:
+        pass
     with running(tmp_path, appliance, certificate_name="another", listen=listen) as after:
         client = before.client()
         with pytest.raises(CertificateError) as caught:

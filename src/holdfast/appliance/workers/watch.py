@@ -75,10 +75,11 @@ class WorkerWatch:
         """The truth about a worker that says nothing: None while there is hope. Raises what would end another, too."""
         patience, workers = self._surface.patience, self._surface.cloud.workers(worker.region)
         if errand.finished(attempt):
-            if (denied := _denied_in(_console(workers, worker))) is not None:
-                self._book.warn(errand.facts.session_id, f"worker {worker.instance_id} could not report: {denied}")
-            return {"done": True}
+            return self._finished_unheard(errand, workers, worker)
         state, silent_seconds = workers.state(worker), _silent_seconds(told, now)
+        if state not in _LIVING and errand.finished(attempt):
+            # Between the two questions it wrote its result, and ended.
+            return self._finished_unheard(errand, workers, worker)
         if state in _LIVING:
             if told.heard_at is None and silent_seconds < patience.boot_timeout_seconds:
                 return None
@@ -97,6 +98,11 @@ class WorkerWatch:
         if (denied := _denied_in(console)) is not None:
             raise PermissionDeniedError(denied, why=why, cure="see which rights workers have in docs/permissions.md")
         return {"done": False, "why": why}
+
+    def _finished_unheard(self, errand: Errand, workers: WorkerInstances, worker: Worker) -> dict[str, Any]:
+        if (denied := _denied_in(_console(workers, worker))) is not None:
+            self._book.warn(errand.facts.session_id, f"worker {worker.instance_id} could not report: {denied}")
+        return {"done": True}
 
 
 def _console(workers: WorkerInstances, worker: Worker) -> str:

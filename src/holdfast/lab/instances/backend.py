@@ -254,6 +254,9 @@ class InstancesBackend(AttachmentOperations):
         now = self.service.now()
         for reservation in list(self.reservations.values()):
             gone = [i for i in reservation.instances if _terminated_before(i, now - SHOWN_SECONDS)]
+            if not gone:
+                # Another request may be launching into it: it has no instance yet, or gets one at this moment.
+                continue
             # Not in place: other requests look at the list meanwhile.
             reservation.instances = [i for i in reservation.instances if i not in gone]
             for instance in gone:

@@ -33,6 +33,7 @@ class Metadata:
         self._credentials = credentials
         self._now = now
         self._tokens: dict[str, float] = {}
+        self._adding = threading.Lock()
 
     def put(self, path: str, ttl: str | None, forwarded: bool) -> Answer:  # the service's name
         """PUT: a token, to whom did not come through a proxy."""
@@ -44,8 +45,9 @@ class Metadata:
             return _error(HTTPStatus.BAD_REQUEST)
         token = secrets.token_urlsafe(40)
         now = self._now()
-        self._tokens = {known: until for known, until in self._tokens.items() if until >= now}
-        self._tokens[token] = now + int(ttl)
+        with self._adding:
+            self._tokens = {known: until for known, until in self._tokens.items() if until >= now}
+            self._tokens[token] = now + int(ttl)
         return HTTPStatus.OK, token.encode(), {TTL_HEADER: ttl}
 
     def get(self, path: str, token: str | None) -> Answer:

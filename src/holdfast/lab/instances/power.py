@@ -164,17 +164,19 @@ class Power:
         self._world.wait_for(moment)
         with self._lock:
             if self.state == PENDING and not self._lab_ends:
+                # Who sees it run may mend the fault: that goes for the next boot.
+                boots = self._world.faults.boots
                 self.state = RUNNING
                 self.running_since = self._world.now()
                 self._server = MetadataServer(self._metadata)
-                self._switch_on(self._server.endpoint)
+                self._switch_on(self._server.endpoint, boots)
 
     def _fail(self, moment: float, because: Callable[[], None]) -> None:
         self._world.wait_for(moment)
         because()
         self.terminate()
 
-    def _switch_on(self, metadata_endpoint: str) -> None:
+    def _switch_on(self, metadata_endpoint: str, boots: bool) -> None:
         first_boot = not self._booted_before
         self.folder.make()
         self.folder.note(f"[{self._id}] boots")
@@ -182,7 +184,7 @@ class Power:
         for words in data.ignored:
             self.folder.note(f"cloud-init: user data that the lab does not run: {words}")
         programs = data.programs(first_boot)
-        if not self._world.faults.boots:
+        if not boots:
             self.folder.note("a fault of the lab: this boot ends here")
             return
         self._booted_before = True
@@ -216,7 +218,7 @@ class Power:
             if self.state != RUNNING or self._lab_ends:
                 return
             if rebooting and self._server is not None:
-                self._switch_on(self._server.endpoint)
+                self._switch_on(self._server.endpoint, self._world.faults.boots)
                 return
         # Its supervisor was killed: a machine that goes dark.
         self._off_from_inside()

@@ -62,11 +62,13 @@ class Requests:
         )
 
     def send(self, method: str, path: str, document: object = None, query: Mapping[str, str] | None = None) -> Any:
-        """The answer's document; None where there is none. A GET is repeated while the other side is not there."""
+        """The answer's document; None where there is none. A GET is repeated while the other side is not there, and
+        anything where no connection came about in time: of that nothing was heard there.
+        """
         content = None if document is None else json.dumps(document, separators=(",", ":")).encode()
         headers = {} if content is None else {"Content-Type": "application/json"}
         timeout = httpx.Timeout(_timeout_seconds(method, path, query), connect=CONNECT_TIMEOUT_SECONDS)
-        pauses = iter(_PAUSES_SECONDS if method == "GET" else ())
+        pauses = iter(_PAUSES_SECONDS)
         while True:
             try:
                 answer = self._client.request(
@@ -75,13 +77,14 @@ class Requests:
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 last: HoldfastError = failure(error, self.place, self.pinned)
                 last.__cause__ = error
-                if not isinstance(last, UnavailableError):
+                is_repeated = method == "GET" or isinstance(error, httpx.ConnectTimeout)
+                if not (is_repeated and isinstance(last, UnavailableError)):
                     raise last from error
             else:
                 if answer.is_success:
                     return self._read(answer)
                 last = self._error(answer)
-                if answer.status_code not in _WORTH_ANOTHER_TRY:
+                if method != "GET" or answer.status_code not in _WORTH_ANOTHER_TRY:
                     raise last
             pause_seconds = next(pauses, None)
             if pause_seconds is None:

@@ -26,7 +26,8 @@ def order(cloud, **changes):
 
 def fetch(cloud, path, **changes):
     bootstrap.patiently(
-        lambda: bootstrap.fetch(order(cloud, **changes), bootstrap.role_credentials(), str(path)), patience_seconds=5.0
+        lambda: bootstrap.fetch(order(cloud, **changes), bootstrap.role_credentials(), str(path)),
+        bootstrap.PATIENCE_SECONDS,
     )
 
 
