@@ -105,3 +105,31 @@ def test_kill(ground, count_case):
     assert seen - packs_in(ground), "nothing was freed at all"
     everything_is_there(ground)
     assert check_repository(ground.open(), None, Silence()).unreferenced_packs == 0
+
+
+ROUNDS = 4
+
+
+def test_beside_two_backups_and_a_restore(ground, count_case):
+    """All of them begin at once, and there is garbage: what is read, what is written and what was there stays whole."""
+    timed_backup(ground)
+    seen = packs_in(ground)
+    for number in range(ROUNDS):
+        delete_some(ground)
+        session, expected = ground.dice.choice(list(ground.contents.items()))
+        content, target = ground.change_image(), ground.folder / f"read-{number}"
+        running = [ground.start("backup", str(ground.image), "--workload", workload) for workload in ("disk", "other")]
+        running += [ground.start("restore", session.hex(), "--to", str(target)), ground.collect()]
+        for process in running:
+            said = process.communicate()[1].decode()
+            assert process.returncode in DONE, said
+        assert target.read_bytes() == expected
+        new = {point.session for point in list_points(ground.open())} - set(ground.contents)
+        assert len(new) == 2
+        ground.contents |= dict.fromkeys(new, content)
+        seen |= packs_in(ground)
+        count_case()
+    everything_is_there(ground)
+    assert collect_a_day_later(ground).waiting == ()
+    assert seen - packs_in(ground), "nothing was freed at all"
+    everything_is_there(ground)

@@ -8,7 +8,9 @@ from holdfast.domain.errors import HoldfastError
 from holdfast.repository.progress import Silence
 from holdfast.repository.upkeep.renewal.renew import renew_locks
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
+from holdfast.testing.misleading_store import Lie
 from tests.faults.immutable_site import Site
+from tests.faults.mishaps import befallen, mishaps
 from tests.faults.test_interleaving import MeanwhileStore
 
 CONTENTS = [bytes([number]) * 1000 for number in range(1, 4)]
@@ -44,14 +46,15 @@ def everything_is_locked(site):
     assert site.restores(site.contents)
 
 
-@pytest.mark.parametrize("fault", list(Fault))
-def test_another_one_finishes_what_was_cut_off(begun, fault, count_crash_point):
-    for request in requests_of(begun):
-        site = begun.copied()
-        with contextlib.suppress(SimulatedCrash, HoldfastError):
-            renew(site, FaultyStore(site.store, {request.number: fault}))
-        everything_is_locked(site)
-        count_crash_point()
+@pytest.mark.parametrize("mishap", [*Fault, *Lie])
+def test_another_one_finishes_what_was_cut_off_or_lied_to(begun, mishap, count_crash_point):
+    for request, one in mishaps(requests_of(begun)):
+        if one is mishap:
+            site = begun.copied()
+            with contextlib.suppress(SimulatedCrash, HoldfastError):
+                renew(site, befallen(site.store, request, mishap))
+            everything_is_locked(site)
+            count_crash_point()
 
 
 def collect(site):

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Set
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -32,13 +32,16 @@ from holdfast.repository.health.checking.check import check_repository
 from holdfast.repository.health.checking.verify import verify_point
 from holdfast.repository.health.repair.quarries import none
 from holdfast.repository.health.repair.repair import repair
+from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository
 from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.packs.pack_directory import read_directory
 from holdfast.repository.progress import Silence
-from holdfast.repository.sessions.points import PointSummary, list_points
+from holdfast.repository.reading.restore import restore_to
+from holdfast.repository.sessions.pins import pin_again, unpin
+from holdfast.repository.sessions.points import PointSummary, list_points, load_manifest
 from holdfast.repository.sessions.session import WriterSession, open_session, retire
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.stores.location import open_store
@@ -54,7 +57,7 @@ from holdfast.repository.writing.terms import terms_of
 from holdfast.repository.writing.volume_writer import write_volume
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
-from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
+from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVolume
 from holdfast.testing.server_processes import ministack_server, moto_server
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, restored
 from tests.faults.test_repair import spoil
@@ -100,6 +103,23 @@ class OpenWriter:
     content: bytes
 
 
+@dataclass
+class OpenReader:
+    """A restore of a party of its own, under its pin, that has read once and will read on with what it knows."""
+
+    repository: Repository
+    id: bytes
+    access: TenantAccess
+    volume: VolumeMap
+    content: bytes
+    began: datetime
+
+    def is_right(self) -> bool:
+        target = MemoryTarget()
+        restore_to(self.access, self.volume, target, Silence())
+        return target.volume is not None and target.volume.content == self.content
+
+
 def _written(writer: OpenWriter) -> WrittenVolumes:
     return WrittenVolumes(
         kind=IMAGE,
@@ -122,6 +142,7 @@ class RepositoryMachine(RuleBasedStateMachine):
         self.contents: dict[bytes, bytes] = {}
         self.disks: dict[str, Disk] = {}
         self.writers: list[OpenWriter] = []
+        self.readers: list[OpenReader] = []
         self.rotten: set[str] = set()
         self.small: SmallRepository
 
@@ -344,6 +365,31 @@ class RepositoryMachine(RuleBasedStateMachine):
         [point] = [point for point in self.points(repository) if point.session == session]
         assert restored(repository, point) == self.contents[session]
         assert verify_point(repository, point, Silence()).size_bytes == len(self.contents[session])
+
+    @precondition(lambda self: self.contents and len(self.readers) < 3)
+    @rule(data=st.data())
+    def a_reader_begins(self, data):
+        session = data.draw(st.sampled_from(sorted(self.contents)))
+        repository = self.open()
+        [point] = [point for point in self.points(repository) if point.session == session]
+        reader = repository.surroundings.random_bytes(16)
+        assert pin_again(repository, reader, [session], Silence())
+        manifest = load_manifest(repository, point)
+        access, [volume] = repository.access(manifest.tenant), manifest.volumes
+        one = OpenReader(repository, reader, access, volume, self.contents[session], self.clock())
+        assert one.is_right()
+        self.readers.append(one)
+
+    @precondition(lambda self: self.readers)
+    @rule(data=st.data())
+    def a_reader_reads_on_and_ends(self, data):
+        """Whatever was deleted, collected and repacked meanwhile. After a day of silence nobody waits for it."""
+        reader = self.readers.pop(data.draw(st.integers(0, len(self.readers) - 1)))
+        try:
+            assert reader.is_right()
+        except HoldfastError:
+            assert self.clock() - reader.began >= timedelta(days=1)
+        unpin(reader.repository, reader.id, Silence())
 
     @rule()
     def check(self):

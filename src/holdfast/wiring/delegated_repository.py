@@ -21,7 +21,7 @@ from holdfast.appliance.ports.repositories import (
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import IntegrityError, NotFoundError, ObjectNotFoundError, damaged_objects
 from holdfast.domain.retrieval import ColdData, RetrievalOrder
-from holdfast.domain.time import parse_time
+from holdfast.domain.time import format_time, parse_time
 from holdfast.domain.verification import ALL_VOLUMES, DamagedObject
 from holdfast.patience import in_turn
 from holdfast.repository.delegation import backup_side, orders, restore_side
@@ -41,6 +41,7 @@ from holdfast.repository.sessions.points import PointSummary, find_point, list_p
 from holdfast.repository.sessions.session import recorded_point, retire
 from holdfast.repository.trust.lock_terms import lock_end
 from holdfast.repository.trust.presence import is_there
+from holdfast.repository.upkeep.renewal.notice import holds_until, is_overdue
 from holdfast.repository.writing.parents import Method
 from holdfast.wiring.delegated_retrieval import DelegatedRetrievals
 
@@ -116,7 +117,8 @@ class DelegatedRepository:
             prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
             parents = [one.parent.source for one in prepared.task.volumes if one.parent is not None]
             bases = tuple(str(source["snapshot"]) for source in parents if "snapshot" in source)
-            return replace(work_of(prepared, self._location), base_snapshots=bases, warnings=prepared.warnings)
+            warnings = (*prepared.warnings, *_of_locks(repository))
+            return replace(work_of(prepared, self._location), base_snapshots=bases, warnings=warnings)
 
     def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
         """Check the worker's result and commit; None while there is none."""
@@ -257,6 +259,16 @@ class DelegatedRepository:
         with self.turn() as repository:
             for session in sessions:
                 orders.delete_scratch(repository, bytes.fromhex(session))
+
+
+def _of_locks(repository: Repository) -> Iterator[str]:
+    """Where locks begin to end and nobody renews them (ordering rule 9.3)."""
+    if is_overdue(repository):
+        yield (
+            f"locks in {repository.store.location} begin to end on {format_time(holds_until(repository))} and nobody "
+            "renews them: see in `holdfast session list` why its collections of garbage, which renew them each day, "
+            "do not run or fail"
+        )
 
 
 def work_of(prepared: Prepared[Task], location: str) -> PreparedWork:

@@ -96,3 +96,30 @@ def test_where_half_has_arrived_nothing_is_written_and_all_is_well_with_the_rest
     filled.done("backup", "disk", "--workload", "w")
     filled.done("restore", "latest:w", "--to", "out")
     assert (filled.folder / "out").read_bytes() == (filled.folder / "disk").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "restored"), [("packs/", 6), ("points/", 6), ("ledger/", 0), ("index/", 0), ("tenants/", 6), ("keys/", 6)]
+)
+def test_what_is_another_repository_s_is_named_and_believed_by_nobody(filled, kind, restored):
+    """Whole and of the right form, only never this one's; what can do without it restores."""
+    other, root = filled.folder / "other", Path(filled.repository)
+    opening = ("--password-file", filled.password_file)
+    assert filled.run("repository", "init", other, *opening).status == 0
+    assert filled.run("image", "backup", "disk", "--workload", "w", "--repository", other, *opening).status == 0
+    theirs = next(body for key, body in sorted(objects(other).items()) if key.startswith(kind))
+    mine = {key: body for key, body in objects(root).items() if key.startswith(kind)}
+    for key in mine:
+        (root / key).write_bytes(theirs)
+    before = objects(root)
+    checked = filled.run("repository", "check", root, "--read-data", "--password-file", filled.key_file)
+    assert checked.status == 6
+    assert any(key in checked.err + checked.text for key in mine)
+    assert objects(root) == before
+    assert filled.image("restore", "latest:w", "--to", "out").status == restored
+    assert (filled.folder / "out").exists() == (restored == 0)
+    for key, body in mine.items():
+        (root / key).write_bytes(body)
+    filled.check("--read-data")
+    filled.done("restore", "latest:w", "--to", "again")
+    assert (filled.folder / "again").read_bytes() == (filled.folder / "disk").read_bytes()

@@ -166,3 +166,21 @@ def test_a_repository_that_promises_nothing_breaks_no_promise():
     opened.work(prepared)
     opened.repository.accept_backup(prepared.session, 1, CONFIGURATION)
     assert opened.repository.promises(prepared.session, TENANT, opened.inner.now() + timedelta(days=9999))
+
+
+def test_a_backup_says_that_nobody_renews_the_locks():
+    site, disks = Site(), Disks()
+    site.back_up(b"precious")
+    source = SourceVolume("/dev/xvda", disks.snapshot("snap-0", b"content" * 1000))
+
+    def warnings():
+        opened = DelegatedRepository(site.open(), "s3://bucket")
+        return opened.prepare_backup(opened.new_session(), 1, TENANT, WORKLOAD, [source], "default").warnings
+
+    assert warnings() == ()
+    site.later(7.1)
+    (said,) = warnings()
+    assert "begin to end on 2026-01-11" in said
+    assert "holdfast session list" in said
+    site.renew()
+    assert warnings() == ()
