@@ -1,9 +1,11 @@
 """Mutation testing of what must not be wrong: keys, format, collection, index, retention.
 
-mutmut makes the mutants and finds the tests that reach each; a run takes a sample, chosen by its seed, of so many as
-its time allows. A mutant that no test notices is listed: either a test is missing, or the two programs are the same.
+mutmut makes the mutants and finds the tests that reach each; a run takes a sample, chosen by its seed and as many of
+each area, of so many as its time allows. A mutant that no test notices is listed: either a test is missing, or the two
+programs are the same.
 """
 
+import itertools
 import json
 import os
 import random
@@ -11,24 +13,28 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # Per cent of a run's minutes.
 SHARE = 20
-MUTATED = (
-    "src/holdfast/domain/retention.py",
-    "src/holdfast/domain/retention_rules.py",
-    "src/holdfast/domain/tiers.py",
-    "src/holdfast/repository/packs/chunk_index.py",
-    "src/holdfast/repository/opening/ledger.py",
-    "src/holdfast/repository/sessions/pins.py",
-    "src/holdfast/repository/sessions/session.py",
-    "src/holdfast/repository/upkeep/collection/*",
-    "src/holdfast/repository/crypto/*",
-    "src/holdfast/repository/format/*",
-)
+# Modules and packages below `holdfast`.
+AREAS = {
+    "crypto and keys": ("repository.crypto", "repository.keys"),
+    "format": ("repository.format",),
+    "ledger and sessions": ("repository.opening.ledger", "repository.sessions.pins", "repository.sessions.session"),
+    "index": (
+        "repository.packs.chunk_index",
+        "repository.packs.filed_rows",
+        "repository.packs.run_shelf",
+        "repository.packs.sorted_run",
+        "repository.reading.index_search",
+    ),
+    "collection": ("repository.upkeep.collection",),
+    "retention": ("domain.retention", "domain.retention_rules", "domain.tiers"),
+}
 TESTS = (
     "tests/unit/domain",
     "tests/unit/protocol/test_policies.py",
@@ -40,18 +46,19 @@ TESTS = (
     "tests/simulation/test_retention.py",
     "tests/simulation/test_flags.py",
 )
-_BATCH = 40
+# mutmut tries everything once before each batch.
+_BATCH = 120
 # Its exit statuses of a mutant that no test noticed, and of one that no test reaches.
 _SURVIVED, _NO_TESTS = 0, 33
 
 
 @dataclass(frozen=True, slots=True)
 class Mutants:
-    """`made` mutants there are; of `tried` ones `killed` were noticed; `survivors` are the others: name and change."""
+    """`areas`: of each how many mutants there are, were tried and were noticed; `survivors` are those that were tried
+    and not noticed: name and change.
+    """
 
-    made: int
-    tried: int
-    killed: int
+    areas: dict[str, tuple[int, int, int]]
     survivors: tuple[tuple[str, str], ...]
 
 
@@ -59,10 +66,9 @@ def run(folder: Path, minutes: float, seed: int) -> Mutants:
     """Try mutants in an order of the seed's until the minutes are over. Raises RuntimeError when none could be made."""
     _copy(folder)
     _mutmut(folder, "run", "none of these*")
-    names = sorted(_results(folder))
+    names = _in_turn(sorted(_results(folder)), random.Random(seed))
     if not names:
         raise RuntimeError("mutmut made no mutant; see its words above")
-    random.Random(seed).shuffle(names)
     began_seconds, tried = time.monotonic(), 0
     while tried < len(names) and (not tried or time.monotonic() - began_seconds < minutes * 60):
         _mutmut(folder, "run", "--max-children", "2", *names[tried : tried + _BATCH])
@@ -70,10 +76,25 @@ def run(folder: Path, minutes: float, seed: int) -> Mutants:
         sys.stdout.write(f"mutants: {min(tried, len(names))} of {len(names)}\n")
         sys.stdout.flush()
     results = _results(folder)
-    chosen = {name: results[name] for name in names[:tried]}
-    lost = [name for name, code in chosen.items() if code in (_SURVIVED, _NO_TESTS)]
-    survivors = tuple((name, _mutmut(folder, "show", name)) for name in sorted(lost))
-    return Mutants(len(names), len(chosen), len(chosen) - len(survivors), survivors)
+    lost = {name for name in names[:tried] if results[name] in (_SURVIVED, _NO_TESTS)}
+    areas = {}
+    for area in AREAS:
+        made, chosen = (sum(area_of(name) == area for name in some) for some in (names, names[:tried]))
+        areas[area] = made, chosen, chosen - sum(area_of(name) == area for name in lost)
+    return Mutants(areas, tuple((name, _mutmut(folder, "show", name)) for name in sorted(lost)))
+
+
+def area_of(name: str) -> str:
+    """Where a mutant belongs, of its name (`page.where`)."""
+    place = name.removeprefix("holdfast.")
+    return next(area for area, places in AREAS.items() if any(place.startswith(f"{one}.") for one in places))
+
+
+def _in_turn(names: list[str], dice: random.Random) -> list[str]:
+    """One of each area after the other, as long as it has any."""
+    dice.shuffle(names)
+    areas = [[name for name in names if area_of(name) == area] for area in AREAS]
+    return [name for some in itertools.zip_longest(*areas) for name in some if name is not None]
 
 
 def _copy(folder: Path) -> None:
@@ -83,13 +104,19 @@ def _copy(folder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache"))
     wishes = {
         "source_paths": ["src"],
-        "only_mutate": list(MUTATED),
+        "only_mutate": [*_files(folder)],
         "pytest_add_cli_args_test_selection": list(TESTS),
         "also_copy": ["tests", "docs", "tools"],
     }
     lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in wishes.items())
     text = (ROOT / "pyproject.toml").read_text()
     (folder / "pyproject.toml").write_text(f"{text}\n[tool.mutmut]\n{lines}")
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for place in itertools.chain.from_iterable(AREAS.values()):
+        path = Path("src", "holdfast", *place.split("."))
+        yield f"{path}/*" if (folder / path).is_dir() else f"{path}.py"
 
 
 def _mutmut(folder: Path, *words: str) -> str:

@@ -24,8 +24,14 @@ MUTANTS = """
 ## Mutants
 
 One operator, constant or call of the code is changed at a time ([mutmut](https://mutmut.readthedocs.io)), and the tests
-that reach it are run. There are {made:,} mutants of keys, format, ledger, sessions, index, collection and retention; of
-{tried:,} that were tried on {date} (seed {seed}) {killed:,} were noticed ({share:.1f} %). Those that nobody noticed:
+that reach it are run. Of {made:,} mutants {tried:,} were tried on {date} (seed {seed}), as many of each area, and
+{noticed:,} were noticed ({share:.1f} %):
+
+| area | mutants | tried | noticed |
+|---|---:|---:|---:|
+{areas}
+
+Those that nobody noticed:
 """
 
 
@@ -37,7 +43,8 @@ def figures(facts: dict[str, Any]) -> str:
         cases = f"{outcome['cases']:,} {outcome['unit']} in {outcome['rounds']} rounds"
         lines.append(f"{outcome['name']}: {cases}, {outcome['seconds']} s{failed}")
     if mutants := facts["mutants"]:
-        lines.append(f"mutants: {mutants['killed']:,} of {mutants['tried']:,} noticed")
+        _made, tried, noticed = _sums(mutants)
+        lines.append(f"mutants: {noticed:,} of {tried:,} noticed")
     return "\n".join(lines) + "\n"
 
 
@@ -45,7 +52,7 @@ def write(facts: dict[str, Any]) -> None:
     """Today's page."""
     lines = [
         HEAD,
-        f"{facts['date']}, seed {facts['seed']}, {facts['minutes']:g} minutes.",
+        f"{facts['date']}, seed {facts['seed']}, commit {facts['commit']}, {facts['minutes']:g} minutes at least.",
         "",
         "| what | cases | rounds | minutes | failed |",
         "|---|---:|---:|---:|---:|",
@@ -56,9 +63,23 @@ def write(facts: dict[str, Any]) -> None:
         for one in facts["outcomes"]
     ]
     if mutants := facts["mutants"]:
-        share = 100 * mutants["killed"] / mutants["tried"]
-        lines += [MUTANTS.format(share=share, **mutants), *_listed(mutants["survivors"])]
+        lines += [_of_mutants(mutants), *_listed(mutants["survivors"])]
     PAGE.write_text("\n".join(lines).rstrip() + "\n")
+
+
+def _sums(mutants: dict[str, Any]) -> list[int]:
+    """How many there are, were tried and were noticed."""
+    return [sum(column) for column in zip(*mutants["areas"].values(), strict=True)]
+
+
+def _of_mutants(mutants: dict[str, Any]) -> str:
+    made, tried, noticed = _sums(mutants)
+    areas = "\n".join(
+        f"| {area} | {' | '.join(f'{number:,}' for number in row)} |" for area, row in mutants["areas"].items()
+    )
+    date, seed = mutants["date"], mutants["seed"]
+    share = 100 * noticed / tried
+    return MUTANTS.format(made=made, tried=tried, noticed=noticed, date=date, seed=seed, share=share, areas=areas)
 
 
 def where(name: str) -> str:

@@ -52,6 +52,7 @@ def main() -> int:
     outcomes = [_carry_out(section, wish.minutes, dice) for section in SECTIONS]
     facts = {
         "date": _today(),
+        "commit": _commit(),
         "seed": wish.seed,
         "minutes": wish.minutes,
         "outcomes": [asdict(outcome) for outcome in outcomes],
@@ -65,6 +66,12 @@ def main() -> int:
 
 def _today() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+def _commit() -> str:
+    """Of the tree that is run; a plus where something in it is not committed."""
+    told = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
+    return subprocess.run(told, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _wish() -> argparse.Namespace:
