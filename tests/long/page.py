@@ -24,8 +24,8 @@ MUTANTS = """
 ## Mutants
 
 One operator, constant or call of the code is changed at a time ([mutmut](https://mutmut.readthedocs.io)), and the tests
-that reach it are run. Of {made:,} mutants {tried:,} were tried on {date} (seed {seed}), as many of each area, and
-{noticed:,} were noticed ({share:.1f} %):
+that reach it are run. Of {made:,} mutants {tried:,} were tried on {date} (seed {seed}, commit {commit}), as many of
+each area, and {noticed:,} were noticed ({share:.1f} %):
 
 | area | mutants | tried | noticed |
 |---|---:|---:|---:|
@@ -52,7 +52,7 @@ def write(facts: dict[str, Any]) -> None:
     """Today's page."""
     lines = [
         HEAD,
-        f"{facts['date']}, seed {facts['seed']}, commit {facts['commit']}, {facts['minutes']:g} minutes at least.",
+        f"{facts['date']}, seed {facts['seed']}, commit {facts['commit']}, MINUTES={facts['minutes']:g}.",
         "",
         "| what | cases | rounds | minutes | failed |",
         "|---|---:|---:|---:|---:|",
@@ -77,9 +77,8 @@ def _of_mutants(mutants: dict[str, Any]) -> str:
     areas = "\n".join(
         f"| {area} | {' | '.join(f'{number:,}' for number in row)} |" for area, row in mutants["areas"].items()
     )
-    date, seed = mutants["date"], mutants["seed"]
     share = 100 * noticed / tried
-    return MUTANTS.format(made=made, tried=tried, noticed=noticed, date=date, seed=seed, share=share, areas=areas)
+    return MUTANTS.format(**{**mutants, "areas": areas}, made=made, tried=tried, noticed=noticed, share=share)
 
 
 def where(name: str) -> str:

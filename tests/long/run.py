@@ -24,7 +24,7 @@ from tests.long.sections import SECTIONS, Section
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "long-run"
 # Of the last run that tried mutants.
-MUTANTS = FOLDER / "mutants.json"
+MUTANTS = FOLDER / "mutants-by-area.json"
 _PROCESSES = "2"
 
 
@@ -45,14 +45,15 @@ def main() -> int:
     """The exit status."""
     wish = _wish()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    dice = random.Random(wish.seed)
+    dice, commit = random.Random(wish.seed), _commit()
     if wish.mutants:
         tried = mutants.run(FOLDER / "mutants", wish.minutes * mutants.SHARE / 100, wish.seed)
-        MUTANTS.write_text(json.dumps({"date": _today(), "seed": wish.seed, **asdict(tried)}, indent=2) + "\n")
+        whence = {"date": _today(), "seed": wish.seed, "commit": commit}
+        MUTANTS.write_text(json.dumps({**whence, **asdict(tried)}, indent=2) + "\n")
     outcomes = [_carry_out(section, wish.minutes, dice) for section in SECTIONS]
     facts = {
         "date": _today(),
-        "commit": _commit(),
+        "commit": commit,
         "seed": wish.seed,
         "minutes": wish.minutes,
         "outcomes": [asdict(outcome) for outcome in outcomes],
@@ -69,9 +70,13 @@ def _today() -> str:
 
 
 def _commit() -> str:
-    """Of the tree that is run; a plus where something in it is not committed."""
-    told = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
-    return subprocess.run(told, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    """Of the tree that is run, with a plus where a file of it was changed since; `unknown` where git does not tell."""
+    words = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
+    try:
+        told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "unknown"
+    return told.stdout.strip() or "unknown"
 
 
 def _wish() -> argparse.Namespace:

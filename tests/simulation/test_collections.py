@@ -207,3 +207,15 @@ def test_of_very_many_that_could_not_be_locked_longer_the_first_are_named(site, 
     assert task.result["not_renewed_objects"] == len(lost)
     assert len(task.warnings) == NAMED_LIMIT + 1
     assert "1500 in all" in task.warnings[-1]
+
+
+def test_what_somebody_has_to_see_to_in_the_repository_ends_the_session_with_a_warning(site):
+    """Once, however many workloads there are; every one of them has its point."""
+    for name in ("web-1", "web-2"):
+        site.cloud.add_instance(name)
+    site.policy()
+    site.repository.alarms = ("locks begin to end on 2026-01-11 and nobody renews them",)
+    session = site.run_policy()
+    assert (session.state, session.warnings) == (State.WARNING, site.repository.alarms)
+    assert session.counts == {"succeeded": 2}
+    assert_nothing_left(site)

@@ -92,8 +92,9 @@ class SimulatedRepository:
         self.collections: list[CollectionWish] = []
         self.pins: dict[str, str] = {}
         self.fail_next: list[Exception] = []
-        # What is to be said to a person when a session is opened.
+        # What is to be said to a person when a session is opened, and what somebody has to see to.
         self.warnings: tuple[str, ...] = ()
+        self.alarms: tuple[str, ...] = ()
         # What a verification finds of a point; points whose packs serve everybody; what the last backup was to avoid.
         self.damage: dict[str, tuple[DamagedObject, ...]] = {}
         self.opened: set[str] = set()
@@ -389,7 +390,8 @@ class SimulatedRepository:
 
     def _work(self, session: str) -> PreparedWork:
         key, bases = hashlib.sha256(session.encode()).digest(), self._bases(self.sessions[session])
-        return PreparedWork(session, self.repository_id, self.location, 1, key, bases, warnings=self.warnings)
+        work = PreparedWork(session, self.repository_id, self.location, 1, key, bases)
+        return replace(work, warnings=self.warnings, alarms=self.alarms)
 
     def _bases(self, known: "_Session") -> tuple[str, ...]:
         parent = self._parent(known)

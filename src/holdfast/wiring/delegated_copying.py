@@ -11,7 +11,7 @@ from holdfast.repository.format.manifest import Manifest
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import find_point
 from holdfast.repository.sessions.session import recorded_point
-from holdfast.wiring.delegated_repository import DelegatedRepository, backed_up, work_of
+from holdfast.wiring.delegated_repository import DelegatedRepository, alarms_of, backed_up, work_of
 
 
 class DelegatedCopying:
@@ -39,6 +39,7 @@ class DelegatedCopying:
             origin = copy_side.CopyFrom(source, self._source.location, found, bytes.fromhex(reader))
             pinned = copy_side.pin_original(origin, Silence())
         with self._target.turn() as target:
+            alarms = alarms_of(target)
             opened = copy_side.open_copy(
                 pinned,
                 target,
@@ -51,7 +52,8 @@ class DelegatedCopying:
         prepared = copy_side.with_places(pinned, opened)
         with self._target.turn():
             prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
-            return replace(work_of(prepared, self._target.location), copied_from=self._source.location)
+            work = work_of(prepared, self._target.location)
+            return replace(work, copied_from=self._source.location, alarms=alarms)
 
     def accept_copy(self, session: str, attempt: int) -> BackedUp | None:
         """Check the worker's result and commit; None while there is none."""

@@ -104,6 +104,7 @@ class DelegatedRepository:
         sources = [backup_side.VolumeSource(volume.name, dict(volume.source)) for volume in volumes]
         level = CompressionLevel[compression.upper()]
         with self.turn() as repository:
+            alarms = alarms_of(repository)
             prepared = backup_side.prepare_backup(
                 repository,
                 tenant,
@@ -117,8 +118,8 @@ class DelegatedRepository:
             prepared = replace(prepared, task=backup_side.write_task(prepared, attempt))
             parents = [one.parent.source for one in prepared.task.volumes if one.parent is not None]
             bases = tuple(str(source["snapshot"]) for source in parents if "snapshot" in source)
-            warnings = (*prepared.warnings, *_of_locks(repository))
-            return replace(work_of(prepared, self._location), base_snapshots=bases, warnings=warnings)
+            work = work_of(prepared, self._location)
+            return replace(work, base_snapshots=bases, warnings=prepared.warnings, alarms=alarms)
 
     def accept_backup(self, session: str, attempt: int, configuration: bytes) -> BackedUp | None:
         """Check the worker's result and commit; None while there is none."""
@@ -261,14 +262,18 @@ class DelegatedRepository:
                 orders.delete_scratch(repository, bytes.fromhex(session))
 
 
-def _of_locks(repository: Repository) -> Iterator[str]:
-    """Where locks begin to end and nobody renews them (ordering rule 9.3)."""
-    if is_overdue(repository):
-        yield (
-            f"locks in {repository.store.location} begin to end on {format_time(holds_until(repository))} and nobody "
-            "renews them: see in `holdfast session list` why its collections of garbage, which renew them each day, "
-            "do not run or fail"
-        )
+def alarms_of(repository: Repository) -> tuple[str, ...]:
+    """Where locks begin to end and nobody renews them (ordering rule 9.3). To be asked before a session is opened:
+    where there is nothing yet, nothing ends.
+    """
+    if not is_overdue(repository):
+        return ()
+    line = (
+        f"locks in {repository.store.location} begin to end on {format_time(holds_until(repository))} and nobody "
+        "renews them: see in `holdfast session list` why its collections of garbage, which renew them each day, "
+        "do not run or fail"
+    )
+    return (line,)
 
 
 def work_of(prepared: Prepared[Task], location: str) -> PreparedWork:

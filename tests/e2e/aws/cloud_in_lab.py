@@ -30,7 +30,7 @@ def lab_time(account: Account) -> Waiting:
         nonlocal ahead_seconds
         account.advance(seconds)
         ahead_seconds += seconds
-        time.sleep(0.01)
+        time.sleep(min(seconds, 0.1))
 
     return Waiting(sleep=sleep, monotonic=lambda: time.monotonic() + ahead_seconds)
 

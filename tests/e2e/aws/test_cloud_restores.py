@@ -39,7 +39,7 @@ def slow_lab():
 
 @pytest.fixture
 def slow_world(slow_lab, monkeypatch):
-    """Nothing is so before it was waited for, however late this process is: who cancels is asked at each wait."""
+    """Nothing is so before it was waited for, and be this process twenty seconds late: who cancels is always asked."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", slow_lab.endpoint)
     account = Account(slow_lab.endpoint)
     return CloudInLab(account, waiting=lab_time(account))

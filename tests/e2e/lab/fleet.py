@@ -88,9 +88,8 @@ class Fleet:
 
     def says(self, instance_id: str) -> dict[str, Any]:
         """What a script said with `say`."""
-        text = self.prints(instance_id, "SAID {")
-        while not text[text.index("SAID {") :].count("\n"):
-            text = self.console(instance_id)
+        until(lambda: "\n" in self.console(instance_id).partition("SAID {")[2])
+        text = self.console(instance_id)
         (line,) = (line for line in text.splitlines() if line.startswith("SAID "))
         document: dict[str, Any] = json.loads(line.removeprefix("SAID "))
         return document

@@ -173,14 +173,23 @@ def test_a_backup_says_that_nobody_renews_the_locks():
     site.back_up(b"precious")
     source = SourceVolume("/dev/xvda", disks.snapshot("snap-0", b"content" * 1000))
 
-    def warnings():
+    def alarms():
         opened = DelegatedRepository(site.open(), "s3://bucket")
-        return opened.prepare_backup(opened.new_session(), 1, TENANT, WORKLOAD, [source], "default").warnings
+        return opened.prepare_backup(opened.new_session(), 1, TENANT, WORKLOAD, [source], "default").alarms
 
-    assert warnings() == ()
+    assert alarms() == ()
     site.later(7.1)
-    (said,) = warnings()
+    (said,) = alarms()
     assert "begin to end on 2026-01-11" in said
     assert "holdfast session list" in said
     site.renew()
-    assert warnings() == ()
+    assert alarms() == ()
+
+
+def test_where_nothing_is_kept_yet_no_lock_ends():
+    site, disks = Site(), Disks()
+    site.later(8)
+    source = SourceVolume("/dev/xvda", disks.snapshot("snap-0", b"content" * 1000))
+    opened = DelegatedRepository(site.open(), "s3://bucket")
+    prepared = opened.prepare_backup(opened.new_session(), 1, TENANT, WORKLOAD, [source], "default")
+    assert prepared.alarms == ()

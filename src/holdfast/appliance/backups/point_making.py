@@ -83,6 +83,8 @@ class PointMaking:
         self._warn(errand, errand.remarks())
         prepared = errand.open()
         self._warn(errand, prepared.warnings)
+        for line in prepared.alarms:
+            self._book.warn(errand.facts.session_id, line)
         opened = prepared.session
         if opened != meant.work:
             kept.put(replace(meant, work=opened))

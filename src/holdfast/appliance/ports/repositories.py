@@ -30,7 +30,8 @@ class PreparedWork:
     gets, and is never stored. `base_snapshots`: what changed since these is asked for, where they still are.
     `locks_until`: the worker locks what it writes, no longer than that; None where nothing is locked. `copied_from`:
     the location of the repository that a copy reads. `reads_versions`: some of what is read lies under what others have
-    put over it. `warnings`: lines for a person, from when the session was opened.
+    put over it. `warnings`: lines for a person, from when the session was opened; `alarms`: what somebody has to see to
+    in the repository, whatever comes of this.
     """
 
     session: str
@@ -43,6 +44,7 @@ class PreparedWork:
     copied_from: str = ""
     reads_versions: bool = False
     warnings: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

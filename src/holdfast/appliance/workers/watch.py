@@ -77,10 +77,13 @@ class WorkerWatch:
         if errand.finished(attempt):
             return self._finished_unheard(errand, workers, worker)
         state, silent_seconds = workers.state(worker), _silent_seconds(told, now)
-        if state not in _LIVING and errand.finished(attempt):
-            # Between the two questions it wrote its result, and ended.
-            return self._finished_unheard(errand, workers, worker)
-        if state in _LIVING:
+        if state not in _LIVING:
+            # Between the two questions it may have written its result, or told why there is none, and ended.
+            if errand.finished(attempt):
+                return self._finished_unheard(errand, workers, worker)
+            if self._told(errand.facts.session_id, errand.facts.task_id, attempt).outcome:
+                return None
+        else:
             if told.heard_at is None and silent_seconds < patience.boot_timeout_seconds:
                 return None
             if told.heard_at is not None and silent_seconds < patience.silent_limit_seconds:

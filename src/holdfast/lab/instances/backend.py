@@ -264,7 +264,7 @@ class InstancesBackend(AttachmentOperations):
                 _power(instance).folder.remove()
             if not reservation.instances:
                 self.reservations.pop(reservation.id, None)
-        return super().all_reservations(filters)
+        return [one for one in super().all_reservations(filters) if one.instances]
 
     def modify_instance_metadata_options(self, instance_id: str, *arguments: Any, **asked: Any) -> MetadataOptions:
         """Change how the metadata service answers; what is not named stays."""

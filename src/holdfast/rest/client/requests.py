@@ -63,12 +63,12 @@ class Requests:
 
     def send(self, method: str, path: str, document: object = None, query: Mapping[str, str] | None = None) -> Any:
         """The answer's document; None where there is none. A GET is repeated while the other side is not there, and
-        anything where no connection came about in time: of that nothing was heard there.
+        anything once more where no connection came about in time: of that nothing was heard there.
         """
         content = None if document is None else json.dumps(document, separators=(",", ":")).encode()
         headers = {} if content is None else {"Content-Type": "application/json"}
         timeout = httpx.Timeout(_timeout_seconds(method, path, query), connect=CONNECT_TIMEOUT_SECONDS)
-        pauses = iter(_PAUSES_SECONDS)
+        pauses = iter(_PAUSES_SECONDS if method == "GET" else _PAUSES_SECONDS[:1])
         while True:
             try:
                 answer = self._client.request(
