@@ -1,7 +1,6 @@
 """The adapters to AWS in a lab: a cloud with a ledger, and instances to protect that a customer made."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +11,7 @@ from holdfast.domain.infrastructure import Account as CloudAccount
 from holdfast.domain.ownership import SNAPSHOT
 from holdfast.patience import Waiting
 from holdfast.protocol.appliance_answers import AwsSettings
-from tests.e2e.lab.account import WAIT_SECONDS, Account, block
+from tests.e2e.lab.account import Account, block, until
 from tests.unit.aws.memory_ledger import MemoryLedger
 
 APPLIANCE = "a" * 32
@@ -78,7 +77,7 @@ class CloudInLab:
         return dict(found["Reservations"][0]["Instances"][0])
 
     def in_state(self, instance_id: str, state: str) -> dict[str, Any]:
-        self._until(lambda: self.instance(instance_id)["State"]["Name"] == state)
+        until(lambda: self.instance(instance_id)["State"]["Name"] == state, self._nap)
         return self.instance(instance_id)
 
     def volumes(self, instance_id: str) -> dict[str, str]:
@@ -94,11 +93,8 @@ class CloudInLab:
         return {device: self.account.content(one, 3) for device, one in self.volumes(instance_id).items()}
 
     def completed(self, snapshots: dict[str, str]) -> dict[str, str]:
-        self._until(lambda: self.compute.snapshots_percent(tuple(snapshots.values())) == 100)
+        until(lambda: self.compute.snapshots_percent(tuple(snapshots.values())) == 100, self._nap)
         return snapshots
 
-    def _until(self, reached: Callable[[], bool]) -> None:
-        end = time.monotonic() + WAIT_SECONDS
-        while not reached():
-            assert time.monotonic() < end, "waited too long"
-            self.waiting.sleep(0.5)
+    def _nap(self) -> None:
+        self.waiting.sleep(0.5)

@@ -34,11 +34,15 @@ def block(number: int, seed: int = 0) -> bytes:
     return hashlib.sha256(f"{number} {seed}".encode()).digest() * (BLOCK_BYTES // 32)
 
 
-def until(true: Callable[[], bool]) -> None:
+def _nap() -> None:
+    time.sleep(0.02)
+
+
+def until(true: Callable[[], bool], nap: Callable[[], None] = _nap) -> None:
     end = time.monotonic() + WAIT_SECONDS
     while not true():
         assert time.monotonic() < end, "waited too long"
-        time.sleep(0.02)
+        nap()
 
 
 def paged(operation: Callable[..., Any], **options: Any) -> Iterator[Any]:
