@@ -1,11 +1,14 @@
 """What a file system can hand to a backup or restore beside ordinary files."""
 
+import errno
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from holdfast.domain.errors import ConflictError, UsageError
+from holdfast.domain.errors import ConflictError, HoldfastError, UsageError
+from holdfast.images import file_target
 from holdfast.images.file_source import WORTH_WAITING_BYTES, FileSource
 from holdfast.images.file_target import FileTarget
 
@@ -125,3 +128,58 @@ def test_what_a_link_leads_to_is_restored_and_the_link_stays(tmp_path):
     restored(link, force=True)
     assert (link.is_symlink(), (large / "disk").read_bytes()) == (True, b"new!")
     assert [one.name for one in large.iterdir()] == ["disk"]
+
+
+def written_to(path, pieces):
+    target = FileTarget(path, force=False)
+    target.begin(4096 * pieces)
+    for at in range(pieces):
+        target.write(4096 * at, bytes([at + 1]) * 4096)
+    return target
+
+
+def test_a_restore_sends_to_the_disk_what_it_has_written_so_far(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_target, "_FLUSHED_BYTES", 2 * 4096)
+    flushed, flush = [], os.fdatasync
+    monkeypatch.setattr(
+        os, "fdatasync", lambda descriptor: flushed.append(os.fstat(descriptor).st_ino) or flush(descriptor)
+    )
+    target = written_to(tmp_path / "disk", 5)
+    assert len(flushed) == 2
+    target.finish()
+    assert set(flushed) == {(tmp_path / "disk").stat().st_ino}
+    assert (tmp_path / "disk").read_bytes() == b"".join(bytes([at + 1]) * 4096 for at in range(5))
+
+
+def test_what_the_disk_refuses_meanwhile_ends_the_restore(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_target, "_FLUSHED_BYTES", 2 * 4096)
+
+    def refuse(_descriptor):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", refuse)
+    with pytest.raises(HoldfastError, match="disk failed"):
+        written_to(tmp_path / "disk", 5)
+
+
+def test_while_one_thread_waits_for_the_disk_others_write(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_target, "_FLUSHED_BYTES", 4096)
+    waiting, written, flushes = threading.Event(), threading.Event(), []
+
+    def flush(descriptor):
+        flushes.append(descriptor)
+        waiting.set()
+        assert written.wait(30)
+
+    target = FileTarget(tmp_path / "disk", force=False)
+    target.begin(3 * 4096)
+    monkeypatch.setattr(os, "fdatasync", flush)
+    slow = threading.Thread(target=target.write, args=(0, bytes(4096)))
+    slow.start()
+    assert waiting.wait(30)
+    for at in (1, 2):
+        target.write(at * 4096, bytes(4096))
+    written.set()
+    slow.join()
+    assert len(flushes) == 1
+    target.abort()
