@@ -144,6 +144,21 @@ def test_what_is_read_is_kept_and_given_back(cold):
     assert look(cold).archived_packs == asked
 
 
+def test_days_that_are_told_hold_for_what_is_there_already(cold):
+    until(cold, lambda data: not data.archived_packs)
+    cold.clock.step(12 * 3600)
+    asked = until(cold, lambda data: data.is_readable).cold_packs
+    cold.start_again()
+    week, told, longer = RetrievalOrder(Tier.BULK, 7), [], timedelta(days=7)
+    for _each in range(asked):
+        data = go_on(cold, week, told.append)
+    assert data.is_readable
+    assert longer <= data.readable_until - cold.clock() < longer + timedelta(days=1)
+    assert len(cold.billed()) == 2 * asked
+    go_on(cold, week)
+    assert len(cold.billed()) == 2 * asked
+
+
 def test_what_is_not_retrieved_so(cold):
     with pytest.raises(UsageError, match="no expedited retrieval"):
         go_on(cold, RetrievalOrder(Tier.EXPEDITED))

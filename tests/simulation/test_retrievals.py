@@ -206,7 +206,7 @@ def test_copies_are_kept_as_long_as_the_restore_lasts(site):
 
     session = restore(site, VolumeRestore(site.point, retrieval=BULK), grow_old)
     assert session.state == State.SUCCEEDED, log(site, session)
-    assert [order.days for _, order in site.cold.billed] == [3, 3, 1, 1]
+    assert [order.kept_days for _, order in site.cold.billed] == [3, 3, 1, 1]
 
 
 def test_copies_that_nobody_kept_fail_the_restore_which_is_ordered_again(site):

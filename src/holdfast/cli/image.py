@@ -29,7 +29,6 @@ from holdfast.cli.single_writer import note_mode
 from holdfast.cli.tables import as_facts, facts_table
 from holdfast.cli.voice import Voice
 from holdfast.domain.errors import UsageError
-from holdfast.domain.retrieval import DEFAULT_DAYS
 
 if TYPE_CHECKING:
     from holdfast.repository.sessions.points import PointSummary
@@ -127,7 +126,7 @@ def restore(
     ] = False,
     plan: PlanOption = False,
     retrieval_tier: RetrievalTierOption = None,
-    retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
+    retrieval_days: RetrievalDaysOption = None,
     wait: WaitOption = True,
     password_file: PasswordFileOption = None,
 ) -> int:
@@ -240,7 +239,7 @@ def verify(
     point: PointArgument,
     repository: RepositoryOption,
     retrieval_tier: RetrievalTierOption = None,
-    retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
+    retrieval_days: RetrievalDaysOption = None,
     wait: WaitOption = True,
     password_file: PasswordFileOption = None,
 ) -> int:

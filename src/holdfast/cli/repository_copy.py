@@ -23,7 +23,6 @@ from holdfast.cli.retrieval import (
 from holdfast.cli.voice import Voice, show_error
 from holdfast.domain.errors import IntegrityError, UsageError
 from holdfast.domain.numerals import counted
-from holdfast.domain.retrieval import DEFAULT_DAYS
 from holdfast.wiring.password_words import TO_PASSWORD
 
 _URL_HELP = "A directory, file:///path or s3://bucket/prefix[?…]."
@@ -43,7 +42,7 @@ def copy(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be copied.")] = False,
     retrieval_tier: RetrievalTierOption = None,
-    retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
+    retrieval_days: RetrievalDaysOption = None,
     wait: WaitOption = True,
     password_file: PasswordFileOption = None,
     to_password_file: Annotated[

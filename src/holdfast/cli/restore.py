@@ -40,7 +40,7 @@ class _Wish:
     plan_only: bool
     wait: bool
     tier: Tier | None
-    days: int
+    days: int | None
     appliance: str | None
 
 
@@ -77,7 +77,7 @@ def instance(
         int, typer.Option("--keep-old-volumes", metavar="HOURS", help="Keep the volumes of the original so long after.")
     ] = 0,
     retrieval_tier: RetrievalTierOption = None,
-    retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
+    retrieval_days: RetrievalDaysOption = None,
     worker_mode: WorkerModeOption = "ec2",
     no_wait: NoWaitOption = False,
     appliance: ApplianceOption = None,
@@ -133,7 +133,7 @@ def volume(
     kms_key: KmsKeyOption = None,
     plan: PlanOption = False,
     retrieval_tier: RetrievalTierOption = None,
-    retrieval_days: RetrievalDaysOption = DEFAULT_DAYS,
+    retrieval_days: RetrievalDaysOption = None,
     worker_mode: WorkerModeOption = "ec2",
     no_wait: NoWaitOption = False,
     appliance: ApplianceOption = None,
@@ -153,13 +153,13 @@ def volume(
 
 def _restore(voice: Voice, what: str, order: dict[str, Any], wish: _Wish) -> int:
     if wish.tier is not None:
-        order["retrieval"] = {"tier": wish.tier, "days": wish.days}
+        order["retrieval"] = {"tier": wish.tier} | ({} if wish.days is None else {"days": wish.days})
     whose = query(appliance=wish.appliance)
     with connected() as client:
         plan = client.send("POST", f"/restores/{what}/plan", order, whose)
         retrieval = plan["retrieval"]
         if retrieval is not None:
-            retrieval = plan["retrieval"] = at_own_prices({**retrieval, "retrieval_days": wish.days})
+            retrieval = plan["retrieval"] = at_own_prices({**retrieval, "retrieval_days": wish.days or DEFAULT_DAYS})
         if wish.plan_only:
             for warning in [*plan["warnings"], *plan["problems"]]:
                 voice.warn(warning)

@@ -15,6 +15,7 @@ from holdfast.domain.archive import ArchiveClass, PriceList, Tier
 from holdfast.domain.errors import NeedsRetrievalError
 from holdfast.domain.numerals import counted
 from holdfast.domain.retrieval import (
+    DEFAULT_DAYS,
     LONGEST_DAYS,
     ColdData,
     RetrievalEstimate,
@@ -43,9 +44,13 @@ RetrievalTierOption = Annotated[
     typer.Option("--retrieval-tier", help="Retrieve what lies in an archive class, this fast. It costs money."),
 ]
 RetrievalDaysOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--retrieval-days", metavar="N", min=1, max=LONGEST_DAYS, help="For how many days it can be read then."
+        "--retrieval-days",
+        metavar="N",
+        min=1,
+        max=LONGEST_DAYS,
+        help=f"For how many days it can be read then, {DEFAULT_DAYS} if not told; what can be read already, too.",
     ),
 ]
 WaitOption = Annotated[
@@ -58,7 +63,7 @@ class RetrievalWish:
     """What a person said of retrieving; no `tier`: that no money may be spent."""
 
     tier: Tier | None
-    days: int
+    days: int | None
     wait: bool
 
 
@@ -71,14 +76,14 @@ def readable(
     from holdfast.wiring.local import points
 
     wanted = plan()
-    if wanted.plan.is_readable:
+    if wanted.plan.is_readable and (wish.tier is None or wish.days is None or not wanted.plan.packs):
         return wanted
     if wish.tier is None:
         show_plan(voice, wanted.plan, wish.days)
         return show_error(needs_retrieval(_named(wanted.plan), wanted.data))
     with voice.progress("retrieving") as progress:
         points.retrieve(opened, wanted, RetrievalOrder(wish.tier, wish.days), progress, wait=wish.wait)
-    if wish.wait:
+    if wish.wait or wanted.plan.is_readable:
         return wanted
     # Asked once more, so that what is printed is what the store says.
     now = plan().plan
@@ -121,9 +126,9 @@ def read_when_readable(
                 raise NeedsRetrievalError(error.what, why=error.why, cure=cure, packs=error.packs) from error
 
 
-def show_plan(voice: Voice, plan: "RetrievalPlan", days: int) -> None:
+def show_plan(voice: Voice, plan: "RetrievalPlan", days: int | None) -> None:
     """Print the plan. Raises UsageError for a price list of one's own that cannot be used."""
-    document = plan_document(plan, days, retrieval_prices())
+    document = plan_document(plan, DEFAULT_DAYS if days is None else days, retrieval_prices())
     count = counted(len(plan.points), "point")
     voice.document(document, lambda: retrieval_table(document, {"restore points": count}))
 

@@ -19,10 +19,17 @@ _PART_OF_THE_WAIT = 8
 
 @dataclass(frozen=True, slots=True)
 class RetrievalOrder:
-    """Somebody said that money may be spent: how fast, and for how many days a pack stays readable."""
+    """Somebody said that money may be spent: how fast, and for how many days a pack stays readable. Where that is told,
+    it holds for copies that are there already, too; else these go when they would.
+    """
 
     tier: Tier
-    days: int = DEFAULT_DAYS
+    days: int | None = None
+
+    @property
+    def kept_days(self) -> int:
+        """For how many days what is archived is asked for."""
+        return DEFAULT_DAYS if self.days is None else self.days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +102,7 @@ def offered(order: RetrievalOrder, storage_class: ArchiveClass | None, what: str
             why=f"S3 has {' and '.join(offers)} there",
             cure=f"write --retrieval-tier {' or '.join(offers)}",
         )
-    if not 1 <= order.days <= LONGEST_DAYS:
+    if not 1 <= order.kept_days <= LONGEST_DAYS:
         raise UsageError(
             f"a retrieval for {order.days} days",
             why=f"copies are kept for 1 to {LONGEST_DAYS} days",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import count
 
 from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, end_of_copy
 from holdfast.domain.retrieval import EXTENSION_MARGIN, ColdData, RetrievalOrder
@@ -47,17 +48,21 @@ class SimulatedArchive:
             readable_until=min((copy.gone for copy in readable), default=None),
         )
 
-    def go_on(self, storage_class: ArchiveClass, packs: Iterable[str], order: RetrievalOrder) -> int:
-        """Ask for some that are archived, and keep what goes within hours; how many were asked for."""
+    def go_on(self, storage_class: ArchiveClass, packs: Iterable[str], order: RetrievalOrder, began: datetime) -> int:
+        """Ask for some that are archived, and keep what goes within hours, or before the days that the order tells from
+        when it `began`; how many were asked for.
+        """
         asked = 0
+        wanted = began if order.days is None else end_of_copy(began, order.days)
         for pack in packs:
             copy, now = self._copy(pack), self._now()
             if copy is None and asked < PORTION_PACKS:
                 ready = now + (self.takes or LIST_PRICES.offers(storage_class)[order.tier].longest)
-                self._take(pack, _Copy(ready, end_of_copy(ready, order.days)), order)
+                self._take(pack, _Copy(ready, end_of_copy(ready, order.kept_days)), order)
                 asked += 1
-            elif copy is not None and copy.ready <= now and copy.gone - now <= EXTENSION_MARGIN:
-                self._take(pack, _Copy(copy.ready, end_of_copy(now, 1)), RetrievalOrder(Tier.BULK, 1))
+            elif copy is not None and copy.ready <= now and (copy.gone < wanted or copy.gone - now <= EXTENSION_MARGIN):
+                days = next(days for days in count(1) if end_of_copy(now, days) >= wanted)
+                self._take(pack, _Copy(copy.ready, end_of_copy(now, days)), RetrievalOrder(Tier.BULK, days))
         return asked
 
     def let_pass(self, lapse: timedelta) -> None:

@@ -91,6 +91,7 @@ class SimulatedRepository:
         self.plan = 0
         self.collections: list[CollectionWish] = []
         self.pins: dict[str, str] = {}
+        self._retrieving: dict[str, datetime] = {}
         self.fail_next: list[Exception] = []
         # What is to be said to a person when a session is opened, and what somebody has to see to.
         self.warnings: tuple[str, ...] = ()
@@ -238,7 +239,8 @@ class SimulatedRepository:
         self.pins[session] = point
         offered(order, self.archive_class, f"restore point {point}")
         if self.archive_class is not None:
-            asked = self.cold.go_on(self.archive_class, _packs(point, volumes), order)
+            began = self._retrieving.setdefault(session, self._now())
+            asked = self.cold.go_on(self.archive_class, _packs(point, volumes), order, began)
             if asked:
                 tell(asked_for(asked, order))
         return self.cold_data(point, tenant, volumes)

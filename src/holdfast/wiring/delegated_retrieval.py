@@ -11,7 +11,7 @@ from holdfast.domain.retrieval import ColdData, RetrievalOrder, offered
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress, Silence
 from holdfast.repository.reading.retrieval.plan import packs_of_volumes, plan_for_packs
-from holdfast.repository.reading.retrieval.retrieving import Retrieval, asked_for
+from holdfast.repository.reading.retrieval.retrieving import Retrieval, asked_for, kept_longer
 from holdfast.repository.sessions.pins import pin_again
 from holdfast.repository.sessions.points import find_point
 from holdfast.repository.sessions.signs_of_life import living
@@ -75,8 +75,9 @@ class DelegatedRetrievals:
             offered(order, plan.archive_class, f"restore point {point}")
             known = _UnderWay(Retrieval(repository, plan), living(repository, reader, listener))
             self._under_way[session] = known
-        asked = known.retrieval.ask(order, self._at_once)
-        if asked:
+        if prolonged := known.retrieval.prolong(order, self._at_once):
+            tell(kept_longer(prolonged, order))
+        elif asked := known.retrieval.ask(order, self._at_once):
             tell(asked_for(asked, order))
         else:
             known.retrieval.look(order)

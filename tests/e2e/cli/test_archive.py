@@ -76,9 +76,14 @@ def test_an_archive_is_restored_from(cloud, endpoint):
     assert restored["sha256"] == hashlib.sha256(first).hexdigest()
     assert (cloud.folder / "out").read_bytes() == first
     assert cloud.done("verify", older)["size_bytes"] == SIZE_BYTES
+    soon = cloud.done("restore", older, "--plan")["readable_until"]
+    longer = ("--retrieval-tier", "bulk", "--retrieval-days", "20")
+    assert cloud.done("verify", older, *longer)["size_bytes"] == SIZE_BYTES
+    assert cloud.done("restore", older, "--plan")["readable_until"] > soon
+    assert retrievals(endpoint) == 2
     assert cloud.image("verify", "latest:w").status == 8
     checked = cloud.check("--read-data")
-    assert (checked["packs_cold"], retrievals(endpoint)) == (1, 1)
+    assert (checked["packs_cold"], retrievals(endpoint)) == (1, 2)
     scrubbed = cloud.run("repository", "scrub", place, "--output", "json")
     assert (scrubbed.status, scrubbed.document["packs_cold"]) == (0, 1)
 

@@ -214,7 +214,7 @@ class RestorePlanner:
             offered(order.retrieval, data.storage_class, f"restore point {point.id}")
         elif data.storage_class is None:
             return None
-        return estimate(data, DEFAULT_DAYS if order.retrieval is None else order.retrieval.days)
+        return estimate(data, DEFAULT_DAYS if order.retrieval is None else order.retrieval.kept_days)
 
     def _problems(
         self, source: Source, order: InstanceRestore, wanted: InstanceOrder, standing: str | None

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast.domain.archive import ArchiveClass, Tier
-from holdfast.domain.errors import ConflictError, NeedsRetrievalError, ObjectNotFoundError, UsageError
+from holdfast.domain.archive import ArchiveClass, Tier, end_of_copy
+from holdfast.domain.errors import ConflictError, NeedsRetrievalError, ObjectNotFoundError, UnavailableError, UsageError
 from holdfast.domain.retrieval import EXTENSION_MARGIN, RetrievalOrder
 from holdfast.repository.copying.copy import copy_points, plan_copy
 from holdfast.repository.copying.order import CopyOrder
@@ -136,6 +136,57 @@ def test_copies_go_and_may_be_asked_for_again(archive):
     archive.retrieve(0)
     assert len(archive.store.billed) == 2 * asked
     assert restored(archive.open(8), archive.points[0]) == FIRST.content
+
+
+def asked_since(archive, before):
+    return {(asked.days, asked.tier) for asked in archive.store.billed[before:]}
+
+
+def test_who_says_for_how_long_keeps_what_is_there_so_long(archive):
+    archive.retrieve(0)
+    packs, before = len(archive.plan(0).packs), len(archive.store.billed)
+    archive.clock.step(DAY_SECONDS)
+    archive.retrieve(0, RetrievalOrder(Tier.STANDARD))
+    archive.retrieve(0, RetrievalOrder(Tier.STANDARD, 1))
+    assert len(archive.store.billed) == before
+    archive.retrieve(0, RetrievalOrder(Tier.STANDARD, 10))
+    assert len(archive.store.billed) == before + packs
+    assert asked_since(archive, before) == {(10, Tier.BULK)}
+    assert archive.plan(0).data.readable_until == end_of_copy(archive.clock(), 10)
+    archive.retrieve(0, RetrievalOrder(Tier.STANDARD, 10))
+    assert len(archive.store.billed) == before + packs
+
+
+def test_what_cannot_be_kept_longer_is_told_when_the_rest_is(archive, monkeypatch):
+    archive.retrieve(0)
+    packs = sorted(pack.key for pack in archive.plan(0).packs)
+    assert len(packs) > 1
+    retrieve_one = archive.store.retrieve
+
+    def refused(key, days, tier, version=None):
+        if key == packs[0]:
+            raise UnavailableError("no answer", why="for a test", cure="run it again")
+        retrieve_one(key, days, tier, version)
+
+    monkeypatch.setattr(archive.store, "retrieve", refused)
+    with pytest.raises(UnavailableError, match="no answer"):
+        archive.retrieve(0, RetrievalOrder(Tier.STANDARD, 10))
+    ends = {pack.key: pack.coldness.readable_until for pack in archive.plan(0).packs}
+    longer = end_of_copy(archive.clock(), 10)
+    assert [key for key in packs if ends[key] != longer] == packs[:1]
+
+
+def test_days_are_counted_from_when_they_were_told(archive):
+    wanted = archive.retrieve(0, RetrievalOrder(Tier.STANDARD, 4))
+    before, order = len(archive.store.billed), RetrievalOrder(Tier.STANDARD, 4)
+    archive.clock.step(2 * DAY_SECONDS)
+    assert wanted.prolong(order) == 0
+    later = RetrievalOrder(Tier.STANDARD, 6)
+    assert wanted.prolong(later, 1) == 1
+    while wanted.prolong(later, 1):
+        pass
+    assert len(archive.store.billed) == before + len(wanted.plan.packs)
+    assert asked_since(archive, before) == {(4, Tier.BULK)}
 
 
 def test_a_copy_is_kept_while_somebody_reads(archive):

@@ -6,12 +6,13 @@ under way, and asks for nothing twice.
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
+from functools import partial
+from itertools import count, islice
 
-from holdfast.domain.archive import Tier
+from holdfast.domain.archive import Tier, end_of_copy
 from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.domain.numerals import counted
 from holdfast.domain.retrieval import (
@@ -34,6 +35,7 @@ from holdfast.repository.trust.few_at_once import few_at_once
 _SAMPLE_PACKS = 8
 _WHOLE_LOOK = timedelta(hours=4)
 _EXTENSION_DAYS = 1
+_MOMENT = timedelta(microseconds=1)
 _TRY_AGAIN = timedelta(minutes=5)
 # A store that does not answer for so long while somebody waits is not waited for any more.
 LONGEST_SILENCE = timedelta(hours=1)
@@ -52,13 +54,28 @@ class Retrieval:
         self._lock, self._keeping = threading.Lock(), threading.Lock()
         self._packs = {pack.key: pack for pack in plan.packs}
         self._waiting = deque(pack.key for pack in plan.packs if not pack.is_readable)
-        self._looked_at_all = self._now()
+        self._began = self._looked_at_all = self._now()
         self._keep_again = self._next_keeping()
 
     @property
     def data(self) -> ColdData:
         """How far it is, as it was seen last."""
         return replace(self.plan, packs=tuple(self._packs.values())).data
+
+    def prolong(self, order: RetrievalOrder, at_most: int | None = None) -> int:
+        """Keep copies that are there for as many days from the beginning as the order tells; how many that were. Raises
+        what a request ended with, when the others were made.
+        """
+        if order.days is None:
+            return 0
+        wanted, now = end_of_copy(self._began, order.days), self._now()
+        days = next(days for days in count(1) if end_of_copy(now, days) >= wanted)
+        due = (pack for pack in self._packs.values() if _goes_by(pack, wanted - _MOMENT))
+        portion = list(islice(due, at_most))
+        trouble = self._keep_for(days, portion)
+        if trouble is not None:
+            raise trouble
+        return len(portion)
 
     def ask(self, order: RetrievalOrder, at_most: int | None = None) -> int:
         """Ask for packs that are neither there nor under way, each once; how many that were. Running it again goes on,
@@ -105,14 +122,7 @@ class Retrieval:
                 if self._keep_again is None or now < self._keep_again:
                     return
                 due = [pack for pack in self._packs.values() if _goes_by(pack, now + EXTENSION_MARGIN)]
-            trouble: HoldfastError | None = None
-            for pack, found in few_at_once(self._surroundings, self._extended, due):
-                if isinstance(found, HoldfastError):
-                    trouble = found
-                    continue
-                self._note(pack, found)
-                if found is not None and found.readable_until is None:
-                    self._waiting.append(pack.key)
+            trouble = self._keep_for(_EXTENSION_DAYS, due)
             with self._lock:
                 soonest = self._next_keeping()
                 self._keep_again = None if soonest is None else max(soonest, now + _TRY_AGAIN)
@@ -150,7 +160,7 @@ class Retrieval:
         return self._store.head(pack.key, pack.version).coldness
 
     def _ask_for(self, pack: ColdPack, order: RetrievalOrder) -> None:
-        self._store.retrieve(pack.key, order.days, order.tier, pack.version)
+        self._store.retrieve(pack.key, order.kept_days, order.tier, pack.version)
         self._note(pack, Coldness(under_way=True))
 
     def _note(self, pack: ColdPack, coldness: Coldness | None) -> None:
@@ -163,12 +173,26 @@ class Retrieval:
                 due = coldness.readable_until - EXTENSION_MARGIN
                 self._keep_again = due if self._keep_again is None else min(due, self._keep_again)
 
-    def _extended(self, pack: ColdPack) -> Coldness | HoldfastError | None:
-        """How it lies, asked for a day more where its copy is there; or what came in between."""
+    def _keep_for(self, days: int, packs: Iterable[ColdPack]) -> HoldfastError | None:
+        """Let copies that are there go so many days from now; what came in between, of the last that met something. One
+        that has gone is waited for again.
+        """
+        trouble: HoldfastError | None = None
+        for pack, found in few_at_once(self._surroundings, partial(self._extended, days), packs):
+            if isinstance(found, HoldfastError):
+                trouble = found
+                continue
+            self._note(pack, found)
+            if found is not None and found.readable_until is None:
+                self._waiting.append(pack.key)
+        return trouble
+
+    def _extended(self, days: int, pack: ColdPack) -> Coldness | HoldfastError | None:
+        """How it lies, asked for so many days more where its copy is there; or what came in between."""
         try:
             if not _goes_by(pack, self._now()):
                 # Nothing is retrieved for it, so the tier with the cheapest request does.
-                self._store.retrieve(pack.key, _EXTENSION_DAYS, Tier.BULK, pack.version)
+                self._store.retrieve(pack.key, days, Tier.BULK, pack.version)
             return self._coldness(pack)
         except HoldfastError as error:
             return error
@@ -190,13 +214,17 @@ def retrieve(
     progress: Progress,
     pause: Callable[[float], None] | None,
 ) -> int:
-    """Ask for what is needed and, with `pause`, wait until it can be read; how many packs were asked for. The points
-    are pinned meanwhile (rule 7): it takes hours, and what is paid for must not go. Killed anywhere, run it again.
+    """Ask for what is needed, and for as long as is told, and with `pause` wait until it can be read; how many packs
+    were asked for. The points are pinned meanwhile (rule 7): it takes hours, and what is paid for must not go. Killed
+    anywhere, run it again.
 
     Raises UsageError for a tier that the archive's class has not, NotFoundError for a point that is no more.
     """
     offered(order, retrieval.plan.archive_class, "this point")
     with pinned(repository, retrieval.plan.points, progress) as living:
+        prolonged = retrieval.prolong(order)
+        if prolonged:
+            progress.note(kept_longer(prolonged, order))
         asked = retrieval.ask(order)
         if asked:
             progress.note(asked_for(asked, order))
@@ -210,7 +238,12 @@ def retrieve(
 
 def asked_for(pack_count: int, order: RetrievalOrder) -> str:
     """What whoever asked is told."""
-    return f"asked for {counted(pack_count, 'pack')} ({order.tier}, kept for {counted(order.days, 'day')})"
+    return f"asked for {counted(pack_count, 'pack')} ({order.tier}, kept for {counted(order.kept_days, 'day')})"
+
+
+def kept_longer(pack_count: int, order: RetrievalOrder) -> str:
+    """What whoever told how long copies are to stay is told of those that were there."""
+    return f"{counted(pack_count, 'pack')} that can be read already stay for {counted(order.kept_days, 'day')} from now"
 
 
 class KeepingProgress:
