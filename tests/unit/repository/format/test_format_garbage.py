@@ -26,6 +26,7 @@ from holdfast.repository.format import (
     ledger,
     manifest,
     map_node,
+    names,
     pack,
     plan,
     retirement,
@@ -351,6 +352,16 @@ def test_session_checkpoint_of_more_blocks_than_allowed_is_refused():
     session_checkpoint.decode(checkpoint(BLOCKS_LIMIT - 1, 1))
     with pytest.raises(FormatError, match=r"^session checkpoint: too many blocks \(allowed are 65535\)"):
         session_checkpoint.decode(checkpoint(BLOCKS_LIMIT, 1))
+
+
+def test_session_checkpoint_under_the_name_of_another_is_refused():
+    body, key = cbor2.dumps(golden.session_checkpoint()), "sessions/x"
+    true = session_checkpoint.decode(body)
+    assert session_checkpoint.of_key(names.session_checkpoint(true.session, true.attempt, true.number), body) == true
+    told = "^sessions/x is another checkpoint .it names another session, attempt or number.$"
+    with pytest.raises(FormatError, match=told) as caught:
+        session_checkpoint.of_key(key, body)
+    assert caught.value.objects == (key,)
 
 
 def test_key_slot_that_is_too_large_is_named():

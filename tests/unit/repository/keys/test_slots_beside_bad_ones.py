@@ -23,11 +23,14 @@ class KeyService:
 
     def __init__(self, refusal: HoldfastError) -> None:
         self._refusal = refusal
+        self.contexts: list[dict[str, str]] = []
 
     def wrap(self, key_id, plaintext, context):
+        self.contexts.append(context)
         return key_id.encode() + b"|" + plaintext
 
     def unwrap(self, blob, context, key_id=None):
+        self.contexts.append(context)
         if blob.startswith(b"bad"):
             raise self._refusal
         return blob.partition(b"|")[2]
@@ -44,6 +47,18 @@ def test_a_kms_slot_that_is_refused(refusal):
         site.open()
     slots.add_kms(master, service, "good", "good")
     assert site.open().master.pin() == master.pin()
+
+
+def test_a_kms_slot_is_bound_to_its_repository_and_itself():
+    """By the names in docs/format/repository.md, which key policies may ask for."""
+    site, service = Site(), KeyService(REFUSALS[0])
+    slots, master = KeySlots(site.store, site.surroundings()), site.open().master
+    made = slots.add_kms(master, service, "good", "good")
+    bound = {"holdfast:repository": master.repository.hex(), "holdfast:slot": made.slot.hex()}
+    assert service.contexts == [bound]
+    site.secret = Secret(wrapper=service)
+    site.open()
+    assert service.contexts == [bound, bound]
 
 
 def test_a_password_slot_that_needs_more_memory_than_there_is(monkeypatch):

@@ -68,6 +68,14 @@ def test_few_runs_are_kept_and_the_others_read_again_for_a_hit_alone(shelf, read
         assert reads == expected
 
 
+def test_one_run_is_kept_however_many_rows_it_has(shelf, reads, monkeypatch):
+    monkeypatch.setattr(run_shelf, "_KEPT_ROWS", 0)
+    for chunk, expected in ((1, ["a"]), (2, []), (4, ["b"])):
+        reads.clear()
+        list(shelf.places(bytes([chunk]) * 32))
+        assert reads == expected
+
+
 @pytest.mark.parametrize(
     "error", [ObjectNotFoundError("a"), IntegrityError("it is damaged", why="it does not open", cure="repair it")]
 )

@@ -86,6 +86,7 @@ def test_a_session_that_was_ended_meanwhile_has_no_point(small):
         close_ended(small.open(deterministic_surroundings(6)), names.session_of_point(key), key)
 
     store = Between(small.store, key, ended)
-    with pytest.raises(ConflictError):
+    with pytest.raises(ConflictError, match="has no restore point any more") as told:
         recorded_point(small.open(deterministic_surroundings(4), store), key)
+    assert told.value.cure == "run the backup again"
     assert not store.happens

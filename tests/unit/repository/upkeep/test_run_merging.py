@@ -145,6 +145,13 @@ def test_runs_of_workloads_that_may_not_share_stay_apart():
     assert sizes(runs) == {SERVES_ALL: [[5, 6]], TENANT: [[5, 6]], OTHER: [[5]]}
 
 
+def test_two_that_were_merged_before_become_one_where_others_crowd():
+    runs = usable(facts(5, TENANT), facts(6, TENANT), facts(1), facts(1), facts(1))
+    merged = {names.session_of_run(key): TENANT for key, of in runs.usable.items() if of.serves == TENANT}
+    found = batches(dataclasses.replace(NO_PLAN, merged=merged), runs, frozenset(), 2)
+    assert sorted(len(batch) for of_kin in found.values() for batch in of_kin) == [2, 3]
+
+
 def test_rows_are_written_anew_seldom():
     assert sizes(usable(facts(1), facts(2), facts(6), facts(100), facts(90))) == {SERVES_ALL: [[1, 2, 6], [90, 100]]}
     assert sizes(usable(facts(1), facts(2), facts(7))) == {SERVES_ALL: [[1, 2], [7]]}
