@@ -335,6 +335,14 @@ def test_config(site):
     assert caught.value.objects == (names.CONFIG,)
 
 
+def test_config_of_an_epoch_to_which_no_slot_leads(site):
+    site.thief.master = dataclasses.replace(site.thief.master, kid=9)
+    site.thief.config(site.store)
+    with pytest.raises(FormatError, match=r"^config is of key epoch 9 \(no slot leads there\)") as caught:
+        site.open()
+    assert caught.value.objects == (names.CONFIG,)
+
+
 def test_tenant(site):
     key = site.thief.tenant(site.store, "default", id_key=bytes(32))
     with pytest.raises(FormatError) as caught:

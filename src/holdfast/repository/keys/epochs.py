@@ -159,7 +159,7 @@ def _led(door: _Door, unlocked: Unlocked, marked: bool) -> KeyEpochs:
 def _config(data: Buffer, unlocked: Unlocked, repository: bytes) -> Config:
     def key_of(kid: int) -> bytes:
         if kid not in unlocked.keys:
-            raise FormatError(f"{names.CONFIG} is of key epoch {kid}", why="no slot leads there", key=names.CONFIG)
+            raise FormatError(f"{names.CONFIG} is of key epoch {kid}", why="no slot leads there")
         return unlocked.keys[kid].sub("config")
 
     body = envelope.open_object(

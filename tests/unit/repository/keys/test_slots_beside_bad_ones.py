@@ -99,3 +99,20 @@ def test_a_slot_of_somebody_else_with_a_number_that_python_does_not_write(field)
     site.secret = Secret(text=b"mine")
     assert site.open().master.pin() == master.pin()
     assert own.slot in {slot.slot for slot in slots.found(master.repository).slots}
+
+
+def test_a_slot_where_it_does_not_belong_is_named():
+    site = Site()
+    slots, repository = KeySlots(site.store, site.surroundings()), site.open().config.repository
+    [own] = slots.found(repository).slots
+    fields = cbor2.loads(own.raw_head[key_slot.FIXED.size :])
+    header = cbor2.dumps({**fields, "slot": bytes(16), "repository": bytes(16)})
+    foreign = key_slot.FIXED.pack(key_slot.MAGIC, len(header)) + header + bytes(92)
+    put(site.store, names.slot(b"c" * 16), bytes(site.store.get(names.slot(own.slot))))
+    put(site.store, names.slot(bytes(16)), foreign + hashlib.sha256(foreign).digest())
+    found = slots.found(repository)
+    assert found.slots == (own,)
+    assert {one.slot: one.why for one in found.damaged} == {
+        b"c" * 16: "its header names another slot",
+        bytes(16): "its header names another repository",
+    }
