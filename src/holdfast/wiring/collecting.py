@@ -5,11 +5,10 @@ from datetime import timedelta
 
 from holdfast.domain.collection import Collected, CollectionWish
 from holdfast.domain.errors import HoldfastError, LocksEndingError
-from holdfast.domain.time import format_time
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
-from holdfast.repository.upkeep.renewal.notice import holds_until, is_due, is_overdue
+from holdfast.repository.upkeep.renewal.notice import ending, is_due
 from holdfast.repository.upkeep.renewal.renew import RenewalReport, renew_locks
 
 
@@ -58,10 +57,11 @@ def renew(repository: Repository, progress: Progress, *, dry_run: bool = False) 
     try:
         return renew_locks(repository, progress, dry_run=dry_run)
     except HoldfastError as error:
-        if not is_overdue(repository):
+        told = ending(repository)
+        if told is None:
             raise
         raise LocksEndingError(
-            f"locks of {repository.store.location} begin to end on {format_time(holds_until(repository))}",
+            told,
             why=f"they could not be renewed: {error.what} ({error.why})",
             cure=error.cure,
         ) from error

@@ -21,7 +21,7 @@ from holdfast.appliance.ports.repositories import (
 from holdfast.domain.archive import ArchiveClass
 from holdfast.domain.errors import IntegrityError, NotFoundError, ObjectNotFoundError, damaged_objects
 from holdfast.domain.retrieval import ColdData, RetrievalOrder
-from holdfast.domain.time import format_time, parse_time
+from holdfast.domain.time import parse_time
 from holdfast.domain.verification import ALL_VOLUMES, DamagedObject
 from holdfast.patience import in_turn
 from holdfast.repository.delegation import backup_side, orders, restore_side
@@ -41,7 +41,7 @@ from holdfast.repository.sessions.points import PointSummary, find_point, list_p
 from holdfast.repository.sessions.session import recorded_point, retire
 from holdfast.repository.trust.lock_terms import lock_end
 from holdfast.repository.trust.presence import is_there
-from holdfast.repository.upkeep.renewal.notice import holds_until, is_overdue
+from holdfast.repository.upkeep.renewal.notice import ending
 from holdfast.repository.writing.parents import Method
 from holdfast.wiring.delegated_retrieval import DelegatedRetrievals
 
@@ -266,14 +266,11 @@ def alarms_of(repository: Repository) -> tuple[str, ...]:
     """Where locks begin to end and nobody renews them (ordering rule 9.3). To be asked before a session is opened:
     where there is nothing yet, nothing ends.
     """
-    if not is_overdue(repository):
-        return ()
-    line = (
-        f"locks in {repository.store.location} begin to end on {format_time(holds_until(repository))} and nobody "
-        "renews them: see in `holdfast session list` why its collections of garbage, which renew them each day, "
-        "do not run or fail"
+    told = ending(repository)
+    cure = (
+        "see in `holdfast session list` why its collections of garbage, which renew them each day, do not run or fail"
     )
-    return (line,)
+    return () if told is None else (f"{told} and nobody renews them: {cure}",)
 
 
 def work_of(prepared: Prepared[Task], location: str) -> PreparedWork:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from holdfast.domain.errors import HoldfastError, KeyPinError, SecondWriterError, UsageError, WrongKeyError
-from holdfast.domain.time import format_time
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
 from holdfast.repository.crypto.password import MEMORY_KIB
 from holdfast.repository.format import names
@@ -24,7 +23,7 @@ from holdfast.repository.opening.repository import (
 from holdfast.repository.stores.counting import RequestCounts
 from holdfast.repository.stores.location import asked_class, open_store
 from holdfast.repository.surroundings import CLOCK_TOLERANCE, Surroundings
-from holdfast.repository.upkeep.renewal.notice import holds_until, is_overdue
+from holdfast.repository.upkeep.renewal.notice import ending
 from holdfast.wiring.existing_store import open_existing
 from holdfast.wiring.key_service import LazyKeyService
 from holdfast.wiring.location_memory import FileLocationMemory, ReadOnlyMemory, home_folder
@@ -100,11 +99,9 @@ def _tell_of_clock(repository: Repository, warn: Warn) -> None:
 
 def tell_of_locks(repository: Repository, warn: Warn) -> None:
     """A warning where locks of an immutable repository begin to end within 72 hours and nobody has renewed them."""
-    if is_overdue(repository):
-        warn(
-            f"locks begin to end on {format_time(holds_until(repository))} and nobody renews them: "
-            f"run `holdfast repository renew-locks {shlex.quote(repository.store.location)}`, once a day"
-        )
+    if told := ending(repository):
+        command = f"holdfast repository renew-locks {shlex.quote(repository.store.location)}"
+        warn(f"{told} and nobody renews them: run `{command}`, once a day")
 
 
 @contextmanager

@@ -208,7 +208,7 @@ def test_who_opens_it_hears_that_nobody_renews(site):
     assert not said
     site.later(0.2)
     tell_of_locks(site.open(), said.append)
-    assert "locks begin to end on 2026-01-11" in said.pop()
+    assert "locks in strict: begin to end on 2026-01-11" in said.pop()
     site.renew()
     tell_of_locks(site.open(), said.append)
     assert not said

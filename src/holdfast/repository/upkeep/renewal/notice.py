@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from holdfast.domain.time import parse_time
+from holdfast.domain.time import format_time, parse_time
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.trust.lock_terms import GENERATION, NOTICE
 
@@ -40,3 +40,10 @@ def is_overdue(repository: Repository) -> bool:
     if not repository.config.immutable or not (state.live or state.open):
         return False
     return holds_until(repository) - NOTICE <= repository.now()
+
+
+def ending(repository: Repository) -> str | None:
+    """What a person is told of that, for whom the caller knows a cure; None while it is longer."""
+    if not is_overdue(repository):
+        return None
+    return f"locks in {repository.store.location} begin to end on {format_time(holds_until(repository))}"
