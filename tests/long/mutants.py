@@ -49,8 +49,10 @@ TESTS = (
     "tests/simulation/test_retention.py",
     "tests/simulation/test_flags.py",
 )
-# mutmut tries everything once before each batch.
-_BATCH = 120
+# mutmut tries everything once before each batch, which takes as long as some fifty mutants.
+_BATCH = 300
+# A mutant that never ends is noticed by the first test that it holds up.
+_LONGEST_TEST_SECONDS = 120
 # Its exit statuses of a mutant that no test noticed, or that none reaches.
 _UNNOTICED = (0, 5, 33)
 
@@ -111,6 +113,7 @@ def _copy(folder: Path) -> None:
     wishes = {
         "source_paths": ["src"],
         "only_mutate": [*_files(folder)],
+        "pytest_add_cli_args": [f"--timeout={_LONGEST_TEST_SECONDS}"],
         "pytest_add_cli_args_test_selection": list(TESTS),
         "also_copy": ["tests", "docs", "tools"],
     }
