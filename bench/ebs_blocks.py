@@ -53,7 +53,7 @@ class BlockCosts:
             f"{tls.blocks} blocks were fetched over TLS with {tls.cpu_milliseconds:.2f} ms of CPU each "
             f"(goal: at most {GOAL_MILLISECONDS} ms), {tls.sha256_seconds * 1000 / tls.blocks:.2f} of it "
             f"for the SHA-256 that AWS asks for; {tls.blocks / tls.wall_seconds:.0f} blocks a second. "
-            f"Over plain HTTP it were {self.plain.cpu_milliseconds:.2f} ms."
+            f"Over plain HTTP they took {self.plain.cpu_milliseconds:.2f} ms each."
         )
 
 

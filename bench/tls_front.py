@@ -3,10 +3,9 @@
 `python -m bench.tls_front FOLDER HOST PORT` leaves its certificate in `FOLDER/tls.pem` and prints its own port.
 """
 
-import socket
+import asyncio
 import ssl
 import sys
-import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,16 +19,19 @@ CERTIFICATE = "tls.pem"
 _PIECE_BYTES = 256 * 1024
 
 
-def main() -> None:
+async def main() -> None:
     """Serve until it is ended."""
     folder, host, port = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(folder))
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        print(door.getsockname()[1], flush=True)
-        while True:
-            caller, _address = door.accept()
-            threading.Thread(target=_serve, args=(context, caller, (host, port)), daemon=True).start()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection(host, port)
+        await asyncio.gather(_hand_on(reader, inner_writer), _hand_on(inner_reader, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
 
 
 def _certificate(folder: Path) -> Path:
@@ -47,22 +49,13 @@ def _certificate(folder: Path) -> Path:
     return path
 
 
-def _serve(context: ssl.SSLContext, caller: socket.socket, place: tuple[str, int]) -> None:
-    with context.wrap_socket(caller, server_side=True) as inside, socket.create_connection(place) as outside:
-        for one in (inside, outside):
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        answers = threading.Thread(target=_hand_on, args=(outside, inside), daemon=True)
-        answers.start()
-        _hand_on(inside, outside)
-        answers.join()
-
-
-def _hand_on(source: socket.socket, target: socket.socket) -> None:
+async def _hand_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
     with suppress(OSError):  # either side may go first
-        while piece := source.recv(_PIECE_BYTES):
-            target.sendall(piece)
-        target.shutdown(socket.SHUT_WR)
+        while piece := await source.read(_PIECE_BYTES):
+            target.write(piece)
+            await target.drain()
+    target.close()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.appliance.ports.repositories import SourceVolume
-from holdfast.domain.archive import ArchiveClass, Tier
+from holdfast.domain.archive import ArchiveClass, Tier, end_of_copy
 from holdfast.domain.errors import NotFoundError, UsageError
 from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.repository.sessions.points import load_manifest
@@ -25,6 +25,7 @@ class RealCold:
     def __init__(self):
         self.archive = Archive()
         self.clock, self.tenant = self.archive.clock, "default"
+        self.ordered = self.clock()
         self.point = self.archive.points[0].id
         self.volumes = [one.name for one in load_manifest(self.archive.repository, self.archive.points[0]).volumes]
         self.start_again()
@@ -48,6 +49,7 @@ class SimulatedCold:
 
     def __init__(self):
         self.clock, self.tenant = SteppableClock(), "123456789012"
+        self.ordered = self.clock()
         self.repository = SimulatedRepository(self.clock, lambda snapshot: True)
         self.volumes = ["/dev/xvda", "/dev/sdf", "/dev/sdg"]
         self.point = self.repository.new_session()
@@ -79,8 +81,8 @@ def look(cold):
     return cold.repository.cold_data(cold.point, cold.tenant, cold.volumes)
 
 
-def go_on(cold, order=STANDARD, tell=lambda text: None):
-    return cold.repository.retrieve(READER, cold.point, cold.tenant, cold.volumes, order, tell)
+def go_on(cold, order=STANDARD, tell=lambda text: None, ordered=None):
+    return cold.repository.retrieve(READER, cold.point, cold.tenant, cold.volumes, order, ordered or cold.ordered, tell)
 
 
 def until(cold, is_so):
@@ -149,13 +151,15 @@ def test_days_that_are_told_hold_for_what_is_there_already(cold):
     cold.clock.step(12 * 3600)
     asked = until(cold, lambda data: data.is_readable).cold_packs
     cold.start_again()
-    week, told, longer = RetrievalOrder(Tier.BULK, 7), [], timedelta(days=7)
-    for _each in range(asked):
-        data = go_on(cold, week, told.append)
+    week, ordered = RetrievalOrder(Tier.BULK, 7), cold.clock()
+    data = go_on(cold, week, ordered=ordered)
     assert data.is_readable
-    assert longer <= data.readable_until - cold.clock() < longer + timedelta(days=1)
+    assert data.readable_until == end_of_copy(ordered, 7)
     assert len(cold.billed()) == 2 * asked
-    go_on(cold, week)
+    for _day in range(3):
+        cold.clock.step(24 * 3600)
+        cold.start_again()
+        assert go_on(cold, week, ordered=ordered) == data
     assert len(cold.billed()) == 2 * asked
 
 

@@ -15,6 +15,7 @@ from holdfast.cli.retrieval import (
     at_own_prices,
     is_readable,
     not_retrieved,
+    require_tier,
     retrieval_table,
 )
 from holdfast.cli.server_connection import ApplianceOption, NoWaitOption, WorkerModeOption, connected, query
@@ -174,6 +175,8 @@ def _restore(voice: Voice, what: str, order: dict[str, Any], wish: _Wish) -> int
         if retrieval is not None and wish.tier is None and not is_readable(retrieval):
             voice.document(plan, lambda: retrieval_table(retrieval, {}))
             return show_error(not_retrieved(f"restore point {order['point']}", retrieval))
+        if retrieval is not None:
+            require_tier(wish.tier, wish.days)
         for warning in plan["warnings"]:
             say(f"note: {warning}")
         stops = ", ".join(one["name"] for one in plan["objects"] if one["change"] == "stop")

@@ -12,7 +12,7 @@ from holdfast.cli.retrieval_prices import retrieval_prices
 from holdfast.cli.tables import facts_table, rows_table
 from holdfast.cli.voice import Voice, show_error
 from holdfast.domain.archive import ArchiveClass, PriceList, Tier
-from holdfast.domain.errors import NeedsRetrievalError
+from holdfast.domain.errors import NeedsRetrievalError, UsageError
 from holdfast.domain.numerals import counted
 from holdfast.domain.retrieval import (
     DEFAULT_DAYS,
@@ -50,7 +50,7 @@ RetrievalDaysOption = Annotated[
         metavar="N",
         min=1,
         max=LONGEST_DAYS,
-        help=f"For how many days it can be read then, {DEFAULT_DAYS} if not told; what can be read already, too.",
+        help=f"With a tier: for how many days it can be read then ({DEFAULT_DAYS}); what can be read already, too.",
     ),
 ]
 WaitOption = Annotated[
@@ -76,8 +76,10 @@ def readable(
     from holdfast.wiring.local import points
 
     wanted = plan()
-    if wanted.plan.is_readable and (wish.tier is None or wish.days is None or not wanted.plan.packs):
-        return wanted
+    if wanted.plan.is_readable:
+        if wish.days is None or not wanted.plan.packs:
+            return wanted
+        require_tier(wish.tier, wish.days)
     if wish.tier is None:
         show_plan(voice, wanted.plan, wish.days)
         return show_error(needs_retrieval(_named(wanted.plan), wanted.data))
@@ -126,6 +128,16 @@ def read_when_readable(
                 raise NeedsRetrievalError(error.what, why=error.why, cure=cure, packs=error.packs) from error
 
 
+def require_tier(tier: Tier | None, days: int | None) -> None:
+    """Raises UsageError where somebody told for how many days, and not that money may be spent."""
+    if tier is None and days is not None:
+        raise UsageError(
+            f"--retrieval-days {days} without a tier",
+            why="to keep copies costs money, which --retrieval-tier gives leave to spend",
+            cure="add --retrieval-tier bulk: what can be read already is not retrieved again",
+        )
+
+
 def show_plan(voice: Voice, plan: "RetrievalPlan", days: int | None) -> None:
     """Print the plan. Raises UsageError for a price list of one's own that cannot be used."""
     document = plan_document(plan, DEFAULT_DAYS if days is None else days, retrieval_prices())
@@ -148,7 +160,7 @@ def plan_document(plan: "RetrievalPlan", days: int, prices: PriceList) -> dict[s
 def at_own_prices(document: Mapping[str, Any]) -> dict[str, Any]:
     """What an appliance estimated, at this person's prices. Raises UsageError for a price list that cannot be used."""
     again = estimate(_data_of(document), document["retrieval_days"], retrieval_prices())
-    return {**document, "offers": _offers(again), "prices": again.prices}
+    return {**document, "offers": _offers(again), "keeping_usd": again.keeping_usd, "prices": again.prices}
 
 
 def is_readable(document: Mapping[str, Any]) -> bool:
@@ -163,7 +175,7 @@ def not_retrieved(what: str, document: Mapping[str, Any]) -> NeedsRetrievalError
 
 def _data_of(document: Mapping[str, Any]) -> ColdData:
     """The figures of a document, as far as anything is decided by them."""
-    counted_things = ("cold_packs", "readable_packs", "archived_packs", "archived_bytes")
+    counted_things = ("cold_packs", "readable_packs", "readable_bytes", "archived_packs", "archived_bytes")
     figures = {name: document[name] for name in counted_things}
     return ColdData(storage_class=ArchiveClass(document["storage_class"]), **figures)
 
@@ -186,6 +198,7 @@ def retrieval_table(document: Mapping[str, Any], first: Mapping[str, str]) -> st
             "until": None if until is None else short_time(until),
             "under way": _words(document, "under_way"),
             "to be retrieved": _words(document, "archived"),
+            **_keeping(document),
         }
     )
     if not document["offers"]:
@@ -193,6 +206,14 @@ def retrieval_table(document: Mapping[str, Any], first: Mapping[str, str]) -> st
     days = counted(document["retrieval_days"], "DAY")
     rows = [(one["tier"], one["takes"], _usd(one["usd"])) for one in document["offers"]]
     return f"{facts}\n{rows_table(('TIER', 'TAKES', f'USD FOR {days}'.upper()), rows)}{document['prices']}\n"
+
+
+def _keeping(document: Mapping[str, Any]) -> dict[str, str]:
+    """What it costs to keep what is there, where something is."""
+    if not document["readable_packs"]:
+        return {}
+    days = counted(document["retrieval_days"], "day")
+    return {f"kept for {days}": f"at most {_usd(document['keeping_usd'])} USD, where --retrieval-days says so"}
 
 
 def _usd(amount: float) -> str:

@@ -65,6 +65,11 @@ class PriceList:
         """The tiers that there are for objects of that class, the fastest first."""
         return self.terms[archive_class]
 
+    def usd_of_keeping(self, archive_class: ArchiveClass, count: int, size_bytes: int, days: int) -> Decimal:
+        """What it costs to have so many copies that are there for `days` from now, at the cheapest request."""
+        requests = self.terms[archive_class][Tier.BULK].usd_per_1000_requests * count / 1000
+        return requests + self.usd_per_gib_month_of_copies * (Decimal(size_bytes) / _GIB) * days / _DAYS_A_MONTH
+
     def usd(self, archive_class: ArchiveClass, tier: Tier, count: int, size_bytes: int, days: int) -> Decimal:
         """What it costs to retrieve so many objects with so many bytes in all, and to have the copies for `days`."""
         terms, gib = self.terms[archive_class][tier], Decimal(size_bytes) / _GIB

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from holdfast.domain.archive import LIST_PRICES, ArchiveClass, PriceList, Tier, TierTerms
 from holdfast.domain.errors import NeedsRetrievalError, UsageError
@@ -67,9 +68,12 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalEstimate(ColdData):
-    """The same, and what it takes and costs to have what is archived for `retrieval_days`, at the prices named."""
+    """The same, and what it takes and costs to have what is archived for `retrieval_days`, at the prices named.
+    `keeping_usd`: what it costs at most to have what can be read already for so long, too.
+    """
 
     retrieval_days: int
+    keeping_usd: float
     offers: tuple[Offer, ...]
     prices: str
 
@@ -81,8 +85,17 @@ def estimate(data: ColdData, days: int, prices: PriceList = LIST_PRICES) -> Retr
         for tier, terms in prices.offers(data.storage_class).items():
             usd = prices.usd(data.storage_class, tier, data.archived_packs, data.archived_bytes, days)
             offers.append(Offer(tier, terms.takes, int(terms.longest.total_seconds()), round(float(usd), 4)))
+    keeping = Decimal()
+    if data.storage_class is not None and data.readable_packs:
+        keeping = prices.usd_of_keeping(data.storage_class, data.readable_packs, data.readable_bytes, days)
     facts = {field.name: getattr(data, field.name) for field in fields(ColdData)}
-    return RetrievalEstimate(**facts, retrieval_days=days, offers=tuple(offers), prices=prices.label)
+    return RetrievalEstimate(
+        **facts,
+        retrieval_days=days,
+        keeping_usd=round(float(keeping), 4),
+        offers=tuple(offers),
+        prices=prices.label,
+    )
 
 
 def offered(order: RetrievalOrder, storage_class: ArchiveClass | None, what: str) -> TierTerms:

@@ -48,12 +48,12 @@ class SimulatedArchive:
             readable_until=min((copy.gone for copy in readable), default=None),
         )
 
-    def go_on(self, storage_class: ArchiveClass, packs: Iterable[str], order: RetrievalOrder, began: datetime) -> int:
+    def go_on(self, storage_class: ArchiveClass, packs: Iterable[str], order: RetrievalOrder, ordered: datetime) -> int:
         """Ask for some that are archived, and keep what goes within hours, or before the days that the order tells from
-        when it `began`; how many were asked for.
+        when it was `ordered`; how many were asked for.
         """
         asked = 0
-        wanted = began if order.days is None else end_of_copy(began, order.days)
+        wanted = ordered if order.days is None else end_of_copy(ordered, order.days)
         for pack in packs:
             copy, now = self._copy(pack), self._now()
             if copy is None and asked < PORTION_PACKS:

@@ -91,7 +91,6 @@ class SimulatedRepository:
         self.plan = 0
         self.collections: list[CollectionWish] = []
         self.pins: dict[str, str] = {}
-        self._retrieving: dict[str, datetime] = {}
         self.fail_next: list[Exception] = []
         # What is to be said to a person when a session is opened, and what somebody has to see to.
         self.warnings: tuple[str, ...] = ()
@@ -232,6 +231,7 @@ class SimulatedRepository:
         tenant: str,
         volumes: Sequence[str],
         order: RetrievalOrder,
+        ordered: datetime,
         tell: Callable[[str], None],
     ) -> ColdData:
         self._fail()
@@ -239,8 +239,7 @@ class SimulatedRepository:
         self.pins[session] = point
         offered(order, self.archive_class, f"restore point {point}")
         if self.archive_class is not None:
-            began = self._retrieving.setdefault(session, self._now())
-            asked = self.cold.go_on(self.archive_class, _packs(point, volumes), order, began)
+            asked = self.cold.go_on(self.archive_class, _packs(point, volumes), order, ordered)
             if asked:
                 tell(asked_for(asked, order))
         return self.cold_data(point, tenant, volumes)

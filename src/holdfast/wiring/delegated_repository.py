@@ -187,10 +187,11 @@ class DelegatedRepository:
         tenant: str,
         volumes: Sequence[str],
         order: RetrievalOrder,
+        ordered: datetime,
         tell: Callable[[str], None],
     ) -> ColdData:
         """Pin the point, and ask for what is cold, look for it, keep it; how far it is."""
-        return self._retrievals.go_on(session, point, tenant, volumes, order, tell)
+        return self._retrievals.go_on(session, point, tenant, volumes, order, ordered, tell)
 
     def prepare_verification(self, session: str, attempt: int, point: str, tenant: str) -> PreparedWork:
         """Pin the point and leave the task of that attempt."""

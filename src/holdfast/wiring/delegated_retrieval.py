@@ -6,12 +6,13 @@ What is remembered here only saves requests: lost with the process, it is found 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 
 from holdfast.domain.retrieval import ColdData, RetrievalOrder, offered
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress, Silence
 from holdfast.repository.reading.retrieval.plan import packs_of_volumes, plan_for_packs
-from holdfast.repository.reading.retrieval.retrieving import Retrieval, asked_for, kept_longer
+from holdfast.repository.reading.retrieval.retrieving import Retrieval, asked_for
 from holdfast.repository.sessions.pins import pin_again
 from holdfast.repository.sessions.points import find_point
 from holdfast.repository.sessions.signs_of_life import living
@@ -61,6 +62,7 @@ class DelegatedRetrievals:
         tenant: str,
         volumes: Sequence[str],
         order: RetrievalOrder,
+        ordered: datetime,
         tell: Callable[[str], None],
     ) -> ColdData:
         """Pin, and do what there is to do now; how far it is."""
@@ -73,11 +75,12 @@ class DelegatedRetrievals:
         if known is None:
             plan = plan_for_packs(repository, (found.session,), packs)
             offered(order, plan.archive_class, f"restore point {point}")
-            known = _UnderWay(Retrieval(repository, plan), living(repository, reader, listener))
+            known = _UnderWay(Retrieval(repository, plan, ordered), living(repository, reader, listener))
             self._under_way[session] = known
-        if prolonged := known.retrieval.prolong(order, self._at_once):
-            tell(kept_longer(prolonged, order))
-        elif asked := known.retrieval.ask(order, self._at_once):
+        while known.retrieval.prolong(order, listener, self._at_once):
+            known.alive.advance(0)
+        asked = known.retrieval.ask(order, self._at_once)
+        if asked:
             tell(asked_for(asked, order))
         else:
             known.retrieval.look(order)

@@ -78,6 +78,7 @@ def test_an_archive_is_restored_from(cloud, endpoint):
     assert cloud.done("verify", older)["size_bytes"] == SIZE_BYTES
     soon = cloud.done("restore", older, "--plan")["readable_until"]
     longer = ("--retrieval-tier", "bulk", "--retrieval-days", "20")
+    assert "--retrieval-tier" in cloud.image("verify", older, *longer[2:]).failed(2)
     assert cloud.done("verify", older, *longer)["size_bytes"] == SIZE_BYTES
     assert cloud.done("restore", older, "--plan")["readable_until"] > soon
     assert retrievals(endpoint) == 2

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, end_of_copy
+from holdfast.domain.retrieval import ColdData, estimate
 
 TIB = 1024**4
 
@@ -45,3 +46,11 @@ def test_a_copy_goes_at_midnight_after_its_days():
     assert end_of_copy(asked, 3) == datetime(2012, 10, 19, tzinfo=UTC)
     midnight = datetime(2012, 10, 15, tzinfo=UTC)
     assert end_of_copy(midnight, 1) == midnight + timedelta(days=1)
+
+
+def test_to_keep_copies_costs_requests_at_the_cheapest_tier_and_their_days():
+    there = ColdData(storage_class=ArchiveClass.DEEP_ARCHIVE, cold_packs=4000, readable_packs=4000, readable_bytes=TIB)
+    assert estimate(there, 60).keeping_usd == 0.1 + 2 * 23.552
+    assert estimate(there, 60).offers == ()
+    nothing = ColdData(storage_class=ArchiveClass.DEEP_ARCHIVE, cold_packs=1, archived_packs=1, archived_bytes=TIB)
+    assert estimate(nothing, 60).keeping_usd == 0

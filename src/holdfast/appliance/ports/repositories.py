@@ -161,12 +161,14 @@ class BackupRepository(Protocol):
         tenant: str,
         volumes: Sequence[str],
         order: RetrievalOrder,
+        ordered: datetime,
         tell: Callable[[str], None],
     ) -> ColdData:
         """Pin the point (ordering rule 7), ask for some of what is cold, each pack once, look at what is under way, and
         keep what would go within hours; how far it is. Call it again, from another process, too: at once while there is
         something archived, then now and then until all is readable, and as long as somebody reads it; `end_reading`
-        ends it. `tell` hears what was asked for, and what could not be done now.
+        ends it. The order's days are counted from when it was `ordered`, of what can be read already, too. `tell` hears
+        what was asked for, and what could not be done now.
 
         Raises UsageError where nothing is cold, or not retrieved so; NotFoundError for a point that is no more.
         """

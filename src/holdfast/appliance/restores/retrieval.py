@@ -142,6 +142,7 @@ class RetrievalTask:
 
     def _go_on(self, session_id: str, source: dict[str, Any]) -> ColdData:
         cold, order = ColdSource(**source), self._ordered(session_id)
+        ordered = self._surface.records.sessions.get(session_id).created_at
 
         def tell(text: str) -> None:
             self._book.say(session_id, text)
@@ -149,7 +150,7 @@ class RetrievalTask:
         with self._surface.repositories.open(cold.repository) as repository:
             reader = _reader_of(session_id)
             try:
-                return repository.retrieve(reader, cold.point, cold.tenant, cold.volumes, order, tell)
+                return repository.retrieve(reader, cold.point, cold.tenant, cold.volumes, order, ordered, tell)
             except PermissionDeniedError as error:
                 cure = "holdfast plugin install aws --set repositories=BUCKET/PREFIX?archive,…"
                 raise PermissionDeniedError(

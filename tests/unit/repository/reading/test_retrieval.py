@@ -6,6 +6,7 @@ import pytest
 
 from holdfast.domain.archive import ArchiveClass, Tier, end_of_copy
 from holdfast.domain.errors import ConflictError, NeedsRetrievalError, ObjectNotFoundError, UnavailableError, UsageError
+from holdfast.domain.numerals import counted
 from holdfast.domain.retrieval import EXTENSION_MARGIN, RetrievalOrder
 from holdfast.repository.copying.copy import copy_points, plan_copy
 from holdfast.repository.copying.order import CopyOrder
@@ -157,8 +158,16 @@ def test_who_says_for_how_long_keeps_what_is_there_so_long(archive):
     assert len(archive.store.billed) == before + packs
 
 
-def test_what_cannot_be_kept_longer_is_told_when_the_rest_is(archive, monkeypatch):
-    archive.retrieve(0)
+class Notes(Silence):
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def note(self, text):
+        self.lines.append(text)
+
+
+def test_what_cannot_be_kept_longer_is_told_and_can_be_read_still(archive, monkeypatch):
+    wanted = archive.retrieve(0)
     packs = sorted(pack.key for pack in archive.plan(0).packs)
     assert len(packs) > 1
     retrieve_one = archive.store.retrieve
@@ -169,24 +178,43 @@ def test_what_cannot_be_kept_longer_is_told_when_the_rest_is(archive, monkeypatc
         retrieve_one(key, days, tier, version)
 
     monkeypatch.setattr(archive.store, "retrieve", refused)
-    with pytest.raises(UnavailableError, match="no answer"):
-        archive.retrieve(0, RetrievalOrder(Tier.STANDARD, 10))
+    order, notes = RetrievalOrder(Tier.STANDARD, 10), Notes()
+    assert wanted.prolong(order, notes) == len(packs)
+    assert wanted.prolong(order, notes) == 0
+    assert [line.partition(":")[0] for line in notes.lines] == [
+        f"{counted(len(packs) - 1, 'copy', 'copies')} that can be read already",
+        "a retrieved copy could not be kept longer",
+    ]
     ends = {pack.key: pack.coldness.readable_until for pack in archive.plan(0).packs}
-    longer = end_of_copy(archive.clock(), 10)
-    assert [key for key in packs if ends[key] != longer] == packs[:1]
+    assert [key for key in packs if ends[key] != max(ends.values())] == packs[:1]
+    assert restored(archive.open(9), archive.points[0]) == FIRST.content
+
+
+def test_each_copy_is_kept_longer_once_also_where_the_store_rounds_otherwise(archive, monkeypatch):
+    wanted = archive.retrieve(0)
+    before, retrieve_one = len(archive.store.billed), archive.store.retrieve
+    monkeypatch.setattr(archive.store, "retrieve", lambda key, days, *more: retrieve_one(key, days - 1, *more))
+    order, packs = RetrievalOrder(Tier.STANDARD, 10), len(wanted.plan.packs)
+    assert [wanted.prolong(order, Silence(), 1) for _each in range(packs + 2)] == [1] * packs + [0, 0]
+    assert len(archive.store.billed) == before + packs
 
 
 def test_days_are_counted_from_when_they_were_told(archive):
-    wanted = archive.retrieve(0, RetrievalOrder(Tier.STANDARD, 4))
-    before, order = len(archive.store.billed), RetrievalOrder(Tier.STANDARD, 4)
-    archive.clock.step(2 * DAY_SECONDS)
-    assert wanted.prolong(order) == 0
-    later = RetrievalOrder(Tier.STANDARD, 6)
-    assert wanted.prolong(later, 1) == 1
-    while wanted.prolong(later, 1):
-        pass
-    assert len(archive.store.billed) == before + len(wanted.plan.packs)
-    assert asked_since(archive, before) == {(4, Tier.BULK)}
+    ordered = archive.clock()
+    archive.retrieve(0)
+    archive.clock.step(DAY_SECONDS)
+    before = len(archive.store.billed)
+    wanted = Retrieval(archive.open(9), archive.plan(0), ordered)
+    assert wanted.prolong(RetrievalOrder(Tier.STANDARD, 6), Silence()) == len(wanted.plan.packs)
+    assert archive.plan(0).data.readable_until == end_of_copy(ordered, 6)
+    assert {tier for _days, tier in asked_since(archive, before)} == {Tier.BULK}
+
+
+def test_what_is_under_way_for_fewer_days_is_kept_longer_when_it_is_there(archive):
+    archive.retrieve(0, RetrievalOrder(Tier.STANDARD, 1), wait=False)
+    ordered = archive.clock()
+    archive.retrieve(0, RetrievalOrder(Tier.STANDARD, 20))
+    assert archive.plan(0).data.readable_until == end_of_copy(ordered, 20)
 
 
 def test_a_copy_is_kept_while_somebody_reads(archive):

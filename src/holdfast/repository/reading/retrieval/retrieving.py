@@ -23,6 +23,7 @@ from holdfast.domain.retrieval import (
     offered,
     pause_before_next_look,
 )
+from holdfast.domain.time import format_time
 from holdfast.repository.object_store import Coldness, ObjectStore
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
@@ -46,7 +47,8 @@ class Retrieval:
     at a time. Whatever a request ends with, the next call goes on from there.
     """
 
-    def __init__(self, repository: Repository, plan: RetrievalPlan) -> None:
+    def __init__(self, repository: Repository, plan: RetrievalPlan, ordered: datetime | None = None) -> None:
+        """`ordered`: when somebody told for how many days, unless now."""
         self.plan = plan
         self._store: ObjectStore = repository.store
         self._now = repository.surroundings.now
@@ -54,7 +56,9 @@ class Retrieval:
         self._lock, self._keeping = threading.Lock(), threading.Lock()
         self._packs = {pack.key: pack for pack in plan.packs}
         self._waiting = deque(pack.key for pack in plan.packs if not pack.is_readable)
-        self._began = self._looked_at_all = self._now()
+        self._looked_at_all = self._now()
+        self._ordered = ordered or self._looked_at_all
+        self._prolonged: set[str] = set()
         self._keep_again = self._next_keeping()
 
     @property
@@ -62,19 +66,25 @@ class Retrieval:
         """How far it is, as it was seen last."""
         return replace(self.plan, packs=tuple(self._packs.values())).data
 
-    def prolong(self, order: RetrievalOrder, at_most: int | None = None) -> int:
-        """Keep copies that are there for as many days from the beginning as the order tells; how many that were. Raises
-        what a request ended with, when the others were made.
+    def prolong(self, order: RetrievalOrder, progress: Progress, at_most: int | None = None) -> int:
+        """Keep copies that are there for as many days from when it was ordered as the order tells; for how many that
+        was asked, each once. What cannot be kept is told: it can be read still.
         """
         if order.days is None:
             return 0
-        wanted, now = end_of_copy(self._began, order.days), self._now()
+        wanted, now = end_of_copy(self._ordered, order.days), self._now()
         days = next(days for days in count(1) if end_of_copy(now, days) >= wanted)
-        due = (pack for pack in self._packs.values() if _goes_by(pack, wanted - _MOMENT))
-        portion = list(islice(due, at_most))
+        goes = (pack for pack in self._packs.values() if _goes_by(pack, wanted - _MOMENT))
+        portion = list(islice((pack for pack in goes if pack.key not in self._prolonged), at_most))
+        self._prolonged.update(pack.key for pack in portion)
         trouble = self._keep_for(days, portion)
+        kept = sum(_is_kept_longer(pack, self._packs.get(pack.key)) for pack in portion)
+        if kept:
+            progress.note(
+                f"{counted(kept, 'copy', 'copies')} that can be read already: kept until {format_time(wanted)}"
+            )
         if trouble is not None:
-            raise trouble
+            progress.note(f"a retrieved copy could not be kept longer: {trouble}")
         return len(portion)
 
     def ask(self, order: RetrievalOrder, at_most: int | None = None) -> int:
@@ -207,6 +217,11 @@ def _goes_by(pack: ColdPack, moment: datetime) -> bool:
     return pack.coldness.readable_until is not None and pack.coldness.readable_until <= moment
 
 
+def _is_kept_longer(before: ColdPack, after: ColdPack | None) -> bool:
+    was, now = before.coldness.readable_until, None if after is None else after.coldness.readable_until
+    return was is not None and now is not None and now > was
+
+
 def retrieve(
     repository: Repository,
     retrieval: Retrieval,
@@ -222,28 +237,23 @@ def retrieve(
     """
     offered(order, retrieval.plan.archive_class, "this point")
     with pinned(repository, retrieval.plan.points, progress) as living:
-        prolonged = retrieval.prolong(order)
-        if prolonged:
-            progress.note(kept_longer(prolonged, order))
+        retrieval.prolong(order, progress)
         asked = retrieval.ask(order)
         if asked:
             progress.note(asked_for(asked, order))
-        if pause is not None:
-            away = counted(len(retrieval.plan.packs) - len(retrieval.plan.readable), "pack")
+        away = retrieval.data.cold_packs - retrieval.data.readable_packs
+        if pause is not None and away:
             takes = how_long(retrieval.plan.data, order.tier)
-            progress.note(f"waiting for {away}; {takes}. To end this and run it again later costs nothing more")
+            waits = f"waiting for {counted(away, 'pack')}; {takes}"
+            progress.note(f"{waits}. To end this and run it again later costs nothing more")
             retrieval.wait(order, living, pause)
+            retrieval.prolong(order, progress)  # what was under way already, for fewer days
     return asked
 
 
 def asked_for(pack_count: int, order: RetrievalOrder) -> str:
     """What whoever asked is told."""
     return f"asked for {counted(pack_count, 'pack')} ({order.tier}, kept for {counted(order.kept_days, 'day')})"
-
-
-def kept_longer(pack_count: int, order: RetrievalOrder) -> str:
-    """What whoever told how long copies are to stay is told of those that were there."""
-    return f"{counted(pack_count, 'pack')} that can be read already stay for {counted(order.kept_days, 'day')} from now"
 
 
 class KeepingProgress:
