@@ -3,23 +3,28 @@
 import pytest
 
 from holdfast.domain.errors import (
+    HoldfastError,
     IntegrityError,
     KeyPinError,
     NotFoundError,
     ObjectExistsError,
+    PermissionDeniedError,
     UnavailableError,
 )
 from holdfast.repository.format import ledger as form
 from holdfast.repository.format import names
-from holdfast.repository.object_store import ORDINARY, ObjectStore
+from holdfast.repository.object_store import ORDINARY, Buffer, ObjectStore
 from holdfast.repository.opening.memory_of_locations import LocationMemory, Remembered, recognise, remember
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
-from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.repository.stores.passing import PassingStore
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, put, restored
+from holdfast.testing.strict_bucket import StrictBucket
+from holdfast.testing.strict_store import StrictStore
 from tests.faults.world import DISK, SECOND, THIRD, World, back_up, world
 from tests.unit.repository.upkeep.rotating import Answering, torn
 
@@ -248,3 +253,39 @@ def test_one_answer_that_came_torn_is_no_damage(small, scene):
     repository = small.open(deterministic_surroundings(51), Answering(small.store, names.ledger(last), torn))
     assert repository.ledger.damage == []
     assert repository.ledger.state == open_(small).ledger.state
+
+
+class Refusing(PassingStore):
+    """One version of an object is not given."""
+
+    def __init__(self, inner: ObjectStore, version: str | None, error: HoldfastError) -> None:
+        super().__init__(inner)
+        self._version, self._error = version, error
+
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
+        if version is not None and version == self._version:
+            raise self._error
+        return super().get(key, offset, length, version)
+
+
+TORN = IntegrityError("it came torn", why="its checksum is another one", cure="run it again")
+DENIED = PermissionDeniedError("it is denied", why="AccessDenied", cure="ask who may")
+
+
+def test_a_batch_below_versions_that_are_junk_or_come_torn_counts():
+    """Somebody has put two over it, in a bucket that keeps versions."""
+    bucket = StrictBucket(SteppableClock())
+    small = make_small_repository(StrictStore(bucket), deterministic_surroundings(1), 400)
+    back_up(small.open(deterministic_surroundings(2)), DISK, SECOND, "s")
+    state = open_(small).ledger.state
+    key = names.ledger(state.sequence)
+    for junk in (b"junk", b"more of it"):
+        bucket.put(key, junk)
+    newest, below, true = [one.version for one in small.store.versions(key) if one.key == key]
+    for torn_version in (newest, below):
+        store = Refusing(small.store, torn_version, TORN)
+        repository = small.open(deterministic_surroundings(3), store)
+        assert (repository.ledger.damage, repository.ledger.state) == ([], state)
+    denied = small.open(deterministic_surroundings(4), Refusing(small.store, true, DENIED))
+    assert denied.ledger.damage != []
+    assert {key} == {one for damage in denied.ledger.damage for one in damage.objects}

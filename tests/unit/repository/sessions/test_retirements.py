@@ -73,6 +73,7 @@ def test_a_point_whose_retirement_has_another_one_in_its_place_is_deleted_once_t
     put(small.store, key, b"junk")
     with pytest.raises(IntegrityError, match=key) as told:
         retire(repository, point.session, point.key)
+    assert told.value.why.startswith("what stands there is no retirement of that point: somebody put it there")
     assert told.value.cure == "remove that one object from the store, then delete the point again"
     assert point.session in repository.ledger.refresh().live
     small.store.delete(key)
