@@ -100,6 +100,7 @@ def test_a_password_is_kept_where_it_is_at_hand_and_others_are_named(small):
         with pytest.raises(WrongKeyError) as caught:
             open_(small, 53, secret)
         assert "that is past" in caught.value.what
+        assert caught.value.cure.startswith("use a password, code or KMS key of the newest epoch: `holdfast repo")
     slots.remove(left.slot.hex(), open_(small, 54, mine).master)
     with pytest.raises(WrongKeyError) as caught:
         open_(small, 53, Secret(b"theirs"))
