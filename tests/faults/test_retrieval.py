@@ -10,6 +10,7 @@ import pytest
 from holdfast.domain.archive import ArchiveClass, Tier
 from holdfast.domain.errors import HoldfastError, NotFoundError
 from holdfast.domain.retrieval import RetrievalOrder
+from holdfast.domain.time import parse_time
 from holdfast.patience import Waiting
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Silence
@@ -49,7 +50,8 @@ def run_by_an_appliance(archive: Archive, store: ObjectStore) -> bytes:
     point, reader = archive.points[0], "12" * 16
     repository = DelegatedRepository(archive.open(5, store), "memory:", retrieved_at_once=2)
     volumes = [one.name for one in load_manifest(archive.repository, point).volumes]
-    while not (data := repository.retrieve(reader, point.id, "default", volumes, QUICK, lambda text: None)).is_readable:
+    words = (reader, point.id, "default", volumes, QUICK, parse_time(point.created), lambda text: None)
+    while not (data := repository.retrieve(*words)).is_readable:
         archive.clock.step(0 if data.archived_packs else 330)
     content = restored(archive.open(6, store), point)
     repository.end_reading(reader)

@@ -140,10 +140,14 @@ def written_to(path, pieces):
 
 def test_a_restore_sends_to_the_disk_what_it_has_written_so_far(tmp_path, monkeypatch):
     monkeypatch.setattr(file_target, "_FLUSHED_BYTES", 2 * 4096)
-    flushed, flush = [], os.fdatasync
-    monkeypatch.setattr(
-        os, "fdatasync", lambda descriptor: flushed.append(os.fstat(descriptor).st_ino) or flush(descriptor)
-    )
+    flushed: list[int] = []
+    flush = os.fdatasync
+
+    def noted(descriptor):
+        flushed.append(os.fstat(descriptor).st_ino)
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", noted)
     target = written_to(tmp_path / "disk", 5)
     assert len(flushed) == 2
     target.finish()

@@ -246,10 +246,11 @@ def test_an_appliance_retrieves_it_and_its_worker_reads_it(locked):
     junk(locked, key)
     repository = locked.open()
     appliance = DelegatedRetrievals(lambda: nullcontext(repository), 10)
+    ordered = locked.clock()
     words = ("12" * 16, locked.point.id, DEFAULT_TENANT, (load_manifest(repository, locked.point).volumes[0].name,))
-    assert appliance.go_on(*words, STANDARD, lambda text: None).under_way_packs == 1
+    assert appliance.go_on(*words, STANDARD, ordered, lambda text: None).under_way_packs == 1
     locked.clock.step(13 * 3600)
-    assert appliance.go_on(*words, STANDARD, lambda text: None).is_readable
+    assert appliance.go_on(*words, STANDARD, ordered, lambda text: None).is_readable
     assert locked.store.head(key, version).coldness is not None
     task = prepare_restore(locked.open(), locked.point, [VolumeTarget(None, {})], Silence()).task
     target, around = MemoryTarget(), deterministic_surroundings(99, locked.clock)
