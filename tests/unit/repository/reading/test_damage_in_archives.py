@@ -145,7 +145,7 @@ class Command:
     tries: int = 0
 
     def run(self, tier: Tier | None, *, salvage: bool = False, again: bool = True) -> tuple[RestoreReport, bytes]:
-        found = self.begin(RetrievalWish(tier, 3, wait=True), salvage=salvage, again=again)
+        found = self.begin(RetrievalWish(tier, None, wait=True), salvage=salvage, again=again)
         assert isinstance(found, tuple)
         return found
 
