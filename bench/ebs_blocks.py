@@ -67,7 +67,7 @@ def measure_blocks(images: Images, folder: Path) -> BlockCosts:
         assert lab.stdout is not None
         environment = place.environment() | {
             "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
-            "AWS_ENDPOINT_URL": (endpoint := _endpoint(lab)),
+            "AWS_ENDPOINT_URL": _endpoint(lab),
             "AWS_DEFAULT_REGION": "eu-central-1",
             "AWS_ACCESS_KEY_ID": "bench",
             "AWS_SECRET_ACCESS_KEY": "bench",
@@ -76,7 +76,7 @@ def measure_blocks(images: Images, folder: Path) -> BlockCosts:
         written = measure([*ourselves, "write", str(images.before)], environment, place.folder)
         read = [*ourselves, "read", written.output.strip()]
         plain = measure(read, environment, place.folder)
-        with _tls_in_front(endpoint, environment, place.folder) as secured:
+        with _tls_in_front(environment, place.folder) as secured:
             tls = measure(read, secured, place.folder)
     finally:
         lab.terminate()
@@ -86,9 +86,9 @@ def measure_blocks(images: Images, folder: Path) -> BlockCosts:
 
 
 @contextmanager
-def _tls_in_front(endpoint: str, environment: dict[str, str], folder: Path) -> Iterator[dict[str, str]]:
-    """The environment of who speaks TLS to that endpoint."""
-    place = urlsplit(endpoint)
+def _tls_in_front(environment: dict[str, str], folder: Path) -> Iterator[dict[str, str]]:
+    """The environment of who speaks TLS to its endpoint."""
+    place = urlsplit(environment["AWS_ENDPOINT_URL"])
     words = [str(folder), str(place.hostname), str(place.port)]
     front = subprocess.Popen(
         [sys.executable, "-m", "bench.tls_front", *words], env=environment, stdout=subprocess.PIPE, text=True

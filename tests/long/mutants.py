@@ -68,7 +68,9 @@ class Mutants:
 
 
 def run(folder: Path, minutes: float, seed: int) -> Mutants:
-    """Try mutants in an order of the seed's until the minutes are over. Raises RuntimeError when none could be made."""
+    """Try mutants in an order of the seed's until the minutes are over. Raises RuntimeError when none could be made,
+    or none of a batch tried.
+    """
     _copy(folder)
     _mutmut(folder, "run", "none of these*")
     names = _in_turn(sorted(_results(folder)), random.Random(seed))

@@ -24,7 +24,6 @@ from holdfast.cli.tables import rows_table
 from holdfast.cli.voice import Voice, say, show_error
 from holdfast.domain.archive import Tier
 from holdfast.domain.errors import ConflictError, UsageError
-from holdfast.domain.retrieval import DEFAULT_DAYS
 
 app = typer.Typer(name="restore", help="Bring instances and volumes back.", rich_markup_mode=None)
 
@@ -43,6 +42,10 @@ class _Wish:
     tier: Tier | None
     days: int | None
     appliance: str | None
+
+    def told(self, name: str) -> dict[str, int]:
+        """The days under that name, where they were told."""
+        return {} if self.days is None else {name: self.days}
 
 
 @command(app, example="holdfast restore instance 3fa91c --new --subnet subnet-0123456789abcdef0 --plan")
@@ -154,13 +157,13 @@ def volume(
 
 def _restore(voice: Voice, what: str, order: dict[str, Any], wish: _Wish) -> int:
     if wish.tier is not None:
-        order["retrieval"] = {"tier": wish.tier} | ({} if wish.days is None else {"days": wish.days})
+        order["retrieval"] = {"tier": wish.tier} | wish.told("days")
     whose = query(appliance=wish.appliance)
     with connected() as client:
         plan = client.send("POST", f"/restores/{what}/plan", order, whose)
         retrieval = plan["retrieval"]
         if retrieval is not None:
-            retrieval = plan["retrieval"] = at_own_prices({**retrieval, "retrieval_days": wish.days or DEFAULT_DAYS})
+            retrieval = plan["retrieval"] = at_own_prices(retrieval | wish.told("retrieval_days"))
         if wish.plan_only:
             for warning in [*plan["warnings"], *plan["problems"]]:
                 voice.warn(warning)

@@ -140,12 +140,12 @@ def require_tier(tier: Tier | None, days: int | None) -> None:
 
 def show_plan(voice: Voice, plan: "RetrievalPlan", days: int | None) -> None:
     """Print the plan. Raises UsageError for a price list of one's own that cannot be used."""
-    document = plan_document(plan, DEFAULT_DAYS if days is None else days, retrieval_prices())
+    document = plan_document(plan, days, retrieval_prices())
     count = counted(len(plan.points), "point")
     voice.document(document, lambda: retrieval_table(document, {"restore points": count}))
 
 
-def plan_document(plan: "RetrievalPlan", days: int, prices: PriceList) -> dict[str, Any]:
+def plan_document(plan: "RetrievalPlan", days: int | None, prices: PriceList) -> dict[str, Any]:
     """Under the stable names of docs/cli.md, as a restore plan of an appliance has them, too."""
     found = estimate(plan.data, days, prices)
     until = found.readable_until

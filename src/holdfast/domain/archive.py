@@ -43,6 +43,13 @@ def end_of_copy(since: datetime, days: int) -> datetime:
     return midnight if midnight == end else midnight + timedelta(days=1)
 
 
+def days_until(end: datetime, now: datetime) -> int:
+    """For how many days from `now` a copy is to be asked for that goes at `end`, a midnight in UTC, or later: one at
+    least.
+    """
+    return max(1, (end - now) // timedelta(days=1))
+
+
 @dataclass(frozen=True, slots=True)
 class TierTerms:
     """`longest`: what AWS calls typical at most, no promise. Prices in US dollars."""
@@ -67,14 +74,18 @@ class PriceList:
 
     def usd_of_keeping(self, archive_class: ArchiveClass, count: int, size_bytes: int, days: int) -> Decimal:
         """What it costs to have so many copies that are there for `days` from now, at the cheapest request."""
-        requests = self.terms[archive_class][Tier.BULK].usd_per_1000_requests * count / 1000
-        return requests + self.usd_per_gib_month_of_copies * (Decimal(size_bytes) / _GIB) * days / _DAYS_A_MONTH
+        return self._usd_of_requests(archive_class, Tier.BULK, count) + self._usd_of_copies(size_bytes, days)
 
     def usd(self, archive_class: ArchiveClass, tier: Tier, count: int, size_bytes: int, days: int) -> Decimal:
         """What it costs to retrieve so many objects with so many bytes in all, and to have the copies for `days`."""
-        terms, gib = self.terms[archive_class][tier], Decimal(size_bytes) / _GIB
-        asking = terms.usd_per_1000_requests * count / 1000 + terms.usd_per_gib * gib
-        return asking + self.usd_per_gib_month_of_copies * gib * days / _DAYS_A_MONTH
+        retrieved = self.terms[archive_class][tier].usd_per_gib * (Decimal(size_bytes) / _GIB)
+        return self._usd_of_requests(archive_class, tier, count) + retrieved + self._usd_of_copies(size_bytes, days)
+
+    def _usd_of_requests(self, archive_class: ArchiveClass, tier: Tier, count: int) -> Decimal:
+        return self.terms[archive_class][tier].usd_per_1000_requests * count / 1000
+
+    def _usd_of_copies(self, size_bytes: int, days: int) -> Decimal:
+        return self.usd_per_gib_month_of_copies * (Decimal(size_bytes) / _GIB) * days / _DAYS_A_MONTH
 
 
 def _terms(takes: str, longest: timedelta, requests: str, gib: str) -> TierTerms:

@@ -30,7 +30,7 @@ class RetrievalOrder:
     @property
     def kept_days(self) -> int:
         """For how many days what is archived is asked for."""
-        return DEFAULT_DAYS if self.days is None else self.days
+        return _or_default(self.days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +78,9 @@ class RetrievalEstimate(ColdData):
     prices: str
 
 
-def estimate(data: ColdData, days: int, prices: PriceList = LIST_PRICES) -> RetrievalEstimate:
+def estimate(data: ColdData, told_days: int | None, prices: PriceList = LIST_PRICES) -> RetrievalEstimate:
     """The fastest offer first; there are none where nothing is archived."""
-    offers = []
+    offers, days = [], _or_default(told_days)
     if data.storage_class is not None and data.archived_packs:
         for tier, terms in prices.offers(data.storage_class).items():
             usd = prices.usd(data.storage_class, tier, data.archived_packs, data.archived_bytes, days)
@@ -96,6 +96,10 @@ def estimate(data: ColdData, days: int, prices: PriceList = LIST_PRICES) -> Retr
         offers=tuple(offers),
         prices=prices.label,
     )
+
+
+def _or_default(days: int | None) -> int:
+    return DEFAULT_DAYS if days is None else days
 
 
 def offered(order: RetrievalOrder, storage_class: ArchiveClass | None, what: str) -> TierTerms:

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import count
 
-from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, end_of_copy
+from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, days_until, end_of_copy
 from holdfast.domain.retrieval import EXTENSION_MARGIN, ColdData, RetrievalOrder
 
 PACK_BYTES = 64 * 1024**2
@@ -61,7 +60,7 @@ class SimulatedArchive:
                 self._take(pack, _Copy(ready, end_of_copy(ready, order.kept_days)), order)
                 asked += 1
             elif copy is not None and copy.ready <= now and (copy.gone < wanted or copy.gone - now <= EXTENSION_MARGIN):
-                days = next(days for days in count(1) if end_of_copy(now, days) >= wanted)
+                days = days_until(wanted, now)
                 self._take(pack, _Copy(copy.ready, end_of_copy(now, days)), RetrievalOrder(Tier.BULK, days))
         return asked
 

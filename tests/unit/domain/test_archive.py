@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, end_of_copy
+from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, days_until, end_of_copy
 from holdfast.domain.retrieval import ColdData, estimate
 
 TIB = 1024**4
@@ -46,6 +46,15 @@ def test_a_copy_goes_at_midnight_after_its_days():
     assert end_of_copy(asked, 3) == datetime(2012, 10, 19, tzinfo=UTC)
     midnight = datetime(2012, 10, 15, tzinfo=UTC)
     assert end_of_copy(midnight, 1) == midnight + timedelta(days=1)
+
+
+@pytest.mark.parametrize("hours", [0, 1, 10.5, 24, 47, 48, 500])
+def test_as_many_days_are_asked_for_as_keep_a_copy_until_then(hours):
+    now = datetime(2012, 10, 15, tzinfo=UTC) + timedelta(hours=hours)
+    for end in (datetime(2012, 10, 10, tzinfo=UTC) + timedelta(days=day) for day in range(40)):
+        days = days_until(end, now)
+        assert days == 1 or end_of_copy(now, days - 1) < end
+        assert end_of_copy(now, days) >= end
 
 
 def test_to_keep_copies_costs_requests_at_the_cheapest_tier_and_their_days():

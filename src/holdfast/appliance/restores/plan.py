@@ -28,7 +28,7 @@ from holdfast.domain.restore import (
     VolumeRestore,
 )
 from holdfast.domain.restore_point import RestorePoint
-from holdfast.domain.retrieval import DEFAULT_DAYS, ColdData, RetrievalEstimate, estimate, offered
+from holdfast.domain.retrieval import ColdData, RetrievalEstimate, estimate, offered
 from holdfast.domain.workload import InstanceConfiguration, VolumeConfiguration
 
 GIB = 1024**3
@@ -214,7 +214,7 @@ class RestorePlanner:
             offered(order.retrieval, data.storage_class, f"restore point {point.id}")
         elif data.storage_class is None:
             return None
-        return estimate(data, DEFAULT_DAYS if order.retrieval is None else order.retrieval.kept_days)
+        return estimate(data, None if order.retrieval is None else order.retrieval.days)
 
     def _problems(
         self, source: Source, order: InstanceRestore, wanted: InstanceOrder, standing: str | None

@@ -33,6 +33,7 @@ from holdfast.testing.memory_volumes import MemoryTarget
 from holdfast.testing.small_repository import SmallRepository, copy_to, make_small_repository, restored
 from holdfast.testing.strict_bucket import StrictBucket
 from holdfast.testing.strict_store import StrictStore
+from holdfast.wiring.delegated_retrieval import Notes
 from tests.faults.cold_world import CHUNK_A_PACK_BYTES, DAY_SECONDS, STANDARD, Archive
 from tests.faults.world import FIRST, PACK_SIZE_BYTES, SECOND, back_up, collect, volume_of, without
 
@@ -158,14 +159,6 @@ def test_who_says_for_how_long_keeps_what_is_there_so_long(archive):
     assert len(archive.store.billed) == before + packs
 
 
-class Notes(Silence):
-    def __init__(self):
-        self.lines: list[str] = []
-
-    def note(self, text):
-        self.lines.append(text)
-
-
 def test_what_cannot_be_kept_longer_is_told_and_can_be_read_still(archive, monkeypatch):
     wanted = archive.retrieve(0)
     packs = sorted(pack.key for pack in archive.plan(0).packs)
@@ -178,10 +171,11 @@ def test_what_cannot_be_kept_longer_is_told_and_can_be_read_still(archive, monke
         retrieve_one(key, days, tier, version)
 
     monkeypatch.setattr(archive.store, "retrieve", refused)
-    order, notes = RetrievalOrder(Tier.STANDARD, 10), Notes()
+    order, told = RetrievalOrder(Tier.STANDARD, 10), list[str]()
+    notes = Notes(told.append)
     assert wanted.prolong(order, notes) == len(packs)
     assert wanted.prolong(order, notes) == 0
-    assert [line.partition(":")[0] for line in notes.lines] == [
+    assert [line.partition(":")[0] for line in told] == [
         f"{counted(len(packs) - 1, 'copy', 'copies')} that can be read already",
         "a retrieved copy could not be kept longer",
     ]

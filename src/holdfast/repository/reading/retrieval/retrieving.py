@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count, islice
+from itertools import islice
 
-from holdfast.domain.archive import Tier, end_of_copy
+from holdfast.domain.archive import Tier, days_until, end_of_copy
 from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.domain.numerals import counted
 from holdfast.domain.retrieval import (
@@ -36,7 +36,6 @@ from holdfast.repository.trust.few_at_once import few_at_once
 _SAMPLE_PACKS = 8
 _WHOLE_LOOK = timedelta(hours=4)
 _EXTENSION_DAYS = 1
-_MOMENT = timedelta(microseconds=1)
 _TRY_AGAIN = timedelta(minutes=5)
 # A store that does not answer for so long while somebody waits is not waited for any more.
 LONGEST_SILENCE = timedelta(hours=1)
@@ -72,12 +71,11 @@ class Retrieval:
         """
         if order.days is None:
             return 0
-        wanted, now = end_of_copy(self._ordered, order.days), self._now()
-        days = next(days for days in count(1) if end_of_copy(now, days) >= wanted)
-        goes = (pack for pack in self._packs.values() if _goes_by(pack, wanted - _MOMENT))
-        portion = list(islice((pack for pack in goes if pack.key not in self._prolonged), at_most))
+        wanted = end_of_copy(self._ordered, order.days)
+        left = (pack for pack in self._packs.values() if pack.key not in self._prolonged)
+        portion = list(islice((pack for pack in left if _goes_by(pack, wanted - timedelta.resolution)), at_most))
         self._prolonged.update(pack.key for pack in portion)
-        trouble = self._keep_for(days, portion)
+        trouble = self._keep_for(days_until(wanted, self._now()), portion)
         kept = sum(_is_kept_longer(pack, self._packs.get(pack.key)) for pack in portion)
         if kept:
             progress.note(
@@ -241,11 +239,11 @@ def retrieve(
         asked = retrieval.ask(order)
         if asked:
             progress.note(asked_for(asked, order))
-        away = retrieval.data.cold_packs - retrieval.data.readable_packs
-        if pause is not None and away:
+        found = retrieval.data
+        if pause is not None and not found.is_readable:
+            away = counted(found.cold_packs - found.readable_packs, "pack")
             takes = how_long(retrieval.plan.data, order.tier)
-            waits = f"waiting for {counted(away, 'pack')}; {takes}"
-            progress.note(f"{waits}. To end this and run it again later costs nothing more")
+            progress.note(f"waiting for {away}; {takes}. To end this and run it again later costs nothing more")
             retrieval.wait(order, living, pause)
             retrieval.prolong(order, progress)  # what was under way already, for fewer days
     return asked
