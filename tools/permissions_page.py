@@ -15,6 +15,8 @@ from holdfast.aws.policies.appliance import (
     appliance_grants,
     lock_grants,
     retrieval_grants,
+    retrieval_job_grants,
+    retrieval_role_grants,
 )
 from holdfast.aws.policies.grants import CREATIONS, LIST_READS, Grant
 from holdfast.aws.policies.instances import Ec2Names
@@ -89,7 +91,8 @@ ARCHIVE_HEAD = """
 ## What restores from archives need besides
 
 What the option `repositories=BUCKET/PREFIX?archive` of the plug-in grants besides ([archives](archive.md)), to the
-appliance alone: it costs money.
+appliance alone: it costs money. The role is one that the plug-in makes for S3 Batch Operations, and that nobody else
+may take.
 """
 CALLS_HEAD = """
 ## Calls made
@@ -159,10 +162,7 @@ def page() -> str:
             [worker_versions_grant(CopiedFrom("aws", "SOURCE-BUCKET", "SOURCE-PREFIX", "READER"))],
         ),
         _section("Immutable: the boundary of all workers", boundary_lock_grants("aws", ("BUCKET",))),
-        ARCHIVE_HEAD,
-        _section(
-            "Archive: the appliance", retrieval_grants("aws", (RepositoryPlace("BUCKET", "PREFIX", archive=True),))
-        ),
+        *_archive(),
         SERVER_HEAD,
         _section("The server, for its plug-in", plugin_grants(server)),
         _section("The server, for its appliances", deployment_grants(server)),
@@ -172,6 +172,16 @@ def page() -> str:
         *_calls(json.loads(CALLS.read_text(encoding="utf-8"))),
     ]
     return "".join(parts)
+
+
+def _archive() -> list[str]:
+    place = RepositoryPlace("BUCKET", "PREFIX", archive=True)
+    jobs = retrieval_job_grants("aws", ACCOUNT, "RETRIEVAL-ROLE")
+    return [
+        ARCHIVE_HEAD,
+        _section("Archive: the appliance", [*retrieval_grants("aws", (place,)), *jobs]),
+        _section("Archive: the role of S3's jobs", retrieval_role_grants("aws", (place,))),
+    ]
 
 
 def _calls(recorded: dict[str, Sequence[Sequence[str]]]) -> list[str]:

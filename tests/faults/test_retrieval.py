@@ -102,7 +102,7 @@ def test_two_who_ask_at_once_pay_once(archive):
         Retrieval(repository, plan_retrieval(repository, archive.points[0], (None,)))
         for repository in (archive.open(6), archive.open(7))
     )
-    assert first.ask(STANDARD) == second.ask(STANDARD) > 1
+    assert first.ask(STANDARD, Silence()) == second.ask(STANDARD, Silence()) > 1
     assert len(archive.store.billed) == len(first.plan.packs)
 
 

@@ -83,14 +83,15 @@ def readable(
     if wish.tier is None:
         show_plan(voice, wanted.plan, wish.days)
         return show_error(needs_retrieval(_named(wanted.plan), wanted.data))
+    order = RetrievalOrder(wish.tier, wish.days)
     with voice.progress("retrieving") as progress:
-        points.retrieve(opened, wanted, RetrievalOrder(wish.tier, wish.days), progress, wait=wish.wait)
+        points.retrieve(opened, wanted, order, progress, wait=wish.wait)
     if wish.wait or wanted.plan.is_readable:
         return wanted
-    # Asked once more, so that what is printed is what the store says.
-    now = plan().plan
+    # Asked once more, so that what is printed is what the store says; of what a job will ask for it says nothing yet.
+    now = wanted.seen if wanted.has_job else plan().plan
     show_plan(voice, now, wish.days)
-    return show_error(_under_way(now, how_long(wanted.plan.data, wish.tier)))
+    return show_error(_under_way(now, how_long(wanted.plan.data, wanted.tier_of(order))))
 
 
 def read_when_readable(

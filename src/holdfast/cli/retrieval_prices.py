@@ -14,12 +14,13 @@ VARIABLE = "HOLDFAST_RETRIEVAL_PRICES"
 
 @dataclass(frozen=True, slots=True)
 class OwnPrice:
-    """Of one tier of one class, in US dollars."""
+    """Of one tier of one class, in US dollars; `usd_per_job` counts where one job asks for all."""
 
     storage_class: ArchiveClass
     tier: Tier
     usd_per_1000_requests: Decimal
     usd_per_gib: Decimal
+    usd_per_job: Decimal = Decimal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def _read(path: Path) -> PriceList:
             terms[one.storage_class][one.tier],
             usd_per_1000_requests=one.usd_per_1000_requests,
             usd_per_gib=one.usd_per_gib,
+            usd_per_job=one.usd_per_job,
         )
     return PriceList(own.label, terms, own.usd_per_gib_month_of_copies)
 

@@ -1,7 +1,8 @@
 """Archive classes of S3 as AWS documents them: what is cold, how it is asked back, how long that takes, what it costs.
 
 Times: Amazon S3 User Guide, "Understanding archive retrieval options". Least storage times: "Understanding and managing
-Amazon S3 storage classes". Prices: Amazon S3 pricing, us-east-1; they are a figure to decide by and no bill.
+Amazon S3 storage classes". Prices: Amazon S3 pricing, us-east-1, those of S3 Batch Operations among them; they are a
+figure to decide by and no bill.
 """
 
 from collections.abc import Mapping
@@ -30,8 +31,19 @@ class Tier(StrEnum):
     """How urgently an object is asked back."""
 
     EXPEDITED = "expedited"
+    ACCELERATED = "accelerated"
     STANDARD = "standard"
     BULK = "bulk"
+
+    @property
+    def is_by_job(self) -> bool:
+        """Whether no single object is asked for so: S3 is so fast where a job of S3 Batch Operations asks for all."""
+        return self is Tier.ACCELERATED
+
+    @property
+    def alone(self) -> "Tier":
+        """At which a single object is asked for by whoever wants this one, and has no job for it."""
+        return Tier.STANDARD if self.is_by_job else self
 
 
 def end_of_copy(since: datetime, days: int) -> datetime:
@@ -52,12 +64,15 @@ def days_until(end: datetime, now: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class TierTerms:
-    """`longest`: what AWS calls typical at most, no promise. Prices in US dollars."""
+    """`longest`: what AWS calls typical at most, no promise. Prices in US dollars; all is asked for by one job, where
+    there is one.
+    """
 
     takes: str
     longest: timedelta
     usd_per_1000_requests: Decimal
     usd_per_gib: Decimal
+    usd_per_job: Decimal = Decimal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +93,8 @@ class PriceList:
 
     def usd(self, archive_class: ArchiveClass, tier: Tier, count: int, size_bytes: int, days: int) -> Decimal:
         """What it costs to retrieve so many objects with so many bytes in all, and to have the copies for `days`."""
-        retrieved = self.terms[archive_class][tier].usd_per_gib * (Decimal(size_bytes) / _GIB)
+        terms = self.terms[archive_class][tier]
+        retrieved = terms.usd_per_job + terms.usd_per_gib * (Decimal(size_bytes) / _GIB)
         return self._usd_of_requests(archive_class, tier, count) + retrieved + self._usd_of_copies(size_bytes, days)
 
     def _usd_of_requests(self, archive_class: ArchiveClass, tier: Tier, count: int) -> Decimal:
@@ -88,16 +104,18 @@ class PriceList:
         return self.usd_per_gib_month_of_copies * (Decimal(size_bytes) / _GIB) * days / _DAYS_A_MONTH
 
 
-def _terms(takes: str, longest: timedelta, requests: str, gib: str) -> TierTerms:
-    return TierTerms(takes, longest, Decimal(requests), Decimal(gib))
+def _terms(takes: str, longest: timedelta, requests: str, gib: str, job: str = "0") -> TierTerms:
+    return TierTerms(takes, longest, Decimal(requests), Decimal(gib), Decimal(job))
 
 
-# Expedited retrievals there are none of in DEEP_ARCHIVE; bulk ones from GLACIER are free.
+# In DEEP_ARCHIVE there are no expedited retrievals, and none that a job makes faster; bulk ones from GLACIER are free.
+# Of a job each object costs a dollar a million besides, and the standard tier's request.
 LIST_PRICES = PriceList(
     label="list price of us-east-1, May 2026, without discounts and taxes; other regions differ",
     terms={
         ArchiveClass.GLACIER: {
             Tier.EXPEDITED: _terms("1 to 5 minutes", timedelta(minutes=5), "10.00", "0.03"),
+            Tier.ACCELERATED: _terms("mostly within 30 minutes", timedelta(minutes=30), "0.051", "0.01", "0.25"),
             Tier.STANDARD: _terms("3 to 5 hours", timedelta(hours=5), "0.05", "0.01"),
             Tier.BULK: _terms("5 to 12 hours", timedelta(hours=12), "0", "0"),
         },

@@ -163,7 +163,7 @@ def how_long(data: ColdData, tier: Tier) -> str:
     """
     said = []
     if data.archived_packs and data.storage_class is not None:
-        said.append(f"a {tier} retrieval takes {LIST_PRICES.offers(data.storage_class)[tier].takes}")
+        said.append(f"{tier} retrievals: {LIST_PRICES.offers(data.storage_class)[tier].takes}")
     if data.under_way_packs:
         before = counted(data.under_way_packs, "pack was", "packs were")
         said.append(f"{before} asked for before, and S3 does not tell at which tier")

@@ -7,6 +7,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from xml.sax.saxutils import escape
 
 from holdfast.lab.faults import Fault
+from holdfast.lab.request_scope import S3_CONTROL
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,11 @@ class AwsError:
 
 
 def protocol_of(service: str, environ: WSGIEnvironment) -> str:
-    """Which protocol a request speaks: `s3`, `ec2`, `query`, `json` or `rest-json`."""
+    """Which protocol a request speaks: `s3`, `ec2`, `query`, `json`, `rest-xml` or `rest-json`."""
     if service in ("s3", "ec2"):
         return service
+    if service == S3_CONTROL:
+        return "rest-xml"
     if environ.get("HTTP_X_AMZ_TARGET"):
         return "json"
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
@@ -101,4 +104,4 @@ def _rest_json(error: AwsError, request_id: str) -> tuple[dict[str, str], bytes]
     return headers, json.dumps({"Message": error.message} | ({"Reason": error.reason} if error.reason else {})).encode()
 
 
-_RENDERERS = {"s3": _s3, "ec2": _ec2, "query": _query, "json": _json, "rest-json": _rest_json}
+_RENDERERS = {"s3": _s3, "ec2": _ec2, "query": _query, "json": _json, "rest-json": _rest_json, "rest-xml": _s3}

@@ -27,6 +27,7 @@ from holdfast.lab.new_things import NewThings
 from holdfast.lab.request_log import RequestLog
 from holdfast.lab.request_scope import scope_of
 from holdfast.lab.s3_archive import ArchivingS3, Retrievals
+from holdfast.lab.s3_batch import BatchJobs, BatchOperations
 from holdfast.lab.s3_keeping import KeepingS3
 from holdfast.lab.s3_locks import LockingS3
 from holdfast.lab.s3_order import OneRequestPerKey
@@ -68,7 +69,7 @@ def build(folder: Path, plan: FaultPlan, endpoint: str, *, keep_s3: bool) -> Lab
         kept = S3State(folder / "s3", retrievals)
         kept.recall()
         moto = KeepingS3(moto, kept.keep)
-    moto = OneRequestPerKey(moto)
+    moto = BatchOperations(OneRequestPerKey(moto), BatchJobs(clock.now, retrievals, enforcement.may))
     if plan.spec.hidden_seconds:
         moto = NewThings(moto, clock.now, plan.spec.hidden_seconds)
     routes = LabRoutes(store, clock, log, replace_faults)

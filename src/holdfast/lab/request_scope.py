@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs
 from wsgiref.types import WSGIEnvironment
 
+# Requests of S3 Control are signed for S3; their paths tell them apart (S3 Control API Reference).
+S3_CONTROL = "s3control"
+_S3_CONTROL_PATH = "/v20180820/"
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/[0-9]{8}/([^/]+)/([^/]+)/aws4_request")
 
 
@@ -23,4 +26,8 @@ def scope_of(environ: WSGIEnvironment) -> Scope:
     if not text and "X-Amz-Credential" in environ.get("QUERY_STRING", ""):
         text = f"Credential={parse_qs(environ['QUERY_STRING'])['X-Amz-Credential'][0]}"
     match = _SCOPE.search(text)
-    return Scope(*match.groups()) if match else Scope()
+    if match is None:
+        return Scope()
+    access_key, region, service = match.groups()
+    is_control = service == "s3" and environ.get("PATH_INFO", "").startswith(_S3_CONTROL_PATH)
+    return Scope(access_key, region, S3_CONTROL if is_control else service)

@@ -34,6 +34,7 @@ class ApplianceFacts:
 class AwsSettings:
     """What the plug-in's stack made, and an appliance needs to make workers. `bundles`: architecture -> key, sha256.
     `repository_key_arns`: the customer's KMS keys that buckets of repositories are encrypted under.
+    `retrieval_role_arn`: under which S3 retrieves from archives by jobs, where a repository is one.
     """
 
     stack: str
@@ -45,6 +46,7 @@ class AwsSettings:
     event_queue_url: str
     worker_boundary_arn: str
     repository_key_arns: tuple[str, ...] = ()
+    retrieval_role_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

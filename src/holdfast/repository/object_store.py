@@ -120,7 +120,8 @@ class ObjectStore(Protocol):
 
         Of one that can be read it sets the end anew, `days` from now. One that is under way goes on as it was asked
         for, unless `tier` is a faster one; nothing is done to what is not cold. Raises ObjectNotFoundError, UsageError
-        for a tier that the object's class has not, ThrottledError where expedited retrievals have no room now.
+        for a tier that the object's class has not, HoldfastError for the one that jobs alone get (`retrieval_jobs`),
+        ThrottledError where expedited retrievals have no room now.
         """
 
     def delete(self, key: str) -> bool:

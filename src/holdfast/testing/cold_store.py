@@ -103,6 +103,17 @@ class ColdStore(PassingStore):
 
     def retrieve(self, key: str, days: int, tier: Tier, version: str | None = None) -> None:
         """As RestoreObject: a new copy, a new end for one that is there, a faster tier, or nothing."""
+        if tier.is_by_job:
+            raise UsageError(f"{key} is not retrieved so", why=f"{tier} is for jobs", cure="choose another tier")
+        self._retrieve(key, days, tier, version)
+
+    def retrieve_by_job(self, key: str, days: int) -> None:
+        """The same as a job of S3 Batch Operations asks: sooner than alone, where the class has that."""
+        archive_class = self._cold.get((key, self._inner.head(key).version))
+        offers = () if archive_class is None else LIST_PRICES.offers(archive_class)
+        self._retrieve(key, days, Tier.ACCELERATED if Tier.ACCELERATED in offers else Tier.STANDARD, None)
+
+    def _retrieve(self, key: str, days: int, tier: Tier, version: str | None) -> None:
         name = key, self._inner.head(key, version).version
         now = self._clock()
         with self._lock:

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier
-from holdfast.domain.errors import NeedsRetrievalError, ObjectNotFoundError, UsageError
+from holdfast.domain.errors import HoldfastError, NeedsRetrievalError, ObjectNotFoundError, UsageError
 from holdfast.repository.object_store import Coldness, ObjectStore, StorageTerms
 
 Advance = Callable[[float], None]
@@ -25,7 +25,8 @@ SLACK = timedelta(minutes=1)
 
 EVERY_CLASS = pytest.mark.parametrize("archive_class", list(ArchiveClass))
 EVERY_OFFER = pytest.mark.parametrize(
-    ("archive_class", "tier"), [(one, tier) for one in ArchiveClass for tier in LIST_PRICES.offers(one)]
+    ("archive_class", "tier"),
+    [(one, tier) for one in ArchiveClass for tier in LIST_PRICES.offers(one) if not tier.is_by_job],
 )
 
 
@@ -83,6 +84,13 @@ class ColdStoreContract:
     def test_what_is_not_there_is_not_retrieved(self, store: ObjectStore) -> None:
         with pytest.raises(ObjectNotFoundError):
             store.retrieve("packs/00/missing", 1, Tier.STANDARD)
+
+    @EVERY_CLASS
+    def test_what_jobs_get_no_single_object_does(self, store: ObjectStore, archive_class: ArchiveClass) -> None:
+        put_cold(store, archive_class)
+        with pytest.raises(HoldfastError):
+            store.retrieve(KEY, 2, Tier.ACCELERATED)
+        assert store.head(KEY).coldness == Coldness()
 
     @EVERY_OFFER
     def test_a_retrieval_takes_its_time(

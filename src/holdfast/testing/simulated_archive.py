@@ -56,7 +56,7 @@ class SimulatedArchive:
         for pack in packs:
             copy, now = self._copy(pack), self._now()
             if copy is None and asked < PORTION_PACKS:
-                ready = now + (self.takes or LIST_PRICES.offers(storage_class)[order.tier].longest)
+                ready = now + (self.takes or LIST_PRICES.offers(storage_class)[order.tier.alone].longest)
                 self._take(pack, _Copy(ready, end_of_copy(ready, order.kept_days)), order)
                 asked += 1
             elif copy is not None and copy.ready <= now and (copy.gone < wanted or copy.gone - now <= EXTENSION_MARGIN):

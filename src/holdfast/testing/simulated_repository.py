@@ -241,7 +241,7 @@ class SimulatedRepository:
         if self.archive_class is not None:
             asked = self.cold.go_on(self.archive_class, _packs(point, volumes), order, ordered)
             if asked:
-                tell(asked_for(asked, order))
+                tell(asked_for(asked, order.tier.alone, order))
         return self.cold_data(point, tenant, volumes)
 
     def prepare_verification(self, session: str, attempt: int, point: str, tenant: str) -> PreparedWork:

@@ -32,7 +32,7 @@ from holdfast.domain.secret_box import TravellingBox
 from holdfast.engine.dbos_engine import DbosEngine
 from holdfast.patience import REAL_WAITING, Waiting
 from holdfast.protocol.certificates import fingerprint_of
-from holdfast.repository.stores.location import open_store
+from holdfast.repository.stores.location import ROLE_VARIABLE, open_store
 from holdfast.repository.stores.s3.session import AwsSession
 from holdfast.rest.appliance_api.application import appliance_application
 from holdfast.rest.listening import listening
@@ -136,7 +136,11 @@ def _surface(home: ApplianceHome, records: Records, box: TravellingBox, tempo: T
     with (
         machine_surroundings() as machine,
         CarryingThreads(STEP_THREADS, "steps") as steps,
-        _closing_repositories(KeptOpenRepositories(records.repositories, box, memory, machine)) as repositories,
+        _closing_repositories(
+            KeptOpenRepositories(
+                records.repositories, box, memory, machine, retrieval_role=partial(_retrieval_role, records)
+            )
+        ) as repositories,
     ):
         yield Surface(
             appliance_id=appliance_id,
@@ -151,6 +155,13 @@ def _surface(home: ApplianceHome, records: Records, box: TravellingBox, tempo: T
             patience=tempo.patience,
         )
         cloud.close()
+
+
+def _retrieval_role(records: Records) -> str | None:
+    """The one that the plug-in has made, else what the environment says to an appliance that no plug-in deployed."""
+    settings = known_aws_settings(records)
+    made = None if settings is None else settings.retrieval_role_arn
+    return made or os.environ.get(ROLE_VARIABLE)
 
 
 @contextmanager

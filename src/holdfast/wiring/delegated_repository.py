@@ -37,6 +37,7 @@ from holdfast.repository.health.verification.preparing import prepare_verificati
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Silence
+from holdfast.repository.retrieval_jobs import OpenJobs, no_jobs
 from holdfast.repository.sessions.points import PointSummary, find_point, list_points, load_manifest
 from holdfast.repository.sessions.session import recorded_point, retire
 from holdfast.repository.trust.lock_terms import lock_end
@@ -47,13 +48,17 @@ from holdfast.wiring.delegated_retrieval import DelegatedRetrievals
 
 
 class DelegatedRepository:
-    """Implements BackupRepository. `location` is where a worker finds it; so many packs are asked back in one call."""
+    """Implements BackupRepository. `location` is where a worker finds it, and `jobs` what its place has of these; so
+    many packs are asked back in one call.
+    """
 
-    def __init__(self, repository: Repository, location: str, *, retrieved_at_once: int = 1000) -> None:
+    def __init__(
+        self, repository: Repository, location: str, jobs: OpenJobs = no_jobs, *, retrieved_at_once: int = 1000
+    ) -> None:
         self._repository = repository
         self._location = location
         self._turn = threading.RLock()
-        self._retrievals = DelegatedRetrievals(self.turn, retrieved_at_once)
+        self._retrievals = DelegatedRetrievals(self.turn, retrieved_at_once, jobs)
 
     @contextmanager
     def turn(self) -> Iterator[Repository]:

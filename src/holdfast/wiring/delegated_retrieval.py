@@ -12,7 +12,8 @@ from holdfast.domain.retrieval import ColdData, RetrievalOrder, offered
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress, Silence
 from holdfast.repository.reading.retrieval.plan import packs_of_volumes, plan_for_packs
-from holdfast.repository.reading.retrieval.retrieving import Retrieval, asked_for
+from holdfast.repository.reading.retrieval.retrieving import Retrieval
+from holdfast.repository.retrieval_jobs import OpenJobs
 from holdfast.repository.sessions.pins import pin_again
 from holdfast.repository.sessions.points import find_point
 from holdfast.repository.sessions.signs_of_life import living
@@ -38,14 +39,20 @@ class _UnderWay:
 
 
 class DelegatedRetrievals:
-    """Of one repository; `turn` gives it to one caller at a time. Packs are asked for outside of turns: that takes
-    long, and touches nothing that others change. At most `at_once` in one call, for between calls its caller says how
-    far it is, and hears whether somebody cancels.
+    """Of one repository; `turn` gives it to one caller at a time, `jobs` are those of its place. Packs are asked for
+    outside of turns: that takes long, and touches nothing that others change. At most `at_once` one by one in a call,
+    for between calls its caller says how far it is, and hears whether somebody cancels.
     """
 
-    def __init__(self, turn: Callable[[], AbstractContextManager[Repository]], at_once: int) -> None:
+    def __init__(
+        self,
+        turn: Callable[[], AbstractContextManager[Repository]],
+        at_once: int,
+        jobs: OpenJobs,
+    ) -> None:
         self._turn = turn
         self._at_once = at_once
+        self._jobs = jobs
         self._under_way: dict[str, _UnderWay] = {}
 
     def look(self, point: str, tenant: str, volumes: Sequence[str]) -> ColdData:
@@ -75,15 +82,12 @@ class DelegatedRetrievals:
         if known is None:
             plan = plan_for_packs(repository, (found.session,), packs)
             offered(order, plan.archive_class, f"restore point {point}")
-            known = _UnderWay(Retrieval(repository, plan, ordered), living(repository, reader, listener))
+            known = _UnderWay(Retrieval(repository, plan, self._jobs, ordered), living(repository, reader, listener))
             self._under_way[session] = known
         while known.retrieval.prolong(order, listener, self._at_once):
             known.alive.advance(0)
-        asked = known.retrieval.ask(order, self._at_once)
-        if asked:
-            tell(asked_for(asked, order))
-        else:
-            known.retrieval.look(order)
+        if not known.retrieval.ask(order, listener, self._at_once):
+            known.retrieval.look(order, listener)
         known.retrieval.keep(listener)
         known.alive.advance(0)
         return known.retrieval.data

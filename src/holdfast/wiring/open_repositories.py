@@ -18,7 +18,8 @@ from holdfast.repository.keys.slots import Secret
 from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.opening.memory_of_locations import LocationMemory, Remembered, recognise, remember
 from holdfast.repository.opening.repository import Repository, open_repository, require_class, require_many_writers
-from holdfast.repository.stores.location import asked_class, open_store
+from holdfast.repository.retrieval_jobs import RetrievalJobs
+from holdfast.repository.stores.location import asked_class, open_retrieval_jobs, open_store
 from holdfast.repository.stores.stoppable import StoppableStore
 from holdfast.repository.surroundings import Surroundings
 from holdfast.wiring.collecting import collect
@@ -47,7 +48,8 @@ class _Kept:
 class KeptOpenRepositories:
     """Implements OpenRepositories. A definition or password that was changed opens anew, and who uses what was open
     before goes on with it; every opening and every use compares with what this appliance remembers of the place
-    (ordering rule 10). `apart`: surroundings of its own, with threads of its own, for work that takes long.
+    (ordering rule 10). `apart`: surroundings of its own, with threads of its own, for work that takes long;
+    `retrieval_role`: under which much that is cold is asked for at once, where one is known.
     """
 
     def __init__(
@@ -57,11 +59,13 @@ class KeptOpenRepositories:
         memory: LocationMemory,
         surroundings: Surroundings,
         apart: Callable[[], AbstractContextManager[Surroundings]] = machine_surroundings,
+        retrieval_role: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._definitions = definitions
         self._box = box
         self._memory = memory
         self._surroundings = surroundings
+        self._retrieval_role = retrieval_role
         self._apart = apart
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -175,7 +179,11 @@ class KeptOpenRepositories:
             with suppress(HoldfastError):
                 store.close()
             raise
-        return _Kept(definition, sealed, store, DelegatedRepository(repository, definition.location))
+
+        def jobs() -> RetrievalJobs | None:
+            return open_retrieval_jobs(definition.location, self._retrieval_role())
+
+        return _Kept(definition, sealed, store, DelegatedRepository(repository, definition.location, jobs))
 
     def _unlocked(
         self, store: ObjectStore, sealed: bytes | None, surroundings: Surroundings, *, accept: bool = False

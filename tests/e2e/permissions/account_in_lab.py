@@ -55,7 +55,7 @@ REGION = "us-east-1"
 SERVER_ID = "5e" * 16
 APPLIANCE_ID = "a9" * 16
 BUCKET = "kept-backups"
-LOCATION, ARCHIVE = f"s3://{BUCKET}/main", f"s3://{BUCKET}/cold"
+LOCATION, ARCHIVE, DEEP_ARCHIVE = (f"s3://{BUCKET}/{name}" for name in ("main", "cold", "colder"))
 PRODUCTION = "210987654321"
 PRODUCTION_ROLE = f"arn:aws:iam::{PRODUCTION}:role/backup"
 EXTERNAL_ID = "agreed with nobody else"
@@ -120,7 +120,7 @@ class AccountInLab:
         rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": self.bucket_key}}
         self.hand.s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
         self.options = {
-            "repositories": f"{BUCKET}/main,{BUCKET}/cold?archive",
+            "repositories": f"{BUCKET}/main,{BUCKET}/cold?archive,{BUCKET}/colder?archive",
             "roles": PRODUCTION_ROLE,
             "instance-roles": ",".join(f"arn:aws:iam::{ACCOUNT_ID}:role/{name}" for name in ("shop", "other")),
             "volume-keys": self.volume_key,
@@ -284,7 +284,13 @@ class Appliance:
         self.cloud = self.new_cloud()
         self._machine = machine.machine_surroundings()
         home = FileLocationMemory(account.folder, lambda _text: None)
-        self.repositories = KeptOpenRepositories(self.records.repositories, OpenBox(), home, self._machine.__enter__())
+        self.repositories = KeptOpenRepositories(
+            self.records.repositories,
+            OpenBox(),
+            home,
+            self._machine.__enter__(),
+            retrieval_role=lambda: account.settings["retrieval_role_arn"],
+        )
         self._surface = Surface(
             appliance_id=APPLIANCE_ID,
             region=REGION,

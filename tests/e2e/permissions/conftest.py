@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.wiring.local import opening
-from tests.e2e.permissions.account_in_lab import ARCHIVE, LOCATION, PASSWORD, AccountInLab
+from tests.e2e.permissions.account_in_lab import ARCHIVE, DEEP_ARCHIVE, LOCATION, PASSWORD, AccountInLab
 from tests.labs import start_lab
 
 KDF_BYTES = 64 * 1024**2
@@ -18,7 +18,11 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account
     with start_lab(faults="quota=off,pending=50ms,iam=0ms") as lab:
         monkeypatch.setenv("AWS_ENDPOINT_URL", lab.endpoint)
         made = AccountInLab(lab.endpoint, tmp_path)
-        for location in (LOCATION, f"{ARCHIVE}?class=archive&storage_class=DEEP_ARCHIVE"):
+        cold = (
+            f"{place}?class=archive&storage_class={name}"
+            for place, name in ((ARCHIVE, "GLACIER"), (DEEP_ARCHIVE, "DEEP_ARCHIVE"))
+        )
+        for location in (LOCATION, *cold):
             with opening.initialised(location, lambda _line: None, PASSWORD.encode(), None, KDF_BYTES):
                 pass
         yield made

@@ -19,7 +19,6 @@ from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws import worker_rights
 from holdfast.aws.ownership import as_list
 from holdfast.aws.policies.grants import Grant
-from holdfast.domain.archive import Tier
 from holdfast.domain.errors import HoldfastError
 from holdfast.domain.infrastructure import Account, RepositoryDefinition
 from holdfast.domain.policy import (
@@ -33,7 +32,6 @@ from holdfast.domain.policy import (
 )
 from holdfast.domain.restore import InstanceRestore, NewPlace, Place, VolumeRestore
 from holdfast.domain.restore_point import SnapshotPlace
-from holdfast.domain.retrieval import RetrievalOrder
 from holdfast.domain.session import ItemError, Session
 from holdfast.protocol.appliance_answers import AccountCheck, PolicyApplied, SessionDetail
 from tests.e2e.aws.cloud_in_lab import CloudInLab
@@ -41,6 +39,7 @@ from tests.e2e.lab.account import until
 from tests.e2e.permissions.account_in_lab import (
     APPLIANCE_ID,
     ARCHIVE,
+    DEEP_ARCHIVE,
     EXTERNAL_ID,
     LOCATION,
     PASSWORD,
@@ -108,8 +107,19 @@ class Scene:
         """Registered things and points that ways begin with; without rights removed."""
         appliance = self.appliance
         appliance.act(lambda service: service.put_account(Account("own")))
-        for name, location in (("vault", LOCATION), ("cold", ARCHIVE)):
+        for name, location in (("vault", LOCATION), ("cold", ARCHIVE), ("colder", DEEP_ARCHIVE)):
             appliance.act(partial(_registered, RepositoryDefinition(name, location)))
+        self.archives_to("cold")
+        self.snapshot_point = self.point(appliance.act(lambda service: service.take_snapshot("own", REGION, self.rich)))
+        appliance.act(lambda service: service.put_account(FAR))
+        far = Ec2Policy("far", FAR.name, (REGION,), Selection(all=True), backup=BackupTarget("vault", Retention(20)))
+        appliance.records.policies.put(far, datetime.now(UTC))
+        CloudInLab(self.account.production).run()
+        self.far_point = self.point(appliance.act(lambda service: service.run_policy("far", ())))
+        self.image_point = self.point(appliance.act(lambda service: service.run_policy("shop", ("backup",))))
+
+    def archives_to(self, repository: str) -> None:
+        """The policy of the instance, from now on."""
         policy = Ec2Policy(
             "shop",
             "own",
@@ -117,18 +127,9 @@ class Scene:
             Selection(ids=(self.rich,)),
             snapshot=SnapshotTarget(keep=1, tags={"why": "daily"}),
             backup=BackupTarget("vault", Retention(20)),
-            archive=ArchiveTarget("cold", MonthlyTier(keep=20, on_day=1, at="00:00")),
+            archive=ArchiveTarget(repository, MonthlyTier(keep=20, on_day=1, at="00:00")),
         )
-        appliance.records.policies.put(policy, datetime.now(UTC))
-        self.snapshot_point = self._point(
-            appliance.act(lambda service: service.take_snapshot("own", REGION, self.rich))
-        )
-        appliance.act(lambda service: service.put_account(FAR))
-        far = Ec2Policy("far", FAR.name, (REGION,), Selection(all=True), backup=BackupTarget("vault", Retention(20)))
-        appliance.records.policies.put(far, datetime.now(UTC))
-        CloudInLab(self.account.production).run()
-        self.far_point = self._point(appliance.act(lambda service: service.run_policy("far", ())))
-        self.image_point = self._point(appliance.act(lambda service: service.run_policy("shop", ("backup",))))
+        self.appliance.records.policies.put(policy, datetime.now(UTC))
 
     def close(self) -> None:
         self.appliance.close()
@@ -139,30 +140,30 @@ class Scene:
         """By an appliance that has not assumed its role yet."""
         fresh = self.appliance.new_cloud()
         self.appliance.use(fresh)
-        return self._done(lambda service: service.put_account(FAR))
+        return self.done(lambda service: service.put_account(FAR))
 
     def other_account_is_backed_up(self) -> Outcome:
         """Its snapshots are shared with the appliance's account, where the worker reads them."""
-        return self._done(lambda service: service.run_policy("far", ()))
+        return self.done(lambda service: service.run_policy("far", ()))
 
     def volumes_of_other_account(self) -> Outcome:
         """From an image backup: a worker writes snapshots here, and shares them."""
         return self._volumes(self.far_point, self.account.production.ec2)
 
     def account_is_checked(self) -> Outcome:
-        return self._done(lambda service: service.check_account("own"))
+        return self.done(lambda service: service.check_account("own"))
 
     def account_is_registered(self) -> Outcome:
-        return self._done(lambda service: service.put_account(Account("own")))
+        return self.done(lambda service: service.put_account(Account("own")))
 
     def repository_is_registered(self) -> Outcome:
-        return self._done(lambda service: service.put_repository(RepositoryDefinition("vault", LOCATION), PASSWORD))
+        return self.done(lambda service: service.put_repository(RepositoryDefinition("vault", LOCATION), PASSWORD))
 
     def snapshot(self) -> Outcome:
         """A person's, and its removal."""
-        outcome, detail = self._session(lambda service: service.take_snapshot("own", REGION, self.rich))
+        outcome, detail = self.session(lambda service: service.take_snapshot("own", REGION, self.rich))
         if outcome.fine and detail is not None:
-            outcome = self._done(lambda service: service.delete_point(self._point(detail)))
+            outcome = self.done(lambda service: service.delete_point(self.point(detail)))
         return outcome
 
     def snapshot_abroad(self) -> Outcome:
@@ -174,15 +175,15 @@ class Scene:
         return self._kept_in(SnapshotPlace(FAR.name, REGION))
 
     def _kept_in(self, place: SnapshotPlace) -> Outcome:
-        outcome, detail = self._session(lambda service: service.take_snapshot("own", REGION, self.rich, place))
+        outcome, detail = self.session(lambda service: service.take_snapshot("own", REGION, self.rich, place))
         if outcome.fine and detail is not None:
-            outcome = self._done(lambda service: service.delete_point(self._point(detail)))
+            outcome = self.done(lambda service: service.delete_point(self.point(detail)))
         return outcome
 
     def retention(self) -> Outcome:
         """Snapshots by policy: the second run removes the first's."""
-        first = self._done(lambda service: service.run_policy("shop", ("snapshot",)))
-        return first if not first.fine else self._done(lambda service: service.run_policy("shop", ("snapshot",)))
+        first = self.done(lambda service: service.run_policy("shop", ("snapshot",)))
+        return first if not first.fine else self.done(lambda service: service.run_policy("shop", ("snapshot",)))
 
     def backup(self) -> Outcome:
         """An image backup after a change, by a worker on an instance; the group of workers is not there yet."""
@@ -193,7 +194,7 @@ class Scene:
         for group in self.ec2.describe_security_groups(Filters=ours)["SecurityGroups"]:
             with suppress(ClientError):
                 self.ec2.delete_security_group(GroupId=group["GroupId"])
-        return self._done(lambda service: service.run_policy("shop", ("backup",)))
+        return self.done(lambda service: service.run_policy("shop", ("backup",)))
 
     def plan(self) -> Outcome:
         return self._planned(InstanceRestore(self.snapshot_point, replace=True))
@@ -201,14 +202,14 @@ class Scene:
     def instance_anew(self) -> Outcome:
         """Beside the one that stands, from snapshots."""
         order = InstanceRestore(self.snapshot_point, Place.NEW, NewPlace(name="again"))
-        outcome, detail = self._session(lambda service: service.start_restore(order))
+        outcome, detail = self.session(lambda service: service.start_restore(order))
         self._end_restored(detail)
         return outcome
 
     def instance_in_its_place(self) -> Outcome:
         """The original is gone: its addresses and its elastic address come back."""
         gone = self._gone_instance()
-        outcome, detail = self._session(lambda service: service.start_restore(InstanceRestore(gone)))
+        outcome, detail = self.session(lambda service: service.start_restore(InstanceRestore(gone)))
         self._end_restored(detail)
         return outcome
 
@@ -216,14 +217,14 @@ class Scene:
         """The original stands, and everything of it was changed that can be."""
         self._spoil()
         order = InstanceRestore(self.snapshot_point, replace=True)
-        return self._done(lambda service: service.start_restore(order))
+        return self.done(lambda service: service.start_restore(order))
 
     def exchange_cancelled(self) -> Outcome:
         """What was restored never proves to run, and somebody has enough of it: everything is put back."""
         self._spoil(None)
         self.hand.lab("instances/faults", {"checks": "impaired"}, "PUT")
         try:
-            outcome, _ = self._session(self._cancelled_while_proved)
+            outcome, _ = self.session(self._cancelled_while_proved)
         finally:
             self.hand.lab("instances/faults", {"checks": "ok"}, "PUT")
         said = tuple(line for line in outcome.said if line != "cancelling")
@@ -236,7 +237,7 @@ class Scene:
     def backup_by_a_worker_that_cannot_start(self) -> Outcome:
         """It may not read its queue, so it can report nothing; only its console says it."""
         with self.appliance.impatient(), workers_without("TakeTask", "sqs:ReceiveMessage"):
-            outcome = self._done(lambda service: service.run_policy("shop", ("backup",)))
+            outcome = self.done(lambda service: service.run_policy("shop", ("backup",)))
         assert outcome.names("sqs:ReceiveMessage") or not outcome.fine, outcome
         return outcome
 
@@ -246,32 +247,7 @@ class Scene:
 
     def read_back(self) -> Outcome:
         """By a worker that writes nothing but its result."""
-        return self._done(lambda service: service.verify_point(self.image_point))
-
-    def archive(self) -> Outcome:
-        """By a worker that copies; what it made is asked back, and removed."""
-        outcome, detail = self._session(lambda service: service.run_policy("shop", ("archive",)))
-        if outcome.fine and detail is not None:
-            point = self._point(detail)
-            outcome = self._asked_back(point)
-            removed = self._done(lambda service: service.delete_point(point))
-            outcome = removed if outcome.fine else outcome
-        return outcome
-
-    def _asked_back(self, point: str) -> Outcome:
-        """A restore that nobody waits for: it is cancelled when it has asked."""
-        order = VolumeRestore(point, retrieval=RetrievalOrder(Tier.BULK, 1))
-        sessions = self.appliance.records.sessions
-
-        def cancelled(service: Any) -> Session:
-            session: Session = service.start_restore(order)
-            until(lambda: "can be read" in sessions.tasks(session.id)[0].stage or sessions.get(session.id).state.final)
-            service.cancel_session(session.id)
-            return session
-
-        outcome, _ = self._session(cancelled)
-        said = tuple(line for line in outcome.said if line != "cancelling")
-        return Outcome(outcome.errors, said, bool(said))
+        return self.done(lambda service: service.verify_point(self.image_point))
 
     def reaping(self) -> Outcome:
         """One of each kind that a dead appliance may have left."""
@@ -280,7 +256,7 @@ class Scene:
 
     # -------------------------------------------------------------------------------------------------------- pieces
 
-    def _session(self, order: Callable[[Any], Any]) -> tuple[Outcome, SessionDetail | None]:
+    def session(self, order: Callable[[Any], Any]) -> tuple[Outcome, SessionDetail | None]:
         try:
             answer = self.appliance.act(order)
         except HoldfastError as error:
@@ -300,8 +276,8 @@ class Scene:
         loud = [line.message for line in lines if line.level != "info"]
         return Outcome(tuple(errors), (*warnings, *loud), bool(warnings or loud)), answer
 
-    def _done(self, order: Callable[[Any], Any]) -> Outcome:
-        return self._session(order)[0]
+    def done(self, order: Callable[[Any], Any]) -> Outcome:
+        return self.session(order)[0]
 
     def _cancelled_while_proved(self, service: Any) -> Session:
         session: Session = service.start_restore(InstanceRestore(self.snapshot_point, replace=True))
@@ -322,7 +298,7 @@ class Scene:
         return Outcome(said=tuple(report.failed), warned=bool(report.failed))
 
     def _volumes(self, point: str, ec2: Any = None) -> Outcome:
-        outcome, detail = self._session(lambda service: service.start_restore(VolumeRestore(point)))
+        outcome, detail = self.session(lambda service: service.start_restore(VolumeRestore(point)))
         for task in detail.tasks if detail is not None else ():
             made = task.result.get("volumes", {})
             assert isinstance(made, dict)
@@ -330,7 +306,7 @@ class Scene:
                 (ec2 or self.ec2).delete_volume(VolumeId=volume_id)
         return outcome
 
-    def _point(self, detail: SessionDetail) -> str:
+    def point(self, detail: SessionDetail) -> str:
         (task,) = detail.tasks
         assert task.error is None, task.error
         return str(task.result.get("restore_point") or task.result["snapshot_point"])
@@ -407,7 +383,7 @@ class Scene:
             address = self.ec2.allocate_address(Domain="vpc")
             self.ec2.associate_address(InstanceId=instance_id, AllocationId=address["AllocationId"])
             detail = self.appliance.act(lambda service: service.take_snapshot("own", REGION, instance_id))
-            self._gone = self._point(detail)
+            self._gone = self.point(detail)
             self._terminate(instance_id)
         return self._gone
 
@@ -468,32 +444,3 @@ class Scene:
 
 def _registered(repository: RepositoryDefinition, service: Any) -> Any:
     return service.put_repository(repository, PASSWORD)
-
-
-# What a scene is made of.
-FIRST = "first image backups"
-# In this order they are asked for: the first one that needs an action is the one that is denied it.
-WAYS: Mapping[str, Callable[[Scene], Outcome]] = {
-    "register an account": Scene.account_is_registered,
-    "register another account": Scene.other_account_is_registered,
-    "register a repository": Scene.repository_is_registered,
-    "snapshot": Scene.snapshot,
-    "snapshot that is kept in another region": Scene.snapshot_abroad,
-    "snapshot that is kept in another account": Scene.snapshot_of_other_account,
-    "snapshot policy with retention": Scene.retention,
-    "restore volumes from snapshots": Scene.volumes,
-    "restore an instance into a new place": Scene.instance_anew,
-    "restore an instance that is gone": Scene.instance_in_its_place,
-    "restore into an instance that stands": Scene.exchange,
-    "restore into an instance that stands, cancelled": Scene.exchange_cancelled,
-    "plan of a restore": Scene.plan,
-    "image backup": Scene.backup,
-    "image backup by a worker that cannot start": Scene.backup_by_a_worker_that_cannot_start,
-    "restore volumes from an image backup": Scene.volumes_from_image,
-    "read an image backup back": Scene.read_back,
-    "archive an image backup, and ask it back": Scene.archive,
-    "image backup in another account": Scene.other_account_is_backed_up,
-    "restore volumes into another account": Scene.volumes_of_other_account,
-    "check an account": Scene.account_is_checked,
-    "reaper": Scene.reaping,
-}

@@ -38,7 +38,8 @@ from tests.e2e.permissions.calls import (
     VERIFY_WORKER,
     Calls,
 )
-from tests.e2e.permissions.flows import FIRST, WAYS, Scene
+from tests.e2e.permissions.flows import Scene
+from tests.e2e.permissions.ways import FIRST, WAYS
 from tests.e2e.server.conftest import FakeDoors
 
 RECORD = Path(__file__).resolve().parents[3] / "docs" / "calls-made.json"
@@ -71,7 +72,7 @@ WORKERS_DENIED = {(BACKUP_WORKER, "sqs:ReceiveMessage")}
 def granted() -> dict[str, set[str]]:
     keys = ("arn:aws:kms:us-east-1:1:key/k",)
     places = (RepositoryPlace("b", archive=True),)
-    scope = ApplianceScope("aws", "1", "k", "q", "b", places, ("i",), ("r",), ("k",), keys)
+    scope = ApplianceScope("aws", "1", "k", "q", "b", places, ("i",), ("r",), ("k",), keys, retrieval_role_arn="r")
     worker = WorkerScope("aws", REGION, "b", "p", "s", "q", "e", "k", "b", "k", keys)
     server = ServerScope("aws", "1", REGION)
     return {

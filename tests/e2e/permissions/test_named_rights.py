@@ -9,10 +9,12 @@ from botocore.exceptions import ClientError
 
 from holdfast.appliance.ports.cloud import Ownership
 from holdfast.aws.ownership import as_list
+from holdfast.domain.errors import PermissionDeniedError
 from holdfast.domain.infrastructure import Account
 from holdfast.domain.policy import Ec2Policy, Selection, SnapshotTarget
+from holdfast.repository.stores.location import open_retrieval_jobs
 from tests.e2e.lab.people import Person
-from tests.e2e.permissions.account_in_lab import ACCOUNT_ID, APPLIANCE_ID, BUCKET, REGION
+from tests.e2e.permissions.account_in_lab import ACCOUNT_ID, APPLIANCE_ID, BUCKET, REGION, acting
 from tests.e2e.permissions.flows import Scene
 
 ROLE = f"arn:aws:iam::{ACCOUNT_ID}:role/shop"
@@ -29,7 +31,7 @@ def scene(account):
     made.appliance.act(lambda service: service.put_account(Account("own")))
     policy = Ec2Policy("shop", "own", (REGION,), Selection(ids=(made.rich,)), snapshot=SnapshotTarget(keep=1))
     made.appliance.records.policies.put(policy, datetime.now(UTC))
-    made.snapshot_point = made._point(
+    made.snapshot_point = made.point(
         made.appliance.act(lambda service: service.take_snapshot("own", REGION, made.rich))
     )
     yield made
@@ -87,6 +89,28 @@ def test_packs_of_an_archive_are_asked_back_where_it_is_named_as_one(scene):
     account.bring_up_to_date(repositories=f"{BUCKET}/main,{BUCKET}/cold")
     with pytest.raises(ClientError, match="AccessDenied"):
         ask("cold/packs")
+
+
+def test_jobs_retrieve_under_one_role_where_a_repository_is_named_as_an_archive(scene):
+    account = scene.account
+    retrieves = account.settings["retrieval_role_arn"]
+
+    def begin(role, number):
+        with acting(account.role_keys):
+            jobs = open_retrieval_jobs(f"s3://{BUCKET}/cold", role)
+            assert jobs is not None
+            return jobs.look(jobs.begin(f"sessions/{number:032x}/retrieval", [f"packs/aa/{'a' * 32}"], 1))
+
+    assert not begin(retrieves, 1).ended
+    with pytest.raises(PermissionDeniedError, match="iam:PassRole"):
+        begin(ROLE, 2)
+    for number, action in enumerate(("s3:CreateJob", "s3:DescribeJob", "iam:PassRole"), start=3):
+        with account.without(action), pytest.raises(PermissionDeniedError, match=action):
+            begin(retrieves, number)
+    account.bring_up_to_date(repositories=f"{BUCKET}/main,{BUCKET}/cold")
+    with pytest.raises(PermissionDeniedError, match="s3:CreateJob"):
+        begin(retrieves, 6)
+    assert account.settings["retrieval_role_arn"] == ""
 
 
 def test_a_bucket_under_a_key_of_the_customer_s_is_written_and_read_when_the_key_is_named(scene):

@@ -77,7 +77,7 @@ def test_of_what_is_under_way_no_tier_is_told(archive, capsys, tmp_path):
     """S3 does not say at which tier it was asked for: the tier of a second call says nothing of the first."""
     opened = LocalRepository(archive.repository, RequestCounts(), FileLocationMemory(tmp_path, lambda text: None))
     count = len(archive.plan(0).packs)
-    for tier, told in ((Tier.BULK, "a bulk retrieval takes within 48 hours"), (Tier.STANDARD, "asked for before")):
+    for tier, told in ((Tier.BULK, "bulk retrievals: within 48 hours"), (Tier.STANDARD, "asked for before")):
         wish = RetrievalWish(tier, 3, wait=False)
         assert readable(voice(Output.TABLE), opened, lambda: Retrieval(archive.repository, archive.plan(0)), wish) == 8
         said = capsys.readouterr().err

@@ -53,6 +53,7 @@ def install(cloud: Cloud, context: PluginContext) -> Installation:
         appliance_sha256=appliance.sha256,
         worker_bundle=worker.key,
         worker_sha256=worker.sha256,
+        retrieval_role_arn=outputs.get("RetrievalRoleArn", ""),
         **{name.replace("-", "_"): options[name] for name in ("reach-at", *RIGHTS)},
     )
     return Installation(_things(settings, outputs, "CREATE_COMPLETE"), settings.kept())
@@ -163,6 +164,8 @@ def _things(settings: Settings, outputs: Mapping[str, str], status: str) -> tupl
         "role": outputs.get("ApplianceRoleArn", settings.appliance_profile),
         "permissions boundary": settings.worker_boundary_arn,
     }
+    if settings.retrieval_role_arn:
+        of_stack["role of retrievals"] = settings.retrieval_role_arn
     bundles = {"appliance's bundle": settings.appliance_bundle, "worker's bundle": settings.worker_bundle}
     place = f"account {settings.account_id}, {settings.region}"
     return (

@@ -16,7 +16,7 @@ OPTIONS = ("reach-at", "region", *RIGHTS)
 class Settings:
     """The stack's outputs, and which bundles are in its bucket. `reach_at` is a host under which every appliance is
     reached in place of its own address, or empty; the fields after it are the options of `RIGHTS`, as the person wrote
-    them.
+    them, and the role of retrievals, where a repository is an archive.
     """
 
     region: str
@@ -39,6 +39,7 @@ class Settings:
     volume_keys: str = ""
     local_workers: str = ""
     repository_keys: str = ""
+    retrieval_role_arn: str = ""
 
     @classmethod
     def of(cls, kept: Mapping[str, str]) -> "Settings":
@@ -72,6 +73,7 @@ class Settings:
             event_queue_url=self.event_queue_url,
             worker_boundary_arn=self.worker_boundary_arn,
             repository_key_arns=rights_of({"repository-keys": self.repository_keys}).repository_keys,
+            retrieval_role_arn=self.retrieval_role_arn or None,
         )
 
 

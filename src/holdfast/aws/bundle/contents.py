@@ -20,6 +20,7 @@ SERVICES: dict[Kind, frozenset[str]] = {
             "pricing",
             "rds",
             "s3",
+            "s3control",
             "service-quotas",
             "sqs",
             "ssm",

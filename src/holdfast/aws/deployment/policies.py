@@ -10,9 +10,15 @@ from holdfast.aws.deployment.stack_template import (
     PARTITION,
     QUEUE_ARN,
     REGION,
+    RETRIEVAL_ROLE_ARN,
     StackPlan,
 )
-from holdfast.aws.policies.appliance import ApplianceScope, RepositoryPlace, appliance_grants
+from holdfast.aws.policies.appliance import (
+    ApplianceScope,
+    RepositoryPlace,
+    appliance_grants,
+    retrieval_role_grants,
+)
 from holdfast.aws.policies.grants import MAX_ROLE_CHARACTERS, as_text, document
 from holdfast.aws.policies.worker import worker_boundary_grants
 from holdfast.aws.worker_rights import partition_of
@@ -23,6 +29,7 @@ _SPELLED_OUT = {
     KEY_ARN: f"arn:{PARTITION}:kms:{REGION}:{ACCOUNT}:key/mrk-{'1' * 32}",
     QUEUE_ARN: f"arn:{PARTITION}:sqs:{REGION}:{ACCOUNT}:holdfast-events-{'1' * 12}",
     BOUNDARY_ARN: f"arn:{PARTITION}:iam::{ACCOUNT}:policy/holdfast/holdfast-{'1' * 12}-WorkerBoundary-{'1' * 13}",
+    RETRIEVAL_ROLE_ARN: f"arn:{PARTITION}:iam::{ACCOUNT}:role/holdfast/holdfast-{'1' * 12}-RetrievalRole-{'1' * 13}",
 }
 # The role's other policy, which lets it boot.
 _BOOT_CHARACTERS = 600
@@ -62,13 +69,16 @@ def rights_of(options: Mapping[str, str]) -> Rights:
 
 def stack_plan(server_id: str, rights: Rights, region: str) -> StackPlan:
     """The plan of a stack in a region. Raises UsageError for what is no bucket, role or key, or more than IAM takes."""
+    repositories = tuple(_place(text) for text in rights.repositories)
+    archives = tuple(place for place in repositories if place.archive)
     scope = ApplianceScope(
         partition=PARTITION,
         account_id=ACCOUNT,
         kms_key_arn=KEY_ARN,
         event_queue_arn=QUEUE_ARN,
         worker_boundary_arn=BOUNDARY_ARN,
-        repositories=tuple(_place(text) for text in rights.repositories),
+        repositories=repositories,
+        retrieval_role_arn=RETRIEVAL_ROLE_ARN if archives else None,
         restored_role_arns=tuple(_roles(text) for text in rights.instance_roles),
         production_role_arns=tuple(_role(text) for text in rights.roles),
         volume_key_arns=tuple(_key(text) for text in rights.volume_keys),
@@ -79,7 +89,8 @@ def stack_plan(server_id: str, rights: Rights, region: str) -> StackPlan:
     _check_length(as_text(grants), region)
     immutable = tuple(sorted({place.bucket for place in scope.repositories if place.immutable}))
     boundary = worker_boundary_grants(PARTITION, ACCOUNT, KEY_ARN, QUEUE_ARN, immutable)
-    return StackPlan(server_id, document(grants), document(boundary))
+    retrieving = document(retrieval_role_grants(PARTITION, archives)) if archives else None
+    return StackPlan(server_id, document(grants), document(boundary), retrieving)
 
 
 def _check_length(text: str, region: str) -> None:

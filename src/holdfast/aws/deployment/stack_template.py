@@ -1,4 +1,5 @@
-"""The one stack of a server: a bucket for bundles, a key, the workers' event queue, the appliances' role.
+"""The one stack of a server: a bucket for bundles, a key, the workers' event queue, the appliances' role; where a
+repository is an archive, the role under which S3 retrieves from it.
 
 Names that only AWS knows when it makes a resource stand in texts as `${Resource}` or `${Resource.Attribute}`, as in
 CloudFormation; `_intrinsic` turns such texts into what a template needs.
@@ -26,6 +27,7 @@ BUCKET = "${BundleBucket}"
 KEY_ARN = "${Key.Arn}"
 QUEUE_ARN = "${EventQueue.Arn}"
 BOUNDARY_ARN = "${WorkerBoundary}"
+RETRIEVAL_ROLE_ARN = "${RetrievalRole.Arn}"
 # Spelled out, not asked of the role: a role's policy that asks for its own ARN would be a circle.
 APPLIANCE_CERTIFICATES = "appliances"
 
@@ -34,11 +36,14 @@ _OURS = re.compile(r"\$\{(?!AWS::|[A-Z])")
 
 @dataclass(frozen=True, slots=True)
 class StackPlan:
-    """What the template is made of. Both policies may use the words above."""
+    """What the template is made of. The policies may use the words above; `retrieval_policy`: where there
+    are archives.
+    """
 
     server_id: str
     appliance_policy: Mapping[str, Any]
     worker_boundary: Mapping[str, Any]
+    retrieval_policy: Mapping[str, Any] | None = None
 
     @property
     def short_id(self) -> str:
@@ -68,17 +73,21 @@ def template(plan: StackPlan) -> dict[str, Any]:
         },
         "EventQueue": _queue(plan),
         "WorkerBoundary": _boundary(plan),
-        "ApplianceRole": _role(plan),
+        "ApplianceRole": _appliance_role(plan),
         "ApplianceProfile": {
             "Type": "AWS::IAM::InstanceProfile",
             "Properties": {"Path": "/holdfast/", "Roles": [{"Ref": "ApplianceRole"}]},
         },
     }
+    outputs = _outputs()
+    if plan.retrieval_policy is not None:
+        resources["RetrievalRole"] = _retrieval_role(plan, plan.retrieval_policy)
+        outputs["RetrievalRoleArn"] = {"Fn::GetAtt": ["RetrievalRole", "Arn"]}
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "What Holdfast needs in this account and region; made and removed by its server.",
         "Resources": resources,
-        "Outputs": {name: {"Value": value} for name, value in _outputs().items()},
+        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
     }
 
 
@@ -187,8 +196,7 @@ def _boundary(plan: StackPlan) -> dict[str, Any]:
     }
 
 
-def _role(plan: StackPlan) -> dict[str, Any]:
-    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+def _appliance_role(plan: StackPlan) -> dict[str, Any]:
     own: list[Mapping[str, Any]] = [
         {
             "Sid": "Boot",
@@ -205,15 +213,30 @@ def _role(plan: StackPlan) -> dict[str, Any]:
             "Condition": WRITE_ONCE,
         },
     ]
+    policies = {"deployment": _document(own), "appliance": plan.appliance_policy}
+    return _role_of(plan, "What an appliance of Holdfast may do in this account", "ec2", policies)
+
+
+def _retrieval_role(plan: StackPlan, policy: Mapping[str, Any]) -> dict[str, Any]:
+    description = "What S3 may do that retrieves from archives of Holdfast by jobs"
+    return _role_of(plan, description, "batchoperations.s3", {"retrieval": policy})
+
+
+def _role_of(
+    plan: StackPlan, description: str, service: str, policies: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A role that one service of AWS may take and nobody else."""
+    principal = {"Service": f"{service}.amazonaws.com"}
     return {
         "Type": "AWS::IAM::Role",
         "Properties": {
-            "Description": "What an appliance of Holdfast may do in this account",
+            "Description": description,
             "Path": "/holdfast/",
-            "AssumeRolePolicyDocument": _document([trust]),
+            "AssumeRolePolicyDocument": _document(
+                [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]
+            ),
             "Policies": [
-                {"PolicyName": "deployment", "PolicyDocument": _intrinsic(_document(own))},
-                {"PolicyName": "appliance", "PolicyDocument": _intrinsic(plan.appliance_policy)},
+                {"PolicyName": name, "PolicyDocument": _intrinsic(policy)} for name, policy in policies.items()
             ],
             "Tags": _tags(plan),
         },

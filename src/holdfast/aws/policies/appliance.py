@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from holdfast.aws.policies.grants import Grant
+from holdfast.aws.policies.grants import CREATIONS, Grant
 from holdfast.aws.policies.instances import (
     OURS,
     Ec2Names,
@@ -46,7 +46,8 @@ class ApplianceScope:
 
     `restored_role_arns`: roles that restored instances may have, beside none; `production_role_arns`: roles of other
     accounts that it may assume; `volume_key_arns`, `repository_key_arns`: the customer's own KMS keys of volumes and of
-    buckets; `local_workers`: whether processes beside it move data.
+    buckets; `local_workers`: whether processes beside it move data; `retrieval_role_arn`: under which S3 retrieves by
+    jobs from `repositories` that are archives, where any is.
     """
 
     partition: str
@@ -60,6 +61,7 @@ class ApplianceScope:
     volume_key_arns: tuple[str, ...] = ()
     repository_key_arns: tuple[str, ...] = ()
     local_workers: bool = False
+    retrieval_role_arn: str | None = None
 
 
 def appliance_grants(scope: ApplianceScope) -> list[Grant]:
@@ -83,6 +85,8 @@ def appliance_grants(scope: ApplianceScope) -> list[Grant]:
         grants.append(Grant("OtherAccounts", why, ("sts:AssumeRole",), scope.production_role_arns))
     if scope.repositories:
         grants += repository_grants(scope.partition, scope.repositories)
+    if scope.retrieval_role_arn is not None:
+        grants += retrieval_job_grants(scope.partition, scope.account_id, scope.retrieval_role_arn)
     return grants
 
 
@@ -140,10 +144,44 @@ def retrieval_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> lis
     """What restores from archives need besides. It costs money, and no worker has it."""
     if not places:
         return []
-    packs = tuple(
-        f"arn:{partition}:s3:::{one.bucket}/{one.prefix + '/' if one.prefix else ''}packs/*" for one in places
-    )
+    packs = _within(partition, places, "packs/*")
     return [Grant("RetrieveArchives", "what a restore reads is asked back, and kept", ("s3:RestoreObject",), packs)]
+
+
+def retrieval_job_grants(partition: str, account_id: str, role_arn: str) -> list[Grant]:
+    """What retrievals by jobs need of whoever orders them. Jobs that only retrieve, under that role, which S3 alone may
+    take: whoever may create jobs and pass another role could do with a bucket what that role may.
+    """
+    jobs = f"arn:{partition}:s3:*:{account_id}:job/*"
+    to_s3 = {"iam:PassedToService": "batchoperations.s3.amazonaws.com"}
+    return [
+        Grant(
+            "OrderRetrievals",
+            CREATIONS["s3:CreateJob"],
+            ("s3:CreateJob",),
+            ("*",),
+            {"StringEquals": {"s3:RequestJobOperation": "S3InitiateRestoreObject"}},
+        ),
+        Grant("FollowRetrievals", "whether such a job has ended", ("s3:DescribeJob",), (jobs,)),
+        Grant("GiveRetrievalRole", "to S3's jobs alone", ("iam:PassRole",), (role_arn,), {"StringEquals": to_s3}),
+    ]
+
+
+def retrieval_role_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Grant]:
+    """What the role may under which S3 carries out such jobs."""
+    return [
+        *retrieval_grants(partition, places),
+        Grant(
+            "ReadLists",
+            "which objects a job is to retrieve",
+            ("s3:GetObject", "s3:GetObjectVersion"),
+            _within(partition, places, "sessions/*/retrieval"),
+        ),
+    ]
+
+
+def _within(partition: str, places: tuple[RepositoryPlace, ...], keys: str) -> tuple[str, ...]:
+    return tuple(f"arn:{partition}:s3:::{one.bucket}/{one.prefix + '/' if one.prefix else ''}{keys}" for one in places)
 
 
 def _worker_instances(names: Ec2Names) -> list[Grant]:

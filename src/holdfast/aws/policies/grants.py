@@ -31,7 +31,10 @@ LIST_READS: Mapping[str, str] = {
     "sqs:ListQueues": "queues of workers that were left behind",
 }
 # What creates something that has no ARN yet, and of which AWS knows no pattern of ARNs: bounded by a condition.
-CREATIONS: Mapping[str, str] = {"kms:CreateKey": "the stack's key, which bears the server's tag at once"}
+CREATIONS: Mapping[str, str] = {
+    "kms:CreateKey": "the stack's key, which bears the server's tag at once",
+    "s3:CreateJob": "one job that retrieves all that a restore from an archive reads, and does nothing else",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,10 @@ from holdfast.lab.access.demands_s3 import of_encrypted_objects, of_s3
 from holdfast.lab.access.evaluator import Demand, Principal, ResourceRule
 from holdfast.lab.access.identities import Identities
 from holdfast.lab.access.policy import read
+from holdfast.lab.request_scope import S3_CONTROL
 
+# Who takes the role of a job.
+BATCH_OPERATIONS = "batchoperations.s3.amazonaws.com"
 # Services whose actions have another prefix than the name that requests are signed for.
 _PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}
 _SQS_ACTIONS = {
@@ -65,6 +68,21 @@ def _of_sqs(call: Call, identities: Identities) -> Iterator[Demand]:
         yield Demand("sqs:TagQueue", resource, context, rule)
 
 
+def _of_s3_control(call: Call, identities: Identities) -> Iterator[Demand]:
+    """Service Authorization Reference of Amazon S3: jobs of S3 Batch Operations."""
+    if call.operation != "CreateJob":
+        job = call.path.rpartition("/")[2]
+        yield Demand(f"s3:{call.operation}", f"arn:{call.partition}:s3:{call.region}:{call.account}:job/{job}", {})
+        return
+    asked = call.parameters
+    context = {
+        "s3:requestjoboperation": tuple(asked.get("Operation", ())),
+        "s3:requestjobpriority": (str(asked.get("Priority", "")),),
+    }
+    yield Demand("s3:CreateJob", "*", context)
+    yield Demand("iam:PassRole", asked["RoleArn"], {"iam:passedtoservice": (BATCH_OPERATIONS,)})
+
+
 def _of_cloudformation(call: Call, identities: Identities) -> Iterator[Demand]:
     asked = call.parameters
     name = asked.get("StackName", "")
@@ -107,6 +125,7 @@ _TABLES: dict[str, Callable[[Call, Identities], Iterator[Demand]]] = {
     "iam": of_iam,
     "sts": of_sts,
     "sqs": _of_sqs,
+    S3_CONTROL: _of_s3_control,
     "cloudformation": _of_cloudformation,
     "ssm": _of_ssm,
 }

@@ -9,6 +9,9 @@ from moto.iam.models import get_account_id_from
 from moto.s3.models import FakeBucket
 
 from holdfast.lab.access import iam_hooks, simulation
+from holdfast.lab.access.demands import BATCH_OPERATIONS
+from holdfast.lab.access.demands_s3 import rule_of
+from holdfast.lab.access.evaluator import Demand, authorize
 from holdfast.lab.access.gate import ACCOUNT_HEADER, Gate
 from holdfast.lab.access.identities import Identities
 from holdfast.lab.access.settling import Settling
@@ -25,6 +28,16 @@ class Enforcement:
     identities: Identities
     witness: Witness
     now: Callable[[], float]
+
+    def may(self, role_arn: str, action: str, resource: str) -> bool:
+        """Whether S3, at work as that role for a job of somebody's, may do that to an object."""
+        acting, state = self.identities.of_arn(role_arn), self.identities.role(role_arn)
+        if acting is None or state is None or BATCH_OPERATIONS not in (state.trust or ""):
+            return False
+        demand = Demand(action, resource, {}, rule_of(resource.split(":::")[1].partition("/")[0]))
+        verdict = authorize(acting.principal, acting.permissions, demand)
+        self.witness.add(acting.principal.label, action, resource, verdict.effect.value)
+        return verdict.allowed
 
     def guard(self, services: WSGIApplication) -> WSGIApplication:
         """The services behind a gate."""

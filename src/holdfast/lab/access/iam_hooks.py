@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.exceptions import NotFoundException
 from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy, iam_backends
+from moto.iam.policy_validation import SERVICE_TYPE_REGION_INFORMATION_ERROR_ASSOCIATIONS
 from moto.sts.exceptions import STSValidationError
 from moto.sts.models import AssumedRole, STSBackend, sts_backends
 
@@ -144,6 +145,8 @@ def install(now: Callable[[], float]) -> None:
     for backends, kind in ((iam_backends, LabIAMBackend), (sts_backends, LabSTSBackend)):
         backends.clear()
         backends.backend = kind
+    # Of what S3 has, jobs have a region in their ARN, too (Service Authorization Reference, "Resource types").
+    SERVICE_TYPE_REGION_INFORMATION_ERROR_ASSOCIATIONS["s3"]["valid_starting_values"] = ["accesspoint/", "job/"]
 
 
 def _utc_now() -> datetime:

@@ -17,6 +17,7 @@ SESSIONS = "sessions/"
 LEASES = "leases/"
 ACKNOWLEDGEMENT, TASK, RESULT, ALIVE = "ack-", "task-", "result-", "alive-"
 SESSION_CHECKPOINT = "checkpoint-"
+PROBE, RETRIEVAL = "probe", "retrieval"
 ATTEMPT_LIMIT = 9999
 SESSION_CHECKPOINT_LIMIT = 99_999_999
 
@@ -152,6 +153,23 @@ def holder_of(key: str) -> bytes:
     return bytes.fromhex(key.removeprefix(LEASES).partition("-")[0])
 
 
+def probe(probe_id: bytes) -> str:
+    """What a probe of a store creates and removes again: no object of the format."""
+    return f"{SESSIONS}{probe_id.hex()}/{PROBE}"
+
+
+def retrieval(retrieval_id: bytes) -> str:
+    """The list of what a job is to retrieve (section 17): no object of the format."""
+    return f"{SESSIONS}{retrieval_id.hex()}/{RETRIEVAL}"
+
+
+def session_of_scratch(key: str) -> bytes | None:
+    """Whose scratch stands there; None where it is nobody's of ours."""
+    if _ASIDE.fullmatch(key) or (key.startswith(SESSIONS) and is_object(key)):
+        return bytes.fromhex(key.removeprefix(SESSIONS).partition("/")[0])
+    return None
+
+
 _ID = "[0-9a-f]{32}"
 _NUMBER = "[0-9]{20}"
 _OBJECT = re.compile(
@@ -160,6 +178,8 @@ _OBJECT = re.compile(
     f"{LEASES}{_ID}-[0-9]{{10}}|{SESSIONS}{_ID}/(({ACKNOWLEDGEMENT}|{ALIVE}){_NUMBER}|({TASK}|{RESULT})[0-9]{{4}}|"
     f"{SESSION_CHECKPOINT}[0-9]{{4}}-[0-9]{{8}})"
 )
+
+_ASIDE = re.compile(f"{SESSIONS}{_ID}/({PROBE}|{RETRIEVAL})")
 
 
 def is_object(key: str) -> bool:

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 from holdfast.domain.archive import ArchiveClass
 from holdfast.patience import DEFAULT_POLICY, RetryPolicy
 from holdfast.repository.object_store import ObjectStore
+from holdfast.repository.retrieval_jobs import RetrievalJobs
 from holdfast.repository.stores.counting import CountingStore, RequestCounts
 from holdfast.repository.stores.directory import DirectoryStore
 from holdfast.repository.stores.location_errors import refuse
@@ -22,6 +23,8 @@ from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.retrying import RetryingStore
 from holdfast.repository.stores.s3.location import S3Location, parse_s3_location
 
+# Where a person names the role of retrievals by jobs.
+ROLE_VARIABLE = "HOLDFAST_RETRIEVAL_ROLE"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 # Behind a bucket these are options; behind a folder somebody took it for a bucket.
 _OPTIONS = re.compile(r"\?[a-z_]+=")
@@ -86,6 +89,19 @@ def open_store(
     store = _open_raw(place)
     store = CountingStore(store, counts if counts is not None else RequestCounts())
     return RetryingStore(store, retry)
+
+
+def open_retrieval_jobs(location: str, role: str | None) -> RetrievalJobs | None:
+    """What asks by one job for much that is cold at `location`, under the role of that ARN: S3 has such jobs, other
+    places none, and none is begun without a role. Raises UsageError, PermissionDeniedError. Touches no network.
+    """
+    place = parse_location(location)
+    if not role or not isinstance(place, S3Location):
+        return None
+    from holdfast.repository.stores.s3.retrieval_jobs import S3RetrievalJobs
+    from holdfast.repository.stores.s3.session import AwsSession
+
+    return S3RetrievalJobs(place, AwsSession(place.region), role)
 
 
 def asked_class(location: str) -> ArchiveClass | None:

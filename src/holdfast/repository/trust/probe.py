@@ -13,7 +13,7 @@ CREATES = 64
 
 def winners_of_one_name(store: ObjectStore, surroundings: Surroundings) -> int:
     """How many creates succeeded, under a name of its own, which is removed again: one, where If-None-Match counts."""
-    key = f"{names.SESSIONS}{surroundings.random_bytes(16).hex()}/probe"
+    key = names.probe(surroundings.random_bytes(16))
 
     def create(number: int) -> bool:
         body = number.to_bytes(32, "big")

@@ -31,4 +31,5 @@ def retrieval_for_copy(
     estimates = plan_copy(source, here.repository, order).estimates
     planned = {row for one in estimates for row in one.packs}
     packs = with_survivors(source, planned, StandingPacks(source.store))
-    return Retrieval(source, plan_for_packs(source, tuple(one.point.session for one in estimates), packs, met))
+    plan = plan_for_packs(source, tuple(one.point.session for one in estimates), packs, met)
+    return Retrieval(source, plan, there.jobs)

@@ -1,10 +1,12 @@
 """A repository is opened, or made: store, key, surroundings and what this machine remembers are put together."""
 
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from holdfast.domain.errors import HoldfastError, KeyPinError, SecondWriterError, UsageError, WrongKeyError
 from holdfast.repository.crypto.keyed_hash import DEFAULT_SUITE
@@ -20,8 +22,9 @@ from holdfast.repository.opening.repository import (
     open_repository,
     require_class,
 )
+from holdfast.repository.retrieval_jobs import OpenJobs, no_jobs
 from holdfast.repository.stores.counting import RequestCounts
-from holdfast.repository.stores.location import asked_class, open_store
+from holdfast.repository.stores.location import ROLE_VARIABLE, asked_class, open_retrieval_jobs, open_store
 from holdfast.repository.surroundings import CLOCK_TOLERANCE, Surroundings
 from holdfast.repository.upkeep.renewal.notice import ending
 from holdfast.wiring.existing_store import open_existing
@@ -35,11 +38,12 @@ Warn = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class LocalRepository:
-    """An open repository and the requests that its store was asked so far."""
+    """An open repository and the requests that its store was asked so far; `jobs`: those of its place."""
 
     repository: Repository
     counts: RequestCounts
     memory: LocationMemory
+    jobs: OpenJobs = no_jobs
 
     @property
     def requests(self) -> dict[str, int]:
@@ -76,7 +80,8 @@ def opened(
         recognise(repository, memory, accept=accept_ledger)
         try:
             with _given_back(repository, warn):
-                yield LocalRepository(repository, counts, memory)
+                jobs = partial(open_retrieval_jobs, location, os.environ.get(ROLE_VARIABLE))
+                yield LocalRepository(repository, counts, memory, jobs)
         except KeyPinError:
             raise  # it is not what it was, and what was remembered is right
         except BaseException:

@@ -57,7 +57,8 @@ def retrieval(
     there is of it. `met`: what a NeedsRetrievalError named. Asks for nothing.
     """
     volumes = None if whole else (volume,)
-    return Retrieval(opened.repository, plan_retrieval(opened.repository, point, volumes, salvage=salvage, met=met))
+    plan = plan_retrieval(opened.repository, point, volumes, salvage=salvage, met=met)
+    return Retrieval(opened.repository, plan, opened.jobs)
 
 
 def retrieve(

@@ -20,6 +20,7 @@ from holdfast.repository.opening.repository import DEFAULT_TENANT, Repository, c
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.retrieval.plan import RetrievalPlan, plan_retrieval
 from holdfast.repository.reading.retrieval.retrieving import KeepingProgress, Retrieval, retrieve
+from holdfast.repository.retrieval_jobs import no_jobs
 from holdfast.repository.sessions.points import PointSummary, find_point, list_points, load_manifest
 from holdfast.repository.sessions.session import retire
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
@@ -168,10 +169,10 @@ def test_where_nothing_is_locked_reading_shows_what_was_put_over_it(cover: Cover
 def test_what_is_put_over_it_while_it_is_under_way_is_met_by_the_next_plan(locked):
     key, version = locked.pack()
     wanted = Retrieval(locked.open(), locked.plan())
-    wanted.ask(STANDARD)
+    wanted.ask(STANDARD, Silence())
     junk(locked, key)
     locked.clock.step(13 * 3600)
-    wanted.look(STANDARD)
+    wanted.look(STANDARD, Silence())
     assert {pack.version for pack in locked.plan().readable} == {version}
     assert restored(locked.open(), locked.point) == FIRST.content
 
@@ -245,7 +246,7 @@ def test_an_appliance_retrieves_it_and_its_worker_reads_it(locked):
     key, version = locked.pack()
     junk(locked, key)
     repository = locked.open()
-    appliance = DelegatedRetrievals(lambda: nullcontext(repository), 10)
+    appliance = DelegatedRetrievals(lambda: nullcontext(repository), 10, no_jobs)
     ordered = locked.clock()
     words = ("12" * 16, locked.point.id, DEFAULT_TENANT, (load_manifest(repository, locked.point).volumes[0].name,))
     assert appliance.go_on(*words, STANDARD, ordered, lambda text: None).under_way_packs == 1

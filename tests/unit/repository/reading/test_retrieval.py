@@ -198,7 +198,7 @@ def test_days_are_counted_from_when_they_were_told(archive):
     archive.retrieve(0)
     archive.clock.step(DAY_SECONDS)
     before = len(archive.store.billed)
-    wanted = Retrieval(archive.open(9), archive.plan(0), ordered)
+    wanted = Retrieval(archive.open(9), archive.plan(0), ordered=ordered)
     assert wanted.prolong(RetrievalOrder(Tier.STANDARD, 6), Silence()) == len(wanted.plan.packs)
     assert archive.plan(0).data.readable_until == end_of_copy(ordered, 6)
     assert {tier for _days, tier in asked_since(archive, before)} == {Tier.BULK}

@@ -82,12 +82,12 @@ def wide() -> Wide:
 
 @pytest.mark.parametrize("failing", range(WIDE))
 def test_a_look_that_fails_forgets_nothing(wide, failing):
-    wide.retrieval.ask(STANDARD)
+    wide.retrieval.ask(STANDARD, Silence())
     wide.step(13)
     wide.store.heads = {failing}
     with pytest.raises(ThrottledError):
-        wide.retrieval.look(STANDARD)
-    wide.retrieval.look(STANDARD)
+        wide.retrieval.look(STANDARD, Silence())
+    wide.retrieval.look(STANDARD, Silence())
     assert wide.retrieval.data.is_readable
     assert sorted(wide.billed) == sorted(wide.keys)
     for _hour in range(5 * 24):
@@ -101,34 +101,34 @@ def test_what_was_asked_for_is_not_asked_for_again_because_another_one_was_refus
     wide, fast = Wide(ArchiveClass.GLACIER), RetrievalOrder(Tier.EXPEDITED, 3)
     wide.store.retrievals = {failing}
     with pytest.raises(ThrottledError):
-        wide.retrieval.ask(fast)
+        wide.retrieval.ask(fast, Silence())
     assert wide.retrieval.data.archived_packs == WIDE - len(wide.billed)
     wide.step(1)  # those that were taken on are back by now, and a request for them would be one to keep them longer
-    wide.retrieval.ask(fast)
+    wide.retrieval.ask(fast, Silence())
     assert sorted(wide.billed) == sorted(wide.keys)
 
 
 def test_what_has_gone_is_not_kept_but_asked_for_as_it_was_ordered(wide):
-    wide.retrieval.ask(STANDARD)
+    wide.retrieval.ask(STANDARD, Silence())
     wide.step(13)
-    assert len(wide.retrieval.look(STANDARD)) == WIDE
+    assert len(wide.retrieval.look(STANDARD, Silence())) == WIDE
     wide.step(10 * 24)  # a machine that slept
     KeepingProgress(Silence(), wide.retrieval).advance(1)
     assert len(wide.billed) == WIDE
     assert (wide.retrieval.data.readable_packs, wide.retrieval.data.archived_packs) == (0, WIDE)
-    wide.retrieval.ask(STANDARD)
+    wide.retrieval.ask(STANDARD, Silence())
     again = wide.archive.store.billed[WIDE:]
     assert sorted(one.key for one in again) == sorted(wide.keys)
     assert {(one.tier, one.days) for one in again} == {(STANDARD.tier, STANDARD.days)}
     wide.step(13)
-    wide.retrieval.look(STANDARD)
+    wide.retrieval.look(STANDARD, Silence())
     assert wide.retrieval.data.is_readable
 
 
 def test_one_that_cannot_be_kept_longer_does_not_stop_the_others(wide):
-    wide.retrieval.ask(RetrievalOrder(Tier.STANDARD, 1))
+    wide.retrieval.ask(RetrievalOrder(Tier.STANDARD, 1), Silence())
     wide.step(13)
-    wide.retrieval.look(STANDARD)
+    wide.retrieval.look(STANDARD, Silence())
     wide.step(30)
     wide.store.retrievals = {0}
     wide.retrieval.keep(Silence())
@@ -140,19 +140,19 @@ def test_one_that_cannot_be_kept_longer_does_not_stop_the_others(wide):
 
 def test_a_copy_behind_many_that_are_slow_is_found_before_it_goes(wide):
     wide.store.slow = set(wide.keys[:-1])
-    wide.retrieval.ask(STANDARD)
+    wide.retrieval.ask(STANDARD, Silence())
     wide.step(1)
-    assert wide.retrieval.look(STANDARD) == []
+    assert wide.retrieval.look(STANDARD, Silence()) == []
     wide.step(12)
-    assert [pack.key for pack in wide.retrieval.look(STANDARD)] == wide.keys[-1:]
+    assert [pack.key for pack in wide.retrieval.look(STANDARD, Silence())] == wide.keys[-1:]
     wide.store.slow = set()
-    assert len(wide.retrieval.look(STANDARD)) == WIDE - 1
+    assert len(wide.retrieval.look(STANDARD, Silence())) == WIDE - 1
 
 
 @pytest.mark.parametrize("slept", [False, True])
 def test_a_wait_goes_on_after_an_outage(wide, slept):
     """Of half an hour; or of a moment when the machine wakes up, long after it last heard anything."""
-    wide.retrieval.ask(STANDARD)
+    wide.retrieval.ask(STANDARD, Silence())
     began, outage = wide.archive.clock(), timedelta(hours=6)
 
     def pause(seconds: float) -> None:
@@ -168,7 +168,7 @@ def test_a_wait_goes_on_after_an_outage(wide, slept):
 
 
 def test_a_wait_ends_where_nobody_answers_for_an_hour(wide):
-    wide.retrieval.ask(STANDARD)
+    wide.retrieval.ask(STANDARD, Silence())
     wide.store.away = True
     began = wide.archive.clock()
     with pytest.raises(UnavailableError):

@@ -6,13 +6,13 @@ under way, and asks for nothing twice.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
-from holdfast.domain.archive import Tier, days_until, end_of_copy
+from holdfast.domain.archive import LIST_PRICES, Tier, days_until, end_of_copy
 from holdfast.domain.errors import HoldfastError, UnavailableError
 from holdfast.domain.numerals import counted
 from holdfast.domain.retrieval import (
@@ -27,7 +27,9 @@ from holdfast.domain.time import format_time
 from holdfast.repository.object_store import Coldness, ObjectStore
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
+from holdfast.repository.reading.retrieval.by_job import ByJob
 from holdfast.repository.reading.retrieval.plan import ColdPack, RetrievalPlan
+from holdfast.repository.retrieval_jobs import OpenJobs, no_jobs
 from holdfast.repository.sessions.pins import pinned
 from holdfast.repository.trust.few_at_once import few_at_once
 
@@ -46,8 +48,14 @@ class Retrieval:
     at a time. Whatever a request ends with, the next call goes on from there.
     """
 
-    def __init__(self, repository: Repository, plan: RetrievalPlan, ordered: datetime | None = None) -> None:
-        """`ordered`: when somebody told for how many days, unless now."""
+    def __init__(
+        self,
+        repository: Repository,
+        plan: RetrievalPlan,
+        jobs: OpenJobs = no_jobs,
+        ordered: datetime | None = None,
+    ) -> None:
+        """`jobs`: of the repository's place; `ordered`: when somebody told for how many days, unless now."""
         self.plan = plan
         self._store: ObjectStore = repository.store
         self._now = repository.surroundings.now
@@ -58,12 +66,27 @@ class Retrieval:
         self._looked_at_all = self._now()
         self._ordered = ordered or self._looked_at_all
         self._prolonged: set[str] = set()
+        self._by_job = ByJob(repository, jobs)
         self._keep_again = self._next_keeping()
+
+    @property
+    def seen(self) -> RetrievalPlan:
+        """The plan as it was seen last; what a job is to ask for counts as under way."""
+        return replace(self.plan, packs=tuple(self._packs.values()))
 
     @property
     def data(self) -> ColdData:
         """How far it is, as it was seen last."""
-        return replace(self.plan, packs=tuple(self._packs.values())).data
+        return self.seen.data
+
+    @property
+    def has_job(self) -> bool:
+        """Whether a job is at work, which S3 says nothing of where it is asked for a pack."""
+        return self._by_job.is_at_work
+
+    def tier_of(self, order: RetrievalOrder) -> Tier:
+        """At which it is retrieved, now that it was asked for."""
+        return order.tier if self.has_job else order.tier.alone
 
     def prolong(self, order: RetrievalOrder, progress: Progress, at_most: int | None = None) -> int:
         """Keep copies that are there for as many days from when it was ordered as the order tells; for how many that
@@ -85,15 +108,42 @@ class Retrieval:
             progress.note(f"a retrieved copy could not be kept longer: {trouble}")
         return len(portion)
 
-    def ask(self, order: RetrievalOrder, at_most: int | None = None) -> int:
+    def ask(self, order: RetrievalOrder, progress: Progress, at_most: int | None = None) -> int:
         """Ask for packs that are neither there nor under way, each once; how many that were. Running it again goes on,
-        with a new plan, too.
+        with a new plan, too. One job asks for all, whatever `at_most` is; where there is none, that is told.
         """
-        archived = (pack for pack in self._packs.values() if pack.is_archived)
-        portion = list(islice(archived, at_most))
+        archived = [pack for pack in self._packs.values() if pack.is_archived]
+        if order.tier.is_by_job and self._by_job.may_begin:
+            # Of what was put over the list could not say which version is meant: these are asked for one by one.
+            listed = [pack for pack in archived if pack.version is None]
+            if listed and self._ask_by_job(listed, order, progress):
+                return len(listed)
+        portion = archived[:at_most]
         for _done in few_at_once(self._surroundings, lambda pack: self._ask_for(pack, order), portion):
             pass
+        if portion:
+            progress.note(asked_for(len(portion), order.tier.alone, order))
         return len(portion)
+
+    def _ask_by_job(self, packs: Sequence[ColdPack], order: RetrievalOrder, progress: Progress) -> bool:
+        """Whether there is a job that asks for these. They count as under way from now on."""
+        complaint = self._by_job.begin([pack.key for pack in packs], order.kept_days)
+        if complaint is not None:
+            self._tell_of_job(complaint, progress)
+            return False
+        for pack in packs:
+            self._note(pack, Coldness(under_way=True))
+        progress.note(asked_for(len(packs), order.tier, order))
+        return True
+
+    def _tell_of_job(self, complaint: str, progress: Progress) -> None:
+        if self.plan.archive_class is not None:
+            tier = Tier.ACCELERATED.alone
+            takes = LIST_PRICES.offers(self.plan.archive_class)[tier].takes
+            progress.note(
+                f"not all is retrieved by a job of S3 Batch Operations: {complaint}. What is left is asked for one by "
+                f"one ({tier}, {takes})"
+            )
 
     def wait(self, order: RetrievalOrder, progress: Progress, pause: Callable[[float], None]) -> None:
         """Until every pack can be read; all were asked for. What came first is kept until the last is there."""
@@ -102,7 +152,7 @@ class Retrieval:
         silent_since: datetime | None = None
         while True:
             try:
-                came = self.look(order)
+                came = self.look(order, progress)
             except UnavailableError as error:
                 silent_since = silent_since or self._now()
                 if self._now() - silent_since >= LONGEST_SILENCE:
@@ -139,12 +189,15 @@ class Retrieval:
         finally:
             self._keeping.release()
 
-    def look(self, order: RetrievalOrder) -> list[ColdPack]:
+    def look(self, order: RetrievalOrder, progress: Progress) -> list[ColdPack]:
         """Those that can be read since the last look; not all are looked at while none are. A copy that has gone
-        meanwhile is asked for again.
+        meanwhile is asked for again, and so is what a job has left.
         """
         now, left = self._now(), len(self._waiting)
-        whole = now - self._looked_at_all >= _WHOLE_LOOK
+        complaint = self._by_job.look()
+        if complaint is not None:
+            self._tell_of_job(complaint, progress)
+        whole = complaint is not None or now - self._looked_at_all >= _WHOLE_LOOK
         came: list[ColdPack] = []
         missed = 0
         while left and (whole or missed < _SAMPLE_PACKS):
@@ -155,7 +208,7 @@ class Retrieval:
                     self._note(pack, coldness)
                     came.append(pack)
                 else:
-                    if not coldness.under_way:
+                    if not coldness.under_way and not self._by_job.may_ask_for(pack.key):
                         self._ask_for(pack, order)
                     self._waiting.append(pack.key)
                     missed += 1
@@ -168,7 +221,7 @@ class Retrieval:
         return self._store.head(pack.key, pack.version).coldness
 
     def _ask_for(self, pack: ColdPack, order: RetrievalOrder) -> None:
-        self._store.retrieve(pack.key, order.kept_days, order.tier, pack.version)
+        self._store.retrieve(pack.key, order.kept_days, order.tier.alone, pack.version)
         self._note(pack, Coldness(under_way=True))
 
     def _note(self, pack: ColdPack, coldness: Coldness | None) -> None:
@@ -236,22 +289,22 @@ def retrieve(
     offered(order, retrieval.plan.archive_class, "this point")
     with pinned(repository, retrieval.plan.points, progress) as living:
         retrieval.prolong(order, progress)
-        asked = retrieval.ask(order)
-        if asked:
-            progress.note(asked_for(asked, order))
+        asked = 0
+        while portion := retrieval.ask(order, progress):
+            asked += portion
         found = retrieval.data
         if pause is not None and not found.is_readable:
             away = counted(found.cold_packs - found.readable_packs, "pack")
-            takes = how_long(retrieval.plan.data, order.tier)
+            takes = how_long(retrieval.plan.data, retrieval.tier_of(order))
             progress.note(f"waiting for {away}; {takes}. To end this and run it again later costs nothing more")
             retrieval.wait(order, living, pause)
             retrieval.prolong(order, progress)  # what was under way already, for fewer days
     return asked
 
 
-def asked_for(pack_count: int, order: RetrievalOrder) -> str:
+def asked_for(pack_count: int, tier: Tier, order: RetrievalOrder) -> str:
     """What whoever asked is told."""
-    return f"asked for {counted(pack_count, 'pack')} ({order.tier}, kept for {counted(order.kept_days, 'day')})"
+    return f"asked for {counted(pack_count, 'pack')} ({tier}, kept for {counted(order.kept_days, 'day')})"
 
 
 class KeepingProgress:

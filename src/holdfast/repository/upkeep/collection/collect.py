@@ -20,7 +20,6 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.opening.unknown_points import require_known
 from holdfast.repository.progress import Progress
 from holdfast.repository.trust.few_at_once import few_at_once
-from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.probe import require_conditional_writes
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.collection.fence import SILENCE, OpenSession, close_dead, wait_for_sessions
@@ -287,14 +286,18 @@ class Collection:
         )
 
     def _remove_scratch(self) -> None:
-        """What sessions that ended more than a day ago have left: nobody asks for their acknowledgements any more."""
+        """What sessions that ended more than a day ago have left: nobody asks for their acknowledgements any more. What
+        a probe or a retrieval that was killed has left goes, too.
+        """
         repository = self._repository
-        listed = list(objects_under(repository.store, names.SESSIONS))
+        listed = list(repository.store.list(names.SESSIONS))
         state = repository.ledger.refresh()
         long_ago = repository.now() - SILENCE  # by the store's clock, as `modified`
         for info in listed:
-            session = bytes.fromhex(info.key.removeprefix(names.SESSIONS).partition("/")[0])
-            if session not in state.open and session not in state.pins and info.modified and info.modified < long_ago:
+            session = names.session_of_scratch(info.key)
+            if session is None or session in state.open or session in state.pins:
+                continue
+            if info.modified and info.modified < long_ago:
                 repository.store.delete(info.key)
 
 
