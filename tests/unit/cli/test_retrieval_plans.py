@@ -83,7 +83,7 @@ def test_of_what_is_under_way_no_tier_is_told(archive, capsys, tmp_path):
         said = capsys.readouterr().err
         assert f"{counted(count, 'pack is', 'packs are')} on the way; " in said
         assert told in said
-        assert ("retrieval takes" in said) == (tier is Tier.BULK)
+        assert ("bulk retrievals" in said) == (tier is Tier.BULK)
     assert len(archive.store.billed) == count
 
 
