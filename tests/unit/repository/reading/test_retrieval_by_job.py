@@ -8,9 +8,8 @@ from datetime import timedelta
 import pytest
 
 from holdfast.domain.archive import ArchiveClass, Tier
-from holdfast.domain.errors import PermissionDeniedError, UnavailableError, UsageError
+from holdfast.domain.errors import PermissionDeniedError, ThrottledError, UnavailableError, UsageError
 from holdfast.domain.retrieval import RetrievalOrder
-from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.retrieval.by_job import LONGEST_JOB
 from holdfast.repository.reading.retrieval.plan import plan_retrieval
@@ -22,6 +21,7 @@ from holdfast.testing.small_repository import restored
 from holdfast.wiring.delegated_retrieval import DelegatedRetrievals, Notes
 from tests.faults.cold_world import Archive
 from tests.faults.world import FIRST, collect
+from tests.unit.repository.reading.test_retrieval_troubles import Wide
 
 FAST = RetrievalOrder(Tier.ACCELERATED, 3)
 
@@ -55,9 +55,9 @@ class World:
         self.wanted = self.again()
         self.needed = sorted(pack.key for pack in self.wanted.plan.packs)
 
-    def again(self, store: ObjectStore | None = None) -> Retrieval:
+    def again(self) -> Retrieval:
         """As another process."""
-        self.repository = self.archive.open(80, store)
+        self.repository = self.archive.open(80)
         plan = plan_retrieval(self.repository, self.archive.points[0], (None,))
         return Retrieval(self.repository, plan, lambda: self.jobs)
 
@@ -140,6 +140,20 @@ def test_a_job_of_which_nothing_is_told_for_a_while_goes_on(world):
 
     retrieve(world.repository, world.wanted, FAST, Silence(), pause)
     assert world.billed == world.all_at(Tier.ACCELERATED)
+
+
+def test_what_a_job_left_is_asked_for_though_the_look_at_it_is_cut_short():
+    wide = Wide(ArchiveClass.GLACIER)
+    jobs = Troubled(wide.archive.store, wide.archive.clock)
+    wanted = Retrieval(wide.archive.open(71, wide.store), wide.retrieval.plan, lambda: jobs)
+    wanted.ask(FAST, Silence())
+    wide.store.delete(jobs.lists[0])  # so it asks for nothing
+    wide.step(0.1)
+    wide.store.heads = {1}
+    with pytest.raises(ThrottledError):
+        wanted.look(FAST, Silence())
+    wanted.look(FAST, Silence())
+    assert sorted(wide.billed) == sorted(wide.keys)
 
 
 def test_whoever_is_killed_begins_another_one_and_pays_for_each_pack_once(world):

@@ -63,7 +63,9 @@ class ByJob:
         return key in self._keys
 
     def look(self) -> str | None:
-        """What a job has left that has ended since the last look; None where nothing. Raises UnavailableError."""
+        """Why a job that has ended since the last look has not asked for all; None where it has, or none has ended. One
+        of which nothing is heard is at work, for an hour.
+        """
         if self._jobs is None or not self.is_at_work:
             return None
         if self._surroundings.now() - self._began >= LONGEST_JOB:
@@ -72,7 +74,7 @@ class ByJob:
             try:
                 state = self._jobs.look(self._job)
             except UnavailableError:
-                raise
+                return None
             except HoldfastError as error:
                 complaint = str(error)
             else:

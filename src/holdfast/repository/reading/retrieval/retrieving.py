@@ -197,7 +197,8 @@ class Retrieval:
         complaint = self._by_job.look()
         if complaint is not None:
             self._tell_of_job(complaint, progress)
-        whole = complaint is not None or now - self._looked_at_all >= _WHOLE_LOOK
+            self._looked_at_all = now - _WHOLE_LOOK  # until a look has come to its end
+        whole = now - self._looked_at_all >= _WHOLE_LOOK
         came: list[ColdPack] = []
         missed = 0
         while left and (whole or missed < _SAMPLE_PACKS):
