@@ -180,7 +180,10 @@ def _archive() -> list[str]:
     return [
         ARCHIVE_HEAD,
         _section("Archive: the appliance", [*retrieval_grants("aws", (place,)), *jobs]),
-        _section("Archive: the role of S3's jobs", retrieval_role_grants("aws", (place,))),
+        _section(
+            "Archive: the role of S3's jobs",
+            retrieval_role_grants("aws", (place,), ("arn:aws:kms:REGION:ACCOUNT:key/REPOSITORY-KEY",)),
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from holdfast.domain.archive import ArchiveClass
-from holdfast.domain.errors import HoldfastError
+from holdfast.domain.errors import NotFoundError
 from holdfast.repository.object_store import ObjectStore, StorageTerms
 from holdfast.repository.retrieval_jobs import RetrievalJobs
 from holdfast.repository.stores.location import open_retrieval_jobs, open_store
@@ -102,6 +102,7 @@ def until_ended(cold, job):
 def test_a_job_asks_for_all_and_says_when_it_has(cold):
     put(cold)
     job = cold.jobs.begin(LIST, PACKS, 3)
+    cold.step(1)  # for a moment it is not known
     assert not cold.jobs.look(job).ended
     assert not any(one.under_way for one in coldness(cold))
     assert until_ended(cold, job) is None
@@ -146,6 +147,12 @@ def test_without_its_list_it_asks_for_nothing(cold):
     assert not any(one.under_way for one in coldness(cold))
 
 
+def test_what_is_under_way_counts_as_refused(cold):
+    put(cold)
+    assert until_ended(cold, cold.jobs.begin(LIST, PACKS, 3)) is None
+    assert "2 objects were refused" in until_ended(cold, cold.jobs.begin(LIST.replace("ab", "cd"), PACKS, 3))
+
+
 def test_of_a_job_that_is_not_there_nothing_is_told(cold):
-    with pytest.raises(HoldfastError):
+    with pytest.raises(NotFoundError):
         cold.jobs.look("0" * 32)

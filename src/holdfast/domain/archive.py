@@ -27,6 +27,10 @@ class ArchiveClass(StrEnum):
         return timedelta(days=90 if self is ArchiveClass.GLACIER else 180)
 
 
+# What retrievals by a job take mostly, unless they are of very much.
+BY_JOB_MOSTLY = timedelta(minutes=30)
+
+
 class Tier(StrEnum):
     """How urgently an object is asked back."""
 
@@ -115,7 +119,9 @@ LIST_PRICES = PriceList(
     terms={
         ArchiveClass.GLACIER: {
             Tier.EXPEDITED: _terms("1 to 5 minutes", timedelta(minutes=5), "10.00", "0.03"),
-            Tier.ACCELERATED: _terms("mostly within 30 minutes", timedelta(minutes=30), "0.051", "0.01", "0.25"),
+            Tier.ACCELERATED: _terms(
+                "mostly 15 to 30 minutes, at most 3 to 5 hours", timedelta(hours=5), "0.051", "0.01", "0.25"
+            ),
             Tier.STANDARD: _terms("3 to 5 hours", timedelta(hours=5), "0.05", "0.01"),
             Tier.BULK: _terms("5 to 12 hours", timedelta(hours=12), "0", "0"),
         },

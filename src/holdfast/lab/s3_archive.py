@@ -17,7 +17,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from moto.moto_api import state_manager
 from moto.s3.models import FakeKey
 
-from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, end_of_copy
+from holdfast.domain.archive import BY_JOB_MOSTLY, LIST_PRICES, ArchiveClass, Tier, end_of_copy
 from holdfast.lab import aws_errors
 from holdfast.lab.aws_errors import AwsError
 from holdfast.lab.request_scope import scope_of
@@ -87,7 +87,7 @@ class Retrievals:
             return True
         if copy is not None and offers[tier].longest >= offers[copy.tier].longest:
             return _UNDER_WAY
-        ready = now + offers[tier].longest
+        ready = now + (BY_JOB_MOSTLY if tier.is_by_job else offers[tier].longest)
         self._copies[key] = Copy(ready, end_of_copy(ready, days), tier)
         return False
 

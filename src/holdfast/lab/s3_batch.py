@@ -28,6 +28,8 @@ from holdfast.lab.s3_objects import version_at
 
 # How long the lab takes before a job's turn comes.
 WAITING_SECONDS = 60.0
+# For so long DescribeJob says of a job that there is none (S3 User Guide, "Troubleshooting Batch Operations").
+UNKNOWN_SECONDS = 0.5
 _NAMESPACE = "http://awss3control.amazonaws.com/doc/2018-08-20/"
 _NO_JOB = AwsError("NoSuchJob", "The specified job does not exist", "404 Not Found")
 _OTHER_JOB = AwsError("InvalidRequest", "The lab has jobs of S3InitiateRestoreObject alone", "400 Bad Request")
@@ -81,8 +83,9 @@ class BatchJobs:
         return job
 
     def find(self, account: str, job_id: str) -> Job | AwsError:
-        """The job of that name."""
-        return self._jobs.get((account, job_id), _NO_JOB)
+        """The job of that name; at first it is not known yet."""
+        job = self._jobs.get((account, job_id))
+        return _NO_JOB if job is None or self._now() < job.due - WAITING_SECONDS + UNKNOWN_SECONDS else job
 
     def advance(self) -> None:
         """Carry out what is due."""
@@ -98,7 +101,7 @@ class BatchJobs:
         found = version_at("/" + place.split(":::", 1)[1], None)
         if not self._may(role, "s3:GetObject", place):
             job.reasons.append(("AccessDenied", f"{role} may not read the list"))
-        elif not isinstance(found, FakeKey) or found.etag != job.asked["Manifest"]["Location"]["ETag"]:
+        elif not isinstance(found, FakeKey) or found.etag.strip('"') != job.asked["Manifest"]["Location"]["ETag"]:
             job.reasons.append(("NoSuchManifest", "the list is not there, or another one is"))
         elif found.encryption not in (None, "AES256"):
             job.reasons.append(("UnsupportedManifest", "the list is encrypted by KMS"))

@@ -1,7 +1,7 @@
 """An archive class of S3 in this process, as AWS documents it, under a clock that the test moves.
 
 Rules: S3 API Reference, RestoreObject, GetObject and HeadObject; S3 User Guide, "Restoring an archived object". A cold
-object is not read; a copy takes its tier's time (here always the longest that AWS calls typical) and goes at the
+object is not read; a copy takes its tier's time (the longest that AWS calls typical, but of jobs) and goes at the
 midnight in UTC after its days; a request for one under way is refused unless it is faster; DEEP_ARCHIVE has no
 expedited tier. Of a key with several versions each has its own class and its own copy.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from holdfast.domain.archive import LIST_PRICES, ArchiveClass, Tier, end_of_copy
+from holdfast.domain.archive import BY_JOB_MOSTLY, LIST_PRICES, ArchiveClass, Tier, end_of_copy
 from holdfast.domain.errors import NeedsRetrievalError, UsageError
 from holdfast.repository.object_store import (
     ORDINARY,
@@ -130,7 +130,7 @@ class ColdStore(PassingStore):
             else:
                 if copy is not None and offers[copy.tier].longest <= offers[tier].longest:
                     return  # RestoreAlreadyInProgress
-                ready = now + offers[tier].longest
+                ready = now + (BY_JOB_MOSTLY if tier.is_by_job else offers[tier].longest)
                 gone = end_of_copy(ready, days)
             self._copies[name] = _Copy(ready, gone, tier)
             self.billed.append(Asked(key, days, tier))

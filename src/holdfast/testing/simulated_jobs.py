@@ -10,7 +10,7 @@ from holdfast.domain.errors import NotFoundError, ObjectExistsError, ObjectNotFo
 from holdfast.repository.retrieval_jobs import JobState
 from holdfast.testing.cold_store import ColdStore
 
-TURN = timedelta(minutes=1)
+TURN, UNKNOWN = timedelta(minutes=1), timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -45,9 +45,9 @@ class SimulatedJobs:
         return list_key
 
     def look(self, job: str) -> JobState:
-        """How far it is."""
+        """How far it is; for a moment it is not known yet."""
         self.advance()
-        if job not in self._jobs:
+        if job not in self._jobs or self._clock() < self._jobs[job].due - TURN + UNKNOWN:
             raise NotFoundError(f"there is no job {job}", why="nobody began it", cure="begin one")
         return self._jobs[job].state
 
@@ -67,7 +67,10 @@ class SimulatedJobs:
 
     def _is_refused(self, key: str, days: int) -> bool:
         try:
-            self._store.retrieve_by_job(key, days)
+            coldness = self._store.head(key).coldness
         except ObjectNotFoundError:
             return True
+        if coldness is not None and coldness.under_way:
+            return True  # RestoreAlreadyInProgress
+        self._store.retrieve_by_job(key, days)
         return False

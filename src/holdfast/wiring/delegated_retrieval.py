@@ -87,11 +87,13 @@ class DelegatedRetrievals:
         while known.retrieval.prolong(order, listener, self._at_once):
             known.alive.advance(0)
         if not known.retrieval.ask(order, listener, self._at_once):
-            known.retrieval.look(order, listener)
+            known.retrieval.look()
         known.retrieval.keep(listener)
         known.alive.advance(0)
         return known.retrieval.data
 
     def forget(self, session: str) -> None:
-        """It has ended."""
-        self._under_way.pop(session, None)
+        """It has ended, or was cancelled."""
+        known = self._under_way.pop(session, None)
+        if known is not None:
+            known.retrieval.end()

@@ -18,6 +18,7 @@ _NAMES = (
     (r"/holdfast/worker/[0-9a-f]{32}/", "/holdfast/worker/APPLIANCE/"),
     (r"stack/holdfast-SERVER/\S+", "stack/holdfast-SERVER/*"),
     (r"(key-pair|role)/(shop|other)$", r"\1/*"),
+    (r":job/[0-9a-f]{32}$", ":job/*"),
     (BUCKET, "BUCKET"),
     (ACCOUNT_ID, "ACCOUNT"),
     (r"\b2109\d{8}\b", "OTHER-ACCOUNT"),

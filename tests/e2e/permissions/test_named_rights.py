@@ -99,7 +99,9 @@ def test_jobs_retrieve_under_one_role_where_a_repository_is_named_as_an_archive(
         with acting(account.role_keys):
             jobs = open_retrieval_jobs(f"s3://{BUCKET}/cold", role)
             assert jobs is not None
-            return jobs.look(jobs.begin(f"sessions/{number:032x}/retrieval", [f"packs/aa/{'a' * 32}"], 1))
+            job = jobs.begin(f"sessions/{number:032x}/retrieval", [f"packs/aa/{'a' * 32}"], 1)
+            scene.hand.advance(1)  # for a moment it is not known
+            return jobs.look(job)
 
     assert not begin(retrieves, 1).ended
     with pytest.raises(PermissionDeniedError, match="iam:PassRole"):

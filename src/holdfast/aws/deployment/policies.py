@@ -89,8 +89,8 @@ def stack_plan(server_id: str, rights: Rights, region: str) -> StackPlan:
     _check_length(as_text(grants), region)
     immutable = tuple(sorted({place.bucket for place in scope.repositories if place.immutable}))
     boundary = worker_boundary_grants(PARTITION, ACCOUNT, KEY_ARN, QUEUE_ARN, immutable)
-    retrieving = document(retrieval_role_grants(PARTITION, archives)) if archives else None
-    return StackPlan(server_id, document(grants), document(boundary), retrieving)
+    retrieving = retrieval_role_grants(PARTITION, archives, scope.repository_key_arns) if archives else []
+    return StackPlan(server_id, document(grants), document(boundary), document(retrieving) if retrieving else None)
 
 
 def _check_length(text: str, region: str) -> None:

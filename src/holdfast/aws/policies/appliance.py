@@ -167,10 +167,15 @@ def retrieval_job_grants(partition: str, account_id: str, role_arn: str) -> list
     ]
 
 
-def retrieval_role_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Grant]:
-    """What the role may under which S3 carries out such jobs."""
+def retrieval_role_grants(
+    partition: str, places: tuple[RepositoryPlace, ...], key_arns: tuple[str, ...] = ()
+) -> list[Grant]:
+    """What the role may under which S3 carries out such jobs; `key_arns`: the customer's, of the buckets, which it
+    needs where objects are encrypted (S3 user guide, "Granting permissions for Batch Operations").
+    """
     return [
         *retrieval_grants(partition, places),
+        *repository_key_grants(key_arns),
         Grant(
             "ReadLists",
             "which objects a job is to retrieve",

@@ -172,7 +172,7 @@ def test_what_is_put_over_it_while_it_is_under_way_is_met_by_the_next_plan(locke
     wanted.ask(STANDARD, Silence())
     junk(locked, key)
     locked.clock.step(13 * 3600)
-    wanted.look(STANDARD, Silence())
+    wanted.look()
     assert {pack.version for pack in locked.plan().readable} == {version}
     assert restored(locked.open(), locked.point) == FIRST.content
 

@@ -96,7 +96,7 @@ def test_while_it_is_at_work_nothing_is_asked_for_one_by_one(world):
     assert world.wanted.ask(FAST, Silence()) == len(world.needed)
     assert world.wanted.has_job
     assert world.wanted.tier_of(FAST) is Tier.ACCELERATED
-    assert (world.wanted.ask(FAST, Silence()), world.wanted.look(FAST, Silence())) == (0, [])
+    assert (world.wanted.ask(FAST, Silence()), world.wanted.look()) == (0, [])
     assert (world.billed, world.wanted.data.under_way_packs) == ([], len(world.needed))
 
 
@@ -151,20 +151,56 @@ def test_what_a_job_left_is_asked_for_though_the_look_at_it_is_cut_short():
     wide.step(0.1)
     wide.store.heads = {1}
     with pytest.raises(ThrottledError):
-        wanted.look(FAST, Silence())
-    wanted.look(FAST, Silence())
+        wanted.look()
+    wanted.look()
+    assert wanted.ask(FAST, Silence(), 5) == 5
+    assert wanted.ask(FAST, Silence()) == len(wide.keys) - 5
     assert sorted(wide.billed) == sorted(wide.keys)
 
 
-def test_whoever_is_killed_begins_another_one_and_pays_for_each_pack_once(world):
+def test_whoever_is_killed_and_asks_again_gets_the_same_job(world):
     world.wanted.ask(FAST, Silence())
+    world.clock.step(30)
     world.wait(world.again())
+    assert world.jobs.count == 1
+    assert world.billed == world.all_at(Tier.ACCELERATED)
+    assert world.lists() == []
+
+
+def test_a_second_job_finds_all_under_way_and_nothing_is_paid_for_twice(world):
+    world.wanted.ask(FAST, Silence())
+    late = world.again()
+    world.clock.step(3600)
+    world.wait(late)
     assert world.jobs.count == 2
     assert world.billed == world.all_at(Tier.ACCELERATED)
-    assert world.lists() == world.jobs.lists[:1]
+    assert not [text for text in world.told if "refused" in text]
+
+
+def test_a_list_that_a_killed_process_has_left_goes_with_a_collection(world):
+    world.wanted.ask(FAST, Silence())
+    assert world.lists() == world.jobs.lists
     world.clock.step(25 * 3600)
     collect(world.archive.open(11))
     assert world.lists() == []
+
+
+def test_one_that_nobody_waits_for_any_more_asks_for_nothing(world):
+    world.wanted.ask(FAST, Silence())
+    world.wanted.end()
+    world.clock.step(60)
+    world.jobs.advance()
+    assert (world.billed, world.lists(), world.wanted.has_job) == ([], [], False)
+
+
+@pytest.mark.parametrize("kind", [PermissionDeniedError, UnavailableError])
+def test_where_nobody_says_who_asks_packs_are_asked_for_one_by_one(world, kind):
+    def none():
+        raise kind("no credentials", why="the test says so", cure="")
+
+    world.wait(Retrieval(world.repository, world.wanted.plan, none))
+    assert world.billed == world.all_at(Tier.STANDARD)
+    assert [text for text in world.told if "no credentials" in text]
 
 
 def test_a_role_that_is_none_is_told_before_anything_is_asked_for(world):

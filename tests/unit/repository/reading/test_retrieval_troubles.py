@@ -86,8 +86,8 @@ def test_a_look_that_fails_forgets_nothing(wide, failing):
     wide.step(13)
     wide.store.heads = {failing}
     with pytest.raises(ThrottledError):
-        wide.retrieval.look(STANDARD, Silence())
-    wide.retrieval.look(STANDARD, Silence())
+        wide.retrieval.look()
+    wide.retrieval.look()
     assert wide.retrieval.data.is_readable
     assert sorted(wide.billed) == sorted(wide.keys)
     for _hour in range(5 * 24):
@@ -111,7 +111,7 @@ def test_what_was_asked_for_is_not_asked_for_again_because_another_one_was_refus
 def test_what_has_gone_is_not_kept_but_asked_for_as_it_was_ordered(wide):
     wide.retrieval.ask(STANDARD, Silence())
     wide.step(13)
-    assert len(wide.retrieval.look(STANDARD, Silence())) == WIDE
+    assert len(wide.retrieval.look()) == WIDE
     wide.step(10 * 24)  # a machine that slept
     KeepingProgress(Silence(), wide.retrieval).advance(1)
     assert len(wide.billed) == WIDE
@@ -121,14 +121,14 @@ def test_what_has_gone_is_not_kept_but_asked_for_as_it_was_ordered(wide):
     assert sorted(one.key for one in again) == sorted(wide.keys)
     assert {(one.tier, one.days) for one in again} == {(STANDARD.tier, STANDARD.days)}
     wide.step(13)
-    wide.retrieval.look(STANDARD, Silence())
+    wide.retrieval.look()
     assert wide.retrieval.data.is_readable
 
 
 def test_one_that_cannot_be_kept_longer_does_not_stop_the_others(wide):
     wide.retrieval.ask(RetrievalOrder(Tier.STANDARD, 1), Silence())
     wide.step(13)
-    wide.retrieval.look(STANDARD, Silence())
+    wide.retrieval.look()
     wide.step(30)
     wide.store.retrievals = {0}
     wide.retrieval.keep(Silence())
@@ -142,11 +142,11 @@ def test_a_copy_behind_many_that_are_slow_is_found_before_it_goes(wide):
     wide.store.slow = set(wide.keys[:-1])
     wide.retrieval.ask(STANDARD, Silence())
     wide.step(1)
-    assert wide.retrieval.look(STANDARD, Silence()) == []
+    assert wide.retrieval.look() == []
     wide.step(12)
-    assert [pack.key for pack in wide.retrieval.look(STANDARD, Silence())] == wide.keys[-1:]
+    assert [pack.key for pack in wide.retrieval.look()] == wide.keys[-1:]
     wide.store.slow = set()
-    assert len(wide.retrieval.look(STANDARD, Silence())) == WIDE - 1
+    assert len(wide.retrieval.look()) == WIDE - 1
 
 
 @pytest.mark.parametrize("slept", [False, True])

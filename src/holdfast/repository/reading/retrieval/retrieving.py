@@ -66,7 +66,8 @@ class Retrieval:
         self._looked_at_all = self._now()
         self._ordered = ordered or self._looked_at_all
         self._prolonged: set[str] = set()
-        self._by_job = ByJob(repository, jobs)
+        self._by_job = ByJob(repository, jobs, ordered)
+        self._complaint: str | None = None  # of a job that has left something, as long as nobody was told
         self._keep_again = self._next_keeping()
 
     @property
@@ -118,7 +119,10 @@ class Retrieval:
             listed = [pack for pack in archived if pack.version is None]
             if listed and self._ask_by_job(listed, order, progress):
                 return len(listed)
-        portion = archived[:at_most]
+        portion = [pack for pack in archived if not self._by_job.may_ask_for(pack.key)][:at_most]
+        if portion and self._complaint is not None:
+            self._tell_of_job(self._complaint, progress)
+            self._complaint = None
         for _done in few_at_once(self._surroundings, lambda pack: self._ask_for(pack, order), portion):
             pass
         if portion:
@@ -127,9 +131,8 @@ class Retrieval:
 
     def _ask_by_job(self, packs: Sequence[ColdPack], order: RetrievalOrder, progress: Progress) -> bool:
         """Whether there is a job that asks for these. They count as under way from now on."""
-        complaint = self._by_job.begin([pack.key for pack in packs], order.kept_days)
-        if complaint is not None:
-            self._tell_of_job(complaint, progress)
+        self._complaint = self._by_job.begin([pack.key for pack in packs], order.kept_days)
+        if self._complaint is not None:
             return False
         for pack in packs:
             self._note(pack, Coldness(under_way=True))
@@ -152,7 +155,9 @@ class Retrieval:
         silent_since: datetime | None = None
         while True:
             try:
-                came = self.look(order, progress)
+                came = self.look()
+                while self.ask(order, progress):
+                    pass
             except UnavailableError as error:
                 silent_since = silent_since or self._now()
                 if self._now() - silent_since >= LONGEST_SILENCE:
@@ -189,18 +194,18 @@ class Retrieval:
         finally:
             self._keeping.release()
 
-    def look(self, order: RetrievalOrder, progress: Progress) -> list[ColdPack]:
-        """Those that can be read since the last look; not all are looked at while none are. A copy that has gone
-        meanwhile is asked for again, and so is what a job has left.
+    def look(self) -> list[ColdPack]:
+        """Those that can be read since the last look; not all are looked at while none are. What has gone meanwhile,
+        and what a job has left, is to be asked for; where one is, the next look is at all.
         """
         now, left = self._now(), len(self._waiting)
         complaint = self._by_job.look()
         if complaint is not None:
-            self._tell_of_job(complaint, progress)
+            self._complaint = complaint
             self._looked_at_all = now - _WHOLE_LOOK  # until a look has come to its end
         whole = now - self._looked_at_all >= _WHOLE_LOOK
         came: list[ColdPack] = []
-        missed = 0
+        missed, is_lacking = 0, False
         while left and (whole or missed < _SAMPLE_PACKS):
             portion = [self._packs[key] for key in islice(self._waiting, left if whole else min(left, _SAMPLE_PACKS))]
             left -= len(portion)
@@ -209,14 +214,23 @@ class Retrieval:
                     self._note(pack, coldness)
                     came.append(pack)
                 else:
-                    if not coldness.under_way and not self._by_job.may_ask_for(pack.key):
-                        self._ask_for(pack, order)
+                    if not self._by_job.may_ask_for(pack.key):
+                        is_lacking = is_lacking or not coldness.under_way
+                        self._note(pack, coldness)
                     self._waiting.append(pack.key)
                     missed += 1
                 self._waiting.popleft()
         if whole:
             self._looked_at_all = now
+        elif is_lacking:
+            self._looked_at_all = now - _WHOLE_LOOK
+        if not self._waiting:
+            self._by_job.end()
         return came
+
+    def end(self) -> None:
+        """Nobody waits any more: what a job has not asked for yet it leaves."""
+        self._by_job.end()
 
     def _coldness(self, pack: ColdPack) -> Coldness | None:
         return self._store.head(pack.key, pack.version).coldness

@@ -4,6 +4,7 @@ A job reads its list, a CSV file in the bucket, and asks for each object of it u
 `batchoperations.s3.amazonaws.com`. It belongs to the account of that role.
 """
 
+import base64
 import hashlib
 import re
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from holdfast.domain.errors import UnavailableError, UsageError
-from holdfast.patience import DEFAULT_POLICY, REAL_WAITING, Patience, RetryPolicy, Waiting
+from holdfast.patience import REAL_WAITING, Patience, RetryPolicy, Waiting
 from holdfast.repository.retrieval_jobs import JobState
 from holdfast.repository.stores.s3.aim import aim, is_aws
 from holdfast.repository.stores.s3.errors import translate_botocore_error
@@ -25,6 +26,8 @@ _FORMAT = "S3BatchOperations_CSV_20180820"
 _ENDED = frozenset({"Complete", "Cancelled", "Failed"})
 # Of an account's jobs the one with the highest number goes first; any two of ours are alike.
 _PRIORITY = 10
+# Who gets no answer asks for each object by itself; a host that cannot be reached takes ten seconds each time.
+_BRIEF = RetryPolicy(attempts=4, total_seconds=60.0)
 
 
 class S3RetrievalJobs:
@@ -37,7 +40,7 @@ class S3RetrievalJobs:
         place: S3Location,
         session: AwsSession,
         role: str,
-        retry: RetryPolicy = DEFAULT_POLICY,
+        retry: RetryPolicy = _BRIEF,
         waiting: Waiting = REAL_WAITING,
     ) -> None:
         parts = _ROLE.fullmatch(role)
@@ -58,11 +61,11 @@ class S3RetrievalJobs:
 
     def begin(self, list_key: str, keys: Sequence[str], days: int) -> str:
         """One PUT of the list and one CreateJob."""
-        place = self._root + list_key
+        place, body = self._root + list_key, self._list(keys)
         # Lists that KMS encrypts S3 Batch Operations does not read.
         stored = self._ask(
-            self._s3, "put_object", "s3:PutObject", Bucket=self._bucket, Key=place, Body=self._list(keys),
-            ContentType="text/csv", ServerSideEncryption="AES256",
+            self._s3, "put_object", "s3:PutObject", Bucket=self._bucket, Key=place, Body=body,
+            ContentType="text/csv", ServerSideEncryption="AES256", ChecksumSHA256=_checksum(body),
         )  # fmt: skip
         created = self._ask(
             self._control, "create_job", "s3:CreateJob",
@@ -73,7 +76,10 @@ class S3RetrievalJobs:
             ClientRequestToken=hashlib.sha256(f"{self._bucket}/{place}".encode()).hexdigest(),
             Manifest={
                 "Spec": {"Format": _FORMAT, "Fields": ["Bucket", "Key"]},
-                "Location": {"ObjectArn": f"arn:{self._partition}:s3:::{self._bucket}/{place}", "ETag": stored["ETag"]},
+                "Location": {
+                    "ObjectArn": f"arn:{self._partition}:s3:::{self._bucket}/{place}",
+                    "ETag": str(stored["ETag"]).strip('"'),
+                },
             },
             Description="Holdfast: a restore from an archive",
             Priority=_PRIORITY,
@@ -113,3 +119,7 @@ class S3RetrievalJobs:
         """botocore puts the account before the host, which is an address of AWS alone; the header names it, too."""
         parts = urlsplit(params["url"])
         params["url"] = urlunsplit(parts._replace(netloc=parts.netloc.removeprefix(f"{self._account}.")))
+
+
+def _checksum(body: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
