@@ -9,6 +9,7 @@ from holdfast.domain.errors import (
     NotFoundError,
     ObjectExistsError,
     PermissionDeniedError,
+    RollbackError,
     UnavailableError,
 )
 from holdfast.repository.format import ledger as form
@@ -17,14 +18,15 @@ from holdfast.repository.object_store import ORDINARY, Buffer, ObjectStore
 from holdfast.repository.opening.memory_of_locations import LocationMemory, Remembered, recognise, remember
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.sessions.points import list_points
-from holdfast.repository.sessions.session import retire
+from holdfast.repository.sessions.session import open_session, retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.passing import PassingStore
 from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore
 from holdfast.testing.small_repository import SmallRepository, make_small_repository, put, restored
-from holdfast.testing.strict_bucket import StrictBucket
+from holdfast.testing.strict_bucket import Guise, StrictBucket
 from holdfast.testing.strict_store import StrictStore
+from tests.faults.immutable_site import Site
 from tests.faults.world import DISK, SECOND, THIRD, World, back_up, world
 from tests.unit.repository.upkeep.rotating import Answering, torn
 
@@ -225,6 +227,34 @@ def test_a_ledger_that_goes_on_is_recognised(small):
     assert memory.known[small.store.location].sequence == open_(small).ledger.state.sequence
 
 
+def test_a_rollback_says_what_became_of_the_record_and_how_it_is_accepted(small):
+    memory, earlier = OneMemory(), small.copied()
+    repository = open_(small)
+    repository.ledger.append(opened(1))
+    remember(repository, memory)
+    for found in ("gone", "another one"):
+        with pytest.raises(RollbackError) as told:
+            recognise(open_(earlier), memory)
+        record = f"record {repository.ledger.state.sequence}, remembered from an earlier use"
+        assert told.value.why == f"{record}, is {found}: the store was set back, or replaced"
+        assert "accepts what is there now" in told.value.cure
+        open_(earlier).ledger.append(opened(2))
+
+
+def test_a_ledger_is_recognised_from_its_first_record_on():
+    """One that had none may have any; one that had one may have no other in its place."""
+    memory, small = OneMemory(), make_small_repository(MemoryStore(), deterministic_surroundings(1), 400)
+    recognise(open_(small), memory)
+    assert memory.known[small.store.location].sequence == 0
+    other = small.copied()
+    for store, number in ((small, 1), (other, 2)):
+        open_(store).ledger.append(opened(number))
+    recognise(open_(small), memory)
+    assert memory.known[small.store.location].sequence == 1
+    with pytest.raises(RollbackError):
+        recognise(open_(other), memory)
+
+
 def test_damage_is_not_taken_for_a_rollback_and_its_cure_for_another_ledger(small):
     """The last batch is damaged, seen so, and brought back: the memory must not hold on to the damaged one."""
     memory = OneMemory()
@@ -289,3 +319,101 @@ def test_a_batch_below_versions_that_are_junk_or_come_torn_counts():
     denied = small.open(deterministic_surroundings(4), Refusing(small.store, true, DENIED))
     assert denied.ledger.damage != []
     assert {key} == {one for damage in denied.ledger.damage for one in damage.objects}
+
+
+@pytest.fixture
+def site() -> Site:
+    """An immutable repository: of several versions of a batch the first counts (rule 9.7)."""
+    return Site()
+
+
+def last_key(site: Site) -> str:
+    return names.ledger(site.open().ledger.state.sequence)
+
+
+class TornAtFirst(StrictStore):
+    """Each version of an object comes torn once, or `always`."""
+
+    def __init__(self, bucket: StrictBucket, key: str, *, always: bool = False) -> None:
+        super().__init__(bucket)
+        self._key, self._always, self.torn = key, always, set[str]()
+
+    def get(self, key: str, offset: int = 0, length: int | None = None, version: str | None = None) -> Buffer:
+        data = super().get(key, offset, length, version)
+        if key != self._key or version is None or (version in self.torn and not self._always):
+            return data
+        self.torn.add(version)
+        return torn(key, data)
+
+
+def twice_written(site: Site) -> tuple[str, bytes]:
+    """A batch's key with two that open, and the session that the first opens: whoever was second died before it looked
+    which versions there are.
+    """
+    other = site.copied()
+    other.open()  # so that it draws other ids
+    first, second = (open_session(one.open(), "default", DISK).session for one in (site, other))
+    key = last_key(site)
+    assert last_key(other) == key
+    site.bucket.put(key, bytes(other.store.get(key)))
+    assert first != second
+    return key, first
+
+
+def test_of_two_batches_the_first_counts_though_it_comes_torn_at_first(site):
+    key, first = twice_written(site)
+    store = TornAtFirst(site.bucket, key)
+    ledger = site.open(store).ledger
+    assert store.torn
+    assert (ledger.damage, list(ledger.state.open)) == ([], [first])
+
+
+def test_where_the_first_of_two_batches_is_damaged_the_second_takes_no_place(site):
+    """It would be another ledger than the one that all have read so far."""
+    key, _first = twice_written(site)
+    ledger = site.open(TornAtFirst(site.bucket, key, always=True)).ledger
+    assert [error.objects for error in ledger.damage] == [(key,)]
+    assert not ledger.state.open
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [[(b"junk", Guise.NONE), (b"other junk", Guise.NONE)], [(b"junk", Guise.TOO_LARGE)]],
+    ids=["two versions", "too large"],
+)
+def test_what_is_junk_in_each_version_makes_no_gap(site, junk):
+    first = site.back_up(SECOND.content)
+    key = names.ledger(site.open().ledger.state.sequence + 1)
+    for body, guise in junk:
+        site.bucket.put(key, body, guise=guise)
+    assert site.open().ledger.damage == []
+    second = site.back_up(THIRD.content)
+    assert site.open().ledger.damage == []
+    assert site.restores({first: SECOND.content, second: THIRD.content})
+
+
+@pytest.mark.parametrize("guise", [Guise.TOO_LARGE, Guise.FOREIGN_KEY, Guise.COLD])
+def test_a_batch_counts_though_nobody_may_read_what_was_put_over_it(site, guise):
+    session = open_session(site.open(), "default", DISK).session
+    site.bucket.put(last_key(site), b"junk", guise=guise)
+    ledger = site.open().ledger
+    assert ledger.damage == []
+    assert session in ledger.state.open
+
+
+def test_only_the_ledger_is_looked_through_for_batches_of_several_versions(site):
+    watched = FaultyStore(site.store, {})
+    ledger = site.open(watched).ledger
+    before = len(watched.requests)
+    for _ in range(3):
+        open_session(site.open(), "default", DISK)
+    ledger.refresh()
+    asked = [one.key for one in watched.requests[before:] if one.kind == "versions"]
+    assert asked
+    assert all(key.startswith(names.ledger(0)[:-1]) for key in asked)
+
+
+def test_who_opens_what_no_lock_holds_asks_for_no_versions(small):
+    watched = FaultyStore(small.store, {})
+    small.open(deterministic_surroundings(50), watched)
+    assert [one for one in watched.requests if one.kind == "versions"] == []

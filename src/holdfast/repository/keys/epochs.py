@@ -23,7 +23,8 @@ from holdfast.repository.format.key_slot import KeySlot
 from holdfast.repository.keys.slots import KeySlots, Secret
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.trust.older_versions import NOT_IT, open_first_good, open_newest_good
+from holdfast.repository.trust.first_version import open_first_good
+from holdfast.repository.trust.older_versions import NOT_IT, open_newest_good
 from holdfast.repository.trust.vouching import ALL_COUNT, Vouching
 
 

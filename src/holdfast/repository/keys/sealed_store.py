@@ -11,7 +11,8 @@ from holdfast.repository.format.envelope import Kind
 from holdfast.repository.keys.epochs import KeyEpochs
 from holdfast.repository.object_store import Buffer, ObjectStore
 from holdfast.repository.surroundings import Surroundings
-from holdfast.repository.trust.older_versions import UNSEEN, as_damage, open_first_good, open_newest_good
+from holdfast.repository.trust.first_version import open_first_good
+from holdfast.repository.trust.older_versions import UNSEEN, as_damage, open_newest_good
 
 _LABELS = {
     Kind.CONFIG: "config",

@@ -304,7 +304,7 @@ class Ledger:
         candidates = self._candidates(sequence, data, ())
         return any(
             hashlib.sha256(candidate).digest() == head
-            for candidate in candidates
+            for _version, candidate in candidates
             if not isinstance(candidate, IntegrityError)
         )
 
@@ -423,7 +423,7 @@ class Ledger:
         (rule 9.7); else these bytes, or what they were put over (rule 9.5).
         """
         damage: IntegrityError | None = None
-        for candidate in self._candidates(sequence, data, versions):
+        for version, candidate in self._candidates(sequence, data, versions):
             if isinstance(candidate, IntegrityError):
                 damage = damage or candidate
                 if versions and isinstance(candidate, UnreadableError):
@@ -433,19 +433,27 @@ class Ledger:
                 return self._decode(sequence, candidate, head), hashlib.sha256(candidate).digest()
             except IntegrityError as error:
                 damage = damage or error  # the first one's is reported
+                if versions and version is not None and self._is_torn(names.ledger(sequence), version, candidate):
+                    break  # it may be the first, too
         raise damage or ObjectNotFoundError(names.ledger(sequence))
 
-    def _candidates(self, sequence: int, data: Fetched, versions: tuple[str, ...]) -> Iterator[Fetched]:
+    def _is_torn(self, key: str, version: str, data: Buffer) -> bool:
+        """Whether it does not open because it is not as it was put."""
+        return not self._opens(key, data) and is_as_put(self._sealed.store, key, version, data) is False
+
+    def _candidates(
+        self, sequence: int, data: Fetched, versions: tuple[str, ...]
+    ) -> Iterator[tuple[str | None, Fetched]]:
         key, store = names.ledger(sequence), self._sealed.store
         if not versions:
-            yield data
+            yield None, data
         for version in reversed(versions) if versions else older_versions(store, key):
             try:
-                yield store.get(key, version=version)
+                yield version, store.get(key, version=version)
             except IntegrityError as error:
-                yield error
+                yield version, error
             except UNSEEN as error:
-                yield as_damage(store, key, error, version)
+                yield version, as_damage(store, key, error, version)
 
     def _checkpoint(self) -> None:
         try:

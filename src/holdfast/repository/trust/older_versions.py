@@ -1,6 +1,4 @@
-"""Rules 9.5 and 9.7: what was put over an object hides it from nobody who can tell the two apart, and of two that both
-open the one that was there first counts.
-"""
+"""Rule 9.5: what was put over an object hides it from nobody who can tell the two apart."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -97,30 +95,6 @@ def newest_good(store: ObjectStore, key: str, read: Callable[[str | None], Opene
     if refused is not None:
         raise as_damage(store, key, *refused) from newest
     raise newest
-
-
-def open_first_good(store: ObjectStore, key: str, opened: Callable[[Buffer], Opened]) -> Opened:
-    """The same of the oldest version that `opened` takes: for names that several parties may write (rule 9.7). One
-    that may not be read could be the first: UnreadableError where it is older than those that open.
-    """
-    newest: Buffer | HoldfastError
-    try:
-        newest = store.get(key)
-    except (*NOT_IT, *UNSEEN) as error:
-        newest = error
-    versions = tuple(older_versions(store, key))
-    for version in reversed(versions if len(versions) > 1 else ()):
-        try:
-            return opened(store.get(key, version=version))
-        except (*NOT_IT, ObjectNotFoundError):
-            continue
-        except UNSEEN as error:
-            raise as_damage(store, key, error, version) from error
-    if isinstance(newest, UNSEEN):
-        raise as_damage(store, key, newest) from newest
-    if isinstance(newest, HoldfastError):
-        raise newest
-    return opened(newest)
 
 
 def all_keys(store: ObjectStore, prefix: str) -> list[str]:

@@ -4,13 +4,14 @@ import pytest
 
 from holdfast.domain.errors import ConflictError, ObjectNotFoundError
 from holdfast.repository.format import names
+from holdfast.repository.sessions.points import list_points
 from holdfast.repository.sessions.session import close_ended, read_point, recorded_point
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.stores.passing import PassingStore
 from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import SimulatedCrash
-from holdfast.testing.small_repository import make_small_repository
+from holdfast.testing.small_repository import make_small_repository, restored
 from tests.faults.world import DISK, FIRST, back_up
 from tests.unit.repository.upkeep.rotating import Dying
 
@@ -66,6 +67,21 @@ def rotated_by_who_looked_before(small):
     rotate(small.open(deterministic_surroundings(3), Earlier(small.store, key_of(small))), small.secret)
 
 
+def test_who_adds_the_first_batch_under_a_key_epoch_ends_no_session_whose_point_it_tells_of(small):
+    """The rotation has seen no point, and died before it wrote that batch."""
+    key = key_of(small)
+    with pytest.raises(SimulatedCrash):
+        rotate(small.open(deterministic_surroundings(3), Dying(Earlier(small.store, key), before=False)), small.secret)
+    session = names.session_of_point(key)
+    repository = small.open(deterministic_surroundings(4))
+    assert session in repository.ledger.state.open
+    close_ended(repository, session, key)
+    after = small.open(deterministic_surroundings(5))
+    assert (after.master.kid, list(after.ledger.state.live), after.ledger.damage) == (2, [session], [])
+    [point] = list_points(after)
+    assert restored(after, point) == FIRST.content
+
+
 def test_the_ledger_is_told_though_a_key_epoch_begins_meanwhile(small):
     key = key_of(small)
     store = Between(small.store, key, lambda: rotated_by_who_looked_before(small))
@@ -88,5 +104,5 @@ def test_a_session_that_was_ended_meanwhile_has_no_point(small):
     store = Between(small.store, key, ended)
     with pytest.raises(ConflictError, match="has no restore point any more") as told:
         recorded_point(small.open(deterministic_surroundings(4), store), key)
-    assert told.value.cure == "run the backup again"
+    assert (told.value.why, told.value.cure) == ("it was ended, or its point was deleted", "run the backup again")
     assert not store.happens

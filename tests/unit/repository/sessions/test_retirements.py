@@ -5,15 +5,18 @@ from datetime import timedelta
 
 import pytest
 
-from holdfast.domain.errors import IntegrityError
+from holdfast.domain.errors import ConflictError, IntegrityError
+from holdfast.domain.time import parse_time
 from holdfast.repository.format import names
 from holdfast.repository.format import retirement as retirement_form
 from holdfast.repository.format.envelope import Kind
+from holdfast.repository.format.ledger import RETIRE, decode_batch
 from holdfast.repository.format.retirement import Retirement
 from holdfast.repository.health.checking.check import check_repository
+from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
 from holdfast.repository.sessions.points import find_point, list_points, load_manifest
-from holdfast.repository.sessions.session import retire
+from holdfast.repository.sessions.session import end_session, open_session, retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
@@ -75,6 +78,7 @@ def test_a_point_whose_retirement_has_another_one_in_its_place_is_deleted_once_t
         retire(repository, point.session, point.key)
     assert told.value.why.startswith("what stands there is no retirement of that point: somebody put it there")
     assert told.value.cure == "remove that one object from the store, then delete the point again"
+    assert told.value.objects == (key,)
     assert point.session in repository.ledger.refresh().live
     small.store.delete(key)
     retire(repository, point.session, point.key)
@@ -89,5 +93,23 @@ def test_before_its_promise_no_retirement_counts():
     site.open().sealed.write(Kind.RETIREMENT, names.retired(session), body)
     site.collect()
     assert site.restores({session: b"kept"})
+    with pytest.raises(ConflictError, match="is kept until 2026-") as told:
+        retire(site.open(), session, point.key)
+    assert told.value.cure == "delete it then; before, nobody can"
     site.later(KEEP.days + 1)
     assert list_points(site.open()) == []
+
+
+def test_the_ledger_says_when_a_point_was_deleted(small):
+    """And when a session has ended without one."""
+    repository = small.open(deterministic_surroundings(6))
+    [point] = list_points(repository)
+    retire(repository, point.session, point.key)
+    session = open_session(repository, DEFAULT_TENANT, DISK)
+    end_session(repository, session.session, session.point_key)
+    said = []
+    for number in range(1, repository.ledger.state.sequence + 1):
+        batch = decode_batch(repository.sealed.read(names.ledger(number), Kind.LEDGER_BATCH)[1])
+        said += [(one["session"], one["time"], batch.time) for one in batch.records if one["type"] == RETIRE]
+    assert [one for one, _time, _of_batch in said] == [point.session, session.session]
+    assert all(abs(parse_time(time) - parse_time(of_batch)) < timedelta(minutes=1) for _one, time, of_batch in said)

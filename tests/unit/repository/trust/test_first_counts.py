@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 
-from holdfast.domain.errors import ConflictError, IntegrityError, PermissionDeniedError
+from holdfast.domain.errors import ConflictError, IntegrityError, PermissionDeniedError, UnreadableError
 from holdfast.repository.format import names
 from holdfast.repository.format import tombstone as tombstone_form
 from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.plan import Plan
 from holdfast.repository.format.tombstone import Tombstone
+from holdfast.repository.keys.epochs import first_marked
 from holdfast.repository.opening.plans import newest_plan, publish
 from holdfast.repository.opening.repository import DEFAULT_TENANT, create_repository
 from holdfast.repository.sessions.points import list_points
 from holdfast.repository.sessions.session import commit, end_without_point, open_session, read_point
+from holdfast.repository.upkeep.rotation import rotate
 from holdfast.testing.strict_store import StrictStore
 from tests.faults.immutable_site import Site
 
@@ -128,6 +130,53 @@ def test_two_plans_of_one_epoch_are_one(site):
     assert publish(one.sealed, Plan(1, nothing, frozenset({bytes(16)}), nothing))
     hide(site, names.plan(1))
     assert not publish(other.sealed, Plan(1, nothing, nothing, nothing))
+    assert newest_plan(site.open().sealed).condemned == {bytes(16)}
+
+
+class TornOldest(StrictStore):
+    """The oldest version of that object is not as it was put."""
+
+    key = ""
+
+    def get(self, key, offset=0, length=None, version=None):
+        data = super().get(key, offset, length, version)
+        if key != self.key or version != [one.version for one in self.versions(key)][-1]:
+            return data
+        return bytes(data)[:-1] + bytes([data[-1] ^ 1])
+
+
+def test_a_damaged_plan_gives_its_epoch_to_no_later_one(site):
+    one, other = site.open(), site.open()
+    nothing: frozenset[Any] = frozenset()
+    assert publish(one.sealed, Plan(1, nothing, frozenset({bytes(16)}), nothing))
+    hide(site, names.plan(1))
+    assert not publish(other.sealed, Plan(1, nothing, nothing, nothing))
+    damaged = TornOldest(site.bucket)
+    damaged.key = names.plan(1)
+    with pytest.raises(UnreadableError, match="plan/"):
+        newest_plan(site.open(damaged).sealed)
+
+
+def test_where_the_object_that_began_an_epoch_is_damaged_nobody_says_that_none_has_begun(site):
+    repository = site.open()
+    previous = repository.master
+    rotate(repository, site.secret)
+    began = bytes(site.store.get(names.epoch(2)))
+    hide(site, names.epoch(2))
+    site.bucket.put(names.epoch(2), began)
+    assert first_marked(site.store, previous) == began
+    damaged = TornOldest(site.bucket)
+    damaged.key = names.epoch(2)
+    with pytest.raises(UnreadableError, match="epochs/"):
+        first_marked(damaged, previous)
+
+
+def test_junk_that_was_there_before_a_plan_takes_no_epoch(site):
+    """It is as it was put, so everybody knows that it never was one."""
+    nothing: frozenset[Any] = frozenset()
+    site.bucket.put(names.plan(1), JUNK)
+    hide(site, names.plan(1))
+    assert publish(site.open().sealed, Plan(1, nothing, frozenset({bytes(16)}), nothing))
     assert newest_plan(site.open().sealed).condemned == {bytes(16)}
 
 

@@ -15,6 +15,7 @@ from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.opening.repository import DEFAULT_TENANT
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
+from holdfast.repository.sessions.pins import pin
 from holdfast.repository.sessions.points import list_points, load_manifest
 from holdfast.repository.sessions.session import end_session, open_session, retire
 from holdfast.repository.sessions.signs_of_life import hour_of
@@ -26,7 +27,7 @@ from holdfast.testing.deterministic_surroundings import SteppableClock, determin
 from holdfast.testing.faulty_store import Fault, FaultyStore, SimulatedCrash
 from holdfast.testing.memory_volumes import MemorySource, MemoryTarget, MemoryVolume
 from holdfast.testing.small_repository import make_small_repository, put, restored
-from tests.faults.world import PACK_SIZE_BYTES, back_up, volume_of
+from tests.faults.world import PACK_SIZE_BYTES, back_up, publish_plan, volume_of
 
 
 class Site:
@@ -114,6 +115,43 @@ def test_a_dry_run_writes_nothing(site):
     assert {info.key for info in site.store.list("")} == before
 
 
+def test_what_is_condemned_and_needed_stays_whatever_else_goes(site):
+    """Also behind the next plan: what was needed of points that were walked before is needed still (rule 4.6)."""
+    site.back_up("a", 1, 2)
+    needed = site.packs()
+    publish_plan(site.open(), site.contents, map(pack_id, needed))
+    site.delete(site.back_up("b", 3))
+    report = site.collect(repack=False)
+    assert report.epoch == 2
+    assert report.deleted == report.condemned > 0
+    assert report.kept == len(needed)
+    assert site.packs() == needed
+    site.all_is_there()
+
+
+def pack_id(key):
+    return bytes.fromhex(key.rpartition("/")[2])
+
+
+def test_a_point_that_needs_nothing_condemned_may_be_built_upon(site):
+    site.back_up("a", 1, 2)
+    publish_plan(site.open(), (), map(pack_id, site.packs()))
+    for workload in ("b", "c"):
+        site.back_up(workload, 5, 6)
+    site.delete(site.back_up("d", 3))
+    site.collect(repack=False)
+    assert newest_plan(site.open().sealed).live == set(list(site.contents)[1:])
+
+
+def test_an_empty_pack_that_is_to_go_has_no_size(site):
+    site.back_up("a", 1, 2)
+    put(site.store, names.pack(bytes(16)), b"")
+    publish_plan(site.open(), site.contents, [bytes(16)])
+    foreseen = site.collect(dry_run=True)
+    assert (foreseen.condemned, foreseen.condemned_bytes) == (1, 0)
+    assert site.collect().deleted == 1
+
+
 def test_chunks_that_moved_are_found(site):
     site = Site(3000)
     gone = site.back_up("a", 1, 2, 3, 4, 5, 6)
@@ -126,6 +164,25 @@ def test_chunks_that_moved_are_found(site):
     site.back_up("c", 1, 7)
     site.back_up("b", 1, 8)
     site.collect()
+    site.all_is_there()
+
+
+def test_of_a_pack_whose_last_chunk_alone_moves_nothing_behind_its_end_is_asked_for():
+    site, beyond = Site(3000), []
+    gone = site.back_up("a", 1, 2, 3, 4, 5, 6)
+    site.back_up("b", 6)
+    site.delete(gone)
+    sizes = {info.key: info.size_bytes for info in site.store.list(names.PACKS)}
+
+    class Measuring(FaultyStore):
+        def get(self, key, offset=0, length=None, version=None):
+            if length is not None and offset + length > sizes.get(key, offset + length):
+                beyond.append((key, offset, length))
+            return super().get(key, offset, length, version)
+
+    repository = site.small.open(site.surroundings(), Measuring(site.store, {}))
+    assert Collection(repository, CollectionOrder(timedelta(0)), Silence(), site.pause).run().repacked
+    assert beyond == []
     site.all_is_there()
 
 
@@ -240,6 +297,20 @@ def test_what_is_read_stays(site):
     site.all_is_there()
 
 
+def test_a_reader_that_died_holds_its_point_for_a_day(site):
+    gone = site.back_up("a", 1, 2)
+    site.back_up("b", 3)
+    repository = site.open()
+    assert pin(repository, b"r" * 16, [gone], Silence())
+    site.delete(gone)
+    site.clock.step(23 * 3600)
+    assert (site.collect().condemned, list(site.open().ledger.state.pins)) == (0, [b"r" * 16])
+    site.clock.step(2 * 3600)
+    assert site.collect().deleted > 0
+    assert site.open().ledger.state.pins == {}
+    site.all_is_there()
+
+
 def test_a_collection_says_for_whom_it_waits_and_how_long_at_most(site):
     site.delete(site.back_up("a", 1))
     open_session(site.open(), DEFAULT_TENANT, "slow")
@@ -266,6 +337,7 @@ def test_where_a_pack_is_missing_nothing_is_deleted(site):
     with pytest.raises(IntegrityError) as raised:
         site.collect()
     assert raised.value.objects == (lost,)
+    assert raised.value.why == "no index run in force knows its chunks elsewhere"
     assert raised.value.cure.startswith("run `holdfast repository repair`; `holdfast repository check` says")
     assert raised.value.cure.endswith("whom it hurts")
     assert site.packs() == before

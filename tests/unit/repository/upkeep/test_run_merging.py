@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from holdfast.domain.errors import ConflictError, FormatError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format import index_run, names
 from holdfast.repository.format.envelope import Kind
@@ -25,8 +26,10 @@ from holdfast.repository.upkeep.collection.collect import Collection, Collection
 from holdfast.repository.upkeep.collection.index_runs import IndexRuns, RunFacts, delete_runs, read_run, read_runs
 from holdfast.repository.upkeep.collection.marking import Marking
 from holdfast.repository.upkeep.collection.run_merging import MERGED_ROWS, SMALL_ROWS, Tidiness, batches, merge_runs
+from holdfast.repository.upkeep.rotation import rotate
 from holdfast.repository.writing.terms import terms_of
 from holdfast.testing.faulty_store import FaultyStore
+from tests.faults.thief import Thief, misleading
 from tests.unit.repository.upkeep.test_collection import Site
 
 FEW = Tidiness(runs=3, gone=0)
@@ -258,6 +261,51 @@ def test_a_run_of_a_merging_that_slept_for_days_is_there_when_its_plan_names_it(
     grown.all_is_there()
 
 
+def test_who_finds_others_quicker_five_times_is_told(grown):
+    """Each time another plan takes the name of the one that it would publish."""
+
+    class Slow(FaultyStore):
+        plans = 0
+
+        def create(self, key, *args, **options):
+            if key.startswith(names.PLANS):
+                self.plans += 1
+                repository = grown.open()
+                plan = newest_plan(repository.sealed)
+                assert publish(repository.sealed, dataclasses.replace(plan, epoch=plan.epoch + 1))
+            super().create(key, *args, **options)
+
+    grown.delete(next(iter(grown.contents)))
+    store = Slow(grown.store, {})
+    collection = Collection(
+        grown.small.open(grown.surroundings(), store), CollectionOrder(timedelta(0)), Silence(), grown.pause
+    )
+    with pytest.raises(ConflictError, match="were quicker 5 times") as told:
+        collection.run()
+    assert store.plans == 5
+    assert told.value.why == "each of them has published a plan in the meantime"
+    assert told.value.cure == "run one collection at a time"
+    grown.collect()
+    grown.all_is_there()
+
+
+def test_a_run_that_somebody_with_a_past_key_has_put_in_the_place_of_one_is_not_merged(grown):
+    """Under the newest key it would be believed; so it stays, and the repair that the check asks for looks after it."""
+    thief = Thief(grown.open())
+    rotate(grown.open(), grown.small.secret)
+    repository = grown.open()
+    forged = min(newest_plan(repository.sealed).index_runs)
+    true = repository.access().read_index_run(forged)
+    thief.run(grown.store, forged, misleading(true))
+    assert grown.collect(tidiness=FEW).merged_runs
+    plan = newest_plan(grown.open().sealed)
+    assert forged in plan.index_runs
+    with pytest.raises(FormatError, match="nothing of epoch 2 vouches for it"):
+        read_run(grown.open(), forged, plan)
+    grown.back_up("c", 1, 10, 11)
+    grown.everything_restores()
+
+
 def test_a_run_of_a_merging_that_died_goes_with_the_next_plan(grown):
     repository = grown.open()
     session = open_repacking(repository, DEFAULT_TENANT)
@@ -309,6 +357,8 @@ def test_the_bounds_are_looked_at_by_list(grown):
     packs = StandingPacks(repository.store)
     assert Tidiness().is_kept(repository, plan, packs, frozenset())
     assert not FEW.is_kept(repository, plan, packs, frozenset())
+    assert Tidiness(runs=len(runs_in(grown))).is_kept(repository, plan, packs, frozenset())
+    assert not Tidiness(runs=len(runs_in(grown)) - 1).is_kept(repository, plan, packs, frozenset())
     many = dataclasses.replace(plan, condemned=frozenset(bytes([n]) * 16 for n in range(40)))
     assert not Tidiness(gone=39).is_kept(repository, many, packs, frozenset())
     assert Tidiness(gone=40).is_kept(repository, many, packs, frozenset())
