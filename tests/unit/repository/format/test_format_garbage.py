@@ -17,6 +17,7 @@ from holdfast.domain.errors import FormatError, HoldfastError, IntegrityError, U
 from holdfast.repository.crypto.keys import AeadKey
 from holdfast.repository.format import (
     acknowledgement,
+    alive,
     cbor,
     config,
     envelope,
@@ -69,6 +70,7 @@ MAPS: dict[str, tuple[Decode, dict[str, Any]]] = {
     "epoch": (epoch.decode, {"kid": 3, "older": b"\0\0\0\1" + bytes(32) + b"\0\0\0\2" + bytes(32), "time": "now"}),
     "retirement": (retirement.decode, FIELDS["retirement"]),
     "acknowledgement": (acknowledgement.decode, FIELDS["acknowledgement"]),
+    "sign of life": (alive.decode, FIELDS["sign of life"]),
 }
 
 
@@ -230,9 +232,42 @@ CALLED = {
 
 @pytest.mark.parametrize("name", MAPS)
 def test_a_refusal_names_the_structure(name):
+    called = CALLED.get(name, name)
     with pytest.raises(FormatError) as told:
         MAPS[name][0](b"")
-    assert told.value.what == f"{CALLED.get(name, name)} is no valid CBOR"
+    assert told.value.what == f"{called} is no valid CBOR"
+    with pytest.raises(FormatError, match=f"^{called}: bad or missing field "):
+        MAPS[name][0](cbor2.dumps({}))
+
+
+def test_a_refusal_says_where_in_a_checkpoint_it_is():
+    with pytest.raises(FormatError, match=r"^ledger checkpoint\.renewed: bad or missing field type"):
+        ledger.decode_checkpoint(encoded("checkpoint", {**FIELDS["checkpoint"], "renewed": {}}))
+
+
+def test_a_ledger_record_of_a_type_to_come_asks_for_a_newer_program():
+    with pytest.raises(FormatError, match=r"^ledger record of unknown type merge \(it may change what is") as told:
+        ledger.decode_batch(encoded("record", {"type": "merge"}))
+    assert told.value.cure == "use a newer Holdfast"
+
+
+def test_a_config_of_larger_blocks_than_allowed_is_refused():
+    limit = 8 * 2**20
+    assert config.decode(cbor2.dumps({**FIELDS["config"], "block_size": limit})).block_size_bytes == limit
+    with pytest.raises(FormatError, match=r"^config: field block_size is out of range"):
+        config.decode(cbor2.dumps({**FIELDS["config"], "block_size": limit + 1}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("configuration", bytes(2**20 + 1), r"a configuration of 1048577 bytes \(allowed are 1048576\)"),
+        ("statistics", {"read_bytes": "many"}, r"bad statistics \(expected integers under texts\)"),
+    ],
+)
+def test_what_a_manifest_may_not_hold_is_named(field, value, told):
+    with pytest.raises(FormatError, match=f"^manifest: {told}$"):
+        manifest.decode(encoded("manifest", {**FIELDS["manifest"], field: value}))
 
 
 HOSTILE = {
@@ -390,11 +425,26 @@ def test_newer_structures_are_told_from_damage():
     with pytest.raises(UnsupportedFormatError):
         config.decode(cbor.encode({**FIELDS["config"], "suite": 3}))
     data = b"HFOBJT\x00\x02" + bytes(200)
-    with pytest.raises(UnsupportedFormatError):
+    with pytest.raises(UnsupportedFormatError) as newer:
         envelope.read_header(data + hashlib.sha256(data).digest(), "config")
+    assert newer.value.cure == "use a newer Holdfast"
     with pytest.raises(FormatError) as told:  # within a repository that is not newer
         OBJECTS["envelope"](data + hashlib.sha256(data).digest())
     assert "newer Holdfast" in told.value.cure
+
+
+@pytest.mark.parametrize(
+    ("key", "cure"),
+    [
+        ("config", "bring it back as it was: an older version in the bucket, or the one in a copy"),
+        ("tenants/x", "bring it back as it was: an older version in the bucket, or the one in a copy"),
+        ("points/x", "run `holdfast repository check` to see which points it hurts"),
+    ],
+)
+def test_who_meets_damage_is_told_how_to_go_on(key, cure):
+    with pytest.raises(IntegrityError, match=f"^{key} is damaged") as told:
+        envelope.read_header(bytes(200), key)
+    assert told.value.cure.startswith(cure)
 
 
 def test_an_intact_object_that_is_too_short_is_named():

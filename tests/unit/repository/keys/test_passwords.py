@@ -83,7 +83,7 @@ def test_a_cost_out_of_bounds_is_refused_before_it_is_paid(name, value):
 
 
 def test_a_salt_of_another_length_is_refused():
-    with pytest.raises(FormatError):
+    with pytest.raises(FormatError, match=r"salt of 15 bytes \(a password slot's salt has 16\)$"):
         password_key(b"password", bytes(15), **RIGHT)
 
 

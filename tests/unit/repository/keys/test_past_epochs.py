@@ -7,6 +7,7 @@ import pytest
 from holdfast.domain.errors import FormatError
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA
 from holdfast.repository.format import names
+from holdfast.repository.format.envelope import Kind
 from holdfast.repository.format.places import Located
 from holdfast.repository.opening.plans import newest_plan
 from holdfast.repository.packs.sorted_run import place_in
@@ -36,6 +37,15 @@ def test_index_run_in_the_place_of_one_that_a_collection_looks_into(site):
         site.thief.run(site.store, key, misleading(access.read_index_run(key)))
     assert not any(MovedChunks(access, plan, packs).known_of(one, CHUNK_TYPE_DATA) for one in known)
     site.goes_on()
+
+
+def test_epoch_in_the_place_of_the_one_that_has_begun(site):
+    site.thief.master = dataclasses.replace(site.thief.master, kid=2)
+    site.thief.forge(site.store, Kind.EPOCH, names.epoch(2), b"")
+    told = f"^{names.epoch(2)} is of another rotation .it is not sealed under this key.$"
+    with pytest.raises(FormatError, match=told) as caught:
+        site.open()
+    assert caught.value.objects == (names.epoch(2),)
 
 
 def test_config_of_an_epoch_to_which_no_slot_leads(site):

@@ -12,7 +12,7 @@ from holdfast.repository.format.index_run import ROW, IndexRun
 from holdfast.repository.format.places import PackRow, PackTable, Place
 from holdfast.repository.packs import chunk_index
 from holdfast.repository.packs.chunk_index import ChunkIndex
-from holdfast.repository.packs.sorted_run import SortedRun, rows_of, sorted_rows
+from holdfast.repository.packs.sorted_run import SortedRun, merged_rows, rows_of, sorted_rows
 from holdfast.repository.scratch import ScratchFile
 
 PACKS = [PackRow(1, b"s" * 16, bytes([number]) * 16) for number in range(5)]
@@ -181,6 +181,12 @@ def test_large_runs_that_are_loaded_are_in_memory_once_more_and_not_joined():
     assert peak_bytes <= 2 * known_bytes + max(run.rows.nbytes for run in runs)
     asked = [(run, at) for run in runs for at in (0, len(run.rows) // 2, len(run.rows) - 1)]
     assert all(index.find(run.rows["id"][at].tobytes(), 1) is not None for run, at in asked)
+
+
+def test_a_run_without_rows_adds_none_to_what_it_is_merged_with():
+    empty, full = run_of({}), run_of({(b"a" * 32, 1): Place(PACKS[0], 0, 0, 0, 0, 0)})
+    rows, packs = merged_rows((run.rows, run.packs) for run in (empty, full))
+    assert (rows.tobytes(), packs) == (full.rows.tobytes(), full.packs)
 
 
 def test_nothing_added_makes_no_rows():

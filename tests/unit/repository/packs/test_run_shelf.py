@@ -68,6 +68,19 @@ def test_few_runs_are_kept_and_the_others_read_again_for_a_hit_alone(shelf, read
         assert reads == expected
 
 
+def test_an_id_that_begins_nearly_as_a_known_one_is_no_hit(shelf, reads):
+    """All eight bytes count, of which a float would hold fewer."""
+    assert list(shelf.places(b"\1" * 7 + b"\2" + b"\1" * 24)) == []
+    assert reads == []
+
+
+def test_runs_are_kept_that_have_as_many_rows_as_may_stay(shelf, reads, monkeypatch):
+    monkeypatch.setattr(run_shelf, "_KEPT_ROWS", 5)
+    for chunk in (1, 4, 1):
+        list(shelf.places(bytes([chunk]) * 32))
+    assert reads == ["a"]
+
+
 def test_one_run_is_kept_however_many_rows_it_has(shelf, reads, monkeypatch):
     monkeypatch.setattr(run_shelf, "_KEPT_ROWS", 0)
     for chunk, expected in ((1, ["a"]), (2, []), (4, ["b"])):
