@@ -34,7 +34,7 @@ class ApplianceFacts:
 class AwsSettings:
     """What the plug-in's stack made, and an appliance needs to make workers. `bundles`: architecture -> key, sha256.
     `repository_key_arns`: the customer's KMS keys that buckets of repositories are encrypted under.
-    `retrieval_role_arn`: under which S3 retrieves from archives by jobs, where a repository is one.
+    `retrieval_role_arn`: under which S3 retrieves from archives by jobs.
     """
 
     stack: str

@@ -16,7 +16,7 @@ OPTIONS = ("reach-at", "region", *RIGHTS)
 class Settings:
     """The stack's outputs, and which bundles are in its bucket. `reach_at` is a host under which every appliance is
     reached in place of its own address, or empty; the fields after it are the options of `RIGHTS`, as the person wrote
-    them, and the role of retrievals, where a repository is an archive.
+    them, and the role of retrievals, which stacks of earlier versions have not.
     """
 
     region: str

@@ -1,5 +1,5 @@
-"""The one stack of a server: a bucket for bundles, a key, the workers' event queue, the appliances' role; where a
-repository is an archive, the role under which S3 retrieves from it.
+"""The one stack of a server: a bucket for bundles, a key, the workers' event queue, the appliances' role, the one under
+which S3 retrieves from archives.
 
 Names that only AWS knows when it makes a resource stand in texts as `${Resource}` or `${Resource.Attribute}`, as in
 CloudFormation; `_intrinsic` turns such texts into what a template needs.
@@ -73,21 +73,18 @@ def template(plan: StackPlan) -> dict[str, Any]:
         },
         "EventQueue": _queue(plan),
         "WorkerBoundary": _boundary(plan),
+        "RetrievalRole": _retrieval_role(plan),
         "ApplianceRole": _appliance_role(plan),
         "ApplianceProfile": {
             "Type": "AWS::IAM::InstanceProfile",
             "Properties": {"Path": "/holdfast/", "Roles": [{"Ref": "ApplianceRole"}]},
         },
     }
-    outputs = _outputs()
-    if plan.retrieval_policy is not None:
-        resources["RetrievalRole"] = _retrieval_role(plan, plan.retrieval_policy)
-        outputs["RetrievalRoleArn"] = {"Fn::GetAtt": ["RetrievalRole", "Arn"]}
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "What Holdfast needs in this account and region; made and removed by its server.",
         "Resources": resources,
-        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+        "Outputs": {name: {"Value": value} for name, value in _outputs().items()},
     }
 
 
@@ -98,6 +95,7 @@ def _outputs() -> dict[str, Any]:
         "EventQueueUrl": {"Ref": "EventQueue"},
         "EventQueueArn": {"Fn::GetAtt": ["EventQueue", "Arn"]},
         "WorkerBoundaryArn": {"Ref": "WorkerBoundary"},
+        "RetrievalRoleArn": {"Fn::GetAtt": ["RetrievalRole", "Arn"]},
         "ApplianceRoleArn": {"Fn::GetAtt": ["ApplianceRole", "Arn"]},
         "ApplianceProfile": {"Ref": "ApplianceProfile"},
     }
@@ -217,9 +215,11 @@ def _appliance_role(plan: StackPlan) -> dict[str, Any]:
     return _role_of(plan, "What an appliance of Holdfast may do in this account", "ec2", policies)
 
 
-def _retrieval_role(plan: StackPlan, policy: Mapping[str, Any]) -> dict[str, Any]:
+def _retrieval_role(plan: StackPlan) -> dict[str, Any]:
+    """There whether or not a repository is an archive: what an update takes out of a stack and may not remove stays."""
+    policies = {} if plan.retrieval_policy is None else {"retrieval": plan.retrieval_policy}
     description = "What S3 may do that retrieves from archives of Holdfast by jobs"
-    return _role_of(plan, description, "batchoperations.s3", {"retrieval": policy})
+    return _role_of(plan, description, "batchoperations.s3", policies)
 
 
 def _role_of(
