@@ -100,7 +100,7 @@ def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> li
             "Repositories",
             "sessions, points, retention, collections of garbage",
             ("s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
-            tuple(f"arn:{partition}:s3:::{one.bucket}/{keys}" for one, keys in within.items()),
+            _within(partition, tuple(within), "*"),
         ),
         Grant(
             "ListRepositories",
@@ -113,8 +113,12 @@ def repository_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> li
     ]
 
 
-def _keys_of(place: RepositoryPlace) -> str:
-    return f"{place.prefix}/*" if place.prefix else "*"
+def _keys_of(place: RepositoryPlace, keys: str = "*") -> str:
+    return f"{place.prefix}/{keys}" if place.prefix else keys
+
+
+def _within(partition: str, places: tuple[RepositoryPlace, ...], keys: str) -> tuple[str, ...]:
+    return tuple(f"arn:{partition}:s3:::{one.bucket}/{_keys_of(one, keys)}" for one in places)
 
 
 def lock_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Grant]:
@@ -128,7 +132,7 @@ def lock_grants(partition: str, places: tuple[RepositoryPlace, ...]) -> list[Gra
             "LockRepositories",
             "locks are set and renewed; versions are deleted when theirs have ended, and read behind what hides them",
             ("s3:DeleteObjectVersion", "s3:GetObjectRetention", "s3:GetObjectVersion", "s3:PutObjectRetention"),
-            tuple(f"arn:{partition}:s3:::{one.bucket}/{keys}" for one, keys in within.items()),
+            _within(partition, tuple(within), "*"),
         ),
         Grant(
             "ListVersions",
@@ -183,10 +187,6 @@ def retrieval_role_grants(
             _within(partition, places, "sessions/*/retrieval"),
         ),
     ]
-
-
-def _within(partition: str, places: tuple[RepositoryPlace, ...], keys: str) -> tuple[str, ...]:
-    return tuple(f"arn:{partition}:s3:::{one.bucket}/{one.prefix + '/' if one.prefix else ''}{keys}" for one in places)
 
 
 def _worker_instances(names: Ec2Names) -> list[Grant]:

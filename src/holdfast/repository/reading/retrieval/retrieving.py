@@ -119,7 +119,7 @@ class Retrieval:
             listed = [pack for pack in archived if pack.version is None]
             if listed and self._ask_by_job(listed, order, progress):
                 return len(listed)
-        portion = [pack for pack in archived if not self._by_job.may_ask_for(pack.key)][:at_most]
+        portion = archived[:at_most]
         if portion and self._complaint is not None:
             self._tell_of_job(self._complaint, progress)
             self._complaint = None
