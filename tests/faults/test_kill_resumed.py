@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.format import names
+from holdfast.repository.format.config import PACK_SIZE_BYTES
 from holdfast.repository.object_store import Buffer
 from holdfast.repository.progress import Silence
 from holdfast.repository.reading.restore import restore_volume
@@ -17,8 +18,6 @@ from tests.faults.counted_backup import BLOCKS, block
 from tests.faults.ground import Ground, finished, new_ground
 
 HUNDREDTH = BLOCKS // 100
-# A few blocks fill a pack, as in a volume of terabytes a few thousandths of it do.
-PACK_SIZE_BYTES = 400
 
 
 @pytest.fixture

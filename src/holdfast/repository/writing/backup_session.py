@@ -7,7 +7,9 @@ who may commit does so afterwards (`commit.py`).
 from collections import deque
 from dataclasses import dataclass, field
 
+from holdfast.repository.block_source import ContentSource
 from holdfast.repository.crypto.keys import CHUNK_TYPE_DATA, CHUNK_TYPE_MAP
+from holdfast.repository.format.config import PACK_SIZE_BYTES
 from holdfast.repository.format.manifest import StoredPack
 from holdfast.repository.format.places import Located, PackRow
 from holdfast.repository.keys.access import TenantAccess
@@ -21,6 +23,9 @@ from holdfast.repository.writing.trail import Trail, TrailOwner
 
 _INDEX_SHARE = 100
 _INDEX_FLOOR_BYTES = 64 * 1024
+# Up to four packs are under way: the one that is filled and those that are uploaded.
+_PACK_SHARE = 1024
+_LEAST_PACK_SHARE_BYTES = 4 << 20
 
 
 @dataclass(slots=True)
@@ -79,10 +84,22 @@ class BackupSession:
         map_packs = PackWriter(access, terms.session, holds_maps=True)
         nodes = NodeStore(map_packs, index, access.keys.chunk_key(CHUNK_TYPE_MAP))
         standing = [row.pack for row in taken.packs]
-        leaving = None if trail is None else Trail(trail, data_packs.acknowledged, standing, access.pack_size_bytes)
+        leaving = None
+        if trail is not None:
+            size, transfer = access.pack_size_bytes, access.surroundings.transfer
+            leaving = Trail(trail, data_packs.acknowledged, standing, size, transfer)
         backup = cls(access, terms, index, data_packs, map_packs, nodes, taken, leaving)
         backup._offers.extend(terms.index_runs)
         return backup
+
+    def begin_volume(self, name: str, source: ContentSource, *, anew: bool) -> None:
+        """A further volume follows; `anew`: all of it is to be stored. As packs under way are lost with the session,
+        those of a volume that somebody could go on with hold a small share of it, but where packs are to be large.
+        """
+        resumable = self.trail is not None and self.trail.begin(name, source)
+        shared = anew and resumable and self.access.pack_size_bytes <= PACK_SIZE_BYTES
+        share_bytes = max(source.size_bytes // _PACK_SHARE, _LEAST_PACK_SHARE_BYTES)
+        self.data_packs.hold_at_most(share_bytes if shared else None)
 
     def know_more(self, upcoming_bytes: int) -> None:
         """Load further index runs while they cost at most 1 % of the bytes that may be new (a miss costs storage
@@ -122,7 +139,13 @@ class BackupSession:
         """
         return (*self._adopted.values(), *self.data_packs.finish(), *self.map_packs.finish())
 
+    def checkpoints_left(self) -> int:
+        """How many checkpoints stand, once nothing more is written."""
+        return 0 if self.trail is None else self.trail.finish()
+
     def abandon(self) -> None:
         """End without a point; what was uploaded is unreferenced and harmless."""
+        if self.trail is not None:
+            self.trail.abandon()
         self.data_packs.abandon()
         self.map_packs.abandon()

@@ -39,6 +39,7 @@ class PackWriter:
         self._uploads: deque[Future[StoredPack]] = deque()
         self._rooms: list[bytearray] = []
         self._stored: list[StoredPack] = []
+        self._share_bytes: int | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -46,13 +47,18 @@ class PackWriter:
         self._entries: list[ChunkEntry] = []
         self._contents: deque[Buffer] = deque()
         self._end = form.HEADER_BYTES
+        self._plain_bytes = 0
+
+    def hold_at_most(self, plain_bytes: int | None) -> None:
+        """From here on a pack is full that holds so much of a source; None: only one of the repository's pack size."""
+        self._share_bytes = plain_bytes
 
     def add(self, chunk: PreparedChunk) -> Place:
         """Take a chunk into the open pack and say where it will lie; may wait for an upload, and raise what befell
         one.
         """
         length = len(chunk.stored) + form.TAG_BYTES
-        if self._entries and self._end + length > self._access.pack_size_bytes:
+        if self._entries and self._is_full(length, chunk.plain_length):
             self._close_pack()
         entry = ChunkEntry(
             id=chunk.id,
@@ -67,7 +73,14 @@ class PackWriter:
         self._entries.append(entry)
         self._contents.append(chunk.stored)
         self._end += length
+        self._plain_bytes += chunk.plain_length
         return place
+
+    def _is_full(self, length: int, plain_length: int) -> bool:
+        """Whether a chunk of that length, sealed and plain, is for another pack."""
+        if self._end + length > self._access.pack_size_bytes:
+            return True
+        return self._share_bytes is not None and self._plain_bytes + plain_length > self._share_bytes
 
     def acknowledged(self) -> list[StoredPack]:
         """Packs that were found again so far, in the order in which they were filled; may raise what befell one."""

@@ -4,6 +4,7 @@ A row goes into a checkpoint when nothing of it can be lost any more: its chunk'
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -15,12 +16,10 @@ from holdfast.repository.format.places import Located
 from holdfast.repository.format.session_checkpoint import BLOCKS_LIMIT, SessionCheckpoint, VolumeBlocks
 from holdfast.repository.progress import Progress
 
-# What is read again at most is a two-hundredth of the source, or 1 GiB. One PUT for every ten packs keeps a backup
-# within its PUTs (docs/performance.md); the first few are free, and 1 GiB read is worth one whatever came of it.
-_SHARE = 200
+# Of what is read again at most, a hundredth of the source, this is for what was read since the last checkpoint; the
+# rest is for packs under way (`BackupSession.begin_volume`). What is less than a pack is not worth one.
+_SHARE = 256
 _MOST_BYTES = 1 << 30
-_PACKS_EACH = 10
-_FREE = 3
 
 Leave = Callable[[SessionCheckpoint], None]
 Acknowledged = Callable[[], list[StoredPack]]
@@ -51,16 +50,23 @@ class Trail:
     """The checkpoints of one session, used from one thread; volumes are begun one after the other.
 
     `acknowledged` gives the session's data packs that were found again so far, in an order that stays; `standing` are
-    packs that it took over. A checkpoint that cannot be left is noted and is the last: what comes after it would be
-    read again, no more.
+    packs that it took over; `transfer` leaves one checkpoint after the other, while reading goes on. One that cannot
+    be left is noted and is the last: what comes after it would be read again, no more.
     """
 
     def __init__(
-        self, owner: TrailOwner, acknowledged: Acknowledged, standing: Iterable[bytes], pack_size_bytes: int
+        self,
+        owner: TrailOwner,
+        acknowledged: Acknowledged,
+        standing: Iterable[bytes],
+        pack_size_bytes: int,
+        transfer: Executor,
     ) -> None:
         self._owner = owner
-        self._acknowledged = acknowledged
         self._pack_size_bytes = pack_size_bytes
+        self._transfer = transfer
+        self._under_way: Future[None] | None = None
+        self._acknowledged = acknowledged
         self._volumes: list[_Volume] = []
         self._on = False
         self._settled: list[_Row] = []
@@ -69,18 +75,21 @@ class Trail:
         self._told_packs = 0
         self._number = 0
         self._since_bytes = 0
+        self._due_bytes = 0
         self._broken = False
 
-    @property
-    def left(self) -> int:
-        """How many checkpoints stand."""
+    def finish(self) -> int:
+        """Wait for the checkpoint under way; how many stand. Nothing is read any more, so none that failed is missed."""
+        self._arrived()
         return self._number
 
-    def begin(self, name: str, source: ContentSource) -> None:
-        """A further volume. One whose source has no identity leaves no trail."""
+    def begin(self, name: str, source: ContentSource) -> bool:
+        """A further volume; whether it leaves a trail. One whose source has no identity does not."""
         identity = source.identity
         self._on = identity is not None and not self._broken
         self._volumes.append(_Volume(name, source.size_bytes, identity or {}))
+        self._due_bytes = max(min(source.size_bytes // _SHARE, _MOST_BYTES), self._pack_size_bytes)
+        return self._on
 
     def read(self, block: int, held: Located | None, size_bytes: int, progress: Progress) -> None:
         """A block of that volume was read, and this is what it holds. A checkpoint where one is due."""
@@ -92,15 +101,13 @@ class Trail:
         else:
             self._waiting.setdefault(held.place.pack.pack, []).append(row)
         self._since_bytes += size_bytes
-        if self._is_due():
+        if self._since_bytes >= self._due_bytes and (self._under_way is None or self._under_way.done()):
             self._leave(progress)
 
-    def _is_due(self) -> bool:
-        share_bytes = min(self._volumes[-1].size_bytes // _SHARE, _MOST_BYTES)
-        if self._since_bytes < max(self._pack_size_bytes, share_bytes):
-            return False
-        allowed = _FREE + len(self._acknowledged()) // _PACKS_EACH
-        return self._number < allowed or self._since_bytes >= _MOST_BYTES
+    def abandon(self) -> None:
+        """Give up: wait for the checkpoint under way, whatever comes of it."""
+        if self._under_way is not None:
+            self._under_way.exception()
 
     def _leave(self, progress: Progress) -> None:
         packs = self._acknowledged()[self._told_packs :]
@@ -110,21 +117,33 @@ class Trail:
             self._settled += self._waiting.pop(pack.pack, ())
         rows, self._settled = sorted(self._settled, key=itemgetter(0, 1)), []
         for first in range(0, len(rows), BLOCKS_LIMIT):
-            checkpoint = self._checkpoint(packs if first == 0 else [], rows[first : first + BLOCKS_LIMIT])
-            try:
-                self._owner.leave(checkpoint)
-            except HoldfastError as error:
+            error = self._arrived()
+            if error is not None:
                 self._on, self._broken = False, True
                 progress.note(f"should this backup die, what is read from now on is read again: {error}")
                 return
             self._number += 1
-            self._since_bytes = 0
+            checkpoint = self._checkpoint(packs if first == 0 else [], rows[first : first + BLOCKS_LIMIT])
+            self._under_way = self._transfer.submit(self._owner.leave, checkpoint)
+        self._since_bytes = 0
+
+    def _arrived(self) -> HoldfastError | None:
+        """Wait for the last one; why it does not stand. One follows the other: they are read until one is missing."""
+        if self._under_way is None:
+            return None
+        under_way, self._under_way = self._under_way, None
+        try:
+            under_way.result()
+        except HoldfastError as error:
+            self._number -= 1
+            return error
+        return None
 
     def _checkpoint(self, packs: list[StoredPack], rows: list[_Row]) -> SessionCheckpoint:
         return SessionCheckpoint(
             session=self._owner.session,
             attempt=self._owner.attempt,
-            number=self._number + 1,
+            number=self._number,
             workload_id=self._owner.workload_id,
             packs=tuple(packs),
             volumes=tuple(self._blocks(rows)),

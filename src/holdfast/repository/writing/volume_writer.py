@@ -27,7 +27,7 @@ from holdfast.repository.writing.backup_session import BackupSession
 from holdfast.repository.writing.map_builder import FixedMapBuilder
 from holdfast.repository.writing.resuming import Held, TakenVolume
 
-_BATCH_BLOCKS = 8
+_BATCH_BLOCKS = 4
 _ANNOUNCED_REFERENCES = 4096
 
 
@@ -77,8 +77,7 @@ def write_volume(
         references = _with_edges(changed, parent.size_bytes, source.size_bytes)
     builder = FixedMapBuilder(block_count, backup.nodes, base, inherit=delta)
     progress.total(source.size_bytes)
-    if backup.trail is not None:
-        backup.trail.begin(name, source)
+    backup.begin_volume(name, source, anew=parent is None)
     position = 0
     blocks = _Blocks(source, base, backup.taken.volume(name, source), backup)
     for task, outcome in _prepared(backup, blocks.of(_announced(references, base))):

@@ -248,7 +248,8 @@ def test_a_run_that_died_is_gone_on_with():
     source.back_up("other", content := noise(2, 60))
     plain = FaultyStore(target.small.copied().store, {})
     copy_points(source.open(), target.open(plain), CopyOrder(), Silence())
-    dying = FaultyStore(target.small.store, {len(plain.requests) - 20: Fault.CRASH_BEFORE})
+    late = [one.number for one in plain.requests if one.kind == "create" and one.key.startswith(names.PACKS)][-8]
+    dying = FaultyStore(target.small.store, {late: Fault.CRASH_BEFORE})
     with pytest.raises(SimulatedCrash):
         copy_points(source.open(), target.open(dying), CopyOrder(), Silence())
     [copied] = copy(source, target).copied

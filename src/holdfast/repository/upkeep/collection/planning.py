@@ -18,7 +18,8 @@ from holdfast.repository.upkeep.collection.repacking import Repacked
 from holdfast.repository.upkeep.collection.run_merging import NOTHING_MERGED, Merging
 
 DEAD_PERCENT = 10
-SMALL_BYTES = 4 * 1024 * 1024
+# First backups of small volumes leave packs of 4 MiB before they are compressed (decision 31): most of them stay.
+SMALL_BYTES = 1024 * 1024
 # A plan says of so many at once that they may go with the next one: 16 MiB of the 256 that it may have.
 _UNNAMED_LIMIT = 1 << 20
 
