@@ -79,7 +79,7 @@ class Trail:
         self._broken = False
 
     def finish(self) -> int:
-        """Wait for the checkpoint under way; how many stand. Nothing is read any more, so none that failed is missed."""
+        """Wait for the checkpoint under way; how many stand. All is read: nobody misses one that could not be left."""
         self._arrived()
         return self._number
 
