@@ -109,7 +109,7 @@ def _killed_at_half(folder: Path, volume: Path) -> Resumed:
 
 
 def _stopped_at(process: "subprocess.Popen[bytes]", limit_bytes: int) -> int:
-    """Stop it once it has read so much of its volume; how much it had. Raises ProgramFailedError where it ended first."""
+    """Stop it once it has read so much of its volume; how much it had. Raises ProgramFailedError if it ended."""
     start_bytes: int | None = None
     while process.poll() is None:
         if start_bytes is None:

@@ -29,7 +29,7 @@ class Walk:
     def __init__(self, size_bytes: int = 100 * GIB, transfer: Any = None, leave: Any = None) -> None:
         self.left: list[Any] = []
         self.packs: list[StoredPack] = []
-        self.transfer = transfer or InlineExecutor()
+        self.transfer: Any = transfer or InlineExecutor()
         owner = TrailOwner(SESSION, 1, b"w" * 16, leave or self.left.append)
         self.trail = Trail(owner, lambda: self.packs, [], PACK_SIZE_BYTES, self.transfer)
         self.source = MemorySource(MemoryVolume(size_bytes))
