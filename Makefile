@@ -7,9 +7,10 @@ EXTRAS    := lab,testing,server,appliance,postgresql,dev
 WORKERS   ?= 3
 SEED      ?= 1
 MINUTES   ?= 60
-# What is told to bench/run.py and to bench/collecting.py: --rounds 1 --size 64 --no-docs is a try.
+# What is told to bench/run.py, bench/collecting.py and bench/resuming.py: --rounds 1 --size 64 --no-docs is a try.
 BENCH      ?=
 COLLECTING ?= --docs
+RESUMING   ?= --docs
 
 # mkfs and its kin live in sbin, which is not on everyone's PATH.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -38,6 +39,7 @@ bench: $(INSTALLED)  ## measure against restic and borg on one image, side by si
 	@.ci/system-tools mkfs.ext4:e2fsprogs restic:restic borg:borgbackup
 	$(BIN)/python bench/run.py $(BENCH)
 	$(BIN)/python bench/collecting.py $(COLLECTING)
+	$(BIN)/python bench/resuming.py $(RESUMING)
 
 bench-scale: $(INSTALLED)  ## measure what has grown: 10,000 points, 10 million chunks
 	$(BIN)/python bench/scale.py

@@ -98,12 +98,15 @@ def goals(samples: Sequence[Sample]) -> list[Goal]:
     def of(step: str, above: str, below: str, figure: Figure, below_step: str | None = None) -> float | None:
         return ratio(samples, step, above, below, figure, below_step)
 
-    ours = [sample for sample in samples if sample.contestant == OURS]
-    puts = [
-        (sample.requests["put"] - 10) / max(sample.stored_bytes / PACK_BYTES, 1)
-        for sample in ours
-        if sample.requests and sample.step in (FULL, LISTED, COMPARED)
-    ]
+    def puts(step: str) -> float | None:
+        found = [
+            (sample.requests["put"] - 10) / max(sample.stored_bytes / PACK_BYTES, 1)
+            for sample in chosen(samples, step, OURS)
+            if sample.requests
+        ]
+        return max(found, default=None)
+
+    peaks = [sample.peak_bytes / MEBIBYTE for sample in samples if sample.contestant == OURS]
     return [
         least("full backup: CPU of restic auto / holdfast default", 2.0, of(FULL, RESTIC, OURS, cpu_seconds)),
         most("full backup: bytes of holdfast default / restic auto", 1.02, of(FULL, OURS, RESTIC, stored_bytes)),
@@ -122,8 +125,8 @@ def goals(samples: Sequence[Sample]) -> list[Goal]:
         most("restore: CPU of holdfast / borg", 0.5, of(RESTORE, OURS, BORG, cpu_seconds)),
         most("restore: wall of holdfast / restic", 1.0, of(RESTORE, OURS, RESTIC, wall_seconds)),
         most("check with data: CPU of holdfast / restic", 0.75, of(CHECK, OURS, RESTIC, cpu_seconds)),
-        most("peak memory of any step, MiB", 256.0, max((one.peak_bytes / MEBIBYTE for one in ours), default=None)),
-        most("PUTs of a backup beyond 10, per 16 MiB stored", 1.1, max(puts, default=None)),
+        most("peak memory of any step, MiB", 256.0, max(peaks, default=None)),
+        *(most(f"{step}: PUTs beyond 10, per 16 MiB stored", 1.1, puts(step)) for step in (FULL, LISTED, COMPARED)),
     ]
 
 

@@ -91,7 +91,7 @@ def _killed_at_half(folder: Path, volume: Path) -> Resumed:
     first = subprocess.Popen(
         command, cwd=folder, env=place.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    read_bytes = _stopped_at(first, size_bytes // 2)
+    read_bytes = stopped_at(first, size_bytes // 2)
     first.kill()
     first.wait()
     between = time.monotonic()
@@ -108,7 +108,7 @@ def _killed_at_half(folder: Path, volume: Path) -> Resumed:
     )
 
 
-def _stopped_at(process: "subprocess.Popen[bytes]", limit_bytes: int) -> int:
+def stopped_at(process: "subprocess.Popen[bytes]", limit_bytes: int) -> int:
     """Stop it once it has read so much of its volume; how much it had. Raises ProgramFailedError if it ended."""
     start_bytes: int | None = None
     while process.poll() is None:

@@ -66,6 +66,14 @@ def test_goals_that_are_missed_say_so():
     assert not found["restore: CPU of holdfast / restic"].met
 
 
+def test_requests_are_told_by_step():
+    few, many = ({"get": 0, "put": put, "list": 0, "head": 0} for put in (11, 50))
+    found = by_text([sample(0, FULL, OURS, 1.0, 64 << 20, many), sample(0, LISTED, OURS, 1.0, 1, few)])
+    assert found["full backup: PUTs beyond 10, per 16 MiB stored"].measured == 10
+    assert found["incremental, with list: PUTs beyond 10, per 16 MiB stored"].met
+    assert found["incremental, without list: PUTs beyond 10, per 16 MiB stored"].measured is None
+
+
 def test_goal_without_a_measurement_is_not_met():
     assert not any(goal.met for goal in goals([]))
 
