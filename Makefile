@@ -7,7 +7,7 @@ EXTRAS    := lab,testing,server,appliance,postgresql,dev
 WORKERS   ?= 3
 SEED      ?= 1
 MINUTES   ?= 60
-# What is told to bench/run.py, bench/collecting.py and bench/resuming.py: --rounds 1 --size 64 --no-docs is a try.
+# What is told to bench/run.py, bench/collecting.py and bench/resuming.py; a try of them is in bench/README.md.
 BENCH      ?=
 COLLECTING ?= --docs
 RESUMING   ?= --docs

@@ -88,7 +88,7 @@ class Copying:
                     copied = self._copy(session, backup, point, manifest, writing)
                 finally:
                     backup.abandon()
-            settle(session, backup.checkpoints_left(), inheritance, self.vigil, writing)
+            settle(session, backup.checkpoints_left, inheritance, self.vigil, writing)
         return copied
 
     def readers(self, tenant: str) -> Readers:

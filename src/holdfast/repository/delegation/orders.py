@@ -89,6 +89,7 @@ def delete_scratch(repository: Repository, session: bytes) -> None:
     What a LIST does not show stays too, and is in nobody's way.
     """
     prefix = names.scratch(session)
-    for info in list(objects_under(repository.store, prefix)):
-        if not info.key.startswith(prefix + names.ACKNOWLEDGEMENT):
-            repository.store.delete(info.key)
+    keys = [info.key for info in objects_under(repository.store, prefix)]
+    gone = [key for key in keys if not key.startswith(prefix + names.ACKNOWLEDGEMENT)]
+    for _done in repository.surroundings.transfer.map(repository.store.delete, gone):
+        pass

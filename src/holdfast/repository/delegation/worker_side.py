@@ -88,7 +88,7 @@ def _begun(scratch: SessionScratch, task: BackupTask, surroundings: Surroundings
     earlier = (
         checkpoint
         for attempt in range(1, task.attempt)
-        for checkpoint in checkpoints_of(scratch.read_checkpoint, attempt)
+        for checkpoint in checkpoints_of(surroundings, scratch.read_checkpoint, attempt)
     )
     taken = take_over(access, task.terms.condemned, earlier, Silence())
     owner = TrailOwner(task.session, task.attempt, task.terms.workload_id, scratch.write_checkpoint)

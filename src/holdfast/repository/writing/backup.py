@@ -101,7 +101,7 @@ def backup_volume(
                 error.cure = f"{error.cure}; with `--parent none` a backup builds upon nothing that was there before"
             raise
         finished = _commit(session, backup, IMAGE, volume, None if manifest is None else manifest.session)
-    settle(session, backup.checkpoints_left(), inheritance, vigil, progress)
+    settle(session, backup.checkpoints_left, inheritance, vigil, progress)
     warnings = *passed_over, *warnings, *_of_what_was_made(volume), *dated_ahead
     return BackupReport(finished, Method.of(parent, changed), warnings)
 

@@ -87,7 +87,7 @@ class BackupSession:
         leaving = None
         if trail is not None:
             size, transfer = access.pack_size_bytes, access.surroundings.transfer
-            leaving = Trail(trail, data_packs.acknowledged, standing, size, transfer)
+            leaving = Trail(trail, data_packs, standing, size, transfer)
         backup = cls(access, terms, index, data_packs, map_packs, nodes, taken, leaving)
         backup._offers.extend(terms.index_runs)
         return backup
@@ -96,7 +96,7 @@ class BackupSession:
         """A further volume follows; `anew`: all of it is to be stored. As packs under way are lost with the session,
         those of a volume that somebody could go on with hold a small share of it, but where packs are to be large.
         """
-        resumable = self.trail is not None and self.trail.begin(name, source)
+        resumable = self.trail is not None and self.trail.begin(name, source, anew=anew)
         shared = anew and resumable and self.access.pack_size_bytes <= PACK_SIZE_BYTES
         share_bytes = max(source.size_bytes // _PACK_SHARE, _LEAST_PACK_SHARE_BYTES)
         self.data_packs.hold_at_most(share_bytes if shared else None)
@@ -137,15 +137,19 @@ class BackupSession:
         """Every pack acknowledged and found again (rule 2), those that were taken over first; nothing is written in
         the session afterwards.
         """
-        return (*self._adopted.values(), *self.data_packs.finish(), *self.map_packs.finish())
+        packs = (*self._adopted.values(), *self.data_packs.finish(), *self.map_packs.finish())
+        if self.trail is not None:
+            self.trail.finish()
+        return packs
 
+    @property
     def checkpoints_left(self) -> int:
-        """How many checkpoints stand, once nothing more is written."""
-        return 0 if self.trail is None else self.trail.finish()
+        """How many checkpoints stand of what has finished."""
+        return 0 if self.trail is None else self.trail.left
 
     def abandon(self) -> None:
         """End without a point; what was uploaded is unreferenced and harmless."""
-        if self.trail is not None:
-            self.trail.abandon()
         self.data_packs.abandon()
         self.map_packs.abandon()
+        if self.trail is not None:
+            self.trail.abandon()

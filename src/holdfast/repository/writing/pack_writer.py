@@ -88,10 +88,14 @@ class PackWriter:
             self._stored.append(self._uploads.popleft().result())
         return self._stored
 
-    def finish(self) -> list[StoredPack]:
-        """Upload what is left and wait until every pack is acknowledged and found again (rule 2)."""
+    def close(self) -> None:
+        """Upload what the open pack holds; another one is begun."""
         if self._entries:
             self._close_pack()
+
+    def finish(self) -> list[StoredPack]:
+        """Upload what is left and wait until every pack is acknowledged and found again (rule 2)."""
+        self.close()
         while self._uploads:
             self._stored.append(self._uploads.popleft().result())
         return self._stored

@@ -6,6 +6,7 @@ session that goes on has acknowledged its plan.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -28,6 +29,7 @@ from holdfast.repository.keys.access import TenantAccess
 from holdfast.repository.object_store import holds
 from holdfast.repository.packs.chunk_index import ChunkIndex
 from holdfast.repository.progress import Progress
+from holdfast.repository.surroundings import Surroundings
 from holdfast.repository.trust.few_at_once import few_at_once
 
 ReadCheckpoint = Callable[[int, int], SessionCheckpoint]
@@ -116,15 +118,16 @@ def take_over(
     return TakenOver(standing, pieces)
 
 
-def checkpoints_of(read: ReadCheckpoint, attempt: int) -> Iterator[SessionCheckpoint]:
+def checkpoints_of(surroundings: Surroundings, read: ReadCheckpoint, attempt: int) -> Iterator[SessionCheckpoint]:
     """Those of one attempt, in order, up to the first that is not there, is damaged or of a newer format. Each costs
     reading again and no more: whoever may write in a session's scratch can leave one.
     """
-    for number in count(1):
-        try:
-            yield read(attempt, number)
-        except (ObjectNotFoundError, IntegrityError, UnsupportedFormatError):
-            return
+    try:
+        yield read(attempt, 1)
+        for _number, checkpoint in few_at_once(surroundings, partial(read, attempt), count(2)):
+            yield checkpoint
+    except (ObjectNotFoundError, IntegrityError, UnsupportedFormatError):
+        return
 
 
 def _stands(access: TenantAccess, pack: StoredPack) -> bool:

@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from typing import Protocol
 
 from holdfast.domain.errors import HoldfastError
 from holdfast.repository.block_source import ContentSource
@@ -16,13 +17,22 @@ from holdfast.repository.format.places import Located
 from holdfast.repository.format.session_checkpoint import BLOCKS_LIMIT, SessionCheckpoint, VolumeBlocks
 from holdfast.repository.progress import Progress
 
-# Of what is read again at most, a hundredth of the source, this is for what was read since the last checkpoint; the
-# rest is for packs under way (`BackupSession.begin_volume`). What is less than a pack is not worth one.
-_SHARE = 256
+# A checkpoint for each such share of a source that is read, of one that is stored for the first time and of one that
+# is compared, where the most part is only read. Less than a pack, or more than 1 GiB, is no share (decision 31).
+_SHARE, _SHARE_COMPARED = 256, 32
 _MOST_BYTES = 1 << 30
 
 Leave = Callable[[SessionCheckpoint], None]
-Acknowledged = Callable[[], list[StoredPack]]
+
+
+class DataPacks(Protocol):
+    """The packs of a session."""
+
+    def acknowledged(self) -> list[StoredPack]:
+        """Those that were found again so far, in an order that stays."""
+
+    def close(self) -> None:
+        """Let the one that is being filled go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +59,14 @@ _Row = tuple[int, int, Located | None]
 class Trail:
     """The checkpoints of one session, used from one thread; volumes are begun one after the other.
 
-    `acknowledged` gives the session's data packs that were found again so far, in an order that stays; `standing` are
-    packs that it took over; `transfer` leaves one checkpoint after the other, while reading goes on. One that cannot
-    be left is noted and is the last: what comes after it would be read again, no more.
+    `standing` are packs that the session took over; `transfer` leaves one checkpoint after the other, while reading
+    goes on. One that cannot be left is noted and is the last: what comes after it would be read again, no more.
     """
 
     def __init__(
         self,
         owner: TrailOwner,
-        acknowledged: Acknowledged,
+        packs: DataPacks,
         standing: Iterable[bytes],
         pack_size_bytes: int,
         transfer: Executor,
@@ -66,7 +75,7 @@ class Trail:
         self._pack_size_bytes = pack_size_bytes
         self._transfer = transfer
         self._under_way: Future[None] | None = None
-        self._acknowledged = acknowledged
+        self._packs = packs
         self._volumes: list[_Volume] = []
         self._on = False
         self._settled: list[_Row] = []
@@ -78,17 +87,24 @@ class Trail:
         self._due_bytes = 0
         self._broken = False
 
-    def finish(self) -> int:
-        """Wait for the checkpoint under way; how many stand. All is read: nobody misses one that could not be left."""
-        self._arrived()
+    @property
+    def left(self) -> int:
+        """How many checkpoints stand, once none is under way."""
         return self._number
 
-    def begin(self, name: str, source: ContentSource) -> bool:
-        """A further volume; whether it leaves a trail. One whose source has no identity does not."""
+    def finish(self) -> None:
+        """Wait for the checkpoint under way. All is read: nobody misses one that could not be left."""
+        self._arrived()
+
+    def begin(self, name: str, source: ContentSource, *, anew: bool) -> bool:
+        """A further volume, `anew` where all of it is to be stored; whether it leaves a trail. One whose source has no
+        identity does not.
+        """
         identity = source.identity
         self._on = identity is not None and not self._broken
         self._volumes.append(_Volume(name, source.size_bytes, identity or {}))
-        self._due_bytes = max(min(source.size_bytes // _SHARE, _MOST_BYTES), self._pack_size_bytes)
+        share_bytes = source.size_bytes // (_SHARE if anew else _SHARE_COMPARED)
+        self._due_bytes = max(min(share_bytes, _MOST_BYTES), self._pack_size_bytes)
         return self._on
 
     def read(self, block: int, held: Located | None, size_bytes: int, progress: Progress) -> None:
@@ -106,21 +122,24 @@ class Trail:
 
     def abandon(self) -> None:
         """Give up: wait for the checkpoint under way, whatever comes of it."""
-        if self._under_way is not None:
+        if self._under_way is not None and not self._under_way.cancel():
             self._under_way.exception()
 
     def _leave(self, progress: Progress) -> None:
-        packs = self._acknowledged()[self._told_packs :]
+        packs = self._packs.acknowledged()[self._told_packs :]
         self._told_packs += len(packs)
         for pack in packs:
             self._standing.add(pack.pack)
             self._settled += self._waiting.pop(pack.pack, ())
+        if not self._settled:
+            # All that was read waits for one pack: of equal blocks, or of what compresses to nothing, it fills slowly.
+            self._packs.close()
         rows, self._settled = sorted(self._settled, key=itemgetter(0, 1)), []
         for first in range(0, len(rows), BLOCKS_LIMIT):
             error = self._arrived()
             if error is not None:
                 self._on, self._broken = False, True
-                progress.note(f"should this backup die, what is read from now on is read again: {error}")
+                progress.note(f"should this backup die, what was read since it last left word is read again: {error}")
                 return
             self._number += 1
             checkpoint = self._checkpoint(packs if first == 0 else [], rows[first : first + BLOCKS_LIMIT])

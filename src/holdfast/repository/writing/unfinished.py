@@ -88,7 +88,7 @@ def inherit(
     found: list[SessionCheckpoint] = []
     sessions: dict[bytes, int] = {}
     for other in _candidates(session):
-        trail = checkpoints_of(partial(read_checkpoint, repository, other), ONLY_ATTEMPT)
+        trail = checkpoints_of(repository.surroundings, partial(read_checkpoint, repository, other), ONLY_ATTEMPT)
         first = next(trail, None)
         if first is None or first.workload_id != session.workload_id:
             continue

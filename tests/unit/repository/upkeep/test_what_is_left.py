@@ -18,13 +18,14 @@ from tests.faults.world import back_up
 from tests.unit.repository.upkeep.test_collection import Site
 
 POINTS, BLOCKS, CHANGED_BLOCKS = 20, 30, 6
-# Ten chunks fill a pack.
+# Ten chunks fill a pack, for they are less than the share of so large a volume that a pack may hold.
+SIZE_BYTES = 8 << 30
 STORED_BYTES, PACK_SIZE_BYTES = 6_000, 64_000
 KINDS_OF_PACKS = 2
 
 
 def volume_of(blocks: list[bytes]) -> MemoryVolume:
-    return MemoryVolume(len(blocks) * BLOCK_SIZE_BYTES, dict(enumerate(blocks)))
+    return MemoryVolume(SIZE_BYTES, dict(enumerate(blocks)))
 
 
 def new_block(dice: random.Random) -> bytes:

@@ -23,17 +23,19 @@ AROUND_BYTES = HEADER_BYTES + TAG_BYTES + FOOTER.size
 class Packs:
     """Packs that stand, of any size, and what is live of each."""
 
-    def __init__(self):
+    def __init__(self, pack_size_bytes=PACK_SIZE_BYTES):
         self.store = MemoryStore()
-        small = make_small_repository(self.store, deterministic_surroundings(1), PACK_SIZE_BYTES)
+        small = make_small_repository(self.store, deterministic_surroundings(1), pack_size_bytes)
         self.repository = small.open(deterministic_surroundings(2))
         self.uses = {}
 
-    def add(self, dead_bytes, size_bytes=20_000, tenant="default", chunk_type=CHUNK_TYPE_DATA, kid=1, chunks=3):
+    def add(
+        self, dead_bytes, size_bytes=20_000, tenant="default", chunk_type=CHUNK_TYPE_DATA, kid=1, chunks=3, session=None
+    ):
         """A pack of that size; the id is what is given back."""
         pack = bytes([len(self.uses) + 1]) * 16
         put(self.store, names.pack(pack), bytes(size_bytes))
-        use = self.uses[pack] = PackUse(kid, pack, pack, tenant, chunk_type)
+        use = self.uses[pack] = PackUse(kid, session or pack, pack, tenant, chunk_type)
         live_bytes = size_bytes - AROUND_BYTES - chunks * DIRECTORY_ENTRY.size - dead_bytes
         for number in range(chunks):
             use.add(number, live_bytes if number == 0 else 0)
@@ -75,6 +77,20 @@ def test_small_packs_move_where_those_of_a_tenant_and_type_fill_one(packs):
     packs.add(0, 9_999, "b")
     packs.add(0, 9_999, "a", CHUNK_TYPE_MAP)
     assert packs.chosen() == {"a": small}
+
+
+def test_many_small_packs_of_one_session_are_meant_to_be():
+    """First backups of small volumes leave them: merged, all of such a volume would be written anew."""
+    packs = Packs(16 << 20)
+    few, many = b"few." * 4, b"many" * 4
+    chosen = {packs.add(0, (4 << 20) - 1, session=few) for _ in range(8)}
+    for _ in range(9):
+        packs.add(0, 256 << 10, session=many)
+    chosen.add(packs.add(0, (256 << 10) - 1, session=many))
+    packs.add(0, 4 << 20, session=few)
+    assert packs.chosen() == {"default": chosen}
+    maps = {packs.add(0, (4 << 20) - 1, chunk_type=CHUNK_TYPE_MAP, session=many) for _ in range(5)}
+    assert packs.chosen() == {"default": chosen | maps}, "of each kind on its own"
 
 
 def test_sparse_and_small_ones_of_a_tenant_move_together(packs):

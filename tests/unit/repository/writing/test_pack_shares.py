@@ -12,6 +12,7 @@ from holdfast.repository.progress import Silence
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.faulty_store import FaultyStore
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
 from holdfast.testing.small_repository import make_small_repository
 
@@ -40,7 +41,9 @@ class Place:
 
     def __init__(self, **how):
         self._surroundings = deterministic_surroundings()
-        self.repository = make_small_repository(MemoryStore(), self._surroundings, **how).open(self._surroundings)
+        small = make_small_repository(MemoryStore(), self._surroundings, **how)
+        self.store = FaultyStore(small.store, {})
+        self.repository = small.open(self._surroundings, self.store)
 
     def filled(self, source, each=BLOCK_SIZE_BYTES):
         manifest = backup_volume(self.repository, source, BackupOrder("w"), Silence()).finished.manifest
@@ -63,6 +66,15 @@ def test_what_compresses_well_is_in_as_many_packs():
     kept_bytes = BLOCK_SIZE_BYTES // 16
     filled = Place().filled(MemorySource(MemoryVolume(GIB, noise(1, kept_bytes))), kept_bytes)
     assert filled == [8] * (BLOCKS // 8)
+
+
+def test_a_volume_of_equal_blocks_leaves_checkpoints():
+    """Whatever is read of it is one chunk, in a pack that would never be full."""
+    place = Place()
+    block = random.Random(1).randbytes(BLOCK_SIZE_BYTES)
+    assert place.filled(MemorySource(MemoryVolume(GIB, dict.fromkeys(range(200), block)))) == [1]
+    made = [one.key for one in place.store.requests if one.kind == "create" and "/checkpoint-" in one.key]
+    assert len(made) == 200 * BLOCK_SIZE_BYTES // PACK_SIZE_BYTES - 1, "the first lets the pack go"
 
 
 def test_what_follows_a_first_backup_is_in_whole_packs():

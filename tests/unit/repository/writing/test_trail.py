@@ -1,9 +1,9 @@
 """When a session leaves a checkpoint, and what stands in it: only rows of which nothing can be lost any more."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
+from threading import Event, Timer
 from typing import Any
 
 import pytest
@@ -26,14 +26,23 @@ GIB = 1 << 30
 class Walk:
     """A trail whose packs are acknowledged when the test says so."""
 
-    def __init__(self, size_bytes: int = 100 * GIB, transfer: Any = None, leave: Any = None) -> None:
+    def __init__(
+        self, size_bytes: int = 100 * GIB, transfer: Any = None, leave: Any = None, *, anew: bool = True
+    ) -> None:
         self.left: list[Any] = []
         self.packs: list[StoredPack] = []
+        self.closed = 0
         self.transfer: Any = transfer or InlineExecutor()
         owner = TrailOwner(SESSION, 1, b"w" * 16, leave or self.left.append)
-        self.trail = Trail(owner, lambda: self.packs, [], PACK_SIZE_BYTES, self.transfer)
+        self.trail = Trail(owner, self, [], PACK_SIZE_BYTES, self.transfer)
         self.source = MemorySource(MemoryVolume(size_bytes))
-        self.trail.begin("volume", self.source)
+        self.trail.begin("volume", self.source, anew=anew)
+
+    def acknowledged(self) -> list[StoredPack]:
+        return self.packs
+
+    def close(self) -> None:
+        self.closed += 1
 
     def acknowledge(self, *packs: int) -> None:
         self.packs += [StoredPack(bytes([pack]) * 16, False, PACK_SIZE_BYTES, bytes(32)) for pack in packs]
@@ -67,10 +76,19 @@ def test_a_row_waits_for_its_pack():
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "share_bytes"), [(GIB, PACK_SIZE_BYTES), (8 * GIB, 32 << 20), (256 * GIB, GIB), (1000 * GIB, GIB)]
+    ("size_bytes", "anew", "share_bytes"),
+    [
+        (GIB, True, PACK_SIZE_BYTES),
+        (8 * GIB, True, 32 << 20),
+        (256 * GIB, True, GIB),
+        (1000 * GIB, True, GIB),
+        (256 << 20, False, PACK_SIZE_BYTES),
+        (8 * GIB, False, 256 << 20),
+        (1000 * GIB, False, GIB),
+    ],
 )
-def test_one_for_each_share_of_the_source(size_bytes, share_bytes):
-    walk = Walk(size_bytes)
+def test_one_for_each_share_of_the_source(size_bytes, anew, share_bytes):
+    walk = Walk(size_bytes, anew=anew)
     walk.read(0, None, share_bytes - 1)
     assert walk.left == []
     walk.read(1, None, 1)
@@ -115,18 +133,47 @@ def test_reading_goes_on_while_one_is_left():
     assert (walk.blocks(), len(walk.transfer.waiting)) == ([0], 1)
     walk.transfer.go()
     assert walk.blocks() == [1, 2, 3]
-    assert walk.trail.finish() == 2
+    walk.trail.finish()
+    assert walk.trail.left == 2
 
 
 def test_who_ends_waits_for_the_one_under_way():
-    with ThreadPoolExecutor(1) as thread:
-        for end in (Trail.finish, Trail.abandon):
-            walk = Walk(transfer=thread)
-            thread.submit(time.sleep, 0.05)
+    for end in (Trail.finish, Trail.abandon):
+        begun, go_on = Event(), Event()
+        left: list[Any] = []
+
+        def leave(checkpoint: Any, *, begun: Event = begun, go_on: Event = go_on, left: list[Any] = left) -> None:
+            begun.set()
+            go_on.wait()
+            left.append(checkpoint)
+
+        with ThreadPoolExecutor(1) as thread:
+            walk = Walk(transfer=thread, leave=leave)
             walk.read(0, None, GIB)
-            assert walk.left == []
+            begun.wait()
+            Timer(0.05, go_on.set).start()
             end(walk.trail)
-            assert walk.blocks() == [0]
+            assert len(left) == 1
+
+
+def test_who_gives_up_does_not_wait_for_one_that_has_not_begun():
+    walk = Walk(transfer=OneAtATime())
+    walk.read(0, None, GIB)
+    walk.trail.abandon()
+    [(future, _call)] = walk.transfer.waiting
+    assert future.cancelled()
+
+
+def test_when_all_waits_for_one_pack_that_is_let_go():
+    """A volume of equal blocks fills no pack: without that all of it would be read again."""
+    walk = Walk(size_bytes=GIB)
+    walk.read(0, 1, PACK_SIZE_BYTES)
+    assert (walk.closed, walk.left) == (1, [])
+    walk.read(1, 1, PACK_SIZE_BYTES - 1)
+    assert walk.closed == 1
+    walk.acknowledge(1)
+    walk.read(2, 1, 1)
+    assert (walk.closed, walk.blocks()) == (1, [0, 1, 2])
 
 
 def test_many_rows_are_several_checkpoints():
@@ -143,7 +190,7 @@ def test_many_rows_are_several_checkpoints():
 def test_two_volumes_in_one_checkpoint():
     walk = Walk()
     walk.read(9, 1, 0)
-    walk.trail.begin("second", walk.source)
+    walk.trail.begin("second", walk.source, anew=True)
     walk.acknowledge(1)
     walk.read(3, 1, GIB)
     assert [volume.name for volume in walk.left[0].volumes] == ["volume", "second"]
@@ -157,7 +204,7 @@ def test_a_source_without_identity_leaves_nothing():
             return None
 
     walk = Walk()
-    walk.trail.begin("device", Device(MemoryVolume(GIB)))
+    walk.trail.begin("device", Device(MemoryVolume(GIB)), anew=True)
     walk.read(0, None, 2 * GIB)
     assert walk.left == []
 
@@ -178,7 +225,8 @@ def test_one_that_cannot_be_left_is_the_last():
     for block in range(3):
         walk.trail.read(block, None, 2 * GIB, listener)
     assert len(listener.notes) == 1
-    assert walk.trail.finish() == 0
+    walk.trail.finish()
+    assert walk.trail.left == 0
 
 
 def test_the_last_one_is_missed_by_nobody():
@@ -191,4 +239,5 @@ def test_the_last_one_is_missed_by_nobody():
     walk = Walk(leave=refuse_the_second)
     walk.read(0, None, GIB)
     walk.read(1, None, GIB)
-    assert walk.trail.finish() == 1
+    walk.trail.finish()
+    assert walk.trail.left == 1

@@ -50,9 +50,8 @@ from holdfast.signed_http.transport import CurlTransport
 MAX_OBJECT_BYTES = 256 * 1024 * 1024
 # Room for an error document where only a few bytes were asked for.
 _SMALLEST_ANSWER_BOUND_BYTES = 64 * 1024
-# From here on it pays to ask before sending: a refusal then costs a round trip and no upload. What is smaller is sent
-# as quickly as it is asked for.
-_EXPECT_CONTINUE_BYTES = 8 * 1024 * 1024
+# From here on it pays to ask before sending: a refusal then costs a round trip and no upload.
+_EXPECT_CONTINUE_BYTES = 1024 * 1024
 # The one folder whose objects a storage class applies to; all others must stay readable at once.
 _PACKS_FOLDER = "packs/"
 # The answer to a question for what a delete marker hides ("Working with delete markers").

@@ -1,6 +1,7 @@
 """The plan that follows another one: what it condemns, what it leaves in force (rule 4.4). Nothing is written here."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from holdfast.domain.errors import NeedsRetrievalError, ObjectNotFoundError
@@ -18,8 +19,11 @@ from holdfast.repository.upkeep.collection.repacking import Repacked
 from holdfast.repository.upkeep.collection.run_merging import NOTHING_MERGED, Merging
 
 DEAD_PERCENT = 10
-# First backups of small volumes leave packs of 4 MiB before they are compressed (decision 31): most of them stay.
-SMALL_BYTES = 1024 * 1024
+SMALL_BYTES = 4 * 1024 * 1024
+# A session leaves one small pack of a kind or two, at its end, but many where the packs of a small volume are to be
+# small (decision 31): those stay, as long as they are worth a request.
+_FEW = 8
+_TINY_BYTES = 256 * 1024
 # A plan says of so many at once that they may go with the next one: 16 MiB of the 256 that it may have.
 _UNNAMED_LIMIT = 1 << 20
 
@@ -110,7 +114,7 @@ def worth_repacking(repository: Repository, found: Findings) -> dict[str, list[P
     if repository.config.archive_class is not None:
         return {}
     chosen: dict[str, list[PackUse]] = {}
-    small: dict[tuple[str, int], list[PackUse]] = {}
+    small: dict[bytes, int] = {}
     pack_size = repository.config.pack_size_bytes
     for pack, use in found.uses.items():
         size = found.packs.size_bytes(pack)
@@ -119,11 +123,22 @@ def worth_repacking(repository: Repository, found: Findings) -> dict[str, list[P
         if pack in found.plan.condemned or _is_sparse(use, size):
             chosen.setdefault(use.tenant, []).append(use)
         elif size < min(SMALL_BYTES, pack_size // 4):
-            small.setdefault((use.tenant, use.chunk_type), []).append(use)
-    for (tenant, _type), uses in small.items():
+            small[pack] = size
+    for tenant, uses in _leftovers(found, small):
         if sum(use.live_bytes for use in uses) >= pack_size:
             chosen.setdefault(tenant, []).extend(uses)
     return chosen
+
+
+def _leftovers(found: Findings, small: Mapping[bytes, int]) -> Iterator[tuple[str, list[PackUse]]]:
+    """Of packs that are small, given with their sizes, those that are not meant to be: by tenant and type."""
+    of_session = Counter((found.uses[pack].session, found.uses[pack].chunk_type) for pack in small)
+    groups: dict[tuple[str, int], list[PackUse]] = {}
+    for pack, size in small.items():
+        use = found.uses[pack]
+        if of_session[use.session, use.chunk_type] <= _FEW or size < _TINY_BYTES:
+            groups.setdefault((use.tenant, use.chunk_type), []).append(use)
+    return ((tenant, uses) for (tenant, _type), uses in groups.items())
 
 
 def under_older_keys(repository: Repository, found: Findings) -> dict[str, list[PackUse]]:
