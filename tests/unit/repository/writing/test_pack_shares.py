@@ -8,9 +8,16 @@ from holdfast.domain.archive import ArchiveClass
 from holdfast.repository.block_source import BLOCK_SIZE_BYTES
 from holdfast.repository.format.config import LARGE_PACK_SIZE_BYTES, PACK_SIZE_BYTES
 from holdfast.repository.format.pack import TAG_BYTES
+from holdfast.repository.opening.repository import DEFAULT_TENANT
+from holdfast.repository.packs.compression import CompressionLevel
 from holdfast.repository.progress import Silence
+from holdfast.repository.sessions.session import open_session
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.writing.backup import BackupOrder, backup_volume
+from holdfast.repository.writing.backup_session import BackupSession
+from holdfast.repository.writing.terms import terms_of
+from holdfast.repository.writing.unfinished import trail_owner
+from holdfast.repository.writing.volume_writer import write_volume
 from holdfast.testing.deterministic_surroundings import deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore
 from holdfast.testing.memory_volumes import MemorySource, MemoryVolume
@@ -60,6 +67,19 @@ def test_a_thousandth_of_the_volume_but_four_mebibytes_at_least(size_bytes, bloc
 def test_of_a_large_volume_what_the_repository_says():
     filled = Place().filled(MemorySource(MemoryVolume(1024 * GIB, noise(1))))
     assert filled == [IN_A_WHOLE_PACK, BLOCKS - IN_A_WHOLE_PACK]
+
+
+def test_each_volume_of_a_session_has_its_own_share():
+    """What is open when the next volume begins is filled up by it."""
+    repository = Place().repository
+    session = open_session(repository, DEFAULT_TENANT, "w")
+    terms = terms_of(session, CompressionLevel.DEFAULT)
+    backup = BackupSession.begin(repository.access(), terms, trail=trail_owner(session))
+    for number, size_bytes in enumerate((GIB, 1024 * GIB, 8 * GIB)):
+        source = MemorySource(MemoryVolume(size_bytes, noise(number)))
+        write_volume(backup, source, name=f"{number}", parent=None, changed=None, progress=Silence())
+    packs = [round(pack.size_bytes / BLOCK_SIZE_BYTES) for pack in backup.finish() if not pack.holds_maps]
+    assert packs == [8] * 4 + [IN_A_WHOLE_PACK, 17, 16, 16, 8]
 
 
 def test_what_compresses_well_is_in_as_many_packs():
