@@ -21,6 +21,7 @@ from holdfast.repository.progress import Progress
 # is compared, where the most part is only read. Less than a pack, or more than 1 GiB, is no share (decision 31).
 _SHARE, _SHARE_COMPARED = 256, 32
 _MOST_BYTES = 1 << 30
+_DUES_WAITED, _WAITED_BYTES = 2, 64 << 20
 
 Leave = Callable[[SessionCheckpoint], None]
 
@@ -132,8 +133,8 @@ class Trail:
             self._standing.add(pack.pack)
             self._settled += self._waiting.pop(pack.pack, ())
         if not self._settled:
-            # All that was read waits for one pack: of equal blocks, or of what compresses to nothing, it fills slowly.
-            self._packs.close()
+            self._hasten()
+            return
         rows, self._settled = sorted(self._settled, key=itemgetter(0, 1)), []
         for first in range(0, len(rows), BLOCKS_LIMIT):
             error = self._arrived()
@@ -145,6 +146,14 @@ class Trail:
             checkpoint = self._checkpoint(packs if first == 0 else [], rows[first : first + BLOCKS_LIMIT])
             self._under_way = self._transfer.submit(self._owner.leave, checkpoint)
         self._since_bytes = 0
+
+    def _hasten(self) -> None:
+        """All that was read waits for packs under way. Where it is much, the one that is being filled is let go: equal
+        blocks, or what compresses to nothing, would never fill it.
+        """
+        if self._since_bytes >= max(_DUES_WAITED * self._due_bytes, _WAITED_BYTES):
+            self._packs.close()
+            self._since_bytes = 0
 
     def _arrived(self) -> HoldfastError | None:
         """Wait for the last one; why it does not stand. One follows the other: they are read until one is missing."""

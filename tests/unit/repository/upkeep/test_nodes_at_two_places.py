@@ -21,7 +21,7 @@ from holdfast.repository.sessions.points import list_points
 from holdfast.repository.sessions.session import retire
 from holdfast.repository.stores.memory import MemoryStore
 from holdfast.repository.upkeep.collection.collect import Collection, CollectionOrder
-from holdfast.testing.deterministic_surroundings import deterministic_surroundings
+from holdfast.testing.deterministic_surroundings import SteppableClock, deterministic_surroundings
 from holdfast.testing.faulty_store import FaultyStore
 from holdfast.testing.small_repository import make_small_repository, restored
 from tests.faults.world import DISK, back_up, volume_of
@@ -50,15 +50,15 @@ class CollectedMeanwhile(FaultyStore):
 
 class World:
     def __init__(self, pack_size_bytes):
-        self.seed = 1
-        self.small = make_small_repository(MemoryStore(), deterministic_surroundings(1), pack_size_bytes)
+        self.seed, self.clock = 1, SteppableClock()
+        self.small = make_small_repository(MemoryStore(), deterministic_surroundings(1, self.clock), pack_size_bytes)
         self.volumes = {}
         self.first: Any = None
         self.second: Any = None
 
     def opened(self, store=None):
         self.seed += 1
-        return self.small.open(deterministic_surroundings(self.seed), *([] if store is None else [store]))
+        return self.small.open(deterministic_surroundings(self.seed, self.clock), store)
 
     def collect(self):
         return Collection(self.opened(), CollectionOrder(timedelta(0)), Silence(), lambda seconds: None).run()

@@ -92,9 +92,9 @@ def test_a_volume_of_equal_blocks_leaves_checkpoints():
     """Whatever is read of it is one chunk, in a pack that would never be full."""
     place = Place()
     block = random.Random(1).randbytes(BLOCK_SIZE_BYTES)
-    assert place.filled(MemorySource(MemoryVolume(GIB, dict.fromkeys(range(200), block)))) == [1]
+    assert place.filled(MemorySource(MemoryVolume(GIB, dict.fromkeys(range(256), block)))) == [1]
     made = [one.key for one in place.store.requests if one.kind == "create" and "/checkpoint-" in one.key]
-    assert len(made) == 200 * BLOCK_SIZE_BYTES // PACK_SIZE_BYTES - 1, "the first lets the pack go"
+    assert len(made) == 4, "half of it is read until the pack is let go, then there is one for each 16 MiB"
 
 
 def test_what_follows_a_first_backup_is_in_whole_packs():

@@ -167,13 +167,23 @@ def test_who_gives_up_does_not_wait_for_one_that_has_not_begun():
 def test_when_all_waits_for_one_pack_that_is_let_go():
     """A volume of equal blocks fills no pack: without that all of it would be read again."""
     walk = Walk(size_bytes=GIB)
-    walk.read(0, 1, PACK_SIZE_BYTES)
+    walk.read(0, 1, (64 << 20) - 1)
+    assert walk.closed == 0
+    walk.read(1, 1, 1)
     assert (walk.closed, walk.left) == (1, [])
-    walk.read(1, 1, PACK_SIZE_BYTES - 1)
-    assert walk.closed == 1
     walk.acknowledge(1)
-    walk.read(2, 1, 1)
-    assert (walk.closed, walk.blocks()) == (1, [0, 1, 2])
+    walk.read(2, 1, PACK_SIZE_BYTES - 1)
+    assert walk.left == []
+    walk.read(3, 1, 1)
+    assert (walk.closed, walk.blocks()) == (1, [0, 1, 2, 3])
+
+
+def test_of_a_large_volume_much_more_may_wait_for_packs():
+    walk = Walk(size_bytes=64 * GIB)
+    walk.read(0, 1, (512 << 20) - 1)
+    assert walk.closed == 0
+    walk.read(1, 1, 1)
+    assert walk.closed == 1
 
 
 def test_many_rows_are_several_checkpoints():
