@@ -287,8 +287,8 @@ def test_an_interrupted_backup_is_gone_on_with(filled):
     assert list(sessions.glob("*/checkpoint-*"))
     again = filled.image("backup", "disk", "--workload", "other", "--output", "json")
     assert "an earlier run did not end" in again.err
-    # One pack at least: 31 blocks, and what sealing adds.
-    assert again.document["resumed_bytes"] >= 31 * MIB // 2
+    # One pack at least.
+    assert again.document["resumed_bytes"] >= 4 * MIB
     assert again.document["read_bytes"] + again.document["resumed_bytes"] == 256 * MIB
     assert not list(sessions.glob("*/*")), "the interrupted session has its end"
     filled.done("restore", "latest:other", "--to", "out")
