@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,9 @@ from statistics import mean
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import page  # noqa: E402 - found through the line above
-from bench.contestants import VOLUME, Holdfast, Place  # noqa: E402
+from bench import page, scale  # noqa: E402 - found through the line above
+from bench.contestants import FULL, VOLUME, Holdfast, Place  # noqa: E402
 from bench.measured_process import ProgramFailedError  # noqa: E402
-from bench.scale import setting  # noqa: E402
 
 MEBIBYTE = 1 << 20
 SIZES_MIB = (1024, 4096, 16384)
@@ -55,17 +54,18 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES_MIB, metavar="MIB", help="sizes of the volume")
     parser.add_argument("--docs", action="store_true", help="write the figures into docs/performance.md")
     options = parser.parse_args()
-    found: list[list[Resumed]] = []
-    for size_mib in options.sizes:
-        with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as name:
-            volume = Path(name) / VOLUME
-            _fill(volume, size_mib * MEBIBYTE)
-            found.append([_killed_at_half(Path(name) / f"{number}", volume) for number in range(options.rounds)])
-        print(_row(found[-1]), flush=True)
-    sections = {"resuming: figures": table(found), "resuming: setting": setting()}
+    figures = table(_killed(size_mib * MEBIBYTE, options.rounds) for size_mib in options.sizes)
+    sections = {"resuming: figures": figures, "resuming: setting": scale.setting()}
     print(*sections.values(), sep="\n\n")
     if options.docs:
         page.write_sections(ROOT / "docs" / "performance.md", sections)
+
+
+def _killed(size_bytes: int, rounds: int) -> list[Resumed]:
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as name:
+        volume = Path(name) / VOLUME
+        _fill(volume, size_bytes)
+        return [_killed_at_half(Path(name) / f"{number}", volume) for number in range(rounds)]
 
 
 def _fill(volume: Path, size_bytes: int) -> None:
@@ -84,7 +84,7 @@ def _killed_at_half(folder: Path, volume: Path) -> Resumed:
     place.prepare(volume)
     size_bytes = volume.stat().st_size
     subprocess.run(OURS.initialise(place), cwd=folder, env=place.environment(), check=True, capture_output=True)
-    command = next(iter(OURS.steps(place).values()))
+    command = OURS.steps(place)[FULL]
     time.sleep(_SETTLED_SECONDS)
     began = time.monotonic()
     first = subprocess.Popen(
@@ -149,29 +149,23 @@ COLUMNS = (
 )
 
 
-def table(found: Sequence[Sequence[Resumed]]) -> str:
+def table(found: Iterable[Sequence[Resumed]]) -> str:
     """Means in Markdown, a row for each size."""
-    return "\n".join([_line(COLUMNS), _line(["---:"] * len(COLUMNS)), *map(_row, found)])
+    return scale.table(COLUMNS, map(_row, found))
 
 
-def _row(rounds: Sequence[Resumed]) -> str:
+def _row(rounds: Sequence[Resumed]) -> tuple[str, ...]:
     size_bytes, most_bytes = rounds[0].size_bytes, max(one.again_bytes for one in rounds)
-    return _line(
-        (
-            f"{size_bytes / 2**30:g} GiB",
-            _megabytes(mean(one.read_bytes for one in rounds)),
-            _megabytes(mean(one.rest_bytes for one in rounds)),
-            _megabytes(mean(one.again_bytes for one in rounds)),
-            _megabytes(most_bytes),
-            f"{most_bytes / size_bytes:.1%}",
-            f"{mean(one.first_seconds for one in rounds):.1f}",
-            f"{mean(one.second_seconds for one in rounds):.1f}",
-        )
+    return (
+        f"{size_bytes / 2**30:g} GiB",
+        _megabytes(mean(one.read_bytes for one in rounds)),
+        _megabytes(mean(one.rest_bytes for one in rounds)),
+        _megabytes(mean(one.again_bytes for one in rounds)),
+        _megabytes(most_bytes),
+        f"{most_bytes / size_bytes:.1%}",
+        f"{mean(one.first_seconds for one in rounds):.1f}",
+        f"{mean(one.second_seconds for one in rounds):.1f}",
     )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _megabytes(size_bytes: float) -> str:

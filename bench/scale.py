@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="holdfast-scale-", dir=options.folder) as name:
         folder = Path(name)
         if options.points:
-            sections["scale: points"] = _table(POINT_COLUMNS, _points(folder / "points", options.points))
-            sections["scale: sizes"] = _table(SIZE_COLUMNS, _sizes(folder / "sizes"))
+            sections["scale: points"] = table(POINT_COLUMNS, _points(folder / "points", options.points))
+            sections["scale: sizes"] = table(SIZE_COLUMNS, _sizes(folder / "sizes"))
         if options.chunks:
             grown, repository = new(_made(folder / "chunks"), deterministic_surroundings(1))
             grow_chunks(grown, repository, VOLUMES, options.chunks // VOLUMES // FANOUT, RUNS_OF_EACH)
-            sections["scale: index"] = _table(INDEX_COLUMNS, _index(grown, options.chunks))
-            sections["scale: chunks"] = _table(CHUNK_COLUMNS, _chunks(grown))
+            sections["scale: index"] = table(INDEX_COLUMNS, _index(grown, options.chunks))
+            sections["scale: chunks"] = table(CHUNK_COLUMNS, _chunks(grown))
     sections["scale: setting"] = setting()
     for title, text in sections.items():
         print(f"{title}\n\n{text}\n")
@@ -119,7 +119,8 @@ def _made(folder: Path) -> Path:
     return folder / "repository"
 
 
-def _table(columns: tuple[str, ...], rows: Iterator[list[object]]) -> str:
+def table(columns: tuple[str, ...], rows: Iterable[Sequence[object]]) -> str:
+    """In Markdown; each row is printed as soon as it is there."""
     lines = [f"| {' | '.join(columns)} |", f"|{'---|'}{'---:|' * (len(columns) - 1)}"]
     for row in rows:
         lines.append(f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else str(cell) for cell in row)} |")

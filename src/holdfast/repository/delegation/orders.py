@@ -16,6 +16,7 @@ from holdfast.repository.delegation.tasks import Task
 from holdfast.repository.format import names
 from holdfast.repository.format.epoch import FIRST_EPOCH
 from holdfast.repository.opening.repository import Repository
+from holdfast.repository.trust.few_at_once import delete_all
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.vouching import unvouched
 
@@ -91,5 +92,4 @@ def delete_scratch(repository: Repository, session: bytes) -> None:
     prefix = names.scratch(session)
     keys = [info.key for info in objects_under(repository.store, prefix)]
     gone = [key for key in keys if not key.startswith(prefix + names.ACKNOWLEDGEMENT)]
-    for _done in repository.surroundings.transfer.map(repository.store.delete, gone):
-        pass
+    delete_all(repository.surroundings, repository.store, gone)

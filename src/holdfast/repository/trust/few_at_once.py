@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import TypeVar
 
+from holdfast.repository.object_store import ObjectStore
 from holdfast.repository.surroundings import Surroundings
 
 Item = TypeVar("Item")
@@ -28,3 +29,9 @@ def few_at_once(
     finally:
         for _item, future in under_way:
             future.cancel()
+
+
+def delete_all(surroundings: Surroundings, store: ObjectStore, keys: Iterable[str]) -> None:
+    """Delete them; what is not there, or is locked, does not matter. Raises what the store raises."""
+    for _key, _is_gone in few_at_once(surroundings, store.delete, keys):
+        pass

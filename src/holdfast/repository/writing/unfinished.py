@@ -24,6 +24,7 @@ from holdfast.repository.opening.repository import Repository
 from holdfast.repository.progress import Progress
 from holdfast.repository.sessions.session import WriterSession, end_session
 from holdfast.repository.sessions.signs_of_life import last_sign
+from holdfast.repository.trust.few_at_once import delete_all
 from holdfast.repository.trust.listing import objects_under
 from holdfast.repository.trust.older_versions import open_newest_good
 from holdfast.repository.trust.vouching import unvouched
@@ -181,5 +182,4 @@ def _remove_checkpoints(repository: Repository, sessions: Mapping[bytes, int]) -
         for session, count in sessions.items()
         for number in range(1, count + 1)
     ]
-    for _done in repository.surroundings.transfer.map(repository.store.delete, keys):
-        pass
+    delete_all(repository.surroundings, repository.store, keys)

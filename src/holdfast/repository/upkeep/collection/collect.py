@@ -19,7 +19,7 @@ from holdfast.repository.opening.plans import condemned_before, newest_plan, pla
 from holdfast.repository.opening.repository import Repository
 from holdfast.repository.opening.unknown_points import require_known
 from holdfast.repository.progress import Progress
-from holdfast.repository.trust.few_at_once import few_at_once
+from holdfast.repository.trust.few_at_once import delete_all, few_at_once
 from holdfast.repository.trust.probe import require_conditional_writes
 from holdfast.repository.trust.standing_packs import StandingPacks
 from holdfast.repository.upkeep.collection.fence import SILENCE, OpenSession, close_dead, wait_for_sessions
@@ -293,12 +293,14 @@ class Collection:
         listed = list(repository.store.list(names.SESSIONS))
         state = repository.ledger.refresh()
         long_ago = repository.now() - SILENCE  # by the store's clock, as `modified`
+        gone = []
         for info in listed:
             session = names.session_of_scratch(info.key)
             if session is None or session in state.open or session in state.pins:
                 continue
             if info.modified and info.modified < long_ago:
-                repository.store.delete(info.key)
+                gone.append(info.key)
+        delete_all(repository.surroundings, repository.store, gone)
 
 
 def _forgotten(before: Plan, after: Plan) -> int:

@@ -1,7 +1,7 @@
 """The plan that follows another one: what it condemns, what it leaves in force (rule 4.4). Nothing is written here."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from holdfast.domain.errors import NeedsRetrievalError, ObjectNotFoundError
@@ -114,7 +114,7 @@ def worth_repacking(repository: Repository, found: Findings) -> dict[str, list[P
     if repository.config.archive_class is not None:
         return {}
     chosen: dict[str, list[PackUse]] = {}
-    small: dict[bytes, int] = {}
+    small: list[tuple[PackUse, int]] = []
     pack_size = repository.config.pack_size_bytes
     for pack, use in found.uses.items():
         size = found.packs.size_bytes(pack)
@@ -123,19 +123,18 @@ def worth_repacking(repository: Repository, found: Findings) -> dict[str, list[P
         if pack in found.plan.condemned or _is_sparse(use, size):
             chosen.setdefault(use.tenant, []).append(use)
         elif size < min(SMALL_BYTES, pack_size // 4):
-            small[pack] = size
-    for tenant, uses in _leftovers(found, small):
+            small.append((use, size))
+    for tenant, uses in _leftovers(small):
         if sum(use.live_bytes for use in uses) >= pack_size:
             chosen.setdefault(tenant, []).extend(uses)
     return chosen
 
 
-def _leftovers(found: Findings, small: Mapping[bytes, int]) -> Iterator[tuple[str, list[PackUse]]]:
+def _leftovers(small: Sequence[tuple[PackUse, int]]) -> Iterator[tuple[str, list[PackUse]]]:
     """Of packs that are small, given with their sizes, those that are not meant to be: by tenant and type."""
-    of_session = Counter((found.uses[pack].session, found.uses[pack].chunk_type) for pack in small)
+    of_session = Counter((use.session, use.chunk_type) for use, _size in small)
     groups: dict[tuple[str, int], list[PackUse]] = {}
-    for pack, size in small.items():
-        use = found.uses[pack]
+    for use, size in small:
         if of_session[use.session, use.chunk_type] <= _FEW or size < _TINY_BYTES:
             groups.setdefault((use.tenant, use.chunk_type), []).append(use)
     return ((tenant, uses) for (tenant, _type), uses in groups.items())
